@@ -1,0 +1,1 @@
+"""What every adapter promises. Standard library and marshmallow only."""

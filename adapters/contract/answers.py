@@ -1,0 +1,122 @@
+"""How a provider's answer is read: the one table from status to verdict, and words safe to log."""
+
+import json
+import re
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from adapters.contract.outbound import Answer, Outcome, Verdict
+
+MAX_WORDS = 300
+"""The longest `message` and `code` that we take over from a provider, in characters."""
+
+VERDICTS: Mapping[int, Verdict] = {
+    401: Verdict.BLOCKED,
+    403: Verdict.BLOCKED,
+    408: Verdict.NOT_PROCESSED,
+    425: Verdict.NOT_PROCESSED,
+    429: Verdict.NOT_PROCESSED,
+}
+"""What differs from its hundred; a provider's own table comes before it."""
+
+_HUNDREDS: Mapping[int, Verdict] = {
+    2: Verdict.SUCCEEDED,
+    3: Verdict.PERMANENT,
+    4: Verdict.PERMANENT,
+}
+_SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{0,6})?")
+_READ_AT_MOST = 4 * MAX_WORDS
+_EMAIL = re.compile(r"[^\s@<>\"'(),;:/=?&]{1,64}(?:@|%40)[^\s@<>\"'(),;:/?&]+", re.IGNORECASE)
+_PHONE = re.compile(r"\+\d[\d ().-]{5,20}\d|(?<![\w-])\(?\d(?:[ ().-]{0,2}\d){9,14}(?![\w-])")
+
+
+def read_answer(
+    answer: Answer,
+    *,
+    provider: str,
+    now: datetime,
+    verdict: Verdict | None = None,
+    code: str | None = None,
+    words: str = "",
+    provider_ref: str | None = None,
+    retry_after_s: float | None = None,
+    hide: Collection[str] = (),
+) -> Outcome:
+    """Return what `answer` means.
+
+    `verdict` overrules the table. `code` and `words` are the provider's own and are made safe
+    here; each of `hide` (our secrets) is struck out of them. `retry_after_s` is what to wait when
+    the answer itself does not say.
+    """
+    verdict = verdict or verdict_of(answer.status)
+    succeeded = verdict is Verdict.SUCCEEDED
+    told_s = read_retry_after(answer, now)
+    return Outcome(
+        verdict,
+        message="" if succeeded else _sentence(answer, provider, safe_words(words, hide)),
+        status=answer.status,
+        code=safe_words(code, hide) or None if code else None,
+        provider_ref=provider_ref,
+        retry_after_s=None if succeeded else retry_after_s if told_s is None else told_s,
+    )
+
+
+def verdict_of(status: int) -> Verdict:
+    """Return the verdict of a status for which the provider has no rule of its own.
+
+    A 5xx, and whatever is no final HTTP status, may have been processed.
+    """
+    return VERDICTS.get(status) or _HUNDREDS.get(status // 100, Verdict.IN_DOUBT)
+
+
+def read_retry_after(answer: Answer, now: datetime) -> float | None:
+    """Return the seconds that `Retry-After` asks for, unbounded; None if it says nothing usable.
+
+    Both forms of RFC 9110, 10.2.3: seconds, and a date, which counts from `now`.
+    """
+    text = answer.headers.get("retry-after", "").strip()
+    seconds = float(text) if _SECONDS.fullmatch(text) else _seconds_until(text, now)
+    return seconds if seconds is not None and seconds >= 0 else None
+
+
+def read_object(answer: Answer) -> dict[str, Any] | None:
+    """Return the JSON object that the body holds, or None if it holds something else."""
+    try:
+        value = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def safe_words(text: object, hide: Collection[str] = ()) -> str:
+    """Return a provider's words fit for a log: one line, bounded, no e-mail or phone number."""
+    words = str(text)
+    for secret in hide:
+        words = words.replace(secret, "***") if secret else words
+    words = "".join(c if c.isprintable() else " " for c in words[:_READ_AT_MOST])
+    words = _PHONE.sub("[phone]", _EMAIL.sub("[e-mail]", words))
+    words = " ".join(words.split())
+    return words if len(words) <= MAX_WORDS else words[: MAX_WORDS - 1] + "…"
+
+
+def _sentence(answer: Answer, provider: str, words: str) -> str:
+    if 300 <= answer.status < 400:
+        return (
+            f"{provider} answered {answer.status}; the hub follows no redirects: "
+            "put the final address into `url`"
+        )
+    said = f"{provider} answered {answer.status}"
+    return f"{said}: {words}"[:MAX_WORDS] if words else said
+
+
+def _seconds_until(text: str, now: datetime) -> float | None:
+    try:
+        at = parsedate_to_datetime(text)
+    except (ValueError, IndexError, TypeError, OverflowError):
+        return None
+    try:
+        return (at.replace(tzinfo=at.tzinfo or UTC) - now).total_seconds()
+    except OverflowError:
+        return None

@@ -1,0 +1,48 @@
+"""What can go wrong between a provider and the hub, drawn on one page.
+
+    AdapterError
+    ├── NotVerified          the request does not prove who sent it            → 401
+    ├── Unreadable           authentic, but we cannot make an event of it      → kept, 2xx, "needs you"
+    ├── InvalidParameters    an action was given parameters it cannot send     → the delivery fails, nothing was sent
+    └── TransportError       the call to a provider brought no answer
+        ├── NotSent          no byte of the request left: safe to try again
+        └── AnswerLost       the request may have been processed
+
+What a provider *answered* is never an exception: see `outbound.Outcome`.
+Messages name the header, field or setting; never a body, a secret or the expected signature.
+"""
+
+
+class AdapterError(Exception):
+    """Root of what an adapter may raise; anything else that escapes one is a defect."""
+
+
+class NotVerified(AdapterError):
+    """The request does not prove who sent it. The message says which part failed."""
+
+
+class Unreadable(AdapterError):
+    """The request is authentic, but no event can be made of it. The message says why."""
+
+
+class InvalidParameters(AdapterError):
+    """The parameters cannot be sent.
+
+    `faults` maps a dotted parameter path to a sentence.
+    """
+
+    def __init__(self, faults: dict[str, str]) -> None:
+        self.faults = faults
+        super().__init__("; ".join(f"{path}: {fault}" for path, fault in faults.items()))
+
+
+class TransportError(AdapterError):
+    """A call to a provider ended without an answer."""
+
+
+class NotSent(TransportError):
+    """The call failed before any byte of the request was written (DNS, refused, TLS, guard)."""
+
+
+class AnswerLost(TransportError):
+    """Bytes were sent and no whole answer was read (time-out, reset, cut or oversized answer)."""

@@ -1,0 +1,171 @@
+"""Read JSON that strangers wrote, and make what came of it fit for a database.
+
+Strict where a lenient reader would guess (duplicate keys, NaN, endless numbers, depth), because
+money hangs on it. What is odd but valid (NUL and lone surrogates inside a string) is kept by
+`read_json` and mended by `storable`: PostgreSQL refuses both in `jsonb` and in text.
+"""
+
+import json
+import re
+from codecs import BOM_UTF8
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any, NoReturn
+
+from adapters.contract.errors import Unreadable
+
+DEPTH_LIMIT = 64
+
+_INTEGER_MIN, _INTEGER_MAX = -(2**63), 2**64 - 1
+_SURELY_SMALL_DIGITS = 18
+_INTEGER_DIGITS = 20
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_NAMED_FIELDS = 5
+_SHOWN_CHARACTERS = 80
+_TOO_DEEP = f"the JSON is nested deeper than {DEPTH_LIMIT}"
+_ABSENT = object()
+
+
+def read_json(body: bytes) -> Any:
+    """Return what the JSON text says; UTF-8, with or without a byte order mark.
+
+    Raises:
+        Unreadable: not UTF-8, not JSON, empty, nested deeper than 64, with a duplicate key, with
+            NaN or Infinity, or with an integer of more than 64 bits (20 digits at most).
+    """
+    value = _decode(_text(body))
+    if body.count(b"{") + body.count(b"[") > DEPTH_LIMIT:
+        _check_depth(value)
+    return value
+
+
+def storable(data: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
+    """Return the data fit for a database, and a sentence naming what was changed, or None.
+
+    NUL and lone surrogates become U+FFFD. A float that is no finite number is left out of its
+    mapping; in a list it becomes None, so that its neighbours keep their places.
+    `data` holds what JSON can say, nothing else.
+    """
+    if _is_storable(data):
+        return dict(data), None
+    changed: list[str] = []
+    cleaned = _cleaned_mapping(data, "", changed)
+    return cleaned, _reason(list(dict.fromkeys(changed)))
+
+
+def _text(body: bytes) -> str:
+    if not body:
+        raise Unreadable("the body is empty")
+    try:
+        return body.removeprefix(BOM_UTF8).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Unreadable(f"the body is not UTF-8 (byte {error.start})") from error
+
+
+def _decode(text: str) -> Any:
+    try:
+        return _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise Unreadable(f"the body is not JSON ({place})") from error
+    except RecursionError as error:
+        raise Unreadable(_TOO_DEEP) from error
+
+
+def _check_depth(value: Any) -> None:
+    # Level by level: as deep as the data is, the stack stays flat.
+    level = [value]
+    for _ in range(DEPTH_LIMIT):
+        level = [
+            child
+            for node in level
+            if isinstance(node, dict | list)
+            for child in (node.values() if isinstance(node, dict) else node)
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return
+    raise Unreadable(_TOO_DEEP)
+
+
+def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    mapping = dict(pairs)
+    if len(mapping) != len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise Unreadable(f"the JSON has the key {_shown(twice)} twice in one object")
+    return mapping
+
+
+def _integer(text: str) -> int:
+    # The length comes first: int() of thousands of digits is slow, and refused by Python itself.
+    if len(text) <= _SURELY_SMALL_DIGITS:
+        return int(text)
+    if len(text) <= _INTEGER_DIGITS + 1 and _INTEGER_MIN <= (value := int(text)) <= _INTEGER_MAX:
+        return value
+    raise Unreadable("the JSON has an integer of more than 64 bits")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise Unreadable(f"the JSON has {name}, which is not a JSON number")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_mapping, parse_int=_integer, parse_constant=_refuse_constant
+)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _is_storable(data: Mapping[str, Any]) -> bool:
+    # One pass in C beats a walk in Python; a literal backslash before "u0000" only costs the walk.
+    try:
+        text = _ENCODER.encode(data)
+        return "\\u0000" not in text and bool(text.encode("utf-8"))
+    except ValueError:  # a float that is no number, or (UnicodeEncodeError is one) a surrogate
+        return False
+
+
+def _cleaned(value: Any, path: str, changed: list[str]) -> Any:
+    if isinstance(value, str):
+        return _cleaned_text(value, path, changed)
+    if isinstance(value, Mapping):
+        return _cleaned_mapping(value, path, changed)
+    if isinstance(value, list | tuple):
+        items = (_cleaned(item, f"{path}.{place}", changed) for place, item in enumerate(value))
+        return [None if item is _ABSENT else item for item in items]
+    if isinstance(value, float) and not isfinite(value):
+        changed.append(path)
+        return _ABSENT
+    return value
+
+
+def _cleaned_mapping(value: Mapping[str, Any], path: str, changed: list[str]) -> dict[str, Any]:
+    mapping = {}
+    for key, item in value.items():
+        clean_key = _UNSTORABLE.sub("\ufffd", key)
+        inner = f"{path}.{clean_key}" if path else clean_key
+        if clean_key != key:
+            changed.append(inner)
+        clean_item = _cleaned(item, inner, changed)
+        if clean_item is not _ABSENT:
+            mapping[clean_key] = clean_item
+    return mapping
+
+
+def _cleaned_text(value: str, path: str, changed: list[str]) -> str:
+    text, count = _UNSTORABLE.subn("\ufffd", value)
+    if count:
+        changed.append(path)
+    return text
+
+
+def _reason(changed: list[str]) -> str | None:
+    if not changed:
+        return None
+    named = ", ".join(_shown(path) for path in changed[:_NAMED_FIELDS])
+    more = f" and {len(changed) - _NAMED_FIELDS} more" if len(changed) > _NAMED_FIELDS else ""
+    return f"no database can hold what was sent in {named}{more}; it was replaced or left out"
+
+
+def _shown(name: str) -> str:
+    return ascii(name[:_SHOWN_CHARACTERS])[1:-1]

@@ -1,0 +1,50 @@
+"""Money as providers send it: strictly an integer in a minor unit, never coerced into one."""
+
+import re
+from typing import Any
+
+from adapters.contract.errors import Unreadable
+
+LARGEST_MINOR = 2**53 - 1
+"""What every JSON reader still holds exactly; 90 trillion in a currency with cents."""
+
+_CODE = re.compile(r"[A-Za-z]{3}", re.ASCII)
+
+# ISO 4217, list one (SIX Interbank Clearing, https://www.six-group.com/dam/download/
+# financial-information/data-center/iso-currrency/lists/list-one.xml); all others have two.
+_EXPONENTS = {
+    **dict.fromkeys(
+        "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0
+    ),
+    **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
+    **dict.fromkeys("CLF UYW".split(), 4),
+}
+
+
+def minor_units(value: Any, name: str) -> int:
+    """Return an amount in a minor unit, 0 to 2^53 - 1.
+
+    Raises:
+        Unreadable: not an integer (a bool, float or text is none), negative or too large.
+    """
+    if type(value) is not int:
+        raise Unreadable(f"{name} must be an integer, not {type(value).__name__}")
+    if not 0 <= value <= LARGEST_MINOR:
+        raise Unreadable(f"{name} must lie between 0 and {LARGEST_MINOR}")
+    return value
+
+
+def currency_code(value: Any, name: str) -> str:
+    """Return an ISO 4217 code in capitals; whether it is in use is not checked.
+
+    Raises:
+        Unreadable: not three letters.
+    """
+    if not (isinstance(value, str) and _CODE.fullmatch(value)):
+        raise Unreadable(f"{name} must be a currency code of three letters")
+    return value.upper()
+
+
+def minor_exponent(currency: str) -> int:
+    """Return how many decimals the currency's minor unit has (ISO 4217): USD 2, JPY 0, KWD 3."""
+    return _EXPONENTS.get(currency, 2)

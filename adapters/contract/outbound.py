@@ -1,0 +1,132 @@
+"""What a provider that the hub calls promises: its actions, and how each answer is to be read."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar, Protocol
+
+from marshmallow import Schema
+
+
+class Effect(StrEnum):
+    """What protects an action from happening twice."""
+
+    KEYED = "keyed"  # the provider honours a key: the same key and bytes again
+    NATURAL = "natural"  # repeating is harmless
+    AT_MOST_ONCE = "at_most_once"  # nothing does: the ledger alone
+
+
+class Verdict(StrEnum):
+    """What is known about a call once it is over."""
+
+    SUCCEEDED = "succeeded"
+    NOT_PROCESSED = "not_processed"  # certainly without effect: may be tried again
+    PERMANENT = "permanent"  # refused in a way that a retry cannot mend
+    BLOCKED = "blocked"  # the account is refused (401, 403): not this delivery's fault
+    IN_DOUBT = "in_doubt"  # may have been processed
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one call ended. `message` is for a person; it never holds a secret or a body of ours."""
+
+    verdict: Verdict
+    message: str = ""
+    status: int | None = None
+    code: str | None = None
+    provider_ref: str | None = None
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the far end answered. `headers` has lower-case names."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Transport(Protocol):
+    """The one way out. It follows no redirect and never retries."""
+
+    def send(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes = b""
+    ) -> Answer:
+        """Return the whole answer, whatever its status.
+
+        Raises:
+            NotSent: no byte of the request was written.
+            AnswerLost: the request may have been processed.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing a destination can do: its parameters' schema and its class."""
+
+    effect: Effect
+    parameters: type[Schema]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One action to perform now.
+
+    `key` is the delivery's key, the same on every attempt of keyed and natural actions;
+    `attempt_id` is this attempt's own. `now` is aware UTC, for signing.
+    """
+
+    action: str
+    parameters: Mapping[str, Any]
+    key: str
+    attempt_id: str
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What one cheap read call told about the credentials; `message` says what to mend."""
+
+    ok: bool
+    message: str
+
+
+class Outbound(ABC):
+    """One destination's adapter, made once from its settings and used by many threads at once."""
+
+    name: ClassVar[str]
+    settings_schema: ClassVar[type[Schema]]
+    """The destination's keys beside those that every destination has."""
+    credentials: ClassVar[tuple[str, ...]]
+    """The keys without which it can only play in the sandbox."""
+    secrets: ClassVar[tuple[str, ...]] = ()
+    """The keys whose values must never be shown."""
+    actions: ClassVar[Mapping[str, Action]]
+
+    @abstractmethod
+    def __init__(self, settings: Mapping[str, Any], transport: Transport) -> None:
+        """Take the settings as `settings_schema` loaded them (with `base_url`, when given)."""
+
+    @abstractmethod
+    def perform(self, call: Call) -> Outcome:
+        """Make the call and say how it ended.
+
+        Raises:
+            InvalidParameters: they cannot be sent; nothing was.
+            TransportError: there was no answer.
+        """
+
+    @abstractmethod
+    def probe(self) -> Probe:
+        """Make one cheap read call that tells whether the credentials are good.
+
+        Raises:
+            TransportError: there was no answer.
+        """
+
+    def sandbox_answer(self, method: str, url: str) -> Answer:
+        """Return what the provider would answer to a good call; used instead of sending."""
+        return Answer(200, {"content-type": "application/json"}, b'{"id": "sandbox"}')

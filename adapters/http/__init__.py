@@ -1,0 +1,1 @@
+"""Any HTTP endpoint of the business: signed webhooks out."""

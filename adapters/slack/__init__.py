@@ -1,0 +1,1 @@
+"""Slack, for messages to the team."""

@@ -1,0 +1,1 @@
+"""Stripe: payments, invoices, checkouts, subscriptions, customers."""

@@ -1,0 +1,202 @@
+"""Stripe's webhooks: payments, refunds, disputes, checkouts, invoices, subscriptions, customers.
+
+**Docs**: https://docs.stripe.com/webhooks · https://docs.stripe.com/api/events/types ·
+https://docs.stripe.com/currencies#zero-decimal
+
+**Signs**: `Stripe-Signature: t=<s>,v1=<hex>`, HMAC-SHA256 over `{t}.{raw body}`, keyed with the
+whole `whsec_...` text. While a secret is rolled (up to 24 h) there is one `v1` per secret. Each
+endpoint has its own secret, so an account and a Connect endpoint at one address mean two secrets.
+Stripe's libraries take any future time; we take 60 s.
+
+**Re-sends**: on everything but a 2xx, redirects too, for 3 days (in a sandbox three times within
+hours), each time signed anew. An endpoint that fails for days is switched off. Neither order nor
+single delivery is promised, and one change may come as two events with different ids.
+
+**Answers**: any 2xx; the body is not read.
+
+**Quirks**: One purchase is many events: `native_types` takes one per fact, `ignored_types` says
+why not the others. The shape follows the endpoint's API version. `charge.refunded` carries the
+running total; we give the step. `checkout.completed` may be `unpaid`, see its `reason`.
+`object_id` of a payment is the payment intent, so that success, refund and dispute of one payment
+share it. An invoice without metadata of its own has its subscription's. Connect's `account`
+stays in the stored body; `native` is `data.object` alone. Thin events (`v2.core.event`) bring no
+data and must be fetched.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from marshmallow import Schema, fields, validate
+
+from adapters.contract.errors import Unreadable
+from adapters.contract.event import Event
+from adapters.contract.fields import external_id, utc_from_epoch, utc_from_text
+from adapters.contract.inbound import Inbound, Sample
+from adapters.contract.json import read_json
+from adapters.contract.request import InboundRequest
+from adapters.contract.signing import sign_stripe, verify_stripe
+from adapters.stripe import facts, sampling
+
+NATIVE_TYPES = {
+    "payment_intent.succeeded": "payment.succeeded",
+    "payment_intent.payment_failed": "payment.failed",
+    "charge.refunded": "payment.refunded",
+    "charge.dispute.created": "payment.disputed",
+    "checkout.session.completed": "checkout.completed",
+    "checkout.session.expired": "checkout.expired",
+    "invoice.paid": "invoice.paid",
+    "invoice.payment_failed": "invoice.payment_failed",
+    "customer.subscription.created": "subscription.started",
+    "customer.subscription.updated": "subscription.changed",
+    "customer.subscription.deleted": "subscription.ended",
+    "customer.created": "customer.created",
+    "customer.updated": "customer.changed",
+    "customer.deleted": "customer.deleted",
+}
+
+IGNORED_TYPES = {
+    "charge.succeeded": "payment_intent.succeeded tells the same payment",
+    "charge.failed": "payment_intent.payment_failed tells the same attempt",
+    "charge.refund.updated": "the refund itself was told by charge.refunded",
+    "checkout.session.async_payment_failed": "payment_intent.payment_failed tells the same attempt",
+    "checkout.session.async_payment_succeeded": "payment_intent.succeeded tells the same payment",
+    "invoice.payment_succeeded": "invoice.paid tells the same, and what was paid out of band",
+    "invoice_payment.paid": "invoice.paid tells it once the invoice is settled",
+    "refund.created": "charge.refunded tells the same, with the customer",
+    "refund.updated": "the refund itself was told by charge.refunded",
+}
+
+_WRAPPERS = {
+    "detail-type": "Amazon EventBridge",
+    "specversion": "a CloudEvents envelope (Azure Event Grid)",
+    "eventType": "Azure Event Grid",
+}
+_TYPE_LENGTH = 100
+_FINGERPRINT_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
+
+class StripeInboundSettings(Schema):
+    """`secrets`: the signing secrets of the endpoints that post here; several during rotation."""
+
+    secrets = fields.List(
+        fields.String(validate=validate.Length(min=1)),
+        required=True,
+        validate=validate.Length(min=1),
+    )
+
+
+class StripeInbound(Inbound):
+    """Webhooks of one Stripe account, or of several endpoints at one address."""
+
+    name = "stripe"
+    settings_schema = StripeInboundSettings
+    native_types = NATIVE_TYPES
+    ignored_types = IGNORED_TYPES
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self._secrets = tuple(settings["secrets"])
+
+    def verify(self, request: InboundRequest) -> str:
+        """Return the label of the secret that signed it."""
+        header = request.headers.get("stripe-signature")
+        return verify_stripe(self._secrets, header, request.body, request.received_at)
+
+    def parse(self, request: InboundRequest) -> Sequence[Event]:
+        """Return the one event that a Stripe webhook carries."""
+        envelope = _envelope(request.body)
+        if envelope.get("object") == "v2.core.event":
+            return [_thin_event(envelope)]
+        return [_snapshot_event(envelope)]
+
+    def sample(self, native_type: str, external_id: str, now: datetime, *, live: bool) -> Sample:
+        """Return a signed webhook of that type; its ids derive from `external_id` alone."""
+        body = sampling.sample_body(native_type, external_id, now, live=live)
+        signature = sign_stripe(self._secrets[0], int(now.timestamp()), body)
+        headers = {
+            "content-type": "application/json; charset=utf-8",
+            "user-agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
+            "stripe-signature": signature,
+        }
+        return Sample(body, headers)
+
+    def sample_types(self) -> Sequence[str]:
+        """Return the native types that `sample` knows."""
+        return sampling.SAMPLE_TYPES
+
+
+def _envelope(body: bytes) -> dict[str, Any]:
+    envelope = read_json(body)
+    if not isinstance(envelope, dict):
+        raise Unreadable(f"a Stripe event is a JSON object, not {type(envelope).__name__}")
+    wrapper = next((name for key, name in _WRAPPERS.items() if key in envelope), None)
+    if wrapper:
+        raise Unreadable(f"wrapped by {wrapper}; let Stripe post to a webhook endpoint instead")
+    kind = envelope.get("object", "event")
+    if kind not in ("event", "v2.core.event"):
+        raise Unreadable("object must be event: this is no Stripe event")
+    return envelope
+
+
+def _snapshot_event(envelope: Mapping[str, Any]) -> Event:
+    native_type = _native_type(envelope)
+    kind = NATIVE_TYPES.get(native_type, f"stripe.{native_type}")
+    occurred_at = utc_from_epoch(envelope.get("created"), "created")
+    native, previous = _data(envelope)
+    read = facts.READERS.get(kind)
+    return Event(
+        type=kind,
+        native_type=native_type,
+        external_id=external_id(envelope.get("id"), "id"),
+        occurred_at=occurred_at,
+        data={**(read(native, previous) if read else {}), "native": native},
+        live=_live(envelope),
+        fact_key=facts.fact_key(kind, native, envelope["created"]),
+        fingerprint=_fingerprint(envelope),
+    )
+
+
+def _thin_event(envelope: Mapping[str, Any]) -> Event:
+    native_type = _native_type(envelope)
+    return Event(
+        type=f"stripe.{native_type}",
+        native_type=native_type,
+        external_id=external_id(envelope.get("id"), "id"),
+        occurred_at=utc_from_text(envelope.get("created"), "created"),
+        data={"native": envelope},
+        live=_live(envelope),
+        fingerprint=_fingerprint(envelope),
+        incomplete=True,
+    )
+
+
+def _native_type(envelope: Mapping[str, Any]) -> str:
+    native_type = external_id(envelope.get("type"), "type")
+    if len(native_type) > _TYPE_LENGTH:
+        raise Unreadable(f"type must have at most {_TYPE_LENGTH} characters")
+    return native_type
+
+
+def _data(envelope: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    data = envelope.get("data")
+    native = data.get("object") if isinstance(data, dict) else None
+    if not isinstance(data, dict) or not isinstance(native, dict):
+        raise Unreadable("data.object must be an object")
+    previous = data.get("previous_attributes")
+    return native, previous if isinstance(previous, dict) else {}
+
+
+def _live(envelope: Mapping[str, Any]) -> bool:
+    live = envelope.get("livemode", True)
+    if not isinstance(live, bool):
+        raise Unreadable("livemode must be true or false")
+    return live
+
+
+def _fingerprint(envelope: Mapping[str, Any]) -> bytes:
+    # pending_webhooks counts down while other endpoints are served. The text is ASCII (surrogates
+    # stay escaped), so it encodes whatever the strings hold.
+    steady = {key: value for key, value in envelope.items() if key != "pending_webhooks"}
+    return sha256(_FINGERPRINT_ENCODER.encode(steady).encode("ascii")).digest()

@@ -1,0 +1,45 @@
+"""Stripe's smallest currency unit, and the ISO 4217 minor unit that the hub speaks.
+
+They are the same but for three currencies. Stripe has no decimals for MGA where ISO 4217 has two;
+for ISK and UGX it keeps two decimals, always zero, where ISO 4217 has none.
+https://docs.stripe.com/currencies#zero-decimal
+"""
+
+from typing import Any
+
+from adapters.contract.errors import Unreadable
+from adapters.contract.money import currency_code, minor_exponent, minor_units
+
+_ZERO_DECIMAL = frozenset(
+    "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF".split()
+)
+_THREE_DECIMAL = frozenset("BHD JOD KWD OMR TND".split())
+
+
+def money(amount: Any, currency: Any) -> dict[str, Any]:
+    """Return `amount` and `currency` as canonical data, each absent when Stripe gave none.
+
+    Raises:
+        Unreadable: the amount is no integer or negative, has no currency beside it, or is a part
+            of a unit that the currency does not have.
+    """
+    if amount is None:
+        return {} if currency is None else {"currency": currency_code(currency, "currency")}
+    code = currency_code(currency, "currency")
+    return {"amount": _iso_minor(minor_units(amount, "amount"), code), "currency": code}
+
+
+def _iso_minor(amount: int, currency: str) -> int:
+    shift = minor_exponent(currency) - _exponent(currency)
+    if shift >= 0:
+        return minor_units(amount * 10**shift, "amount")
+    whole, rest = divmod(amount, 10**-shift)
+    if rest:
+        raise Unreadable(f"amount is not a whole {currency}, which has no smaller unit")
+    return whole
+
+
+def _exponent(currency: str) -> int:
+    if currency in _ZERO_DECIMAL:
+        return 0
+    return 3 if currency in _THREE_DECIMAL else 2

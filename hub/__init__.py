@@ -1,0 +1,12 @@
+"""The hub: verified webhooks in, idempotent work out.
+
+The floors, from the ground up; a floor imports only what stands below it:
+
+- `adapters`: the providers. Bytes in, events out; parameters in, one call out.
+- `hub.core`: what the hub does: ingest, routing, the delivery ledger, lanes, replay.
+- `hub.gateways`: the ways out: database, queue, transport, embedded stores.
+- `hub.web`, `hub.jobs`, `hub.cli`: thin edges; each opens and closes its own transactions.
+- `hub.app`: puts them together, and is the only file that knows every other.
+
+`hub.settings` reads the environment, `hub.config` reads `hub.yaml`.
+"""

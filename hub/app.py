@@ -1,0 +1,103 @@
+"""Puts the hub together. The only file that knows every other."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from flask import Flask
+
+from hub.config import load_config
+from hub.core.configuration import Configuration
+from hub.core.hub import Hub
+from hub.core.lanes import ensure
+from hub.core.versions import note_version
+from hub.gateways.database import Database, db, engine_options, open_database
+from hub.gateways.destinations import Gate
+from hub.gateways.queue import Flusher, connect
+from hub.jobs.drain import Workshop
+from hub.settings import Settings
+from hub.web import answers
+from hub.web.health import health
+from hub.web.tally import Tally
+from hub.web.webhooks import webhooks
+
+WEB_THREADS = 8
+
+
+def create_app(settings: Settings, environ: Mapping[str, str]) -> Flask:
+    """Return the web application; connects to nothing yet.
+
+    Raises:
+        ConfigError: `hub.yaml` is wrong; every fault of it.
+    """
+    configuration = read_configuration(settings, environ)
+    app = Flask("hub", static_folder=None)
+    app.config.update(
+        SQLALCHEMY_DATABASE_URI=settings.database_url,
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings.database_url, pool_size=WEB_THREADS),
+        TRUSTED_HOSTS=list(settings.all_trusted_hosts),
+        SECRET_KEY=settings.secret_key,
+    )
+    app.url_map.strict_slashes = True
+    app.url_map.merge_slashes = False
+    db.init_app(app)
+    with app.app_context():
+        database = Database(db.engine)
+    hub = Hub(
+        configuration=configuration,
+        store=database,
+        waker=Flusher(settings.redis_url),
+        public_url=settings.public_url,
+    )
+    app.extensions |= {"hub": hub, "hub_settings": settings, "hub_tally": Tally(database)}
+    answers.register(app)
+    app.register_blueprint(webhooks)
+    app.register_blueprint(health)
+    return app
+
+
+def create_hub(settings: Settings, environ: Mapping[str, str]) -> Hub:
+    """Return the hub without its web floor, for workers, the clock and commands.
+
+    Raises:
+        ConfigError: `hub.yaml` is wrong; every fault of it.
+    """
+    return Hub(
+        configuration=read_configuration(settings, environ),
+        store=open_database(settings.database_url, pool_size=2),
+        waker=Flusher(settings.redis_url),
+        public_url=settings.public_url,
+    )
+
+
+def create_workshop(settings: Settings, hub: Hub) -> Workshop:
+    """Return what a worker works with: a gate per destination that is on."""
+    gates = {
+        destination.slug: Gate(destination, allow_private=settings.allow_private_destinations)
+        for destination in hub.configuration.destinations.values()
+        if destination.enabled
+    }
+    return Workshop(
+        hub=hub, gates=gates, redis=connect(settings.redis_url), redis_url=settings.redis_url
+    )
+
+
+def read_configuration(settings: Settings, environ: Mapping[str, str]) -> Configuration:
+    """Return what `hub.yaml` says.
+
+    Raises:
+        ConfigError: every fault of it.
+    """
+    return load_config(
+        settings.config_path,
+        environ,
+        published_secrets_allowed=settings.public_url is None,
+        allow_private=settings.allow_private_destinations,
+    )
+
+
+def prepare_store(hub: Hub) -> None:
+    """Write down what the configuration needs in the database: its version, a row per lane."""
+    now = datetime.now(UTC)
+    with hub.store.write() as connection:
+        ensure(connection, hub.configuration.destinations)
+        note_version(connection, hub.configuration, now=now)

@@ -1,0 +1,60 @@
+"""The `hub` command. Data on standard output, everything else on standard error."""
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from hub.core.errors import ConfigError, HubError
+
+_COMMANDS = {
+    "up": "hub.cli.up:up",
+    "web": "hub.cli.processes:web",
+    "worker": "hub.cli.processes:worker",
+    "clock": "hub.cli.processes:clock",
+    "db": "hub.cli.database:database",
+    "check": "hub.cli.check:check",
+    "send": "hub.cli.send:send",
+    "requests": "hub.cli.lists:requests",
+    "events": "hub.cli.lists:events",
+    "deliveries": "hub.cli.lists:deliveries",
+    "unknown": "hub.cli.lists:unknown",
+    "show": "hub.cli.show:show",
+    "replay": "hub.cli.mend:replay",
+    "settle": "hub.cli.mend:settle",
+    "pause": "hub.cli.mend:pause",
+    "resume": "hub.cli.mend:resume",
+}
+
+
+class _Commands(click.Group):
+    """Imports a command when it is asked for: `hub events` need not wait for gunicorn."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+def hub() -> None:
+    """The one address that all your providers post to."""
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run a command; a fault of the settings or of the request is a sentence, never a traceback."""
+    try:
+        return hub.main(args=arguments, prog_name="hub", standalone_mode=True)
+    except ConfigError as error:
+        for fault in error.faults:
+            click.echo(fault, err=True)
+        sys.exit(2)
+    except HubError as error:
+        click.echo(f"hub: {error}", err=True)
+        sys.exit(1)

@@ -1,0 +1,219 @@
+"""What `hub check` finds: the environment, the file, the stores, the accounts, one line each.
+
+Every function returns its findings; nothing here prints, changes anything or raises for what is
+wrong. No finding holds a secret.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import redis
+from sqlalchemy import Connection, make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from adapters import TransportError, registry
+from hub.config import PUBLISHED_SECRETS, load_config
+from hub.core.configuration import Configuration, Destination, Source
+from hub.core.errors import ConfigError
+from hub.gateways.database import open_database, revisions
+from hub.gateways.transport import GuardedTransport
+from hub.settings import Settings, load_settings
+
+OK, NOTE, FAULT = "ok", "note", "fault"
+
+OLDEST_POSTGRESQL = 14
+OLDEST_SQLITE = (3, 35)
+OLDEST_REDIS = (6, 2)
+PROBE_TIMEOUT_S = 10
+STORE_TIMEOUT_S = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`level` is ok, note (worth knowing) or fault (to be mended before the hub is relied on)."""
+
+    level: str
+    subject: str
+    message: str
+
+
+def check_everything(environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield everything there is to say, as it is found."""
+    settings, findings = check_environment(environ)
+    yield from findings
+    configuration, findings = check_file(environ, settings)
+    yield from findings
+    if settings is not None:
+        yield from check_database(settings)
+        yield from check_redis(settings)
+    if configuration is not None:
+        yield from check_accounts(configuration, allow_private=_allows_private(settings))
+
+
+def check_environment(environ: Mapping[str, str]) -> tuple[Settings | None, list[Finding]]:
+    """Return the settings, or None and their faults as start-up would tell them."""
+    try:
+        settings = load_settings(environ)
+    except ConfigError as error:
+        return None, [Finding(FAULT, "environment", fault) for fault in error.faults]
+    public = settings.public_url or "not public: HUB_PUBLIC_URL is not set"
+    return settings, [Finding(OK, "environment", public)]
+
+
+def check_file(
+    environ: Mapping[str, str], settings: Settings | None
+) -> tuple[Configuration | None, list[Finding]]:
+    """Return what the file says, or None and its faults as start-up would tell them."""
+    fallback = Path(environ.get("HUB_CONFIG", "").strip() or "hub.yaml")
+    path = settings.config_path if settings else fallback
+    try:
+        configuration = load_config(
+            path,
+            environ,
+            published_secrets_allowed=settings is None or settings.public_url is None,
+            allow_private=settings is None or settings.allow_private_destinations,
+        )
+    except ConfigError as error:
+        return None, [Finding(FAULT, path.name, fault) for fault in error.faults]
+    counts = (
+        f"version {configuration.version}: {len(configuration.sources)} sources, "
+        f"{len(configuration.destinations)} destinations, {len(configuration.routes)} routes"
+    )
+    return configuration, [Finding(OK, path.name, counts)]
+
+
+def check_database(settings: Settings) -> list[Finding]:
+    """Return whether the database answers, is new enough and has today's schema."""
+    url = make_url(settings.database_url)
+    is_file = url.get_backend_name() == "sqlite" and not str(url.database).startswith("file:")
+    if is_file and not Path(str(url.database)).exists():
+        return [Finding(NOTE, "database", "no file yet: `hub up` or `hub db upgrade` makes it")]
+    database = open_database(settings.database_url, pool_size=1)
+    try:
+        with database.engine.connect() as connection:
+            return [_database_version(connection), _database_schema(connection)]
+    except SQLAlchemyError as error:
+        reason = _reason(getattr(error, "orig", None) or error, url.password)
+        return [Finding(FAULT, "database", f"cannot be reached: {reason}")]
+    finally:
+        database.engine.dispose()
+
+
+def _database_version(connection: Connection) -> Finding:
+    if connection.dialect.name == "sqlite":
+        good = sqlite3.sqlite_version_info >= OLDEST_SQLITE
+        version, needed = f"SQLite {sqlite3.sqlite_version}", "SQLite 3.35"
+    else:
+        found = connection.dialect.server_version_info or (0,)
+        good = int(found[0]) >= OLDEST_POSTGRESQL
+        version = f"PostgreSQL {'.'.join(map(str, found))}"
+        needed = f"PostgreSQL {OLDEST_POSTGRESQL}"
+    if good:
+        return Finding(OK, "database", version)
+    return Finding(FAULT, "database", f"{version} is too old: {needed} or newer is needed")
+
+
+def _database_schema(connection: Connection) -> Finding:
+    current, newest = revisions(connection)
+    if current == newest:
+        return Finding(OK, "database", f"migrated to {current}")
+    found = "not migrated" if current is None else f"migrated to {current}, newest is {newest}"
+    return Finding(FAULT, "database", f"{found}: run `hub db upgrade`")
+
+
+def check_redis(settings: Settings) -> list[Finding]:
+    """Return whether Redis answers, is new enough and forgets no wake-up."""
+    socket = settings.var_dir / "redis.sock"
+    if settings.redis_embedded and not socket.exists():
+        return [Finding(NOTE, "redis", "embedded: it starts with `hub up`")]
+    try:
+        client = redis.Redis.from_url(
+            settings.redis_url,
+            socket_timeout=STORE_TIMEOUT_S,
+            socket_connect_timeout=STORE_TIMEOUT_S,
+        )
+        with client:
+            info: dict[str, Any] = client.info()
+    except (redis.RedisError, OSError, ValueError) as error:
+        password = urlsplit(settings.redis_url).password
+        return [Finding(FAULT, "redis", f"cannot be reached: {_reason(error, password)}")]
+    return judge_redis(info)
+
+
+def judge_redis(info: Mapping[str, Any]) -> list[Finding]:
+    """Return what the answer to INFO says about a server."""
+    version = str(info.get("redis_version", "0"))
+    parts = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    if parts >= OLDEST_REDIS:
+        findings = [Finding(OK, "redis", f"version {version}")]
+    else:
+        sentence = f"version {version} is too old: 6.2 or newer is needed"
+        findings = [Finding(FAULT, "redis", sentence)]
+    policy = info.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        sentence = (
+            f"maxmemory-policy is {policy}, which drops wake-ups when memory is short: run "
+            "`redis-cli CONFIG SET maxmemory-policy noeviction` and put it in redis.conf"
+        )
+        findings.append(Finding(FAULT, "redis", sentence))
+    persistence = "on" if info.get("aof_enabled") else "off; wake-ups lost with it are made anew"
+    findings.append(Finding(NOTE, "redis", f"append-only file is {persistence}"))
+    return findings
+
+
+def check_accounts(configuration: Configuration, *, allow_private: bool) -> Iterator[Finding]:
+    """Yield what there is to say about each source, destination and route."""
+    for source in configuration.sources.values():
+        yield _source(source)
+    for destination in configuration.destinations.values():
+        yield check_destination(destination, allow_private=allow_private)
+    for route in configuration.routes.values():
+        destination = configuration.destinations[route.destination]
+        if route.enabled and not destination.enabled:
+            sentence = f"its destination `{destination.slug}` is switched off"
+            yield Finding(NOTE, f"route {route.name}", sentence)
+
+
+def _source(source: Source) -> Finding:
+    subject = f"source {source.slug}"
+    if not source.enabled:
+        return Finding(NOTE, subject, f"{source.adapter}: switched off")
+    secrets = source.settings.get("secrets", ())
+    if PUBLISHED_SECRETS.intersection(map(str, secrets)):
+        sentence = "its secret is printed in hub.example.yaml: good on this machine alone"
+        return Finding(NOTE, subject, f"{source.adapter}: {sentence}")
+    count = "1 secret" if len(secrets) == 1 else f"{len(secrets)} secrets"
+    return Finding(OK, subject, f"{source.adapter}: {count}")
+
+
+def check_destination(destination: Destination, *, allow_private: bool) -> Finding:
+    """Return what one cheap read call tells about an account; the sandbox calls nobody."""
+    subject = f"destination {destination.slug}"
+    if not destination.enabled:
+        return Finding(NOTE, subject, f"{destination.adapter}: switched off")
+    adapter = registry.outbound(destination.adapter)
+    if destination.sandbox:
+        missing = [key for key in adapter.credentials if not destination.settings.get(key)]
+        why = f"no {' and no '.join(missing)}" if missing else "mode: sandbox"
+        return Finding(NOTE, subject, f"{destination.adapter}: {why}: plays in sandbox")
+    timeout_s = min(PROBE_TIMEOUT_S, destination.timeout_s)
+    transport = GuardedTransport(timeout_s=timeout_s, allow_private=allow_private)
+    try:
+        probe = adapter(destination.settings, transport).probe()
+    except TransportError as error:
+        return Finding(FAULT, subject, f"{destination.adapter}: unreachable: {error}")
+    return Finding(OK if probe.ok else FAULT, subject, f"{destination.adapter}: {probe.message}")
+
+
+def _allows_private(settings: Settings | None) -> bool:
+    return settings is not None and settings.allow_private_destinations
+
+
+def _reason(error: BaseException, password: object) -> str:
+    """Return the first line of an error; drivers put addresses in it, never mind a password."""
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return line.replace(str(password), "…") if password else line

@@ -1,0 +1,119 @@
+"""`hub requests`, `events`, `deliveries`, `unknown`: what is there, newest first."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import click
+
+from hub.cli.session import now, open_hub, open_settings, wanted_id
+from hub.cli.tables import print_rows
+from hub.config.values import duration_s
+from hub.core import listing
+
+Command = Callable[..., None]
+
+
+def _paged(command: Command) -> Command:
+    """Give a list the options that all lists have."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print a JSON array."),
+        click.option("--before", metavar="ID", help="Only what is older than this row."),
+        click.option(
+            "--limit", type=click.IntRange(1, listing.MOST_ROWS), default=50, show_default=True
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.option("--source")
+@click.option("--state", help="accepted, duplicate, unreadable or rejected.")
+@_paged
+def requests(source: str | None, state: str | None, **page: Any) -> None:
+    """List the HTTP requests that came in."""
+    columns = ("id", "received_at", "source", "state", "size_bytes", "signed_by", "reason")
+    _print(listing.list_requests, columns, {"source": source, "state": state}, page)
+
+
+@click.command()
+@click.option("--source")
+@click.option("--type", "event_type", help="An event type, or a glob: 'payment.*'.")
+@click.option("--state", help="matched, unmatched, incomplete or held.")
+@click.option("--external-id", help="The provider's own id.")
+@click.option("--live/--test", default=None, help="Only live or only test-mode events.")
+@click.option("--since", help="Only the last 2h, 3d, ...")
+@_paged
+def events(
+    source: str | None,
+    event_type: str | None,
+    state: str | None,
+    external_id: str | None,
+    live: bool | None,
+    since: str | None,
+    **page: Any,
+) -> None:
+    """List the events: what happened, in the hub's words."""
+    columns = ("id", "received_at", "type", "source", "external_id", "state", "live", "duplicates")
+    filters = {
+        "source": source,
+        "type": event_type,
+        "state": state,
+        "external_id": external_id,
+        "live": live,
+    }
+    more = {"since": now() - timedelta(seconds=duration_s(since))} if since else {}
+    _print(listing.list_events, columns, filters, page, **more)
+
+
+@click.command()
+@click.option("--state", help="waiting, pending, running, succeeded, retrying, failed, ...")
+@click.option("--destination")
+@click.option("--route")
+@click.option("--event", "event_id", metavar="ID", help="Only this event's.")
+@_paged
+def deliveries(
+    state: str | None,
+    destination: str | None,
+    route: str | None,
+    event_id: str | None,
+    **page: Any,
+) -> None:
+    """List the deliveries: each event through each route, and what became of it."""
+    columns = (
+        "id", "route", "destination", "action", "state", "attempts", "next_attempt_at", "error",
+    )  # fmt: skip
+    filters = {
+        "state": state,
+        "destination": destination,
+        "route": route,
+        "event_id": wanted_id(event_id) if event_id else None,
+    }
+    _print(listing.list_deliveries, columns, filters, page, mark_sandbox=True)
+
+
+@click.command()
+@_paged
+def unknown(**page: Any) -> None:
+    """List the deliveries of which nobody knows whether they happened: `hub settle` them."""
+    columns = ("id", "event_id", "route", "destination", "action", "attempts", "error")
+    _print(listing.list_deliveries, columns, {"state": "unknown"}, page)
+
+
+def _print(
+    rows_of: Callable[..., list[dict[str, Any]]],
+    columns: tuple[str, ...],
+    filters: dict[str, Any],
+    page: dict[str, Any],
+    *,
+    mark_sandbox: bool = False,
+    **more: Any,
+) -> None:
+    before = wanted_id(page["before"]) if page["before"] else None
+    with open_hub(open_settings()).store.read() as connection:
+        rows = rows_of(connection, filters=filters, limit=page["limit"], before=before, **more)
+    if mark_sandbox and not page["as_json"]:
+        for row in rows:
+            row["state"] += " (sandbox)" if row["sandbox"] else ""
+    print_rows(rows, columns, as_json=page["as_json"])

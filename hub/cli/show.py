@@ -1,0 +1,118 @@
+"""`hub show ID`: one event, delivery or request, and all that hangs on it."""
+
+from typing import Any
+from uuid import UUID
+
+import click
+import orjson
+from sqlalchemy import Connection
+
+from hub.cli.session import open_hub, open_settings, wanted_id
+from hub.cli.tables import print_json, shown
+from hub.core import listing
+from hub.core.context import native_object
+from hub.core.errors import NotFound
+from hub.core.hub import Hub
+
+MOST_CHILDREN = 200
+
+
+@click.command()
+@click.argument("id")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def show(id: str, *, as_json: bool) -> None:
+    """Show one event, delivery or request by its ID."""
+    hub = open_hub(open_settings())
+    with hub.store.read() as connection:
+        kind, found = describe(connection, hub, wanted_id(id))
+    if as_json:
+        print_json({"kind": kind} | found)
+    else:
+        {"event": print_event, "delivery": print_delivery, "request": _print_request}[kind](found)
+
+
+def describe(connection: Connection, hub: Hub, wanted: UUID) -> tuple[str, dict[str, Any]]:
+    """Return what an id names, and its row with all that hangs on it.
+
+    Raises:
+        NotFound: it names nothing.
+    """
+    if event := listing.event_row(connection, wanted):
+        return "event", describe_event(connection, hub, event)
+    if delivery := listing.delivery_row(connection, wanted):
+        return "delivery", _with_attempts(connection, delivery)
+    if request := listing.request_row(connection, wanted):
+        return "request", request
+    raise NotFound(f"there is no event, delivery or request {wanted}")
+
+
+def describe_event(connection: Connection, hub: Hub, event: dict[str, Any]) -> dict[str, Any]:
+    """Return an event's row with its provider's own object and its deliveries."""
+    native = native_object(
+        connection, hub.inbound, UUID(event["request_id"]), event["external_id"]
+    )
+    if native is not None:
+        event["data"] = (event["data"] or {}) | {"native": native}
+    deliveries = listing.list_deliveries(
+        connection, filters={"event_id": UUID(event["id"])}, limit=MOST_CHILDREN
+    )
+    event["deliveries"] = [_with_attempts(connection, one) for one in reversed(deliveries)]
+    return event
+
+
+def _with_attempts(connection: Connection, delivery: dict[str, Any]) -> dict[str, Any]:
+    return delivery | {"attempt_rows": listing.attempts_of(connection, UUID(delivery["id"]))}
+
+
+def print_event(event: dict[str, Any]) -> None:
+    """Print an event for a person."""
+    click.secho(f"event {event['id']}", bold=True)
+    for name in ("type", "native_type", "source", "external_id", "occurred_at", "received_at",
+                 "state", "live", "contact", "duplicates", "data_error"):  # fmt: skip
+        if event[name] is not None:
+            click.echo(f"  {name.replace('_', ' '):12} {shown(event[name])}")
+    data = {name: value for name, value in (event["data"] or {}).items() if name != "native"}
+    click.echo("  data         " + _indented(data))
+    if not event["deliveries"]:
+        click.echo("  no route takes it")
+    for delivery in event["deliveries"]:
+        print_delivery(delivery)
+
+
+def print_delivery(delivery: dict[str, Any]) -> None:
+    """Print a delivery and its attempts for a person."""
+    sandbox = " (sandbox: nothing was sent)" if delivery["sandbox"] else ""
+    click.secho(f"delivery {delivery['id']}", bold=True)
+    click.echo(f"  {delivery['route']} -> {delivery['destination']}.{delivery['action']}")
+    click.echo(f"  {delivery['state']}{sandbox}" + _also(delivery["error"]))
+    if delivery["next_attempt_at"]:
+        click.echo(f"  next attempt {shown(delivery['next_attempt_at'])}")
+    for attempt in delivery["attempt_rows"]:
+        status = f" {attempt['status']}" if attempt["status"] else ""
+        click.echo(
+            f"  attempt {attempt['n']} {shown(attempt['started_at'])} {attempt['state']}"
+            f"{status}{_also(attempt['message'])}"
+        )
+        click.echo("    sent " + _indented(attempt["parameters"]))
+
+
+def _print_request(request: dict[str, Any]) -> None:
+    click.secho(f"request {request['id']}", bold=True)
+    for name in ("source", "state", "reason", "received_at", "signed_by", "method", "url",
+                 "size_bytes", "event_id"):  # fmt: skip
+        if request[name] is not None:
+            click.echo(f"  {name.replace('_', ' '):12} {shown(request[name])}")
+    for name, value in request["headers"].items():
+        click.echo(f"  {shown(name)}: {shown(value)}")
+    body = request["body"]
+    if body is not None:
+        text = body.decode("utf-8", "replace")
+        click.echo("".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text))
+
+
+def _also(text: str | None) -> str:
+    return f": {shown(text)}" if text else ""
+
+
+def _indented(value: Any) -> str:
+    return orjson.dumps(value, default=str).decode()

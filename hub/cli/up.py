@@ -1,0 +1,115 @@
+"""`hub up`: everything on one machine, with an embedded Redis unless there is one already."""
+
+import http.client
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from sqlalchemy.exc import OperationalError
+
+from hub.app import read_configuration
+from hub.core.errors import ConfigError
+from hub.gateways.database import upgrade
+from hub.gateways.embedded_redis import LONGEST_SOCKET_PATH_BYTES, server_command
+from hub.settings import Settings, load_settings
+from hub.supervisor import Program, Supervisor, can_die_with_parent, only_one
+
+EXAMPLE = Path(__file__).parents[2] / "hub.example.yaml"
+
+
+@click.command()
+def up() -> None:
+    """Run everything on this machine: the stores, web, worker and clock."""
+    settings = load_settings(os.environ)
+    with only_one(settings.var_dir):
+        _provide_configuration(settings.config_path)
+        read_configuration(settings, os.environ)
+        _refuse_taken_port(settings)
+        stages = _stages(settings)
+        _migrate(settings.database_url)
+        if not can_die_with_parent():
+            _say("on this system, killing this process leaves web, worker and clock running")
+        sys.exit(Supervisor(stages, _say).run())
+
+
+def _say(line: str) -> None:
+    click.echo(f"hub: {line}", err=True)
+
+
+def _provide_configuration(path: Path) -> None:
+    if not path.exists() and EXAMPLE.exists():
+        shutil.copyfile(EXAMPLE, path)
+        _say(f"there was no {path}: made one from {EXAMPLE.name}; edit it as you like")
+
+
+def _refuse_taken_port(settings: Settings) -> None:
+    with socket.socket() as candidate:
+        candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            candidate.bind((settings.bind_host, settings.port))
+        except OSError as error:
+            fault = f"PORT: cannot listen on port {settings.port} ({error.strerror}); give another"
+            raise ConfigError([fault]) from error
+
+
+def _migrate(url: str) -> None:
+    try:
+        upgrade(url)
+    except OperationalError as error:
+        raise click.ClickException(f"DATABASE_URL: the database says: {error.orig}") from error
+
+
+def _stages(settings: Settings) -> list[list[Program]]:
+    address = settings.public_url or f"http://127.0.0.1:{settings.port}"
+    web = Program(
+        "web",
+        _hub("web"),
+        is_ready=lambda: _is_healthy(settings.port),
+        announcement=f"ready on {address}; next, in another terminal: "
+        f"{_command()} send stripe payment_intent.succeeded",
+    )
+    processes = [web, Program("worker", _hub("worker")), Program("clock", _hub("clock"))]
+    return [[_redis(settings)], processes] if settings.redis_embedded else [processes]
+
+
+def _redis(settings: Settings) -> Program:
+    socket_path = settings.var_dir / "redis.sock"
+    if len(os.fsencode(socket_path)) > LONGEST_SOCKET_PATH_BYTES:
+        fault = f"REDIS_URL: needed, the path {socket_path} is too long for a socket"
+        raise ConfigError([fault])
+    folder = settings.var_dir / "redis"
+    folder.mkdir(parents=True, exist_ok=True)
+    return Program("redis", server_command(folder, socket_path), lambda: _accepts(socket_path))
+
+
+def _hub(name: str) -> Sequence[str]:
+    return [sys.executable, "-m", "hub", name]
+
+
+def _command() -> str:
+    """Return how to call `hub` from here: by its name alone only when the shell would find it."""
+    beside = Path(sys.executable).with_name("hub")
+    if shutil.which("hub") == str(beside) or not beside.exists():
+        return "hub"
+    return os.path.relpath(beside)
+
+
+def _accepts(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(1)
+        return client.connect_ex(str(path)) == 0
+
+
+def _is_healthy(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

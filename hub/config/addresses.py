@@ -1,0 +1,40 @@
+"""Where a destination may point, as far as the text of its address tells.
+
+Names are resolved, checked and pinned when they are called; this only spares a user the wait.
+"""
+
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+SWITCH = "HUB_ALLOW_PRIVATE_DESTINATIONS"
+
+
+def address_fault(url: str, *, allow_private: bool) -> str | None:
+    """Return what is wrong with an address, None when nothing is. Never the address itself."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "not an address that can be read"
+    if parts.scheme not in ("http", "https") or not host or any(map(str.isspace, url)):
+        return "expected an address like https://example.org/hook"
+    if parts.username is not None or parts.password is not None:
+        return "no user and password in an address; they would be shown with it"
+    private = _is_private(host)
+    if private and not allow_private:
+        return f"a private address; {SWITCH} is off"
+    if parts.scheme == "http" and not allow_private:
+        return f"plain http:// is only for private addresses, and {SWITCH} is off; use https://"
+    if parts.scheme == "http" and private is False:
+        return "plain http:// to a public address; use https://"
+    return None
+
+
+def _is_private(host: str) -> bool | None:
+    """Return whether a host is private; None when only resolving its name can tell."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return not ip_address(host.partition("%")[0]).is_global
+    except ValueError:
+        return None

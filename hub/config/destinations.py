@@ -1,0 +1,107 @@
+"""`destinations`: the accounts that the hub calls."""
+
+from types import MappingProxyType
+from typing import Any
+
+from marshmallow import Schema, fields
+
+from adapters import registry
+from adapters.contract.outbound import Outbound
+from hub.config.addresses import address_fault
+from hub.config.entries import Entry, Reading, entries, keys_of, known_keys, load
+from hub.config.lines import Located
+from hub.config.sources import is_adapter
+from hub.config.values import Choice, Duration, RateLimit, Switch, Text, Tree, Whole
+from hub.core.configuration import Destination, RetryPlan
+
+PLANNED = ("shards", "limits")
+
+
+class RetrySchema(Schema):
+    attempts = Whole(low=1, high=1000)
+    max_age_s = Duration(low="1s", high="400d", data_key="max_age")
+    first_delay_s = Duration(low="1s", high="7d", data_key="first_delay")
+    max_delay_s = Duration(low="1s", high="7d", data_key="max_delay")
+
+
+class DestinationSchema(Schema):
+    adapter = Text(required=True)
+    enabled = Switch()
+    mode = Choice("live", "sandbox")
+    base_url = fields.String()
+    timeout_s = Duration(low="1s", high="60s", data_key="timeout")
+    rate = RateLimit()
+    concurrency = Whole(low=1, high=256)
+    retry = Tree()
+
+
+def read_destinations(root: Located, reading: Reading) -> dict[str, Destination]:
+    """Return the destinations that could be read; what is wrong with them is reported."""
+    found = entries(root, "destinations", reading).values()
+    destinations = [made for item in found if (made := _destination(item, reading))]
+    return {destination.slug: destination for destination in destinations}
+
+
+def _destination(found: Entry, reading: Reading) -> Destination | None:
+    schema = DestinationSchema()
+    values = load(schema, found, reading)
+    retry = _retry(found, reading)
+    name = values.pop("adapter", None)
+    if name is None or not is_adapter(
+        found, name, registry.OUTBOUND, registry.PLANNED_OUTBOUND, reading
+    ):
+        return None
+    adapter = registry.outbound(name)
+    own = adapter.settings_schema()
+    known_keys(found, keys_of(schema) | keys_of(own), PLANNED, reading)
+    settings = load(own, found, reading)
+    if base_url := values.pop("base_url", "").strip().rstrip("/"):
+        settings["base_url"] = base_url
+    _check_addresses(found, settings, reading)
+    sandbox = _plays_in_sandbox(found, adapter, settings, values.pop("mode", None), reading)
+    values["retry"] = retry
+    return Destination(
+        slug=found.name,
+        adapter=name,
+        settings=MappingProxyType(settings),
+        sandbox=sandbox,
+        **values,
+    )
+
+
+def _retry(found: Entry, reading: Reading) -> RetryPlan:
+    node = found.node.value.get("retry")
+    if node is None or not isinstance(node.value, dict):
+        return RetryPlan()
+    given = Located({k: v for k, v in node.value.items() if v.value is not None}, node.line)
+    below = Entry(given, (*found.path, "retry"))
+    schema = RetrySchema()
+    known_keys(below, keys_of(schema), (), reading)
+    plan = RetryPlan(**load(schema, below, reading))
+    if plan.first_delay_s > plan.max_delay_s:
+        below.fault(reading, ("first_delay",), "is longer than max_delay")
+    return plan
+
+
+def _check_addresses(found: Entry, settings: dict[str, Any], reading: Reading) -> None:
+    for key in ("base_url", "url"):
+        url = settings.get(key)
+        if not isinstance(url, str) or not url.strip():
+            continue
+        if fault := address_fault(url.strip(), allow_private=reading.allow_private):
+            found.fault(reading, (key,), fault)
+
+
+def _plays_in_sandbox(
+    found: Entry,
+    adapter: type[Outbound],
+    settings: dict[str, Any],
+    mode: str | None,
+    reading: Reading,
+) -> bool:
+    missing = [key for key in adapter.credentials if not str(settings.get(key) or "").strip()]
+    if mode == "live" and missing and found.enabled:
+        needed = " and ".join(f"`{key}`" for key in missing)
+        sentence = f"`live` needs {needed}; leave `mode` away to play in the sandbox without"
+        found.fault(reading, ("mode",), sentence)
+    return mode == "sandbox" or bool(missing)

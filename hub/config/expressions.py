@@ -1,0 +1,84 @@
+"""`when` and `with`: compiled at load, and `with` held against the action's own schema."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from marshmallow import INCLUDE, Schema, ValidationError
+
+from hub.config.entries import Entry, Reading, report
+from hub.config.faults import Path, meant, shown
+from hub.core.errors import ExpressionError
+from hub.core.templates import Condition, Parameters
+
+_COMPILER_ERRORS = (RecursionError, SyntaxError, ValueError, OverflowError, MemoryError)
+"""What Python's own compiler says to code that Jinja made of a strange expression."""
+
+
+def condition(found: Entry, text: str, reading: Reading) -> Condition | None:
+    """Return the compiled `when`; what is wrong with it is reported in its line."""
+    if "{{" in text or "{%" in text:
+        found.fault(reading, ("when",), "write the expression without {{ }} or {% %}")
+        return None
+    try:
+        return Condition(text)
+    except ExpressionError as error:
+        found.fault(reading, ("when",), str(error))
+    except _COMPILER_ERRORS:
+        found.fault(reading, ("when",), "an expression that cannot be compiled")
+    return None
+
+
+def parameters(found: Entry, tree: Mapping[str, Any], reading: Reading) -> Parameters | None:
+    """Return the compiled `with`; every template that does not compile is reported."""
+    try:
+        return Parameters(tree)
+    except (ExpressionError, *_COMPILER_ERRORS):
+        for path, text in _texts(tree, ()):
+            _compile(found, path, text, reading)
+    return None
+
+
+def check_parameters(
+    found: Entry, tree: Mapping[str, Any], schema: Schema, action: str, reading: Reading
+) -> None:
+    """Report unknown, missing and wrong parameters; what a template will make is not known yet."""
+    fields = {field.data_key or name: field for name, field in schema.load_fields.items()}
+    for name in tree.keys() - fields.keys() if schema.unknown != INCLUDE else ():
+        sentence = f"unknown parameter `{shown(name)}` of {action}{meant(name, fields)}"
+        found.fault(reading, ("with", name), sentence)
+    for name, field in fields.items():
+        if name in tree:
+            _check_literal(found, name, field, tree, reading)
+        elif field.required:
+            found.fault(reading, ("with", name), f"{action} needs it")
+
+
+def _check_literal(
+    found: Entry, name: str, field: Any, tree: Mapping[str, Any], reading: Reading
+) -> None:
+    if any("{{" in text or "{%" in text for _, text in _texts(tree[name], ())):
+        return
+    try:
+        field.deserialize(tree[name], name, tree)
+    except ValidationError as error:
+        report(found, ("with", name), error.messages, reading)
+
+
+def _compile(found: Entry, path: Path, text: str, reading: Reading) -> None:
+    try:
+        Parameters({"": text})
+    except ExpressionError as error:
+        found.fault(reading, ("with", *path), str(error).removeprefix(": "))
+    except _COMPILER_ERRORS:
+        found.fault(reading, ("with", *path), "a template that cannot be compiled")
+
+
+def _texts(node: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    if isinstance(node, dict):
+        for key, item in node.items():
+            yield from _texts(item, (*path, key))
+    elif isinstance(node, list):
+        for index, item in enumerate(node):
+            yield from _texts(item, (*path, index))
+    elif isinstance(node, str):
+        yield path, node

@@ -1,0 +1,166 @@
+"""`routes`: which events run which action. Read last: a route names sources and destinations."""
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+from marshmallow import Schema
+
+from adapters import registry
+from adapters.contract.event import EVENT_TYPES
+from adapters.contract.outbound import Action, Effect
+from hub.config.entries import Entry, Reading, entries, keys_of, known_keys, load
+from hub.config.expressions import check_parameters, condition, parameters
+from hub.config.faults import meant, shown
+from hub.config.lines import Located
+from hub.config.values import SLUG, Choice, Duration, Switch, Text, Texts, Tree
+from hub.core.configuration import Destination, Route
+from hub.core.templates import Parameters
+
+PLANNED = ("quiet_hours", "expires", "after", "order_by", "stale", "purpose", "escalate")
+PROVIDERS = frozenset(registry.INBOUND) | registry.PLANNED_INBOUND
+
+
+class RouteSchema(Schema):
+    on = Texts(required=True)
+    sources = Texts(data_key="from", load_default=())
+    live = Choice("live", "test", "any", load_default="live")
+    when = Text(load_default=None)
+    do = Text(required=True)
+    tree = Tree(data_key="with", load_default=dict)
+    delay_s = Duration(low="0s", high="400d", data_key="delay", load_default=0.0)
+    enabled = Switch(load_default=True)
+    was = Texts(load_default=())
+    policy = Choice("at_most_once", "at_least_once", load_default=None)
+
+
+def read_routes(
+    root: Located, destinations: Mapping[str, Destination], reading: Reading
+) -> dict[str, Route]:
+    """Return the routes that could be read; what is wrong with them is reported."""
+    found = entries(root, "routes", reading)
+    sources, there = _names(root, "sources"), _names(root, "destinations")
+    routes = {}
+    for name, item in found.items():
+        values = _values(item, reading)
+        _check_types(item, values.get("on", ()), reading)
+        _check_sources(item, values.get("sources", ()), sources, reading)
+        if route := _route(item, values, there, destinations, reading):
+            routes[name] = route
+    _check_former_names(found, routes, reading)
+    return routes
+
+
+def _values(found: Entry, reading: Reading) -> dict[str, Any]:
+    schema = RouteSchema()
+    known_keys(found, keys_of(schema), PLANNED, reading)
+    return load(schema, found, reading)
+
+
+def _route(
+    found: Entry,
+    values: dict[str, Any],
+    there: frozenset[str],
+    destinations: Mapping[str, Destination],
+    reading: Reading,
+) -> Route | None:
+    when = values.get("when")
+    compiled = condition(found, when, reading) if when is not None else None
+    tree = values.get("tree", {})
+    rendered = parameters(found, tree, reading)
+    slug, _, name = values.get("do", "").partition(".")
+    action = _action(found, slug, name, there, destinations, reading) if slug else None
+    if action is not None:
+        check_parameters(found, tree, action.parameters(), f"{slug}.{name}", reading)
+        _check_policy(found, values.get("policy"), action, reading)
+    return Route(
+        name=found.name,
+        on=values.get("on", ()),
+        destination=slug,
+        action=name,
+        parameters=rendered or Parameters({}),
+        sources=values.get("sources", ()),
+        live=values.get("live", "live"),
+        when=compiled,
+        delay_s=values.get("delay_s", 0),
+        enabled=values.get("enabled", True),
+        was=values.get("was", ()),
+        at_least_once=values.get("policy") == "at_least_once",
+    )
+
+
+def _names(root: Located, section: str) -> frozenset[str]:
+    node = root.value.get(section)
+    is_there = node is not None and isinstance(node.value, dict)
+    return frozenset(node.value) if is_there else frozenset()
+
+
+def _check_types(found: Entry, globs: tuple[str, ...], reading: Reading) -> None:
+    is_list = isinstance(getattr(found.node.value.get("on"), "value", None), list)
+    for index, glob in enumerate(globs):
+        if any(fnmatchcase(name, glob) for name in EVENT_TYPES):
+            continue
+        provider, dot, rest = glob.partition(".")
+        if dot and rest and provider in PROVIDERS:
+            continue
+        near = meant(glob, EVENT_TYPES)
+        hint = near if "did you mean" in near else "; see the list of event types"
+        path = ("on", index) if is_list else ("on",)
+        found.fault(reading, path, f"`{shown(glob)}` matches no event type{hint}")
+
+
+def _check_sources(
+    found: Entry, slugs: tuple[str, ...], there: frozenset[str], reading: Reading
+) -> None:
+    is_list = isinstance(getattr(found.node.value.get("from"), "value", None), list)
+    for index, slug in enumerate(slugs):
+        if slug not in there:
+            path = ("from", index) if is_list else ("from",)
+            found.fault(reading, path, f"there is no source `{shown(slug)}`{meant(slug, there)}")
+
+
+def _action(
+    found: Entry,
+    slug: str,
+    name: str,
+    there: frozenset[str],
+    destinations: Mapping[str, Destination],
+    reading: Reading,
+) -> Action | None:
+    if not name:
+        found.fault(reading, ("do",), "expected <destination>.<action>")
+        return None
+    if slug not in there:
+        sentence = f"there is no destination `{shown(slug)}`{meant(slug, there)}"
+        found.fault(reading, ("do",), sentence)
+        return None
+    if slug not in destinations:
+        return None
+    actions = registry.outbound(destinations[slug].adapter).actions
+    if name not in actions:
+        sentence = f"`{slug}` has no action `{shown(name)}`{meant(name, actions)}"
+        found.fault(reading, ("do",), sentence)
+    return actions.get(name)
+
+
+def _check_policy(found: Entry, policy: str | None, action: Action, reading: Reading) -> None:
+    if policy == "at_most_once" and action.effect is not Effect.AT_MOST_ONCE:
+        sentence = f"this action is {action.effect.value} and repeated when in doubt; leave it away"
+        found.fault(reading, ("policy",), sentence)
+
+
+def _check_former_names(
+    found: Mapping[str, Entry], routes: Mapping[str, Route], reading: Reading
+) -> None:
+    taken: dict[str, str] = {}
+    for route in routes.values():
+        for former in route.was:
+            fault = None
+            if not SLUG.fullmatch(former):
+                fault = f"`{shown(former)}` is no name of a route"
+            elif former in found:
+                fault = f"`{former}` is a route of its own"
+            elif taken.setdefault(former, route.name) != route.name:
+                fault = f"the route `{taken[former]}` was `{former}` too"
+            if fault is not None:
+                found[route.name].fault(reading, ("was",), fault)

@@ -1,0 +1,39 @@
+"""Which secrets are too weak for a source: whoever guesses one can post events as the provider."""
+
+MIN_LENGTH = 16
+PLACEHOLDERS = frozenset(
+    ["changeme", "change-me", "secret", "password", "test", "example", "placeholder"]
+)
+PUBLISHED_SECRETS = frozenset({"whsec_published_in_hub_example_yaml_for_trying_only"})
+"""What `hub.example.yaml` prints, so that it runs as it stands. Good on this machine alone."""
+
+_PREFIX = "whsec_"
+
+
+def weakness(secret: str) -> str | None:
+    """Return what is wrong with a secret, None when nothing is. Never any part of the secret.
+
+    Length counts the whole; a provider's prefix does not save a placeholder behind it.
+    """
+    bare = secret.strip().removeprefix(_PREFIX)
+    if not bare:
+        return "the secret is blank"
+    if "${" in secret:
+        return "the secret still says ${…}; the variable was never filled in"
+    if bare.lower() in PLACEHOLDERS:
+        return "the secret is a placeholder; take the one that the provider shows"
+    if len(set(bare)) == 1:
+        return "the secret is one repeated character; take the one that the provider shows"
+    if len(secret.strip()) < MIN_LENGTH:
+        return f"the secret is shorter than {MIN_LENGTH} characters"
+    return None
+
+
+def publication(secret: str) -> str | None:
+    """Return why a secret that everybody can read must not guard a public hub, if it is one."""
+    if secret.strip() not in PUBLISHED_SECRETS:
+        return None
+    return (
+        "this secret is printed in hub.example.yaml; set STRIPE_WEBHOOK_SECRET before the hub "
+        "is reachable (HUB_PUBLIC_URL is set)"
+    )

@@ -1,0 +1,60 @@
+"""Requests once more: what could not be read is read again, what did not verify verified again."""
+
+from dataclasses import replace
+from uuid import UUID
+
+from sqlalchemy import Connection, delete, select, update
+
+from adapters import NotVerified
+from hub.core.context import stored_request
+from hub.core.errors import NotFound, Refused
+from hub.core.hub import Hub
+from hub.core.ingest import Ingested, ingest
+from hub.core.models import RequestState, StoredRequest
+
+
+def take_in_again(connection: Connection, hub: Hub, request_id: UUID) -> Ingested:
+    """Verify a kept request against the time it arrived, read it, and take it in.
+
+    The kept row gives way to the one that ingest writes. Call it in a transaction.
+
+    Raises:
+        NotFound: there is no such request, or its source is gone from hub.yaml.
+        Refused: it was accepted already, its body was not kept, or it still cannot be taken in.
+    """
+    row = connection.execute(
+        select(StoredRequest.__table__).where(StoredRequest.id == request_id).with_for_update()
+    ).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no request {request_id}")
+    if row.state not in (RequestState.UNREADABLE, RequestState.REJECTED):
+        raise Refused(f"it is {row.state}: replay its event or deliveries")
+    if row.body is None:
+        raise Refused("its body was not kept")
+    source = hub.configuration.sources.get(row.source)
+    if source is None or not source.enabled:
+        raise NotFound(f"there is no source {row.source} in hub.yaml")
+    received = stored_request(row)
+    try:
+        ingested = ingest(
+            connection,
+            source=source,
+            adapter=hub.inbound(row.source),
+            router=hub.router,
+            request=received,
+        )
+    except NotVerified as error:
+        raise Refused(f"it still does not verify: {error}") from error
+    if ingested.state is RequestState.UNREADABLE:
+        reason = connection.execute(
+            select(StoredRequest.reason).where(StoredRequest.id == ingested.request_id)
+        ).scalar_one()
+        connection.execute(delete(StoredRequest).where(StoredRequest.id == ingested.request_id))
+        connection.execute(
+            update(StoredRequest).where(StoredRequest.id == request_id).values(
+                state=RequestState.UNREADABLE, reason=reason
+            )
+        )
+        return replace(ingested, request_id=request_id)
+    connection.execute(delete(StoredRequest).where(StoredRequest.id == request_id))
+    return ingested

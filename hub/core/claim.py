@@ -1,0 +1,199 @@
+"""Claiming: due deliveries become attempts, with their parameters, before a byte leaves.
+
+As many are claimed as there are free slots, never more: an attempt that was never sent must not
+become doubtful. What cannot be sent at all (a condition that does not hold, a parameter that
+cannot be rendered) is decided here too.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from hub.core.configuration import Route
+from hub.core.context import Contexts
+from hub.core.errors import ExpressionError
+from hub.core.ids import new_id
+from hub.core.lanes import Hold
+from hub.core.models import (
+    DUE_STATES,
+    Attempt,
+    AttemptState,
+    Delivery,
+    DeliveryState,
+    StoredEvent,
+    database_now,
+)
+from hub.core.routing import Router
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery whose attempt is committed and may be called now."""
+
+    delivery_id: UUID
+    attempt_id: UUID
+    action: str
+    key: str
+    parameters: Mapping[str, Any]
+    route: Route
+    tries: int
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """A delivery that ends here, without a call."""
+
+    delivery_id: UUID
+    state: DeliveryState
+    error: str
+
+
+def claim(
+    connection: Connection,
+    hold: Hold,
+    *,
+    slots: int,
+    router: Router,
+    contexts: Contexts,
+    now: datetime,
+    sandbox: bool,
+) -> tuple[list[Claimed], bool]:
+    """Claim up to `slots` due deliveries of a held lane, oldest first.
+
+    Returns the claimed, and whether there may be more that are due. `now` is only for ids.
+    The lane must have been found `workable` in the same transaction.
+    """
+    rows = connection.execute(_due(hold.destination, slots)).all()
+    claimed: list[Claimed] = []
+    ended: list[_Verdict] = []
+    for row in rows:
+        prepared = _prepare(row, router, contexts, now)
+        (claimed if isinstance(prepared, Claimed) else ended).append(prepared)  # type: ignore[arg-type]
+    if ended:
+        _end(connection, ended)
+    if claimed:
+        _start(connection, hold, claimed, rows, now, sandbox)
+    return claimed, len(rows) == slots
+
+
+def delivery_key(delivery_id: UUID, key_n: int) -> str:
+    """Return the key that the provider sees: the delivery's id, and the number of its replay."""
+    return f"{delivery_id}.{key_n}" if key_n else str(delivery_id)
+
+
+def _due(destination: str, most: int) -> Any:
+    return (
+        select(
+            Delivery.id,
+            Delivery.event_id,
+            Delivery.route,
+            Delivery.action,
+            Delivery.attempts,
+            Delivery.tries,
+            Delivery.key_n,
+            Delivery.since,
+            *(getattr(StoredEvent, name).label(f"event_{name}") for name in Contexts.EVENT_COLUMNS),
+            Attempt.key.label("last_key"),
+            Attempt.parameters.label("last_parameters"),
+        )
+        .join(StoredEvent, StoredEvent.id == Delivery.event_id)
+        .outerjoin(
+            Attempt, (Attempt.delivery_id == Delivery.id) & (Attempt.n == Delivery.attempts)
+        )
+        .where(
+            Delivery.destination == destination,
+            Delivery.state.in_(DUE_STATES),
+            Delivery.next_attempt_at <= database_now(),
+        )
+        .order_by(Delivery.next_attempt_at)
+        .limit(most)
+        .with_for_update(of=Delivery, skip_locked=True)
+    )
+
+
+def _prepare(
+    row: Row[Any], router: Router, contexts: Contexts, now: datetime
+) -> Claimed | _Verdict:
+    route = router.named(row.route)
+    if route is None:
+        error = f"route {row.route} is not in hub.yaml any more: put it back, or name it in `was`"
+        return _Verdict(row.id, DeliveryState.FAILED, error)
+    key = delivery_key(row.id, row.key_n)
+    try:
+        if row.last_key == key:  # its outcome may still be open: the same bytes again
+            parameters = row.last_parameters
+        else:
+            parameters = contexts.parameters(route, row)
+    except ExpressionError as error:
+        return _Verdict(row.id, DeliveryState.FAILED, f"`with` failed: {error}")
+    if parameters is None:
+        return _Verdict(row.id, DeliveryState.SKIPPED, "condition")
+    return Claimed(
+        delivery_id=row.id,
+        attempt_id=new_id(now),
+        action=row.action,
+        key=key,
+        parameters=parameters,
+        route=route,
+        tries=row.tries + 1,
+        since=row.since,
+    )
+
+
+def _end(connection: Connection, ended: Sequence[_Verdict]) -> None:
+    for verdict in ended:
+        connection.execute(
+            update(Delivery)
+            .where(Delivery.id == verdict.delivery_id, Delivery.state.in_(DUE_STATES))
+            .values(
+                state=verdict.state,
+                error=verdict.error,
+                next_attempt_at=None,
+                finished_at=database_now(),
+            )
+        )
+
+
+def _start(
+    connection: Connection,
+    hold: Hold,
+    claimed: Sequence[Claimed],
+    rows: Sequence[Row[Any]],
+    now: datetime,
+    sandbox: bool,
+) -> None:
+    numbers = {row.id: row.attempts + 1 for row in rows}
+    connection.execute(
+        update(Delivery)
+        .where(Delivery.id.in_([one.delivery_id for one in claimed]))
+        .values(
+            state=DeliveryState.RUNNING,
+            lane_token=hold.token,
+            attempts=Delivery.attempts + 1,
+            tries=Delivery.tries + 1,
+            sandbox=sandbox,
+            next_attempt_at=None,
+            error=None,
+        )
+    )
+    connection.execute(
+        insert(Attempt),
+        [
+            {
+                "id": one.attempt_id,
+                "delivery_id": one.delivery_id,
+                "n": numbers[one.delivery_id],
+                "key": one.key,
+                "state": AttemptState.CALLING,
+                "parameters": one.parameters,
+                "sandbox": sandbox,
+                "started_at": now,
+            }
+            for one in claimed
+        ],
+    )

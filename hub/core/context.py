@@ -1,0 +1,140 @@
+"""What conditions and templates see when a delivery is claimed: the event, and all around it.
+
+What is dear to get (the contact, other deliveries' results, the provider's own object) is fetched
+only for a route that names it.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, ClassVar
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, select
+
+from adapters import AdapterError, Inbound, InboundRequest
+from adapters.contract.json import storable
+from hub.core.configuration import Route
+from hub.core.contacts import Facts, fold
+from hub.core.models import Contact, Delivery, StoredRequest
+from hub.core.routing import event_scope
+from hub.core.templates import Scope
+
+
+class Contexts:
+    """Makes contexts inside one transaction."""
+
+    EVENT_COLUMNS: ClassVar = (
+        "id type native_type source external_id occurred_at received_at live data request_id "
+        "contact_id folded"
+    ).split()
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        site: Scope,
+        inbound: Callable[[str], Inbound],
+        now: datetime,
+    ) -> None:
+        self._connection = connection
+        self._site = site
+        self._inbound = inbound
+        self._now = now
+
+    def parameters(self, route: Route, row: Row[Any]) -> dict[str, Any] | None:
+        """Return a delivery's rendered parameters; None when its condition does not hold.
+
+        `row` has the delivery's `id` and `event_id`, and the event's columns as `event_<name>`.
+
+        Raises:
+            ExpressionError: the condition failed, or a parameter cannot be rendered.
+        """
+        when = route.when if route.when and route.when.needs_more_than_event else None
+        names = route.parameters.names | (when.names if when else frozenset())
+        native = route.parameters.uses_native or (when is not None and "native" in when.text)
+        context = self._context(row, names, native=native)
+        if when and not when.holds(context):
+            return None
+        return storable(route.parameters.render(context))[0]
+
+    def _context(self, row: Row[Any], names: frozenset[str], *, native: bool) -> dict[str, Any]:
+        data = dict(row.event_data or {})
+        if native and "native" not in data and (found := self._native(row)) is not None:
+            data["native"] = found
+        context: dict[str, Any] = {
+            "event": event_scope(
+                _Event(row),
+                event_id=row.event_id,
+                source=row.event_source,
+                received_at=row.event_received_at,
+            ),
+            "data": Scope("data", data),
+            "site": self._site,
+        }
+        if "contact" in names:
+            context["contact"] = Scope("contact", self._contact(row))
+        if "results" in names:
+            context["results"] = Scope("results", self._results(row.event_id))
+        return context
+
+    def _contact(self, row: Row[Any]) -> dict[str, Any]:
+        contact_id = row.event_contact_id
+        if not row.event_folded:
+            facts = Facts(row.event_id, row.event_source, row.event_type, row.event_data or {})
+            contact_id = fold(self._connection, facts, now=self._now)
+        if contact_id is None:
+            return {}
+        columns = (Contact.id, Contact.name, Contact.email, Contact.phone)
+        found = self._connection.execute(select(*columns).where(Contact.id == contact_id)).one()
+        known = {name: value for name, value in found._mapping.items() if value is not None}
+        return known | {"id": str(contact_id)}
+
+    def _results(self, event_id: UUID) -> dict[str, Any]:
+        columns = (Delivery.route, Delivery.state, Delivery.provider_ref)
+        rows = self._connection.execute(select(*columns).where(Delivery.event_id == event_id))
+        return {row.route: {"state": row.state, "provider_ref": row.provider_ref} for row in rows}
+
+    def _native(self, row: Row[Any]) -> Any:
+        return native_object(
+            self._connection, self._inbound, row.event_request_id, row.event_external_id
+        )
+
+
+class _Event:
+    """The event's columns of a joined row, by their own names."""
+
+    def __init__(self, row: Row[Any]) -> None:
+        self._row = row
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._row, f"event_{name}")
+
+
+def native_object(
+    connection: Connection,
+    inbound: Callable[[str], Inbound],
+    request_id: UUID,
+    external_id: str,
+) -> Any:
+    """Return the provider's own object of an event, read again from the bytes; None if it is gone."""
+    request = connection.execute(
+        select(StoredRequest.__table__).where(StoredRequest.id == request_id)
+    ).one_or_none()
+    if request is None or request.body is None:
+        return None
+    try:
+        events = inbound(request.source).parse(stored_request(request))
+    except (AdapterError, LookupError):
+        return None
+    return next((e.data.get("native") for e in events if e.external_id == external_id), None)
+
+
+def stored_request(row: Row[Any]) -> InboundRequest:
+    """Return a kept request as it was when it arrived, less its credentials."""
+    return InboundRequest(
+        method=row.method,
+        url=row.url,
+        headers=row.headers,
+        body=row.body or b"",
+        received_at=row.received_at,
+    )

@@ -1,0 +1,39 @@
+"""The hub in one hand: its configuration, its store, its adapters. One per process."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from adapters import Inbound
+from adapters.registry import inbound
+from hub.core.configuration import Configuration
+from hub.core.ports import Store, Waker
+from hub.core.routing import Router
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """What every edge needs. `public_url` is the origin that providers know the hub by."""
+
+    configuration: Configuration
+    store: Store
+    waker: Waker
+    public_url: str | None
+    router: Router = field(init=False)
+    _inbound: Mapping[str, Inbound] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "router", Router(self.configuration))
+        adapters = {
+            source.slug: inbound(source.adapter)(source.settings)
+            for source in self.configuration.sources.values()
+            if source.enabled
+        }
+        object.__setattr__(self, "_inbound", adapters)
+
+    def inbound(self, source: str) -> Inbound:
+        """Return the adapter of an enabled source.
+
+        Raises:
+            LookupError: there is no such source, or it is off.
+        """
+        return self._inbound[source]

@@ -1,0 +1,23 @@
+"""Identifiers: UUIDv7 (RFC 9562, 5.7), so that sorting by id is sorting by time."""
+
+import os
+from datetime import datetime
+from uuid import UUID
+
+_VERSION_AND_VARIANT = (0x7 << 76) | (0b10 << 62)
+_RANDOM_BITS = ~((0xF << 76) | (0b11 << 62)) & ((1 << 80) - 1)
+
+
+def new_id(now: datetime) -> UUID:
+    """Return a new UUIDv7 of that instant, to the millisecond."""
+    milliseconds = int(now.timestamp() * 1000)
+    random = int.from_bytes(os.urandom(10)) & _RANDOM_BITS
+    return UUID(int=milliseconds << 80 | _VERSION_AND_VARIANT | random)
+
+
+def parse_id(text: str) -> UUID | None:
+    """Return the id that a person or a program gave, or None when it is not one."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

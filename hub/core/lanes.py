@@ -1,0 +1,141 @@
+"""Lanes: who may work for a destination now. One holder at a time, by lease and fencing token.
+
+All times are the database's. A lane is free when its lease is over; whoever takes it gets a higher
+token, and everything that the holder before still writes finds that its token is an old one.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, exists, or_, select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from hub.core.errors import NotFound
+from hub.core.models import (
+    DUE_STATES,
+    Delivery,
+    DeliveryState,
+    Lane,
+    database_later,
+    database_now,
+)
+
+LEASE_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A lane in somebody's hands. `setbacks` above 0: probe with one call before the rest."""
+
+    destination: str
+    token: int
+    setbacks: int
+
+
+def ensure(connection: Connection, destinations: Iterable[str]) -> None:
+    """Give every destination its row."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    rows = [{"destination": name} for name in sorted(destinations)]
+    if rows:
+        connection.execute(insert(Lane).on_conflict_do_nothing(), rows)
+
+
+def take(
+    connection: Connection, holder: str, destinations: Sequence[str], *, most: int
+) -> list[Hold]:
+    """Take free lanes of these destinations that have due work, or calls of a holder that died."""
+    waits = exists().where(
+        Delivery.destination == Lane.destination,
+        or_(
+            Delivery.state.in_(DUE_STATES) & (Delivery.next_attempt_at <= database_now()),
+            Delivery.state == DeliveryState.RUNNING,
+        ),
+    )
+    free = (
+        select(Lane.destination)
+        .where(
+            Lane.destination.in_(destinations),
+            or_(Lane.lease_until.is_(None), Lane.lease_until <= database_now()),
+            _open(),
+            waits,
+        )
+        .order_by(Lane.destination)
+        .limit(most)
+        .with_for_update(skip_locked=True)
+    )
+    taken = connection.execute(
+        update(Lane)
+        .where(Lane.destination.in_(free.scalar_subquery()))
+        .values(token=Lane.token + 1, holder=holder, lease_until=database_later(LEASE_S))
+        .returning(Lane.destination, Lane.token, Lane.setbacks)
+    )
+    return [Hold(*row) for row in taken]
+
+
+def renew(connection: Connection, holds: Sequence[Hold]) -> set[str]:
+    """Make the leases of these lanes last again; return the destinations that are still held."""
+    renewed = connection.execute(
+        update(Lane)
+        .where(_is_held(holds))
+        .values(lease_until=database_later(LEASE_S))
+        .returning(Lane.destination)
+    )
+    return set(renewed.scalars())
+
+
+def release(connection: Connection, holds: Sequence[Hold]) -> None:
+    """Let go of these lanes, so that the next holder need not wait for their leases."""
+    connection.execute(
+        update(Lane).where(_is_held(holds)).values(holder=None, lease_until=None)
+    )
+
+
+def workable(connection: Connection, holds: Sequence[Hold]) -> set[str]:
+    """Return the destinations still held and neither paused nor blocked, locked until commit."""
+    held = select(Lane.destination).where(_is_held(holds), _open()).with_for_update(read=True)
+    return set(connection.execute(held).scalars())
+
+
+def block(connection: Connection, hold: Hold, *, for_s: float, reason: str, setbacks: int) -> None:
+    """Let nothing out to a destination for a while; `reason` is for a person."""
+    connection.execute(
+        update(Lane)
+        .where(_is_held([hold]))
+        .values(
+            blocked_until=database_later(for_s), blocked_reason=reason[:500], setbacks=setbacks
+        )
+    )
+
+
+def recover(connection: Connection, hold: Hold) -> None:
+    """Note that a destination answers again."""
+    connection.execute(
+        update(Lane)
+        .where(_is_held([hold]))
+        .values(blocked_until=None, blocked_reason=None, setbacks=0)
+    )
+
+
+def set_paused(connection: Connection, destination: str, *, paused: bool) -> None:
+    """Pause a destination, or let it go on at once (a block is lifted too).
+
+    Raises:
+        NotFound: no such destination has a lane.
+    """
+    values: dict[str, Any] = {"paused": paused}
+    if not paused:
+        values |= {"blocked_until": None, "blocked_reason": None}
+    changed = connection.execute(
+        update(Lane).where(Lane.destination == destination).values(**values)
+    )
+    if not changed.rowcount:
+        raise NotFound(f"there is no destination {destination}")
+
+
+def _open() -> Any:
+    return ~Lane.paused & or_(Lane.blocked_until.is_(None), Lane.blocked_until <= database_now())
+
+
+def _is_held(holds: Sequence[Hold]) -> Any:
+    return tuple_(Lane.destination, Lane.token).in_([(h.destination, h.token) for h in holds])

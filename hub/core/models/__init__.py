@@ -1,0 +1,36 @@
+"""The tables; a file per table or close pair."""
+
+from hub.core.models.base import Base, database_later, database_now
+from hub.core.models.contact import Contact, Identity
+from hub.core.models.delivery import (
+    DUE_STATES,
+    Attempt,
+    AttemptState,
+    Delivery,
+    DeliveryState,
+    Lane,
+)
+from hub.core.models.inbound import EventKey, EventState, RequestState, StoredEvent, StoredRequest
+from hub.core.models.record import AuditEntry, ConfigVersion, SourceState
+
+__all__ = [
+    "DUE_STATES",
+    "Attempt",
+    "AttemptState",
+    "AuditEntry",
+    "Base",
+    "ConfigVersion",
+    "Contact",
+    "Delivery",
+    "DeliveryState",
+    "EventKey",
+    "EventState",
+    "Identity",
+    "Lane",
+    "RequestState",
+    "SourceState",
+    "StoredEvent",
+    "StoredRequest",
+    "database_later",
+    "database_now",
+]

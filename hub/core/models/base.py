@@ -1,0 +1,95 @@
+"""What all tables share: the registry, and the types that mean the same on both databases."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import JSON, DateTime, Float, LargeBinary, MetaData, Text, Uuid, cast
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import DeclarativeBase, registry
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC time. SQLite keeps it as sortable text without a zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None or dialect.name != "sqlite":
+            return value
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+"""JSON; what is put there went through `adapters.contract.json.storable` first."""
+
+
+class database_now(FunctionElement[datetime]):
+    """The database's own clock: the only one that leases and schedules are measured by."""
+
+    type = Instant()
+    inherit_cache = True
+
+
+@compiles(database_now, "postgresql")
+def _postgresql_now(element: Any, compiler: Any, **_: Any) -> str:
+    return "clock_timestamp()"
+
+
+@compiles(database_now, "sqlite")
+def _sqlite_now(element: Any, compiler: Any, **_: Any) -> str:
+    return "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
+
+
+class database_later(FunctionElement[datetime]):
+    """The database's own clock, that many seconds from now (or ago)."""
+
+    type = Instant()
+    inherit_cache = True
+
+    def __init__(self, seconds: Any) -> None:
+        super().__init__(cast(seconds, Float))
+
+
+@compiles(database_later, "postgresql")
+def _postgresql_later(element: Any, compiler: Any, **options: Any) -> str:
+    seconds = compiler.process(element.clauses, **options)
+    return f"(clock_timestamp() + make_interval(secs => {seconds}))"
+
+
+@compiles(database_later, "sqlite")
+def _sqlite_later(element: Any, compiler: Any, **options: Any) -> str:
+    seconds = compiler.process(element.clauses, **options)
+    return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', {seconds} || ' seconds')"
+
+
+class Base(DeclarativeBase):
+    """The root of the tables. An explicit registry, as Flask-SQLAlchemy 3.1 needs."""
+
+    registry = registry(
+        metadata=MetaData(
+            naming_convention={
+                "pk": "pk_%(table_name)s",
+                "fk": "fk_%(table_name)s_%(column_0_name)s",
+                "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+                "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            }
+        ),
+        type_annotation_map={
+            UUID: Uuid,
+            str: Text,
+            bytes: LargeBinary,
+            datetime: Instant,
+            dict[str, Any]: Json,
+        },
+    )

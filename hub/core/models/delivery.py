@@ -1,0 +1,127 @@
+"""The work: deliveries, their attempts, and the lanes that run them."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from hub.core.models.base import Base
+
+
+class DeliveryState(StrEnum):
+    WAITING = "waiting"
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    RETRYING = "retrying"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    SKIPPED = "skipped"
+
+
+DUE_STATES = (DeliveryState.WAITING, DeliveryState.PENDING, DeliveryState.RETRYING)
+_DUE = text("state IN ('waiting', 'pending', 'retrying')")
+_NEEDS_YOU = text("state IN ('failed', 'unknown')")
+_RUNNING = text("state = 'running'")
+_OPEN = text("state IN ('calling', 'unknown')")
+
+
+class AttemptState(StrEnum):
+    CALLING = "calling"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"  # certainly without effect, and a retry cannot mend it
+    NOT_PROCESSED = "not_processed"  # certainly without effect
+    BLOCKED = "blocked"  # the account was refused: not the delivery's fault
+    IN_DOUBT = "in_doubt"  # may have been processed; the same key protects a repeat
+    UNKNOWN = "unknown"  # may have been processed, and nothing protects a repeat
+
+
+class Delivery(Base):
+    """One event through one route.
+
+    `attempts` counts all attempt rows; `tries` those spent since the last (re)start, which began
+    at `since`. `key_n` counts replays after a certain rejection: the key is `<id>` or
+    `<id>.<key_n>`. `lane_token` is the fencing token of the claim that runs it.
+    """
+
+    __tablename__ = "deliveries"
+    __table_args__ = (
+        UniqueConstraint("event_id", "route"),
+        Index("ix_deliveries_due", "destination", "next_attempt_at",
+              postgresql_where=_DUE, sqlite_where=_DUE),
+        Index("ix_deliveries_running", "destination",
+              postgresql_where=_RUNNING, sqlite_where=_RUNNING),
+        Index("ix_deliveries_needs_you", "state", "id",
+              postgresql_where=_NEEDS_YOU, sqlite_where=_NEEDS_YOU),
+    )  # fmt: skip
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    event_id: Mapped[UUID] = mapped_column(ForeignKey("events.id"))
+    route: Mapped[str]
+    destination: Mapped[str]
+    action: Mapped[str]
+    state: Mapped[str]
+    created_at: Mapped[datetime]
+    since: Mapped[datetime]
+    next_attempt_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(default=0, server_default="0")
+    tries: Mapped[int] = mapped_column(default=0, server_default="0")
+    key_n: Mapped[int] = mapped_column(default=0, server_default="0")
+    lane_token: Mapped[int | None] = mapped_column(BigInteger)
+    sandbox: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    error: Mapped[str | None]
+    provider_ref: Mapped[str | None]
+
+
+class Attempt(Base):
+    """One try of a delivery, committed before its first byte leaves.
+
+    `parameters` are frozen: as long as the key is the same, the next attempt sends the same.
+    `request` is what the sandbox recorded instead of sending.
+    """
+
+    __tablename__ = "attempts"
+    __table_args__ = (
+        UniqueConstraint("delivery_id", "n"),
+        Index("uq_attempts_open", "delivery_id", unique=True,
+              postgresql_where=_OPEN, sqlite_where=_OPEN),
+    )  # fmt: skip
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    delivery_id: Mapped[UUID] = mapped_column(ForeignKey("deliveries.id"))
+    n: Mapped[int]
+    key: Mapped[str]
+    state: Mapped[str]
+    parameters: Mapped[dict[str, Any]]
+    sandbox: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    request: Mapped[dict[str, Any] | None]
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    status: Mapped[int | None]
+    code: Mapped[str | None]
+    message: Mapped[str | None]
+    provider_ref: Mapped[str | None]
+
+
+class Lane(Base):
+    """One destination's row: who holds it until when, and what holds it back.
+
+    `token` grows with every holder and fences off the ones before. `paused` is a person's word;
+    `blocked_until` is the hub's (refused credentials, an open circuit), with the reason beside it.
+    `setbacks` counts the times in a row that it was blocked, for the doubling.
+    """
+
+    __tablename__ = "lanes"
+
+    destination: Mapped[str] = mapped_column(primary_key=True)
+    token: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    holder: Mapped[str | None]
+    lease_until: Mapped[datetime | None]
+    paused: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    blocked_until: Mapped[datetime | None]
+    blocked_reason: Mapped[str | None]
+    setbacks: Mapped[int] = mapped_column(default=0, server_default="0")

@@ -1,0 +1,48 @@
+"""What the hub keeps about itself: how its sources are, what it was told to do, by which file."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Mapped, mapped_column
+
+from hub.core.models.base import Base
+
+
+class SourceState(Base):
+    """When a source was last heard, and how often it was refused. Written every few seconds."""
+
+    __tablename__ = "source_states"
+
+    source: Mapped[str] = mapped_column(primary_key=True)
+    accepted: Mapped[int] = mapped_column(default=0, server_default="0")
+    duplicates: Mapped[int] = mapped_column(default=0, server_default="0")
+    unreadable: Mapped[int] = mapped_column(default=0, server_default="0")
+    rejected: Mapped[int] = mapped_column(default=0, server_default="0")
+    last_verified_at: Mapped[datetime | None]
+    last_rejected_at: Mapped[datetime | None]
+    last_rejected_reason: Mapped[str | None]
+
+
+class AuditEntry(Base):
+    """Who did what to what, when and why. Rows are only ever added."""
+
+    __tablename__ = "audit_log"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    actor: Mapped[str]
+    action: Mapped[str]
+    subject: Mapped[str]
+    reason: Mapped[str | None]
+    detail: Mapped[dict[str, Any] | None]
+
+
+class ConfigVersion(Base):
+    """A version of `hub.yaml` that was in force; its routes, never its credentials."""
+
+    __tablename__ = "config_versions"
+
+    version: Mapped[str] = mapped_column(primary_key=True)
+    first_seen_at: Mapped[datetime]
+    routes: Mapped[dict[str, Any]]

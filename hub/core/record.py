@@ -1,0 +1,168 @@
+"""Recording how calls ended, in groups, and what became of calls whose worker died.
+
+Every write says whose it is: a holder that lost its lane changes nothing any more.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from adapters import Outcome
+from hub.core.lanes import Hold
+from hub.core.ledger import WORKER_DIED, Protection, Spent, Step, after_call
+from hub.core.models import (
+    Attempt,
+    AttemptState,
+    Delivery,
+    DeliveryState,
+    database_later,
+    database_now,
+)
+
+MAX_TEXT = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A call that is over: its delivery, how it ended, and the step that follows."""
+
+    delivery_id: UUID
+    attempt_id: UUID
+    token: int
+    outcome: Outcome
+    step: Step
+    request: dict[str, Any] | None = None
+
+
+def record(connection: Connection, finished: Sequence[Finished]) -> None:
+    """Write how calls ended; those whose lane has another holder by now change nothing."""
+    if not finished:
+        return
+    connection.execute(_CLOSE_ATTEMPT, [_attempt_values(one) for one in finished])
+    ended = [one for one in finished if one.step.delay_s is None]
+    again = [one for one in finished if one.step.delay_s is not None]
+    if ended:
+        connection.execute(_END, [_delivery_values(one) for one in ended])
+    if again:
+        connection.execute(
+            _AGAIN,
+            [
+                _delivery_values(one)
+                | {"b_delay_s": one.step.delay_s, "b_unspent": int(not one.step.spends_try)}
+                for one in again
+            ],
+        )
+
+
+_MINE = (
+    (Delivery.id == bindparam("b_delivery_id"))
+    & (Delivery.lane_token == bindparam("b_token"))
+    & (Delivery.state == DeliveryState.RUNNING)
+)
+_CLOSE_ATTEMPT = (
+    update(Attempt.__table__)  # type: ignore[arg-type]
+    .where(
+        Attempt.id == bindparam("b_attempt_id"),
+        Attempt.state == AttemptState.CALLING,
+        select(Delivery.id).where(_MINE).exists(),
+    )
+    .values(
+        state=bindparam("b_state"),
+        ended_at=database_now(),
+        status=bindparam("b_status"),
+        code=bindparam("b_code"),
+        message=bindparam("b_message"),
+        provider_ref=bindparam("b_provider_ref"),
+        request=bindparam("b_request"),
+    )
+)
+_END = (
+    update(Delivery.__table__)  # type: ignore[arg-type]
+    .where(_MINE)
+    .values(
+        state=bindparam("b_state"),
+        error=bindparam("b_error"),
+        provider_ref=bindparam("b_provider_ref"),
+        next_attempt_at=None,
+        finished_at=database_now(),
+    )
+)
+_AGAIN = (
+    update(Delivery.__table__)  # type: ignore[arg-type]
+    .where(_MINE)
+    .values(
+        state=bindparam("b_state"),
+        error=bindparam("b_error"),
+        provider_ref=bindparam("b_provider_ref"),
+        next_attempt_at=database_later(bindparam("b_delay_s")),
+        tries=Delivery.tries - bindparam("b_unspent"),
+    )
+)
+
+
+def _attempt_values(one: Finished) -> dict[str, Any]:
+    return {
+        "b_attempt_id": one.attempt_id,
+        "b_delivery_id": one.delivery_id,
+        "b_token": one.token,
+        "b_state": one.step.attempt,
+        "b_status": one.outcome.status,
+        "b_code": _bounded(one.outcome.code),
+        "b_message": _bounded(one.outcome.message),
+        "b_provider_ref": _bounded(one.outcome.provider_ref),
+        "b_request": one.request,
+    }
+
+
+def _delivery_values(one: Finished) -> dict[str, Any]:
+    return {
+        "b_delivery_id": one.delivery_id,
+        "b_token": one.token,
+        "b_state": one.step.delivery,
+        "b_error": _bounded(one.step.error),
+        "b_provider_ref": _bounded(one.outcome.provider_ref),
+    }
+
+
+def _bounded(text: str | None) -> str | None:
+    """Return a far end's words as a text column can keep them."""
+    if text is None:
+        return None
+    clean = text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+    return clean[:MAX_TEXT]
+
+
+def orphans(connection: Connection, hold: Hold) -> list[dict[str, Any]]:
+    """Return the calls that an earlier holder of this lane left open."""
+    rows = connection.execute(
+        select(
+            Delivery.id.label("delivery_id"),
+            Delivery.route,
+            Delivery.action,
+            Delivery.tries,
+            Delivery.lane_token.label("token"),
+            Attempt.id.label("attempt_id"),
+        )
+        .join(Attempt, (Attempt.delivery_id == Delivery.id) & (Attempt.n == Delivery.attempts))
+        .where(
+            Delivery.destination == hold.destination,
+            Delivery.state == DeliveryState.RUNNING,
+            Delivery.lane_token < hold.token,
+        )
+    )
+    return [dict(row._mapping) for row in rows]
+
+
+def abandon(orphan: dict[str, Any], protection: Protection, *, chance: float) -> Finished:
+    """Return the end of a call whose worker died: nobody knows, so its class decides."""
+    spent = Spent(tries=orphan["tries"], age_s=0)
+    return Finished(
+        delivery_id=orphan["delivery_id"],
+        attempt_id=orphan["attempt_id"],
+        token=orphan["token"],
+        outcome=WORKER_DIED,
+        step=after_call(WORKER_DIED, protection, spent, chance=chance),
+    )

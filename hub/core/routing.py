@@ -1,0 +1,110 @@
+"""Which routes an event takes, decided in memory from what the event itself says."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from typing import Any
+from uuid import UUID
+
+from adapters import Event
+from hub.core.configuration import Configuration, Route, Site
+from hub.core.errors import ExpressionError
+from hub.core.models import DeliveryState
+from hub.core.templates import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One route that an event takes. `error`: its condition failed, so the delivery has too."""
+
+    route: Route
+    state: str
+    error: str | None = None
+
+
+class Router:
+    """The routes of one configuration, ready to be matched by many threads."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self.version = configuration.version
+        self._site = site_scope(configuration.site)
+        self._routes = [route for route in configuration.routes.values() if route.enabled]
+        self._by_type: dict[tuple[str, str], Sequence[Route]] = {}
+        self._by_name = dict(configuration.routes)
+        for route in configuration.routes.values():
+            for earlier_name in route.was:
+                self._by_name.setdefault(earlier_name, route)
+
+    def named(self, name: str) -> Route | None:
+        """Return the route of that name, or that had it before (`was`)."""
+        return self._by_name.get(name)
+
+    def match(
+        self, event: Event, *, event_id: UUID, source: str, received_at: datetime
+    ) -> list[Match]:
+        """Return the routes that the event takes; none for one that is incomplete."""
+        if event.incomplete:
+            return []
+        candidates = self._candidates(source, event.type)
+        if not candidates:
+            return []
+        context = {
+            "event": event_scope(event, event_id=event_id, source=source, received_at=received_at),
+            "data": Scope("data", event.data),
+            "site": self._site,
+        }
+        matches = (_match(route, event.live, context) for route in candidates)
+        return [match for match in matches if match]
+
+    def _candidates(self, source: str, event_type: str) -> Sequence[Route]:
+        known = self._by_type.get((source, event_type))
+        if known is None:
+            known = [
+                route
+                for route in self._routes
+                if (not route.sources or source in route.sources)
+                and any(fnmatchcase(event_type, pattern) for pattern in route.on)
+            ]
+            if len(self._by_type) < 10_000:  # native types are the sender's to invent
+                self._by_type[source, event_type] = known
+        return known
+
+
+def event_scope(event: Any, *, event_id: UUID, source: str, received_at: datetime) -> Scope:
+    """Return what `event` is in conditions and templates."""
+    return Scope(
+        "event",
+        {
+            "id": str(event_id),
+            "type": event.type,
+            "native_type": event.native_type,
+            "source": source,
+            "external_id": event.external_id,
+            "occurred_at": rfc3339(event.occurred_at),
+            "received_at": rfc3339(received_at),
+            "live": event.live,
+        },
+    )
+
+
+def rfc3339(moment: datetime) -> str:
+    """Return a time as it goes over the wire: UTC with `Z`."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def site_scope(site: Site) -> Scope:
+    """Return what `site` is in conditions and templates."""
+    return Scope("site", {"name": site.name, "country": site.country, "timezone": site.timezone})
+
+
+def _match(route: Route, live: bool, context: Mapping[str, Any]) -> Match | None:
+    if route.live != "any" and live != (route.live == "live"):
+        return None
+    state = DeliveryState.WAITING if route.delay_s else DeliveryState.PENDING
+    if route.when is None or route.when.needs_more_than_event:
+        return Match(route, state)
+    try:
+        return Match(route, state) if route.when.holds(context) else None
+    except ExpressionError as error:
+        return Match(route, DeliveryState.FAILED, f"`when` failed: {error}")

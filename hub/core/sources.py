@@ -1,0 +1,49 @@
+"""How the sources are: when each was last heard, how often it was refused and why."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Connection, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from hub.core.models import RequestState, SourceState
+
+_COLUMNS = {
+    RequestState.ACCEPTED: "accepted",
+    RequestState.DUPLICATE: "duplicates",
+    RequestState.UNREADABLE: "unreadable",
+    RequestState.REJECTED: "rejected",
+}
+
+
+@dataclass(slots=True)
+class SourceNews:
+    """What happened at a source since the last time it was written down."""
+
+    counts: Counter[RequestState] = field(default_factory=Counter)
+    last_verified_at: datetime | None = None
+    last_rejected_at: datetime | None = None
+    last_rejected_reason: str | None = None
+
+
+def add_up(connection: Connection, news: Mapping[str, SourceNews]) -> None:
+    """Add what was counted to the sources' rows."""
+    for source in sorted(news):  # two processes lock in one order
+        insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+        connection.execute(insert(SourceState).values(source=source).on_conflict_do_nothing())
+        fresh = news[source]
+        values: dict[str, object] = {
+            column: getattr(SourceState, column) + fresh.counts[state]
+            for state, column in _COLUMNS.items()
+            if fresh.counts[state]
+        }
+        if fresh.last_verified_at:
+            values["last_verified_at"] = fresh.last_verified_at
+        if fresh.last_rejected_at:
+            values["last_rejected_at"] = fresh.last_rejected_at
+            values["last_rejected_reason"] = fresh.last_rejected_reason
+        connection.execute(
+            update(SourceState).where(SourceState.source == source).values(**values)
+        )

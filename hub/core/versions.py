@@ -1,0 +1,32 @@
+"""Which version of `hub.yaml` matched an event: its routes are kept, its credentials never."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.dialects import postgresql, sqlite
+
+from hub.core.configuration import Configuration, Route
+from hub.core.models import ConfigVersion
+
+
+def note_version(connection: Connection, configuration: Configuration, *, now: datetime) -> None:
+    """Keep the routes of a version that has not been seen before."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    routes = {name: _described(route) for name, route in configuration.routes.items()}
+    connection.execute(
+        insert(ConfigVersion)
+        .values(version=configuration.version, first_seen_at=now, routes=routes)
+        .on_conflict_do_nothing()
+    )
+
+
+def _described(route: Route) -> dict[str, Any]:
+    return {
+        "on": list(route.on),
+        "from": list(route.sources),
+        "live": route.live,
+        "when": route.when.text if route.when else None,
+        "do": f"{route.destination}.{route.action}",
+        "enabled": route.enabled,
+    }

@@ -1,0 +1,1 @@
+"""The ways out: database, queue, transport, embedded stores."""

@@ -1,0 +1,155 @@
+"""The database: engines that mean the same on SQLite and PostgreSQL, transactions, migrations."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.pool import NullPool
+
+from hub.core.models import Base
+
+MIGRATIONS = Path(__file__).parents[2] / "migrations"
+
+db = SQLAlchemy(metadata=Base.metadata, disable_autonaming=True)
+"""Flask's hold on the engine: one per process, made with the app."""
+
+STATEMENT_TIMEOUT_S = 10
+LOCK_TIMEOUT_S = 3
+
+_POSTGRESQL_OPTIONS = " ".join(
+    f"-c {name}={value}"
+    for name, value in {
+        "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
+        "lock_timeout": f"{LOCK_TIMEOUT_S}s",
+        "idle_in_transaction_session_timeout": "30s",
+        "timezone": "UTC",
+        "jit": "off",
+    }.items()
+)
+
+
+def engine_options(url: str, *, pool_size: int = 8) -> dict[str, Any]:
+    """Return what `create_engine` needs so that a lost database is noticed within seconds.
+
+    On a half-open link `statement_timeout` never frees the client: `tcp_user_timeout` does.
+    """
+    common: dict[str, Any] = {"json_serializer": _dumps, "json_deserializer": orjson.loads}
+    if make_url(url).get_backend_name() == "sqlite":
+        return common | {"poolclass": NullPool, "connect_args": {"timeout": 5}}
+    connect_args = {
+        "connect_timeout": 3,
+        "options": _POSTGRESQL_OPTIONS,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 2,
+        "tcp_user_timeout": 8000,
+        "application_name": "hub",
+    }
+    return common | {
+        "pool_size": pool_size,
+        "max_overflow": 0,
+        "pool_timeout": 2,
+        "pool_use_lifo": True,
+        "connect_args": connect_args,
+    }
+
+
+class Database:
+    """The `Store` that core asks for, over one engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.dialect = engine.dialect.name
+        self._alone = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._immediate = engine.execution_options(hub_begin="BEGIN IMMEDIATE")
+        if self.dialect == "sqlite":
+            prepare_sqlite(engine)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Open a connection on which every statement stands alone."""
+        with self._alone.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Open a transaction that commits at the end of the block, or rolls back."""
+        with self._immediate.begin() as connection:
+            yield connection
+
+
+def prepare_sqlite(engine: Engine) -> None:
+    """Make SQLite durable and its write transactions take their lock at the start."""
+
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, _: object) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "busy_timeout=5000",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def on_begin(connection: Connection) -> None:
+        options = connection.get_execution_options()
+        if options.get("isolation_level") != "AUTOCOMMIT":
+            connection.exec_driver_sql(options.get("hub_begin", "BEGIN"))
+
+
+def open_database(url: str, *, pool_size: int = 8) -> Database:
+    """Return a database of its own, outside any app."""
+    _make_folder(url)
+    return Database(create_engine(url, **engine_options(url, pool_size=pool_size)))
+
+
+def upgrade(url: str, revision: str = "head") -> None:
+    """Bring the schema up to a revision."""
+    _migrate(url, lambda config: command.upgrade(config, revision))
+
+
+def downgrade(url: str, revision: str) -> None:
+    """Take the schema down to a revision (`base` for nothing at all)."""
+    _migrate(url, lambda config: command.downgrade(config, revision))
+
+
+def revisions(connection: Connection) -> tuple[str | None, str | None]:
+    """Return the schema's revision and the newest one that there is."""
+    newest = ScriptDirectory(str(MIGRATIONS)).get_current_head()
+    return MigrationContext.configure(connection).get_current_revision(), newest
+
+
+def _migrate(url: str, run: Any) -> None:
+    _make_folder(url)
+    options = engine_options(url) | {"poolclass": NullPool}
+    for pool_option in ("pool_size", "max_overflow", "pool_timeout", "pool_use_lifo"):
+        options.pop(pool_option, None)
+    engine = create_engine(url, **options)
+    if engine.dialect.name == "sqlite":
+        prepare_sqlite(engine)
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        run(config)
+    engine.dispose()
+
+
+def _make_folder(url: str) -> None:
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite" and parsed.database:
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+
+
+def _dumps(value: Any) -> str:
+    return orjson.dumps(value).decode()

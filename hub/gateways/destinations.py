@@ -1,0 +1,59 @@
+"""The gates: a destination's adapter with its way out, live or sandbox."""
+
+from typing import Any
+
+import orjson
+
+from adapters import Call, Outbound, Outcome, Probe, Transport
+from adapters.contract.json import storable
+from adapters.registry import outbound
+from hub.core.configuration import Destination
+from hub.gateways.transport import GuardedTransport, RecordingTransport
+
+
+class Gate:
+    """One destination, ready to be called by many threads at once."""
+
+    def __init__(self, destination: Destination, *, allow_private: bool) -> None:
+        self.destination = destination
+        self._adapter_class = outbound(destination.adapter)
+        self._allow_private = allow_private
+        self.adapter = self._adapter(self._live_transport())
+
+    def perform(self, call: Call) -> tuple[Outcome, dict[str, Any] | None]:
+        """Make the call; in the sandbox, return what would have been sent beside the outcome.
+
+        Raises:
+            AdapterError: see `Outbound.perform`.
+        """
+        if not self.destination.sandbox:
+            return self.adapter.perform(call), None
+        secrets = [str(self.destination.settings.get(key, "")) for key in self.adapter.secrets]
+        recorder = RecordingTransport(self.adapter.sandbox_answer, secrets=secrets)
+        outcome = self._adapter(recorder).perform(call)
+        return outcome, _as_recorded(recorder)
+
+    def probe(self) -> Probe:
+        """Make one cheap read call that tells whether the credentials are good."""
+        return self.adapter.probe()
+
+    def _adapter(self, transport: Transport) -> Outbound:
+        return self._adapter_class(self.destination.settings, transport)
+
+    def _live_transport(self) -> Transport:
+        return GuardedTransport(
+            timeout_s=self.destination.timeout_s,
+            allow_private=self._allow_private,
+            pool_size=self.destination.concurrency,
+        )
+
+
+def _as_recorded(recorder: RecordingTransport) -> dict[str, Any] | None:
+    last = recorder.last
+    if last is None:
+        return None
+    try:
+        content = orjson.loads(last.body)
+    except orjson.JSONDecodeError:
+        content = last.body.decode("utf-8", "replace")
+    return storable({"method": last.method, "url": last.url, "body": content})[0]

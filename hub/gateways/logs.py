@@ -1,0 +1,38 @@
+"""Logs: one line per event on standard error, JSON or for people. Never a body, address or secret."""
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+
+QUIET = ("rq", "urllib3", "alembic", "sqlalchemy")
+
+
+def configure_logs(level: str, form: str | None) -> None:
+    """Send all logging of the process to standard error, as `json` or `console` lines."""
+    form = form or ("console" if sys.stderr.isatty() else "json")
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        if form == "console"
+        else structlog.processors.JSONRenderer()
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[
+            structlog.stdlib.add_log_level,
+            structlog.stdlib.add_logger_name,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+        ],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))

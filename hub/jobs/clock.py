@@ -1,0 +1,59 @@
+"""The clock: every few seconds a sweep. A second clock is harmless."""
+
+import logging
+import signal
+from threading import Event
+from types import FrameType
+
+from redis import Redis
+from redis.exceptions import RedisError
+from sqlalchemy.exc import DBAPIError
+
+from hub.core.hub import Hub
+from hub.core.sweep import sweep
+from hub.gateways.queue import enqueue_drain
+
+EVERY_S = 5.0
+
+log = logging.getLogger(__name__)
+
+
+def run(hub: Hub, redis: Redis) -> None:
+    """Sweep until SIGTERM or SIGINT, whatever is gone meanwhile."""
+    stop = Event()
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    troubles: set[str] = set()
+    while True:
+        _note(troubles, tick(hub, redis))
+        if stop.wait(EVERY_S):
+            return
+
+
+def tick(hub: Hub, redis: Redis) -> set[str]:
+    """Sweep once; return what is gone."""
+    troubles: set[str] = set()
+    try:
+        with hub.store.write() as connection:
+            sweep(connection, hub.configuration)
+    except DBAPIError as error:
+        troubles.add(f"the database does not answer ({type(error.orig).__name__})")
+    try:
+        enqueue_drain(redis)
+    except RedisError as error:
+        troubles.add(f"Redis does not answer ({type(error).__name__})")
+    return troubles
+
+
+def _note(known: set[str], now: set[str]) -> None:
+    """Log what is new and what is over, not what goes on."""
+    for trouble in sorted(now - known):
+        log.error("%s", trouble)
+    for trouble in sorted(known - now):
+        log.info("over: %s", trouble)
+    known.clear()
+    known.update(now)

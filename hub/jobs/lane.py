@@ -1,0 +1,159 @@
+"""A lane while somebody holds it: its slots, its rate, and how its calls have been going.
+
+One holder at a time, so these are plain variables and not counters in a shared store.
+"""
+
+import random
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from adapters import AdapterError, AnswerLost, Call, InvalidParameters, NotSent, Outcome, Verdict
+from hub.core.claim import Claimed
+from hub.core.configuration import Destination, Rate
+from hub.core.lanes import Hold
+from hub.core.ledger import Protection, Spent, after_call
+from hub.core.record import Finished
+from hub.core.retry import block_s
+from hub.gateways.destinations import Gate
+
+CIRCUIT_OPENS_AFTER = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Why and how long nothing goes out to a destination."""
+
+    for_s: float
+    reason: str
+    setbacks: int
+
+
+class Bucket:
+    """At most `count` starts in any `per_s` seconds; a rate of None has no bounds."""
+
+    def __init__(self, rate: Rate | None) -> None:
+        self._rate = rate
+        self._starts: deque[float] = deque()
+
+    def free(self, now_s: float) -> int:
+        """Return how many may start now."""
+        if self._rate is None:
+            return 1_000_000
+        while self._starts and self._starts[0] <= now_s - self._rate.per_s:
+            self._starts.popleft()
+        return self._rate.count - len(self._starts)
+
+    def wait_s(self, now_s: float) -> float:
+        """Return how long until one may start; 0 when one may now."""
+        if self._rate is None or self.free(now_s) > 0:
+            return 0.0
+        return max(0.0, self._starts[0] + self._rate.per_s - now_s)
+
+    def start(self, now_s: float, count: int) -> None:
+        """Note that so many start now."""
+        if self._rate is not None:
+            self._starts.extend([now_s] * count)
+
+
+@dataclass(slots=True)
+class HeldLane:
+    """A lane in this process's hands. Only the drain's own thread touches it."""
+
+    hold: Hold
+    gate: Gate
+    slots: int
+    bucket: Bucket
+    maybe_due: bool = True
+    in_flight: dict[Any, float] = field(default_factory=dict)
+    setbacks: int = 0
+    failures: int = 0
+    block: Block | None = None
+    recovered: bool = False
+
+    @classmethod
+    def of(cls, hold: Hold, gate: Gate, slots: int) -> "HeldLane":
+        """Return a lane that has just been taken."""
+        bucket = Bucket(gate.destination.rate)
+        return cls(hold=hold, gate=gate, slots=slots, bucket=bucket, setbacks=hold.setbacks)
+
+    @property
+    def destination(self) -> Destination:
+        return self.gate.destination
+
+    def room(self, now_s: float) -> int:
+        """Return how many calls may start now: one to probe with after a setback."""
+        if self.block or not self.maybe_due:
+            return 0
+        slots = 1 if self.setbacks else self.slots
+        return max(0, min(slots - len(self.in_flight), self.bucket.free(now_s)))
+
+    def slow(self, now_s: float, threshold_s: float) -> bool:
+        """Return whether a call has been under way for longer than that."""
+        return any(now_s - started_s > threshold_s for started_s in self.in_flight.values())
+
+    def protection(self, action: str, at_least_once: bool) -> Protection:
+        """Return what keeps an action of this destination from happening twice."""
+        effect = self.gate.adapter.actions[action].effect
+        return Protection(effect, self.destination.retry, at_least_once)
+
+    def finish(self, claimed: Claimed, outcome: Outcome, request: Any) -> Finished:
+        """Return the end of a call, and learn from it how the destination is."""
+        probing = self.setbacks > 0
+        self._learn(outcome)
+        age_s = (datetime.now(UTC) - claimed.since).total_seconds()
+        step = after_call(
+            outcome,
+            self.protection(claimed.action, claimed.route.at_least_once),
+            Spent(claimed.tries, age_s, probing),
+            chance=random.random(),  # noqa: S311
+        )
+        return Finished(
+            claimed.delivery_id, claimed.attempt_id, self.hold.token, outcome, step, request
+        )
+
+    def _learn(self, outcome: Outcome) -> None:
+        if outcome.verdict in (Verdict.SUCCEEDED, Verdict.PERMANENT):
+            self.failures = 0
+            self.recovered |= self.setbacks > 0
+            self.setbacks = 0
+            return
+        if self.block:
+            return
+        self.failures += 1
+        if outcome.verdict is Verdict.BLOCKED:
+            self._rest(f"refused us: {outcome.message}")
+        elif outcome.retry_after_s is not None:
+            self.block = Block(
+                min(max(outcome.retry_after_s, 1), 6 * 3600), f"asked to wait: {outcome.message}", 0
+            )
+        elif self.setbacks or self.failures >= CIRCUIT_OPENS_AFTER:
+            self._rest(f"does not answer: {outcome.message}")
+
+    def _rest(self, reason: str) -> None:
+        setbacks = self.setbacks + 1
+        self.block = Block(block_s(setbacks), reason, setbacks)
+
+
+def perform(gate: Gate, claimed: Claimed) -> tuple[Outcome, Any]:
+    """Make the call and say how it ended, whatever happens. Runs in a thread of its own."""
+    call = Call(
+        action=claimed.action,
+        parameters=claimed.parameters,
+        key=claimed.key,
+        attempt_id=str(claimed.attempt_id),
+        now=datetime.now(UTC),
+    )
+    try:
+        return gate.perform(call)
+    except InvalidParameters as error:
+        return Outcome(Verdict.PERMANENT, f"not sent: {error}"), None
+    except NotSent as error:
+        return Outcome(Verdict.NOT_PROCESSED, str(error)), None
+    except AnswerLost as error:
+        return Outcome(Verdict.IN_DOUBT, str(error)), None
+    except AdapterError as error:
+        return Outcome(Verdict.IN_DOUBT, str(error)), None
+    except Exception as error:  # the last resort of a call: its outcome must be recorded
+        return Outcome(Verdict.IN_DOUBT, f"the adapter failed: {type(error).__name__}"), None

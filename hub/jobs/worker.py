@@ -1,0 +1,131 @@
+"""The worker: RQ's `SimpleWorker` on the one queue, for the one job.
+
+Whoever can write to Redis could otherwise run any function here: names are looked up in a list,
+never imported, and a job that brings arguments or callbacks is refused.
+"""
+
+import logging
+import signal
+from collections.abc import Callable, Mapping
+from threading import Event
+from types import FrameType
+from typing import Any
+
+from redis.exceptions import RedisError
+from rq import SimpleWorker
+from rq.job import Job
+from rq.queue import Queue
+from rq.serializers import JSONSerializer
+from rq.exceptions import StopRequested
+
+from hub.gateways.queue import DRAIN, QUEUE, connect
+from hub.jobs.drain import Workshop, drain, open_workshop
+
+WORKER_TTL_S = 30
+MAINTENANCE_EVERY_S = 15
+LONGEST_WAIT_S = 20.0
+"""A worker's connection blocks for a job for `WORKER_TTL_S - 15`; its time-out must be longer."""
+WITHOUT_REDIS_EVERY_S = 1.0
+
+JOBS: Mapping[str, Callable[[], None]] = {DRAIN: drain}
+
+log = logging.getLogger(__name__)
+
+
+class ListedJob(Job):
+    """A job that can run nothing but what is listed."""
+
+    def perform(self) -> None:
+        """Run the listed function.
+
+        Raises:
+            PermissionError: it is not listed, or brings arguments.
+        """
+        if self.func_name not in JOBS or self.args or self.kwargs or self._instance:
+            raise PermissionError("a job that is not the hub's was refused")
+        JOBS[self.func_name]()
+
+    def execute_success_callback(self, *_: Any, **__: Any) -> None:
+        """Run nothing: the hub's jobs have no callbacks."""
+
+    def execute_failure_callback(self, *_: Any, **__: Any) -> None:
+        """Run nothing: the hub's jobs have no callbacks."""
+
+    def execute_stopped_callback(self, *_: Any, **__: Any) -> None:
+        """Run nothing: the hub's jobs have no callbacks."""
+
+    def send_webhooks(self, *_: Any, **__: Any) -> None:
+        """Send nothing: the hub's jobs have no webhooks."""
+
+
+class Worker(SimpleWorker):
+    """Ends a drain gently when it is told to stop; leaves signals to `run`."""
+
+    job_class = ListedJob
+    busy = False
+
+    def _install_signal_handlers(self) -> None:
+        pass
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """Run a job in this process, between two looks for a request to stop."""
+        self.busy = True
+        try:
+            super().execute_job(job, queue)
+        finally:
+            self.busy = False
+
+    def stop_soon(self) -> None:
+        """Stop after the job under way, or at once when there is none (from a signal handler)."""
+        self._stop_requested = True
+        if not self.busy:
+            raise StopRequested
+
+
+def run(workshop: Workshop) -> None:
+    """Work until SIGTERM or SIGINT. Without Redis, look into the database every second."""
+    open_workshop(workshop)
+    workers: list[Worker] = []
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        log.info("stopping: finishing what is under way")
+        workshop.stop.set()
+        if workers:
+            workers[-1].stop_soon()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    gone = False
+    while not workshop.stop.is_set():
+        try:
+            workers[:] = [_worker(workshop.redis_url)]
+            if gone:
+                log.info("Redis is back")
+                gone = False
+            workers[-1].work(logging_level="WARNING")
+        except (RedisError, StopRequested):
+            pass
+        workers.clear()
+        if not workshop.stop.is_set():
+            if not gone:
+                log.warning("Redis is gone: working from the database alone until it is back")
+            gone = True
+            drain()
+            _pause(workshop.stop)
+
+
+def _worker(url: str) -> Worker:
+    redis = connect(url, timeout_s=LONGEST_WAIT_S)
+    redis.ping()
+    return Worker(
+        [QUEUE],
+        connection=redis,
+        serializer=JSONSerializer,
+        worker_ttl=WORKER_TTL_S,
+        maintenance_interval=MAINTENANCE_EVERY_S,
+        log_job_description=False,
+    )
+
+
+def _pause(stop: Event) -> None:
+    stop.wait(WITHOUT_REDIS_EVERY_S)

@@ -1,0 +1,48 @@
+"""Every answer that is not a plain success, in one table: our errors and HTTP's, one sentence each."""
+
+from flask import Flask, Response
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from werkzeug.exceptions import HTTPException
+
+RETRY_AFTER_S = 10
+
+SENTENCES = {
+    400: "This is not HTTP that the hub can read.",
+    401: "The request could not be verified.",
+    404: "There is nothing at this address.",
+    405: "Webhooks are posted here.",
+    408: "The body did not come in time.",
+    413: "The body is larger than this source takes.",
+    415: "Bodies are taken as they are: send it without Content-Encoding.",
+    431: "The headers are too large.",
+    500: "The hub failed to answer; nothing was accepted.",
+    503: "It cannot be stored right now: send it again.",
+}
+
+
+def answer(status: int) -> Response:
+    """Return an error's answer: its sentence, as text that no sender takes for content."""
+    response = Response(SENTENCES[status] + "\n", status, content_type="text/plain; charset=utf-8")
+    if status == 503:
+        response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return response
+
+
+def register(app: Flask) -> None:
+    """Give every error that can leave a view its answer."""
+
+    @app.errorhandler(HTTPException)
+    def on_http(error: HTTPException) -> Response:
+        status = error.code or 500
+        if status not in SENTENCES:
+            status = 400 if 400 <= status < 500 else 500
+        reply = answer(status)
+        if status == 405 and "Allow" in (headers := dict(error.get_headers())):
+            reply.headers["Allow"] = headers["Allow"]
+        return reply
+
+    @app.errorhandler(SQLAlchemyError)
+    def on_database(error: SQLAlchemyError) -> Response:
+        cause = type(error.orig).__name__ if isinstance(error, DBAPIError) else type(error).__name__
+        app.logger.error("the database does not answer: %s", cause)
+        return answer(503)

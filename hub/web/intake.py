@@ -1,0 +1,120 @@
+"""An HTTP request taken apart, bytes first: what the adapters may look at, or a refusal."""
+
+from datetime import datetime
+from io import BufferedIOBase
+from typing import Any
+from urllib.parse import quote
+
+from werkzeug.exceptions import (
+    BadRequest,
+    NotFound,
+    RequestEntityTooLarge,
+    RequestTimeout,
+    UnsupportedMediaType,
+)
+
+from adapters import InboundRequest
+from hub.gateways.watchdog import WATCHDOG
+
+BODY_TIMEOUT_S = 15
+
+
+def inbound_request(
+    environ: dict[str, Any],
+    *,
+    origin: str | None,
+    max_bytes: int,
+    received_at: datetime,
+    path_secret: str | None = None,
+) -> InboundRequest:
+    """Return the request as its sender made it.
+
+    `origin` is the public one; without it the address is taken from the request.
+
+    Raises:
+        HTTPException: 400, 404, 408, 413 or 415; nothing may be stored then.
+    """
+    if environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() not in ("", "identity"):
+        raise UnsupportedMediaType
+    target = raw_target(environ)
+    body = read_body(environ, max_bytes)
+    if origin is None:
+        origin = f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST', '')}"
+    return InboundRequest(
+        method=environ["REQUEST_METHOD"],
+        url=origin + target,
+        headers=_headers(environ),
+        body=body,
+        received_at=received_at,
+        path_secret=path_secret,
+    )
+
+
+def raw_target(environ: dict[str, Any]) -> str:
+    """Return path and query as they came, still percent-encoded.
+
+    Raises:
+        NotFound: the path is spelled in another way than the hub's own.
+    """
+    path = quote(environ.get("SCRIPT_NAME", "") + environ["PATH_INFO"], safe="/:@!$&'()*+,;=~-._")
+    query = environ.get("QUERY_STRING", "")
+    raw = environ.get("RAW_URI") or environ.get("REQUEST_URI")
+    if raw is None:
+        return f"{path}?{query}" if query else path
+    if raw.startswith("http"):  # absolute form (RFC 9112, 3.2.2)
+        raw = "/" + raw.split("/", 3)[-1]
+    if raw.partition("?")[0] != path:
+        raise NotFound
+    return str(raw)
+
+
+def read_body(environ: dict[str, Any], max_bytes: int) -> bytes:
+    """Return the whole body, never a part of it.
+
+    Raises:
+        RequestEntityTooLarge: it has more than `max_bytes`, chunked or not.
+        RequestTimeout: it did not come within `BODY_TIMEOUT_S`.
+        BadRequest: its length is not a number, or the sender broke off.
+    """
+    declared = environ.get("CONTENT_LENGTH") or None
+    if declared is not None:
+        if not declared.isascii() or not declared.isdigit() or "HTTP_TRANSFER_ENCODING" in environ:
+            raise BadRequest
+        if int(declared) > max_bytes:
+            raise RequestEntityTooLarge
+    elif "HTTP_TRANSFER_ENCODING" not in environ:
+        return b""
+    wanted = max_bytes + 1 if declared is None else int(declared)
+    body = _read(environ, wanted)
+    if len(body) > max_bytes:
+        raise RequestEntityTooLarge
+    if declared is not None and len(body) < wanted:
+        raise BadRequest
+    return body
+
+
+def _read(environ: dict[str, Any], wanted: int) -> bytes:
+    stream: BufferedIOBase = environ["wsgi.input"]
+    socket = environ.get("gunicorn.socket")
+    if socket is None:
+        return stream.read(wanted)
+    with WATCHDOG.guard(socket, BODY_TIMEOUT_S) as guard:
+        try:
+            body = stream.read(wanted)
+        except OSError as error:
+            raise (RequestTimeout if guard.expired else BadRequest) from error
+    if guard.expired:
+        raise RequestTimeout
+    return body
+
+
+def _headers(environ: dict[str, Any]) -> dict[str, str]:
+    headers = {
+        name[5:].replace("_", "-").lower(): value
+        for name, value in environ.items()
+        if name.startswith("HTTP_")
+    }
+    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        if environ.get(name):
+            headers[name.replace("_", "-").lower()] = environ[name]
+    return headers

@@ -1,0 +1,20 @@
+"""Alembic's way in. The hub hands it an open connection: see `hub.gateways.database`."""
+
+from alembic import context
+from sqlalchemy import text
+
+from hub.core.models import Base
+
+connection = context.config.attributes["connection"]
+sqlite = connection.dialect.name == "sqlite"
+context.configure(
+    connection=connection,
+    target_metadata=Base.metadata,
+    render_as_batch=sqlite,
+    compare_type=True,
+)
+with context.begin_transaction():
+    if not sqlite:  # two releases at once wait for each other
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('hub.migrations'))"))
+    context.run_migrations()
+connection.commit()

@@ -1,0 +1,39 @@
+"""A far end for every test, and a call with a key and a time."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from adapters import Call
+from hub.gateways.transport import GuardedTransport
+from tests.gateways.servers import Far, http_server
+
+NOW = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session")
+def _server() -> Iterator[Far]:
+    with http_server() as far:
+        yield far
+
+
+@pytest.fixture
+def far(_server: Far) -> Far:
+    return _server.says((200, {}, b"{}"))
+
+
+@pytest.fixture(scope="session")
+def transport() -> GuardedTransport:
+    return GuardedTransport(allow_private=True, timeout_s=2)
+
+
+@pytest.fixture
+def call() -> Callable[..., Call]:
+    def make(
+        action: str, parameters: Mapping[str, Any], key: str = "d1", attempt_id: str = "a1"
+    ) -> Call:
+        return Call(action, parameters, key=key, attempt_id=attempt_id, now=NOW)
+
+    return make

@@ -1,0 +1,115 @@
+"""What `hub check` finds, and that none of it is a secret."""
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from hub.cli.check import check
+from hub.cli.findings import (
+    FAULT,
+    Finding,
+    check_database,
+    check_everything,
+    check_redis,
+    judge_redis,
+)
+from hub.gateways.database import upgrade
+from hub.settings import load_settings
+
+EXAMPLE = Path(__file__).parents[2] / "hub.example.yaml"
+HEALTHY = {"redis_version": "7.2.4", "maxmemory_policy": "noeviction", "aof_enabled": 1}
+
+
+@pytest.fixture
+def environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    monkeypatch.chdir(tmp_path)
+    return {"HUB_CONFIG": str(EXAMPLE)}
+
+
+def test_the_example_has_no_fault_on_a_fresh_machine(environ: dict[str, str]) -> None:
+    findings = list(check_everything(environ))
+    assert [finding for finding in findings if finding.level == FAULT] == []
+    assert Finding("note", "destination crm", "hubspot: no token: plays in sandbox") in findings
+    assert not Path("var").exists()
+
+
+def test_faults_of_environment_and_file_are_told_together(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    path = tmp_path / "hub.yaml"
+    path.write_text("site:\n  nam: x\n")
+    found = list(check_everything({"PORT": "x", "HUB_CONFIG": str(path)}))
+    assert found == [
+        Finding(FAULT, "environment", "PORT: expected a whole number from 1 to 65535"),
+        Finding(FAULT, "hub.yaml", f"{path}:2: site.nam: unknown key `nam`; did you mean `name`?"),
+    ]
+
+
+def test_a_database_is_migrated_or_says_how_to(environ: dict[str, str]) -> None:
+    settings = load_settings(environ)
+    assert "no file yet" in check_database(settings)[0].message
+    Path("var").mkdir()
+    Path("var/hub.db").touch()
+    assert check_database(settings)[1] == Finding(
+        FAULT, "database", "not migrated: run `hub db upgrade`"
+    )
+    upgrade(settings.database_url)
+    assert [finding.level for finding in check_database(settings)] == ["ok", "ok"]
+
+
+def test_stores_that_do_not_answer_are_faults_without_a_password() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    settings = load_settings(
+        {
+            "DATABASE_URL": f"postgres://user:kept-private@127.0.0.1:{port}/hub",
+            "REDIS_URL": f"redis://:kept-private@127.0.0.1:{port}",
+        }
+    )
+    findings = check_database(settings) + check_redis(settings)
+    assert [(finding.level, finding.subject) for finding in findings] == [
+        (FAULT, "database"),
+        (FAULT, "redis"),
+    ]
+    assert "kept-private" not in str(findings)
+
+
+def test_redis_that_evicts_or_is_too_old_is_a_fault() -> None:
+    assert [finding.level for finding in judge_redis(HEALTHY)] == ["ok", "note"]
+    evicts = judge_redis(HEALTHY | {"maxmemory_policy": "allkeys-lru"})
+    (fault,) = [finding for finding in evicts if finding.level == FAULT]
+    assert "CONFIG SET maxmemory-policy noeviction" in fault.message
+    assert judge_redis(HEALTHY | {"redis_version": "6.0.16"})[0].level == FAULT
+    assert judge_redis(HEALTHY | {"redis_version": "10.0"})[0].level == "ok"
+
+
+def test_an_account_that_is_not_reached_is_a_fault_and_its_token_stays_hidden(
+    environ: dict[str, str],
+) -> None:
+    more = {
+        "HUBSPOT_TOKEN": "pat-kept-private",
+        "HUBSPOT_BASE_URL": "http://127.0.0.1:9",
+        "HUB_ALLOW_PRIVATE_DESTINATIONS": "on",
+    }
+    found = {finding.subject: finding for finding in check_everything(environ | more)}
+    assert found["destination crm"].level == FAULT
+    assert found["destination crm"].message.startswith("hubspot: unreachable: ")
+    assert "kept-private" not in str(found)
+
+
+def test_the_command_prints_lines_or_json_and_exits_with_the_verdict(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    unset = {"DATABASE_URL": None, "REDIS_URL": None, "HUB_PUBLIC_URL": None}
+    good = CliRunner().invoke(check, [], env=environ | unset)
+    assert good.exit_code == 0
+    assert "note   destination crm" in good.stdout
+    path = tmp_path / "bad.yaml"
+    path.write_text("site: 1\n")
+    bad = CliRunner().invoke(check, ["--json"], env=unset | {"HUB_CONFIG": str(path)})
+    assert bad.exit_code == 1
+    assert {"level", "subject", "message"} == set(json.loads(bad.stdout)[0])

@@ -1,0 +1,94 @@
+"""Fixtures that every test may ask for: real stores, started once per test process.
+
+redis_url, redis_server          empty before each test
+database_url                     a migrated database of the test's own, on SQLite and PostgreSQL
+sqlite_url, postgresql_url       the same, on one of them
+postgres_server                  for a test that needs databases which are not migrated
+store_folder                     a folder for a `RedisServer` or `PostgresServer` of one's own
+"""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from tests import stores
+from tests.stores import PostgresServer, RedisServer
+
+hypothesis.settings.register_profile("hub", deadline=None)
+hypothesis.settings.load_profile("hub")
+
+
+@pytest.fixture(scope="session")
+def _redis_server() -> Iterator[RedisServer]:
+    with stores.store_folder() as folder:
+        server = RedisServer(folder)
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+def redis_server(_redis_server: RedisServer) -> RedisServer:
+    with _redis_server.client() as client:
+        client.flushall()
+    return _redis_server
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    with stores.store_folder() as folder:
+        server = PostgresServer(folder, fsync=False)
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def _postgresql_template(postgres_server: PostgresServer) -> str:
+    from hub.gateways.database import upgrade
+
+    name = postgres_server.create_database()
+    upgrade(postgres_server.url(name))
+    return name
+
+
+@pytest.fixture(scope="session")
+def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from hub.gateways.database import upgrade
+
+    path = tmp_path_factory.mktemp("migrated") / "hub.db"
+    upgrade(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def postgresql_url(postgres_server: PostgresServer, _postgresql_template: str) -> Iterator[str]:
+    name = postgres_server.create_database(template=_postgresql_template)
+    yield postgres_server.url(name)
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def sqlite_url(_sqlite_template: Path, tmp_path: Path) -> str:
+    path = tmp_path / "hub.db"
+    shutil.copyfile(_sqlite_template, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+@pytest.fixture
+def store_folder() -> Iterator[Path]:
+    with stores.store_folder() as folder:
+        yield folder

@@ -1,0 +1,199 @@
+"""A hub that really runs: its processes, started and killed by tests, and a sender like Stripe."""
+
+import hashlib
+import hmac
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from hub.supervisor import die_with_parent
+from tests.stores import free_port
+
+ROOT = Path(__file__).parents[1]
+STRIPE_SECRET = "whsec_for_the_tests_of_this_project"
+OPS_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+READY_WITHIN_S = 30
+
+PLAIN = """
+site: {name: Acme Roofing, country: US, timezone: America/New_York}
+sources:
+  stripe: {adapter: stripe, secrets: ["${STRIPE_WEBHOOK_SECRET}"]}
+destinations:
+  ops: {adapter: http, url: "${FAR_END}/hook", secret: "${OPS_SECRET}", timeout: 5s}
+routes:
+  all-to-ops:
+    on: "*"
+    live: any
+    do: ops.post
+    with: {body: {event: "{{ event.external_id }}", type: "{{ event.type }}"}}
+"""
+
+
+class RunningHub:
+    """Processes of one hub in one folder; a context manager that stops them all."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        database_url: str,
+        redis_url: str,
+        config: str = PLAIN,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
+        (folder / "hub.yaml").write_text(config)
+        self.environ = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "PYTHONPATH": str(ROOT),
+            "DATABASE_URL": database_url,
+            "REDIS_URL": redis_url,
+            "PORT": str(self.port),
+            "STRIPE_WEBHOOK_SECRET": STRIPE_SECRET,
+            "OPS_SECRET": OPS_SECRET,
+            "HUB_ALLOW_PRIVATE_DESTINATIONS": "1",
+            "LOG_FORMAT": "json",
+            "WEB_CONCURRENCY": "1",
+            **(environ or {}),
+        }
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> "RunningHub":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self.processes.values():
+            if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
+                process.terminate()
+        for process in self.processes.values():
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def start(self, *names: str) -> None:
+        """Start processes: `web`, `worker`, `worker-2`, `clock`; wait for web to answer."""
+        for name in names:
+            log = (self.folder / f"{name}.log").open("ab")
+            self.processes[name] = subprocess.Popen(
+                [sys.executable, "-m", "hub", name.partition("-")[0]],
+                cwd=self.folder,
+                env=self.environ,
+                stdout=log,
+                stderr=log,
+                preexec_fn=die_with_parent,
+                start_new_session=True,
+            )
+        if any(name.startswith("web") for name in names):
+            until(lambda: self.get("/healthz") == 200, READY_WITHIN_S, "web to answer")
+
+    def signal(self, name: str, number: int) -> None:
+        """Send a signal to a process, and to its children if it has any."""
+        os.killpg(self.processes[name].pid, number)
+
+    def kill(self, name: str) -> None:
+        """Kill a process and its children, and see it gone."""
+        self.signal(name, signal.SIGKILL)
+        self.processes.pop(name).wait()
+
+    def get(self, path: str) -> int:
+        """Return the status of a GET, 0 when nothing answers."""
+        try:
+            return requests.get(self.address + path, timeout=5).status_code
+        except requests.RequestException:
+            return 0
+
+    def cli(self, *arguments: str) -> Any:
+        """Run a command and return its JSON.
+
+        Raises:
+            AssertionError: it failed; with what it said.
+        """
+        done = self.run(*arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command as a person does."""
+        return subprocess.run(
+            [sys.executable, "-m", "hub", *arguments],
+            cwd=self.folder,
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=60,
+        )
+
+    def logs(self) -> str:
+        """Return what all processes have logged."""
+        return "".join(path.read_text() for path in sorted(self.folder.glob("*.log")))
+
+    def post(self, body: bytes, *, session: Any = requests, timeout_s: float = 10) -> int:
+        """Post a body as Stripe would; return the status, 0 when there was no answer."""
+        headers = {"Stripe-Signature": stripe_signature(body), "Content-Type": "application/json"}
+        try:
+            answer = session.post(
+                f"{self.address}/webhooks/stripe", data=body, headers=headers, timeout=timeout_s
+            )
+        except requests.RequestException:
+            return 0
+        return int(answer.status_code)
+
+
+def stripe_event(event_id: str, **changes: Any) -> bytes:
+    """Return a payment as Stripe tells it."""
+    payment = {
+        "id": "pi_" + event_id.removeprefix("evt_"),
+        "object": "payment_intent",
+        "amount": 4200,
+        "amount_received": 4200,
+        "currency": "usd",
+        "customer": None,
+        "receipt_email": "jane@example.com",
+        "metadata": {},
+    }
+    event = {
+        "id": event_id,
+        "object": "event",
+        "api_version": "2026-10-28.endive",
+        "created": int(time.time()),
+        "livemode": True,
+        "pending_webhooks": 1,
+        "request": {"id": None, "idempotency_key": None},
+        "type": "payment_intent.succeeded",
+        "data": {"object": payment | changes},
+    }
+    return json.dumps(event, indent=2).encode()
+
+
+def stripe_signature(body: bytes, *, at_s: int | None = None, secret: str = STRIPE_SECRET) -> str:
+    """Return the header that Stripe would send with a body."""
+    at_s = int(time.time()) if at_s is None else at_s
+    digest = hmac.new(secret.encode(), f"{at_s}.".encode() + body, hashlib.sha256).hexdigest()
+    return f"t={at_s},v1={digest}"
+
+
+def until(holds: Callable[[], Any], within_s: float, what: str) -> None:
+    """Wait until something holds.
+
+    Raises:
+        AssertionError: it did not in time.
+    """
+    deadline = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < deadline, f"waited {within_s:g} s in vain for {what}"
+        time.sleep(0.05)

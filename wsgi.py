@@ -1,0 +1,11 @@
+"""The way in for WSGI servers: `gunicorn wsgi:app`."""
+
+import os
+
+from hub.app import create_app
+from hub.gateways.logs import configure_logs
+from hub.settings import load_settings
+
+settings = load_settings(os.environ)
+configure_logs(settings.log_level, settings.log_format)
+app = create_app(settings, os.environ)
