@@ -17,7 +17,7 @@ STANDARD_WEBHOOK_PAST_S, STANDARD_WEBHOOK_FUTURE_S = 300, 300
 
 _TIMESTAMP_DIGITS = 12
 _HEX_SHA256_LENGTH = 64
-_SECRET_PREFIX = "whsec_"
+_SECRET_PREFIX = "whsec_"  # noqa: S105 (a mark, not a secret)
 
 
 def sign_stripe(secret: str, timestamp: int, body: bytes) -> str:
@@ -44,8 +44,8 @@ def verify_stripe(
     timestamp, candidates = _read_stripe_header(header)
     _check_age(timestamp, received_at, past_s=STRIPE_PAST_S, future_s=STRIPE_FUTURE_S)
     for index, secret in enumerate(secrets):
-        # An empty key would let anybody sign.
-        if secret and _any_equal(_stripe_signature(secret, timestamp, body), candidates):
+        # A blank key would let anybody sign.
+        if secret.strip() and _any_equal(_stripe_signature(secret, timestamp, body), candidates):
             return f"secrets[{index}]"
     raise NotVerified("Stripe-Signature: signed with none of this source's secrets")
 
@@ -168,7 +168,9 @@ def _check_timestamp(name: str, text: str) -> None:
 def _check_age(timestamp: str, received_at: datetime, *, past_s: int, future_s: int) -> None:
     age_s = int(received_at.timestamp()) - int(timestamp)
     if age_s > past_s:
-        raise NotVerified(f"signed {age_s} s ago; at most {past_s} s. Is this machine's clock right?")
+        raise NotVerified(
+            f"signed {age_s} s ago; at most {past_s} s. Is this machine's clock right?"
+        )
     if -age_s > future_s:
         raise NotVerified(
             f"signed {-age_s} s in the future; at most {future_s} s. Is this machine's clock right?"

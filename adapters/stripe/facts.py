@@ -9,7 +9,6 @@ of a subscription, the subscription of an invoice).
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from adapters.contract.errors import Unreadable
 from adapters.contract.fields import (
     email_address,
     is_id,
@@ -159,7 +158,8 @@ def fact_key(kind: str, native: Native, created: int) -> str | None:
     distinction = _distinction(kind, native, created)
     if distinction is None or not is_id(native.get("id")):
         return None
-    return ":".join([kind, native["id"], *distinction])
+    key = ":".join([kind, native["id"], *distinction])
+    return key if is_id(key) else None
 
 
 def _distinction(kind: str, native: Native, created: int) -> list[str] | None:
@@ -172,7 +172,7 @@ def _distinction(kind: str, native: Native, created: int) -> list[str] | None:
     if kind == "payment.failed":
         # Each attempt has a charge of its own, but `latest_charge` may be an earlier attempt's.
         charge = _id(_at(native, "last_payment_error", "charge"))
-        return [charge] if charge and is_id(charge) else None
+        return [charge] if charge else None
     if kind == "invoice.paid" and type(native.get("amount_paid")) is int:
         return [str(native["amount_paid"])]
     # Updates may come twice in a second, and manual attempts do not raise `attempt_count`.

@@ -10,9 +10,7 @@ from typing import Any
 from adapters.contract.errors import Unreadable
 from adapters.contract.money import currency_code, minor_exponent, minor_units
 
-_ZERO_DECIMAL = frozenset(
-    "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF".split()
-)
+_ZERO_DECIMAL = frozenset("BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF".split())
 _THREE_DECIMAL = frozenset("BHD JOD KWD OMR TND".split())
 
 
@@ -33,7 +31,8 @@ def _iso_minor(amount: int, currency: str) -> int:
     shift = minor_exponent(currency) - _exponent(currency)
     if shift >= 0:
         return minor_units(amount * 10**shift, "amount")
-    whole, rest = divmod(amount, 10**-shift)
+    units: int = 10**-shift
+    whole, rest = divmod(amount, units)
     if rest:
         raise Unreadable(f"amount is not a whole {currency}, which has no smaller unit")
     return whole

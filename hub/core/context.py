@@ -24,7 +24,7 @@ class Contexts:
     """Makes contexts inside one transaction."""
 
     EVENT_COLUMNS: ClassVar = (
-        "id type native_type source external_id occurred_at received_at live data request_id "
+        "type native_type source external_id occurred_at received_at live data request_id "
         "contact_id folded"
     ).split()
 

@@ -58,7 +58,7 @@ def test_standard_webhooks_vectors(vector: dict[str, Any]) -> None:
     )
 
 
-@given(st.text(max_size=200), st.text(min_size=1, max_size=80))
+@given(st.text(max_size=200), st.text(min_size=1, max_size=80).map("whsec_".__add__))
 def test_stripe_library_accepts_what_we_sign_and_we_accept_what_it_signs(
     text: str, secret: str
 ) -> None:
@@ -80,7 +80,7 @@ def test_standardwebhooks_library_agrees_in_both_directions(text: str) -> None:
 
 
 def test_a_standard_webhook_has_the_three_headers() -> None:
-    headers = sign_standard_webhook(SECRET, "key.1".replace(".", "-"), NOW_S, BODY)
+    headers = sign_standard_webhook(SECRET, "key-1", NOW_S, BODY)
     assert list(headers) == ["webhook-id", "webhook-timestamp", "webhook-signature"]
     assert headers["webhook-timestamp"] == str(NOW_S)
 
@@ -130,7 +130,18 @@ def test_a_timestamp_is_one_to_twelve_plain_digits(t: str) -> None:
 
 @pytest.mark.parametrize(
     "header",
-    [None, "", "garbage", "t=abc,v1=zz", "v1=", ",", "=,=", "t=1795176000", "v1=é", "t=\ud800,v1=a"],
+    [
+        None,
+        "",
+        "garbage",
+        "t=abc,v1=zz",
+        "v1=",
+        ",",
+        "=,=",
+        "t=1795176000",
+        "v1=é",
+        "t=\ud800,v1=a",
+    ],
 )
 def test_a_header_that_says_nothing_is_refused(header: str | None) -> None:
     with pytest.raises(NotVerified, match="Stripe-Signature"):
@@ -149,17 +160,18 @@ def test_only_v1_counts() -> None:
         verify_stripe(["secret"], header.replace("v1=", "v0="), BODY, NOW)
 
 
-def test_an_empty_secret_never_verifies() -> None:
-    header = sign_stripe("", NOW_S, BODY)
-    with pytest.raises(NotVerified):
-        verify_stripe(["", "secret"], header, BODY, NOW)
+def test_a_blank_secret_never_verifies() -> None:
+    for blank in ("", " ", "\n"):
+        header = sign_stripe(blank, NOW_S, BODY)
+        with pytest.raises(NotVerified):
+            verify_stripe([blank, "secret"], header, BODY, NOW)
 
 
 def test_the_message_says_how_far_the_clocks_are_apart() -> None:
     old, new = sign_stripe("secret", NOW_S - 412, BODY), sign_stripe("secret", NOW_S + 90, BODY)
-    with pytest.raises(NotVerified, match="signed 412 s ago; at most 300 s.*clock"):
+    with pytest.raises(NotVerified, match=r"signed 412 s ago; at most 300 s.*clock"):
         verify_stripe(["secret"], old, BODY, NOW)
-    with pytest.raises(NotVerified, match="signed 90 s in the future; at most 60 s.*clock"):
+    with pytest.raises(NotVerified, match=r"signed 90 s in the future; at most 60 s.*clock"):
         verify_stripe(["secret"], new, BODY, NOW)
 
 

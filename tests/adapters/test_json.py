@@ -1,0 +1,150 @@
+"""Reading strangers' JSON strictly, and making what came of it fit for a database."""
+
+import contextlib
+import json
+import math
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.contract.errors import Unreadable
+from adapters.contract.json import read_json, storable
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=30,
+)
+
+
+@given(VALUES, st.booleans())
+def test_what_is_json_is_read_as_python_reads_it(value: Any, escaped: bool) -> None:
+    text = json.dumps(value, ensure_ascii=escaped)
+    assert read_json(text.encode("utf-8", "surrogatepass" if escaped else "strict")) == value
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_give_a_value_or_unreadable(body: bytes) -> None:
+    with contextlib.suppress(Unreadable):
+        read_json(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "empty"),
+        (b"   ", "not JSON"),
+        (b'{"id":"evt_1"', "not JSON"),
+        (b'{"a": 1,}', "not JSON"),
+        (b"{'a': 1}", "not JSON"),
+        (b'{"a": "\x00"}', "not JSON"),
+        (b"\xff\xfe{\x00}\x00", "not UTF-8"),
+        ("{}".encode("utf-16-le"), "not JSON"),
+        (b'"\xed\xa0\x80"', "not UTF-8"),
+        (b'{"a": NaN}', "NaN"),
+        (b"[Infinity]", "Infinity"),
+        (b"[-Infinity]", "-Infinity"),
+        (b'{"id": "a", "id": "b"}', "key id twice"),
+        (b'{"a": {"b": 1, "\\u0062": 2}}', "key b twice"),
+        (b"9" * 5000, "64 bits"),
+        (b"-" + b"9" * 5000, "64 bits"),
+        (b"1" * 21, "64 bits"),
+        (b"18446744073709551616", "64 bits"),
+        (b"[" * 100_000, "deeper than 64"),
+        (b'{"a":' * 100_000, "deeper than 64"),
+        (b"[" * 100_000 + b"]" * 100_000, "deeper than 64"),
+        (b"[" * 65 + b"]" * 65, "deeper than 64"),
+        (b'{"a":' * 65 + b"1" + b"}" * 65, "deeper than 64"),
+    ],
+)
+def test_what_a_lenient_reader_would_guess_is_refused(body: bytes, reason: str) -> None:
+    with pytest.raises(Unreadable, match=reason):
+        read_json(body)
+
+
+def test_the_limits_themselves_are_read() -> None:
+    assert read_json(b"18446744073709551615") == 2**64 - 1
+    assert read_json(b"-9223372036854775808") == -(2**63)
+    assert read_json(b"1e400") == math.inf
+    assert read_json(b"[" * 64 + b"]" * 64)
+    assert len(read_json(b"[" + b"[]," * 500 + b"[]]")) == 501
+
+
+def test_a_byte_order_mark_is_accepted_once() -> None:
+    assert read_json(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
+    with pytest.raises(Unreadable):
+        read_json(b"\xef\xbb\xbf\xef\xbb\xbf{}")
+
+
+def test_brackets_inside_strings_are_not_depth() -> None:
+    assert read_json(json.dumps("[" * 5000).encode()) == "[" * 5000
+
+
+def test_a_message_never_carries_the_body() -> None:
+    with pytest.raises(Unreadable) as caught:
+        read_json(b'{"card": "4242-secret" oops')
+    assert "4242" not in str(caught.value)
+
+
+def test_two_hundred_thousand_keys_take_less_than_a_second() -> None:
+    body = json.dumps({f"key{number}": number for number in range(200_000)}).encode()
+    start = time.perf_counter()
+    assert len(read_json(body)) == 200_000
+    assert time.perf_counter() - start < 1
+
+
+def test_good_data_is_stored_as_it_is() -> None:
+    data = {"text": "Zoë 🎉 \\u0000 as typed", "list": [1, 1.5, None, True], "in": {"a": "b"}}
+    assert storable(data) == (data, None)
+
+
+def test_nul_and_lone_surrogates_are_replaced_and_named() -> None:
+    data = {"name": "a\x00b", "native": {"items": ["ok", "\ud800"], "ke\x00y": 1}}
+    cleaned, reason = storable(data)
+    assert cleaned == {
+        "name": "a\ufffdb",
+        "native": {"items": ["ok", "\ufffd"], "ke\ufffdy": 1},
+    }
+    assert reason
+    for path in ("name", "native.items.1", "native.ke"):
+        assert path in reason
+    assert data["name"] == "a\x00b"
+
+
+def test_numbers_that_are_none_are_left_out_and_named() -> None:
+    cleaned, reason = storable({"a": math.nan, "b": {"c": math.inf}, "list": [1.0, -math.inf]})
+    assert cleaned == {"b": {}, "list": [1.0, None]}
+    assert reason
+    assert all(path in reason for path in ("a", "b.c", "list.1"))
+
+
+def test_a_reason_names_a_few_and_counts_the_rest() -> None:
+    _, reason = storable({f"field{number}": "\x00" for number in range(100)})
+    assert reason
+    assert "and 95 more" in reason
+    assert len(reason) < 500
+
+
+@given(
+    st.dictionaries(
+        st.text(st.characters()),
+        st.recursive(
+            st.text(st.characters()) | st.floats() | st.integers() | st.none(),
+            lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters()), inner),
+        ),
+    )
+)
+def test_whatever_was_cleaned_can_be_stored(data: dict[str, Any]) -> None:
+    cleaned, reason = storable(data)
+    text = json.dumps(cleaned, ensure_ascii=False, allow_nan=False)
+    assert "\x00" not in text
+    text.encode("utf-8")
+    assert storable(cleaned) == (cleaned, None)
+    assert reason is not None or cleaned == data
