@@ -17,7 +17,9 @@ OUTBOUND = {
 }
 
 PLANNED_INBOUND = frozenset(
-    "calendly form github hmac hubspot sendgrid sendgrid_inbound shopify standard_webhooks twilio".split()
+    """
+    calendly form github hmac hubspot sendgrid sendgrid_inbound shopify standard_webhooks twilio
+    """.split()
 )
 PLANNED_OUTBOUND = frozenset("pipedrive salesforce sendgrid stripe twilio".split())
 """Names that `hub.yaml` may not use yet; they get a fault that says so."""

@@ -12,7 +12,10 @@ from hub.core.lanes import ensure
 from hub.core.versions import note_version
 from hub.gateways.database import Database, db, engine_options, open_database
 from hub.gateways.destinations import Gate
+from hub.gateways.patience import wait_for_store
 from hub.gateways.queue import Flusher, connect
+from hub.jobs import clock as clocks
+from hub.jobs import worker as workers
 from hub.jobs.drain import Workshop
 from hub.settings import Settings
 from hub.web import answers
@@ -69,8 +72,32 @@ def create_hub(settings: Settings, environ: Mapping[str, str]) -> Hub:
     )
 
 
-def create_workshop(settings: Settings, hub: Hub) -> Workshop:
-    """Return what a worker works with: a gate per destination that is on."""
+def run_worker(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Work until told to stop; wait for the database first, however long that takes.
+
+    Raises:
+        ConfigError: `hub.yaml` is wrong; every fault of it.
+    """
+    hub = create_hub(settings, environ)
+    workshop = _workshop(settings, hub)
+    workers.listen_for_signals(workshop)
+    while not wait_for_store(hub.store, workshop.stop):
+        if workshop.stop.is_set():
+            return
+    prepare_store(hub)
+    workers.run(workshop)
+
+
+def run_clock(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Sweep until told to stop.
+
+    Raises:
+        ConfigError: `hub.yaml` is wrong; every fault of it.
+    """
+    clocks.run(create_hub(settings, environ), connect(settings.redis_url))
+
+
+def _workshop(settings: Settings, hub: Hub) -> Workshop:
     gates = {
         destination.slug: Gate(destination, allow_private=settings.allow_private_destinations)
         for destination in hub.configuration.destinations.values()

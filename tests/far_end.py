@@ -65,7 +65,7 @@ class FarEnd:
                 self.end_headers()
                 self.wfile.write(reply.body)
 
-            do_GET = do_POST = do_PUT = do_PATCH = do  # noqa: N815
+            do_GET = do_POST = do_PUT = do_PATCH = do
 
             def log_message(self, *_: Any) -> None:
                 pass

@@ -1,9 +1,9 @@
 """What can go wrong between a provider and the hub, drawn on one page.
 
     AdapterError
-    ├── NotVerified          the request does not prove who sent it            → 401
-    ├── Unreadable           authentic, but we cannot make an event of it      → kept, 2xx, "needs you"
-    ├── InvalidParameters    an action was given parameters it cannot send     → the delivery fails, nothing was sent
+    ├── NotVerified          the request does not prove who sent it: 401
+    ├── Unreadable           authentic, but no event can be made of it: kept, 2xx, "needs you"
+    ├── InvalidParameters    an action cannot send them: the delivery fails, nothing was sent
     └── TransportError       the call to a provider brought no answer
         ├── NotSent          no byte of the request left: safe to try again
         └── AnswerLost       the request may have been processed

@@ -140,8 +140,9 @@ READERS: Mapping[str, Reader] = {
     "customer.deleted": customer,
 }
 
-# Each of these happens once in the life of one object, so type and object id name the fact, which
-# is Stripe's own rule for telling twin events (https://docs.stripe.com/webhooks#handle-duplicate-events).
+# Each of these happens once in the life of one object, so type and object id name the fact: the rule
+# that Stripe gives for twin events (https://docs.stripe.com/webhooks#handle-duplicate-events). The
+# second they were made in is added, because a wrongly merged payment is worse than a twin.
 _ONCE = frozenset(
     """
     payment.succeeded payment.disputed checkout.completed checkout.expired
@@ -164,7 +165,7 @@ def fact_key(kind: str, native: Native, created: int) -> str | None:
 
 def _distinction(kind: str, native: Native, created: int) -> list[str] | None:
     if kind in _ONCE:
-        return []
+        return [str(created)]
     if kind == "payment.refunded" and type(native.get("amount_refunded")) is int:
         # Two refunds of one charge in one second differ in the running total; the same total
         # comes again only after a refund failed, which takes longer than a second.
@@ -174,7 +175,7 @@ def _distinction(kind: str, native: Native, created: int) -> list[str] | None:
         charge = _id(_at(native, "last_payment_error", "charge"))
         return [charge] if charge else None
     if kind == "invoice.paid" and type(native.get("amount_paid")) is int:
-        return [str(native["amount_paid"])]
+        return [str(native["amount_paid"]), str(created)]
     # Updates may come twice in a second, and manual attempts do not raise `attempt_count`.
     return None
 

@@ -63,7 +63,7 @@ def events(
         "external_id": external_id,
         "live": live,
     }
-    more = {"since": now() - timedelta(seconds=duration_s(since))} if since else {}
+    more: dict[str, Any] = {"since": now() - timedelta(seconds=duration_s(since))} if since else {}
     _print(listing.list_events, columns, filters, page, **more)
 
 

@@ -29,7 +29,9 @@ _SENTENCES = {
 
 @click.command()
 @click.argument("id", required=False)
-@click.option("--where", multiple=True, metavar="NAME=VALUE", help="Instead of an ID; all must hold.")
+@click.option(
+    "--where", multiple=True, metavar="NAME=VALUE", help="Instead of an ID; all must hold."
+)
 @click.option("--again", is_flag=True, help="Also what has succeeded. Needs --reason.")
 @click.option("--reason", help="Why; kept in the audit log.")
 @click.option("--yes", is_flag=True, help="Do not ask after the preview.")
@@ -154,7 +156,9 @@ def _filters(where: tuple[str, ...]) -> dict[str, Any]:
     for pair in (part for text in where for part in text.split(",")):
         name, equals, value = pair.strip().partition("=")
         if not equals or name not in FILTER_NAMES:
-            raise click.UsageError(f"--where takes NAME=VALUE with {', '.join(sorted(FILTER_NAMES))}")
+            raise click.UsageError(
+                f"--where takes NAME=VALUE with {', '.join(sorted(FILTER_NAMES))}"
+            )
         filters[name] = wanted_id(value) if name == "event" else value
     return filters
 

@@ -5,12 +5,8 @@ import sys
 
 import click
 
-from hub.app import WEB_THREADS, create_hub, create_workshop, prepare_store, read_configuration
+from hub.app import WEB_THREADS, read_configuration, run_clock, run_worker
 from hub.cli.session import open_settings
-from hub.gateways.patience import wait_for_store
-from hub.gateways.queue import connect
-from hub.jobs import clock as clocks
-from hub.jobs import worker as workers
 from hub.settings import Settings
 
 GRACE_S = 25
@@ -45,18 +41,10 @@ def gunicorn_arguments(settings: Settings) -> list[str]:
 @click.command()
 def worker() -> None:
     """Do the work: call the destinations."""
-    settings = open_settings()
-    hub = create_hub(settings, os.environ)
-    workshop = create_workshop(settings, hub)
-    while not wait_for_store(hub.store, workshop.stop):
-        click.echo("waiting for the database", err=True)
-    prepare_store(hub)
-    workers.run(workshop)
+    run_worker(open_settings(), os.environ)
 
 
 @click.command()
 def clock() -> None:
     """Sweep every few seconds, so that nothing that is due waits for luck."""
-    settings = open_settings()
-    hub = create_hub(settings, os.environ)
-    clocks.run(hub, connect(settings.redis_url))
+    run_clock(open_settings(), os.environ)

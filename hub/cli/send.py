@@ -93,7 +93,9 @@ def _external_id(hub: Hub, source: str, sent: InboundRequest) -> str:
 
 def _post(url: str, sent: InboundRequest) -> int:
     try:
-        return requests.post(url, data=sent.body, headers=dict(sent.headers), timeout=30).status_code
+        return requests.post(
+            url, data=sent.body, headers=dict(sent.headers), timeout=30
+        ).status_code
     except requests.RequestException as error:
         kind = type(error).__name__
         raise HubError(f"{url} does not answer ({kind}): is `hub up` running?") from error

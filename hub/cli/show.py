@@ -48,9 +48,7 @@ def describe(connection: Connection, hub: Hub, wanted: UUID) -> tuple[str, dict[
 
 def describe_event(connection: Connection, hub: Hub, event: dict[str, Any]) -> dict[str, Any]:
     """Return an event's row with its provider's own object and its deliveries."""
-    native = native_object(
-        connection, hub.inbound, UUID(event["request_id"]), event["external_id"]
-    )
+    native = native_object(connection, hub.inbound, UUID(event["request_id"]), event["external_id"])
     if native is not None:
         event["data"] = (event["data"] or {}) | {"native": native}
     deliveries = listing.list_deliveries(

@@ -51,9 +51,9 @@ def take_in_again(connection: Connection, hub: Hub, request_id: UUID) -> Ingeste
         ).scalar_one()
         connection.execute(delete(StoredRequest).where(StoredRequest.id == ingested.request_id))
         connection.execute(
-            update(StoredRequest).where(StoredRequest.id == request_id).values(
-                state=RequestState.UNREADABLE, reason=reason
-            )
+            update(StoredRequest)
+            .where(StoredRequest.id == request_id)
+            .values(state=RequestState.UNREADABLE, reason=reason)
         )
         return replace(ingested, request_id=request_id)
     connection.execute(delete(StoredRequest).where(StoredRequest.id == request_id))

@@ -102,9 +102,7 @@ def _due(destination: str, most: int) -> Any:
             Attempt.parameters.label("last_parameters"),
         )
         .join(StoredEvent, StoredEvent.id == Delivery.event_id)
-        .outerjoin(
-            Attempt, (Attempt.delivery_id == Delivery.id) & (Attempt.n == Delivery.attempts)
-        )
+        .outerjoin(Attempt, (Attempt.delivery_id == Delivery.id) & (Attempt.n == Delivery.attempts))
         .where(
             Delivery.destination == destination,
             Delivery.state.in_(DUE_STATES),

@@ -20,7 +20,7 @@ class Source:
 
     slug: str
     adapter: str
-    settings: Mapping[str, Any]
+    settings: Mapping[str, Any] = field(repr=False)
     enabled: bool = True
     max_bytes: int = 1024 * 1024
 
@@ -52,7 +52,7 @@ class Destination:
 
     slug: str
     adapter: str
-    settings: Mapping[str, Any]
+    settings: Mapping[str, Any] = field(repr=False)
     enabled: bool = True
     sandbox: bool = False
     timeout_s: float = 20

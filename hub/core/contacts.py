@@ -77,9 +77,7 @@ def _find_or_make(
     made = contact_id is None
     if contact_id is None:
         contact_id = new_id(now)
-        connection.execute(
-            insert(Contact).values(id=contact_id, created_at=now, updated_at=now)
-        )
+        connection.execute(insert(Contact).values(id=contact_id, created_at=now, updated_at=now))
     missing = sorted(pair for pair in identities if pair not in known)
     insert_on = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     if missing:

@@ -116,7 +116,7 @@ def native_object(
     request_id: UUID,
     external_id: str,
 ) -> Any:
-    """Return the provider's own object of an event, read again from the bytes; None if it is gone."""
+    """Return the provider's own object of an event, read again from the bytes, or None."""
     request = connection.execute(
         select(StoredRequest.__table__).where(StoredRequest.id == request_id)
     ).one_or_none()

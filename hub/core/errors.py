@@ -1,11 +1,11 @@
 """What can go wrong in the hub, drawn on one page.
 
-    ConfigError            hub.yaml or the environment is wrong; nothing may swallow it
-    HubError
-    ├── ExpressionError    an expression or template failed; the message says which name and why
-    │   └── MissingField   it used something that the event does not have
-    ├── NotFound           no such event, delivery, request, destination
-    └── Refused            asked for something that would be wrong to do; the message says what to do
+ConfigError            hub.yaml or the environment is wrong; nothing may swallow it
+HubError
+├── ExpressionError    an expression or template failed; the message says which name and why
+│   └── MissingField   it used something that the event does not have
+├── NotFound           no such event, delivery, request, destination
+└── Refused            asked for something that would be wrong to do; the message says what to do
 """
 
 from collections.abc import Sequence

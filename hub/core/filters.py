@@ -1,4 +1,4 @@
-"""The filters that a business needs beside Jinja's own: money, dates and phones as people write them."""
+"""The filters beside Jinja's own: money, dates and phone numbers as people write them."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

@@ -86,9 +86,7 @@ def renew(connection: Connection, holds: Sequence[Hold]) -> set[str]:
 
 def release(connection: Connection, holds: Sequence[Hold]) -> None:
     """Let go of these lanes, so that the next holder need not wait for their leases."""
-    connection.execute(
-        update(Lane).where(_is_held(holds)).values(holder=None, lease_until=None)
-    )
+    connection.execute(update(Lane).where(_is_held(holds)).values(holder=None, lease_until=None))
 
 
 def workable(connection: Connection, holds: Sequence[Hold]) -> set[str]:
@@ -102,9 +100,7 @@ def block(connection: Connection, hold: Hold, *, for_s: float, reason: str, setb
     connection.execute(
         update(Lane)
         .where(_is_held([hold]))
-        .values(
-            blocked_until=database_later(for_s), blocked_reason=reason[:500], setbacks=setbacks
-        )
+        .values(blocked_until=database_later(for_s), blocked_reason=reason[:500], setbacks=setbacks)
     )
 
 

@@ -1,11 +1,11 @@
 """The delivery ledger's one decision: what a call's end makes of its delivery. Pure.
 
-    waiting ─▶ pending ─▶ running ─▶ succeeded
-    (for time)    ▲          ├─▶ retrying   not processed; again when it is due ─▶ running
-                  │          ├─▶ failed     permanent, or attempts or age exhausted
-                  │          └─▶ unknown    may have been processed ─▶ succeeded | retrying | failed
-                  └ replay
-    skipped (the reason beside it)
+waiting ─▶ pending ─▶ running ─▶ succeeded
+(for time)    ▲          ├─▶ retrying   not processed; again when it is due ─▶ running
+              │          ├─▶ failed     permanent, or attempts or age exhausted
+              │          └─▶ unknown    may have been processed ─▶ succeeded | retrying | failed
+              └ replay
+skipped (the reason beside it)
 """
 
 from dataclasses import dataclass

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, select
 
 from hub.core.models import Attempt, Delivery, StoredEvent, StoredRequest
 from hub.core.routing import rfc3339
@@ -128,7 +128,7 @@ def attempts_of(connection: Connection, delivery_id: UUID) -> list[Row]:
 
 def _page(
     connection: Connection,
-    statement: Select[Any],
+    statement: Any,
     table: Any,
     filters: Mapping[str, Any],
     limit: int,
@@ -149,7 +149,7 @@ def _page(
     return [_plain(row._mapping) for row in connection.execute(statement)]
 
 
-def _one(connection: Connection, statement: Select[Any]) -> Row | None:
+def _one(connection: Connection, statement: Any) -> Row | None:
     row = connection.execute(statement).one_or_none()
     return _plain(row._mapping) if row else None
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, exists, select, update
+from sqlalchemy import Connection, exists, select, update
 
 from hub.core.audit import note
 from hub.core.errors import Refused
@@ -126,7 +126,7 @@ def replay(
     return count
 
 
-def _plan(row: Row[Any], *, again: bool) -> Planned:
+def _plan(row: Any, *, again: bool) -> Planned:
     plan, why = _decide(row.state, doubt=row.doubt, again=again)
     return Planned(
         row.id, row.event_id, row.route, row.destination, row.action, row.state, plan, why

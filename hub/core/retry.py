@@ -19,7 +19,7 @@ def retry_delay_s(
     """
     if asked_s is not None:
         return min(max(asked_s, LEAST_ASKED_S), MOST_ASKED_S) * (1 + chance / 10)
-    doubled = plan.first_delay_s * 2 ** min(tries - 1, 60)
+    doubled = plan.first_delay_s * float(2 ** min(tries - 1, 60))
     return min(doubled, plan.max_delay_s) * chance
 
 

@@ -97,9 +97,7 @@ class _Undefined(jinja2.StrictUndefined):
         __le__
     ) = __gt__ = __ge__ = __int__ = __float__ = __complex__ = __pow__ = __rpow__ = __iter__ = (
         __str__
-    ) = __len__ = __eq__ = __ne__ = __bool__ = __hash__ = __contains__ = (  # type: ignore[assignment]
-        _fail_with_undefined_error
-    )
+    ) = __len__ = __eq__ = __ne__ = __bool__ = __hash__ = __contains__ = _fail_with_undefined_error
 
     def __getattr__(self, name: str) -> Any:
         if name[:2] == "__":
@@ -257,7 +255,9 @@ class _failures:
             return
         if isinstance(error, jinja2.TemplateError):
             raise ExpressionError(error.message or type(error).__name__) from error
-        if isinstance(error, ArithmeticError | AttributeError | LookupError | TypeError | ValueError):
+        if isinstance(
+            error, ArithmeticError | AttributeError | LookupError | TypeError | ValueError
+        ):
             raise ExpressionError(f"{type(error).__name__} in the expression") from error
 
 

@@ -1,4 +1,4 @@
-"""Logs: one line per event on standard error, JSON or for people. Never a body, address or secret."""
+"""Logs: one line per event on standard error. Never a body, an address or a secret."""
 
 import logging
 import sys

@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 from rq import Queue
-from rq.job import Job
+from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
 QUEUE = "hub"
@@ -42,7 +42,7 @@ return 1
 
 
 def connect(url: str, *, timeout_s: float = 1.0) -> Redis:
-    """Return a client that fails at once instead of retrying: a wake-up may be lost, not waited for."""
+    """Return a client that fails at once: a wake-up may be lost, never waited for."""
     return Redis.from_url(
         url,
         socket_timeout=timeout_s,
@@ -69,12 +69,17 @@ def enqueue_drain(redis: Redis) -> bool:
         timeout=JOB_TIMEOUT_S,
         result_ttl=0,
         failure_ttl=FAILURE_TTL_S,
-        status="queued",
+        status=JobStatus.QUEUED,
         origin=QUEUE,
         description="drain",
     )
     fields = [part for pair in job.to_dict().items() for part in pair]
-    keys = [WAKE_KEY, job.key, Queue.redis_queues_keys, f"{Queue.redis_queue_namespace_prefix}{QUEUE}"]
+    keys = [
+        WAKE_KEY,
+        job.key,
+        Queue.redis_queues_keys,
+        f"{Queue.redis_queue_namespace_prefix}{QUEUE}",
+    ]
     arguments = [CHANNEL, WAKE_TTL_MS, keys[3], job.id, *fields]
     return bool(redis.eval(_WAKE, len(keys), *keys, *arguments))
 
@@ -117,7 +122,9 @@ class Flusher:
                 enqueue_drain(redis)
             except RedisError as error:
                 if not gone:
-                    log.warning("no wake-up: Redis is gone (%s); the sweep will", type(error).__name__)
+                    log.warning(
+                        "no wake-up: Redis is gone (%s); the sweep will", type(error).__name__
+                    )
                 gone = True
                 self._due.set()
                 pause.wait(WAIT_WHEN_GONE_S)

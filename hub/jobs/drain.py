@@ -169,9 +169,7 @@ class Drain:
     def _wait(self) -> bool:
         """Wait for a call's end, a wake-up or the next duty; return whether it was a wake-up."""
         now_s = time.monotonic()
-        waits = [
-            lane.bucket.wait_s(now_s) for lane in self._lanes.values() if lane.maybe_due
-        ]
+        waits = [lane.bucket.wait_s(now_s) for lane in self._lanes.values() if lane.maybe_due]
         until_s = min(self._renew_at_s, self._look_at_s)
         timeout_s = max(0.0, min([until_s - now_s, *[wait for wait in waits if wait > 0]]))
         woken = False
@@ -223,7 +221,7 @@ class Drain:
         self._renew_at_s = time.monotonic() + RENEW_EVERY_S
 
     def _settle_lanes(self, connection: Any) -> None:
-        """Write down what lanes have learned, and let go of the blocked ones once they are empty."""
+        """Write down what lanes have learned; let go of the blocked ones once they are empty."""
         for destination, lane in list(self._lanes.items()):
             if lane.recovered:
                 lanes.recover(connection, lane.hold)
@@ -239,7 +237,9 @@ class Drain:
                 )
                 lanes.release(connection, [lane.hold])
                 del self._lanes[destination]
-                log.error("%s %s; nothing goes out for %.0f s", destination, block.reason, block.for_s)
+                log.error(
+                    "%s %s; nothing goes out for %.0f s", destination, block.reason, block.for_s
+                )
 
     def _take_lanes(self, connection: Any) -> None:
         for lane in self._lanes.values():
@@ -321,6 +321,6 @@ class Drain:
 
     def _log(self, one: Finished) -> None:
         level = logging.INFO if one.step.error is None else logging.WARNING
-        log.log(level, "delivery %s %s: %s", one.delivery_id, one.step.delivery, one.outcome.verdict)
-
-
+        log.log(
+            level, "delivery %s %s: %s", one.delivery_id, one.step.delivery, one.outcome.verdict
+        )

@@ -7,16 +7,15 @@ never imported, and a job that brings arguments or callbacks is refused.
 import logging
 import signal
 from collections.abc import Callable, Mapping
-from threading import Event
 from types import FrameType
 from typing import Any
 
 from redis.exceptions import RedisError
 from rq import SimpleWorker
+from rq.exceptions import StopRequested
 from rq.job import Job
 from rq.queue import Queue
 from rq.serializers import JSONSerializer
-from rq.exceptions import StopRequested
 
 from hub.gateways.queue import DRAIN, QUEUE, connect
 from hub.jobs.drain import Workshop, drain, open_workshop
@@ -41,9 +40,10 @@ class ListedJob(Job):
         Raises:
             PermissionError: it is not listed, or brings arguments.
         """
-        if self.func_name not in JOBS or self.args or self.kwargs or self._instance:
+        job = JOBS.get(self.func_name or "")
+        if job is None or self.args or self.kwargs or self._instance:
             raise PermissionError("a job that is not the hub's was refused")
-        JOBS[self.func_name]()
+        job()
 
     def execute_success_callback(self, *_: Any, **__: Any) -> None:
         """Run nothing: the hub's jobs have no callbacks."""
@@ -82,36 +82,42 @@ class Worker(SimpleWorker):
             raise StopRequested
 
 
-def run(workshop: Workshop) -> None:
-    """Work until SIGTERM or SIGINT. Without Redis, look into the database every second."""
-    open_workshop(workshop)
-    workers: list[Worker] = []
+_WORKERS: list[Worker] = []
+
+
+def listen_for_signals(workshop: Workshop) -> None:
+    """Make SIGTERM and SIGINT mean: finish what is under way, then end."""
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         log.info("stopping: finishing what is under way")
         workshop.stop.set()
-        if workers:
-            workers[-1].stop_soon()
+        if _WORKERS:
+            _WORKERS[-1].stop_soon()
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
+
+
+def run(workshop: Workshop) -> None:
+    """Work until told to stop. Without Redis, look into the database every second."""
+    open_workshop(workshop)
     gone = False
     while not workshop.stop.is_set():
         try:
-            workers[:] = [_worker(workshop.redis_url)]
+            _WORKERS[:] = [_worker(workshop.redis_url)]
             if gone:
                 log.info("Redis is back")
                 gone = False
-            workers[-1].work(logging_level="WARNING")
+            _WORKERS[-1].work(logging_level="WARNING")
         except (RedisError, StopRequested):
             pass
-        workers.clear()
+        _WORKERS.clear()
         if not workshop.stop.is_set():
             if not gone:
                 log.warning("Redis is gone: working from the database alone until it is back")
             gone = True
             drain()
-            _pause(workshop.stop)
+            workshop.stop.wait(WITHOUT_REDIS_EVERY_S)
 
 
 def _worker(url: str) -> Worker:
@@ -125,7 +131,3 @@ def _worker(url: str) -> Worker:
         maintenance_interval=MAINTENANCE_EVERY_S,
         log_job_description=False,
     )
-
-
-def _pause(stop: Event) -> None:
-    stop.wait(WITHOUT_REDIS_EVERY_S)

@@ -1,4 +1,4 @@
-"""Every answer that is not a plain success, in one table: our errors and HTTP's, one sentence each."""
+"""Every answer that is no plain success, in one table: a sentence each."""
 
 from flask import Flask, Response
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError

@@ -274,7 +274,7 @@ def test_a_thin_event_is_incomplete() -> None:
 
 def test_twin_events_share_a_fact_and_two_payments_do_not() -> None:
     envelope = fixture("payment_intent.succeeded")
-    twin = parsed(envelope | {"id": "evt_twin", "created": envelope["created"] + 1})
+    twin = parsed(envelope | {"id": "evt_twin"})
     assert parsed(envelope).fact_key == twin.fact_key
     other = parsed(with_object("payment_intent.succeeded", id="pi_other"))
     assert other.fact_key != twin.fact_key

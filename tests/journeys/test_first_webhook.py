@@ -21,7 +21,9 @@ routes:
   payment-to-crm:
     on: payment.succeeded
     do: crm.upsert_contact
-    with: {email: "{{ data.email }}", properties: {amount: "{{ data.amount | money(data.currency) }}"}}
+    with:
+      email: "{{ data.email }}"
+      properties: {amount: "{{ data.amount | money(data.currency) }}"}
   big-to-chat:
     on: payment.succeeded
     when: "data.amount > 10000"
@@ -216,5 +218,3 @@ routes:
         until(lambda: len(quick()) == 60, 10, "all quick calls")
         delays = sorted(one.at_s - sent[one.json["at"]] for one in quick())
         assert delays[int(len(delays) * 0.95)] < 1.0, delays
-
-

@@ -35,8 +35,13 @@ class StoredRequest(Base):
 
     __tablename__ = "inbound_requests"
     __table_args__ = (
-        Index("ix_inbound_requests_odd", "state", "id", postgresql_where=text("state <> 'accepted'"),
-              sqlite_where=text("state <> 'accepted'")),
+        Index(
+            "ix_inbound_requests_odd",
+            "state",
+            "id",
+            postgresql_where=text("state <> 'accepted'"),
+            sqlite_where=text("state <> 'accepted'"),
+        ),
         Index("ix_inbound_requests_event_id", "event_id"),
     )
 
