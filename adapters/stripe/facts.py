@@ -140,9 +140,9 @@ READERS: Mapping[str, Reader] = {
     "customer.deleted": customer,
 }
 
-# Each of these happens once in the life of one object, so type and object id name the fact: the rule
-# that Stripe gives for twin events (https://docs.stripe.com/webhooks#handle-duplicate-events). The
-# second they were made in is added, because a wrongly merged payment is worse than a twin.
+# Each of these happens once in the life of one object, so type and object id name the fact, as
+# Stripe says of twin events (https://docs.stripe.com/webhooks#handle-duplicate-events). The second
+# they were made in is added, because a wrongly merged payment is worse than a twin.
 _ONCE = frozenset(
     """
     payment.succeeded payment.disputed checkout.completed checkout.expired
