@@ -67,6 +67,8 @@ class Inbound(ABC):
     def sample(self, native_type: str, external_id: str, now: datetime, *, live: bool) -> Sample:
         """Return a signed webhook of that type, as the provider would send it at `now`.
 
+        `external_id` becomes the event's id, with the provider's own prefix if it lacks one.
+
         Raises:
             LookupError: there is no sample of that type; the message lists those that exist.
         """

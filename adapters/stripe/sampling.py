@@ -44,7 +44,7 @@ def sample_body(native_type: str, external_id: str, now: datetime, *, live: bool
         known = ", ".join(SAMPLE_TYPES)
         raise LookupError(f"no sample of {native_type}; there are: {known}")
     event = _moved(json.loads(_with_own_ids(native_type, external_id)), int(now.timestamp()))
-    event["id"] = external_id
+    event["id"] = external_id if external_id.startswith("evt_") else f"evt_{external_id}"
     event["livemode"] = live
     native = event["data"]["object"]
     if "livemode" in native:

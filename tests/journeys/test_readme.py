@@ -1,0 +1,80 @@
+"""The README's commands, run as it says, in a copy of the tree."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import requests
+
+from adapters.registry import INBOUND, OUTBOUND, outbound
+from hub.supervisor import die_with_parent
+from tests.running import ROOT, until
+from tests.stores import free_port
+
+README = (ROOT / "README.md").read_text()
+
+
+def commands() -> list[str]:
+    return [line[2:] for line in README.splitlines() if line.startswith("$ ")]
+
+
+def test_the_commands_are_the_known_ones() -> None:
+    assert commands() == [
+        "make run",
+        "make test",
+        ".venv/bin/hub send stripe payment_intent.succeeded",
+    ]
+
+
+def test_run_and_send_do_what_the_readme_shows(tmp_path: Path) -> None:
+    copy = tmp_path / "hub"
+    for name in ("adapters", "hub", "migrations"):
+        shutil.copytree(ROOT / name, copy / name)
+    for name in ("Makefile", "hub.example.yaml", "pyproject.toml", "requirements.txt",
+                 "requirements-dev.txt", "wsgi.py"):  # fmt: skip
+        shutil.copy(ROOT / name, copy / name)
+    environment = Path(sys.prefix)
+    (copy / ".venv").symlink_to(environment)
+    for name in ("pyproject.toml", "requirements.txt", "requirements-dev.txt"):
+        os.utime(copy / name, (0, 0))  # what is installed is newer: nothing is installed again
+    port = free_port()
+    environ = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "PORT": str(port),
+        "PYTHONPATH": str(copy),
+    }
+    log = tmp_path / "run.log"
+    run, _, send = commands()
+    with log.open("wb") as output:
+        running = subprocess.Popen(
+            run.split(), cwd=copy, env=environ, stdout=output, stderr=output,
+            preexec_fn=die_with_parent, start_new_session=True,
+        )  # fmt: skip
+    try:
+        until(lambda: "ready on" in log.read_text(), 60, "the hub to be ready")
+        sent = subprocess.run(
+            send.split(), cwd=copy, env=environ, capture_output=True, text=True, timeout=60
+        )
+        assert sent.returncode == 0, sent.stderr
+        assert "payment-to-crm -> crm.upsert_contact" in sent.stdout
+        assert "succeeded (sandbox: nothing was sent)" in sent.stdout
+        forged = requests.post(f"http://127.0.0.1:{port}/webhooks/stripe", data=b"{}", timeout=10)
+        assert forged.status_code == 401
+    finally:
+        os.killpg(running.pid, signal.SIGTERM)
+        running.wait(60)
+
+
+def test_the_table_of_providers_is_what_the_registry_has() -> None:
+    rows = [line for line in README.splitlines() if line.startswith("| `")]
+    for name in INBOUND.keys() | OUTBOUND.keys():
+        [row] = [row for row in rows if row.startswith(f"| `{name}` |")]
+        _, _, inbound_cell, outbound_cell, _ = (cell.strip() for cell in row.split("|"))
+        assert bool(inbound_cell) == (name in INBOUND)
+        if name in OUTBOUND:
+            for action in outbound(name).actions:
+                assert f"`{action}`" in outbound_cell
