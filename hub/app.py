@@ -16,7 +16,7 @@ from hub.gateways.patience import wait_for_store
 from hub.gateways.queue import Flusher, connect
 from hub.jobs import clock as clocks
 from hub.jobs import worker as workers
-from hub.jobs.drain import Workshop
+from hub.jobs.workshop import Workshop
 from hub.settings import Settings
 from hub.web import answers
 from hub.web.health import health

@@ -5,13 +5,14 @@ become doubtful. What cannot be sent at all (a condition that does not hold, a p
 cannot be rendered) is decided here too.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from hub.core.configuration import Route
 from hub.core.context import Contexts
@@ -62,17 +63,19 @@ def claim(
     contexts: Contexts,
     now: datetime,
     sandbox: bool,
+    actions: Container[str],
 ) -> tuple[list[Claimed], bool]:
     """Claim up to `slots` due deliveries of a held lane, oldest first.
 
-    Returns the claimed, and whether there may be more that are due. `now` is only for ids.
+    Returns the claimed, and whether there may be more that are due. `now` is only for ids,
+    `actions` are those that the destination has.
     The lane must have been found `workable` in the same transaction.
     """
     rows = connection.execute(_due(hold.destination, slots)).all()
     claimed: list[Claimed] = []
     ended: list[_Verdict] = []
     for row in rows:
-        prepared = _prepare(row, router, contexts, now)
+        prepared = _prepare(row, router, contexts, actions, now)
         (claimed if isinstance(prepared, Claimed) else ended).append(prepared)  # type: ignore[arg-type]
     if ended:
         _end(connection, ended)
@@ -115,11 +118,14 @@ def _due(destination: str, most: int) -> Any:
 
 
 def _prepare(
-    row: Row[Any], router: Router, contexts: Contexts, now: datetime
+    row: Row[Any], router: Router, contexts: Contexts, actions: Container[str], now: datetime
 ) -> Claimed | _Verdict:
     route = router.named(row.route)
     if route is None:
         error = f"route {row.route} is not in hub.yaml any more: put it back, or name it in `was`"
+        return _Verdict(row.id, DeliveryState.FAILED, error)
+    if row.action not in actions:
+        error = f"the destination has no action {row.action}: mend `do` of the route and replay"
         return _Verdict(row.id, DeliveryState.FAILED, error)
     key = delivery_key(row.id, row.key_n)
     try:
@@ -128,7 +134,12 @@ def _prepare(
         else:
             parameters = contexts.parameters(route, row)
     except ExpressionError as error:
-        return _Verdict(row.id, DeliveryState.FAILED, f"`with` failed: {error}")
+        return _Verdict(row.id, DeliveryState.FAILED, f"it cannot be rendered: {error}")
+    except SQLAlchemyError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the last resort: one poison row stops no lane
+        error_name = type(error).__name__
+        return _Verdict(row.id, DeliveryState.FAILED, f"it cannot be rendered ({error_name})")
     if parameters is None:
         return _Verdict(row.id, DeliveryState.SKIPPED, "condition")
     return Claimed(

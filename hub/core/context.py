@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
+import orjson
 from sqlalchemy import Connection, Row, select
 
 from adapters import AdapterError, Inbound, InboundRequest
@@ -18,6 +19,8 @@ from hub.core.contacts import Facts, fold
 from hub.core.models import Contact, Delivery, StoredRequest
 from hub.core.routing import event_scope
 from hub.core.templates import Scope
+
+_AS_KEPT = orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z
 
 
 class Contexts:
@@ -55,7 +58,10 @@ class Contexts:
         context = self._context(row, names, native=native)
         if when and not when.holds(context):
             return None
-        return storable(route.parameters.render(context))[0]
+        rendered = storable(route.parameters.render(context))[0]
+        # As they will be read back: a later attempt must send the same bytes.
+        parameters: dict[str, Any] = orjson.loads(orjson.dumps(rendered, option=_AS_KEPT))
+        return parameters
 
     def _context(self, row: Row[Any], names: frozenset[str], *, native: bool) -> dict[str, Any]:
         data = dict(row.event_data or {})

@@ -1,5 +1,6 @@
-"""The filters beside Jinja's own: money, dates and phone numbers as people write them."""
+"""The filters beside Jinja's own: money, dates, phones as people write them; bounded texts."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -7,9 +8,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import jinja2
+import orjson
+from jinja2.filters import do_round
 
 from adapters.contract.money import minor_exponent
 from hub.core.errors import ExpressionError, MissingField
+from hub.core.plain import MAX_TEXT, is_number, plain, present
+
+_CURRENCY = re.compile("[A-Z]{3}")
 
 
 def money(amount_minor: Any, currency: Any = None) -> str:
@@ -22,6 +28,8 @@ def money(amount_minor: Any, currency: Any = None) -> str:
     from babel.numbers import format_currency  # slow to import, and many files never use it
 
     code = str(currency).upper()
+    if not _CURRENCY.fullmatch(code):
+        raise ExpressionError("money needs a currency code of three letters")
     exponent = minor_exponent(code)
     pattern = "¤#,##0" + ("." + "0" * exponent if exponent else "")
     major = Decimal(amount_minor).scaleb(-exponent)
@@ -88,4 +96,48 @@ def _instant(text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-FILTERS: dict[str, Callable[..., Any]] = {"money": money, "date": date, "phone": phone}
+def concatenated(parts: list[Any]) -> str:
+    """Return what `a ~ b` is; null is as good as a missing field there too."""
+    return "".join(str(present(part)) for part in parts)
+
+
+def replaced(text: Any, old: Any, new: Any, count: Any = -1) -> str:
+    """Return a text with another one put in, unless that made it too long."""
+    text, old, new, count = str(text), str(old), str(new), -1 if count is None else int(count)
+    found = text.count(old) if count < 0 else min(text.count(old), count)
+    if len(text) + found * (len(new) - len(old)) > max(MAX_TEXT, len(text)):
+        raise ExpressionError(f"replace would make more than {MAX_TEXT} characters")
+    return text.replace(old, new, count)
+
+
+def joined(items: Any, separator: Any = "", attribute: Any = None) -> str:
+    """Return the items as one text, unless that were too long."""
+    if attribute is not None:
+        raise ExpressionError("join takes no attribute: `| map(attribute=...) | join`")
+    parts, separator = [str(present(item)) for item in items], str(separator)
+    if sum(map(len, parts)) + len(separator) * len(parts) > MAX_TEXT:
+        raise ExpressionError(f"join would make more than {MAX_TEXT} characters")
+    return separator.join(parts)
+
+
+def rounded(value: Any, precision: Any = 0, method: Any = "common") -> Any:
+    """Return a rounded number; without end are only the digits that one could ask for."""
+    if not is_number(precision) or not 0 <= precision <= 15:
+        raise ExpressionError("round takes 0 to 15 digits")
+    return do_round(value, precision, method)
+
+
+def tojson(value: Any) -> str:
+    """Return a value as JSON."""
+    return orjson.dumps(plain(value)).decode()
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "money": money,
+    "date": date,
+    "phone": phone,
+    "join": joined,
+    "replace": replaced,
+    "round": rounded,
+    "tojson": tojson,
+}

@@ -45,20 +45,20 @@ def take(
     connection: Connection, holder: str, destinations: Sequence[str], *, most: int
 ) -> list[Hold]:
     """Take free lanes of these destinations that have due work, or calls of a holder that died."""
-    waits = exists().where(
+    due = exists().where(
         Delivery.destination == Lane.destination,
-        or_(
-            Delivery.state.in_(DUE_STATES) & (Delivery.next_attempt_at <= database_now()),
-            Delivery.state == DeliveryState.RUNNING,
-        ),
+        Delivery.state.in_(DUE_STATES),
+        Delivery.next_attempt_at <= database_now(),
+    )
+    abandoned = exists().where(
+        Delivery.destination == Lane.destination, Delivery.state == DeliveryState.RUNNING
     )
     free = (
         select(Lane.destination)
         .where(
             Lane.destination.in_(destinations),
             or_(Lane.lease_until.is_(None), Lane.lease_until <= database_now()),
-            _open(),
-            waits,
+            or_(_open() & due, abandoned),
         )
         .order_by(Lane.destination)
         .limit(most)

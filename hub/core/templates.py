@@ -5,15 +5,18 @@ A parameter that is one whole ``{{ expression }}`` keeps the expression's type; 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import jinja2
 from jinja2 import meta, nodes
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from hub.core.errors import ExpressionError, MissingField
-from hub.core.filters import FILTERS
+from hub.core.plain import bounded, plain, present
+from hub.core.sandbox import ENVIRONMENT, FieldMissing, Scope, check_statements
+
+__all__ = ["Condition", "Parameters", "Scope"]
 
 KNOWN_NAMES = frozenset({"event", "data", "contact", "results", "site"})
 PLANNED_NAMES = frozenset({"owner"})
@@ -21,9 +24,8 @@ EVENT_NAMES = frozenset({"event", "data", "site"})
 """What is known while a webhook is being taken in; the rest needs the database."""
 
 _WHOLE = re.compile(r"\{\{[-+]?(.*?)[-+]?\}\}", re.DOTALL)
-
-MAX_TEXT = 200_000
-"""The longest text that a template may make, in characters."""
+_COMPILER_ERRORS = (SyntaxError, RecursionError, ValueError, OverflowError, MemoryError)
+"""What Python's own compiler says to code that Jinja made of a strange expression."""
 
 
 class Condition:
@@ -85,108 +87,70 @@ class Parameters:
             raise ExpressionError(f"{'.'.join(path)}: {error}") from error
 
 
-class _Undefined(jinja2.StrictUndefined):
-    """A missing field: `default`, `is defined` work; any other use says its name."""
-
-    def _fail_with_undefined_error(self, *args: Any, **kwargs: Any) -> Any:
-        raise MissingField(f"{_path_of(self)} is missing")
-
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = (
-        __floordiv__
-    ) = __rfloordiv__ = __mod__ = __rmod__ = __pos__ = __neg__ = __call__ = __getitem__ = __lt__ = (
-        __le__
-    ) = __gt__ = __ge__ = __int__ = __float__ = __complex__ = __pow__ = __rpow__ = __iter__ = (
-        __str__
-    ) = __len__ = __eq__ = __ne__ = __bool__ = __hash__ = __contains__ = _fail_with_undefined_error
-
-    def __getattr__(self, name: str) -> Any:
-        if name[:2] == "__":
-            raise AttributeError(name)
-        return self._fail_with_undefined_error()
+@contextmanager
+def _compiling() -> Iterator[None]:
+    """Make an `ExpressionError` of whatever compiling raises."""
+    try:
+        yield
+    except jinja2.TemplateSyntaxError as error:
+        raise ExpressionError(f"{error.message}") from error
+    except _COMPILER_ERRORS as error:
+        raise ExpressionError("an expression that cannot be compiled") from error
 
 
-_WIDTH_METHODS = frozenset("center expandtabs format format_map ljust rjust zfill".split())
+@contextmanager
+def _evaluating(source: str) -> Iterator[None]:
+    """Make an `ExpressionError`, without any of its values, of whatever evaluating raises."""
+    try:
+        yield
+    except FieldMissing as error:
+        raise MissingField(f"{_as_written(error, source)} is missing") from error
+    except ExpressionError:
+        raise
+    except jinja2.exceptions.SecurityError as error:
+        raise ExpressionError("the expression uses what is not allowed") from error
+    except (
+        jinja2.TemplateError,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        MemoryError,
+        NameError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise ExpressionError(f"{type(error).__name__} in the expression") from error
 
 
-class _Environment(ImmutableSandboxedEnvironment):
-    intercepted_binops = frozenset({"*", "**"})
-
-    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        """Refuse the methods by which a short template makes a huge text."""
-        return attr not in _WIDTH_METHODS and super().is_safe_attribute(obj, attr, value)
-
-    def getattr(self, obj: Any, attribute: str) -> Any:
-        """Look a field up by key first, so that `data.items` is the event's own field."""
-        if isinstance(obj, Mapping):
-            try:
-                return obj[attribute]
-            except KeyError:
-                return self.undefined(obj=_Named(obj), name=attribute)
-        return super().getattr(obj, attribute)
-
-    def getitem(self, obj: Any, argument: Any) -> Any:
-        if isinstance(obj, Mapping):
-            try:
-                return obj[argument]
-            except (KeyError, TypeError):
-                return self.undefined(obj=_Named(obj), name=argument)
-        return super().getitem(obj, argument)
-
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        """Refuse the operators by which a short template makes a huge value."""
-        if operator == "**":
-            raise ExpressionError("** is not allowed")
-        if operator == "*" and not (_is_number(left) and _is_number(right)):
-            raise ExpressionError("* multiplies numbers only")
-        return super().call_binop(context, operator, left, right)
+def _as_written(missing: FieldMissing, source: str) -> str:
+    """Return a missing field as the source writes it, so that no value gets into the message."""
+    written = {path for path in _dotted_paths(source) if path.endswith(f".{missing.name}")}
+    if f"{missing.owner}.{missing.name}" in written:
+        return f"{missing.owner}.{missing.name}"
+    if written:
+        return " or ".join(sorted(written))
+    return missing.name if missing.name in source else "a field"
 
 
-class _Named:
-    """Stands for a mapping in an undefined's message, so that no value gets into it."""
-
-    def __init__(self, mapping: Mapping[str, Any]) -> None:
-        self.path = mapping.path if isinstance(mapping, Scope) else ""
-
-
-class Scope(dict[str, Any]):
-    """A top-level name of the context; knows its own name for messages."""
-
-    def __init__(self, path: str, fields: Mapping[str, Any]) -> None:
-        super().__init__(fields)
-        self.path = path
-
-
-def _path_of(undefined: jinja2.Undefined) -> str:
-    owner = undefined._undefined_obj
-    name = str(undefined._undefined_name)
-    return f"{owner.path}.{name}" if isinstance(owner, _Named) and owner.path else name
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _finalize(value: Any) -> Any:
-    if value is None:
-        raise MissingField("an expression gave nothing (null); use `| default(..., true)`")
-    return value
-
-
-ENVIRONMENT = _Environment(
-    undefined=_Undefined, autoescape=False, finalize=_finalize, keep_trailing_newline=True
-)
-ENVIRONMENT.filters.update(FILTERS)
-ENVIRONMENT.globals.clear()
-for _name in ("format", "center", "indent", "pprint", "xmlattr"):  # a width makes a huge text
-    del ENVIRONMENT.filters[_name]
+def _dotted_paths(source: str) -> Iterator[str]:
+    """Yield every `data.customer.name` that a template has."""
+    for node in ENVIRONMENT.parse(source).find_all((nodes.Getattr, nodes.Getitem)):
+        names: list[str] = []
+        inner: nodes.Node = node
+        while isinstance(inner, nodes.Getattr | nodes.Getitem):
+            last = inner.attr if isinstance(inner, nodes.Getattr) else inner.arg
+            names.append(str(last.value) if isinstance(last, nodes.Const) else str(last))
+            inner = inner.node
+        if isinstance(inner, nodes.Name) and all(name.isidentifier() for name in names):
+            yield ".".join([inner.name, *reversed(names)])
 
 
 def _names(source: str) -> frozenset[str]:
-    try:
+    with _compiling():
         tree = ENVIRONMENT.parse(source)
         names = frozenset(meta.find_undeclared_variables(tree))
-    except jinja2.TemplateSyntaxError as error:
-        raise ExpressionError(f"{error.message}") from error
+        check_statements(tree)
     if planned := names & PLANNED_NAMES:
         raise ExpressionError(f"`{min(planned)}` is not there yet")
     if unknown := names - KNOWN_NAMES:
@@ -196,14 +160,15 @@ def _names(source: str) -> frozenset[str]:
 
 
 def _expression(text: str) -> Any:
-    try:
+    with _compiling():
         compiled = ENVIRONMENT.compile_expression(text, undefined_to_none=False)
-    except jinja2.TemplateSyntaxError as error:
-        raise ExpressionError(f"{error.message}") from error
 
     def evaluate(context: Mapping[str, Any]) -> Any:
-        with _failures():
-            return compiled(**context)
+        with _evaluating("{{ (" + text + ") }}"):
+            value = compiled(**context)
+            if isinstance(value, jinja2.Undefined):
+                bool(value)  # raises, naming the field
+            return value
 
     return evaluate
 
@@ -214,51 +179,31 @@ def _template(text: str) -> Any:
         evaluate = _expression(whole)
 
         def value(context: Mapping[str, Any]) -> Any:
-            result = evaluate(context)
-            if isinstance(result, jinja2.Undefined):
-                raise MissingField(f"{_path_of(result)} is missing")
-            return _bounded(_finalize(result))
+            with _evaluating(text):
+                return plain(present(evaluate(context)))
 
         return value
-    template = ENVIRONMENT.from_string(text)
+    with _compiling():
+        template = ENVIRONMENT.from_string(text)
 
     def render(context: Mapping[str, Any]) -> str:
-        with _failures():
-            return str(_bounded(template.render(context)))
+        rendered = ""
+        with _evaluating(text):
+            for piece in template.generate(context):
+                rendered = bounded(rendered + piece)
+        return rendered
 
     return render
 
 
 def _whole_expression(text: str) -> str | None:
     """Return the expression of a text that is one `{{ … }}` and nothing else."""
-    body = ENVIRONMENT.parse(text).body
+    with _compiling():
+        body = ENVIRONMENT.parse(text).body
     if len(body) != 1 or not isinstance(body[0], nodes.Output) or len(body[0].nodes) != 1:
         return None
     whole = _WHOLE.fullmatch(text.strip())
     return whole[1] if whole else None
-
-
-def _bounded(value: Any) -> Any:
-    if isinstance(value, str) and len(value) > MAX_TEXT:
-        raise ExpressionError(f"made a text of {len(value)} characters; at most {MAX_TEXT}")
-    return value
-
-
-class _failures:
-    """Turns whatever a template raises into an `ExpressionError` without any of its values."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
-        if error is None or isinstance(error, ExpressionError):
-            return
-        if isinstance(error, jinja2.TemplateError):
-            raise ExpressionError(error.message or type(error).__name__) from error
-        if isinstance(
-            error, ArithmeticError | AttributeError | LookupError | TypeError | ValueError
-        ):
-            raise ExpressionError(f"{type(error).__name__} in the expression") from error
 
 
 def _render(node: Any, context: Mapping[str, Any], path: tuple[str, ...]) -> Any:

@@ -17,8 +17,12 @@ class Gate:
     def __init__(self, destination: Destination, *, allow_private: bool) -> None:
         self.destination = destination
         self._adapter_class = outbound(destination.adapter)
-        self._allow_private = allow_private
-        self.adapter = self._adapter(self._live_transport())
+        self._transport = GuardedTransport(
+            timeout_s=destination.timeout_s,
+            allow_private=allow_private,
+            pool_size=destination.concurrency,
+        )
+        self.adapter = self._adapter(self._transport)
 
     def perform(self, call: Call) -> tuple[Outcome, dict[str, Any] | None]:
         """Make the call; in the sandbox, return what would have been sent beside the outcome.
@@ -27,7 +31,8 @@ class Gate:
             AdapterError: see `Outbound.perform`.
         """
         if not self.destination.sandbox:
-            return self.adapter.perform(call), None
+            with self._transport.one_action():
+                return self.adapter.perform(call), None
         secrets = [str(self.destination.settings.get(key, "")) for key in self.adapter.secrets]
         recorder = RecordingTransport(self.adapter.sandbox_answer, secrets=secrets)
         outcome = self._adapter(recorder).perform(call)
@@ -39,13 +44,6 @@ class Gate:
 
     def _adapter(self, transport: Transport) -> Outbound:
         return self._adapter_class(self.destination.settings, transport)
-
-    def _live_transport(self) -> Transport:
-        return GuardedTransport(
-            timeout_s=self.destination.timeout_s,
-            allow_private=self._allow_private,
-            pool_size=self.destination.concurrency,
-        )
 
 
 def _as_recorded(recorder: RecordingTransport) -> dict[str, Any] | None:

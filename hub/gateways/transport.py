@@ -6,11 +6,13 @@ Its messages name the host, never a path, a header or a body: they are shown and
 
 import http.client
 import logging
+import math
 import os
 import re
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -65,11 +67,23 @@ class GuardedTransport:
         ca_file: str | None = None,
     ) -> None:
         limits = _Limits(timeout_s, connect_timeout_s, allow_private, max_answer_bytes)
+        self._timeout_s = timeout_s
+        self._action = _Action()
         self.session = _Session()
         self.session.adapters.clear()
-        adapter = _GuardedAdapter(limits, pool_size, ca_file or DEFAULT_CA_BUNDLE_PATH)
+        certificates = ca_file or DEFAULT_CA_BUNDLE_PATH
+        adapter = _GuardedAdapter(limits, pool_size, certificates, self._action)
         self.session.mount("https://", adapter)
         self.session.mount("http://", adapter)
+
+    @contextmanager
+    def one_action(self) -> Iterator[None]:
+        """Give all calls that this thread makes in the block one `timeout_s` together."""
+        self._action.ends_at_s = time.monotonic() + self._timeout_s
+        try:
+            yield
+        finally:
+            self._action.ends_at_s = math.inf
 
     def send(
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes = b""
@@ -140,6 +154,12 @@ class RecordingTransport:
         return self._answer(method, url)
 
 
+class _Action(threading.local):
+    """When the action that this thread is about must be over."""
+
+    ends_at_s = math.inf
+
+
 class _Session(requests.Session):
     """A session without memory: no cookies, no redirects, nothing from the environment."""
 
@@ -155,8 +175,9 @@ class _Session(requests.Session):
 class _GuardedAdapter(HTTPAdapter):
     """Makes each call of the session. Proxies, certificates, time-outs given to it do not count."""
 
-    def __init__(self, limits: _Limits, pool_size: int, ca_file: str) -> None:
+    def __init__(self, limits: _Limits, pool_size: int, ca_file: str, action: "_Action") -> None:
         self._limits = limits
+        self._action = action
         self._tls_context = tls_context(ca_file)
         super().__init__(pool_connections=_HOSTS, pool_maxsize=pool_size)
 
@@ -183,9 +204,8 @@ class _GuardedAdapter(HTTPAdapter):
 
     def _send(self, request: requests.PreparedRequest) -> requests.Response:
         limits = self._limits
-        call = Calling(
-            time.monotonic() + limits.timeout_s, limits.connect_timeout_s, limits.allow_private
-        )
+        deadline_s = min(time.monotonic() + limits.timeout_s, self._action.ends_at_s)
+        call = Calling(deadline_s, limits.connect_timeout_s, limits.allow_private)
         host = _read_url(request.url or "").netloc
         try:
             with calling(call):

@@ -5,19 +5,14 @@ open while one is under way. Running two drains at once is harmless: a lane has 
 """
 
 import logging
-import os
-import socket
 import time
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
 from random import random
-from threading import Event
 from typing import Any
 
-from redis import Redis
 from sqlalchemy.exc import DBAPIError
 from tenacity import (
     Retrying,
@@ -31,57 +26,29 @@ from hub.core import lanes
 from hub.core.claim import Claimed, claim
 from hub.core.contacts import fold_some
 from hub.core.context import Contexts
-from hub.core.hub import Hub
 from hub.core.record import Finished, abandon, orphans, record
 from hub.core.routing import site_scope
-from hub.gateways.destinations import Gate
 from hub.gateways.patience import wait_for_store
-from hub.gateways.queue import Listener, take_wake_up
+from hub.gateways.queue import take_wake_up
 from hub.jobs.lane import HeldLane, perform
+from hub.jobs.workshop import THREADS, Workshop, open_one
 
-THREADS = 64
 SLICE_S = 60.0
 RENEW_EVERY_S = 5.0
 LOOK_EVERY_S = 1.0
 """How often a busy drain looks for due work by itself, in case a wake-up was lost."""
 SLOW_S = 1.0
+LONGEST_S = 105.0
+"""When the last call must be over: RQ ends a job after 120 s, wherever it is."""
 FOLD_AT_ONCE = 200
-RESCUE_S = 60.0
+RESCUE_S = 30.0
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class Workshop:
-    """What drains in one process share: made once, before the first job."""
-
-    hub: Hub
-    gates: Mapping[str, Gate]
-    redis: Redis
-    redis_url: str
-    stop: Event = field(default_factory=Event)
-    holder: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
-    pool: ThreadPoolExecutor = field(init=False)
-    on_due: Callable[[], None] = lambda: None
-
-    def __post_init__(self) -> None:
-        self.pool = ThreadPoolExecutor(THREADS + len(self.gates), thread_name_prefix="call")
-        Listener(self.redis_url, lambda: self.on_due())
-
-
-_WORKSHOP: list[Workshop] = []
-
-
-def open_workshop(workshop: Workshop) -> None:
-    """Make this process able to drain."""
-    _WORKSHOP[:] = [workshop]
-
-
 def drain() -> None:
     """Do all work that is due. The only function that a worker runs."""
-    if not _WORKSHOP:
-        raise RuntimeError("this process is no hub worker: start it with `hub worker`")
-    shop = _WORKSHOP[0]
+    shop = open_one()
     try:
         Drain(shop).run()
     except DBAPIError as error:
@@ -99,6 +66,7 @@ class Drain:
         self._ends: SimpleQueue[tuple[HeldLane, Claimed, Any] | None] = SimpleQueue()
         self._finished: list[Finished] = []
         self._slice_ends_s = time.monotonic() + SLICE_S
+        self._must_end_s = time.monotonic() + LONGEST_S
         self._renew_at_s = 0.0
         self._look_at_s = 0.0
 
@@ -159,7 +127,7 @@ class Drain:
 
         When the slice is over, the quick lanes go on until the slow ones' calls have ended.
         """
-        if self._shop.stop.is_set():
+        if self._shop.stop.is_set() or now_s + lane.destination.timeout_s > self._must_end_s:
             return False
         if now_s < self._slice_ends_s:
             return True
@@ -294,6 +262,7 @@ class Drain:
                 contexts=contexts,
                 now=now,
                 sandbox=lane.destination.sandbox,
+                actions=lane.gate.adapter.actions,
             )
             lane.maybe_due = more
             lane.bucket.start(now_s, len(claimed))

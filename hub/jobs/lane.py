@@ -9,7 +9,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from adapters import AdapterError, AnswerLost, Call, InvalidParameters, NotSent, Outcome, Verdict
+from adapters import (
+    AdapterError,
+    Call,
+    Effect,
+    InvalidParameters,
+    NotSent,
+    Outcome,
+    Verdict,
+)
 from hub.core.claim import Claimed
 from hub.core.configuration import Destination, Rate
 from hub.core.lanes import Hold
@@ -95,7 +103,8 @@ class HeldLane:
 
     def protection(self, action: str, at_least_once: bool) -> Protection:
         """Return what keeps an action of this destination from happening twice."""
-        effect = self.gate.adapter.actions[action].effect
+        known = self.gate.adapter.actions.get(action)
+        effect = known.effect if known else Effect.AT_MOST_ONCE
         return Protection(effect, self.destination.retry, at_least_once)
 
     def finish(self, claimed: Claimed, outcome: Outcome, request: Any) -> Finished:
@@ -151,8 +160,6 @@ def perform(gate: Gate, claimed: Claimed) -> tuple[Outcome, Any]:
         return Outcome(Verdict.PERMANENT, f"not sent: {error}"), None
     except NotSent as error:
         return Outcome(Verdict.NOT_PROCESSED, str(error)), None
-    except AnswerLost as error:
-        return Outcome(Verdict.IN_DOUBT, str(error)), None
     except AdapterError as error:
         return Outcome(Verdict.IN_DOUBT, str(error)), None
     except Exception as error:  # noqa: BLE001 - the last resort: every outcome is recorded

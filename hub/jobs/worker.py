@@ -18,7 +18,8 @@ from rq.queue import Queue
 from rq.serializers import JSONSerializer
 
 from hub.gateways.queue import DRAIN, QUEUE, connect
-from hub.jobs.drain import Workshop, drain, open_workshop
+from hub.jobs.drain import drain
+from hub.jobs.workshop import Workshop, open_workshop
 
 WORKER_TTL_S = 30
 MAINTENANCE_EVERY_S = 15

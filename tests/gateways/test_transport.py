@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import requests
 
-from adapters import Answer, AnswerLost, NotSent
+from adapters import Answer, AnswerLost, NotSent, TransportError
 from hub.gateways import connection, guard
 from hub.gateways.transport import GuardedTransport, Recorded, RecordingTransport
 from tests.gateways.servers import Far, http_server, make_certificate, raw_server, read_head
@@ -549,3 +549,16 @@ def test_a_secret_address_is_hidden_under_another_host_too() -> None:
     sandbox = RecordingTransport(lambda method, url: Answer(200, {}, b"ok"), secrets=[address])
     sandbox.send("POST", "http://127.0.0.1:9/services/T0/B0", headers={})
     assert sandbox.last == Recorded("POST", "http://127.0.0.1:9***", b"")
+
+
+def test_the_calls_of_one_action_share_one_deadline() -> None:
+    with raw_server(lambda _: threading.Event().wait(5)) as url:
+        transport = GuardedTransport(timeout_s=1, allow_private=True)
+        start = time.monotonic()
+        with transport.one_action():
+            for _ in range(3):
+                with pytest.raises(TransportError):
+                    transport.send("POST", url, headers={}, body=b"{}")
+        assert time.monotonic() - start < 1.9
+        with pytest.raises(AnswerLost):
+            transport.send("POST", url, headers={}, body=b"{}")

@@ -1,0 +1,57 @@
+"""What the drains of one process share: made once, before the first job."""
+
+import os
+import socket
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from threading import Event
+
+from redis import Redis
+
+from hub.core.hub import Hub
+from hub.gateways.destinations import Gate
+from hub.gateways.queue import Listener
+
+THREADS = 64
+
+
+@dataclass(slots=True)
+class Workshop:
+    """The hub, its gates, and the threads that make calls.
+
+    `stop` asks everything to end soon. `on_due` is called when work has become due.
+    """
+
+    hub: Hub
+    gates: Mapping[str, Gate]
+    redis: Redis
+    redis_url: str
+    stop: Event = field(default_factory=Event)
+    holder: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
+    pool: ThreadPoolExecutor = field(init=False)
+    on_due: Callable[[], None] = lambda: None
+
+    def __post_init__(self) -> None:
+        # A thread more for each lane: whatever the others do, every lane can make one call.
+        self.pool = ThreadPoolExecutor(THREADS + len(self.gates), thread_name_prefix="call")
+        Listener(self.redis_url, lambda: self.on_due())
+
+
+_OPEN: list[Workshop] = []
+
+
+def open_workshop(workshop: Workshop) -> None:
+    """Make this process able to drain."""
+    _OPEN[:] = [workshop]
+
+
+def open_one() -> Workshop:
+    """Return this process's workshop.
+
+    Raises:
+        RuntimeError: it is no worker.
+    """
+    if not _OPEN:
+        raise RuntimeError("this process is no hub worker: start it with `hub worker`")
+    return _OPEN[0]
