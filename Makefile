@@ -30,7 +30,7 @@ bench: setup ## measure, and print the table
 	$(BIN)/python -m tests.bench
 
 faults: setup ## kill processes and stores of a running hub, again and again
-	$(BIN)/python -m pytest -m faults
+	$(BIN)/python -m pytest tests/faults -n 2 -m "faults or not faults"
 
 lock: setup ## write requirements*.txt anew from requirements*.in
 	$(COMPILE) requirements.in -o requirements.txt

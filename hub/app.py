@@ -20,10 +20,13 @@ from hub.jobs.workshop import Workshop
 from hub.settings import Settings
 from hub.web import answers
 from hub.web.health import health
+from hub.web.metrics import metrics
 from hub.web.tally import Tally
 from hub.web.webhooks import webhooks
 
 WEB_THREADS = 8
+WEB_ROUND_TRIP_S = 5.0
+"""A sender waits 10 s or so: a dead line, and the try of a new one, must cost less than that."""
 
 
 def create_app(settings: Settings, environ: Mapping[str, str]) -> Flask:
@@ -44,7 +47,7 @@ def create_app(settings: Settings, environ: Mapping[str, str]) -> Flask:
     app.url_map.merge_slashes = False
     db.init_app(app)
     with app.app_context():
-        database = Database(db.engine)
+        database = Database(db.engine, round_trip_s=WEB_ROUND_TRIP_S)
     hub = Hub(
         configuration=configuration,
         store=database,
@@ -55,6 +58,7 @@ def create_app(settings: Settings, environ: Mapping[str, str]) -> Flask:
     answers.register(app)
     app.register_blueprint(webhooks)
     app.register_blueprint(health)
+    app.register_blueprint(metrics)
     return app
 
 

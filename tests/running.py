@@ -94,7 +94,7 @@ class RunningHub:
                 env=self.environ,
                 stdout=log,
                 stderr=log,
-                preexec_fn=die_with_parent,
+                preexec_fn=die_with_parent(),
                 start_new_session=True,
             )
         if any(name.startswith("web") for name in names):

@@ -42,6 +42,8 @@ class Inbound(ABC):
     """The provider's types that have a canonical one."""
     ignored_types: ClassVar[Mapping[str, str]]
     """Types kept as `<provider>.<native>` on purpose, each with the reason."""
+    takes_path_secret: ClassVar[bool] = False
+    """Whether its senders may prove themselves by `/webhooks/<source>/<secret>`."""
 
     @abstractmethod
     def __init__(self, settings: Mapping[str, Any]) -> None:

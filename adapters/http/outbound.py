@@ -38,6 +38,7 @@ OURS = frozenset(
 
 MIN_KEY_BYTES = 16
 
+CREDENTIALS = frozenset({"authorization", "cookie", "x-api-key"})
 _WORDS = ("error", "message", "detail", "title")
 _PATH_SAFE = "/%:@!$&'()*+,;=-._~"
 
@@ -48,7 +49,9 @@ def _check_secret(secret: str) -> None:
     except ValueError:
         good = False
     if not good:
-        raise ValidationError("expected `whsec_` and the base64 of 24 to 64 random bytes")
+        raise ValidationError(
+            "expected `whsec_` and the base64 of 24 to 64 random bytes, or a text of 16 or more"
+        )
 
 
 def _check_headers(headers: Mapping[str, str]) -> None:
@@ -56,6 +59,14 @@ def _check_headers(headers: Mapping[str, str]) -> None:
         check_header(name, value)
         if name.lower() in OURS or name.lower().startswith(("webhook-", "proxy-")):
             raise ValidationError(f"{name.lower()}: is set by the hub")
+
+
+def _check_own_headers(headers: Mapping[str, str]) -> None:
+    """What is sent with one call is kept beside it: a credential must not be."""
+    _check_headers(headers)
+    for name in headers:
+        if name.lower() in CREDENTIALS:
+            raise ValidationError(f"{name.lower()}: belongs into the destination's `headers`")
 
 
 def _check_body(body: object) -> None:
@@ -83,7 +94,7 @@ class _Settings(Schema):
 
 class _Parameters(Schema):
     body = fields.Raw(allow_none=True, validate=_check_body)
-    headers = fields.Dict(keys=fields.String(), values=fields.String(), validate=_check_headers)
+    headers = fields.Dict(keys=fields.String(), values=fields.String(), validate=_check_own_headers)
     path = fields.String(validate=_check_path)
 
 

@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import Any
 
 import click
+from sqlalchemy.exc import DBAPIError
 
 from hub.core.errors import ConfigError, HubError
 
@@ -57,4 +58,7 @@ def main(arguments: list[str] | None = None) -> Any:
         sys.exit(2)
     except HubError as error:
         click.echo(f"hub: {error}", err=True)
+        sys.exit(1)
+    except DBAPIError as error:
+        click.echo(f"hub: the database says: {str(error.orig).strip().splitlines()[0]}", err=True)
         sys.exit(1)

@@ -1,5 +1,7 @@
 """`hub db`: the schema, up, down and compared."""
 
+import sys
+
 import click
 
 from hub.cli.session import open_settings
@@ -23,11 +25,11 @@ def upgrade(revision: str) -> None:
 
 
 @database.command()
-@click.argument("revision")
+@click.argument("revision", default="-1")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def downgrade(revision: str, *, yes: bool) -> None:
-    """Take the tables down to REVISION (`base`: nothing is left)."""
-    if not yes:
+    """Take the tables down to REVISION (default: one step; `base`: nothing is left)."""
+    if not yes and sys.stdin.isatty():
         click.confirm("This drops tables and what is in them. Go on?", abort=True, err=True)
     take_down(open_settings().database_url, revision)
 

@@ -1,6 +1,7 @@
 """`hub replay`, `settle`, `pause`, `resume`: what a person does about what went wrong."""
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
@@ -18,6 +19,8 @@ from hub.core.replay import replay as run_again
 from hub.core.settle import Answer
 from hub.core.settle import settle as settle_as
 
+AT_ONCE = 500
+
 _SENTENCES = {
     Plan.ANEW: "rendered anew and sent under a new key",
     Plan.REPEAT: "sent again with the same key (an earlier attempt may have been processed)",
@@ -27,12 +30,18 @@ _SENTENCES = {
 }
 
 
+def batched(rows: Sequence[Planned], size: int) -> Iterator[Sequence[Planned]]:
+    """Give rows in batches of a size."""
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+
+
 @click.command()
 @click.argument("id", required=False)
 @click.option(
     "--where", multiple=True, metavar="NAME=VALUE", help="Instead of an ID; all must hold."
 )
-@click.option("--again", is_flag=True, help="Also what has succeeded. Needs --reason.")
+@click.option("--again", is_flag=True, help="Also what happened or may have. Needs --reason.")
 @click.option("--reason", help="Why; kept in the audit log.")
 @click.option("--yes", is_flag=True, help="Do not ask after the preview.")
 @click.option("--dry-run", is_flag=True, help="Only the preview.")
@@ -61,7 +70,7 @@ def replay(
         return
     with hub.store.read() as connection:
         selection = _selection(connection, id) if id else _filters(where)
-        planned = preview(connection, selection, again=again)
+        planned = preview(connection, hub, selection, again=again)
     _print_plan(planned, as_json=as_json and dry_run)
     wanted = [one for one in planned if one.plan is not Plan.REFUSED]
     if dry_run:
@@ -69,8 +78,12 @@ def replay(
     if not wanted:
         raise Refused(_why_nothing(planned))
     agreed(f"Replay {len(wanted)}?", yes=yes)
-    with hub.store.write() as connection:
-        count = run_again(connection, wanted, actor=actor(), now=now(), reason=reason)
+    count = 0
+    for chunk in batched(wanted, AT_ONCE):  # nobody else waits for long
+        with hub.store.write() as connection:
+            count += run_again(
+                connection, hub, chunk, actor=actor(), now=now(), again=again, reason=reason
+            )
     wake(settings)
     if as_json:
         print_json({"replayed": count})

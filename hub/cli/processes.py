@@ -1,6 +1,7 @@
 """`hub web`, `hub worker`, `hub clock`: the processes, each of which may run many times."""
 
 import os
+import resource
 import sys
 
 import click
@@ -11,6 +12,7 @@ from hub.settings import Settings
 
 GRACE_S = 25
 KEEP_ALIVE_S = 5
+MOST_CONNECTIONS = 1000
 
 
 @click.command()
@@ -27,8 +29,13 @@ def gunicorn_arguments(settings: Settings) -> list[str]:
         f"--bind={settings.bind_host}:{settings.port}",
         f"--workers={settings.web_concurrency}",
         f"--threads={WEB_THREADS}",
-        "--worker-class=gthread",
+        f"--worker-connections={most_connections()}",
+        "--worker-class=hub.web.server.Worker",
         "--no-control-socket",
+        # Nothing is taken from a proxy's headers: the public address is in HUB_PUBLIC_URL, and a
+        # client behind a proxy on this machine could steer SCRIPT_NAME and the scheme by them.
+        "--forwarded-allow-ips=",
+        "--forwarder-headers=",
         f"--graceful-timeout={GRACE_S}",
         f"--keep-alive={KEEP_ALIVE_S}",
         "--timeout=60",
@@ -36,6 +43,17 @@ def gunicorn_arguments(settings: Settings) -> list[str]:
         f"--log-level={settings.log_level.lower()}",
         "wsgi:app",
     ]
+
+
+def most_connections() -> int:
+    """Return how many senders a web worker accepts at once; the others wait in the backlog.
+
+    It dies when it accepts one more than it has file descriptors, and all its requests with it.
+    """
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return MOST_CONNECTIONS
+    return max(WEB_THREADS + 1, min(MOST_CONNECTIONS, files // 2))
 
 
 @click.command()

@@ -1,5 +1,6 @@
 """How commands print rows: as JSON for programs, as a table for people."""
 
+import json
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +15,11 @@ from rich.text import Text
 def print_json(value: Any) -> None:
     """Print a value as JSON; bytes that are no text are shown with U+FFFD."""
     options = orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z
-    sys.stdout.write(orjson.dumps(value, default=_as_text, option=options).decode() + "\n")
+    try:
+        text = orjson.dumps(value, default=_as_text, option=options).decode()
+    except orjson.JSONEncodeError:  # half a surrogate pair, which has no UTF-8, stays escaped
+        text = json.dumps(value, default=_as_text, indent=2)
+    sys.stdout.write(text + "\n")
 
 
 def print_rows(rows: Sequence[dict[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:

@@ -10,9 +10,6 @@ from hub.config.faults import Path, meant, shown
 from hub.core.errors import ExpressionError
 from hub.core.templates import Condition, Parameters
 
-_COMPILER_ERRORS = (RecursionError, SyntaxError, ValueError, OverflowError, MemoryError)
-"""What Python's own compiler says to code that Jinja made of a strange expression."""
-
 
 def condition(found: Entry, text: str, reading: Reading) -> Condition | None:
     """Return the compiled `when`; what is wrong with it is reported in its line."""
@@ -23,8 +20,6 @@ def condition(found: Entry, text: str, reading: Reading) -> Condition | None:
         return Condition(text)
     except ExpressionError as error:
         found.fault(reading, ("when",), str(error))
-    except _COMPILER_ERRORS:
-        found.fault(reading, ("when",), "an expression that cannot be compiled")
     return None
 
 
@@ -32,7 +27,7 @@ def parameters(found: Entry, tree: Mapping[str, Any], reading: Reading) -> Param
     """Return the compiled `with`; every template that does not compile is reported."""
     try:
         return Parameters(tree)
-    except (ExpressionError, *_COMPILER_ERRORS):
+    except ExpressionError:
         for path, text in _texts(tree, ()):
             _compile(found, path, text, reading)
     return None
@@ -69,8 +64,6 @@ def _compile(found: Entry, path: Path, text: str, reading: Reading) -> None:
         Parameters({"": text})
     except ExpressionError as error:
         found.fault(reading, ("with", *path), str(error).removeprefix(": "))
-    except _COMPILER_ERRORS:
-        found.fault(reading, ("with", *path), "a template that cannot be compiled")
 
 
 def _texts(node: Any, path: Path) -> Iterator[tuple[Path, str]]:

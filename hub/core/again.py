@@ -1,6 +1,5 @@
 """Requests once more: what could not be read is read again, what did not verify verified again."""
 
-from dataclasses import replace
 from uuid import UUID
 
 from sqlalchemy import Connection, delete, select, update
@@ -9,7 +8,7 @@ from adapters import NotVerified
 from hub.core.context import stored_request
 from hub.core.errors import NotFound, Refused
 from hub.core.hub import Hub
-from hub.core.ingest import Ingested, ingest
+from hub.core.ingest import Ingested, ingest, prepare
 from hub.core.models import RequestState, StoredRequest
 
 
@@ -36,25 +35,18 @@ def take_in_again(connection: Connection, hub: Hub, request_id: UUID) -> Ingeste
         raise NotFound(f"there is no source {row.source} in hub.yaml")
     received = stored_request(row)
     try:
-        ingested = ingest(
-            connection,
-            source=source,
-            adapter=hub.inbound(row.source),
-            router=hub.router,
-            request=received,
+        prepared = prepare(
+            source=source, adapter=hub.inbound(row.source), router=hub.router, request=received
         )
     except NotVerified as error:
         raise Refused(f"it still does not verify: {error}") from error
-    if ingested.state is RequestState.UNREADABLE:
-        reason = connection.execute(
-            select(StoredRequest.reason).where(StoredRequest.id == ingested.request_id)
-        ).scalar_one()
-        connection.execute(delete(StoredRequest).where(StoredRequest.id == ingested.request_id))
+    if prepared.batch is None:
         connection.execute(
             update(StoredRequest)
             .where(StoredRequest.id == request_id)
-            .values(state=RequestState.UNREADABLE, reason=reason)
+            .values(state=RequestState.UNREADABLE, reason=prepared.reason)
         )
-        return replace(ingested, request_id=request_id)
+        return Ingested(request_id, RequestState.UNREADABLE)
+    ingested = ingest(connection, prepared)
     connection.execute(delete(StoredRequest).where(StoredRequest.id == request_id))
     return ingested

@@ -7,12 +7,12 @@ cannot be rendered) is decided here too.
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, insert, select, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, Row, case, insert, select, update
+from sqlalchemy.exc import DBAPIError
 
 from hub.core.configuration import Route
 from hub.core.context import Contexts
@@ -26,9 +26,15 @@ from hub.core.models import (
     Delivery,
     DeliveryState,
     StoredEvent,
+    database_later,
     database_now,
 )
 from hub.core.routing import Router
+from hub.core.trouble import Trouble, trouble_of
+
+GRACE = timedelta(minutes=10)
+"""How long a new version of the file may take to reach every process."""
+WAIT_FOR_FILE_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +53,10 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class _Verdict:
-    """A delivery that ends here, without a call."""
+    """A delivery that ends here, without a call; or without a state, one that waits a little."""
 
     delivery_id: UUID
-    state: DeliveryState
+    state: DeliveryState | None
     error: str
 
 
@@ -95,6 +101,7 @@ def _due(destination: str, most: int) -> Any:
             Delivery.id,
             Delivery.event_id,
             Delivery.route,
+            Delivery.destination,
             Delivery.action,
             Delivery.attempts,
             Delivery.tries,
@@ -120,26 +127,27 @@ def _due(destination: str, most: int) -> Any:
 def _prepare(
     row: Row[Any], router: Router, contexts: Contexts, actions: Container[str], now: datetime
 ) -> Claimed | _Verdict:
-    route = router.named(row.route)
-    if route is None:
-        error = f"route {row.route} is not in hub.yaml any more: put it back, or name it in `was`"
-        return _Verdict(row.id, DeliveryState.FAILED, error)
-    if row.action not in actions:
-        error = f"the destination has no action {row.action}: mend `do` of the route and replay"
-        return _Verdict(row.id, DeliveryState.FAILED, error)
     key = delivery_key(row.id, row.key_n)
+    route = router.named(row.route)
+    error = _mismatch(row, route, actions, frozen=row.last_key == key)
+    if route is None or error:
+        # Another version of the file may be on its way to this process.
+        waits = row.event_config_version != router.version and row.since > now - GRACE
+        return _Verdict(row.id, None if waits else DeliveryState.FAILED, error)
     try:
         if row.last_key == key:  # its outcome may still be open: the same bytes again
             parameters = row.last_parameters
         else:
             parameters = contexts.parameters(route, row)
-    except ExpressionError as error:
-        return _Verdict(row.id, DeliveryState.FAILED, f"it cannot be rendered: {error}")
-    except SQLAlchemyError:
-        raise
-    except Exception as error:  # noqa: BLE001 - the last resort: one poison row stops no lane
-        error_name = type(error).__name__
-        return _Verdict(row.id, DeliveryState.FAILED, f"it cannot be rendered ({error_name})")
+    except ExpressionError as failure:
+        return _Verdict(row.id, DeliveryState.FAILED, f"it cannot be rendered: {failure}")
+    except DBAPIError as failure:
+        if trouble_of(failure) is not Trouble.ROW:
+            raise
+        return _Verdict(row.id, DeliveryState.FAILED, "what it needs cannot be kept or read")
+    except Exception as failure:  # noqa: BLE001 - the last resort: one poison row stops no lane
+        error = f"it cannot be rendered ({type(failure).__name__})"
+        return _Verdict(row.id, DeliveryState.FAILED, error)
     if parameters is None:
         return _Verdict(row.id, DeliveryState.SKIPPED, "condition")
     return Claimed(
@@ -154,8 +162,26 @@ def _prepare(
     )
 
 
+def _mismatch(row: Row[Any], route: Route | None, actions: Container[str], *, frozen: bool) -> str:
+    """Return why a delivery cannot be made as today's file says; empty when it can."""
+    if route is None:
+        return f"route {row.route} is not in hub.yaml any more: put it back, or name it in `was`"
+    if not frozen and (route.destination, route.action) != (row.destination, row.action):
+        return f"route {row.route} now does {route.destination}.{route.action}: replay to do that"
+    if row.action not in actions:
+        return f"the destination has no action {row.action}: mend `do` of the route and replay"
+    return ""
+
+
 def _end(connection: Connection, ended: Sequence[_Verdict]) -> None:
     for verdict in ended:
+        if verdict.state is None:
+            connection.execute(
+                update(Delivery)
+                .where(Delivery.id == verdict.delivery_id)
+                .values(next_attempt_at=database_later(WAIT_FOR_FILE_S), error=verdict.error)
+            )
+            continue
         connection.execute(
             update(Delivery)
             .where(Delivery.id == verdict.delivery_id, Delivery.state.in_(DUE_STATES))
@@ -182,6 +208,8 @@ def _start(
         .where(Delivery.id.in_([one.delivery_id for one in claimed]))
         .values(
             state=DeliveryState.RUNNING,
+            # How long it has been tried is counted from its first try, not from a pause or delay.
+            since=case((Delivery.tries == 0, database_now()), else_=Delivery.since),
             lane_token=hold.token,
             attempts=Delivery.attempts + 1,
             tries=Delivery.tries + 1,

@@ -4,6 +4,7 @@ The strongest identity decides: a provider's customer id, then the e-mail addres
 A phone never joins two people whose addresses differ: families and offices share one.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,11 +13,19 @@ from uuid import UUID
 
 from sqlalchemy import Connection, delete, func, insert, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
 
 from hub.core.ids import new_id
 from hub.core.models import Contact, Identity, StoredEvent
+from hub.core.trouble import Trouble, trouble_of
+
+log = logging.getLogger(__name__)
+
+_FOLDING = 0x68756266  # a lock's number: "hubf"
 
 FIELDS = ("name", "email", "phone")
+LONGEST = 255
+"""Nothing longer names a person, and an index could not hold it."""
 ABOUT_THE_PERSON = ("customer.", "contact.")
 """Events of these families say who somebody is now; the others only add what was not known."""
 
@@ -38,11 +47,12 @@ class Facts:
             ("email", str(data["email"]).lower() if data.get("email") else None),
             ("phone", data.get("phone")),
         ]
-        return [(kind, str(value)) for kind, value in pairs if value]
+        return [(kind, str(value)) for kind, value in pairs if value and len(str(value)) <= LONGEST]
 
 
 def fold(connection: Connection, facts: Facts, *, now: datetime) -> UUID | None:
     """Find or make the contact of an event, add what it tells, and link the event to it."""
+    one_at_a_time(connection)
     identities = facts.identities()
     contact_id = _find_or_make(connection, identities, now) if identities else None
     if contact_id:
@@ -57,6 +67,7 @@ def fold(connection: Connection, facts: Facts, *, now: datetime) -> UUID | None:
 
 def fold_some(connection: Connection, *, most: int, now: datetime) -> int:
     """Fold up to `most` events that are not yet; return how many there were."""
+    one_at_a_time(connection)
     rows = connection.execute(
         select(StoredEvent.id, StoredEvent.source, StoredEvent.type, StoredEvent.data)
         .where(~StoredEvent.folded)
@@ -65,8 +76,24 @@ def fold_some(connection: Connection, *, most: int, now: datetime) -> int:
         .with_for_update(skip_locked=True)
     ).all()
     for row in rows:
-        fold(connection, Facts(row.id, row.source, row.type, row.data or {}), now=now)
+        facts = Facts(row.id, row.source, row.type, row.data or {})
+        try:
+            with connection.begin_nested():
+                fold(connection, facts, now=now)
+        except DBAPIError as error:
+            if trouble_of(error) is not Trouble.ROW:
+                raise
+            log.error("event %s tells of a person in a way that cannot be kept", row.id)
+            connection.execute(
+                update(StoredEvent).where(StoredEvent.id == row.id).values(folded=True)
+            )
     return len(rows)
+
+
+def one_at_a_time(connection: Connection) -> None:
+    """Let nobody else fold until the transaction ends: two would wait for each other's rows."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_FOLDING)))
 
 
 def _find_or_make(

@@ -18,7 +18,7 @@ from hub.core.configuration import Route
 from hub.core.contacts import Facts, fold
 from hub.core.models import Contact, Delivery, StoredRequest
 from hub.core.routing import event_scope
-from hub.core.templates import Scope
+from hub.core.templates import Condition, Scope
 
 _AS_KEPT = orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z
 
@@ -28,7 +28,7 @@ class Contexts:
 
     EVENT_COLUMNS: ClassVar = (
         "type native_type source external_id occurred_at received_at live data request_id "
-        "contact_id folded"
+        "contact_id folded config_version"
     ).split()
 
     def __init__(
@@ -52,7 +52,7 @@ class Contexts:
         Raises:
             ExpressionError: the condition failed, or a parameter cannot be rendered.
         """
-        when = route.when if route.when and route.when.needs_more_than_event else None
+        when = route.when if route.when and self._undecided(route.when, row) else None
         names = route.parameters.names | (when.names if when else frozenset())
         native = route.parameters.uses_native or (when is not None and "native" in when.text)
         context = self._context(row, names, native=native)
@@ -62,6 +62,10 @@ class Contexts:
         # As they will be read back: a later attempt must send the same bytes.
         parameters: dict[str, Any] = orjson.loads(orjson.dumps(rendered, option=_AS_KEPT))
         return parameters
+
+    def _undecided(self, when: Condition, row: Row[Any]) -> bool:
+        """Return whether a condition is to be decided now: it could not be, or it is a replay."""
+        return when.needs_more_than_event or row.key_n > 0
 
     def _context(self, row: Row[Any], names: frozenset[str], *, native: bool) -> dict[str, Any]:
         data = dict(row.event_data or {})
@@ -87,7 +91,8 @@ class Contexts:
         contact_id = row.event_contact_id
         if not row.event_folded:
             facts = Facts(row.event_id, row.event_source, row.event_type, row.event_data or {})
-            contact_id = fold(self._connection, facts, now=self._now)
+            with self._connection.begin_nested():
+                contact_id = fold(self._connection, facts, now=self._now)
         if contact_id is None:
             return {}
         columns = (Contact.id, Contact.name, Contact.email, Contact.phone)

@@ -16,6 +16,7 @@ from hub.core.errors import ExpressionError, MissingField
 from hub.core.plain import MAX_TEXT, is_number, plain, present
 
 _CURRENCY = re.compile("[A-Z]{3}")
+_CODE_BEFORE_NUMBER = re.compile("(?<=[A-Z])(?=[0-9])")  # a code wants a space, a sign does not
 
 
 def money(amount_minor: Any, currency: Any = None) -> str:
@@ -34,7 +35,7 @@ def money(amount_minor: Any, currency: Any = None) -> str:
     pattern = "¤#,##0" + ("." + "0" * exponent if exponent else "")
     major = Decimal(amount_minor).scaleb(-exponent)
     text = format_currency(major, code, pattern, locale="en_US", currency_digits=False)
-    return text.replace("\xa0", " ")
+    return _CODE_BEFORE_NUMBER.sub(" ", text.replace("\xa0", " "))
 
 
 @jinja2.pass_context
@@ -103,21 +104,22 @@ def concatenated(parts: list[Any]) -> str:
 
 def replaced(text: Any, old: Any, new: Any, count: Any = -1) -> str:
     """Return a text with another one put in, unless that made it too long."""
-    text, old, new, count = str(text), str(old), str(new), -1 if count is None else int(count)
-    found = text.count(old) if count < 0 else min(text.count(old), count)
-    if len(text) + found * (len(new) - len(old)) > max(MAX_TEXT, len(text)):
+    before, put_in = str(text), str(new)
+    most = -1 if count is None else int(count)
+    found = before.count(str(old)) if most < 0 else min(before.count(str(old)), most)
+    if len(before) + found * (len(put_in) - len(str(old))) > max(MAX_TEXT, len(before)):
         raise ExpressionError(f"replace would make more than {MAX_TEXT} characters")
-    return text.replace(old, new, count)
+    return before.replace(str(old), put_in, most)
 
 
 def joined(items: Any, separator: Any = "", attribute: Any = None) -> str:
     """Return the items as one text, unless that were too long."""
     if attribute is not None:
         raise ExpressionError("join takes no attribute: `| map(attribute=...) | join`")
-    parts, separator = [str(present(item)) for item in items], str(separator)
-    if sum(map(len, parts)) + len(separator) * len(parts) > MAX_TEXT:
+    parts = [str(present(item)) for item in items]
+    if sum(map(len, parts)) + len(str(separator)) * len(parts) > MAX_TEXT:
         raise ExpressionError(f"join would make more than {MAX_TEXT} characters")
-    return separator.join(parts)
+    return str(separator).join(parts)
 
 
 def rounded(value: Any, precision: Any = 0, method: Any = "common") -> Any:

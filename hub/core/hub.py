@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from adapters import Inbound
-from adapters.registry import inbound
+from adapters import Effect, Inbound
+from adapters.registry import inbound, outbound
 from hub.core.configuration import Configuration
 from hub.core.ports import Store, Waker
 from hub.core.routing import Router
@@ -29,6 +29,12 @@ class Hub:
             if source.enabled
         }
         object.__setattr__(self, "_inbound", adapters)
+
+    def effect(self, destination: str, action: str) -> Effect:
+        """Return what protects an action from happening twice; of an unknown one, nothing does."""
+        known = self.configuration.destinations.get(destination)
+        found = outbound(known.adapter).actions.get(action) if known else None
+        return found.effect if found else Effect.AT_MOST_ONCE
 
     def inbound(self, source: str) -> Inbound:
         """Return the adapter of an enabled source.

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, insert
+from sqlalchemy.dialects import postgresql, sqlite
 
 from adapters import Event, Inbound, InboundRequest, Unreadable
 from adapters.contract.json import storable
@@ -35,28 +36,33 @@ class Ingested:
     conflict: bool = False
 
 
-def ingest(
-    connection: Connection,
-    *,
-    source: Source,
-    adapter: Inbound,
-    router: Router,
-    request: InboundRequest,
-) -> Ingested:
-    """Store a request and all that follows from it, and say what became of it.
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A verified request, ready to be stored; twice is as good as once, its ids are fixed.
 
-    On PostgreSQL the write is one statement, so `connection` may be in autocommit; on SQLite it
-    must be in a transaction.
+    `batch` is None for what cannot be read; `reason` then says why.
+    """
+
+    row: dict[str, Any]
+    events: Sequence[Event] = ()
+    batch: ingest_store.Batch | None = None
+    reason: str = ""
+
+
+def prepare(
+    *, source: Source, adapter: Inbound, router: Router, request: InboundRequest
+) -> Prepared:
+    """Verify, parse and match a request, in memory.
 
     Raises:
-        NotVerified: nothing was stored; `store_rejected` keeps a trace.
+        NotVerified: `store_rejected` keeps a trace.
     """
     signed_by = adapter.verify(request)
     row = request_row(source.slug, request, signed_by=signed_by)
     try:
         events = adapter.parse(request)
     except Unreadable as error:
-        return store_unreadable(connection, row, str(error))
+        return Prepared(row, reason=str(error))
     batch = ingest_store.Batch(
         request=row,
         events=[_event_row(event, row, router.version) for event in events],
@@ -74,16 +80,24 @@ def ingest(
         elif matches:
             event_row["state"] = EventState.MATCHED
         batch.deliveries.extend(delivery_row(match, event_row) for match in matches)
-    stored = ingest_store.store(connection, batch)
+    return Prepared(row, events, batch)
+
+
+def ingest(connection: Connection, prepared: Prepared) -> Ingested:
+    """Store a request and all that follows from it, and say what became of it.
+
+    On PostgreSQL the write is one statement, so `connection` may be in autocommit; on SQLite it
+    must be in a transaction.
+    """
+    row = prepared.row
+    if prepared.batch is None:
+        unreadable = row | {"state": RequestState.UNREADABLE, "reason": prepared.reason}
+        insert_on = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+        connection.execute(insert_on(StoredRequest).on_conflict_do_nothing(), unreadable)
+        return Ingested(row["id"], RequestState.UNREADABLE)
+    stored = ingest_store.store(connection, prepared.batch)
     state = RequestState.ACCEPTED if stored.new_event_ids else RequestState.DUPLICATE
-    return Ingested(row["id"], state, events, stored.new_event_ids, stored.conflict)
-
-
-def store_unreadable(connection: Connection, row: dict[str, Any], reason: str) -> Ingested:
-    """Keep an authentic request that no event can be made of."""
-    row |= {"state": RequestState.UNREADABLE, "reason": reason}
-    connection.execute(insert(StoredRequest), row)
-    return Ingested(row["id"], RequestState.UNREADABLE)
+    return Ingested(row["id"], state, prepared.events, stored.new_event_ids, stored.conflict)
 
 
 def store_rejected(

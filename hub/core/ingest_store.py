@@ -14,7 +14,14 @@ import orjson
 from sqlalchemy import Connection, insert, or_, select, update
 from sqlalchemy.dialects import sqlite
 
-from hub.core.models import Delivery, EventKey, RequestState, StoredEvent, StoredRequest
+from hub.core.models import (
+    Delivery,
+    EventKey,
+    RequestState,
+    StoredEvent,
+    StoredRequest,
+    database_now,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,16 +147,11 @@ def _sqlite(connection: Connection, batch: Batch) -> list[UUID]:
     connection.execute(
         insert(StoredEvent), [{name: event[name] for name in columns} for event in events]
     )
-    now = _to_the_millisecond(request["received_at"])
+    now = connection.scalar(select(database_now()))  # a request taken in again arrived long ago
     deliveries = [_sqlite_delivery(row, now) for row in batch.deliveries if row["event_id"] in new]
     if deliveries:
         connection.execute(insert(Delivery), deliveries)
     return [event["id"] for event in events]
-
-
-def _to_the_millisecond(moment: Any) -> Any:
-    """Cut a time to what SQLite's clock can tell, so that what is due now is due at once."""
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def _sqlite_delivery(row: Mapping[str, Any], now: Any) -> dict[str, Any]:

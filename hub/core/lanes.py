@@ -30,7 +30,9 @@ class Hold:
 
     destination: str
     token: int
-    setbacks: int
+    holder: str
+    setbacks: int = 0
+    failures: int = 0
 
 
 def ensure(connection: Connection, destinations: Iterable[str]) -> None:
@@ -44,7 +46,10 @@ def ensure(connection: Connection, destinations: Iterable[str]) -> None:
 def take(
     connection: Connection, holder: str, destinations: Sequence[str], *, most: int
 ) -> list[Hold]:
-    """Take free lanes of these destinations that have due work, or calls of a holder that died."""
+    """Take free lanes of these destinations that have due work, or calls of a holder that died.
+
+    `holder` names one process for its life; it must not ask for lanes that it holds.
+    """
     due = exists().where(
         Delivery.destination == Lane.destination,
         Delivery.state.in_(DUE_STATES),
@@ -57,7 +62,11 @@ def take(
         select(Lane.destination)
         .where(
             Lane.destination.in_(destinations),
-            or_(Lane.lease_until.is_(None), Lane.lease_until <= database_now()),
+            or_(
+                Lane.lease_until.is_(None),
+                Lane.lease_until <= database_now(),
+                Lane.holder == holder,  # released by itself, lingering because of its rate
+            ),
             or_(_open() & due, abandoned),
         )
         .order_by(Lane.destination)
@@ -68,9 +77,9 @@ def take(
         update(Lane)
         .where(Lane.destination.in_(free.scalar_subquery()))
         .values(token=Lane.token + 1, holder=holder, lease_until=database_later(LEASE_S))
-        .returning(Lane.destination, Lane.token, Lane.setbacks)
+        .returning(Lane.destination, Lane.token, Lane.setbacks, Lane.failures)
     )
-    return [Hold(*row) for row in taken]
+    return [Hold(row[0], row[1], holder, row[2], row[3]) for row in taken]
 
 
 def renew(connection: Connection, holds: Sequence[Hold]) -> set[str]:
@@ -84,9 +93,19 @@ def renew(connection: Connection, holds: Sequence[Hold]) -> set[str]:
     return set(renewed.scalars())
 
 
-def release(connection: Connection, holds: Sequence[Hold]) -> None:
-    """Let go of these lanes, so that the next holder need not wait for their leases."""
-    connection.execute(update(Lane).where(_is_held(holds)).values(holder=None, lease_until=None))
+def release(connection: Connection, hold: Hold, *, failures: int = 0, linger_s: float = 0) -> None:
+    """Let go of a lane, so that the next holder need not wait for its lease.
+
+    `linger_s` keeps it from others, not from its holder, until its rate lets them start anew.
+    """
+    lease_until = database_later(linger_s) if linger_s else None
+    connection.execute(
+        update(Lane)
+        .where(_is_held([hold]))
+        .values(
+            holder=hold.holder if linger_s else None, lease_until=lease_until, failures=failures
+        )
+    )
 
 
 def workable(connection: Connection, holds: Sequence[Hold]) -> set[str]:
@@ -134,4 +153,5 @@ def _open() -> Any:
 
 
 def _is_held(holds: Sequence[Hold]) -> Any:
-    return tuple_(Lane.destination, Lane.token).in_([(h.destination, h.token) for h in holds])
+    keys = [(hold.destination, hold.token, hold.holder) for hold in holds]
+    return tuple_(Lane.destination, Lane.token, Lane.holder).in_(keys)

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from adapters import Outcome
+from adapters import Outcome, Verdict
 from hub.core.lanes import Hold
 from hub.core.ledger import WORKER_DIED, Protection, Spent, Step, after_call
 from hub.core.models import (
@@ -37,11 +37,20 @@ class Finished:
     request: dict[str, Any] | None = None
 
 
-def record(connection: Connection, finished: Sequence[Finished]) -> None:
-    """Write how calls ended; those whose lane has another holder by now change nothing."""
+def record(connection: Connection, finished: Sequence[Finished]) -> int:
+    """Write how calls ended; return how many were not this holder's to write any more.
+
+    Whoever took the lane over has settled those; only what is now certain about an outcome that
+    was left *unknown* still counts, whoever found it.
+    """
     if not finished:
-        return
-    connection.execute(_CLOSE_ATTEMPT, [_attempt_values(one) for one in finished])
+        return 0
+    closed = connection.execute(_CLOSE_ATTEMPT, [_attempt_values(one) for one in finished])
+    late = len(finished) - closed.rowcount
+    if late:
+        for one in finished:
+            if one.outcome.verdict is not Verdict.IN_DOUBT:
+                _record_late(connection, one)
     ended = [one for one in finished if one.step.delay_s is None]
     again = [one for one in finished if one.step.delay_s is not None]
     if ended:
@@ -55,6 +64,38 @@ def record(connection: Connection, finished: Sequence[Finished]) -> None:
                 for one in again
             ],
         )
+    return late
+
+
+def _record_late(connection: Connection, one: Finished) -> None:
+    """Close an outcome that was unknown with what this call's answer says; no token is needed."""
+    values = _attempt_values(one)
+    closed = connection.execute(
+        update(Attempt)
+        .where(Attempt.id == one.attempt_id, Attempt.state == AttemptState.UNKNOWN)
+        .values(
+            state=values["b_state"],
+            ended_at=database_now(),
+            status=values["b_status"],
+            code=values["b_code"],
+            message=values["b_message"],
+            provider_ref=values["b_provider_ref"],
+        )
+    )
+    if not closed.rowcount:
+        return
+    again = one.step.delay_s is not None
+    connection.execute(
+        update(Delivery)
+        .where(Delivery.id == one.delivery_id, Delivery.state == DeliveryState.UNKNOWN)
+        .values(
+            state=one.step.delivery,
+            error=_bounded(one.step.error),
+            provider_ref=values["b_provider_ref"],
+            next_attempt_at=database_later(one.step.delay_s) if again else None,
+            finished_at=None if again else database_now(),
+        )
+    )
 
 
 _MINE = (

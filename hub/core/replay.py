@@ -5,7 +5,7 @@ mending hub.yaml helps. As long as an earlier attempt may have been processed, k
 stay as they were. What succeeded is refused unless asked for in so many words.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -14,8 +14,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection, exists, select, update
 
+from adapters import Effect
 from hub.core.audit import note
 from hub.core.errors import Refused
+from hub.core.hub import Hub
 from hub.core.models import (
     Attempt,
     AttemptState,
@@ -32,7 +34,7 @@ class Plan(StrEnum):
     ANEW = "anew"  # rendered again, under a new key
     REPEAT = "repeat"  # the same key and bytes: an earlier attempt may have been processed
     NOW = "now"  # it is waiting to be tried again: at once
-    AGAIN = "again"  # it succeeded, and is to happen a second time
+    AGAIN = "again"  # it happened or may have, and is to happen a second time
     REFUSED = "refused"
 
 
@@ -62,14 +64,21 @@ _FILTERS = {
 FILTER_NAMES = frozenset(_FILTERS)
 
 
-def preview(connection: Connection, where: dict[str, Any], *, again: bool = False) -> list[Planned]:
+def preview(
+    connection: Connection,
+    hub: Hub,
+    where: Mapping[str, Any],
+    *,
+    again: bool = False,
+    lock: bool = False,
+) -> list[Planned]:
     """Return what a replay of these deliveries would do. `where` has names of `FILTER_NAMES`.
 
-    `id` selects one delivery, `event` all of an event.
+    `id` selects one delivery, `ids` several, `event` all of an event. `again` includes what has
+    succeeded and what, having no key, may happen twice.
     """
-    open_doubt = exists().where(
-        Attempt.delivery_id == Delivery.id,
-        Attempt.state == AttemptState.IN_DOUBT,
+    doubt = exists().where(
+        Attempt.delivery_id == Delivery.id, Attempt.state == AttemptState.IN_DOUBT
     )
     statement = select(
         Delivery.id,
@@ -78,42 +87,46 @@ def preview(connection: Connection, where: dict[str, Any], *, again: bool = Fals
         Delivery.destination,
         Delivery.action,
         Delivery.state,
-        open_doubt.label("doubt"),
+        doubt.label("doubt"),
     ).join(StoredEvent, StoredEvent.id == Delivery.event_id)
     for name, wanted in where.items():
-        column = Delivery.id if name == "id" else _FILTERS[name]
-        statement = statement.where(column == wanted)
+        if name == "ids":
+            statement = statement.where(Delivery.id.in_(wanted))
+        else:
+            statement = statement.where(_FILTERS.get(name, Delivery.id) == wanted)
+    if lock:
+        statement = statement.with_for_update(of=Delivery)
     rows = connection.execute(statement.order_by(Delivery.id))
-    return [_plan(row, again=again) for row in rows]
+    return [_plan(row, hub, again=again) for row in rows]
 
 
 def replay(
     connection: Connection,
+    hub: Hub,
     planned: Sequence[Planned],
     *,
     actor: str,
     now: datetime,
+    again: bool = False,
     reason: str | None = None,
 ) -> int:
-    """Make the planned deliveries due; return how many were. Those that moved on meanwhile stay.
+    """Make the planned deliveries due; return how many were.
+
+    Each is looked at once more, locked: those that moved on since the preview stay as they are.
 
     Raises:
-        Refused: something is to happen a second time, and no reason is given.
+        Refused: something may happen a second time, and no reason is given.
     """
     if any(one.plan is Plan.AGAIN for one in planned) and not (reason or "").strip():
-        raise Refused("what succeeded happens again only with a reason: --again --reason '...'")
-    count = 0
-    for one in planned:
-        if one.plan is Plan.REFUSED:
-            continue
-        changed = connection.execute(
-            update(Delivery)
-            .where(Delivery.id == one.delivery_id, Delivery.state == one.state)
-            .values(**_values(one.plan))
+        raise Refused("what may happen a second time needs a reason: --again --reason '...'")
+    ids = [one.delivery_id for one in planned if one.plan is not Plan.REFUSED]
+    plans = {one.delivery_id: one.plan for one in planned}
+    current = preview(connection, hub, {"ids": ids}, again=again, lock=True)
+    agreed = [one for one in current if one.plan is plans[one.delivery_id]]
+    for one in agreed:
+        connection.execute(
+            update(Delivery).where(Delivery.id == one.delivery_id).values(**_values(one, hub))
         )
-        if not changed.rowcount:
-            continue
-        count += 1
         note(
             connection,
             actor=actor,
@@ -123,38 +136,46 @@ def replay(
             reason=reason,
             detail={"from": one.state},
         )
-    return count
+    return len(agreed)
 
 
-def _plan(row: Any, *, again: bool) -> Planned:
-    plan, why = _decide(row.state, doubt=row.doubt, again=again)
+def _plan(row: Any, hub: Hub, *, again: bool) -> Planned:
+    keyless = row.doubt and hub.effect(row.destination, row.action) is Effect.AT_MOST_ONCE
+    plan, why = _decide(row.state, doubt=row.doubt, keyless=keyless, again=again)
     return Planned(
         row.id, row.event_id, row.route, row.destination, row.action, row.state, plan, why
     )
 
 
-def _decide(state: str, *, doubt: bool, again: bool) -> tuple[Plan, str]:
-    if state == DeliveryState.SUCCEEDED:
-        if again:
-            return Plan.AGAIN, ""
-        return Plan.REFUSED, "it succeeded; --again --reason '...' makes it happen a second time"
+def _decide(state: str, *, doubt: bool, keyless: bool, again: bool) -> tuple[Plan, str]:
     if state == DeliveryState.UNKNOWN:
         return Plan.REFUSED, "nobody knows whether it happened: `hub settle` it first"
     if state in (DeliveryState.RUNNING, DeliveryState.PENDING):
         return Plan.REFUSED, "it is already on its way"
     if state in (DeliveryState.RETRYING, DeliveryState.WAITING):
         return Plan.NOW, ""
+    if state == DeliveryState.SUCCEEDED or keyless:
+        if again:
+            return Plan.AGAIN, ""
+        happened = "it succeeded" if state == DeliveryState.SUCCEEDED else "it may have happened"
+        return Plan.REFUSED, f"{happened}; --again --reason '...' makes it happen a second time"
     return (Plan.REPEAT if doubt else Plan.ANEW), ""
 
 
-def _values(plan: Plan) -> dict[str, Any]:
+def _values(planned: Planned, hub: Hub) -> dict[str, Any]:
+    if planned.plan is Plan.NOW:
+        return {"next_attempt_at": database_now()}
     values: dict[str, Any] = {
         "state": DeliveryState.PENDING,
         "next_attempt_at": database_now(),
         "finished_at": None,
+        "tries": 0,
+        "since": database_now(),
+        "error": None,
     }
-    if plan is Plan.NOW:
-        return {"next_attempt_at": database_now()}
-    if plan in (Plan.ANEW, Plan.AGAIN):
-        values["key_n"] = Delivery.key_n + 1
-    return values | {"tries": 0, "since": database_now(), "error": None}
+    if planned.plan is Plan.REPEAT:
+        return values
+    route = hub.router.named(planned.route)
+    if route:  # rendered anew: also for where the route goes today
+        values |= {"destination": route.destination, "action": route.action}
+    return values | {"key_n": Delivery.key_n + 1}

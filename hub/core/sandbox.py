@@ -139,7 +139,7 @@ class _Bounds(NodeTransformer):
         return self._filtered(nodes.List(node.nodes, lineno=node.lineno), "~")
 
     def _filtered(self, inner: nodes.Node, name: str) -> nodes.Filter:
-        made = nodes.Filter(inner, name, [], [], None, None, lineno=inner.lineno)  # type: ignore[arg-type]
+        made = nodes.Filter(inner, name, [], [], None, None, lineno=inner.lineno)
         made.set_environment(self._environment)
         return made
 

@@ -21,7 +21,7 @@ class Answer(StrEnum):
 _ATTEMPT_STATES = {
     Answer.ARRIVED: AttemptState.ACCEPTED,
     Answer.AGAIN: AttemptState.NOT_PROCESSED,
-    Answer.DROP: AttemptState.REJECTED,
+    Answer.DROP: AttemptState.IN_DOUBT,  # nobody said that it did not happen
 }
 
 
@@ -81,6 +81,7 @@ def _values(answer: Answer, reason: str) -> dict[str, Any]:
     return {
         "state": DeliveryState.RETRYING,
         "error": None,
+        "finished_at": None,
         "next_attempt_at": database_now(),
         "tries": 0,
         "since": database_now(),

@@ -3,10 +3,20 @@
 Ended leases need no sweep: whoever takes a lane settles what its last holder left open.
 """
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, select, update
 
 from hub.core.configuration import Configuration
-from hub.core.models import DUE_STATES, Delivery, DeliveryState, database_later, database_now
+from hub.core.ledger import WORKER_DIED
+from hub.core.models import (
+    DUE_STATES,
+    Attempt,
+    AttemptState,
+    Delivery,
+    DeliveryState,
+    Lane,
+    database_later,
+    database_now,
+)
 
 GRACE_S = 600.0
 """How long a delivery waits for a destination that is gone from hub.yaml: a new version of the
@@ -14,7 +24,36 @@ file reaches the processes one after the other."""
 
 
 def sweep(connection: Connection, configuration: Configuration) -> int:
-    """Fail due deliveries whose destination is not in the file any more; return how many."""
+    """End what waits for a destination that is gone from the file or off; return how many."""
+    return _fail_the_waiting(connection, configuration) + _ask_about_the_running(
+        connection, configuration
+    )
+
+
+def _ask_about_the_running(connection: Connection, configuration: Configuration) -> int:
+    """Calls whose worker died, to a destination that no worker will take up again: unknown."""
+    served = [one.slug for one in configuration.destinations.values() if one.enabled]
+    held = select(Lane.destination).where(Lane.lease_until > database_later(-GRACE_S))
+    left = (
+        Delivery.state == DeliveryState.RUNNING,
+        Delivery.destination.not_in(served),
+        Delivery.destination.not_in(held),
+    )
+    connection.execute(
+        update(Attempt)
+        .where(
+            Attempt.state == AttemptState.CALLING,
+            Attempt.delivery_id.in_(select(Delivery.id).where(*left)),
+        )
+        .values(state=AttemptState.UNKNOWN, message=WORKER_DIED.message)
+    )
+    changed = connection.execute(
+        update(Delivery).where(*left).values(state=DeliveryState.UNKNOWN, error=WORKER_DIED.message)
+    )
+    return changed.rowcount
+
+
+def _fail_the_waiting(connection: Connection, configuration: Configuration) -> int:
     changed = connection.execute(
         update(Delivery)
         .where(

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.pool import NullPool
 
 from hub.core.models import Base
+from hub.gateways.postgresql import bound_round_trips
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
@@ -23,6 +24,8 @@ db = SQLAlchemy(metadata=Base.metadata, disable_autonaming=True)
 
 STATEMENT_TIMEOUT_S = 10
 LOCK_TIMEOUT_S = 3
+ROUND_TRIP_S = STATEMENT_TIMEOUT_S + 5.0
+"""How long an answer may take; what the server does not end by then, a dead line never will."""
 
 _POSTGRESQL_OPTIONS = " ".join(
     f"-c {name}={value}"
@@ -39,9 +42,14 @@ _POSTGRESQL_OPTIONS = " ".join(
 def engine_options(url: str, *, pool_size: int = 8) -> dict[str, Any]:
     """Return what `create_engine` needs so that a lost database is noticed within seconds.
 
-    On a half-open link `statement_timeout` never frees the client: `tcp_user_timeout` does.
+    On a half-open link `statement_timeout` never frees the client: `tcp_user_timeout` does, and
+    `Database` where the far end of the link is only deaf.
     """
-    common: dict[str, Any] = {"json_serializer": _dumps, "json_deserializer": orjson.loads}
+    common: dict[str, Any] = {
+        "json_serializer": _dumps,
+        "json_deserializer": orjson.loads,
+        "hide_parameters": True,  # they are people's names and bodies
+    }
     if make_url(url).get_backend_name() == "sqlite":
         return common | {"poolclass": NullPool, "connect_args": {"timeout": 5}}
     connect_args = {
@@ -65,13 +73,15 @@ def engine_options(url: str, *, pool_size: int = 8) -> dict[str, Any]:
 class Database:
     """The `Store` that core asks for, over one engine."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, round_trip_s: float = ROUND_TRIP_S) -> None:
         self.engine = engine
         self.dialect = engine.dialect.name
         self._alone = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._immediate = engine.execution_options(hub_begin="BEGIN IMMEDIATE")
         if self.dialect == "sqlite":
             prepare_sqlite(engine)
+        else:
+            bound_round_trips(engine, round_trip_s)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

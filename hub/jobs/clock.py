@@ -2,6 +2,7 @@
 
 import logging
 import signal
+from datetime import UTC, datetime
 from threading import Event
 from types import FrameType
 
@@ -9,11 +10,13 @@ from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
+from hub.core.contacts import fold_some
 from hub.core.hub import Hub
 from hub.core.sweep import sweep
 from hub.gateways.queue import enqueue_drain
 
 EVERY_S = 5.0
+FOLDS, FOLD_AT_ONCE = 10, 100
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +43,7 @@ def tick(hub: Hub, redis: Redis) -> set[str]:
     try:
         with hub.store.write() as connection:
             sweep(connection, hub.configuration)
+        _fold(hub)
     except DBAPIError as error:
         troubles.add(f"the database does not answer ({type(error.orig).__name__})")
     try:
@@ -47,6 +51,14 @@ def tick(hub: Hub, redis: Redis) -> set[str]:
     except RedisError as error:
         troubles.add(f"Redis does not answer ({type(error).__name__})")
     return troubles
+
+
+def _fold(hub: Hub) -> None:
+    """Fold what the workers, being busy, have not: some, so that the next sweep is in time."""
+    for _ in range(FOLDS):
+        with hub.store.write() as connection:
+            if not fold_some(connection, most=FOLD_AT_ONCE, now=datetime.now(UTC)):
+                return
 
 
 def _note(known: set[str], now: set[str]) -> None:

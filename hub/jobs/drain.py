@@ -1,47 +1,44 @@
 """The one job: take the lanes that have due work, run them side by side, record what happened.
 
 One thread does all the deciding and all the SQL; the others only make calls, and no transaction is
-open while one is under way. Running two drains at once is harmless: a lane has one holder.
+open while one is under way. Each lane has transactions of its own, so that what goes wrong in one
+stops no other. Running two drains at once is harmless: a lane has one holder.
 """
 
 import logging
 import time
-from collections.abc import Iterable
-from concurrent.futures import Future
 from datetime import UTC, datetime
+from functools import partial
 from queue import Empty, SimpleQueue
-from random import random
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError
-from tenacity import (
-    Retrying,
-    retry_if_exception_type,
-    stop_after_delay,
-    stop_when_event_set,
-    wait_random_exponential,
-)
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from hub.core import lanes
 from hub.core.claim import Claimed, claim
 from hub.core.contacts import fold_some
 from hub.core.context import Contexts
-from hub.core.record import Finished, abandon, orphans, record
+from hub.core.lanes import workable
+from hub.core.record import record
 from hub.core.routing import site_scope
+from hub.core.trouble import Trouble, trouble_of
 from hub.gateways.patience import wait_for_store
 from hub.gateways.queue import take_wake_up
-from hub.jobs.lane import HeldLane, perform
-from hub.jobs.workshop import THREADS, Workshop, open_one
+from hub.jobs.keeping import keep_lanes, let_go
+from hub.jobs.lane import Block, HeldLane, perform
+from hub.jobs.workshop import Workshop, open_one
 
 SLICE_S = 60.0
 RENEW_EVERY_S = 5.0
 LOOK_EVERY_S = 1.0
 """How often a busy drain looks for due work by itself, in case a wake-up was lost."""
 SLOW_S = 1.0
-LONGEST_S = 105.0
+LONGEST_S = 90.0
 """When the last call must be over: RQ ends a job after 120 s, wherever it is."""
-FOLD_AT_ONCE = 200
-RESCUE_S = 30.0
+RESCUE_S = 20.0
+LONG_WAIT_S = 15.0
+"""A lane whose rate lets nothing out for longer is let go, and taken up again by a later drain."""
+FOLD_AT_ONCE = 100
 
 log = logging.getLogger(__name__)
 
@@ -61,13 +58,11 @@ class Drain:
 
     def __init__(self, workshop: Workshop) -> None:
         self._shop = workshop
-        self._hub = workshop.hub
         self._lanes: dict[str, HeldLane] = {}
         self._ends: SimpleQueue[tuple[HeldLane, Claimed, Any] | None] = SimpleQueue()
-        self._finished: list[Finished] = []
         self._slice_ends_s = time.monotonic() + SLICE_S
         self._must_end_s = time.monotonic() + LONGEST_S
-        self._renew_at_s = 0.0
+        self._renew_at_s = time.monotonic() + RENEW_EVERY_S
         self._look_at_s = 0.0
 
     def run(self) -> None:
@@ -75,49 +70,51 @@ class Drain:
         self._shop.on_due = lambda: self._ends.put(None)
         try:
             self._run()
-        except DBAPIError:
+        except BaseException:  # RQ's alarm too: what was done must be written down
             self._rescue()
             raise
-        self._let_go()
+        let_go(self._shop, self._lanes)
+        if self._take_ends() or (self._over() and not self._shop.stop.is_set()):
+            self._shop.hub.waker.wake()
 
     def _rescue(self) -> None:
-        """The database is gone: claim nothing more, and write what was done once it is back."""
-        waiting = Retrying(
-            retry=retry_if_exception_type(DBAPIError),
-            wait=wait_random_exponential(max=5),
-            stop=stop_after_delay(RESCUE_S) | stop_when_event_set(self._shop.stop),
-            reraise=True,
-        )
+        """Claim nothing more; write what was done, as soon as the database is there."""
         while any(lane.in_flight for lane in self._lanes.values()):
             if (end := self._ends.get()) is not None:
                 self._take_end(*end)
-        log.warning("the database is gone; %d finished calls wait for it", len(self._finished))
-        waiting(self._let_go)
+        waiting = Retrying(
+            retry=retry_if_exception_type(DBAPIError),
+            wait=wait_random_exponential(max=2),
+            stop=stop_after_delay(RESCUE_S),
+            reraise=True,
+        )
+        waiting(let_go, self._shop, self._lanes)
 
     def _run(self) -> None:
-        last_look = False
-        self._lanes_and_claims(look=True)
+        self._tick(look=True)
         while True:
-            if not self._busy():
-                if self._over() or (last_look and not self._fold()):
-                    break
-                take_wake_up(self._shop.redis)
-                last_look = True
-                self._lanes_and_claims(look=True)
+            if self._busy():
+                woken = self._wait()
+                self._tick(look=woken or time.monotonic() >= self._look_at_s)
                 continue
-            last_look = False
-            woken = self._wait()
-            look = woken or time.monotonic() >= self._look_at_s
-            self._lanes_and_claims(look=look)
-        if self._over() and not self._shop.stop.is_set():
-            self._hub.waker.wake()
+            if self._over():
+                return
+            take_wake_up(self._shop.redis)
+            self._tick(look=True)
+            if not self._busy() and not self._fold():
+                return
 
     def _busy(self) -> bool:
-        if self._finished or any(lane.in_flight for lane in self._lanes.values()):
-            return True
-        if self._over():
-            return False
-        return any(lane.maybe_due and not lane.block for lane in self._lanes.values())
+        now_s = time.monotonic()
+        return any(
+            not lane.is_empty
+            or (
+                lane.wants_more
+                and self._may_claim(lane, now_s)
+                and lane.bucket.wait_s(now_s) < LONG_WAIT_S
+            )
+            for lane in self._lanes.values()
+        )
 
     def _over(self) -> bool:
         return self._shop.stop.is_set() or time.monotonic() >= self._slice_ends_s
@@ -137,159 +134,119 @@ class Drain:
     def _wait(self) -> bool:
         """Wait for a call's end, a wake-up or the next duty; return whether it was a wake-up."""
         now_s = time.monotonic()
-        waits = [lane.bucket.wait_s(now_s) for lane in self._lanes.values() if lane.maybe_due]
-        until_s = min(self._renew_at_s, self._look_at_s)
-        timeout_s = max(0.0, min([until_s - now_s, *[wait for wait in waits if wait > 0]]))
-        woken = False
+        until_s = [self._renew_at_s, self._look_at_s]
+        for lane in self._lanes.values():
+            wait_s = lane.bucket.wait_s(now_s) if lane.wants_more else 0.0
+            if lane.finished or wait_s:
+                until_s.append(now_s + wait_s)
         try:
-            end = self._ends.get(timeout=timeout_s)
-            while True:
-                if end is None:
-                    woken = True
-                else:
-                    self._take_end(*end)
-                end = self._ends.get_nowait()
+            end = self._ends.get(timeout=max(0.0, min(until_s) - now_s))
         except Empty:
-            return woken
+            return False
+        if end is None:
+            return self._take_ends() or True
+        self._take_end(*end)
+        return self._take_ends()
+
+    def _take_ends(self) -> bool:
+        """Take what has ended meanwhile; return whether there was a wake-up among it."""
+        woken = False
+        while True:
+            try:
+                end = self._ends.get_nowait()
+            except Empty:
+                return woken
+            if end is None:
+                woken = True
+            else:
+                self._take_end(*end)
 
     def _take_end(self, lane: HeldLane, claimed: Claimed, result: Any) -> None:
-        outcome, request = result
-        lane.in_flight.pop(claimed.attempt_id, None)
-        self._finished.append(lane.finish(claimed, outcome, request))
+        lane.finish(claimed, *result)
 
-    def _lanes_and_claims(self, *, look: bool) -> None:
-        """Record what ended, keep and take lanes, claim what fits: one transaction, then call."""
+    def _tick(self, *, look: bool) -> None:
+        """Keep, take and let go of lanes; then let each record what ended and claim what fits."""
         now_s = time.monotonic()
-        starts: list[tuple[HeldLane, Claimed]] = []
-        with self._hub.store.write() as connection:
-            record(connection, self._finished)
-            if now_s >= self._renew_at_s:
-                self._renew(connection)
-            self._settle_lanes(connection)
-            if look:
-                self._take_lanes(connection)
-            roomy = self._roomy(now_s)
-            if roomy:
-                starts = self._claim(connection, roomy, now_s)
-        for one in self._finished:
-            self._log(one)
-        self._finished = []
+        renew = now_s >= self._renew_at_s
+        keep_lanes(self._shop, self._lanes, renew=renew, take=look and not self._over())
+        if renew:
+            self._renew_at_s = now_s + RENEW_EVERY_S
         if look:
             self._look_at_s = now_s + LOOK_EVERY_S
-        for lane, claimed in starts:
-            lane.in_flight[claimed.attempt_id] = now_s
-            self._start(lane, claimed)
+        for lane in list(self._lanes.values()):
+            room = lane.room(now_s) if self._may_claim(lane, now_s) else 0
+            if lane.finished or room:
+                self._serve(lane, room)
 
-    def _renew(self, connection: Any) -> None:
-        if self._lanes:
-            held = lanes.renew(connection, [lane.hold for lane in self._lanes.values()])
-            for destination in set(self._lanes) - held:
-                log.warning("lost the lane of %s to another worker", destination)
-                del self._lanes[destination]
-        self._renew_at_s = time.monotonic() + RENEW_EVERY_S
+    def _serve(self, lane: HeldLane, room: int) -> None:
+        """Record what ended on a lane and claim anew, in one transaction; then call.
 
-    def _settle_lanes(self, connection: Any) -> None:
-        """Write down what lanes have learned; let go of the blocked ones once they are empty."""
-        for destination, lane in list(self._lanes.items()):
-            if lane.recovered:
-                lanes.recover(connection, lane.hold)
-                lane.recovered = False
-            if lane.block and not lane.in_flight:
-                block = lane.block
-                lanes.block(
-                    connection,
-                    lane.hold,
-                    for_s=block.for_s,
-                    reason=block.reason,
-                    setbacks=block.setbacks,
-                )
-                lanes.release(connection, [lane.hold])
-                del self._lanes[destination]
-                log.error(
-                    "%s %s; nothing goes out for %.0f s", destination, block.reason, block.for_s
-                )
-
-    def _take_lanes(self, connection: Any) -> None:
-        for lane in self._lanes.values():
-            lane.maybe_due = True
-        wanted = [name for name in self._shop.gates if name not in self._lanes]
-        if not wanted or self._over():
+        Raises:
+            DBAPIError: the database is gone.
+        """
+        now_s = time.monotonic()
+        try:
+            with self._shop.hub.store.write() as connection:
+                late = record(connection, lane.finished)
+                claimed, more = self._claim(connection, lane, room) if room else ([], None)
+        except DBAPIError as error:
+            if trouble_of(error) is Trouble.GONE:
+                raise
+            self._hold_back(lane, error)
             return
-        for hold in lanes.take(connection, self._shop.holder, wanted, most=len(wanted)):
-            gate = self._shop.gates[hold.destination]
-            used = sum(lane.slots for lane in self._lanes.values())
-            slots = min(gate.destination.concurrency, max(1, THREADS - used))
-            lane = HeldLane.of(hold, gate, slots)
-            self._lanes[hold.destination] = lane
-            record(connection, list(self._orphans(connection, lane)))
-
-    def _orphans(self, connection: Any, lane: HeldLane) -> Iterable[Finished]:
-        for orphan in orphans(connection, lane.hold):
-            route = self._hub.router.named(orphan["route"])
-            protection = lane.protection(
-                orphan["action"], at_least_once=bool(route and route.at_least_once)
-            )
-            yield abandon(orphan, protection, chance=random())  # noqa: S311
-
-    def _roomy(self, now_s: float) -> list[HeldLane]:
-        return [
-            lane
-            for lane in self._lanes.values()
-            if lane.room(now_s) and self._may_claim(lane, now_s)
-        ]
-
-    def _claim(
-        self, connection: Any, roomy: list[HeldLane], now_s: float
-    ) -> list[tuple[HeldLane, Claimed]]:
-        workable = lanes.workable(connection, [lane.hold for lane in roomy])
-        now = datetime.now(UTC)
-        contexts = Contexts(
-            connection,
-            site=site_scope(self._hub.configuration.site),
-            inbound=self._hub.inbound,
-            now=now,
-        )
-        starts: list[tuple[HeldLane, Claimed]] = []
-        for lane in roomy:
-            if lane.destination.slug not in workable:
-                lane.maybe_due = False
-                continue
-            claimed, more = claim(
-                connection,
-                lane.hold,
-                slots=lane.room(now_s),
-                router=self._hub.router,
-                contexts=contexts,
-                now=now,
-                sandbox=lane.destination.sandbox,
-                actions=lane.gate.adapter.actions,
-            )
+        self._log(lane, late)
+        lane.finished = []
+        if more is not None:
             lane.maybe_due = more
-            lane.bucket.start(now_s, len(claimed))
-            starts += [(lane, one) for one in claimed]
-        return starts
+        lane.bucket.start(now_s, len(claimed))
+        for one in claimed:
+            lane.in_flight[one.attempt_id] = now_s
+            call = self._shop.pool.submit(perform, lane.gate, one, now_s)
+            call.add_done_callback(partial(self._on_end, lane, one))
 
-    def _start(self, lane: HeldLane, claimed: Claimed) -> None:
-        def on_end(future: Future[Any]) -> None:
-            self._ends.put((lane, claimed, future.result()))
+    def _on_end(self, lane: HeldLane, claimed: Claimed, call: Any) -> None:
+        self._ends.put((lane, claimed, call.result()))
 
-        self._shop.pool.submit(perform, lane.gate, claimed).add_done_callback(on_end)
+    def _claim(self, connection: Any, lane: HeldLane, room: int) -> tuple[list[Claimed], bool]:
+        if lane.destination.slug not in workable(connection, [lane.hold]):
+            return [], False
+        hub, now = self._shop.hub, datetime.now(UTC)
+        contexts = Contexts(
+            connection, site=site_scope(hub.configuration.site), inbound=hub.inbound, now=now
+        )
+        return claim(
+            connection,
+            lane.hold,
+            slots=room,
+            router=hub.router,
+            contexts=contexts,
+            now=now,
+            sandbox=lane.destination.sandbox,
+            actions=lane.gate.adapter.actions,
+        )
+
+    def _hold_back(self, lane: HeldLane, error: DBAPIError) -> None:
+        """Let a lane rest whose transaction failed; what has ended on it is recorded alone."""
+        name = type(error.orig).__name__
+        lane.maybe_due = False
+        if trouble_of(error) is Trouble.BUSY:
+            log.warning("%s: the database was busy (%s); again in a moment", lane.hold, name)
+            return
+        with self._shop.hub.store.write() as connection:
+            self._log(lane, record(connection, lane.finished))
+        lane.finished = []
+        lane.block = Block(30, f"has work that the database cannot take ({name})", 0)
 
     def _fold(self) -> bool:
         """Fold some events into contacts while there is nothing else to do."""
-        with self._hub.store.write() as connection:
+        with self._shop.hub.store.write() as connection:
             return fold_some(connection, most=FOLD_AT_ONCE, now=datetime.now(UTC)) > 0
 
-    def _let_go(self) -> None:
-        if not self._lanes and not self._finished:
+    def _log(self, lane: HeldLane, late: int) -> None:
+        if late:
+            log.warning("%s: %d calls ended after another took over", lane.destination.slug, late)
             return
-        holds = [lane.hold for lane in self._lanes.values()]
-        with self._hub.store.write() as connection:
-            record(connection, self._finished)
-            lanes.release(connection, holds)
-
-    def _log(self, one: Finished) -> None:
-        level = logging.INFO if one.step.error is None else logging.WARNING
-        log.log(
-            level, "delivery %s %s: %s", one.delivery_id, one.step.delivery, one.outcome.verdict
-        )
+        for one in lane.finished:
+            level = logging.INFO if one.step.error is None else logging.WARNING
+            state, verdict = one.step.delivery, one.outcome.verdict
+            log.log(level, "delivery %s %s: %s", one.delivery_id, state, verdict)

@@ -4,10 +4,12 @@ One holder at a time, so these are plain variables and not counters in a shared 
 """
 
 import random
+import time
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from adapters import (
     AdapterError,
@@ -20,13 +22,14 @@ from adapters import (
 )
 from hub.core.claim import Claimed
 from hub.core.configuration import Destination, Rate
-from hub.core.lanes import Hold
+from hub.core.lanes import LEASE_S, Hold
 from hub.core.ledger import Protection, Spent, after_call
 from hub.core.record import Finished
 from hub.core.retry import block_s
 from hub.gateways.destinations import Gate
 
 CIRCUIT_OPENS_AFTER = 10
+STALE_S = LEASE_S - 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,12 @@ class Bucket:
     def __init__(self, rate: Rate | None) -> None:
         self._rate = rate
         self._starts: deque[float] = deque()
+
+    def empty_in_s(self, now_s: float) -> float:
+        """Return how long until nothing that was started counts any more."""
+        if self._rate is None or not self._starts:
+            return 0.0
+        return max(0.0, self._starts[-1] + self._rate.per_s - now_s)
 
     def free(self, now_s: float) -> int:
         """Return how many may start now."""
@@ -74,25 +83,34 @@ class HeldLane:
     slots: int
     bucket: Bucket
     maybe_due: bool = True
-    in_flight: dict[Any, float] = field(default_factory=dict)
+    in_flight: dict[UUID, float] = field(default_factory=dict)
+    finished: list[Finished] = field(default_factory=list)
     setbacks: int = 0
     failures: int = 0
     block: Block | None = None
     recovered: bool = False
+    lost: bool = False
 
-    @classmethod
-    def of(cls, hold: Hold, gate: Gate, slots: int) -> "HeldLane":
-        """Return a lane that has just been taken."""
-        bucket = Bucket(gate.destination.rate)
-        return cls(hold=hold, gate=gate, slots=slots, bucket=bucket, setbacks=hold.setbacks)
+    def __post_init__(self) -> None:
+        self.setbacks, self.failures = self.hold.setbacks, self.hold.failures
 
     @property
     def destination(self) -> Destination:
         return self.gate.destination
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing of it is under way or unwritten."""
+        return not self.in_flight and not self.finished
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether there may be due work that nothing but slots and rate keeps back."""
+        return self.maybe_due and self.block is None and not self.lost
+
     def room(self, now_s: float) -> int:
         """Return how many calls may start now: one to probe with after a setback."""
-        if self.block or not self.maybe_due:
+        if not self.wants_more:
             return 0
         slots = 1 if self.setbacks else self.slots
         return max(0, min(slots - len(self.in_flight), self.bucket.free(now_s)))
@@ -107,8 +125,9 @@ class HeldLane:
         effect = known.effect if known else Effect.AT_MOST_ONCE
         return Protection(effect, self.destination.retry, at_least_once)
 
-    def finish(self, claimed: Claimed, outcome: Outcome, request: Any) -> Finished:
-        """Return the end of a call, and learn from it how the destination is."""
+    def finish(self, claimed: Claimed, outcome: Outcome, request: Any) -> None:
+        """Keep the end of a call to be recorded, and learn from it how the destination is."""
+        self.in_flight.pop(claimed.attempt_id, None)
         probing = self.setbacks > 0
         self._learn(outcome)
         age_s = (datetime.now(UTC) - claimed.since).total_seconds()
@@ -118,11 +137,15 @@ class HeldLane:
             Spent(claimed.tries, age_s, probing),
             chance=random.random(),  # noqa: S311
         )
-        return Finished(
-            claimed.delivery_id, claimed.attempt_id, self.hold.token, outcome, step, request
+        self.finished.append(
+            Finished(
+                claimed.delivery_id, claimed.attempt_id, self.hold.token, outcome, step, request
+            )
         )
 
     def _learn(self, outcome: Outcome) -> None:
+        if outcome.verdict is Verdict.PERMANENT and outcome.status is None:
+            return  # nothing was sent: it says nothing about the destination
         if outcome.verdict in (Verdict.SUCCEEDED, Verdict.PERMANENT):
             self.failures = 0
             self.recovered |= self.setbacks > 0
@@ -145,8 +168,13 @@ class HeldLane:
         self.block = Block(block_s(setbacks), reason, setbacks)
 
 
-def perform(gate: Gate, claimed: Claimed) -> tuple[Outcome, Any]:
-    """Make the call and say how it ended, whatever happens. Runs in a thread of its own."""
+def perform(gate: Gate, claimed: Claimed, claimed_at_s: float) -> tuple[Outcome, Any]:
+    """Make the call and say how it ended, whatever happens. Runs in a thread of its own.
+
+    A process that was held up between claim and call may have lost its lane: it calls no more.
+    """
+    if time.monotonic() - claimed_at_s > STALE_S:
+        return Outcome(Verdict.NOT_PROCESSED, "this worker was held up before the call"), None
     call = Call(
         action=claimed.action,
         parameters=claimed.parameters,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Any
 
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from rq import SimpleWorker
 from rq.exceptions import StopRequested
@@ -67,6 +68,16 @@ class Worker(SimpleWorker):
 
     def _install_signal_handlers(self) -> None:
         pass
+
+    def heartbeat(self, *arguments: Any, **options: Any) -> None:
+        """Tell Redis that we live; end `work()` when it cannot be told.
+
+        RQ would wait for Redis inside its own loop, and nothing would be done meanwhile.
+        """
+        try:
+            super().heartbeat(*arguments, **options)
+        except RedisConnectionError as error:
+            raise StopRequested from error
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run a job in this process, between two looks for a request to stop."""

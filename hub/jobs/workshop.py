@@ -1,6 +1,7 @@
 """What the drains of one process share: made once, before the first job."""
 
 import os
+import secrets
 import socket
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -9,9 +10,11 @@ from threading import Event
 
 from redis import Redis
 
+from hub.core.configuration import Destination
 from hub.core.hub import Hub
 from hub.gateways.destinations import Gate
 from hub.gateways.queue import Listener
+from hub.jobs.lane import Bucket
 
 THREADS = 64
 
@@ -28,7 +31,8 @@ class Workshop:
     redis: Redis
     redis_url: str
     stop: Event = field(default_factory=Event)
-    holder: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
+    holder: str = field(default_factory=lambda: _name_of_this_process())
+    buckets: dict[str, Bucket] = field(default_factory=dict)
     pool: ThreadPoolExecutor = field(init=False)
     on_due: Callable[[], None] = lambda: None
 
@@ -36,6 +40,14 @@ class Workshop:
         # A thread more for each lane: whatever the others do, every lane can make one call.
         self.pool = ThreadPoolExecutor(THREADS + len(self.gates), thread_name_prefix="call")
         Listener(self.redis_url, lambda: self.on_due())
+
+    def bucket(self, destination: Destination) -> Bucket:
+        """Return what a destination's rate leaves; it outlives the drains."""
+        return self.buckets.setdefault(destination.slug, Bucket(destination.rate))
+
+
+def _name_of_this_process() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
 _OPEN: list[Workshop] = []

@@ -1,20 +1,28 @@
 """Every answer that is no plain success, in one table: a sentence each."""
 
+import logging
+from pathlib import Path
+from traceback import extract_tb
+
 from flask import Flask, Response
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 RETRY_AFTER_S = 10
 
+SHOWN_FRAMES = 4
+
+log = logging.getLogger(__name__)
+
 SENTENCES = {
     400: "This is not HTTP that the hub can read.",
     401: "The request could not be verified.",
     404: "There is nothing at this address.",
-    405: "Webhooks are posted here.",
+    405: "This address is not used in that way.",
     408: "The body did not come in time.",
     413: "The body is larger than this source takes.",
     415: "Bodies are taken as they are: send it without Content-Encoding.",
-    431: "The headers are too large.",
+    431: "The headers, or the address, are too large.",
     500: "The hub failed to answer; nothing was accepted.",
     503: "It cannot be stored right now: send it again.",
 }
@@ -44,5 +52,17 @@ def register(app: Flask) -> None:
     @app.errorhandler(SQLAlchemyError)
     def on_database(error: SQLAlchemyError) -> Response:
         cause = type(error.orig).__name__ if isinstance(error, DBAPIError) else type(error).__name__
-        app.logger.error("the database does not answer: %s", cause)
+        log.error("the database could not do it: %s", cause)
         return answer(503)
+
+    @app.errorhandler(Exception)
+    def on_defect(error: Exception) -> Response:
+        log.error("a view failed with %s, at %s", type(error).__name__, _place(error))
+        return answer(500)
+
+
+def _place(error: Exception) -> str:
+    """Return where it happened. What an exception says may quote a body, so it is not logged."""
+    frames = extract_tb(error.__traceback__)[-SHOWN_FRAMES:]
+    names = [f"{Path(frame.filename).stem}.{frame.name}:{frame.lineno}" for frame in frames]
+    return " < ".join(reversed(names))

@@ -5,6 +5,7 @@ from io import BufferedIOBase
 from typing import Any
 from urllib.parse import quote
 
+from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 from werkzeug.exceptions import (
     BadRequest,
     NotFound,
@@ -17,6 +18,7 @@ from adapters import InboundRequest
 from hub.gateways.watchdog import WATCHDOG
 
 BODY_TIMEOUT_S = 15
+_LENGTH_DIGITS = 18
 
 
 def inbound_request(
@@ -29,11 +31,14 @@ def inbound_request(
 ) -> InboundRequest:
     """Return the request as its sender made it.
 
-    `origin` is the public one; without it the address is taken from the request.
+    `origin` is the public one; without it the address is taken from the request. Its `url` goes
+    into the database: it lacks the path's secret.
 
     Raises:
         HTTPException: 400, 404, 408, 413 or 415; nothing may be stored then.
     """
+    if not environ.get("HTTP_HOST"):  # RFC 9112, 3.2
+        raise BadRequest
     if environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() not in ("", "identity"):
         raise UnsupportedMediaType
     target = raw_target(environ)
@@ -42,7 +47,7 @@ def inbound_request(
         origin = f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST', '')}"
     return InboundRequest(
         method=environ["REQUEST_METHOD"],
-        url=origin + target,
+        url=origin + _without_secret(target, path_secret),
         headers=_headers(environ),
         body=body,
         received_at=received_at,
@@ -63,9 +68,16 @@ def raw_target(environ: dict[str, Any]) -> str:
         return f"{path}?{query}" if query else path
     if raw.startswith("http"):  # absolute form (RFC 9112, 3.2.2)
         raw = "/" + raw.split("/", 3)[-1]
-    if raw.partition("?")[0] != path:
+    if raw.partition("?")[0] != path or path.startswith("//"):  # routing takes // for /
         raise NotFound
     return str(raw)
+
+
+def _without_secret(target: str, path_secret: str | None) -> str:
+    if path_secret is None:
+        return target
+    path, mark, query = target.partition("?")
+    return path.rpartition("/")[0] + mark + query
 
 
 def read_body(environ: dict[str, Any], max_bytes: int) -> bytes:
@@ -74,16 +86,18 @@ def read_body(environ: dict[str, Any], max_bytes: int) -> bytes:
     Raises:
         RequestEntityTooLarge: it has more than `max_bytes`, chunked or not.
         RequestTimeout: it did not come within `BODY_TIMEOUT_S`.
-        BadRequest: its length is not a number, or the sender broke off.
+        BadRequest: its length or its chunks cannot be read, or the sender broke off.
     """
     declared = environ.get("CONTENT_LENGTH") or None
     if declared is not None:
         if not declared.isascii() or not declared.isdigit() or "HTTP_TRANSFER_ENCODING" in environ:
             raise BadRequest
-        if int(declared) > max_bytes:
+        if len(declared) > _LENGTH_DIGITS or int(declared) > max_bytes:
             raise RequestEntityTooLarge
-    elif "HTTP_TRANSFER_ENCODING" not in environ:
+    elif (coding := environ.get("HTTP_TRANSFER_ENCODING")) is None:
         return b""
+    elif coding.lower() != "chunked":  # `gzip, chunked` would be stored compressed
+        raise BadRequest
     wanted = max_bytes + 1 if declared is None else int(declared)
     body = _read(environ, wanted)
     if len(body) > max_bytes:
@@ -101,7 +115,7 @@ def _read(environ: dict[str, Any], wanted: int) -> bytes:
     with WATCHDOG.guard(socket, BODY_TIMEOUT_S) as guard:
         try:
             body = stream.read(wanted)
-        except OSError as error:
+        except (OSError, ParseException) as error:
             raise (RequestTimeout if guard.expired else BadRequest) from error
     if guard.expired:
         raise RequestTimeout

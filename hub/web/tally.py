@@ -3,6 +3,7 @@
 A flood of forged requests must not become a flood of writes.
 """
 
+import atexit
 import logging
 import threading
 from collections import Counter
@@ -38,12 +39,14 @@ class Tally:
             news.counts[state] += 1
             news.last_verified_at = at
 
-    def rejected(self, source: str, at: datetime, reason: str) -> bool:
-        """Count a refused request; return whether it may leave a trace."""
+    def rejected(self, source: str, at: datetime, reason: str, *, traced: bool = True) -> bool:
+        """Count a refused request; return whether it may leave a trace, if it is to leave one."""
         with self._lock:
             news = self._news_of(source)
             news.counts[RequestState.REJECTED] += 1
             news.last_rejected_at, news.last_rejected_reason = at, reason
+            if not traced:
+                return False
             minute = int(at.timestamp() // 60)
             for key in [key for key in self._traces if key[1] < minute]:
                 del self._traces[key]
@@ -65,6 +68,7 @@ class Tally:
     def _news_of(self, source: str) -> SourceNews:
         if not self._started:
             self._started = True
+            atexit.register(self.flush)
             threading.Thread(target=self._run, name="tally", daemon=True).start()
         return self._news.setdefault(source, SourceNews())
 

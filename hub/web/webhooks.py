@@ -2,16 +2,20 @@
 
 from datetime import UTC, datetime
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Flask, Response, current_app, request
 from sqlalchemy.exc import DBAPIError
+from werkzeug.exceptions import NotFound
 
-from adapters import Inbound, InboundRequest, NotVerified
+from adapters import InboundRequest, NotVerified, Reply
 from hub.core.configuration import Source
 from hub.core.hub import Hub
-from hub.core.ingest import Ingested, ingest, store_rejected
-from hub.web.answers import answer
+from hub.core.ingest import Ingested, Prepared, ingest, prepare, store_rejected
+from hub.web.answers import SENTENCES, answer
 from hub.web.intake import inbound_request
 from hub.web.tally import Tally
+
+COUNTED_REFUSALS = frozenset({400, 405, 408, 413, 415, 431})
+"""What is refused before anybody looks at its signature; 401 is counted where it is decided."""
 
 webhooks = Blueprint("webhooks", __name__)
 
@@ -20,10 +24,10 @@ webhooks = Blueprint("webhooks", __name__)
 @webhooks.post("/webhooks/<source_slug>/<path_secret>", provide_automatic_options=False)
 def take_in(source_slug: str, path_secret: str | None = None) -> Response:
     hub: Hub = current_app.extensions["hub"]
-    tally: Tally = current_app.extensions["hub_tally"]
-    source = hub.configuration.sources.get(source_slug)
-    if source is None or not source.enabled:
-        return answer(404)
+    source = _source(hub, source_slug)
+    adapter = hub.inbound(source_slug)
+    if path_secret is not None and not adapter.takes_path_secret:
+        raise NotFound
     received = inbound_request(
         request.environ,
         origin=hub.public_url,
@@ -31,37 +35,72 @@ def take_in(source_slug: str, path_secret: str | None = None) -> Response:
         received_at=datetime.now(UTC),
         path_secret=path_secret,
     )
-    adapter = hub.inbound(source_slug)
+    tally: Tally = current_app.extensions["hub_tally"]
     try:
-        ingested = _store(hub, source, adapter, received)
+        prepared = prepare(source=source, adapter=adapter, router=hub.router, request=received)
     except NotVerified as error:
-        if tally.rejected(source_slug, received.received_at, str(error)):
-            with hub.store.write() as connection:
-                store_rejected(connection, source=source_slug, request=received, reason=str(error))
-        return answer(401)
+        return _refuse(hub, tally, source, received, str(error))
+    ingested = _store(hub, prepared)
     tally.ingested(source_slug, received.received_at, ingested.state)
     if ingested.new_event_ids:
         hub.waker.wake()
-    reply = adapter.reply(ingested.events)
-    return Response(reply.body, reply.status, content_type=reply.content_type)
+    return _reply(adapter.reply(ingested.events))
 
 
-def _store(hub: Hub, source: Source, adapter: Inbound, received: InboundRequest) -> Ingested:
-    """Ingest; once more when the line to the database turns out to be dead.
+@webhooks.after_app_request
+def count_refusal(response: Response) -> Response:
+    note_refusal(current_app, request.path, response.status_code)
+    return response
 
-    Storing twice is harmless: the second finds the first one's keys.
+
+def note_refusal(app: Flask, path: str, status: int) -> None:
+    """Count what was refused unseen at a source's address; nothing of it is kept."""
+    if status not in COUNTED_REFUSALS or not path.startswith("/webhooks/"):
+        return
+    hub: Hub = app.extensions["hub"]
+    tally: Tally = app.extensions["hub_tally"]
+    slug = path.split("/")[2]
+    if slug in hub.configuration.sources:
+        tally.rejected(slug, datetime.now(UTC), f"{status}: {SENTENCES[status]}", traced=False)
+
+
+def _source(hub: Hub, slug: str) -> Source:
+    source = hub.configuration.sources.get(slug)
+    if source is None or not source.enabled:
+        raise NotFound
+    return source
+
+
+def _refuse(
+    hub: Hub, tally: Tally, source: Source, received: InboundRequest, reason: str
+) -> Response:
+    if tally.rejected(source.slug, received.received_at, reason):
+        with hub.store.write() as connection:
+            store_rejected(connection, source=source.slug, request=received, reason=reason)
+    return answer(401)
+
+
+def _reply(reply: Reply) -> Response:
+    response = Response(reply.body, reply.status, content_type=reply.content_type)
+    if reply.content_type is None:
+        del response.headers["Content-Type"]  # Flask would say text/html
+    return response
+
+
+def _store(hub: Hub, prepared: Prepared) -> Ingested:
+    """Store; once more when the line to the database turns out to be dead.
+
+    Storing twice is harmless: the second finds the first one's keys, and that they are its own.
     """
     try:
-        return _ingest(hub, source, adapter, received)
+        return _ingest(hub, prepared)
     except DBAPIError as error:
         if not error.connection_invalidated:
             raise
-    return _ingest(hub, source, adapter, received)
+    return _ingest(hub, prepared)
 
 
-def _ingest(hub: Hub, source: Source, adapter: Inbound, received: InboundRequest) -> Ingested:
+def _ingest(hub: Hub, prepared: Prepared) -> Ingested:
     one_statement = hub.store.dialect == "postgresql"
     with hub.store.read() if one_statement else hub.store.write() as connection:
-        return ingest(
-            connection, source=source, adapter=adapter, router=hub.router, request=received
-        )
+        return ingest(connection, prepared)

@@ -112,7 +112,8 @@ class Lane(Base):
 
     `token` grows with every holder and fences off the ones before. `paused` is a person's word;
     `blocked_until` is the hub's (refused credentials, an open circuit), with the reason beside it.
-    `setbacks` counts the times in a row that it was blocked, for the doubling.
+    `setbacks` counts the times in a row that it was blocked, for the doubling; `failures` the calls
+    in a row that got no good answer, for the circuit.
     """
 
     __tablename__ = "lanes"
@@ -125,3 +126,4 @@ class Lane(Base):
     blocked_until: Mapped[datetime | None]
     blocked_reason: Mapped[str | None]
     setbacks: Mapped[int] = mapped_column(default=0, server_default="0")
+    failures: Mapped[int] = mapped_column(default=0, server_default="0")

@@ -1,0 +1,207 @@
+"""The web server's process: gunicorn's threads, which only ever see requests that are all there.
+
+gunicorn gives a thread to whoever connects, so that eight senders of half a header stop the hub;
+and it waits for those that it has answered in the one loop that accepts all others. Here requests
+are collected, and connections ended, beside the threads. What is not HTTP is answered in the
+hub's words, and neither logged nor sent back: a header or an address may hold a secret.
+"""
+
+import logging
+import socket
+import time
+from concurrent.futures import Future
+from functools import partial
+from http import HTTPStatus
+from selectors import EVENT_READ
+from typing import Any
+
+from gunicorn.http.errors import (  # type: ignore[import-untyped]
+    ConfigurationProblem,
+    InvalidResponseHeader,
+    InvalidResponseHeaderName,
+    LimitRequestHeaders,
+    LimitRequestLine,
+    ParseException,
+)
+from gunicorn.util import write_nonblock  # type: ignore[import-untyped]
+from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
+
+from hub.web.answers import SENTENCES
+from hub.web.arrival import Arrival
+from hub.web.webhooks import note_refusal
+
+ARRIVE_WITHIN_S = 15
+LEAVE_WITHIN_S = 2
+HELD_MOST_BYTES = 64 * 1024 * 1024
+"""What all requests on their way in may take of the memory; beyond it, threads wait for them."""
+READ_BYTES = 64 * 1024
+
+_OURS = (ConfigurationProblem, InvalidResponseHeader, InvalidResponseHeaderName)
+_TOO_LARGE = (LimitRequestHeaders, LimitRequestLine)
+
+log = logging.getLogger(__name__)
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]
+    """A gthread worker whose loop collects requests before a thread takes them."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._arriving: dict[TConn, Arrival] = {}  # in the order of their deadlines
+        self._leaving: dict[TConn, float] = {}  # likewise
+        self._held_bytes = 0
+
+    def enqueue_req(self, conn: TConn) -> None:
+        """Wait for a new connection's request, or for the next one on a kept connection."""
+        arrival = Arrival(time.monotonic() + ARRIVE_WITHIN_S)
+        if conn.parser is not None:
+            arrival.add(conn.parser.unreader.take_buffered())
+            self._held_bytes += len(arrival.data)
+        conn.sock.setblocking(False)
+        self._arriving[conn] = arrival
+        self.poller.register(conn.sock, EVENT_READ, partial(self._on_more, conn))
+        self._on_more(conn, conn.sock)  # mostly it is there already
+
+    def finish_request(self, conn: TConn, fs: "Future[Any]") -> None:
+        """Keep a connection that may be kept; let the others go without waiting for them."""
+        if not fs.cancelled() and fs.exception() is None and fs.result():
+            super().finish_request(conn, fs)
+        else:
+            self._leave(conn)
+
+    def murder_pending(self) -> None:
+        """End what has had its time, every second."""
+        now = time.monotonic()
+        for conn, arrival in list(self._arriving.items()):
+            is_late = arrival.deadline_s <= now
+            if self.alive and not is_late:
+                break
+            if is_late or not arrival.data:
+                self._forget(conn)
+                self._refuse(conn, 408) if arrival.data else self._close(conn)
+        for conn, deadline_s in list(self._leaving.items()):
+            if deadline_s > now:
+                break
+            self._forget(conn)
+            self._close(conn)
+
+    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
+        """Answer what is not HTTP, or what failed outside the application."""
+        status = status_of(exc)
+        path = getattr(getattr(exc, "req", None), "path", None)
+        if path:
+            note_refusal(self.wsgi, path, status)
+        if status == 500:
+            log.error("a request failed outside the application: %s", type(exc).__name__)
+        else:
+            log.warning("refused with %d what is not HTTP: %s", status, type(exc).__name__)
+        try:
+            write_nonblock(client, answer_bytes(status))
+        except OSError:
+            log.debug("nobody waited for the answer")
+
+    def _on_more(self, conn: TConn, sock: socket.socket) -> None:
+        arrival = self._arriving[conn]
+        ended = False
+        if not arrival.is_whole:
+            try:
+                data = sock.recv(READ_BYTES)
+            except BlockingIOError:
+                return
+            except OSError:
+                self._forget(conn)
+                self._close(conn)
+                return
+            ended = not data
+            self._held_bytes += len(data)
+            arrival.add(data)
+        is_full = self._held_bytes > HELD_MOST_BYTES
+        if arrival.head_is_too_large:
+            self._forget(conn)
+            self._refuse(conn, 431)
+        elif arrival.is_whole or (arrival.has_head and (ended or is_full)):
+            self._hand_over(conn, arrival)
+        elif ended or is_full:
+            self._forget(conn)
+            self._close(conn)
+        elif arrival.awaits_continue:
+            self._say_continue(conn, arrival)
+
+    def _hand_over(self, conn: TConn, arrival: Arrival) -> None:
+        self._forget(conn)
+        conn.data_ready = True
+        conn.init()
+        conn.parser.unreader.unread(bytes(arrival.data))
+        super().enqueue_req(conn)
+
+    def _say_continue(self, conn: TConn, arrival: Arrival) -> None:
+        self._held_bytes -= arrival.promise_continue()
+        try:
+            conn.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        except OSError:
+            self._forget(conn)
+            self._close(conn)
+
+    def _refuse(self, conn: TConn, status: int) -> None:
+        log.info("refused with %d a request that did not arrive", status)
+        try:
+            conn.sock.send(answer_bytes(status))
+        except OSError:
+            self._close(conn)
+        else:
+            self._leave(conn)
+
+    def _leave(self, conn: TConn) -> None:
+        """Say that no more will come, and read on for a while, so that the answer is not lost.
+
+        Closing while the peer still sends would reset the connection (RFC 9112, 9.6).
+        """
+        try:
+            conn.sock.shutdown(socket.SHUT_WR)
+            conn.sock.setblocking(False)
+        except OSError:
+            self._close(conn)
+            return
+        self._leaving[conn] = time.monotonic() + LEAVE_WITHIN_S
+        self.poller.register(conn.sock, EVENT_READ, partial(self._on_rest, conn))
+
+    def _on_rest(self, conn: TConn, sock: socket.socket) -> None:
+        try:
+            data = sock.recv(READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._forget(conn)
+            self._close(conn)
+
+    def _forget(self, conn: TConn) -> None:
+        arrival = self._arriving.pop(conn, None)
+        if arrival is not None:
+            self._held_bytes -= len(arrival.data)
+        self._leaving.pop(conn, None)
+        self.poller.unregister(conn.sock)
+
+    def _close(self, conn: TConn) -> None:
+        self.nr_conns -= 1
+        conn.close()
+
+
+def status_of(error: Exception) -> int:
+    """Return the status for what the server could not take: the sender's fault, or ours."""
+    if isinstance(error, _OURS) or not isinstance(error, ParseException):
+        return 500
+    return 431 if isinstance(error, _TOO_LARGE) else 400
+
+
+def answer_bytes(status: int) -> bytes:
+    """Return a whole answer, for where there is no application to make it."""
+    body = f"{SENTENCES[status]}\n".encode()
+    head = (
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
+        "Connection: close\r\n"
+        "Content-Type: text/plain; charset=utf-8\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body

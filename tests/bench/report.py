@@ -1,0 +1,92 @@
+"""Figures of a run: what each round gave, against what design.md section 8 asks for."""
+
+import json
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the median has to reach: at least, or with `at_most` no more than, `bound`."""
+
+    bound: float
+    at_most: bool = False
+
+    def met(self, value: float) -> bool:
+        return value <= self.bound if self.at_most else value >= self.bound
+
+    def __str__(self) -> str:
+        return f"{'≤' if self.at_most else '≥'} {self.bound:g}"
+
+
+@dataclass
+class Figure:
+    """One line of the table: a value for each round; without a target it is there to be seen."""
+
+    row: str
+    name: str
+    unit: str
+    target: Target | None = None
+    values: list[float] = field(default_factory=list)
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.values)
+
+    @property
+    def passed(self) -> bool | None:
+        return None if self.target is None else self.target.met(self.median)
+
+    def as_json(self) -> str:
+        """Return the figure as one line of JSON."""
+        return json.dumps(
+            {
+                "row": self.row,
+                "name": self.name,
+                "unit": self.unit,
+                "median": round(self.median, 4),
+                "min": round(min(self.values), 4),
+                "max": round(max(self.values), 4),
+                "rounds": [round(value, 4) for value in self.values],
+                "target": self.target and str(self.target),
+                "passed": self.passed,
+            },
+            ensure_ascii=False,
+        )
+
+
+class Row:
+    """The figures of one row, filled round by round."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.figures: dict[str, Figure] = {}
+
+    def add(self, name: str, unit: str, value: float, target: Target | None = None) -> None:
+        """Add a round's value to a figure."""
+        figure = self.figures.setdefault(name, Figure(self.name, name, unit, target))
+        figure.values.append(value)
+
+
+def table(figures: Iterable[Figure]) -> str:
+    """Return the figures for people: medians over the rounds, and their spread."""
+    lines = [("row", "what", "median", "min – max", "unit", "asked", "")]
+    for figure in figures:
+        spread = f"{_short(min(figure.values))} – {_short(max(figure.values))}"
+        asked = str(figure.target or "")
+        verdict = {None: "", True: "pass", False: "FAIL"}[figure.passed]
+        median = _short(figure.median)
+        lines.append((figure.row, figure.name, median, spread, figure.unit, asked, verdict))
+    widths = [max(len(line[n]) for line in lines) for n in range(len(lines[0]))]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if n in (2, 3) else cell.ljust(width)
+            for n, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+def _short(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"

@@ -1,0 +1,219 @@
+"""What the tests of core are made of: a provider, routes, and short ways to the tables."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any, ClassVar
+from uuid import UUID
+
+from marshmallow import Schema
+from sqlalchemy import Connection, select, update
+
+from adapters import Event, Inbound, InboundRequest, NotVerified, Sample, Unreadable
+from hub.core.claim import Claimed, claim
+from hub.core.configuration import Configuration, Destination, Route, Site, Source
+from hub.core.context import Contexts
+from hub.core.ingest import Ingested, ingest
+from hub.core.lanes import Hold, ensure, take
+from hub.core.models import (
+    Attempt,
+    Base,
+    Delivery,
+    Lane,
+    StoredEvent,
+    StoredRequest,
+    database_later,
+)
+from hub.core.routing import Router, site_scope
+from hub.core.templates import Condition, Parameters
+from hub.gateways.database import open_database
+
+NOW = datetime(2026, 11, 21, 12, 0, 0, 123456, tzinfo=UTC)
+SITE = Site(name="Acme", country="US", timezone="America/New_York")
+
+
+class Provider(Inbound):
+    """Its body is a JSON array of events; `key` is its signature; `torn` cannot be read."""
+
+    name = "provider"
+    settings_schema = Schema
+    native_types: ClassVar = {}
+    ignored_types: ClassVar = {}
+
+    def __init__(self, settings: Any = None) -> None:
+        self.key = (settings or {}).get("key", "good")
+        self.reads_anything = False
+
+    def verify(self, request: InboundRequest) -> str:
+        if request.headers.get("key") != self.key:
+            raise NotVerified("the header `key` is wrong")
+        return "secrets[0]"
+
+    def parse(self, request: InboundRequest) -> Sequence[Event]:
+        if request.body == b"torn" and not self.reads_anything:
+            raise Unreadable("the body is torn")
+        if request.body == b"torn":
+            return [told("mended")]
+        return [_event(one) for one in json.loads(request.body)]
+
+    def sample(self, native_type: str, external_id: str, now: datetime, *, live: bool) -> Sample:
+        raise LookupError("none")
+
+    def sample_types(self) -> Sequence[str]:
+        return ()
+
+
+def _event(one: dict[str, Any]) -> Event:
+    data = one.get("data", {})
+    digest = sha256(json.dumps(data, sort_keys=True).encode()).digest()
+    return Event(
+        type=one.get("type", "lead.submitted"),
+        native_type=one.get("native_type", "lead"),
+        external_id=one["id"],
+        occurred_at=NOW,
+        data=data | {"native": one},
+        live=one.get("live", True),
+        fact_key=one.get("fact_key"),
+        fingerprint=digest,
+        incomplete=one.get("incomplete", False),
+    )
+
+
+def told(id: str = "e1", **changes: Any) -> Event:
+    """Return an event that did not come in a request."""
+    return _event({"id": id} | changes)
+
+
+def request(
+    *events: dict[str, Any], body: bytes | None = None, key: str = "good", at: datetime = NOW
+) -> InboundRequest:
+    """Return a request of `Provider` with these events."""
+    content = json.dumps(list(events)).encode() if body is None else body
+    headers = {"key": key, "authorization": "Bearer hush", "content-type": "application/json"}
+    return InboundRequest("POST", "http://hub/webhooks/provider", headers, content, at)
+
+
+def route(name: str = "all", **changes: Any) -> Route:
+    """Return a route of every lead to `ops.post` unless told otherwise."""
+    values: dict[str, Any] = {
+        "name": name, "on": ("lead.submitted",), "destination": "ops", "action": "post",
+        "parameters": Parameters(changes.pop("with_", {"body": "{{ event.external_id }}"})),
+    }  # fmt: skip
+    if isinstance(when := changes.get("when"), str):
+        changes["when"] = Condition(when)
+    return Route(**values | changes)
+
+
+@dataclass
+class Town:
+    """A configuration, and the provider that sends to it; stands where core expects a hub."""
+
+    routes: Sequence[Route] = field(default_factory=lambda: [route()])
+    destinations: Sequence[str] = ("ops",)
+    provider: Provider = field(default_factory=Provider)
+    taken: int = 0
+
+    @property
+    def configuration(self) -> Configuration:
+        return Configuration(
+            version="0123456789ab",
+            site=SITE,
+            sources={"provider": Source("provider", "provider", {})},
+            destinations={name: Destination(name, "http", {}) for name in self.destinations},
+            routes={one.name: one for one in self.routes},
+        )
+
+    @property
+    def router(self) -> Router:
+        return Router(self.configuration)
+
+    def inbound(self, source: str) -> Provider:
+        return self.provider
+
+    def take_in(self, connection: Connection, *events: dict[str, Any], **options: Any) -> Ingested:
+        """Take a request with these events in, a second after the one before."""
+        options.setdefault("at", NOW + timedelta(seconds=self.taken))
+        self.taken += 1
+        return ingest(
+            connection,
+            source=self.configuration.sources["provider"],
+            adapter=self.provider,
+            router=self.router,
+            request=request(*events, **options),
+        )
+
+    def claim(
+        self, connection: Connection, hold: Hold, *, slots: int = 8, sandbox: bool = False
+    ) -> list[Claimed]:
+        """Claim what is due in a lane."""
+        contexts = Contexts(
+            connection, site=site_scope(self.configuration.site), inbound=self.inbound, now=NOW
+        )
+        return claim(
+            connection, hold, slots=slots, router=self.router, contexts=contexts, now=NOW,
+            sandbox=sandbox, actions={"post"},
+        )[0]  # fmt: skip
+
+
+def hold_of(connection: Connection, destination: str = "ops", holder: str = "me") -> Hold:
+    """Take a lane that has work."""
+    ensure(connection, [destination])
+    [hold] = take(connection, holder, [destination], most=1)
+    return hold
+
+
+def end_lease(connection: Connection, destination: str = "ops") -> None:
+    """Let a lease have ended a second ago, by the database's clock."""
+    connection.execute(
+        update(Lane).where(Lane.destination == destination).values(lease_until=database_later(-1))
+    )
+
+
+def make_due(connection: Connection) -> None:
+    """Let everything that waits be due since a second."""
+    connection.execute(
+        update(Delivery)
+        .where(Delivery.state.in_(["waiting", "pending", "retrying"]))
+        .values(next_attempt_at=database_later(-1))
+    )
+
+
+def rows(connection: Connection, table: Any, *order: Any) -> list[Any]:
+    """Return a table's rows, the oldest first."""
+    order = order or (table.id,)
+    return list(connection.execute(select(table.__table__).order_by(*order)))
+
+
+def requests_of(connection: Connection) -> list[Any]:
+    return rows(connection, StoredRequest)
+
+
+def events_of(connection: Connection) -> list[Any]:
+    return rows(connection, StoredEvent, StoredEvent.external_id)
+
+
+def deliveries_of(connection: Connection) -> list[Any]:
+    return rows(connection, Delivery, Delivery.created_at, Delivery.id)
+
+
+def attempts_of(connection: Connection) -> list[Any]:
+    return rows(connection, Attempt, Attempt.delivery_id, Attempt.n)
+
+
+def empty(url: str) -> None:
+    """Delete every row: quicker than a database for each test."""
+    database = open_database(url, pool_size=1)
+    with database.write() as connection:
+        for table in reversed(Base.metadata.sorted_tables):
+            connection.execute(table.delete())
+    database.engine.dispose()
+
+
+def one_delivery(connection: Connection, **values: Any) -> UUID:
+    """Return the id of the only delivery, after these columns of it were set."""
+    [delivery] = deliveries_of(connection)
+    if values:
+        connection.execute(update(Delivery).where(Delivery.id == delivery.id).values(**values))
+    return delivery.id

@@ -1,0 +1,69 @@
+"""A line that can go dead: a TCP proxy that carries nothing from one moment on."""
+
+import select
+import socket
+import threading
+from contextlib import suppress
+
+
+class Proxy:
+    """Carries bytes between a port of 127.0.0.1 and another; a context manager.
+
+    `go_dead` keeps every line open, takes what is sent and passes nothing on: as a firewall that
+    forgot its state, or a pooler that hangs. New lines are accepted and just as dead.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._target = ("127.0.0.1", port)
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+        self.port: int = self._listener.getsockname()[1]
+        self._lines: list[socket.socket] = []
+        self._alive = threading.Event()
+        self._alive.set()
+        self._closed = False
+
+    def __enter__(self) -> "Proxy":
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closed = True
+        self._alive.set()
+        self._listener.close()
+        self._drop_all()
+
+    def go_dead(self) -> None:
+        self._alive.clear()
+
+    def revive(self) -> None:
+        """Drop the dead lines, as their ends would be by then, and carry new ones."""
+        self._drop_all()
+        self._alive.set()
+
+    def _drop_all(self) -> None:
+        lines, self._lines = self._lines, []
+        for line in lines:
+            with suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)
+
+    def _accept(self) -> None:
+        while not self._closed:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            self._lines.append(near)
+            threading.Thread(target=self._carry, args=(near,), daemon=True).start()
+
+    def _carry(self, near: socket.socket) -> None:
+        self._alive.wait()
+        with near, suppress(OSError), socket.create_connection(self._target) as far:
+            self._lines.append(far)
+            pairs = {near: far, far: near}
+            while True:
+                for one in select.select(list(pairs), [], [])[0]:
+                    data = one.recv(65536)
+                    self._alive.wait()
+                    if not data:
+                        return
+                    pairs[one].sendall(data)

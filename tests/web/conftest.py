@@ -1,0 +1,77 @@
+"""Fixtures of the web floor: a web process per database, shared by a module."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hub.supervisor import die_with_parent
+from tests.running import READY_WITHIN_S, RunningHub, until
+from tests.stores import PostgresServer, RedisServer
+from tests.web.serving import CONFIG, Web
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def module_database_url(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """A migrated database for all tests of a module."""
+    if request.param == "sqlite":
+        path = tmp_path_factory.mktemp("web") / "hub.db"
+        shutil.copyfile(request.getfixturevalue("_sqlite_template"), path)
+        yield f"sqlite:///{path}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    name = server.create_database(template=request.getfixturevalue("_postgresql_template"))
+    yield f"{server.url(name)}".replace("postgresql://", "postgresql+psycopg://")
+    server.drop_database(name)
+
+
+@pytest.fixture(scope="module")
+def web(
+    module_database_url: str, tmp_path_factory: pytest.TempPathFactory, _redis_server: RedisServer
+) -> Iterator[Web]:
+    """`hub web` as it is."""
+    with _running(tmp_path_factory.mktemp("hub"), module_database_url, _redis_server) as running:
+        running.start("web")
+        web = Web(running, module_database_url)
+        yield web
+        web.store.engine.dispose()
+        _assert_no_defect(running)
+
+
+@pytest.fixture(scope="module")
+def impatient_web(
+    _sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory, _redis_server: RedisServer
+) -> Iterator[Web]:
+    """`hub web` that waits for a body for a second or so."""
+    folder = tmp_path_factory.mktemp("impatient")
+    shutil.copyfile(_sqlite_template, folder / "hub.db")
+    url = f"sqlite:///{folder}/hub.db"
+    with _running(folder, url, _redis_server) as running:
+        log = (folder / "web.log").open("ab")
+        running.processes["web"] = subprocess.Popen(
+            [sys.executable, "-m", "tests.web.impatient"],
+            cwd=folder,
+            env=running.environ,
+            stdout=log,
+            stderr=log,
+            preexec_fn=die_with_parent,
+            start_new_session=True,
+        )
+        until(lambda: running.get("/healthz") == 200, READY_WITHIN_S, "web to answer")
+        yield Web(running, url)
+        _assert_no_defect(running)
+
+
+def _running(folder: Path, database_url: str, redis: RedisServer) -> RunningHub:
+    return RunningHub(folder, database_url=database_url, redis_url=redis.url, config=CONFIG)
+
+
+def _assert_no_defect(running: RunningHub) -> None:
+    logs = running.logs()
+    for trouble in ("Traceback", "a view failed", "failed outside", "could not do it", "[ERROR]"):
+        assert trouble not in logs, logs[-5000:]

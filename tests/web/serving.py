@@ -1,0 +1,163 @@
+"""A web process on a real socket, what it keeps, and a sender that may be as rude as it likes."""
+
+import http.client
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from hub.core import listing
+from hub.core.models import SourceState
+from hub.gateways.database import Database, open_database
+from tests.running import OPS_SECRET, STRIPE_SECRET, RunningHub, stripe_signature
+
+PREVIOUS_SECRET = "whsec_the_secret_before_this_one"
+SMALL_BYTES = 4 * 1024
+CONFIG = f"""
+sources:
+  stripe: {{adapter: stripe, secrets: ["${{STRIPE_WEBHOOK_SECRET}}", {PREVIOUS_SECRET}]}}
+  counted: {{adapter: stripe, secrets: ["${{STRIPE_WEBHOOK_SECRET}}"]}}
+  small: {{adapter: stripe, secrets: ["${{STRIPE_WEBHOOK_SECRET}}"], max_bytes: 4KiB}}
+  large: {{adapter: stripe, secrets: ["${{STRIPE_WEBHOOK_SECRET}}"], max_bytes: 4MiB}}
+  closed: {{adapter: stripe, secrets: ["${{STRIPE_WEBHOOK_SECRET}}"], enabled: false}}
+destinations:
+  ops: {{adapter: http, url: "https://ops.example/hook", secret: {OPS_SECRET}}}
+routes:
+  payments: {{on: "payment.*", live: any, do: ops.post, with: {{body: "{{{{ event.id }}}}"}}}}
+"""
+ENVIRON = {"STRIPE_WEBHOOK_SECRET": STRIPE_SECRET}
+PATIENCE_S = 30
+MOST_NEW = 200
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back. `headers` has lower-case names."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a request left in the database: rows that were not there before."""
+
+    requests: list[dict[str, Any]]
+    events: list[dict[str, Any]]
+
+
+class Web:
+    """A running web process and its database."""
+
+    def __init__(self, running: RunningHub, database_url: str) -> None:
+        self.running = running
+        self.port = running.port
+        self.store: Database = open_database(database_url, pool_size=2)
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S)
+
+    def exchange(self, *pieces: bytes, method: str = "POST") -> Answer | None:
+        """Send bytes as they are; return the answer, None when there was none."""
+        with self.connect() as sock:
+            return exchange(sock, *pieces, method=method)
+
+    def send(
+        self,
+        body: bytes,
+        *headers: tuple[str, str],
+        path: str = "/webhooks/stripe",
+        method: str = "POST",
+    ) -> Answer:
+        """Send a body with a right signature, unless the headers bring one."""
+        answer = self.exchange(request(body, *headers, path=path, method=method), method=method)
+        assert answer is not None
+        return answer
+
+    def ids(self) -> set[str]:
+        """Return the ids of the newest requests and events."""
+        with self.store.read() as connection:
+            rows = [
+                *listing.list_requests(connection, filters={}, limit=listing.MOST_ROWS),
+                *listing.list_events(connection, filters={}, limit=listing.MOST_ROWS),
+            ]
+        return {row["id"] for row in rows}
+
+    def kept(self, before: set[str]) -> Kept:
+        """Return what is there now and was not before."""
+        with self.store.read() as connection:
+            requests = listing.list_requests(connection, filters={}, limit=MOST_NEW)
+            events = listing.list_events(connection, filters={}, limit=MOST_NEW)
+        fresh = [[row for row in rows if row["id"] not in before] for rows in (requests, events)]
+        return Kept(*fresh)
+
+    def shown(self, request_id: str) -> dict[str, Any]:
+        """Return a request with its headers and body."""
+        with self.store.read() as connection:
+            row = listing.request_row(connection, UUID(request_id))
+        assert row is not None
+        return row
+
+    def event(self, event_id: str) -> dict[str, Any]:
+        """Return an event with its data."""
+        with self.store.read() as connection:
+            row = listing.event_row(connection, UUID(event_id))
+        assert row is not None
+        return row
+
+    def deliveries(self, event_id: str) -> list[dict[str, Any]]:
+        with self.store.read() as connection:
+            filters = {"event_id": UUID(event_id)}
+            return listing.list_deliveries(connection, filters=filters, limit=10)
+
+    def rejected(self, source: str) -> int:
+        """Return how many refusals of a source have been written down."""
+        statement = select(SourceState.rejected).where(SourceState.source == source)
+        with self.store.read() as connection:
+            return connection.execute(statement).scalar_one_or_none() or 0
+
+
+def exchange(sock: socket.socket, *pieces: bytes, method: str = "POST") -> Answer | None:
+    """Send bytes on a connection; return the answer, None when there was none."""
+    try:
+        for piece in pieces:
+            sock.sendall(piece)
+        return read_answer(sock, method)
+    except (ConnectionError, http.client.BadStatusLine):
+        return None
+
+
+def read_answer(sock: socket.socket, method: str = "POST") -> Answer:
+    response = http.client.HTTPResponse(sock, method=method)
+    response.begin()
+    headers = {name.lower(): value for name, value in response.getheaders()}
+    return Answer(response.status, headers, response.read())
+
+
+def request(
+    body: bytes,
+    *headers: tuple[str, str],
+    path: str = "/webhooks/stripe",
+    method: str = "POST",
+    chunks: Sequence[bytes] | None = None,
+) -> bytes:
+    """Return a whole request; what is not said in `headers` is said right."""
+    said = {name.lower() for name, _ in headers}
+    usual = {"Host": "127.0.0.1", "Stripe-Signature": stripe_signature(body)}
+    usual |= {"Content-Length": str(len(body))} if chunks is None else {}
+    usual |= {} if chunks is None else {"Transfer-Encoding": "chunked"}
+    lines = [f"{method} {path} HTTP/1.1"]
+    lines += [f"{name}: {value}" for name, value in usual.items() if name.lower() not in said]
+    lines += [f"{name}: {value}" for name, value in headers]
+    head = "\r\n".join([*lines, "", ""]).encode("latin-1")
+    return head + (body if chunks is None else chunked(chunks))
+
+
+def chunked(chunks: Sequence[bytes]) -> bytes:
+    """Return chunks with their frames, and the last one."""
+    framed = (b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
+    return b"".join(framed) + b"0\r\n\r\n"

@@ -1,0 +1,226 @@
+"""What is not a POST of a body to a source's address, in every way (B54 to B67)."""
+
+import gzip
+
+import pytest
+
+from tests.running import stripe_event, stripe_signature
+from tests.web.serving import SMALL_BYTES, Web, chunked, exchange, read_answer, request
+
+BODY = stripe_event("evt_http")
+LARGE = b'{"x": "' + b"x" * SMALL_BYTES + b'"}'
+HUGE = b'{"x": "' + b"x" * (3 * 1024 * 1024) + b'"}'
+
+
+def assert_refused(web: Web, raw: bytes, *statuses: int, method: str = "POST") -> None:
+    before = web.ids()
+    answer = web.exchange(raw, method=method)
+    assert answer is not None
+    assert answer.status in statuses
+    assert "location" not in answer.headers
+    assert not [name for name in answer.headers if name.startswith("access-control-")]
+    assert answer.headers.get("server") in (None, "gunicorn")
+    assert b"evt_http" not in answer.body
+    assert b"Traceback" not in answer.body
+    kept = web.kept(before)
+    assert kept.requests == []
+    assert kept.events == []
+
+
+def pieces(body: bytes, size: int) -> list[bytes]:
+    return [body[at : at + size] for at in range(0, len(body), size)]
+
+
+@pytest.mark.parametrize("body", [LARGE, HUGE], ids=["small source", "3 MiB"])
+def test_a_body_over_the_limit_is_413(web: Web, body: bytes) -> None:
+    """B54."""
+    assert_refused(web, request(body, path="/webhooks/small"), 413)
+
+
+@pytest.mark.parametrize("size", [1, 1000, SMALL_BYTES, 10**7])
+def test_chunks_over_the_limit_are_413_and_nothing_is_cut(web: Web, size: int) -> None:
+    """B55: signed over the whole, and over what a server that cuts would pass on."""
+    for signed in (LARGE, LARGE[:SMALL_BYTES]):
+        signature = ("Stripe-Signature", stripe_signature(signed))
+        raw = request(LARGE, signature, path="/webhooks/small", chunks=pieces(LARGE, size))
+        assert_refused(web, raw, 413)
+
+
+def test_huge_chunks_are_413(web: Web) -> None:
+    assert_refused(web, request(HUGE, chunks=pieces(HUGE, 100_000)), 413)
+
+
+def test_a_body_of_just_the_limit_is_taken_either_way(web: Web) -> None:
+    for n, chunks in enumerate((None, [1000])):
+        body = stripe_event(f"evt_just_{n}")
+        body += b" " * (SMALL_BYTES - len(body))
+        before = web.ids()
+        raw = request(
+            body, path="/webhooks/small", chunks=pieces(body, chunks[0]) if chunks else None
+        )
+        answer = web.exchange(raw)
+        assert answer is not None
+        assert answer.status == 200
+        [row] = web.kept(before).requests
+        assert web.shown(row["id"])["body"] == body
+
+
+CHUNKED = ("Transfer-Encoding", "chunked")
+FRAMINGS = {
+    "both": request(BODY, ("Content-Length", "5"), CHUNKED)[: -len(BODY)] + chunked([BODY]),
+    "two lengths": request(BODY, ("Content-Length", str(len(BODY))), ("Content-Length", "5")),
+    "two equal lengths": request(BODY, *[("Content-Length", str(len(BODY)))] * 2),
+    "a list of lengths": request(BODY, ("Content-Length", f"{len(BODY)}, {len(BODY)}")),
+    "no number": request(BODY, ("Content-Length", "abc")),
+    "negative": request(BODY, ("Content-Length", "-1")),
+    "a sign": request(BODY, ("Content-Length", f"+{len(BODY)}")),
+    "empty": request(BODY, ("Content-Length", "")),
+    "other digits": request(BODY, ("Content-Length", "\xb2")),
+    "5000 digits": request(BODY, ("Content-Length", "1" * 5000)),
+    "unknown coding": request(BODY, ("Transfer-Encoding", "x"), chunks=[BODY]),
+    "compressed chunks": request(BODY, ("Transfer-Encoding", "gzip, chunked"), chunks=[BODY]),
+    "chunked twice": request(BODY, ("Transfer-Encoding", "chunked, chunked"), chunks=[BODY]),
+    "no chunk size": request(BODY, CHUNKED, chunks=[])[:-5] + b"zz\r\nhello\r\n0\r\n\r\n",
+    "a chunk that lies": request(BODY, CHUNKED, chunks=[])[:-5] + b"3\r\nhello\r\n0\r\n\r\n",
+    "a bad trailer": request(BODY, CHUNKED, chunks=[])[:-5] + b"2\r\n{}\r\n0\r\nHost: x\r\n\r\n",
+    "chunked in HTTP/1.0": request(BODY, CHUNKED, chunks=[BODY]).replace(b"HTTP/1.1", b"HTTP/1.0"),
+    "unknown expectation": request(BODY, ("Expect", "the unexpected")),
+}
+
+
+@pytest.mark.parametrize("raw", FRAMINGS.values(), ids=FRAMINGS)
+def test_a_body_of_doubtful_length_is_400(web: Web, raw: bytes) -> None:
+    """B57."""
+    assert_refused(web, raw, 400)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "GZIP", "deflate", "br", "identity, gzip"])
+def test_a_content_encoding_is_415(web: Web, coding: str) -> None:
+    """B60."""
+    assert_refused(web, request(gzip.compress(BODY), ("Content-Encoding", coding)), 415)
+
+
+def test_a_gzip_bomb_is_415_and_takes_no_memory(web: Web) -> None:
+    """B61."""
+    bomb = gzip.compress(b"\0" * 50_000_000)
+    assert_refused(web, request(bomb, ("Content-Encoding", "gzip")), 415)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "TRACE", "OPTIONS", "PATCH"])
+@pytest.mark.parametrize("body", [BODY, b""], ids=["body", "none"])
+def test_other_methods_are_405(web: Web, method: str, body: bytes) -> None:
+    """B63 and B64."""
+    assert_refused(web, request(body, ("Origin", "x"), method=method), 405, method=method)
+
+
+def test_an_unheard_of_method_is_405_or_400(web: Web) -> None:
+    for method in ("BREW", "CONNECT", "post"):
+        assert_refused(web, request(BODY, method=method), 400, 405)
+
+
+PATHS = [
+    "//webhooks/stripe", "/webhooks//stripe", "/webhooks/stripe/", "/webhooks/%73tripe",
+    "/%77ebhooks/stripe", "/webhooks/..;/stripe", "/webhooks/../webhooks/stripe",
+    "/./webhooks/stripe", "/webhooks/./stripe", "/webhooks/stripe;x", "/webhooks/stripe%00",
+    "/webhooks/stripe%20", "/webhooks/STRIPE", "/Webhooks/stripe", "/webhooks", "/webhooks/",
+    "/webhooks/nobody", "/webhooks/closed", "/webhooks/stripe/a/b", "/webhooks%2Fstripe",
+    "/webhooks/stripe%2F", "/webhooks/%ff", "/webhooks/stripe/secret", "/webhooks/stripe%3Fa",
+    "/webhooks/stripe/%2e%2e", "\\webhooks\\stripe", "http://127.0.0.1//webhooks/stripe",
+    "/hooks/stripe", "/", "*",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_any_other_spelling_of_the_path_is_404_and_no_redirect(web: Web, path: str) -> None:
+    """B65."""
+    statuses = (404,) if path.startswith(("/", "http")) else (400, 404)
+    assert_refused(web, request(BODY, path=path), *statuses)
+
+
+def test_a_query_does_no_harm(web: Web) -> None:
+    before = web.ids()
+    assert web.send(stripe_event("evt_query"), path="/webhooks/stripe?a=%2F..&b=//").status == 200
+    [row] = web.kept(before).requests
+    assert web.shown(row["id"])["url"] == "http://127.0.0.1/webhooks/stripe?a=%2F..&b=//"
+
+
+HOSTS = ["evil.example", "127.0.0.1.evil.example", "127.0.0.1@evil.example", "", "a b", "evil:80",
+         "\xe9", "[::1", "127.0.0.1:port", "127.0.0.1/x"]  # fmt: skip
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_foreign_host_is_400(web: Web, host: str) -> None:
+    """B66."""
+    assert_refused(web, request(BODY, ("Host", host)), 400)
+
+
+def test_no_host_or_two_is_400(web: Web) -> None:
+    assert_refused(web, request(BODY).replace(b"Host: 127.0.0.1\r\n", b""), 400)
+    assert_refused(web, request(BODY, ("Host", "127.0.0.1"), ("Host", "127.0.0.1")), 400)
+
+
+def test_what_a_proxy_would_say_is_not_believed(web: Web) -> None:
+    """Neither the scheme nor the path is steered by headers."""
+    before = web.ids()
+    headers = [("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "evil.example"),
+               ("X-Forwarded-Ssl", "off"), ("SCRIPT_NAME", "/webhooks"), ("PATH_INFO", "/x"),
+               ("X-HTTP-Method-Override", "DELETE"), ("Forwarded", "host=evil")]  # fmt: skip
+    assert web.send(stripe_event("evt_steered"), *headers).status == 200
+    [row] = web.kept(before).requests
+    assert web.shown(row["id"])["url"] == "http://127.0.0.1/webhooks/stripe"
+
+
+@pytest.mark.parametrize(
+    ("raw", "statuses"),
+    [
+        (request(BODY, ("X", "a\0b")), (400,)),
+        (request(BODY, ("X", "a" * 9000)), (431,)),
+        (request(BODY, ("X" * 9000, "a")), (431,)),
+        (request(BODY, *[(f"X-{n}", "a") for n in range(120)]), (431,)),
+        (request(BODY, *[(f"X-{n}", "a" * 8000) for n in range(20)]), (431,)),
+        (request(BODY, path="/webhooks/stripe?" + "a" * 9000), (431,)),
+        (request(BODY, path="/" + "a" * 9000), (431,)),
+        (request(BODY, ("X", "a\r\n folded")), (400,)),
+        (request(BODY).replace(b"\r\n", b"\n"), (400,)),
+        (request(BODY, ("X Y", "a")), (400,)),
+        (request(BODY).replace(b"Host: ", b"Host : "), (400,)),
+        (request(BODY).replace(b"HTTP/1.1", b"HTTP/2.0"), (400,)),
+        (request(BODY).replace(b"HTTP/1.1", b"HTTP/9"), (400,)),
+        (request(BODY, path="/webhooks/stripe x"), (400,)),
+        (b"\r\n\r\n", (400,)),
+        (b"hello\r\n\r\n", (400,)),
+        (b"GET\r\n\r\n", (400,)),
+    ],
+)
+def test_what_is_not_http_is_refused_in_our_words(web: Web, raw: bytes, statuses) -> None:
+    """B67."""
+    assert_refused(web, raw, *statuses)
+    answer = web.exchange(raw)
+    assert answer is not None
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert answer.headers["connection"] == "close"
+
+
+def test_one_connection_serves_good_and_bad_in_turn(web: Web) -> None:
+    with web.connect() as sock:
+        for n in range(3):
+            for raw, status in (
+                (request(stripe_event(f"evt_turn_{n}")), 200),
+                (request(BODY, ("Stripe-Signature", "t=1,v1=0")), 401),
+                (request(BODY, path="/nothing"), 404),
+                (request(BODY, chunks=pieces(BODY, 7)), 200),
+                (request(BODY, method="GET"), 405),
+            ):
+                answer = exchange(sock, raw)
+                assert answer is not None
+                assert answer.status == status
+
+
+def test_requests_sent_without_waiting_are_answered_in_order(web: Web) -> None:
+    with web.connect() as sock:
+        raws = [request(stripe_event("evt_line")), request(BODY, path="/nothing"), request(BODY)]
+        sock.sendall(b"".join(raws))
+        answers = []
+        for _ in raws:
+            answers.append(read_answer(sock).status)
+    assert answers == [200, 404, 200]

@@ -1,0 +1,180 @@
+"""Those who take their time hold up nobody else (B58 and B59), and get 408 in the end."""
+
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+
+from tests.running import stripe_event, until
+from tests.web.impatient import ARRIVE_WITHIN_S, BODY_TIMEOUT_S
+from tests.web.serving import Web, read_answer, request
+
+CROWD = 200
+AT_ONCE_S = 5
+"""Far below the time-outs of the hub, far above what an answer takes on a busy machine."""
+BODY = stripe_event("evt_slow")
+LARGE = b'{"x": "' + b"x" * 1_500_000 + b'"}'
+HEAD_END = b"\r\n\r\n"
+
+
+def head(*headers: tuple[str, str]) -> bytes:
+    return request(b"", *headers)
+
+
+UNFINISHED = {
+    "nothing": b"",
+    "half a request line": b"POST /webhooks/str",
+    "half a head": b"POST /webhooks/stripe HTTP/1.1\r\nHost: 127.0",
+    "half a body": head(("Content-Length", "50")) + b"{}",
+    "half a chunk": head(("Transfer-Encoding", "chunked")).replace(b"Content-Length: 0\r\n", b"")
+    + b"32\r\n{}",
+    "a body that looks ended": head(("Transfer-Encoding", "chunked")).replace(
+        b"Content-Length: 0\r\n", b""
+    )
+    + b"32\r\n0\r\n\r\n",
+    "no body after 100-continue": head(("Content-Length", "50"), ("Expect", "100-continue")),
+}
+
+
+@contextmanager
+def crowd(web: Web, sent: bytes, size: int = CROWD) -> Iterator[list[socket.socket]]:
+    """Open many connections that send this and then nothing."""
+    with ExitStack() as stack:
+        socks = [stack.enter_context(web.connect()) for _ in range(size)]
+        for sock in socks:
+            sock.sendall(sent)
+        yield socks
+
+
+@pytest.mark.parametrize("sent", UNFINISHED.values(), ids=UNFINISHED)
+def test_two_hundred_unfinished_requests_hold_up_nobody(web: Web, sent: bytes) -> None:
+    before = web.ids()
+    name = f"evt_between_{len(sent)}"
+    with crowd(web, sent):
+        started = time.monotonic()
+        for n in range(3):
+            assert web.send(stripe_event(f"{name}_{n}")).status == 200
+        assert time.monotonic() - started < AT_ONCE_S
+    assert len(web.kept(before).requests) == 3
+
+
+def test_those_who_never_close_after_their_answer_hold_up_nobody(web: Web) -> None:
+    with crowd(web, b"GET /healthz HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n", 50) as socks:
+        started = time.monotonic()
+        assert web.send(stripe_event("evt_after_the_crowd")).status == 200
+        assert time.monotonic() - started < AT_ONCE_S
+        assert {read_answer(sock, "GET").status for sock in socks} == {200}
+
+
+BEGUN = [name for name, sent in UNFINISHED.items() if sent]
+
+
+@pytest.mark.parametrize("name", BEGUN)
+def test_what_never_comes_is_408_and_nothing_is_stored(impatient_web: Web, name: str) -> None:
+    """B58."""
+    before = impatient_web.ids()
+    started = time.monotonic()
+    answer = impatient_web.exchange(UNFINISHED[name])
+    assert answer is not None
+    assert answer.status == 408
+    assert time.monotonic() - started > ARRIVE_WITHIN_S - 0.1
+    assert impatient_web.kept(before).requests == []
+
+
+def test_a_body_of_one_byte_now_and_then_is_408(impatient_web: Web) -> None:
+    """A time-out that starts anew with every byte would never end."""
+    with impatient_web.connect() as sock:
+        sock.sendall(head(("Content-Length", "5000")))
+        started = time.monotonic()
+        answer = trickle(sock)
+    assert answer == 408
+    assert time.monotonic() - started < 4 * ARRIVE_WITHIN_S + AT_ONCE_S
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_large_body_that_stops_in_the_middle_is_408(impatient_web: Web, chunked: bool) -> None:
+    """It is larger than what is collected, so that a thread waits for it, under the watchdog."""
+    before = impatient_web.ids()
+    path = "/webhooks/large"
+    if chunked:
+        raw = request(b"", path=path, chunks=[LARGE])[:-1000]
+    else:
+        raw = request(LARGE, path=path)[:-1000]
+    with impatient_web.connect() as sock:
+        sock.sendall(raw)
+        started = time.monotonic()
+        assert trickle(sock) == 408
+        assert time.monotonic() - started < 4 * BODY_TIMEOUT_S + AT_ONCE_S
+    assert impatient_web.kept(before).requests == []
+    assert impatient_web.send(LARGE, path=path).status == 200
+
+
+def test_a_connection_that_says_nothing_is_closed_without_a_word(impatient_web: Web) -> None:
+    with impatient_web.connect() as sock:
+        assert sock.recv(100) == b""
+
+
+def test_a_reset_in_the_middle_stores_nothing_and_leaks_nothing(web: Web) -> None:
+    """B59."""
+    before = web.ids()
+    for raw in (request(BODY)[:-10], request(LARGE)[:-10], request(BODY, chunks=[BODY])[:-10]):
+        for _ in range(20):
+            sock = web.connect()
+            sock.sendall(raw)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            sock.close()
+    assert web.send(stripe_event("evt_after_resets")).status == 200
+    kept = web.kept(before)
+    assert len(kept.requests) == 1
+    until(lambda: web.send(stripe_event("evt_once_more")).status == 200, 10, "a free connection")
+
+
+def test_half_a_body_and_an_end_is_400(web: Web) -> None:
+    before = web.ids()
+    for raw in (request(BODY)[:-10], request(BODY, chunks=[BODY])[:-10]):
+        with web.connect() as sock:
+            sock.sendall(raw)
+            sock.shutdown(socket.SHUT_WR)
+            assert read_answer(sock).status == 400
+    assert web.kept(before).requests == []
+
+
+def test_who_asks_first_is_told_to_go_on(web: Web) -> None:
+    body = stripe_event("evt_continue")
+    raw = request(body, ("Expect", "100-continue"))
+    at = raw.index(HEAD_END) + len(HEAD_END)
+    with web.connect() as sock:
+        sock.sendall(raw[:at])
+        assert sock.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        sock.sendall(raw[at:])
+        assert read_answer(sock).status == 200
+
+
+def test_a_request_in_many_small_pieces_is_taken(web: Web) -> None:
+    for n, chunks in enumerate((None, [b'{"a"', b": 1", b"}"])):
+        body = stripe_event(f"evt_pieces_{n}") if chunks is None else b"".join(chunks)
+        raw = request(body, chunks=chunks)
+        with web.connect() as sock:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for at in range(0, len(raw), 7):
+                sock.sendall(raw[at : at + 7])
+            assert read_answer(sock).status == 200
+
+
+def trickle(sock: socket.socket) -> int:
+    """Send a byte every now and then until there is an answer; return its status."""
+    sock.settimeout(0.1)
+    for _ in range(300):
+        try:
+            sock.sendall(b"x")
+            if sock.recv(1, socket.MSG_PEEK):
+                break
+        except TimeoutError:
+            continue
+        except ConnectionError:
+            return 0
+    sock.settimeout(30)
+    return read_answer(sock).status
