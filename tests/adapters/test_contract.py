@@ -203,7 +203,8 @@ def test_samples_verify_and_parse_as_what_they_claim_to_be(provider: str) -> Non
             adapter.verify(request)
             (event,) = adapter.parse(request)
             check_event(provider, event)
-            assert (event.native_type, event.external_id) == (native_type, "sample_1")
+            assert event.native_type == native_type
+            assert event.external_id.endswith("sample_1")
             assert (event.live, event.occurred_at) == (live, RECEIVED_AT)
             assert event.type == kind.native_types.get(native_type, f"{provider}.{native_type}")
     with pytest.raises(LookupError, match=adapter.sample_types()[0]):

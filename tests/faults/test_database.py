@@ -122,6 +122,7 @@ def test_a_line_to_postgresql_that_goes_dead_ends_a_request_within_10_s(
             load.finish()
         fault.check(own_postgres.url(), far_end, load)
     fault.row["note"] = f", longest {took_longest_s(load):.1f} s"
+    assert refused_politely(sender)
     assert sender.answers[0].took_s < 10
     assert {one.status for one in dead} == {503}
     assert max(one.took_s for one in dead) < 15, "all the threads wait, the next ones behind them"
@@ -141,6 +142,7 @@ def test_postgresql_has_no_connection_left(own_postgres, redis_url, make_hub, fa
         with ThreadPoolExecutor(16) as pool:
             assert set(pool.map(sender.send, [f"evt_{n}" for n in range(48)])) == {503}
         assert took_longest_s(sender) < 3
+        assert refused_politely(sender)
     fault.is_over()
     for event_id in sorted(sender.sent()):
         until(lambda id_=event_id: sender.send(id_) == 200, 10, "room for the next")
@@ -160,6 +162,7 @@ def test_a_locked_table_is_a_503_and_not_a_pile_up(
         with ThreadPoolExecutor(8) as pool:
             assert set(pool.map(sender.send, [f"evt_{n}" for n in range(8)])) == {503}
         assert took_longest_s(sender) < 6
+        assert refused_politely(sender)
         assert hub.get("/healthz") == 200
     fault.is_over()
     for event_id in sorted(sender.sent() - set(sender.acknowledged())):
