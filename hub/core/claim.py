@@ -20,7 +20,7 @@ from hub.core.errors import ExpressionError
 from hub.core.ids import new_id
 from hub.core.lanes import Hold
 from hub.core.models import (
-    DUE_STATES,
+    IS_DUE,
     Attempt,
     AttemptState,
     Delivery,
@@ -115,7 +115,7 @@ def _due(destination: str, most: int) -> Any:
         .outerjoin(Attempt, (Attempt.delivery_id == Delivery.id) & (Attempt.n == Delivery.attempts))
         .where(
             Delivery.destination == destination,
-            Delivery.state.in_(DUE_STATES),
+            IS_DUE,
             Delivery.next_attempt_at <= database_now(),
         )
         .order_by(Delivery.next_attempt_at)
@@ -184,7 +184,7 @@ def _end(connection: Connection, ended: Sequence[_Verdict]) -> None:
             continue
         connection.execute(
             update(Delivery)
-            .where(Delivery.id == verdict.delivery_id, Delivery.state.in_(DUE_STATES))
+            .where(Delivery.id == verdict.delivery_id, IS_DUE)
             .values(
                 state=verdict.state,
                 error=verdict.error,

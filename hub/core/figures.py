@@ -93,7 +93,8 @@ def read_figures(connection: Connection) -> Figures:
 def backlog_statement() -> Any:
     """Return the one statement over deliveries; each part of it reads a partial index alone."""
     is_due = Delivery.next_attempt_at <= database_now()
-    due, scheduled = literal_column("'due'"), literal_column("'scheduled'")
+    due: Any = literal_column("'due'")
+    scheduled: Any = literal_column("'scheduled'")
     # Not called `state`: GROUP BY would take the column of that name.
     standing = case((is_due, due), else_=scheduled).label("standing")
     waiting: Select[Any] = (

@@ -13,9 +13,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from hub.core.errors import NotFound
 from hub.core.models import (
-    DUE_STATES,
+    IS_DUE,
+    IS_RUNNING,
     Delivery,
-    DeliveryState,
     Lane,
     database_later,
     database_now,
@@ -52,12 +52,10 @@ def take(
     """
     due = exists().where(
         Delivery.destination == Lane.destination,
-        Delivery.state.in_(DUE_STATES),
+        IS_DUE,
         Delivery.next_attempt_at <= database_now(),
     )
-    abandoned = exists().where(
-        Delivery.destination == Lane.destination, Delivery.state == DeliveryState.RUNNING
-    )
+    abandoned = exists().where(Delivery.destination == Lane.destination, IS_RUNNING)
     free = (
         select(Lane.destination)
         .where(

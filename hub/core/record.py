@@ -14,6 +14,7 @@ from adapters import Outcome, Verdict
 from hub.core.lanes import Hold
 from hub.core.ledger import WORKER_DIED, Protection, Spent, Step, after_call
 from hub.core.models import (
+    IS_RUNNING,
     Attempt,
     AttemptState,
     Delivery,
@@ -190,7 +191,7 @@ def orphans(connection: Connection, hold: Hold) -> list[dict[str, Any]]:
         .join(Attempt, (Attempt.delivery_id == Delivery.id) & (Attempt.n == Delivery.attempts))
         .where(
             Delivery.destination == hold.destination,
-            Delivery.state == DeliveryState.RUNNING,
+            IS_RUNNING,
             Delivery.lane_token < hold.token,
         )
     )

@@ -8,7 +8,8 @@ from sqlalchemy import Connection, select, update
 from hub.core.configuration import Configuration
 from hub.core.ledger import WORKER_DIED
 from hub.core.models import (
-    DUE_STATES,
+    IS_DUE,
+    IS_RUNNING,
     Attempt,
     AttemptState,
     Delivery,
@@ -35,7 +36,7 @@ def _ask_about_the_running(connection: Connection, configuration: Configuration)
     served = [one.slug for one in configuration.destinations.values() if one.enabled]
     held = select(Lane.destination).where(Lane.lease_until > database_later(-GRACE_S))
     left = (
-        Delivery.state == DeliveryState.RUNNING,
+        IS_RUNNING,
         Delivery.destination.not_in(served),
         Delivery.destination.not_in(held),
     )
@@ -57,7 +58,7 @@ def _fail_the_waiting(connection: Connection, configuration: Configuration) -> i
     changed = connection.execute(
         update(Delivery)
         .where(
-            Delivery.state.in_(DUE_STATES),
+            IS_DUE,
             Delivery.destination.not_in(list(configuration.destinations)),
             Delivery.next_attempt_at <= database_later(-GRACE_S),
         )

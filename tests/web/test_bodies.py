@@ -213,10 +213,8 @@ def test_the_command_line_lists_all_of_it(web: Web) -> None:
     web.send(b"\xff\x00\xfe")
     web.send(stripe_event("evt_listed", metadata={"\x00": "\ud800"}))
     requests = web.running.cli("requests", "--limit", "1000")
-    events = web.running.cli("events", "--limit", "1000")
-    assert web.running.cli("deliveries", "--limit", "1000")
+    [event] = web.running.cli("events", "--external-id", "evt_listed")
     assert {"accepted", "unreadable"} <= {row["state"] for row in requests}
-    for row_id in (requests[1]["id"], requests[0]["id"], events[0]["id"]):
+    for row_id in (requests[1]["id"], event["id"]):
         assert web.running.cli("show", row_id)["id"] == row_id
-        assert web.running.run("show", row_id).returncode == 0
-    assert web.running.run("requests").returncode == 0
+    assert web.running.run("events", "--limit", "1000").returncode == 0

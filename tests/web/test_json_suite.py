@@ -46,6 +46,5 @@ def test_every_file_is_shown(web: Web, sent: dict[str, bytes]) -> None:
 def test_the_command_line_lists_and_shows_them(web: Web, sent: dict[str, bytes]) -> None:
     rows = web.running.cli("requests", "--limit", "1000")
     assert {row["id"] for row in rows} == set(sent)
-    oddest = [row_id for row_id, body in sent.items() if b"\x00" in body or b"\\u0000" in body]
-    for row_id in (oddest[0], oddest[-1]):
-        assert web.running.cli("show", row_id)["size_bytes"] == len(sent[row_id])
+    oddest = next(row_id for row_id, body in sent.items() if b"\x00" in body)
+    assert web.running.cli("show", oddest)["size_bytes"] == len(sent[oddest])

@@ -4,17 +4,22 @@ from hub.core.models.base import Base, database_later, database_now
 from hub.core.models.contact import Contact, Identity
 from hub.core.models.delivery import (
     DUE_STATES,
+    IS_DUE,
+    IS_RUNNING,
     Attempt,
     AttemptState,
     Delivery,
     DeliveryState,
     Lane,
+    is_among,
 )
 from hub.core.models.inbound import EventKey, EventState, RequestState, StoredEvent, StoredRequest
 from hub.core.models.record import AuditEntry, ConfigVersion, SourceState
 
 __all__ = [
     "DUE_STATES",
+    "IS_DUE",
+    "IS_RUNNING",
     "Attempt",
     "AttemptState",
     "AuditEntry",
@@ -33,4 +38,5 @@ __all__ = [
     "StoredRequest",
     "database_later",
     "database_now",
+    "is_among",
 ]

@@ -43,7 +43,7 @@ class database_now(FunctionElement[datetime]):
 
 @compiles(database_now, "postgresql")
 def _postgresql_now(element: Any, compiler: Any, **_: Any) -> str:
-    return "clock_timestamp()"
+    return "statement_timestamp()"  # clock_timestamp() is volatile: no index would be used
 
 
 @compiles(database_now, "sqlite")
@@ -64,7 +64,7 @@ class database_later(FunctionElement[datetime]):
 @compiles(database_later, "postgresql")
 def _postgresql_later(element: Any, compiler: Any, **options: Any) -> str:
     seconds = compiler.process(element.clauses, **options)
-    return f"(clock_timestamp() + make_interval(secs => {seconds}))"
+    return f"(statement_timestamp() + make_interval(secs => {seconds}))"
 
 
 @compiles(database_later, "sqlite")

@@ -1,11 +1,20 @@
 """The work: deliveries, their attempts, and the lanes that run them."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    UniqueConstraint,
+    literal_column,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from hub.core.models.base import Base
@@ -127,3 +136,12 @@ class Lane(Base):
     blocked_reason: Mapped[str | None]
     setbacks: Mapped[int] = mapped_column(default=0, server_default="0")
     failures: Mapped[int] = mapped_column(default=0, server_default="0")
+
+
+def is_among(states: Iterable[DeliveryState]) -> ColumnElement[bool]:
+    """Return the condition in literals, as the partial indexes have it: a planner compares those."""
+    return Delivery.state.in_([literal_column(f"'{state}'") for state in states])
+
+
+IS_DUE = is_among(DUE_STATES)
+IS_RUNNING = Delivery.state == literal_column(f"'{DeliveryState.RUNNING}'")
