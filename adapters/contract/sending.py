@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,10 +22,16 @@ def load_parameters(schema: type[Schema], parameters: Mapping[str, Any]) -> dict
         InvalidParameters: with a sentence for each parameter that is wrong.
     """
     try:
-        loaded: dict[str, Any] = schema().load(parameters)
+        loaded: dict[str, Any] = _made(schema).load(parameters)
     except ValidationError as error:
         raise InvalidParameters(_faults(error.messages)) from None
     return loaded
+
+
+@cache
+def _made(schema: type[Schema]) -> Schema:
+    """Return the one instance: making it costs more than loading, which keeps nothing in it."""
+    return schema()
 
 
 def json_body(value: object, *, parameter: str) -> bytes:

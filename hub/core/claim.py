@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, case, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, case, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
 from hub.core.configuration import Route
@@ -77,7 +77,7 @@ def claim(
     `actions` are those that the destination has.
     The lane must have been found `workable` in the same transaction.
     """
-    rows = connection.execute(_due(hold.destination, slots)).all()
+    rows = connection.execute(_DUE, {"destination": hold.destination, "most": slots}).all()
     claimed: list[Claimed] = []
     ended: list[_Verdict] = []
     for row in rows:
@@ -95,33 +95,32 @@ def delivery_key(delivery_id: UUID, key_n: int) -> str:
     return f"{delivery_id}.{key_n}" if key_n else str(delivery_id)
 
 
-def _due(destination: str, most: int) -> Any:
-    return (
-        select(
-            Delivery.id,
-            Delivery.event_id,
-            Delivery.route,
-            Delivery.destination,
-            Delivery.action,
-            Delivery.attempts,
-            Delivery.tries,
-            Delivery.key_n,
-            Delivery.since,
-            *(getattr(StoredEvent, name).label(f"event_{name}") for name in Contexts.EVENT_COLUMNS),
-            Attempt.key.label("last_key"),
-            Attempt.parameters.label("last_parameters"),
-        )
-        .join(StoredEvent, StoredEvent.id == Delivery.event_id)
-        .outerjoin(Attempt, (Attempt.delivery_id == Delivery.id) & (Attempt.n == Delivery.attempts))
-        .where(
-            Delivery.destination == destination,
-            IS_DUE,
-            Delivery.next_attempt_at <= database_now(),
-        )
-        .order_by(Delivery.next_attempt_at)
-        .limit(most)
-        .with_for_update(of=Delivery, skip_locked=True)
+_DUE = (
+    select(
+        Delivery.id,
+        Delivery.event_id,
+        Delivery.route,
+        Delivery.destination,
+        Delivery.action,
+        Delivery.attempts,
+        Delivery.tries,
+        Delivery.key_n,
+        Delivery.since,
+        *(getattr(StoredEvent, name).label(f"event_{name}") for name in Contexts.EVENT_COLUMNS),
+        Attempt.key.label("last_key"),
+        Attempt.parameters.label("last_parameters"),
     )
+    .join(StoredEvent, StoredEvent.id == Delivery.event_id)
+    .outerjoin(Attempt, (Attempt.delivery_id == Delivery.id) & (Attempt.n == Delivery.attempts))
+    .where(
+        Delivery.destination == bindparam("destination"),
+        IS_DUE,
+        Delivery.next_attempt_at <= database_now(),
+    )
+    .order_by(Delivery.next_attempt_at)
+    .limit(bindparam("most"))
+    .with_for_update(of=Delivery, skip_locked=True)
+)
 
 
 def _prepare(

@@ -33,6 +33,8 @@ RENEW_EVERY_S = 5.0
 LOOK_EVERY_S = 1.0
 """How often a busy drain looks for due work by itself, in case a wake-up was lost."""
 SLOW_S = 1.0
+GATHER_S = 0.002
+LINGER_S = 1.0
 LONGEST_S = 90.0
 """When the last call must be over: RQ ends a job after 120 s, wherever it is."""
 RESCUE_S = 20.0
@@ -101,8 +103,15 @@ class Drain:
                 return
             take_wake_up(self._shop.redis)
             self._tick(look=True)
-            if not self._busy() and not self._fold():
+            if not self._busy() and not self._fold() and not self._linger():
                 return
+
+    def _linger(self) -> bool:
+        """Wait a little for a wake-up: it is heard here sooner than as a new job."""
+        try:
+            return self._ends.get(timeout=LINGER_S) is None
+        except Empty:
+            return False
 
     def _busy(self) -> bool:
         now_s = time.monotonic()
@@ -146,14 +155,20 @@ class Drain:
         if end is None:
             return self._take_ends() or True
         self._take_end(*end)
-        return self._take_ends()
+        return self._take_ends(gather_s=GATHER_S)
 
-    def _take_ends(self) -> bool:
-        """Take what has ended meanwhile; return whether there was a wake-up among it."""
+    def _take_ends(self, gather_s: float = 0.0) -> bool:
+        """Take what has ended meanwhile; return whether there was a wake-up among it.
+
+        While calls are under way, more ends are gathered for a moment: one write for all of them.
+        """
         woken = False
+        until_s = time.monotonic() + gather_s
         while True:
+            under_way = gather_s and any(lane.in_flight for lane in self._lanes.values())
+            patience_s = max(0.0, until_s - time.monotonic()) if under_way else 0.0
             try:
-                end = self._ends.get_nowait()
+                end = self._ends.get(timeout=patience_s) if patience_s else self._ends.get_nowait()
             except Empty:
                 return woken
             if end is None:

@@ -44,7 +44,7 @@ def test_one_clock_that_dies_or_two_that_live_change_nothing(
     assert len(texts) == len(set(texts)) == len(load.sent())
 
 
-@pytest.mark.parametrize("shift_s", [310, -310, slow(-3600), slow(3600)])
+@pytest.mark.parametrize("shift_s", [310, slow(-310), slow(-3600), slow(3600)])
 def test_webhooks_that_a_wrong_clock_refused_are_taken_in_when_it_is_right_again(
     shift_s, sqlite_url, redis_url, make_hub, far_end, fault
 ):
@@ -63,7 +63,8 @@ def test_webhooks_that_a_wrong_clock_refused_are_taken_in_when_it_is_right_again
     assert "t" in rejected["reason"]
 
 
-@pytest.mark.parametrize("shifts", [(3600, -3600), slow((-86_400, 86_400))], ids=["1 h", "1 day"])
+@pytest.mark.faults
+@pytest.mark.parametrize("shifts", [(3600, -3600), (-86_400, 86_400)], ids=["1 h", "1 day"])
 def test_leases_and_schedules_do_not_feel_a_worker_s_clock(
     shifts, postgresql_url, redis_url, make_hub, far_end, fault
 ):

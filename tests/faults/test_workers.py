@@ -49,6 +49,7 @@ def test_one_of_two_workers_is_killed_again_and_again(
     fault.check(url, far_end, load)
 
 
+@pytest.mark.faults
 def test_a_worker_frozen_past_its_lease_changes_nothing_when_it_thaws(
     postgresql_url, redis_url, make_hub, far_end, fault
 ):

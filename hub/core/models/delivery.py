@@ -139,7 +139,7 @@ class Lane(Base):
 
 
 def is_among(states: Iterable[DeliveryState]) -> ColumnElement[bool]:
-    """Return the condition in literals, as the partial indexes have it: a planner compares those."""
+    """Return the condition in literals, as the partial indexes have it, for planners to compare."""
     return Delivery.state.in_([literal_column(f"'{state}'") for state in states])
 
 

@@ -1,0 +1,41 @@
+"""The stage, and its far end."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.engine.stage import Stage
+from tests.far_end import FarEnd, Reply
+
+
+@pytest.fixture
+def far_end() -> Iterator[FarEnd]:
+    with FarEnd(lambda _: Reply(200, b"ok")) as far_end:
+        yield far_end
+
+
+@pytest.fixture
+def stage(tmp_path: Path, database_url: str, redis_url: str, far_end: FarEnd) -> Iterator[Stage]:
+    """On SQLite and on PostgreSQL."""
+    stage = Stage(tmp_path, database_url, redis_url, far_end)
+    yield stage
+    stage.close()
+
+
+@pytest.fixture
+def postgresql_stage(
+    tmp_path: Path, postgresql_url: str, redis_url: str, far_end: FarEnd
+) -> Iterator[Stage]:
+    stage = Stage(tmp_path, postgresql_url, redis_url, far_end)
+    yield stage
+    stage.close()
+
+
+@pytest.fixture
+def sqlite_stage(
+    tmp_path: Path, sqlite_url: str, redis_url: str, far_end: FarEnd
+) -> Iterator[Stage]:
+    stage = Stage(tmp_path, sqlite_url, redis_url, far_end)
+    yield stage
+    stage.close()

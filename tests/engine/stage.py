@@ -1,0 +1,234 @@
+"""A stage: workers of one hub that run inside the test, with a real database, Redis and far end."""
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+from sqlalchemy import select, update
+
+from adapters import InboundRequest
+from hub.app import _workshop, create_hub, prepare_store
+from hub.core.hub import Hub
+from hub.core.ingest import Ingested, Prepared, ingest, prepare
+from hub.core.models import DUE_STATES, Attempt, Delivery, Lane, StoredEvent, database_later
+from hub.core.replay import Planned, preview, replay
+from hub.gateways.database import open_database
+from hub.jobs.drain import Drain
+from hub.jobs.workshop import Workshop
+from hub.settings import Settings, load_settings
+from tests.far_end import FarEnd, Received, Reply
+from tests.running import OPS_SECRET, STRIPE_SECRET, stripe_event, stripe_signature, until
+
+SOURCE = """
+sources: {stripe: {adapter: stripe, secrets: ["${STRIPE_WEBHOOK_SECRET}"]}}
+"""
+KEYED = """
+destinations: {ops: {adapter: http, url: "${FAR_END}/ops", secret: "${OPS_SECRET}"OPTIONS}}
+routes: {all: {on: payment.succeeded, do: ops.post, with: {body: {event: "{{ event.external_id }}"}}}}
+"""
+ONCE = """
+destinations: {ops: {adapter: slack, url: "${FAR_END}/ops"OPTIONS}}
+routes: {all: {on: payment.succeeded, do: ops.post, with: {text: "{{ event.external_id }}"}}}
+"""
+"""Slack has no key: whether a call of unknown outcome happened, nobody can tell."""
+
+
+def keyed(options: str = "") -> str:
+    """Return a file with one destination whose calls have keys."""
+    return KEYED.replace("OPTIONS", f", {options}" if options else "")
+
+
+def once(options: str = "") -> str:
+    """Return a file with one destination whose calls nothing protects from happening twice."""
+    return ONCE.replace("OPTIONS", f", {options}" if options else "")
+
+
+class Stage:
+    """Makes workshops over one database, takes webhooks in, and looks into the tables."""
+
+    def __init__(self, folder: Path, database_url: str, redis_url: str, far_end: FarEnd) -> None:
+        self.folder = folder
+        self.far_end = far_end
+        self.store = open_database(database_url.replace("postgresql://", "postgresql+psycopg://"))
+        self._urls = {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
+        self._shops: list[Workshop] = []
+        self._files = 0
+
+    def environ(self, config: str) -> dict[str, str]:
+        """Return the environment of a hub with this file."""
+        self._files += 1
+        path = self.folder / f"hub-{self._files}.yaml"
+        path.write_text(SOURCE + config)
+        return self._urls | {
+            "HUB_CONFIG": str(path),
+            "HUB_ALLOW_PRIVATE_DESTINATIONS": "1",
+            "STRIPE_WEBHOOK_SECRET": STRIPE_SECRET,
+            "OPS_SECRET": OPS_SECRET,
+            "FAR_END": self.far_end.url,
+        }
+
+    def settings(self, config: str) -> tuple[Settings, Mapping[str, str]]:
+        environ = self.environ(config)
+        return load_settings(environ), environ
+
+    def workshop(self, config: str) -> Workshop:
+        """Return what a worker with this file has."""
+        settings, environ = self.settings(config)
+        hub = create_hub(settings, environ)
+        prepare_store(hub)
+        shop = _workshop(settings, hub)
+        self._shops.append(shop)
+        return shop
+
+    def close(self) -> None:
+        for shop in self._shops:
+            shop.stop.set()
+            shop.pool.shutdown(wait=False)
+            shop.hub.store.engine.dispose()
+        self.store.engine.dispose()
+
+    def prepared(self, hub: Hub, event_id: str, **changes: Any) -> Prepared:
+        body = stripe_event(event_id, **changes)
+        headers = {"stripe-signature": stripe_signature(body)}
+        url = "http://hub/webhooks/stripe"
+        return prepare(
+            source=hub.configuration.sources["stripe"],
+            adapter=hub.inbound("stripe"),
+            router=hub.router,
+            request=InboundRequest("POST", url, headers, body, datetime.now(UTC)),
+        )
+
+    def put(self, shop: Workshop, *event_ids: str, **changes: Any) -> Ingested:
+        """Take webhooks in as the web process with the workshop's file would; return the last."""
+        for event_id in event_ids:
+            prepared = self.prepared(shop.hub, event_id, **changes)
+            with self.store.write() as connection:
+                taken = ingest(connection, prepared)
+        return taken
+
+    def rows(self, table: Any) -> list[Any]:
+        """Return all rows of a table, the oldest first."""
+        with self.store.read() as connection:
+            return list(
+                connection.execute(select(table.__table__).order_by(*table.__mapper__.primary_key))
+            )
+
+    @property
+    def deliveries(self) -> list[Any]:
+        return self.rows(Delivery)
+
+    @property
+    def delivery(self) -> Any:
+        [delivery] = self.deliveries
+        return delivery
+
+    @property
+    def attempts(self) -> list[Any]:
+        return sorted(self.rows(Attempt), key=lambda row: (row.delivery_id, row.n))
+
+    @property
+    def lane(self) -> Any:
+        [lane] = [row for row in self.rows(Lane) if row.destination == "ops"]
+        return lane
+
+    def change(self, table: Any, *where: Any, **values: Any) -> None:
+        """Set columns of all rows that are meant."""
+        with self.store.write() as connection:
+            connection.execute(update(table).where(*where).values(**values))
+
+    def make_due(self) -> None:
+        """Let everything that waits be due since a second."""
+        self.change(Delivery, Delivery.state.in_(DUE_STATES), next_attempt_at=database_later(-1.0))
+
+    def end_leases(self, ago_s: float = 1.0) -> None:
+        self.change(Lane, lease_until=database_later(-ago_s))
+
+    def drain(self, shop: Workshop, times: int = 1) -> None:
+        for _ in range(times):
+            Drain(shop).run()
+
+    def die_calling(self, shop: Workshop) -> None:
+        """Claim and call what is due, and never record it: what a killed worker leaves."""
+        before = len(self.far_end.received)
+        Drain(shop)._tick(look=True)
+        until(lambda: len(self.far_end.received) > before, 10, "a call")
+
+    def plan(self, shop: Workshop, *, again: bool = False, **where: Any) -> list[Planned]:
+        with self.store.read() as connection:
+            return preview(connection, shop.hub, where, again=again)
+
+    def replay(
+        self, shop: Workshop, planned: list[Planned], *, again: bool = False, reason: str = ""
+    ) -> int:
+        with self.store.write() as connection:
+            return replay(
+                connection, shop.hub, planned, actor="test", now=datetime.now(UTC),
+                again=again, reason=reason,
+            )  # fmt: skip
+
+
+class Draining:
+    """A drain in a thread of its own; a context manager that sees it ended, and what it raised."""
+
+    def __init__(self, shop: Workshop) -> None:
+        self.error: BaseException | None = None
+        self._drain = Drain(shop)
+        self._thread = Thread(target=self._run)
+
+    def __enter__(self) -> "Draining":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join(60)
+        assert not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            self._drain.run()
+        except BaseException as error:  # noqa: BLE001 - the test asks for it
+            self.error = error
+
+
+class Held:
+    """A far end that lets callers wait until `open` is set."""
+
+    def __init__(self, far_end: FarEnd, reply: Reply = Reply(200, b"ok")) -> None:  # noqa: B008
+        self.open = Event()
+        self.reply = reply
+        self._far_end = far_end
+        far_end.behave = self._behave
+
+    def wait_for_call(self, count: int = 1) -> None:
+        until(lambda: len(self._far_end.received) >= count, 10, "a call")
+
+    def _behave(self, _: Received) -> Reply:
+        self.open.wait(20)
+        return self.reply
+
+
+def eventually(holds: Callable[[], Any], within_s: float = 10) -> None:
+    until(holds, within_s, "it")
+
+
+def days_ago(days: float) -> datetime:
+    return datetime.now(UTC) - timedelta(days=days)
+
+
+def unfolded(stage: Stage) -> list[str]:
+    return [row.external_id for row in stage.rows(StoredEvent) if not row.folded]
+
+
+def quietly(work: Callable[[], Any], *errors: type[BaseException]) -> None:
+    """Do something that may fail in these ways."""
+    with suppress(*errors):
+        work()
+
+
+def calls_at_s(far_end: FarEnd) -> list[float]:
+    start_s = time.monotonic()
+    return sorted(one.at_s - start_s for one in far_end.received)

@@ -1,0 +1,159 @@
+"""Lanes in the hands of workers that lose connections, sleep, die, or end at the wrong moment."""
+
+import time
+
+import psycopg
+import pytest
+from sqlalchemy import event
+
+import hub.jobs.drain as drains
+import hub.jobs.lane as lane_module
+from hub.core.lanes import Hold, release, take
+from hub.core.settle import Answer, settle
+from hub.core.sweep import sweep
+from hub.gateways.queue import QUEUE, WAKE_KEY, enqueue_drain
+from hub.jobs.drain import Drain
+from tests.engine.stage import Draining, Held, days_ago, eventually, keyed, once
+from tests.far_end import Reply
+
+
+def test_a_take_that_was_rolled_back_frees_no_lane_of_another_worker(postgresql_stage) -> None:
+    stage = postgresql_stage
+    first, second, third = (stage.workshop(once()) for _ in range(3))
+    stage.put(first, "evt_1")
+    held = Held(stage.far_end)
+    other = Draining(second)
+
+    def lose(connection) -> None:
+        """The server ends the line at COMMIT; then another worker takes the same token."""
+        event.remove(first.hub.store.engine, "commit", lose)
+        with stage.store.write() as killer:
+            pid = connection.connection.dbapi_connection.info.backend_pid
+            killer.exec_driver_sql(f"SELECT pg_terminate_backend({pid}, 5000)")
+        other.__enter__()
+        held.wait_for_call()
+
+    event.listen(first.hub.store.engine, "commit", lose)
+    with pytest.raises(Exception) as failed:  # noqa: PT011 - psycopg names it by the moment
+        stage.drain(first)
+    assert isinstance(failed.value.orig, psycopg.Error)
+    assert stage.lane.holder == second.holder
+    stage.drain(third)
+    assert stage.delivery.state == "running"
+    held.open.set()
+    other.__exit__()
+    assert stage.delivery.state == "succeeded"
+    assert len(stage.far_end.received) == 1
+
+
+def test_an_equal_token_in_other_hands_releases_nothing(stage) -> None:
+    shop = stage.workshop(keyed())
+    stage.put(shop, "evt_1")
+    with stage.store.write() as connection:
+        [hold] = take(connection, "mine", ["ops"], most=1)
+        release(connection, Hold("ops", hold.token, "another's"))
+    assert stage.lane.holder == "mine"
+    assert stage.lane.lease_until is not None
+
+
+def test_a_worker_that_was_held_up_after_its_claim_calls_no_more(stage, monkeypatch) -> None:
+    monkeypatch.setattr(lane_module, "STALE_S", 0.2)
+    shop = stage.workshop(once())
+    stage.put(shop, "evt_1")
+    for _ in range(shop.pool._max_workers):
+        shop.pool.submit(time.sleep, 0.6)
+    stage.drain(shop)
+    assert stage.far_end.received == []
+    assert (stage.delivery.state, stage.attempts[0].state) == ("retrying", "not_processed")
+    monkeypatch.undo()
+    stage.make_due()
+    stage.drain(shop)
+    assert stage.delivery.state == "succeeded"
+    assert len(stage.far_end.received) == 1
+
+
+GONE = """
+destinations: {other: {adapter: slack, url: "${FAR_END}/other"}}
+routes: {all: {on: payment.succeeded, do: other.post, with: {text: hello}}}
+"""
+OFF = GONE.replace(
+    "{other:", '{ops: {adapter: slack, url: "${FAR_END}/ops", enabled: false}, other:'
+)
+
+
+@pytest.mark.parametrize("config", [GONE, OFF], ids=["gone", "off"])
+def test_a_dead_workers_call_to_a_destination_that_nobody_serves_becomes_unknown(
+    stage, config
+) -> None:
+    shop = stage.workshop(once())
+    stage.put(shop, "evt_1")
+    stage.die_calling(shop)
+    later = stage.workshop(config).hub.configuration
+    with stage.store.write() as connection:
+        assert sweep(connection, later) == 0
+    assert stage.delivery.state == "running"
+    stage.end_leases(ago_s=700)
+    with stage.store.write() as connection:
+        assert sweep(connection, later) == 1
+    assert (stage.delivery.state, stage.attempts[0].state) == ("unknown", "unknown")
+    assert "ended before its answer" in stage.delivery.error
+    with stage.store.write() as connection:
+        settle(connection, stage.delivery.id, Answer.ARRIVED, reason="seen", actor="me",
+               now=days_ago(0))  # fmt: skip
+    assert stage.delivery.state == "succeeded"
+
+
+def test_work_that_comes_between_the_last_look_and_the_release_is_not_forgotten(
+    stage, redis_server, monkeypatch
+) -> None:
+    first, second = stage.workshop(keyed()), stage.workshop(keyed())
+    stage.put(first, "evt_1")
+    redis = redis_server.client()
+    drain = Drain(first)
+    let_go = drains.let_go
+
+    def let_go_late(shop, lanes) -> None:
+        """Another worker takes the wake-up, and finds the lane held."""
+        if shop is first:
+            stage.put(first, "evt_2")
+            enqueue_drain(redis)
+            eventually(lambda: not drain._ends.empty())
+            time.sleep(0.2)
+            stage.drain(second)
+            time.sleep(0.2)
+            redis.delete(WAKE_KEY, f"rq:queue:{QUEUE}")
+        let_go(shop, lanes)
+
+    monkeypatch.setattr(drains, "let_go", let_go_late)
+    drain.run()
+    assert sorted(row.state for row in stage.deliveries) == ["pending", "succeeded"]
+    eventually(lambda: redis.llen(f"rq:queue:{QUEUE}") == 1, 3)
+    redis.close()
+
+
+TWO = """
+destinations:
+  ops: {adapter: http, url: "${FAR_END}/ops", secret: "${OPS_SECRET}", timeout: 3s}
+  quick: {adapter: http, url: "${FAR_END}/quick", secret: "${OPS_SECRET}", timeout: 1s}
+routes:
+  ops: {on: payment.succeeded, do: ops.post, with: {body: {}}}
+  quick: {on: payment.succeeded, do: quick.post, with: {body: {}}}
+"""
+
+
+def test_a_lane_whose_calls_would_last_too_long_for_this_drain_is_left_to_another(
+    postgresql_stage, monkeypatch
+) -> None:
+    """A drain of 6 s, and calls of 3 s: what comes after 3 s is for others, who need not wait."""
+    stage = postgresql_stage
+    monkeypatch.setattr(drains, "SLICE_S", 5.0)
+    monkeypatch.setattr(drains, "LONGEST_S", 6.0)
+    first, second = stage.workshop(TWO), stage.workshop(TWO)
+    stage.far_end.behave = lambda one: Reply(after_s=0.3 if one.path == "/quick" else 0)
+    stage.put(first, *(f"evt_{n}" for n in range(150)))
+    with Draining(first):
+        time.sleep(3.3)
+        stage.put(first, "evt_late")
+        stage.drain(second)
+        [late] = [row for row in stage.deliveries if row.route == "ops"][-1:]
+        assert late.state == "succeeded"

@@ -1,0 +1,132 @@
+"""Rates, circuits and patience last longer than one drain, and hold for all workers together."""
+
+import threading
+
+from hub.core.models import Delivery, Lane, database_later
+from tests.engine.stage import calls_at_s, days_ago, eventually, keyed, once
+from tests.far_end import Reply
+
+UNSENDABLE = """
+destinations: {ops: {adapter: http, url: "${FAR_END}/ops", secret: "${OPS_SECRET}"}}
+routes:
+  all:
+    on: payment.succeeded
+    do: ops.post
+    with: {path: "{{ event.external_id }}?x", body: {}}
+"""
+
+
+def each_window_has(calls: list[float], count: int, per_s: float) -> bool:
+    """Return whether no window has more calls, give or take how long a call takes to arrive."""
+    spans = [late - early for early, late in zip(calls, calls[count:], strict=False)]
+    return all(span > per_s - 0.3 for span in spans)
+
+
+def test_a_rate_outlives_the_drains_of_a_worker(stage) -> None:
+    shop = stage.workshop(keyed("rate: 2/30s"))
+    for n in range(6):
+        stage.put(shop, f"evt_{n}")
+        stage.drain(shop)
+    assert len(stage.far_end.received) == 2
+    assert sorted(row.state for row in stage.deliveries) == ["pending"] * 4 + ["succeeded"] * 2
+
+
+def test_a_rate_lets_everything_out_in_its_time(stage) -> None:
+    shop = stage.workshop(keyed("rate: 2/1s"))
+    for n in range(6):
+        stage.put(shop, f"evt_{n}")
+        stage.drain(shop)
+    stage.drain(shop)
+    calls = calls_at_s(stage.far_end)
+    assert len(calls) == 6
+    assert each_window_has(calls, 2, 1)
+    assert calls[-1] - calls[0] < 4
+
+
+def test_two_workers_by_turns_keep_the_rate_together(stage) -> None:
+    shops = [stage.workshop(keyed("rate: 2/30s")) for _ in range(2)]
+    for n in range(6):
+        stage.put(shops[0], f"evt_{n}")
+        stage.drain(shops[n % 2])
+    assert len(stage.far_end.received) == 2
+
+
+def test_two_workers_at_once_keep_the_rate_together(postgresql_stage) -> None:
+    stage = postgresql_stage
+    shops = [stage.workshop(keyed("rate: 3/1s")) for _ in range(2)]
+    stage.put(shops[0], *(f"evt_{n}" for n in range(10)))
+    done = threading.Event()
+
+    def work(shop) -> None:
+        while not done.wait(0.05):
+            stage.drain(shop)
+
+    threads = [threading.Thread(target=work, args=(shop,)) for shop in shops]
+    for thread in threads:
+        thread.start()
+    try:
+        eventually(lambda: len(stage.far_end.received) == 10, 15)
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert each_window_has(calls_at_s(stage.far_end), 3, 1)
+    assert {row.state for row in stage.deliveries} == {"succeeded"}
+
+
+def test_ten_failures_in_a_row_open_the_circuit_though_each_has_a_drain_of_its_own(stage) -> None:
+    shops = [stage.workshop(keyed("retry: {first_delay: 1h}")) for _ in range(2)]
+    stage.far_end.behave = lambda _: Reply(503)
+    for n in range(15):
+        stage.put(shops[0], f"evt_{n}")
+        stage.drain(shops[n % 2])
+    assert len(stage.far_end.received) == 10
+    assert stage.lane.setbacks == 1
+    assert stage.lane.blocked_until is not None
+    assert "does not answer" in stage.lane.blocked_reason
+
+
+def test_one_success_lets_the_circuit_count_anew(stage) -> None:
+    shop = stage.workshop(keyed("retry: {first_delay: 1h}"))
+    for n in range(12):
+        stage.far_end.behave = lambda _, status=200 if n == 6 else 503: Reply(status)
+        stage.put(shop, f"evt_{n}")
+        stage.drain(shop)
+    assert (stage.lane.setbacks, stage.lane.blocked_until) == (0, None)
+    assert len(stage.far_end.received) >= 12
+
+
+def test_a_call_that_was_never_sent_says_nothing_about_the_destination(stage) -> None:
+    shop = stage.workshop(UNSENDABLE)
+    stage.change(Lane, setbacks=3, blocked_until=database_later(-1.0), blocked_reason="down")
+    stage.put(shop, "evt_1")
+    stage.drain(shop)
+    assert (stage.delivery.state, stage.delivery.error[:9]) == ("failed", "not sent:")
+    assert stage.far_end.received == []
+    assert (stage.lane.setbacks, stage.lane.blocked_reason) == (3, "down")
+
+
+def test_an_answer_lifts_the_block(stage) -> None:
+    shop = stage.workshop(once())
+    stage.change(Lane, setbacks=3, blocked_until=database_later(-1.0), blocked_reason="down")
+    stage.put(shop, "evt_1")
+    stage.drain(shop)
+    assert (stage.lane.setbacks, stage.lane.blocked_reason) == (0, None)
+
+
+def test_how_long_it_has_been_tried_is_counted_from_the_first_try(stage) -> None:
+    shop = stage.workshop(keyed().replace("do: ops.post", "delay: 4d, do: ops.post"))
+    stage.far_end.behave = lambda _: Reply(503)
+    stage.put(shop, "evt_1")
+    assert stage.delivery.state == "waiting"
+    stage.change(
+        Delivery, since=days_ago(4), created_at=days_ago(4), next_attempt_at=days_ago(0.001)
+    )
+    stage.drain(shop)
+    assert (stage.delivery.state, stage.delivery.tries) == ("retrying", 1)
+    assert stage.delivery.since > days_ago(0.1)
+    stage.change(Delivery, since=days_ago(4))
+    stage.make_due()
+    stage.drain(shop)
+    assert stage.delivery.state == "failed"
+    assert stage.delivery.error.startswith("gave up after 72 h")
