@@ -81,9 +81,7 @@ def replay(
     count = 0
     for chunk in batched(wanted, AT_ONCE):  # nobody else waits for long
         with hub.store.write() as connection:
-            count += run_again(
-                connection, hub, chunk, actor=actor(), now=now(), again=again, reason=reason
-            )
+            count += run_again(connection, hub, chunk, actor=actor(), now=now(), reason=reason)
     wake(settings)
     if as_json:
         print_json({"replayed": count})

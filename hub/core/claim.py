@@ -73,8 +73,8 @@ def claim(
 ) -> tuple[list[Claimed], bool]:
     """Claim up to `slots` due deliveries of a held lane, oldest first.
 
-    Returns the claimed, and whether there may be more that are due. `now` is only for ids,
-    `actions` are those that the destination has.
+    Returns the claimed, and whether there may be more that are due. `now` is for ids and for the
+    age of what is tried first; `actions` are those that the destination has.
     The lane must have been found `workable` in the same transaction.
     """
     rows = connection.execute(_DUE, {"destination": hold.destination, "most": slots}).all()
@@ -157,7 +157,7 @@ def _prepare(
         parameters=parameters,
         route=route,
         tries=row.tries + 1,
-        since=row.since,
+        since=row.since if row.tries else now,
     )
 
 

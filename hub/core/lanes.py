@@ -48,7 +48,7 @@ def take(
 ) -> list[Hold]:
     """Take free lanes of these destinations that have due work, or calls of a holder that died.
 
-    `holder` names one process for its life; it must not ask for lanes that it holds.
+    `holder` names one process for its life.
     """
     due = exists().where(
         Delivery.destination == Lane.destination,
@@ -63,7 +63,7 @@ def take(
             or_(
                 Lane.lease_until.is_(None),
                 Lane.lease_until <= database_now(),
-                Lane.holder == holder,  # released by itself, lingering because of its rate
+                Lane.holder == _resting(holder),
             ),
             or_(_open() & due, abandoned),
         )
@@ -101,7 +101,9 @@ def release(connection: Connection, hold: Hold, *, failures: int = 0, linger_s: 
         update(Lane)
         .where(_is_held([hold]))
         .values(
-            holder=hold.holder if linger_s else None, lease_until=lease_until, failures=failures
+            holder=_resting(hold.holder) if linger_s else None,
+            lease_until=lease_until,
+            failures=failures,
         )
     )
 
@@ -144,6 +146,11 @@ def set_paused(connection: Connection, destination: str, *, paused: bool) -> Non
     )
     if not changed.rowcount:
         raise NotFound(f"there is no destination {destination}")
+
+
+def _resting(holder: str) -> str:
+    """Return the holder's mark on a lane that it has let go of, and others may not take yet."""
+    return f"{holder} rests"
 
 
 def _open() -> Any:

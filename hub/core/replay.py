@@ -107,7 +107,6 @@ def replay(
     *,
     actor: str,
     now: datetime,
-    again: bool = False,
     reason: str | None = None,
 ) -> int:
     """Make the planned deliveries due; return how many were.
@@ -117,7 +116,8 @@ def replay(
     Raises:
         Refused: something may happen a second time, and no reason is given.
     """
-    if any(one.plan is Plan.AGAIN for one in planned) and not (reason or "").strip():
+    again = any(one.plan is Plan.AGAIN for one in planned)
+    if again and not (reason or "").strip():
         raise Refused("what may happen a second time needs a reason: --again --reason '...'")
     ids = [one.delivery_id for one in planned if one.plan is not Plan.REFUSED]
     plans = {one.delivery_id: one.plan for one in planned}

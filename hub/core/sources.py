@@ -44,4 +44,7 @@ def add_up(connection: Connection, news: Mapping[str, SourceNews]) -> None:
         if fresh.last_rejected_at:
             values["last_rejected_at"] = fresh.last_rejected_at
             values["last_rejected_reason"] = fresh.last_rejected_reason
-        connection.execute(update(SourceState).where(SourceState.source == source).values(**values))
+        if values:
+            connection.execute(
+                update(SourceState).where(SourceState.source == source).values(**values)
+            )

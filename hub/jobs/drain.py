@@ -62,7 +62,8 @@ class Drain:
         self._shop = workshop
         self._lanes: dict[str, HeldLane] = {}
         self._ends: SimpleQueue[tuple[HeldLane, Claimed, Any] | None] = SimpleQueue()
-        self._slice_ends_s = time.monotonic() + SLICE_S
+        longest_call_s = max((g.destination.timeout_s for g in workshop.gates.values()), default=0)
+        self._slice_ends_s = time.monotonic() + min(SLICE_S, LONGEST_S - longest_call_s)
         self._must_end_s = time.monotonic() + LONGEST_S
         self._renew_at_s = time.monotonic() + RENEW_EVERY_S
         self._look_at_s = 0.0
@@ -133,12 +134,28 @@ class Drain:
 
         When the slice is over, the quick lanes go on until the slow ones' calls have ended.
         """
-        if self._shop.stop.is_set() or now_s + lane.destination.timeout_s > self._must_end_s:
+        if self._shop.stop.is_set() or self._too_late(lane, now_s):
             return False
         if now_s < self._slice_ends_s:
             return True
         slow = [other for other in self._lanes.values() if other.slow(now_s, SLOW_S)]
         return bool(slow) and lane not in slow
+
+    def _too_late(self, lane: HeldLane, now_s: float) -> bool:
+        return now_s + lane.destination.timeout_s > self._must_end_s
+
+    def _leave(self, now_s: float) -> None:
+        """Let go of lanes that this drain starts no call on any more: others need not wait."""
+        late = {
+            name: lane
+            for name, lane in self._lanes.items()
+            if lane.is_empty and self._too_late(lane, now_s)
+        }
+        if late:
+            left = self._lanes.keys() - late.keys()
+            let_go(self._shop, late)
+            self._lanes = {name: self._lanes[name] for name in left}
+            self._shop.hub.waker.wake()
 
     def _wait(self) -> bool:
         """Wait for a call's end, a wake-up or the next duty; return whether it was a wake-up."""
@@ -192,6 +209,7 @@ class Drain:
             room = lane.room(now_s) if self._may_claim(lane, now_s) else 0
             if lane.finished or room:
                 self._serve(lane, room)
+        self._leave(now_s)
 
     def _serve(self, lane: HeldLane, room: int) -> None:
         """Record what ended on a lane and claim anew, in one transaction; then call.

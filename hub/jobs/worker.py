@@ -7,6 +7,8 @@ never imported, and a job that brings arguments or callbacks is refused.
 import logging
 import signal
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from traceback import extract_tb
 from types import FrameType
 from typing import Any
 
@@ -33,6 +35,10 @@ JOBS: Mapping[str, Callable[[], None]] = {DRAIN: drain}
 log = logging.getLogger(__name__)
 
 
+class JobFailed(Exception):
+    """A job failed: with what and where, but not in its words, which may quote a body."""
+
+
 class ListedJob(Job):
     """A job that can run nothing but what is listed."""
 
@@ -41,11 +47,16 @@ class ListedJob(Job):
 
         Raises:
             PermissionError: it is not listed, or brings arguments.
+            JobFailed: it failed; RQ logs that and keeps it.
         """
         job = JOBS.get(self.func_name or "")
         if job is None or self.args or self.kwargs or self._instance:
             raise PermissionError("a job that is not the hub's was refused")
-        job()
+        try:
+            job()
+        except Exception as error:
+            places = [f"{Path(f.filename).stem}:{f.lineno}" for f in extract_tb(error.__traceback__)]
+            raise JobFailed(f"{type(error).__name__} at {' > '.join(places)}") from None
 
     def execute_success_callback(self, *_: Any, **__: Any) -> None:
         """Run nothing: the hub's jobs have no callbacks."""

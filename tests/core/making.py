@@ -11,11 +11,11 @@ from uuid import UUID
 from marshmallow import Schema
 from sqlalchemy import Connection, select, update
 
-from adapters import Event, Inbound, InboundRequest, NotVerified, Sample, Unreadable
+from adapters import Effect, Event, Inbound, InboundRequest, NotVerified, Sample, Unreadable
 from hub.core.claim import Claimed, claim
 from hub.core.configuration import Configuration, Destination, Route, Site, Source
 from hub.core.context import Contexts
-from hub.core.ingest import Ingested, ingest
+from hub.core.ingest import Ingested, ingest, prepare
 from hub.core.lanes import Hold, ensure, take
 from hub.core.models import (
     Attempt,
@@ -132,17 +132,20 @@ class Town:
     def inbound(self, source: str) -> Provider:
         return self.provider
 
+    def effect(self, destination: str, action: str) -> Effect:
+        return Effect.KEYED
+
     def take_in(self, connection: Connection, *events: dict[str, Any], **options: Any) -> Ingested:
         """Take a request with these events in, a second after the one before."""
         options.setdefault("at", NOW + timedelta(seconds=self.taken))
         self.taken += 1
-        return ingest(
-            connection,
+        prepared = prepare(
             source=self.configuration.sources["provider"],
             adapter=self.provider,
             router=self.router,
             request=request(*events, **options),
         )
+        return ingest(connection, prepared)
 
     def claim(
         self, connection: Connection, hold: Hold, *, slots: int = 8, sandbox: bool = False

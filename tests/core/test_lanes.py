@@ -92,7 +92,7 @@ def test_whoever_lost_a_lane_renews_releases_blocks_and_recovers_nothing(connect
     [new] = take(connection, "new")
     assert lanes.renew(connection, [old]) == set()
     assert lanes.workable(connection, [old]) == set()
-    lanes.release(connection, [old])
+    lanes.release(connection, old)
     lanes.block(connection, old, for_s=60, reason="me", setbacks=3)
     lanes.recover(connection, old)
     row = lane(connection)
@@ -102,17 +102,16 @@ def test_whoever_lost_a_lane_renews_releases_blocks_and_recovers_nothing(connect
 
 def test_a_released_lane_is_free_at_once_and_its_token_still_grows(connection) -> None:
     [first] = take(connection)
-    lanes.release(connection, [first])
+    lanes.release(connection, first)
     [second] = take(connection)
     assert second.token == first.token + 1
-    lanes.release(connection, [])
 
 
 def test_a_blocked_lane_rests_until_its_time_and_remembers_its_setbacks(connection) -> None:
     [hold] = take(connection)
     lanes.block(connection, hold, for_s=60, reason="refused us " * 100, setbacks=2)
     assert lanes.workable(connection, [hold]) == set()
-    lanes.release(connection, [hold])
+    lanes.release(connection, hold)
     assert take(connection) == []
     assert len(lane(connection).blocked_reason) == 500
     connection.execute(update(Lane).values(blocked_until=lanes.database_later(-0.1)))
@@ -128,7 +127,7 @@ def test_a_paused_lane_is_neither_taken_nor_worked_in_until_it_is_resumed(connec
     lanes.set_paused(connection, "ops", paused=True)
     assert lanes.workable(connection, [hold]) == set()
     assert lanes.renew(connection, [hold]) == {"ops"}, "calls under way still have to be recorded"
-    lanes.release(connection, [hold])
+    lanes.release(connection, hold)
     assert take(connection) == []
     lanes.set_paused(connection, "ops", paused=False)
     assert len(take(connection)) == 1
@@ -164,7 +163,8 @@ def test_of_many_who_race_for_the_same_lanes_each_lane_has_one_holder(database) 
         assert sorted(hold.destination for hold in holds) == MANY
         assert {hold.token for hold in holds} == {round_ + 1}
         with database.write() as connection:
-            lanes.release(connection, holds)
+            for hold in holds:
+                lanes.release(connection, hold)
 
 
 def test_a_lane_that_is_being_worked_in_cannot_be_paused_in_between(database, town) -> None:

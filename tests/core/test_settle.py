@@ -44,7 +44,7 @@ def test_what_arrived_has_succeeded(connection) -> None:
 
 def test_what_is_dropped_has_failed_with_the_reason(connection) -> None:
     delivery, attempt = answer(connection, Answer.DROP)
-    assert (delivery.state, attempt.state) == ("failed", "rejected")
+    assert (delivery.state, attempt.state) == ("failed", "in_doubt")
     assert delivery.error == "dropped: asked Jane"
 
 

@@ -5,8 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from hub.jobs import drain
 from tests.engine.stage import Stage
 from tests.far_end import FarEnd, Reply
+
+
+@pytest.fixture(autouse=True)
+def _drains_linger_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drain, "LINGER_S", 0.05)
 
 
 @pytest.fixture

@@ -177,7 +177,7 @@ class Draining:
     def __init__(self, shop: Workshop) -> None:
         self.error: BaseException | None = None
         self._drain = Drain(shop)
-        self._thread = Thread(target=self._run)
+        self._thread = Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> "Draining":
         self._thread.start()

@@ -14,7 +14,7 @@ from tests.far_end import Reply
     ("status", "delivery", "attempt"),
     [
         (200, "succeeded", "accepted"),
-        (404, "failed", "rejected"),
+        (400, "failed", "rejected"),
         (429, "retrying", "not_processed"),
         (500, "unknown", "unknown"),
     ],
@@ -41,7 +41,7 @@ def test_a_late_answer_closes_what_was_unknown_if_it_is_certain(
 
 def test_a_late_answer_changes_nothing_that_a_person_has_settled(stage) -> None:
     first, second = stage.workshop(once()), stage.workshop(once())
-    held = Held(stage.far_end, Reply(404, b"no_service"))
+    held = Held(stage.far_end, Reply(400, b"invalid_payload"))
     stage.put(first, "evt_1")
     with Draining(first):
         held.wait_for_call()

@@ -1,0 +1,92 @@
+"""Whatever is cut off when, every delivery ends with a reason and nothing happens unknown."""
+
+from hub.core.ingest import ingest
+from hub.core.models import DUE_STATES
+from tests.engine.chaos import Side, cutter, watcher, worker
+from tests.engine.stage import eventually
+from tests.far_end import Received, Reply
+
+EVENTS = 67
+CONFIG = """
+destinations:
+  fast:
+    {adapter: http, url: "${FAR_END}/fast", secret: "${OPS_SECRET}", timeout: 5s,
+     retry: {first_delay: 1s}}
+  slow: {adapter: slack, url: "${FAR_END}/slow", timeout: 5s, concurrency: 4}
+  refusing:
+    {adapter: http, url: "${FAR_END}/refusing", secret: "${OPS_SECRET}", timeout: 5s,
+     retry: {attempts: 2, first_delay: 1s}}
+routes:
+  fast: {on: payment.succeeded, do: fast.post, with: {body: {event: "{{ event.external_id }}"}}}
+  slow: {on: payment.succeeded, do: slow.post, with: {text: "{{ event.external_id }}"}}
+  refusing:
+    {on: payment.succeeded, do: refusing.post, with: {body: {event: "{{ event.external_id }}"}}}
+"""
+
+
+def behave(call: Received) -> Reply:
+    if call.path == "/slow":
+        return Reply(200, b"ok", after_s=0.3)
+    if call.path == "/refusing":
+        return Reply(422 if sum(call.body) % 3 else 503)
+    return Reply()
+
+
+def test_no_cut_line_makes_a_call_happen_twice_or_a_delivery_stay_behind(
+    postgresql_stage, postgresql_url
+) -> None:
+    stage = postgresql_stage
+    stage.far_end.behave = behave
+    shops = [stage.workshop(CONFIG) for _ in range(3)]
+    outside = outside_of(postgresql_url)
+    troubles: list[str] = []
+    cuts: list[int] = []
+    longest: dict[str, float] = {}
+
+    def left() -> int:
+        with outside.read() as connection:
+            going = Delivery.state.in_((*DUE_STATES, "running"))
+            return connection.scalar(select(func.count()).select_from(Delivery).where(going))
+
+    with Side(watcher(outside, longest), *(worker(shop, troubles) for shop in shops)):
+        with Side(cutter(outside, cuts)):
+            for n in range(EVENTS):
+                with outside.write() as connection:
+                    ingest(connection, stage.prepared(shops[0].hub, f"evt_{n}"))
+            eventually(lambda: len(cuts) > 25, 20)
+        eventually(lambda: left() == 0, 45)
+    assert troubles == []
+    assert max(longest.values()) <= LEASE_S + 0.1
+    assert leases(outside) == []
+    check_deliveries(stage)
+    check_calls(stage)
+    outside.engine.dispose()
+
+
+def check_deliveries(stage) -> None:
+    """Each has ended, and whatever did not succeed says why."""
+    deliveries = stage.deliveries
+    assert len(deliveries) == EVENTS * 3
+    ends = {"fast": {"succeeded"}, "slow": {"succeeded", "unknown"}, "refusing": {"failed"}}
+    for row in deliveries:
+        assert row.state in ends[row.route], (row.route, row.state, row.error)
+        assert row.state == "succeeded" or row.error
+    assert {row.state for row in stage.attempts} <= {
+        "accepted", "rejected", "not_processed", "in_doubt", "unknown",
+    }  # fmt: skip
+    assert sum(row.state == "unknown" for row in deliveries) < EVENTS / 2
+
+
+def check_calls(stage) -> None:
+    """One id per delivery over all its calls; what has no id was called once at the most."""
+    calls = list(stage.far_end.received)
+    ids = {(one.path, one.json["event"], one.headers["webhook-id"]) for one in calls
+           if one.path != "/slow"}  # fmt: skip
+    assert len(ids) == EVENTS * 2
+    assert {id for _, _, id in ids} == {
+        str(row.id) for row in stage.deliveries if row.route != "slow"
+    }
+    unprotected = Counter(one.json["text"] for one in calls if one.path == "/slow")
+    assert set(unprotected.values()) == {1}
+    known = sum(row.route == "slow" and row.state == "succeeded" for row in stage.deliveries)
+    assert known <= len(unprotected) <= EVENTS
