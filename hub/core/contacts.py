@@ -12,11 +12,10 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, delete, func, insert, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
 from hub.core.ids import new_id
-from hub.core.models import Contact, Identity, StoredEvent
+from hub.core.models import Contact, Identity, StoredEvent, insert_if_new
 from hub.core.trouble import Trouble, trouble_of
 
 log = logging.getLogger(__name__)
@@ -106,10 +105,9 @@ def _find_or_make(
         contact_id = new_id(now)
         connection.execute(insert(Contact).values(id=contact_id, created_at=now, updated_at=now))
     missing = sorted(pair for pair in identities if pair not in known)
-    insert_on = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     if missing:
         rows = [{"kind": kind, "value": v, "contact_id": contact_id} for kind, v in missing]
-        connection.execute(insert_on(Identity).on_conflict_do_nothing(), rows)
+        connection.execute(insert_if_new(connection, Identity), rows)
     strongest = _known(connection, identities[:1]).get(identities[0], contact_id)
     if made and strongest != contact_id:  # somebody else was quicker
         connection.execute(

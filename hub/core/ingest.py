@@ -10,14 +10,13 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, insert
-from sqlalchemy.dialects import postgresql, sqlite
 
 from adapters import Event, Inbound, InboundRequest, Unreadable
 from adapters.contract.json import storable
 from hub.core import ingest_store
 from hub.core.configuration import Source
 from hub.core.ids import new_id
-from hub.core.models import DeliveryState, EventState, RequestState, StoredRequest
+from hub.core.models import DeliveryState, EventState, RequestState, StoredRequest, insert_if_new
 from hub.core.routing import Match, Router
 
 DROPPED_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie"})
@@ -92,8 +91,7 @@ def ingest(connection: Connection, prepared: Prepared) -> Ingested:
     row = prepared.row
     if prepared.batch is None:
         unreadable = row | {"state": RequestState.UNREADABLE, "reason": prepared.reason}
-        insert_on = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-        connection.execute(insert_on(StoredRequest).on_conflict_do_nothing(), unreadable)
+        connection.execute(insert_if_new(connection, StoredRequest), unreadable)
         return Ingested(row["id"], RequestState.UNREADABLE)
     stored = ingest_store.store(connection, prepared.batch)
     state = RequestState.ACCEPTED if stored.new_event_ids else RequestState.DUPLICATE

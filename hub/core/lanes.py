@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, exists, or_, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from hub.core.errors import NotFound
 from hub.core.models import (
@@ -19,6 +18,7 @@ from hub.core.models import (
     Lane,
     database_later,
     database_now,
+    insert_if_new,
 )
 
 LEASE_S = 15.0
@@ -37,10 +37,9 @@ class Hold:
 
 def ensure(connection: Connection, destinations: Iterable[str]) -> None:
     """Give every destination its row."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     rows = [{"destination": name} for name in sorted(destinations)]
     if rows:
-        connection.execute(insert(Lane).on_conflict_do_nothing(), rows)
+        connection.execute(insert_if_new(connection, Lane), rows)
 
 
 def take(

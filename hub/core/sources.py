@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Connection, update
-from sqlalchemy.dialects import postgresql, sqlite
 
-from hub.core.models import RequestState, SourceState
+from hub.core.models import RequestState, SourceState, insert_if_new
 
 _COLUMNS = {
     RequestState.ACCEPTED: "accepted",
@@ -31,8 +30,7 @@ class SourceNews:
 def add_up(connection: Connection, news: Mapping[str, SourceNews]) -> None:
     """Add what was counted to the sources' rows."""
     for source in sorted(news):  # two processes lock in one order
-        insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-        connection.execute(insert(SourceState).values(source=source).on_conflict_do_nothing())
+        connection.execute(insert_if_new(connection, SourceState).values(source=source))
         fresh = news[source]
         values: dict[str, object] = {
             column: getattr(SourceState, column) + fresh.counts[state]

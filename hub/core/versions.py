@@ -4,20 +4,18 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
-from sqlalchemy.dialects import postgresql, sqlite
 
 from hub.core.configuration import Configuration, Route
-from hub.core.models import ConfigVersion
+from hub.core.models import ConfigVersion, insert_if_new
 
 
 def note_version(connection: Connection, configuration: Configuration, *, now: datetime) -> None:
     """Keep the routes of a version that has not been seen before."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     routes = {name: _described(route) for name, route in configuration.routes.items()}
     connection.execute(
-        insert(ConfigVersion)
-        .values(version=configuration.version, first_seen_at=now, routes=routes)
-        .on_conflict_do_nothing()
+        insert_if_new(connection, ConfigVersion).values(
+            version=configuration.version, first_seen_at=now, routes=routes
+        )
     )
 
 

@@ -54,9 +54,10 @@ class ListedJob(Job):
             raise PermissionError("a job that is not the hub's was refused")
         try:
             job()
-        except Exception as error:
-            places = [f"{Path(f.filename).stem}:{f.lineno}" for f in extract_tb(error.__traceback__)]
-            raise JobFailed(f"{type(error).__name__} at {' > '.join(places)}") from None
+        except Exception as error:  # noqa: BLE001 - whatever it is, its words stay here
+            frames = extract_tb(error.__traceback__)
+            place = " > ".join(f"{Path(one.filename).stem}:{one.lineno}" for one in frames)
+            raise JobFailed(f"{type(error).__name__} at {place}") from None
 
     def execute_success_callback(self, *_: Any, **__: Any) -> None:
         """Run nothing: the hub's jobs have no callbacks."""

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event, Thread
@@ -28,11 +27,13 @@ sources: {stripe: {adapter: stripe, secrets: ["${STRIPE_WEBHOOK_SECRET}"]}}
 """
 KEYED = """
 destinations: {ops: {adapter: http, url: "${FAR_END}/ops", secret: "${OPS_SECRET}"OPTIONS}}
-routes: {all: {on: payment.succeeded, do: ops.post, with: {body: {event: "{{ event.external_id }}"}}}}
+routes:
+  all: {on: payment.succeeded, do: ops.post, with: {body: {event: "{{ event.external_id }}"}}}
 """
 ONCE = """
 destinations: {ops: {adapter: slack, url: "${FAR_END}/ops"OPTIONS}}
-routes: {all: {on: payment.succeeded, do: ops.post, with: {text: "{{ event.external_id }}"}}}
+routes:
+  all: {on: payment.succeeded, do: ops.post, with: {text: "{{ event.external_id }}"}}
 """
 """Slack has no key: whether a call of unknown outcome happened, nobody can tell."""
 
@@ -221,12 +222,6 @@ def days_ago(days: float) -> datetime:
 
 def unfolded(stage: Stage) -> list[str]:
     return [row.external_id for row in stage.rows(StoredEvent) if not row.folded]
-
-
-def quietly(work: Callable[[], Any], *errors: type[BaseException]) -> None:
-    """Do something that may fail in these ways."""
-    with suppress(*errors):
-        work()
 
 
 def calls_at_s(far_end: FarEnd) -> list[float]:

@@ -1,8 +1,13 @@
 """Whatever is cut off when, every delivery ends with a reason and nothing happens unknown."""
 
+from collections import Counter
+
+from sqlalchemy import func, select
+
 from hub.core.ingest import ingest
-from hub.core.models import DUE_STATES
-from tests.engine.chaos import Side, cutter, watcher, worker
+from hub.core.lanes import LEASE_S
+from hub.core.models import DUE_STATES, Delivery
+from tests.engine.chaos import Side, cutter, leases, outside_of, watcher, worker
 from tests.engine.stage import eventually
 from tests.far_end import Received, Reply
 

@@ -89,7 +89,8 @@ def test_ten_failures_in_a_row_open_the_circuit_though_each_has_a_drain_of_its_o
 def test_one_success_lets_the_circuit_count_anew(stage) -> None:
     shop = stage.workshop(keyed("retry: {first_delay: 1h}"))
     for n in range(12):
-        stage.far_end.behave = lambda _, status=200 if n == 6 else 503: Reply(status)
+        reply = Reply(200 if n == 6 else 503)
+        stage.far_end.behave = lambda _, reply=reply: reply
         stage.put(shop, f"evt_{n}")
         stage.drain(shop)
     assert (stage.lane.setbacks, stage.lane.blocked_until) == (0, None)

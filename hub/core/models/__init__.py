@@ -1,6 +1,6 @@
 """The tables; a file per table or close pair."""
 
-from hub.core.models.base import Base, database_later, database_now
+from hub.core.models.base import Base, database_later, database_now, insert_if_new
 from hub.core.models.contact import Contact, Identity
 from hub.core.models.delivery import (
     DUE_STATES,
@@ -38,5 +38,6 @@ __all__ = [
     "StoredRequest",
     "database_later",
     "database_now",
+    "insert_if_new",
     "is_among",
 ]

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, DateTime, Float, LargeBinary, MetaData, Text, Uuid, cast
+from sqlalchemy import JSON, Connection, DateTime, Float, LargeBinary, MetaData, Text, Uuid, cast
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
@@ -93,3 +94,9 @@ class Base(DeclarativeBase):
             dict[str, Any]: Json,
         },
     )
+
+
+def insert_if_new(connection: Connection, table: type[Base]) -> Any:
+    """Return an INSERT into a table that leaves alone what is there, on either database."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    return insert(table).on_conflict_do_nothing()
