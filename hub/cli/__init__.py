@@ -60,5 +60,11 @@ def main(arguments: list[str] | None = None) -> Any:
         click.echo(f"hub: {error}", err=True)
         sys.exit(1)
     except DBAPIError as error:
-        click.echo(f"hub: the database says: {str(error.orig).strip().splitlines()[0]}", err=True)
+        said = str(error.orig).strip() or type(error.orig).__name__
+        click.echo(f"hub: the database says: {said.splitlines()[0]}", err=True)
+        sys.exit(1)
+    except OSError as error:
+        if not error.filename:
+            raise
+        click.echo(f"hub: {error.filename}: {error.strerror}", err=True)
         sys.exit(1)

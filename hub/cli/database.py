@@ -1,10 +1,12 @@
 """`hub db`: the schema, up, down and compared."""
 
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
+from alembic.util.exc import CommandError
 
-from hub.cli.session import open_settings
+from hub.cli.session import agreed, open_settings
 from hub.core.errors import HubError
 from hub.gateways.database import downgrade as take_down
 from hub.gateways.database import open_database, revisions
@@ -20,7 +22,9 @@ def database() -> None:
 @click.argument("revision", default="head")
 def upgrade(revision: str) -> None:
     """Bring the tables up to this version."""
-    bring_up(open_settings().database_url, revision)
+    url = open_settings().database_url
+    with _revisions_found():
+        bring_up(url, revision)
     click.echo("the database is up to date", err=True)
 
 
@@ -29,9 +33,11 @@ def upgrade(revision: str) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def downgrade(revision: str, *, yes: bool) -> None:
     """Take the tables down to REVISION (default: one step; `base`: nothing is left)."""
-    if not yes and sys.stdin.isatty():
-        click.confirm("This drops tables and what is in them. Go on?", abort=True, err=True)
-    take_down(open_settings().database_url, revision)
+    url = open_settings().database_url
+    agreed("This drops tables and what is in them. Go on?", yes=yes)
+    with _revisions_found():
+        take_down(url, revision)
+    click.echo("the tables are taken down", err=True)
 
 
 @database.command()
@@ -40,5 +46,14 @@ def check() -> None:
     with open_database(open_settings().database_url).read() as connection:
         current, newest = revisions(connection)
     if current != newest:
-        raise HubError(f"the tables are at {current or 'nothing'}, not {newest}: `hub db upgrade`")
+        found = f"the tables are at {current}" if current else "there are no tables"
+        raise HubError(f"{found}, the newest is {newest}: run `hub db upgrade`")
     click.echo(f"the tables are at {current}, the newest", err=True)
+
+
+@contextmanager
+def _revisions_found() -> Iterator[None]:
+    try:
+        yield
+    except CommandError as error:
+        raise HubError(f"{error}: has it been migrated by another version?") from error

@@ -1,15 +1,17 @@
 """`hub requests`, `events`, `deliveries`, `unknown`: what is there, newest first."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import click
+from marshmallow import ValidationError
 
 from hub.cli.session import now, open_hub, open_settings, wanted_id
 from hub.cli.tables import print_rows
-from hub.config.values import duration_s
+from hub.config.values import Duration
 from hub.core import listing
+from hub.core.models import DeliveryState, EventState, RequestState
 
 Command = Callable[..., None]
 
@@ -27,9 +29,20 @@ def _paged(command: Command) -> Command:
     return command
 
 
+def _ago(_: click.Context, __: click.Parameter, text: str | None) -> datetime | None:
+    """Return the instant that a duration ago was."""
+    if text is None:
+        return None
+    try:
+        seconds: float = Duration(low="1s", high="3650d").deserialize(text)
+    except ValidationError as error:
+        raise click.BadParameter("; ".join(map(str, error.messages))) from error
+    return now() - timedelta(seconds=seconds)
+
+
 @click.command()
 @click.option("--source")
-@click.option("--state", help="accepted, duplicate, unreadable or rejected.")
+@click.option("--state", type=click.Choice([state.value for state in RequestState]))
 @_paged
 def requests(source: str | None, state: str | None, **page: Any) -> None:
     """List the HTTP requests that came in."""
@@ -40,10 +53,10 @@ def requests(source: str | None, state: str | None, **page: Any) -> None:
 @click.command()
 @click.option("--source")
 @click.option("--type", "event_type", help="An event type, or a glob: 'payment.*'.")
-@click.option("--state", help="matched, unmatched, incomplete or held.")
+@click.option("--state", type=click.Choice([state.value for state in EventState]))
 @click.option("--external-id", help="The provider's own id.")
 @click.option("--live/--test", default=None, help="Only live or only test-mode events.")
-@click.option("--since", help="Only the last 2h, 3d, ...")
+@click.option("--since", metavar="2h", callback=_ago, help="Only what came since 30m, 2h, 3d.")
 @_paged
 def events(
     source: str | None,
@@ -51,7 +64,7 @@ def events(
     state: str | None,
     external_id: str | None,
     live: bool | None,
-    since: str | None,
+    since: datetime | None,
     **page: Any,
 ) -> None:
     """List the events: what happened, in the hub's words."""
@@ -63,12 +76,11 @@ def events(
         "external_id": external_id,
         "live": live,
     }
-    more: dict[str, Any] = {"since": now() - timedelta(seconds=duration_s(since))} if since else {}
-    _print(listing.list_events, columns, filters, page, **more)
+    _print(listing.list_events, columns, filters, page, since=since)
 
 
 @click.command()
-@click.option("--state", help="waiting, pending, running, succeeded, retrying, failed, ...")
+@click.option("--state", type=click.Choice([state.value for state in DeliveryState]))
 @click.option("--destination")
 @click.option("--route")
 @click.option("--event", "event_id", metavar="ID", help="Only this event's.")

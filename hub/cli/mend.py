@@ -14,6 +14,7 @@ from hub.core.again import take_in_again
 from hub.core.audit import note
 from hub.core.errors import NotFound, Refused
 from hub.core.hub import Hub
+from hub.core.models import RequestState
 from hub.core.replay import FILTER_NAMES, Plan, Planned, preview
 from hub.core.replay import replay as run_again
 from hub.core.settle import Answer
@@ -22,11 +23,11 @@ from hub.core.settle import settle as settle_as
 AT_ONCE = 500
 
 _SENTENCES = {
-    Plan.ANEW: "rendered anew and sent under a new key",
-    Plan.REPEAT: "sent again with the same key (an earlier attempt may have been processed)",
-    Plan.NOW: "tried again at once instead of later",
-    Plan.AGAIN: "happen A SECOND TIME",
-    Plan.REFUSED: "left alone",
+    Plan.ANEW: "will be rendered anew and sent under a new key",
+    Plan.REPEAT: "will be sent again with the same key (an earlier attempt may have arrived)",
+    Plan.NOW: "will be tried at once instead of later",
+    Plan.AGAIN: "will happen A SECOND TIME",
+    Plan.REFUSED: "will be left alone",
 }
 
 
@@ -65,13 +66,15 @@ def replay(
     settings = open_settings()
     hub = open_hub(settings)
     if id and (taken := _request_again(hub, id, dry_run=dry_run)):
-        wake(settings)
-        print_json(taken) if as_json else click.echo(f"{taken['state']}: {taken['id']}")
+        if not dry_run:
+            wake(settings)
+        becomes = "will be verified and read again" if dry_run else f"is {taken['state']}"
+        print_json(taken) if as_json else click.echo(f"request {taken['id']} {becomes}")
         return
     with hub.store.read() as connection:
         selection = _selection(connection, id) if id else _filters(where)
         planned = preview(connection, hub, selection, again=again)
-    _print_plan(planned, as_json=as_json and dry_run)
+    _print_plan(planned, as_json=as_json and dry_run, err=not dry_run)
     wanted = [one for one in planned if one.plan is not Plan.REFUSED]
     if dry_run:
         return
@@ -145,8 +148,12 @@ def _request_again(hub: Hub, id: str, *, dry_run: bool) -> dict[str, Any] | None
     wanted = wanted_id(id)
     with hub.store.read() as connection:
         row = listing.request_row(connection, wanted)
-    if row is None or dry_run:
-        return row
+    if row is None:
+        return None
+    if dry_run:
+        if row["state"] not in (RequestState.UNREADABLE, RequestState.REJECTED):
+            raise Refused(f"it is {row['state']}: replay its event or deliveries")
+        return {"id": row["id"], "state": row["state"]}
     with hub.store.write() as connection:
         ingested = take_in_again(connection, hub, wanted)
         note(connection, actor=actor(), action="request.again", subject=f"request {id}", now=now())
@@ -174,14 +181,16 @@ def _filters(where: tuple[str, ...]) -> dict[str, Any]:
     return filters
 
 
-def _print_plan(planned: list[Planned], *, as_json: bool) -> None:
+def _print_plan(planned: list[Planned], *, as_json: bool, err: bool) -> None:
     if as_json:
         print_json([{name: getattr(one, name) for name in Planned.__slots__} for one in planned])
         return
+    if not planned and not err:
+        click.echo("nothing", err=True)
     counts = Counter((one.plan, f"{one.destination}.{one.action}", one.why) for one in planned)
     for (plan, action, why), count in sorted(counts.items()):
         because = f": {why}" if why else ""
-        click.echo(f"{count} x {action} will be {_SENTENCES[plan]}{because}", err=True)
+        click.echo(f"{count} x {action} {_SENTENCES[plan]}{because}", err=err)
 
 
 def _why_nothing(planned: list[Planned]) -> str:

@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import sys
 from contextlib import suppress
 from datetime import UTC, datetime
 from uuid import UUID
@@ -11,7 +12,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
 from hub.app import create_hub
-from hub.core.errors import HubError, NotFound
+from hub.core.errors import HubError, NotFound, Refused
 from hub.core.hub import Hub
 from hub.core.ids import parse_id
 from hub.gateways.database import revisions
@@ -46,7 +47,7 @@ def open_hub(settings: Settings) -> Hub:
         cause = str(error.orig).strip().splitlines() or [type(error.orig).__name__]
         raise HubError(f"the database does not answer: {cause[0]}") from error
     if current != newest:
-        raise HubError("the database has not the tables of this version: run `hub db upgrade`")
+        raise HubError("the database does not have this version's tables: run `hub db upgrade`")
     return hub
 
 
@@ -64,7 +65,10 @@ def wanted_id(text: str) -> UUID:
 
 def actor() -> str:
     """Return who is at the command line, for the audit log."""
-    return f"cli:{getpass.getuser()}"
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError):  # in a container whose user has no name
+        return f"cli:uid {os.getuid()}"
 
 
 def now() -> datetime:
@@ -76,10 +80,20 @@ def agreed(question: str, *, yes: bool) -> None:
     """Ask, unless the answer was given with `--yes`.
 
     Raises:
-        Abort: the answer was no, or nobody is there to give it.
+        Abort: the answer was no.
+        Refused: nobody is there to give it.
     """
-    if not yes:
-        click.confirm(question, abort=True, err=True)
+    if yes:
+        return
+    try:
+        answer = click.confirm(question, err=True)
+    except click.Abort as error:
+        if sys.stdin.isatty():
+            raise
+        click.echo(err=True)
+        raise Refused("nobody answered; --yes answers beforehand") from error
+    if not answer:
+        raise click.Abort
 
 
 def wake(settings: Settings) -> None:

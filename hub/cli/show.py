@@ -8,7 +8,7 @@ import orjson
 from sqlalchemy import Connection
 
 from hub.cli.session import open_hub, open_settings, wanted_id
-from hub.cli.tables import print_json, shown
+from hub.cli.tables import inert, print_json, shown
 from hub.core import listing
 from hub.core.context import native_object
 from hub.core.errors import NotFound
@@ -70,7 +70,7 @@ def print_event(event: dict[str, Any]) -> None:
         if event[name] is not None:
             click.echo(f"  {name.replace('_', ' '):12} {shown(event[name])}")
     data = {name: value for name, value in (event["data"] or {}).items() if name != "native"}
-    click.echo("  data         " + _indented(data))
+    click.echo("  data         " + _json(data))
     if not event["deliveries"]:
         click.echo("  no route takes it")
     for delivery in event["deliveries"]:
@@ -91,7 +91,7 @@ def print_delivery(delivery: dict[str, Any]) -> None:
             f"  attempt {attempt['n']} {shown(attempt['started_at'])} {attempt['state']}"
             f"{status}{_also(attempt['message'])}"
         )
-        click.echo("    sent " + _indented(attempt["parameters"]))
+        click.echo("    sent " + _json(attempt["parameters"]))
 
 
 def _print_request(request: dict[str, Any]) -> None:
@@ -112,5 +112,5 @@ def _also(text: str | None) -> str:
     return f": {shown(text)}" if text else ""
 
 
-def _indented(value: Any) -> str:
-    return orjson.dumps(value, default=str).decode()
+def _json(value: Any) -> str:
+    return inert(orjson.dumps(value, default=str).decode())

@@ -1,6 +1,7 @@
 """How commands print rows: as JSON for programs, as a table for people."""
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +12,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+PIPE_WIDTH = 2000
+"""Who reads a pipe wants a row to be a line."""
+
+_COPIED = ("id", "event_id")
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.0-9]*Z", re.ASCII)
+
 
 def print_json(value: Any) -> None:
     """Print a value as JSON; bytes that are no text are shown with U+FFFD."""
@@ -19,7 +26,7 @@ def print_json(value: Any) -> None:
         text = orjson.dumps(value, default=_as_text, option=options).decode()
     except orjson.JSONEncodeError:  # half a surrogate pair, which has no UTF-8, stays escaped
         text = json.dumps(value, default=_as_text, indent=2)
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(inert(text) + "\n")
 
 
 def print_rows(rows: Sequence[dict[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:
@@ -32,10 +39,11 @@ def print_rows(rows: Sequence[dict[str, Any]], columns: Sequence[str], *, as_jso
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column.replace("_", " "), overflow="fold")
+        whole = column in _COPIED  # a person copies it: never broken, however narrow the screen
+        table.add_column(column.replace("_", " "), overflow="fold", no_wrap=whole)
     for row in rows:
         table.add_row(*(Text(shown(row.get(column))) for column in columns))
-    Console(soft_wrap=False, width=None if sys.stdout.isatty() else 200).print(table)
+    Console(soft_wrap=False, width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
 
 
 def shown(value: Any) -> str:
@@ -45,9 +53,20 @@ def shown(value: Any) -> str:
     if value is True or value is False:
         return "yes" if value else "no"
     text = str(value)
-    if len(text) > 19 and text[10:11] == "T" and text.endswith("Z"):
-        return text[:19].replace("T", " ")
+    if _TIME.fullmatch(text):
+        return f"{text[:10]} {text[11:19]}Z"
     return "".join(c if c.isprintable() else "\ufffd" for c in text)
+
+
+def inert(text: str) -> str:
+    """Return JSON that says the same, and nothing to a terminal."""
+    if text.isascii() and "\x7f" not in text:
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    return r"\u007f" if character == "\x7f" else json.dumps(character)[1:-1]
 
 
 def _as_text(value: Any) -> str:

@@ -36,7 +36,11 @@ def take_in_again(connection: Connection, hub: Hub, request_id: UUID) -> Ingeste
     received = stored_request(row)
     try:
         prepared = prepare(
-            source=source, adapter=hub.inbound(row.source), router=hub.router, request=received
+            source=source,
+            adapter=hub.inbound(row.source),
+            router=hub.router,
+            request=received,
+            signed_by=row.signed_by,  # by a secret that may have been replaced since
         )
     except NotVerified as error:
         raise Refused(f"it still does not verify: {error}") from error

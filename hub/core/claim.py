@@ -157,7 +157,7 @@ def _prepare(
         parameters=parameters,
         route=route,
         tries=row.tries + 1,
-        since=row.since if row.tries else now,
+        since=row.since if row.attempts else now,
     )
 
 
@@ -208,7 +208,7 @@ def _start(
         .values(
             state=DeliveryState.RUNNING,
             # How long it has been tried is counted from its first try, not from a pause or delay.
-            since=case((Delivery.tries == 0, database_now()), else_=Delivery.since),
+            since=case((Delivery.attempts == 0, database_now()), else_=Delivery.since),
             lane_token=hold.token,
             attempts=Delivery.attempts + 1,
             tries=Delivery.tries + 1,

@@ -49,14 +49,19 @@ class Prepared:
 
 
 def prepare(
-    *, source: Source, adapter: Inbound, router: Router, request: InboundRequest
+    *,
+    source: Source,
+    adapter: Inbound,
+    router: Router,
+    request: InboundRequest,
+    signed_by: str | None = None,
 ) -> Prepared:
-    """Verify, parse and match a request, in memory.
+    """Verify, parse and match a request, in memory. `signed_by`: it was verified before.
 
     Raises:
         NotVerified: `store_rejected` keeps a trace.
     """
-    signed_by = adapter.verify(request)
+    signed_by = signed_by or adapter.verify(request)
     row = request_row(source.slug, request, signed_by=signed_by)
     try:
         events = adapter.parse(request)

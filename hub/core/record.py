@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, case, select, update
 
 from adapters import Outcome, Verdict
 from hub.core.lanes import Hold
@@ -61,7 +61,11 @@ def record(connection: Connection, finished: Sequence[Finished]) -> int:
             _AGAIN,
             [
                 _delivery_values(one)
-                | {"b_delay_s": one.step.delay_s, "b_unspent": int(not one.step.spends_try)}
+                | {
+                    "b_delay_s": one.step.delay_s,
+                    "b_unspent": int(not one.step.spends_try),
+                    "b_refused": int(one.outcome.verdict is Verdict.BLOCKED),
+                }
                 for one in again
             ],
         )
@@ -141,6 +145,8 @@ _AGAIN = (
         provider_ref=bindparam("b_provider_ref"),
         next_attempt_at=database_later(bindparam("b_delay_s")),
         tries=Delivery.tries - bindparam("b_unspent"),
+        # While the account is refused, no time is spent either.
+        since=case((bindparam("b_refused") == 1, database_now()), else_=Delivery.since),
     )
 )
 

@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, exists, select, update
+from sqlalchemy.orm import aliased
 
 from adapters import Effect
 from hub.core.audit import note
@@ -77,8 +78,13 @@ def preview(
     `id` selects one delivery, `ids` several, `event` all of an event. `again` includes what has
     succeeded and what, having no key, may happen twice.
     """
-    doubt = exists().where(
-        Attempt.delivery_id == Delivery.id, Attempt.state == AttemptState.IN_DOUBT
+    last = aliased(Attempt)
+    doubt = exists().where(  # under the key of the last attempt: what lies before was answered for
+        Attempt.delivery_id == Delivery.id,
+        Attempt.state == AttemptState.IN_DOUBT,
+        last.delivery_id == Delivery.id,
+        last.n == Delivery.attempts,
+        Attempt.key == last.key,
     )
     statement = select(
         Delivery.id,

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
+from adapters import Outcome, Verdict
 from hub.core.claim import Claimed, claim
 from hub.core.contacts import fold_some
 from hub.core.context import Contexts
@@ -67,6 +68,7 @@ class Drain:
         self._must_end_s = time.monotonic() + LONGEST_S
         self._renew_at_s = time.monotonic() + RENEW_EVERY_S
         self._look_at_s = 0.0
+        self._has_worked = False
 
     def run(self) -> None:
         """Work until nothing is due or the slice is over; leave no lane held."""
@@ -108,7 +110,9 @@ class Drain:
                 return
 
     def _linger(self) -> bool:
-        """Wait a little for a wake-up: it is heard here sooner than as a new job."""
+        """After work, wait a little for a wake-up: it is heard here sooner than as a new job."""
+        if not self._has_worked:
+            return False
         try:
             return self._ends.get(timeout=LINGER_S) is None
         except Empty:
@@ -233,9 +237,17 @@ class Drain:
             lane.maybe_due = more
         lane.bucket.start(now_s, len(claimed))
         for one in claimed:
-            lane.in_flight[one.attempt_id] = now_s
-            call = self._shop.pool.submit(perform, lane.gate, one, now_s)
-            call.add_done_callback(partial(self._on_end, lane, one))
+            self._start(lane, one, now_s)
+
+    def _start(self, lane: HeldLane, claimed: Claimed, now_s: float) -> None:
+        self._has_worked = True
+        try:
+            call = self._shop.pool.submit(perform, lane.gate, claimed, now_s)
+        except RuntimeError:  # no thread can be started
+            lane.finish(claimed, Outcome(Verdict.NOT_PROCESSED, "no thread for the call"), None)
+            return
+        lane.in_flight[claimed.attempt_id] = now_s
+        call.add_done_callback(partial(self._on_end, lane, claimed))
 
     def _on_end(self, lane: HeldLane, claimed: Claimed, call: Any) -> None:
         self._ends.put((lane, claimed, call.result()))

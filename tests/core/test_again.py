@@ -52,6 +52,16 @@ def test_an_unreadable_request_is_read_once_the_reader_is_mended(database, town)
         assert [kept.state for kept in requests_of(connection)] == ["accepted"]
 
 
+def test_what_verified_when_it_came_needs_no_secret_of_today_to_be_read(database, town) -> None:
+    with database.write() as connection:
+        torn = town.take_in(connection, body=b"torn").request_id
+        town.provider.key = "rotated"
+        town.provider.reads_anything = True
+        assert take_in_again(connection, town, torn).state is RequestState.ACCEPTED
+        [kept] = requests_of(connection)
+    assert kept.signed_by == "secrets[0]"
+
+
 def test_a_rejected_request_that_cannot_be_read_either_becomes_unreadable(database, town) -> None:
     with database.write() as connection:
         refused = request(body=b"torn", key="new")

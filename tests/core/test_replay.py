@@ -67,8 +67,15 @@ def test_every_state_is_in_that_table() -> None:
 
 
 def test_a_rejected_one_is_due_at_once_with_a_new_key_and_all_its_tries(connection) -> None:
-    planned = plan_of(connection, state="failed", error="no", tries=12, since=NOW.replace(year=2020),
-                      finished_at=NOW, next_attempt_at=None)  # fmt: skip
+    planned = plan_of(
+        connection,
+        state="failed",
+        error="no",
+        tries=12,
+        since=NOW.replace(year=2020),
+        finished_at=NOW,
+        next_attempt_at=None,
+    )
     assert run(connection, planned) == 1
     [delivery] = deliveries_of(connection)
     assert (delivery.state, delivery.key_n, delivery.tries) == ("pending", 1, 0)

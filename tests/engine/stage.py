@@ -162,14 +162,10 @@ class Stage:
         with self.store.read() as connection:
             return preview(connection, shop.hub, where, again=again)
 
-    def replay(
-        self, shop: Workshop, planned: list[Planned], *, again: bool = False, reason: str = ""
-    ) -> int:
+    def replay(self, shop: Workshop, planned: list[Planned], *, reason: str = "") -> int:
+        now = datetime.now(UTC)
         with self.store.write() as connection:
-            return replay(
-                connection, shop.hub, planned, actor="test", now=datetime.now(UTC),
-                again=again, reason=reason,
-            )  # fmt: skip
+            return replay(connection, shop.hub, planned, actor="test", now=now, reason=reason)
 
 
 class Draining:

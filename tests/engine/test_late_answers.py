@@ -87,7 +87,8 @@ def test_of_calls_that_end_together_the_late_ones_and_the_others_are_all_written
     assert {row.state for row in stage.deliveries} == {"succeeded"}
 
 
-def test_what_was_done_before_the_alarm_is_recorded_and_the_lane_is_free(stage) -> None:
+def test_what_was_done_before_the_alarm_is_recorded_and_the_lane_is_free(postgresql_stage) -> None:
+    stage = postgresql_stage
     shop = stage.workshop(once())
     stage.put(shop, "evt_1")
     stage.far_end.behave = lambda _: Reply(200, b"ok", after_s=2)

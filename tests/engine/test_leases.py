@@ -61,7 +61,10 @@ def test_an_equal_token_in_other_hands_releases_nothing(stage) -> None:
     assert stage.lane.lease_until is not None
 
 
-def test_a_worker_that_was_held_up_after_its_claim_calls_no_more(stage, monkeypatch) -> None:
+def test_a_worker_that_was_held_up_after_its_claim_calls_no_more(
+    postgresql_stage, monkeypatch
+) -> None:
+    stage = postgresql_stage
     monkeypatch.setattr(lane_module, "STALE_S", 0.2)
     shop = stage.workshop(once())
     stage.put(shop, "evt_1")

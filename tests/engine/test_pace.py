@@ -31,7 +31,8 @@ def test_a_rate_outlives_the_drains_of_a_worker(stage) -> None:
     assert sorted(row.state for row in stage.deliveries) == ["pending"] * 4 + ["succeeded"] * 2
 
 
-def test_a_rate_lets_everything_out_in_its_time(stage) -> None:
+def test_a_rate_lets_everything_out_in_its_time(sqlite_stage) -> None:
+    stage = sqlite_stage
     shop = stage.workshop(keyed("rate: 2/1s"))
     for n in range(6):
         stage.put(shop, f"evt_{n}")

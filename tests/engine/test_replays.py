@@ -48,10 +48,10 @@ def test_what_was_dropped_in_doubt_is_not_sent_again_without_a_reason(stage) -> 
     assert stage.replay(shop, [planned]) == 0
     [planned] = stage.plan(shop, again=True, state="failed")
     with pytest.raises(Refused):
-        stage.replay(shop, [planned], again=True)
+        stage.replay(shop, [planned])
     stage.drain(shop)
     assert len(stage.far_end.received) == 1
-    assert stage.replay(shop, [planned], again=True, reason="they saw nothing") == 1
+    assert stage.replay(shop, [planned], reason="they saw nothing") == 1
     stage.drain(shop)
     assert (stage.delivery.state, len(stage.far_end.received)) == ("succeeded", 2)
 
