@@ -1,5 +1,6 @@
 """`hub db`: the schema, up, down and compared."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -32,9 +33,13 @@ def upgrade(revision: str) -> None:
 @click.argument("revision", default="-1")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def downgrade(revision: str, *, yes: bool) -> None:
-    """Take the tables down to REVISION (default: one step; `base`: nothing is left)."""
+    """Take the tables down to REVISION (default: one step; `base`: nothing is left).
+
+    At a terminal it asks first; a script has said what it wants.
+    """
     url = open_settings().database_url
-    agreed("This drops tables and what is in them. Go on?", yes=yes)
+    if sys.stdin.isatty():
+        agreed("This drops tables and what is in them. Go on?", yes=yes)
     with _revisions_found():
         take_down(url, revision)
     click.echo("the tables are taken down", err=True)

@@ -80,8 +80,8 @@ def check_file(
     except ConfigError as error:
         return None, [Finding(FAULT, path.name, fault) for fault in error.faults]
     counts = (
-        f"version {configuration.version}: {len(configuration.sources)} sources, "
-        f"{len(configuration.destinations)} destinations, {len(configuration.routes)} routes"
+        f"version {configuration.version}: sources {len(configuration.sources)}, "
+        f"destinations {len(configuration.destinations)}, routes {len(configuration.routes)}"
     )
     return configuration, [Finding(OK, path.name, counts)]
 

@@ -103,12 +103,12 @@ routes:
 
 
 def test_a_forged_request_gets_401_and_leaves_a_trace_that_can_be_verified_again(
-    tmp_path, database_url, redis_url, far_end
+    tmp_path, postgresql_url, redis_url, far_end
 ):
     import requests
 
     body = stripe_event("evt_1")
-    with running(tmp_path, database_url, redis_url, far_end) as hub:
+    with running(tmp_path, postgresql_url, redis_url, far_end) as hub:
         hub.start("web")
         forged = {"Stripe-Signature": stripe_signature(body, secret="whsec_the_new_one_of_today")}
         answer = requests.post(f"{hub.address}/webhooks/stripe", data=body, headers=forged)
@@ -122,10 +122,10 @@ def test_a_forged_request_gets_401_and_leaves_a_trace_that_can_be_verified_again
 
 
 def test_an_at_most_once_call_without_an_answer_is_unknown_until_a_person_settles_it(
-    tmp_path, database_url, redis_url, far_end
+    tmp_path, postgresql_url, redis_url, far_end
 ):
     far_end.behave = lambda call: Reply(0) if call.path == "/slack" else Reply(200, b'{"id": "1"}')
-    with running(tmp_path, database_url, redis_url, far_end, config=CRM) as hub:
+    with running(tmp_path, postgresql_url, redis_url, far_end, config=CRM) as hub:
         hub.start("web", "worker", "clock")
         assert hub.post(stripe_event("evt_1", amount_received=20_000)) == 200
         until(lambda: hub.cli("unknown"), 20, "an unknown outcome")
@@ -149,10 +149,10 @@ def test_an_at_most_once_call_without_an_answer_is_unknown_until_a_person_settle
 
 
 def test_refused_credentials_block_the_lane_and_spend_no_attempt(
-    tmp_path, database_url, redis_url, far_end
+    tmp_path, postgresql_url, redis_url, far_end
 ):
     far_end.behave = lambda _: Reply(401, b'{"message": "expired", "category": "EXPIRED"}')
-    with running(tmp_path, database_url, redis_url, far_end, config=CRM) as hub:
+    with running(tmp_path, postgresql_url, redis_url, far_end, config=CRM) as hub:
         hub.start("web", "worker", "clock")
         for n in range(3):
             assert hub.post(stripe_event(f"evt_{n}")) == 200
@@ -170,9 +170,9 @@ def test_refused_credentials_block_the_lane_and_spend_no_attempt(
 
 
 def test_pause_holds_everything_back_and_resume_lets_it_go(
-    tmp_path, database_url, redis_url, far_end
+    tmp_path, sqlite_url, redis_url, far_end
 ):
-    with running(tmp_path, database_url, redis_url, far_end) as hub:
+    with running(tmp_path, sqlite_url, redis_url, far_end) as hub:
         hub.start("web", "worker", "clock")
         hub.cli("pause", "ops")
         assert hub.post(stripe_event("evt_1")) == 200
@@ -184,9 +184,9 @@ def test_pause_holds_everything_back_and_resume_lets_it_go(
         until(lambda: far_end.received, 10, "the call")
 
 
-def test_sigterm_lets_the_call_under_way_end(tmp_path, database_url, redis_url, far_end):
+def test_sigterm_lets_the_call_under_way_end(tmp_path, sqlite_url, redis_url, far_end):
     far_end.behave = lambda _: Reply(200, after_s=2)
-    with running(tmp_path, database_url, redis_url, far_end) as hub:
+    with running(tmp_path, sqlite_url, redis_url, far_end) as hub:
         hub.start("web", "worker")
         assert hub.post(stripe_event("evt_1")) == 200
         until(lambda: far_end.received, 10, "the call")
@@ -201,7 +201,7 @@ def test_a_quick_destination_does_not_feel_a_dead_one(tmp_path, postgresql_url, 
 sources: {stripe: {adapter: stripe, secrets: ["${STRIPE_WEBHOOK_SECRET}"]}}
 destinations:
   quick: {adapter: http, url: "${FAR_END}/quick", secret: "${OPS_SECRET}"}
-  dead: {adapter: http, url: "${FAR_END}/dead", secret: "${OPS_SECRET}"}
+  dead: {adapter: http, url: "${FAR_END}/dead", secret: "${OPS_SECRET}", timeout: 8s}
 routes:
   a: {on: "*", do: dead.post, with: {body: {at: "{{ event.external_id }}"}}}
   b: {on: "*", do: quick.post, with: {body: {at: "{{ event.external_id }}"}}}

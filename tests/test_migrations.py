@@ -1,0 +1,125 @@
+"""The migrations: up, down and up again on both databases, and what the planners make of them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, event, inspect, text
+
+from hub.core.claim import _DUE
+from hub.core.lanes import ensure, take
+from hub.core.models import Base
+from hub.gateways.database import MIGRATIONS, downgrade, open_database, revisions, upgrade
+
+TABLES = set(Base.metadata.tables)
+
+
+@pytest.fixture
+def engine(database_url):
+    database = open_database(database_url, pool_size=2)
+    yield database.engine
+    database.engine.dispose()
+
+
+def tables_of(engine: Engine) -> set[str]:
+    return set(inspect(engine).get_table_names()) - {"alembic_version"}
+
+
+def drift(engine: Engine) -> list[object]:
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return list(compare_metadata(context, Base.metadata))
+
+
+def test_there_is_one_head() -> None:
+    assert len(ScriptDirectory(str(MIGRATIONS)).get_heads()) == 1
+
+
+def test_the_tables_come_go_and_come_again(engine, database_url) -> None:
+    assert tables_of(engine) == TABLES
+    downgrade(database_url, "base")
+    assert tables_of(engine) == set()
+    with engine.connect() as connection:
+        assert revisions(connection)[0] is None
+    upgrade(database_url)
+    assert tables_of(engine) == TABLES
+    with engine.connect() as connection:
+        current, newest = revisions(connection)
+    assert current == newest
+    assert drift(engine) == []
+
+
+def test_an_upgrade_of_what_is_up_to_date_changes_nothing(engine, database_url) -> None:
+    with engine.begin() as connection:
+        ensure(connection, ["ops"])
+    upgrade(database_url)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT destination FROM lanes")).scalars().all() == ["ops"]
+
+
+def test_the_migrated_tables_are_those_of_the_models(engine) -> None:
+    assert drift(engine) == []
+
+
+def test_a_column_that_is_missing_would_be_noticed(engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE lanes DROP COLUMN setbacks"))
+    assert drift(engine) != []
+
+
+def test_the_indexes_for_what_is_due_and_running_hold_nothing_else(engine) -> None:
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            found = text("SELECT name, sql FROM sqlite_master WHERE tbl_name = 'deliveries'")
+        else:
+            found = text("SELECT indexname, indexdef FROM pg_indexes")
+        made = {name: sql or "" for name, sql in connection.execute(found)}
+    conditions = {name: sql.partition(" WHERE ")[2] for name, sql in made.items()}
+    due = conditions["ix_deliveries_due"]
+    assert all(f"'{state}'" in due for state in ("waiting", "pending", "retrying"))
+    assert due.count("'") == 6
+    assert "'running'" in conditions["ix_deliveries_running"]
+
+
+def test_the_planner_finds_due_deliveries_by_their_index(engine) -> None:
+    with engine.connect() as connection, said_to(connection) as said:
+        connection.execute(_DUE, {"destination": "ops", "most": 8})
+        plan = explain(connection, *said[-1])
+    assert "ix_deliveries_due" in plan
+    assert "SCAN deliveries" not in plan
+
+
+def test_the_planner_finds_lanes_with_work_by_the_indexes(engine) -> None:
+    with engine.connect() as connection, said_to(connection) as said:
+        ensure(connection, ["ops", "crm"])
+        take(connection, "me", ["ops", "crm"], most=2)
+        plan = explain(connection, *said[-1])
+    assert "ix_deliveries_due" in plan
+    assert "ix_deliveries_running" in plan
+    assert "SCAN deliveries" not in plan
+
+
+@contextmanager
+def said_to(connection: Connection) -> Iterator[list[tuple[str, object]]]:
+    """Give the statements, each with its parameters, that go to the database."""
+    said: list[tuple[str, object]] = []
+    event.listen(
+        connection, "before_cursor_execute", lambda *called: said.append((called[2], called[3]))
+    )
+    yield said
+    connection.rollback()
+
+
+def explain(connection: Connection, statement: str, parameters: object) -> str:
+    """Return how the database would carry a statement out, were its tables large."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SET LOCAL enable_seqscan = off"))
+        connection.execute(text("SET LOCAL enable_bitmapscan = off"))
+        explained = f"EXPLAIN {statement}"
+    else:
+        explained = f"EXPLAIN QUERY PLAN {statement}"
+    rows = connection.exec_driver_sql(explained, parameters)
+    return "\n".join(str(row[-1]) for row in rows)
