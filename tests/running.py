@@ -14,6 +14,8 @@ from typing import Any
 
 import requests
 
+from hub.core.listing import list_deliveries
+from hub.gateways.database import open_database
 from hub.supervisor import die_with_parent
 from tests.stores import free_port
 
@@ -68,11 +70,13 @@ class RunningHub:
             **(environ or {}),
         }
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._database = open_database(database_url)
 
     def __enter__(self) -> "RunningHub":
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._database.engine.dispose()
         for process in self.processes.values():
             if process.poll() is None:
                 process.send_signal(signal.SIGCONT)
@@ -125,6 +129,11 @@ class RunningHub:
         done = self.run(*arguments, "--json")
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
+
+    def deliveries(self, **filters: str) -> list[dict[str, Any]]:
+        """Return the deliveries as `hub deliveries` lists them, without starting a process."""
+        with self._database.read() as connection:
+            return list_deliveries(connection, filters=filters, limit=1000)
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command as a person does."""

@@ -53,7 +53,7 @@ def test_a_payment_becomes_one_upsert_however_often_it_is_told(
     with running(tmp_path, database_url, redis_url, far_end, config=CRM) as hub:
         hub.start("web", "worker", "clock")
         assert hub.post(body) == 200
-        until(lambda: hub.cli("deliveries")[0]["state"] == "succeeded", 20, "the delivery")
+        until(lambda: hub.deliveries(state="succeeded"), 20, "the delivery")
         with ThreadPoolExecutor(10) as pool:
             assert set(pool.map(hub.post, [body] * 50)) == {200}
         [event] = hub.cli("events")
@@ -93,7 +93,7 @@ routes:
     with running(tmp_path, database_url, redis_url, far_end, config=config) as hub:
         hub.start("web", "worker", "clock")
         assert hub.post(stripe_event("evt_1")) == 200
-        until(lambda: hub.cli("deliveries")[0]["state"] == "succeeded", 30, "the retry")
+        until(lambda: hub.deliveries(state="succeeded"), 30, "the retry")
         [delivery] = hub.cli("deliveries")
     first, second = far_end.received
     assert first.headers["webhook-id"] == second.headers["webhook-id"] == delivery["id"]
@@ -128,14 +128,14 @@ def test_an_at_most_once_call_without_an_answer_is_unknown_until_a_person_settle
     with running(tmp_path, postgresql_url, redis_url, far_end, config=CRM) as hub:
         hub.start("web", "worker", "clock")
         assert hub.post(stripe_event("evt_1", amount_received=20_000)) == 200
-        until(lambda: hub.cli("unknown"), 20, "an unknown outcome")
+        until(lambda: hub.deliveries(state="unknown"), 20, "an unknown outcome")
         [unknown] = hub.cli("unknown")
         refused = hub.run("replay", unknown["id"], "--yes")
         assert refused.returncode == 1
         assert "settle" in refused.stderr
         far_end.behave = lambda _: Reply(200, b"ok")
         assert hub.cli("settle", unknown["id"], "--as", "again", "--reason", "not in the channel")
-        until(lambda: not hub.cli("deliveries", "--state", "retrying"), 20, "the second try")
+        until(lambda: not hub.deliveries(state="retrying"), 20, "the second try")
         shown = hub.cli("show", unknown["id"])
         assert shown["state"] == "succeeded"
         assert [attempt["state"] for attempt in shown["attempt_rows"]] == [
@@ -163,7 +163,7 @@ def test_refused_credentials_block_the_lane_and_spend_no_attempt(
         assert calls <= 3
         hub.cli("resume", "crm")
         until(
-            lambda: {row["state"] for row in hub.cli("deliveries")} == {"succeeded"},
+            lambda: {row["state"] for row in hub.deliveries()} == {"succeeded"},
             20,
             "all three after the mending",
         )
@@ -176,10 +176,10 @@ def test_pause_holds_everything_back_and_resume_lets_it_go(
         hub.start("web", "worker", "clock")
         hub.cli("pause", "ops")
         assert hub.post(stripe_event("evt_1")) == 200
-        until(lambda: hub.cli("deliveries"), 10, "the delivery")
+        until(hub.deliveries, 10, "the delivery")
         time.sleep(6)  # a sweep has come by
         assert far_end.received == []
-        assert hub.cli("deliveries")[0]["state"] == "pending"
+        assert hub.deliveries()[0]["state"] == "pending"
         hub.cli("resume", "ops")
         until(lambda: far_end.received, 10, "the call")
 
@@ -192,7 +192,7 @@ def test_sigterm_lets_the_call_under_way_end(tmp_path, sqlite_url, redis_url, fa
         until(lambda: far_end.received, 10, "the call")
         hub.processes["worker"].send_signal(signal.SIGTERM)
         assert hub.processes["worker"].wait(20) == 0
-        assert hub.cli("deliveries")[0]["state"] == "succeeded"
+        assert hub.deliveries()[0]["state"] == "succeeded"
     assert len(far_end.received) == 1
 
 
