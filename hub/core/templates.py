@@ -33,8 +33,8 @@ class Condition:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.names = _names("{{ (" + text + ") }}")
         self._evaluate = _expression(text)
+        self.names = _names("{{ (" + text + ") }}")
 
     @property
     def needs_more_than_event(self) -> bool:
