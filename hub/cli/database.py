@@ -8,10 +8,13 @@ import click
 from alembic.util.exc import CommandError
 
 from hub.cli.session import agreed, open_settings
+from hub.cli.tables import print_json
 from hub.core.errors import HubError
 from hub.gateways.database import downgrade as take_down
 from hub.gateways.database import open_database, revisions
 from hub.gateways.database import upgrade as bring_up
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 
 
 @click.group(name="db")
@@ -21,18 +24,22 @@ def database() -> None:
 
 @database.command()
 @click.argument("revision", default="head")
-def upgrade(revision: str) -> None:
+@as_json_option
+def upgrade(revision: str, *, as_json: bool) -> None:
     """Bring the tables up to this version."""
     url = open_settings().database_url
     with _revisions_found():
         bring_up(url, revision)
     click.echo("the database is up to date", err=True)
+    if as_json:
+        print_json(_standing(url))
 
 
 @database.command()
 @click.argument("revision", default="-1")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def downgrade(revision: str, *, yes: bool) -> None:
+@as_json_option
+def downgrade(revision: str, *, yes: bool, as_json: bool) -> None:
     """Take the tables down to REVISION (default: one step; `base`: nothing is left).
 
     At a terminal it asks first; a script has said what it wants.
@@ -43,17 +50,29 @@ def downgrade(revision: str, *, yes: bool) -> None:
     with _revisions_found():
         take_down(url, revision)
     click.echo("the tables are taken down", err=True)
+    if as_json:
+        print_json(_standing(url))
 
 
 @database.command()
-def check() -> None:
+@as_json_option
+def check(*, as_json: bool) -> None:
     """Say whether the tables are those of this version."""
-    with open_database(open_settings().database_url).read() as connection:
-        current, newest = revisions(connection)
+    standing = _standing(open_settings().database_url)
+    current, newest = standing["revision"], standing["newest"]
+    if as_json:
+        print_json(standing)
     if current != newest:
         found = f"the tables are at {current}" if current else "there are no tables"
         raise HubError(f"{found}, the newest is {newest}: run `hub db upgrade`")
     click.echo(f"the tables are at {current}, the newest", err=True)
+
+
+def _standing(url: str) -> dict[str, str | None]:
+    """Return the tables' revision, and the newest one that there is."""
+    with open_database(url).read() as connection:
+        current, newest = revisions(connection)
+    return {"revision": current, "newest": newest}
 
 
 @contextmanager

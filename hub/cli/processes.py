@@ -7,7 +7,7 @@ import sys
 import click
 
 from hub.app import WEB_THREADS, read_configuration, run_clock, run_worker
-from hub.cli.session import open_settings
+from hub.cli.session import json_logs, open_settings
 from hub.settings import Settings
 
 GRACE_S = 25
@@ -16,6 +16,7 @@ MOST_CONNECTIONS = 1000
 
 
 @click.command()
+@json_logs
 def web() -> None:
     """Take webhooks in."""
     settings = open_settings()
@@ -57,12 +58,14 @@ def most_connections() -> int:
 
 
 @click.command()
+@json_logs
 def worker() -> None:
     """Do the work: call the destinations."""
     run_worker(open_settings(), os.environ)
 
 
 @click.command()
+@json_logs
 def clock() -> None:
     """Sweep every few seconds, so that nothing that is due waits for luck."""
     run_clock(open_settings(), os.environ)

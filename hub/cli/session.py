@@ -3,8 +3,10 @@
 import getpass
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import wraps
 from uuid import UUID
 
 import click
@@ -100,3 +102,16 @@ def wake(settings: Settings) -> None:
     """Say that work is due; without Redis the sweep does the same within seconds."""
     with suppress(RedisError):
         enqueue_drain(connect(settings.redis_url))
+
+
+def json_logs(command: Callable[[], None]) -> Callable[..., None]:
+    """Give a process the option to log in JSON, itself and what it starts."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Log in JSON lines (LOG_FORMAT=json).")
+    @wraps(command)
+    def with_logs(*, as_json: bool) -> None:
+        if as_json:
+            os.environ["LOG_FORMAT"] = "json"
+        command()
+
+    return with_logs

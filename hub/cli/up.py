@@ -12,6 +12,7 @@ import click
 from sqlalchemy.exc import OperationalError
 
 from hub.app import read_configuration
+from hub.cli.session import json_logs
 from hub.core.errors import ConfigError
 from hub.gateways.database import upgrade
 from hub.gateways.embedded_redis import LONGEST_SOCKET_PATH_BYTES, server_command
@@ -22,6 +23,7 @@ EXAMPLE = Path(__file__).parents[2] / "hub.example.yaml"
 
 
 @click.command()
+@json_logs
 def up() -> None:
     """Run everything on this machine: the stores, web, worker and clock."""
     settings = load_settings(os.environ)

@@ -108,3 +108,9 @@ def test_tables_of_another_version_are_said_to_be_so(desk, sqlite_url) -> None:
     with desk.store.write() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
     upgrade(sqlite_url)
+
+
+def test_the_schema_s_standing_is_there_for_programs(desk) -> None:
+    at_head = {"revision": "0001", "newest": "0001"}
+    assert desk.json("db", "check") == desk.json("db", "upgrade") == at_head
+    assert desk.json("db", "downgrade", "base", "--yes") == {"revision": None, "newest": "0001"}
