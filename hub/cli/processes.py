@@ -3,6 +3,7 @@
 import os
 import resource
 import sys
+from pathlib import Path
 
 import click
 
@@ -24,6 +25,9 @@ def web() -> None:
     os.execv(sys.executable, [sys.executable, "-m", "gunicorn", *gunicorn_arguments(settings)])  # noqa: S606
 
 
+WSGI_FOLDER = Path(__file__).parents[2]
+
+
 def gunicorn_arguments(settings: Settings) -> list[str]:
     """Return the web server's command line."""
     return [
@@ -42,6 +46,7 @@ def gunicorn_arguments(settings: Settings) -> list[str]:
         "--timeout=60",
         "--backlog=1024",
         f"--log-level={settings.log_level.lower()}",
+        f"--pythonpath={WSGI_FOLDER}",  # `hub` may be called from anywhere
         "wsgi:app",
     ]
 

@@ -11,7 +11,7 @@ import requests
 
 from adapters.registry import INBOUND, OUTBOUND, outbound
 from hub.supervisor import die_with_parent
-from tests.running import ROOT, until
+from tests.running import ROOT, RunningHub, stripe_event, until
 from tests.stores import free_port
 
 README = (ROOT / "README.md").read_text()
@@ -78,3 +78,12 @@ def test_the_table_of_providers_is_what_the_registry_has() -> None:
         if name in OUTBOUND:
             for action in outbound(name).actions:
                 assert f"`{action}`" in outbound_cell
+
+
+def test_the_command_works_from_any_folder(tmp_path: Path, sqlite_url: str, redis_url: str) -> None:
+    with RunningHub(tmp_path, database_url=sqlite_url, redis_url=redis_url,
+                    environ={"FAR_END": "http://127.0.0.1:9"}) as hub:  # fmt: skip
+        del hub.environ["PYTHONPATH"]  # as installed
+        hub.start("web")
+        assert hub.post(stripe_event("evt_1")) == 200
+        assert len(hub.cli("events")) == 1
