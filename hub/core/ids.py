@@ -5,14 +5,15 @@ from datetime import datetime
 from uuid import UUID
 
 _VERSION_AND_VARIANT = (0x7 << 76) | (0b10 << 62)
-_RANDOM_BITS = ~((0xF << 76) | (0b11 << 62)) & ((1 << 80) - 1)
+_RANDOM_BITS = (1 << 62) - 1
 
 
 def new_id(now: datetime) -> UUID:
-    """Return a new UUIDv7 of that instant, to the millisecond."""
-    milliseconds = int(now.timestamp() * 1000)
-    random = int.from_bytes(os.urandom(10)) & _RANDOM_BITS
-    return UUID(int=milliseconds << 80 | _VERSION_AND_VARIANT | random)
+    """Return a new UUIDv7 of that instant, to the microsecond (RFC 9562, 6.2, method 3)."""
+    milliseconds = int(now.timestamp()) * 1000 + now.microsecond // 1000
+    fraction = now.microsecond % 1000 * 4096 // 1000
+    random = int.from_bytes(os.urandom(8)) & _RANDOM_BITS
+    return UUID(int=milliseconds << 80 | _VERSION_AND_VARIANT | fraction << 64 | random)
 
 
 def parse_id(text: str) -> UUID | None:

@@ -73,7 +73,7 @@ def test_a_version_of_the_file_is_kept_once_with_its_routes(database) -> None:
 
 
 def test_ids_are_uuids_of_version_7_that_sort_by_time() -> None:
-    ids = [new_id(NOW + timedelta(milliseconds=n)) for n in range(100)]
+    ids = [new_id(NOW + timedelta(microseconds=n)) for n in range(3000)]
     assert ids == sorted(ids)
     assert {(id.version, id.variant) for id in ids} == {(7, "specified in RFC 4122")}
     assert len({new_id(NOW) for _ in range(1000)}) == 1000
