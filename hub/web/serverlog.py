@@ -15,7 +15,8 @@ class ServerLog(Logger):  # type: ignore[misc]
     def setup(self, cfg: Any) -> None:
         """Set the process's log up, as the environment says, and leave no handler of gunicorn's."""
         self._access_log_enabled = False
-        self.loglevel = logging.getLevelName(cfg.loglevel.upper())
+        # At DEBUG gunicorn writes addresses, and the last part of one may be a secret.
+        self.loglevel = max(logging.INFO, logging.getLevelName(cfg.loglevel.upper()))
         configure_logs(cfg.loglevel.upper(), os.environ.get("LOG_FORMAT") or None)
         self.error_log.handlers.clear()
         self.error_log.propagate = True
