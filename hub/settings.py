@@ -21,7 +21,7 @@ PLANNED = ("HUB_ENCRYPTION_KEYS", "SENTRY_DSN")
 """Variables of features that do not exist yet: accepting them silently would be a lie."""
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-_TRUE = frozenset({"1", "true", "yes", "on"})
+TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")
@@ -125,9 +125,9 @@ def _whole(text: str, *, low: int, high: int) -> int:
 
 
 def _switch(text: str) -> bool:
-    if text.lower() not in _TRUE | _FALSE:
+    if text.lower() not in TRUE | _FALSE:
         raise ValidationError("expected one of 1 true yes on, or 0 false no off")
-    return text.lower() in _TRUE
+    return text.lower() in TRUE
 
 
 def _level(text: str) -> str:

@@ -21,7 +21,7 @@ from hub.core.configuration import Configuration, Destination, Source
 from hub.core.errors import ConfigError
 from hub.gateways.database import open_database, revisions
 from hub.gateways.transport import GuardedTransport
-from hub.settings import Settings, load_settings
+from hub.settings import TRUE, Settings, load_settings
 
 OK, NOTE, FAULT = "ok", "note", "fault"
 
@@ -75,7 +75,7 @@ def check_file(
             path,
             environ,
             published_secrets_allowed=settings is None or settings.public_url is None,
-            allow_private=settings is None or settings.allow_private_destinations,
+            allow_private=_private_by_start_up(settings, environ),
         )
     except ConfigError as error:
         return None, [Finding(FAULT, path.name, fault) for fault in error.faults]
@@ -84,6 +84,13 @@ def check_file(
         f"destinations {len(configuration.destinations)}, routes {len(configuration.routes)}"
     )
     return configuration, [Finding(OK, path.name, counts)]
+
+
+def _private_by_start_up(settings: Settings | None, environ: Mapping[str, str]) -> bool:
+    """Return what start-up would go by, also while another variable is wrong."""
+    if settings is not None:
+        return settings.allow_private_destinations
+    return environ.get("HUB_ALLOW_PRIVATE_DESTINATIONS", "").strip().lower() in TRUE
 
 
 def check_database(settings: Settings) -> list[Finding]:

@@ -113,3 +113,16 @@ def test_the_command_prints_lines_or_json_and_exits_with_the_verdict(
     bad = CliRunner().invoke(check, ["--json"], env=unset | {"HUB_CONFIG": str(path)})
     assert bad.exit_code == 1
     assert {"level", "subject", "message"} == set(json.loads(bad.stdout)[0])
+
+
+def test_a_private_address_is_a_fault_also_while_a_variable_is_wrong(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hub.yaml").write_text(
+        'destinations: {crm: {adapter: hubspot, token: t, base_url: "http://127.0.0.1:9"}}\n'
+    )
+    wrong = {"SENTRY_DSN": "https://a@b/1"}
+    told = [f.message for f in check_everything(wrong) if f.subject == "hub.yaml"]
+    assert any("base_url" in message for message in told)
+    allowed = wrong | {"HUB_ALLOW_PRIVATE_DESTINATIONS": "1"}
+    told = [f.message for f in check_everything(allowed) if f.subject == "hub.yaml"]
+    assert not any("base_url" in message for message in told)
