@@ -1,6 +1,7 @@
 """The providers' ground floor and its front door. It has never heard of the hub."""
 
 from adapters.contract.errors import (
+    AccountRefused,
     AdapterError,
     AnswerLost,
     InvalidParameters,
@@ -9,8 +10,8 @@ from adapters.contract.errors import (
     TransportError,
     Unreadable,
 )
-from adapters.contract.event import EVENT_TYPES, Event
-from adapters.contract.inbound import Inbound, Reply, Sample
+from adapters.contract.event import EVENT_TYPES, Attachment, Event
+from adapters.contract.inbound import Inbound, Listed, Reply, Sample
 from adapters.contract.outbound import (
     Action,
     Answer,
@@ -19,6 +20,8 @@ from adapters.contract.outbound import (
     Outbound,
     Outcome,
     Probe,
+    Sight,
+    Sighting,
     Transport,
     Verdict,
 )
@@ -26,16 +29,19 @@ from adapters.contract.request import InboundRequest
 
 __all__ = [
     "EVENT_TYPES",
+    "AccountRefused",
     "Action",
     "AdapterError",
     "Answer",
     "AnswerLost",
+    "Attachment",
     "Call",
     "Effect",
     "Event",
     "Inbound",
     "InboundRequest",
     "InvalidParameters",
+    "Listed",
     "NotSent",
     "NotVerified",
     "Outbound",
@@ -43,6 +49,8 @@ __all__ = [
     "Probe",
     "Reply",
     "Sample",
+    "Sight",
+    "Sighting",
     "Transport",
     "TransportError",
     "Unreadable",

@@ -48,7 +48,11 @@ class FarEnd:
             disable_nagle_algorithm = True
 
             def do(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                length = int(self.headers.get("Content-Length") or 0)
+                body = self.rfile.read(length)
+                if len(body) < length:  # the caller died in the midst of it: never processed
+                    self.close_connection = True
+                    return
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 received = Received(self.command, self.path, headers, body, time.monotonic())
                 far_end.received.append(received)

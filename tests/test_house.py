@@ -37,7 +37,7 @@ def floor(ours: str, libraries: str | None = None, never: str = "") -> Floor:
 
 CORE_LIBRARIES = "sqlalchemy jinja2 markupsafe babel phonenumbers email_validator orjson"
 FLOORS = {
-    "adapters/contract": floor("adapters.contract", "marshmallow"),
+    "adapters/contract": floor("adapters.contract", "marshmallow werkzeug"),
     "adapters": floor("adapters.contract", ""),
     "hub/core": floor("hub.core ADAPTERS", CORE_LIBRARIES),
     "hub/gateways": floor("hub.core hub.gateways ADAPTERS"),
@@ -61,7 +61,7 @@ ADAPTERS is all that the hub may know of them: never a provider.
 def floor_of(module: Path) -> Floor:
     if module.parts[0] == "adapters" and len(module.parts) > 2 and module.parts[1] != "contract":
         provider = module.parts[1]
-        libraries = {"marshmallow", "requests", "tenacity"} | SDKS.get(provider, set())
+        libraries = {"marshmallow", "requests", "tenacity", "cryptography", "email_validator"} | SDKS.get(provider, set())
         ours = frozenset({"adapters!", "adapters.contract", f"adapters.{provider}"})
         return Floor(ours, frozenset(libraries))
     names = [str(module), *map(str, module.parents)]

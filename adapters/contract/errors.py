@@ -4,6 +4,7 @@
     ├── NotVerified          the request does not prove who sent it: 401
     ├── Unreadable           authentic, but no event can be made of it: kept, 2xx, "needs you"
     ├── InvalidParameters    an action cannot send them: the delivery fails, nothing was sent
+    ├── AccountRefused       no access token is to be had: the destination waits, nothing was sent
     └── TransportError       the call to a provider brought no answer
         ├── NotSent          no byte of the request left: safe to try again
         └── AnswerLost       the request may have been processed
@@ -34,6 +35,10 @@ class InvalidParameters(AdapterError):
     def __init__(self, faults: dict[str, str]) -> None:
         self.faults = faults
         super().__init__("; ".join(f"{path}: {fault}" for path, fault in faults.items()))
+
+
+class AccountRefused(AdapterError):
+    """The provider gives us no access token, so nothing was sent. The message says what to mend."""
 
 
 class TransportError(AdapterError):

@@ -1,6 +1,6 @@
 """The canonical event, and the closed vocabulary of its types (`<provider>.<native>` beside it)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -24,6 +24,15 @@ EVENT_TYPES = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that came with an event. `name` is safe to save under: no path, never empty."""
+
+    name: str
+    content_type: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One thing that happened, in the hub's words.
 
@@ -33,7 +42,9 @@ class Event:
     is absent; money is an integer in the ISO 4217 minor unit beside `currency`; the provider's own
     object is under `native`. `fingerprint` is a digest of what must not differ between two
     deliveries of this event (volatile fields left out). `incomplete`: must be fetched before it
-    can be matched. `occurred_at` is aware UTC.
+    can be matched; `fetch` are the parameters of the account's action `fetch` that does it.
+    `echo`: our own doing told back to us; it is kept, and no route matches it. `attachments` are
+    listed in `data` too, without their content. `occurred_at` is aware UTC.
     """
 
     type: str
@@ -45,3 +56,6 @@ class Event:
     fact_key: str | None = None
     fingerprint: bytes = b""
     incomplete: bool = False
+    fetch: Mapping[str, Any] | None = None
+    echo: bool = False
+    attachments: Sequence[Attachment] = ()

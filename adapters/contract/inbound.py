@@ -1,7 +1,11 @@
-"""What a provider that sends webhooks promises: verify, parse, reply, and a sample of its own."""
+"""What a provider that sends webhooks promises: verify, parse, reply, and a sample of its own.
+
+Some promise more: to echo a challenge (`handshake`), to finish an event whose webhook says too
+little (`complete`), and to list what was sent while nobody listened (`list_since`).
+"""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
@@ -9,6 +13,7 @@ from typing import Any, ClassVar
 from marshmallow import Schema
 
 from adapters.contract.event import Event
+from adapters.contract.outbound import Transport
 from adapters.contract.request import InboundRequest
 
 
@@ -29,6 +34,14 @@ class Sample:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One record that the provider keeps, as its webhook would have brought it; not signed."""
+
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
 class Inbound(ABC):
     """One source's adapter, made once from its settings and used by many threads at once.
 
@@ -42,8 +55,18 @@ class Inbound(ABC):
     """The provider's types that have a canonical one."""
     ignored_types: ClassVar[Mapping[str, str]]
     """Types kept as `<provider>.<native>` on purpose, each with the reason."""
+    secret_keys: ClassVar[tuple[str, ...]] = ("secrets",)
+    """The settings that hold secrets: a text, a list of texts, or a mapping to texts."""
     takes_path_secret: ClassVar[bool] = False
     """Whether its senders may prove themselves by `/webhooks/<source>/<secret>`."""
+    takes_forms: ClassVar[bool] = False
+    """Whether people post to it, at `/forms/<source>`, and not a provider at `/webhooks/`."""
+    max_bytes: ClassVar[int] = 1024 * 1024
+    """The longest body that it takes unless the source says otherwise."""
+    account: ClassVar[str | None] = None
+    """The outbound adapter whose destination has the credentials to fetch and to list with."""
+    lists: ClassVar[bool] = False
+    """Whether `list_since` can list the provider's records."""
 
     @abstractmethod
     def __init__(self, settings: Mapping[str, Any]) -> None:
@@ -66,10 +89,13 @@ class Inbound(ABC):
         """
 
     @abstractmethod
-    def sample(self, native_type: str, external_id: str, now: datetime, *, live: bool) -> Sample:
-        """Return a signed webhook of that type, as the provider would send it at `now`.
+    def sample(
+        self, native_type: str, external_id: str, now: datetime, *, live: bool, url: str
+    ) -> Sample:
+        """Return a signed webhook of that type, as the provider would send it to `url` at `now`.
 
-        `external_id` becomes the event's id, with the provider's own prefix if it lacks one.
+        `external_id` becomes the event's id, or as much of it as the provider's own form allows;
+        two different ones give two different events. A provider without a test mode ignores `live`.
 
         Raises:
             LookupError: there is no sample of that type; the message lists those that exist.
@@ -82,3 +108,35 @@ class Inbound(ABC):
     def reply(self, events: Sequence[Event]) -> Reply:
         """Return what the provider wants to hear; `events` is empty for what was unreadable."""
         return Reply()
+
+    def handshake(self, request: InboundRequest) -> Reply | None:
+        """Return the answer to a request that only asks whether this address is ours, or None.
+
+        It is asked before `verify`, for GET too; what it answers is not stored.
+
+        Raises:
+            NotVerified: it is a handshake, and it does not prove who sent it.
+        """
+        return None
+
+    def complete(self, event: Event, found: Mapping[str, Any]) -> Event:
+        """Return an incomplete event with what the account's action `fetch` found.
+
+        `external_id` and `occurred_at` stay as they were.
+
+        Raises:
+            Unreadable: what was found is not what was asked for.
+        """
+        raise NotImplementedError(f"{self.name} has no incomplete events")
+
+    def list_since(
+        self, since: datetime, now: datetime, transport: Transport, account: Mapping[str, Any]
+    ) -> Iterator[Listed]:
+        """Yield what happened since then, oldest first if the provider can, page after page.
+
+        `account` are the settings of the destination that `account` names, empty without one.
+
+        Raises:
+            AdapterError: the list could not be read to its end; the message says what to mend.
+        """
+        raise NotImplementedError(f"{self.name} lists nothing")

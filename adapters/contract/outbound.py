@@ -30,7 +30,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one call ended. `message` is for a person; it never holds a secret or a body of ours."""
+    """How one call ended. `message` is for a person; it never holds a secret or a body of ours.
+
+    `found` is what the action `fetch` brought.
+    """
 
     verdict: Verdict
     message: str = ""
@@ -38,6 +41,7 @@ class Outcome:
     code: str | None = None
     provider_ref: str | None = None
     retry_after_s: float | None = None
+    found: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +69,27 @@ class Transport(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing a destination can do: its parameters' schema and its class."""
+    """One thing a destination can do: its parameters' schema and its class.
+
+    `key_life_s`: how long after the first try the provider still honours a key; None is for ever.
+    `looked_up`: `look_up` can find it. `internal`: the hub's own, no route may name it.
+    """
 
     effect: Effect
     parameters: type[Schema]
+    key_life_s: float | None = None
+    looked_up: bool = False
+    internal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """One action to perform now.
 
-    `key` is the delivery's key, the same on every attempt of keyed and natural actions;
-    `attempt_id` is this attempt's own. `now` is aware UTC, for signing.
+    `key` is the delivery's key, the same on every attempt of keyed and natural actions: it
+    travels as `hub_delivery`. `attempt_id` (`<delivery>.<number of the attempt>`) is this attempt's
+    own and travels as `hub_attempt` where nothing but the ledger protects the action. `now` is
+    aware UTC, for signing.
     """
 
     action: str
@@ -94,6 +107,24 @@ class Probe:
     message: str
 
 
+class Sight(StrEnum):
+    """What a look-up saw of a call whose answer was lost."""
+
+    THERE = "there"
+    NOT_THERE = "not_there"
+    CANNOT_TELL = "cannot_tell"
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What a look-up saw; `message` is the evidence, for a person: no address, no body."""
+
+    sight: Sight
+    message: str
+    provider_ref: str | None = None
+    status: str | None = None
+
+
 class Outbound(ABC):
     """One destination's adapter, made once from its settings and used by many threads at once."""
 
@@ -105,6 +136,9 @@ class Outbound(ABC):
     secrets: ClassVar[tuple[str, ...]] = ()
     """The keys whose values must never be shown."""
     actions: ClassVar[Mapping[str, Action]]
+    calls_back: ClassVar[str | None] = None
+    """The inbound adapter that takes its status callbacks; `settings["callback_url"]` is then the
+    public address of the source that does, when there is one."""
 
     @abstractmethod
     def __init__(self, settings: Mapping[str, Any], transport: Transport) -> None:
@@ -116,6 +150,7 @@ class Outbound(ABC):
 
         Raises:
             InvalidParameters: they cannot be sent; nothing was.
+            AccountRefused: there is no access token; nothing was sent.
             TransportError: there was no answer.
         """
 
@@ -126,6 +161,16 @@ class Outbound(ABC):
         Raises:
             TransportError: there was no answer.
         """
+
+    def look_up(self, call: Call, sent_at: datetime) -> Sighting:
+        """Return whether the provider has what `call`, first sent at that time, would have made.
+
+        Only reads. `NOT_THERE` is for a list that would have it if it existed.
+
+        Raises:
+            AdapterError: it cannot be seen now.
+        """
+        return Sighting(Sight.CANNOT_TELL, "there is no way to look it up")
 
     def sandbox_answer(self, method: str, url: str) -> Answer:
         """Return what the provider would answer to a good call; used instead of sending."""

@@ -111,7 +111,9 @@ class StripeInbound(Inbound):
             return [_thin_event(envelope)]
         return [_snapshot_event(envelope)]
 
-    def sample(self, native_type: str, external_id: str, now: datetime, *, live: bool) -> Sample:
+    def sample(
+        self, native_type: str, external_id: str, now: datetime, *, live: bool, url: str
+    ) -> Sample:
         """Return a signed webhook of that type; its ids derive from `external_id` alone."""
         body = sampling.sample_body(native_type, external_id, now, live=live)
         signature = sign_stripe(self._secrets[0], int(now.timestamp()), body)

@@ -45,7 +45,7 @@ def send(
     settings = open_settings()
     hub = open_hub(settings)
     url = url or f"http://127.0.0.1:{settings.port}/webhooks/{source}"
-    sent = _sample(hub, source, native_type, live=not test)
+    sent = _sample(hub, source, native_type, url, live=not test)
     reached = _live_destinations(hub, source, sent)
     if reached:
         agreed(f"This reaches {', '.join(reached)}, live. Go on?", yes=yes)
@@ -59,20 +59,23 @@ def send(
     print_json(event) if as_json else print_event(event)
 
 
-def _sample(hub: Hub, source: str, native_type: str | None, *, live: bool) -> InboundRequest:
+def _sample(
+    hub: Hub, source: str, native_type: str | None, url: str, *, live: bool
+) -> InboundRequest:
     configured = hub.configuration.sources.get(source)
     if configured is None or not configured.enabled:
         known = ", ".join(hub.configuration.sources) or "none"
         raise NotFound(f"there is no source {source}; hub.yaml has {known}")
     adapter = inbound(configured.adapter)(configured.settings)
     moment = now()
+    public = f"{hub.public_url or url.rpartition('/webhooks/')[0]}/webhooks/{source}"
     wanted = native_type or adapter.sample_types()[0]
     try:
-        sample = adapter.sample(wanted, secrets.token_hex(8), moment, live=live)
+        sample = adapter.sample(wanted, secrets.token_hex(8), moment, live=live, url=public)
     except LookupError as error:
         raise NotFound(str(error.args[0])) from error
     headers = {name.lower(): value for name, value in sample.headers.items()}
-    return InboundRequest("POST", "", headers, sample.body, moment)
+    return InboundRequest("POST", public, headers, sample.body, moment)
 
 
 def _live_destinations(hub: Hub, source: str, sent: InboundRequest) -> list[str]:

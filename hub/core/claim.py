@@ -43,6 +43,7 @@ class Claimed:
 
     delivery_id: UUID
     attempt_id: UUID
+    n: int
     action: str
     key: str
     parameters: Mapping[str, Any]
@@ -86,7 +87,7 @@ def claim(
     if ended:
         _end(connection, ended)
     if claimed:
-        _start(connection, hold, claimed, rows, now, sandbox)
+        _start(connection, hold, claimed, now, sandbox)
     return claimed, len(rows) == slots
 
 
@@ -152,6 +153,7 @@ def _prepare(
     return Claimed(
         delivery_id=row.id,
         attempt_id=new_id(now),
+        n=row.attempts + 1,
         action=row.action,
         key=key,
         parameters=parameters,
@@ -197,11 +199,9 @@ def _start(
     connection: Connection,
     hold: Hold,
     claimed: Sequence[Claimed],
-    rows: Sequence[Row[Any]],
     now: datetime,
     sandbox: bool,
 ) -> None:
-    numbers = {row.id: row.attempts + 1 for row in rows}
     connection.execute(
         update(Delivery)
         .where(Delivery.id.in_([one.delivery_id for one in claimed]))
@@ -223,7 +223,7 @@ def _start(
             {
                 "id": one.attempt_id,
                 "delivery_id": one.delivery_id,
-                "n": numbers[one.delivery_id],
+                "n": one.n,
                 "key": one.key,
                 "state": AttemptState.CALLING,
                 "parameters": one.parameters,

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from adapters import (
+    AccountRefused,
     AdapterError,
     Call,
     Effect,
@@ -179,13 +180,15 @@ def perform(gate: Gate, claimed: Claimed, claimed_at_s: float) -> tuple[Outcome,
         action=claimed.action,
         parameters=claimed.parameters,
         key=claimed.key,
-        attempt_id=str(claimed.attempt_id),
+        attempt_id=f"{claimed.delivery_id}.{claimed.n}",
         now=datetime.now(UTC),
     )
     try:
         return gate.perform(call)
     except InvalidParameters as error:
         return Outcome(Verdict.PERMANENT, f"not sent: {error}"), None
+    except AccountRefused as error:
+        return Outcome(Verdict.BLOCKED, str(error)), None
     except NotSent as error:
         return Outcome(Verdict.NOT_PROCESSED, str(error)), None
     except AdapterError as error:
