@@ -14,6 +14,7 @@ MODULES = sorted(
     path.relative_to(ROOT) for top in ("hub", "adapters") for path in (ROOT / top).rglob("*.py")
 )
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "misc", "manager", "processor"}
+ADAPTER_LIBRARIES = {"marshmallow", "requests", "tenacity", "cryptography", "email_validator"}
 SDKS = {"stripe": {"stripe"}, "twilio": {"twilio"}, "sendgrid": {"sendgrid"}}
 
 
@@ -61,7 +62,7 @@ ADAPTERS is all that the hub may know of them: never a provider.
 def floor_of(module: Path) -> Floor:
     if module.parts[0] == "adapters" and len(module.parts) > 2 and module.parts[1] != "contract":
         provider = module.parts[1]
-        libraries = {"marshmallow", "requests", "tenacity", "cryptography", "email_validator"} | SDKS.get(provider, set())
+        libraries = ADAPTER_LIBRARIES | SDKS.get(provider, set())
         ours = frozenset({"adapters!", "adapters.contract", f"adapters.{provider}"})
         return Floor(ours, frozenset(libraries))
     names = [str(module), *map(str, module.parents)]
