@@ -4,13 +4,17 @@ from adapters.contract.errors import (
     AccountRefused,
     AdapterError,
     AnswerLost,
+    ForeignOrigin,
     InvalidParameters,
+    InvalidSubmission,
     NotSent,
     NotVerified,
+    TooManyFields,
     TransportError,
     Unreadable,
 )
 from adapters.contract.event import EVENT_TYPES, Attachment, Event
+from adapters.contract.form_inbound import FormInbound
 from adapters.contract.inbound import Inbound, Listed, Reply, Sample
 from adapters.contract.outbound import (
     Action,
@@ -38,9 +42,12 @@ __all__ = [
     "Call",
     "Effect",
     "Event",
+    "ForeignOrigin",
+    "FormInbound",
     "Inbound",
     "InboundRequest",
     "InvalidParameters",
+    "InvalidSubmission",
     "Listed",
     "NotSent",
     "NotVerified",
@@ -51,6 +58,7 @@ __all__ = [
     "Sample",
     "Sight",
     "Sighting",
+    "TooManyFields",
     "Transport",
     "TransportError",
     "Unreadable",

@@ -7,21 +7,30 @@ from adapters.contract.inbound import Inbound
 from adapters.contract.outbound import Outbound
 
 INBOUND = {
+    "sendgrid": "adapters.sendgrid.inbound:SendgridInbound",
+    "calendly": "adapters.calendly.inbound:CalendlyInbound",
+    "form": "adapters.form.inbound:Form",
+    "github": "adapters.github.inbound:GithubInbound",
+    "hmac": "adapters.hmac.inbound:HmacInbound",
+    "sendgrid_inbound": "adapters.sendgrid_inbound.inbound:SendgridInboundMail",
+    "hubspot": "adapters.hubspot.inbound:HubspotInbound",
+    "shopify": "adapters.shopify.inbound:ShopifyInbound",
+    "standard_webhooks": "adapters.standard_webhooks.inbound:StandardWebhooksInbound",
     "stripe": "adapters.stripe.inbound:StripeInbound",
 }
 
 OUTBOUND = {
     "http": "adapters.http.outbound:HttpOutbound",
     "hubspot": "adapters.hubspot.outbound:HubspotOutbound",
+    "pipedrive": "adapters.pipedrive.outbound:PipedriveOutbound",
+    "salesforce": "adapters.salesforce.outbound:SalesforceOutbound",
+    "sendgrid": "adapters.sendgrid.outbound:SendgridOutbound",
     "slack": "adapters.slack.outbound:SlackOutbound",
+    "stripe": "adapters.stripe.outbound:StripeOutbound",
 }
 
-PLANNED_INBOUND = frozenset(
-    """
-    calendly form github hmac hubspot sendgrid sendgrid_inbound shopify standard_webhooks twilio
-    """.split()
-)
-PLANNED_OUTBOUND = frozenset("pipedrive salesforce sendgrid stripe twilio".split())
+PLANNED_INBOUND = frozenset("twilio".split())
+PLANNED_OUTBOUND = frozenset("twilio".split())
 """Names that `hub.yaml` may not use yet; they get a fault that says so."""
 
 

@@ -19,6 +19,7 @@ from hub.jobs import worker as workers
 from hub.jobs.workshop import Workshop
 from hub.settings import Settings
 from hub.web import answers
+from hub.web.forms import forms
 from hub.web.health import health
 from hub.web.metrics import metrics
 from hub.web.tally import Tally
@@ -57,6 +58,7 @@ def create_app(settings: Settings, environ: Mapping[str, str]) -> Flask:
     app.extensions |= {"hub": hub, "hub_settings": settings, "hub_tally": Tally(database)}
     answers.register(app)
     app.register_blueprint(webhooks)
+    app.register_blueprint(forms)
     app.register_blueprint(health)
     app.register_blueprint(metrics)
     return app

@@ -1,28 +1,50 @@
-"""Form bodies as their senders made them: names and values in order, repeated ones too."""
+"""Form bodies as their senders made them: names and values in order, repeated ones too.
 
+The parts of a body are told apart by their boundary alone (RFC 2046, 5.1.1), which e-mails are
+made of as well. Each byte is looked at a few times at most, whatever it is.
+"""
+
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from urllib.parse import parse_qsl
 
-from werkzeug.datastructures import Headers
-from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
-from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
-from adapters.contract.errors import Unreadable
+from adapters.contract.errors import TooManyFields, Unreadable
 
 MAX_FIELDS = 1000
+MAX_BOUNDARY = 200
+"""In characters; RFC 2046 allows 70."""
+MAX_HEAD_BYTES = 16 * 1024
+"""The headers of one part."""
+
+_LINE_END = re.compile(rb"[ \t]*(?:\r?\n|\Z)")
+_HEADER_END = re.compile(r"\r?\n(?![ \t])")
+_FOLD = re.compile(r"\r?\n[ \t]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of a multipart body. `filename` is None for a field, and as sent for a file."""
+    """One part of a multipart body.
+
+    `filename` is None for a field, and as sent for a file. Bytes of a name that are no UTF-8 are
+    lone surrogates in it, so that nothing is lost.
+    """
 
     name: str
     content: bytes = field(repr=False)
     filename: str | None = None
     content_type: str | None = None
     charset: str | None = None
+
+
+class Split(NamedTuple):
+    """The parts between boundaries, each with its headers, and whether the last one was closed."""
+
+    parts: Sequence[bytes]
+    closed: bool
 
 
 def media_type(content_type: str | None) -> tuple[str, dict[str, str]]:
@@ -37,7 +59,7 @@ def read_form(body: bytes) -> Sequence[tuple[str, str]]:
     Bytes that are no UTF-8 become lone surrogates, so that nothing is lost and signatures hold.
 
     Raises:
-        Unreadable: it has more than `MAX_FIELDS` fields, or is no text at all.
+        TooManyFields: it has more than `MAX_FIELDS` fields.
     """
     try:
         return parse_qsl(
@@ -47,47 +69,97 @@ def read_form(body: bytes) -> Sequence[tuple[str, str]]:
             max_num_fields=MAX_FIELDS,
         )
     except ValueError:
-        raise Unreadable(f"a form has at most {MAX_FIELDS} fields") from None
+        raise TooManyFields(f"a form has at most {MAX_FIELDS} fields") from None
 
 
 def read_multipart(body: bytes, content_type: str | None) -> Sequence[Part]:
     """Return the parts of a `multipart/form-data` body.
 
     Raises:
-        Unreadable: there is no boundary, the body breaks off, or it has too many parts.
+        Unreadable: there is no boundary, the body breaks off, or a part is no part of a form.
+        TooManyFields: it has more than `MAX_FIELDS` parts.
     """
     kind, options = media_type(content_type)
     boundary = options.get("boundary", "")
-    if kind != "multipart/form-data" or not boundary:
+    if kind != "multipart/form-data" or not 0 < len(boundary) <= MAX_BOUNDARY:
         raise Unreadable("expected multipart/form-data with a boundary")
-    decoder = MultipartDecoder(boundary.encode("latin-1", "replace"), max_parts=MAX_FIELDS)
-    parts: list[Part] = []
-    content: list[bytes] = []
-    try:
-        decoder.receive_data(body)
-        decoder.receive_data(None)
-        while not isinstance(event := decoder.next_event(), Epilogue):
-            if isinstance(event, NeedData):
-                raise Unreadable("the body breaks off")
-            if isinstance(event, Field | File):
-                filename = event.filename if isinstance(event, File) else None
-                parts.append(_part(event.name, filename, event.headers))
-                content = []
-            elif isinstance(event, Data):
-                content.append(event.data)
-                if not event.more_data:
-                    parts[-1] = _with(parts[-1], b"".join(content))
-    except (ValueError, OverflowError, LookupError) as error:
-        raise Unreadable(f"its parts cannot be told apart: {type(error).__name__}") from None
-    except RequestEntityTooLarge:
-        raise Unreadable(f"a form has at most {MAX_FIELDS} parts") from None
-    return parts
+    found = split_parts(body, boundary.encode("latin-1", "replace"))
+    if not found.closed:
+        raise Unreadable("the body breaks off: its last boundary is missing")
+    return [_part(part) for part in found.parts]
 
 
-def _part(name: str | None, filename: str | None, headers: Headers) -> Part:
-    kind, options = media_type(headers.get("content-type"))
-    return Part(name or "", b"", filename, kind or None, options.get("charset"))
+def split_parts(body: bytes, boundary: bytes) -> Split:
+    """Return what stands between the boundaries. Lines may end in CRLF or in LF alone.
+
+    Raises:
+        TooManyFields: there are more than `MAX_FIELDS` parts.
+    """
+    marker = b"--" + boundary
+    parts: list[bytes] = []
+    start: int | None = None
+    hit = body.find(marker)
+    while hit >= 0:
+        after = hit + len(marker)
+        closing = body.startswith(b"--", after)
+        line_end = _LINE_END.match(body, after + 2 * closing)
+        if line_end is None or (hit and body[hit - 1 : hit] != b"\n"):
+            hit = body.find(marker, hit + 1)
+            continue
+        if start is not None:
+            parts.append(body[start : _before_line_break(body, hit)])
+        if closing:
+            return Split(parts, closed=True)
+        if len(parts) == MAX_FIELDS:
+            raise TooManyFields(f"a form has at most {MAX_FIELDS} parts")
+        start = line_end.end()
+        hit = body.find(marker, start)
+    if start is not None:
+        parts.append(body[start:])
+    return Split(parts, closed=False)
 
 
-def _with(part: Part, content: bytes) -> Part:
-    return Part(part.name, content, part.filename, part.content_type, part.charset)
+def split_head(part: bytes) -> tuple[bytes, bytes]:
+    """Return the headers and what follows the first empty line; without one, all is headers."""
+    for line_break in (b"\r\n", b"\n"):
+        if part.startswith(line_break):
+            return b"", part[len(line_break) :]
+    windows, unix = part.find(b"\r\n\r\n"), part.find(b"\n\n")
+    if windows >= 0 and (unix < 0 or windows < unix):
+        return part[: windows + 2], part[windows + 4 :]
+    return (part[: unix + 1], part[unix + 2 :]) if unix >= 0 else (part, b"")
+
+
+def read_head(head: bytes) -> dict[str, str]:
+    """Return headers by their lower-case names, unfolded; of one that is repeated, the first.
+
+    Bytes that are no UTF-8 become lone surrogates.
+    """
+    headers: dict[str, str] = {}
+    for line in _HEADER_END.split(head.decode("utf-8", "surrogateescape")):
+        name, _, value = line.partition(":")
+        headers.setdefault(name.strip().lower(), _FOLD.sub(" ", value).strip())
+    return headers
+
+
+def _before_line_break(body: bytes, end: int) -> int:
+    """Return where a part ends whose boundary begins at `end`: the line break is the boundary's."""
+    return max(0, end - (2 if body[end - 2 : end] == b"\r\n" else 1))
+
+
+def _part(raw: bytes) -> Part:
+    head, content = split_head(raw)
+    if len(head) > MAX_HEAD_BYTES:
+        raise Unreadable(f"the headers of a part have more than {MAX_HEAD_BYTES} bytes")
+    headers = read_head(head)
+    kind, disposition = media_type(headers.get("content-disposition"))
+    if kind != "form-data" or "name" not in disposition:
+        raise Unreadable("a part has no Content-Disposition: form-data with a name")
+    content_type, options = media_type(headers.get("content-type"))
+    return Part(
+        disposition["name"],
+        content,
+        disposition.get("filename"),
+        content_type or None,
+        options.get("charset"),
+    )

@@ -28,10 +28,14 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A webhook as the provider would send it: signed, and with an id of its own."""
+    """A webhook as the provider would send it: signed, and with an id of its own.
+
+    `path_secret` is what its address ends with, for senders that cannot sign.
+    """
 
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
+    path_secret: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

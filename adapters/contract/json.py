@@ -9,6 +9,7 @@ import json
 import re
 from codecs import BOM_UTF8
 from collections.abc import Mapping
+from hashlib import sha256
 from math import isfinite
 from typing import Any, NoReturn
 
@@ -37,6 +38,12 @@ def read_json(body: bytes) -> Any:
     if body.count(b"{") + body.count(b"[") > DEPTH_LIMIT:
         _check_depth(value)
     return value
+
+
+def digest(value: Any) -> bytes:
+    """Return a SHA-256 of what the JSON says: the same for the same, however it was written."""
+    # The text is ASCII (surrogates stay escaped), so it encodes whatever the strings hold.
+    return sha256(_DIGEST_ENCODER.encode(value).encode("ascii")).digest()
 
 
 def storable(data: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
@@ -113,6 +120,7 @@ def _refuse_constant(name: str) -> NoReturn:
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_mapping, parse_int=_integer, parse_constant=_refuse_constant
 )
+_DIGEST_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 

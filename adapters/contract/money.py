@@ -1,6 +1,7 @@
 """Money as providers send it: strictly an integer in a minor unit, never coerced into one."""
 
 import re
+from decimal import Decimal
 from typing import Any
 
 from adapters.contract.errors import Unreadable
@@ -8,6 +9,7 @@ from adapters.contract.errors import Unreadable
 LARGEST_MINOR = 2**53 - 1
 """What every JSON reader still holds exactly; 90 trillion in a currency with cents."""
 
+_DECIMAL = re.compile(r"-?[0-9]{1,16}(\.[0-9]{1,12})?", re.ASCII)
 _CODE = re.compile(r"[A-Za-z]{3}", re.ASCII)
 
 # ISO 4217, list one (SIX Interbank Clearing, https://www.six-group.com/dam/download/
@@ -48,3 +50,18 @@ def currency_code(value: Any, name: str) -> str:
 def minor_exponent(currency: str) -> int:
     """Return how many decimals the currency's minor unit has (ISO 4217): USD 2, JPY 0, KWD 3."""
     return _EXPONENTS.get(currency, 2)
+
+
+def minor_units_of(value: Any, currency: str, name: str) -> int:
+    """Return an amount in whole units (`"10.50"`, 10.5, 10) in the minor unit of `currency`.
+
+    Raises:
+        Unreadable: not a decimal number, negative, too large, or finer than the minor unit.
+    """
+    text = str(value) if type(value) in (int, float, str) else ""
+    if not _DECIMAL.fullmatch(text):
+        raise Unreadable(f"{name} must be a decimal number like 10.50")
+    minor = Decimal(text).scaleb(minor_exponent(currency))
+    if minor != int(minor):
+        raise Unreadable(f"{name} is finer than the smallest unit of {currency}")
+    return minor_units(int(minor), name)

@@ -132,7 +132,7 @@ class Outbound(ABC):
     settings_schema: ClassVar[type[Schema]]
     """The destination's keys beside those that every destination has."""
     credentials: ClassVar[tuple[str, ...]]
-    """The keys without which it can only play in the sandbox."""
+    """The keys without which it can only play in the sandbox; `a|b` asks for either of two."""
     secrets: ClassVar[tuple[str, ...]] = ()
     """The keys whose values must never be shown."""
     actions: ClassVar[Mapping[str, Action]]
@@ -161,6 +161,16 @@ class Outbound(ABC):
         Raises:
             TransportError: there was no answer.
         """
+
+    @classmethod
+    def missing(cls, settings: Mapping[str, Any]) -> list[tuple[str, ...]]:
+        """Return which credentials are not there, each as the keys of which one would do."""
+        wanted = [tuple(either.split("|")) for either in cls.credentials]
+        return [
+            either
+            for either in wanted
+            if not any(str(settings.get(key) or "").strip() for key in either)
+        ]
 
     def look_up(self, call: Call, sent_at: datetime) -> Sighting:
         """Return whether the provider has what `call`, first sent at that time, would have made.

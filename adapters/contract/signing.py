@@ -2,22 +2,37 @@
 
 Schemes are plain functions of secrets, headers and bytes; the only clock is `received_at`.
 Whatever stands in a header, the one exception that leaves a `verify_...` is `NotVerified`.
+What is signed with a shared secret and nothing else to it is in `hmac`.
 """
 
-import binascii
 import hmac
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from adapters.contract.errors import NotVerified
+from adapters.contract.hmac import any_equal, check_age, check_timestamp, sign_timed, verify_timed
 
 STRIPE_PAST_S, STRIPE_FUTURE_S = 300, 60
 STANDARD_WEBHOOK_PAST_S, STANDARD_WEBHOOK_FUTURE_S = 300, 300
 
-_TIMESTAMP_DIGITS = 12
-_HEX_SHA256_LENGTH = 64
 _SECRET_PREFIX = "whsec_"  # noqa: S105 (a mark, not a secret)
+
+
+@dataclass(frozen=True, slots=True)
+class StandardWebhook:
+    """A message whose id and time are right: the bytes that are signed, and its signatures.
+
+    Each signature is a version (`v1`, `v1a`) and its base64.
+    """
+
+    signed: bytes
+    signatures: Sequence[tuple[str, bytes]]
+
+    def of_version(self, version: str) -> Sequence[bytes]:
+        """Return the signatures of one version."""
+        return [signature for named, signature in self.signatures if named == version]
 
 
 def sign_stripe(secret: str, timestamp: int, body: bytes) -> str:
@@ -26,8 +41,7 @@ def sign_stripe(secret: str, timestamp: int, body: bytes) -> str:
     The key is the whole secret as text; its `whsec_` part is not base64 here.
     https://docs.stripe.com/webhooks#verify-manually
     """
-    signature = _stripe_signature(secret, str(timestamp), body).decode("ascii")
-    return f"t={timestamp},v1={signature}"
+    return sign_timed(secret, timestamp, body)
 
 
 def verify_stripe(
@@ -41,13 +55,15 @@ def verify_stripe(
         NotVerified: the header is missing or garbled, no secret fits, or the time is more than
             300 s past or 60 s ahead of `received_at`.
     """
-    timestamp, candidates = _read_stripe_header(header)
-    _check_age(timestamp, received_at, past_s=STRIPE_PAST_S, future_s=STRIPE_FUTURE_S)
-    for index, secret in enumerate(secrets):
-        # A blank key would let anybody sign.
-        if secret.strip() and _any_equal(_stripe_signature(secret, timestamp, body), candidates):
-            return f"secrets[{index}]"
-    raise NotVerified("Stripe-Signature: signed with none of this source's secrets")
+    return verify_timed(
+        secrets,
+        header,
+        body,
+        received_at,
+        name="Stripe-Signature",
+        past_s=STRIPE_PAST_S,
+        future_s=STRIPE_FUTURE_S,
+    )
 
 
 def sign_standard_webhook(
@@ -63,10 +79,8 @@ def sign_standard_webhook(
         ValueError: what follows `whsec_` is not base64, or `message_id` is empty or has a dot
             (the dot parts the signed text, so such an id would be ambiguous).
     """
-    if not _is_message_id(message_id):
-        raise ValueError("a webhook-id is printable ASCII without a dot")
-    key = standard_webhook_key(secret)
-    signature = _standard_signature(key, message_id, str(timestamp), body).decode("ascii")
+    signed = standard_webhook_bytes(message_id, timestamp, body)
+    signature = _standard_signature(standard_webhook_key(secret), signed).decode("ascii")
     return {
         "webhook-id": message_id,
         "webhook-timestamp": str(timestamp),
@@ -85,20 +99,55 @@ def verify_standard_webhook(
         NotVerified: a header is missing or garbled, no secret fits, or the time is more than
             300 s from `received_at`.
     """
-    message_id = headers.get("webhook-id", "")
-    timestamp = headers.get("webhook-timestamp", "")
+    message = read_standard_webhook(headers, body, received_at)
+    label = label_of_secret(message, secrets)
+    if label is None:
+        raise NotVerified("webhook-signature: signed with none of this source's secrets")
+    return label
+
+
+def read_standard_webhook(
+    headers: Mapping[str, str], body: bytes, received_at: datetime, *, family: str = "webhook"
+) -> StandardWebhook:
+    """Return what is signed and the signatures, unchecked; `family`: `webhook-id` or `svix-id`.
+
+    Raises:
+        NotVerified: a header is missing or garbled, or the time is more than 300 s from
+            `received_at`.
+    """
+    message_id = headers.get(f"{family}-id", "")
+    timestamp = headers.get(f"{family}-timestamp", "")
     if not _is_message_id(message_id):
-        raise NotVerified("webhook-id: missing, or not printable ASCII without a dot")
-    _check_timestamp("webhook-timestamp", timestamp)
-    candidates = _standard_candidates(headers.get("webhook-signature", ""))
-    _check_age(
+        raise NotVerified(f"{family}-id: missing, or not printable ASCII without a dot")
+    check_timestamp(f"{family}-timestamp", timestamp)
+    signatures = _signatures(headers.get(f"{family}-signature", ""))
+    if not signatures:
+        raise NotVerified(f"{family}-signature: missing, or no version and signature")
+    check_age(
         timestamp, received_at, past_s=STANDARD_WEBHOOK_PAST_S, future_s=STANDARD_WEBHOOK_FUTURE_S
     )
+    return StandardWebhook(_standard_bytes(message_id, timestamp, body), signatures)
+
+
+def label_of_secret(message: StandardWebhook, secrets: Sequence[str]) -> str | None:
+    """Return the label of the secret (`secrets[0]`) of which a `v1` signature is, or None."""
+    candidates = message.of_version("v1")
     for index, secret in enumerate(secrets):
         key = _key_or_nothing(secret)
-        if key and _any_equal(_standard_signature(key, message_id, timestamp, body), candidates):
+        if key and any_equal(_standard_signature(key, message.signed), candidates):
             return f"secrets[{index}]"
-    raise NotVerified("webhook-signature: signed with none of this source's secrets")
+    return None
+
+
+def standard_webhook_bytes(message_id: str, timestamp: int, body: bytes) -> bytes:
+    """Return what is signed of a message, in every version.
+
+    Raises:
+        ValueError: `message_id` is empty or has a dot.
+    """
+    if not _is_message_id(message_id):
+        raise ValueError("a webhook-id is printable ASCII without a dot")
+    return _standard_bytes(message_id, str(timestamp), body)
 
 
 def standard_webhook_key(secret: str) -> bytes:
@@ -119,66 +168,19 @@ def standard_webhook_key(secret: str) -> bytes:
     return key
 
 
-def _stripe_signature(secret: str, timestamp: str, body: bytes) -> bytes:
-    digest = hmac.digest(secret.encode(), b"%b.%b" % (timestamp.encode("ascii"), body), "sha256")
-    return binascii.hexlify(digest)
+def _standard_bytes(message_id: str, timestamp: str, body: bytes) -> bytes:
+    return f"{message_id}.{timestamp}.".encode("ascii") + body
 
 
-def _standard_signature(key: bytes, message_id: str, timestamp: str, body: bytes) -> bytes:
-    head = f"{message_id}.{timestamp}.".encode("ascii")
-    return b64encode(hmac.digest(key, head + body, "sha256"))
+def _standard_signature(key: bytes, signed: bytes) -> bytes:
+    return b64encode(hmac.digest(key, signed, "sha256"))
 
 
-def _read_stripe_header(header: str | None) -> tuple[str, list[bytes]]:
-    if not header:
-        raise NotVerified("Stripe-Signature: missing")
-    timestamp: str | None = None
-    candidates = []
-    for part in header.split(","):
-        name, _, value = part.partition("=")
-        if name == "v1":
-            if len(value) == _HEX_SHA256_LENGTH and value.isascii():
-                candidates.append(value.encode("ascii"))
-        elif name == "t":
-            if timestamp is not None:
-                raise NotVerified("Stripe-Signature: more than one t")
-            timestamp = value
-    _check_timestamp("Stripe-Signature: t", timestamp or "")
-    if not candidates:
-        raise NotVerified("Stripe-Signature: no v1 signature")
-    return timestamp or "", candidates
-
-
-def _standard_candidates(header: str) -> list[bytes]:
+def _signatures(header: str) -> list[tuple[str, bytes]]:
     pairs = (part.partition(",") for part in header.split(" "))
-    candidates = [
-        value.encode("ascii") for version, _, value in pairs if version == "v1" and value.isascii()
+    return [
+        (version, value.encode("ascii")) for version, _, value in pairs if value and value.isascii()
     ]
-    if not candidates:
-        raise NotVerified("webhook-signature: missing, or no v1 signature")
-    return candidates
-
-
-def _check_timestamp(name: str, text: str) -> None:
-    # isdigit alone lets Arabic and superscript digits pass, int alone spaces and underscores.
-    if not (text.isascii() and text.isdigit() and len(text) <= _TIMESTAMP_DIGITS):
-        raise NotVerified(f"{name}: missing, or not 1 to {_TIMESTAMP_DIGITS} digits")
-
-
-def _check_age(timestamp: str, received_at: datetime, *, past_s: int, future_s: int) -> None:
-    age_s = int(received_at.timestamp()) - int(timestamp)
-    if age_s > past_s:
-        raise NotVerified(
-            f"signed {age_s} s ago; at most {past_s} s. Is this machine's clock right?"
-        )
-    if -age_s > future_s:
-        raise NotVerified(
-            f"signed {-age_s} s in the future; at most {future_s} s. Is this machine's clock right?"
-        )
-
-
-def _any_equal(expected: bytes, candidates: Sequence[bytes]) -> bool:
-    return any(hmac.compare_digest(expected, candidate) for candidate in candidates)
 
 
 def _is_message_id(text: str) -> bool:
@@ -186,6 +188,8 @@ def _is_message_id(text: str) -> bool:
 
 
 def _key_or_nothing(secret: str) -> bytes:
+    if not secret.strip():  # a blank key would let anybody sign
+        return b""
     try:
         return standard_webhook_key(secret)
     except ValueError:

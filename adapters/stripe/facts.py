@@ -11,7 +11,6 @@ from typing import Any
 
 from adapters.contract.fields import (
     email_address,
-    is_id,
     phone_e164,
     rfc3339,
     text,
@@ -19,6 +18,7 @@ from adapters.contract.fields import (
 )
 from adapters.contract.money import minor_units
 from adapters.stripe.money import money
+from adapters.stripe.native import at, first, given, id_of, metadata_of
 
 Native = Mapping[str, Any]
 Reader = Callable[[Native, Native], dict[str, Any]]
@@ -33,40 +33,40 @@ def payment_succeeded(intent: Native, _previous: Native) -> dict[str, Any]:
 
 def payment_failed(intent: Native, _previous: Native) -> dict[str, Any]:
     """Read a payment intent whose attempt failed; `reason` is the most precise code given."""
-    error = _at(intent, "last_payment_error")
-    reason = _first(text, *(_at(error, key) for key in ("decline_code", "code", "message")))
+    error = at(intent, "last_payment_error")
+    reason = first(text, *(at(error, key) for key in ("decline_code", "code", "message")))
     return (
         _payment(intent)
         | money(intent.get("amount"), intent.get("currency"))
-        | _given(reason=reason)
+        | given(reason=reason)
     )
 
 
 def payment_refunded(charge: Native, previous: Native) -> dict[str, Any]:
     """Read a charge that was refunded; the amount is this refund alone, not the running total."""
-    billing = _at(charge, "billing_details")
-    return money(_refunded_now(charge, previous), charge.get("currency")) | _given(
-        email=_first(email_address, _at(billing, "email"), charge.get("receipt_email")),
-        phone=_first(phone_e164, _at(billing, "phone"), _at(charge, "shipping", "phone")),
-        name=_first(text, _at(billing, "name"), _at(charge, "shipping", "name")),
-        customer_id=_id(charge.get("customer")),
-        object_id=_id(charge.get("payment_intent")) or _id(charge),
-        reason=text(_at(charge, "refunds", "data", 0, "reason")),
+    billing = at(charge, "billing_details")
+    return money(_refunded_now(charge, previous), charge.get("currency")) | given(
+        email=first(email_address, at(billing, "email"), charge.get("receipt_email")),
+        phone=first(phone_e164, at(billing, "phone"), at(charge, "shipping", "phone")),
+        name=first(text, at(billing, "name"), at(charge, "shipping", "name")),
+        customer_id=id_of(charge.get("customer")),
+        object_id=id_of(charge.get("payment_intent")) or id_of(charge),
+        reason=text(at(charge, "refunds", "data", 0, "reason")),
         url=text(charge.get("receipt_url")),
-        metadata=_metadata(charge),
+        metadata=metadata_of(charge),
     )
 
 
 def payment_disputed(dispute: Native, _previous: Native) -> dict[str, Any]:
     """Read a dispute; who paid is only known where evidence is already on file."""
-    evidence = _at(dispute, "evidence")
-    payment = _id(dispute.get("payment_intent")) or _id(dispute.get("charge"))
-    return money(dispute.get("amount"), dispute.get("currency")) | _given(
-        email=email_address(_at(evidence, "customer_email_address")),
-        name=text(_at(evidence, "customer_name")),
-        object_id=payment or _id(dispute),
+    evidence = at(dispute, "evidence")
+    payment = id_of(dispute.get("payment_intent")) or id_of(dispute.get("charge"))
+    return money(dispute.get("amount"), dispute.get("currency")) | given(
+        email=email_address(at(evidence, "customer_email_address")),
+        name=text(at(evidence, "customer_name")),
+        object_id=payment or id_of(dispute),
         reason=text(dispute.get("reason")),
-        metadata=_metadata(dispute),
+        metadata=metadata_of(dispute),
     )
 
 
@@ -74,17 +74,17 @@ def checkout(session: Native, _previous: Native) -> dict[str, Any]:
     """Read a checkout session; `reason` is its payment status: paid, unpaid (money may follow
     days later) or no_payment_required. `url` is where the customer can go on, while there is one.
     """
-    details = _at(session, "customer_details")
-    recovery = _at(session, "after_expiration", "recovery", "url")
-    return money(session.get("amount_total"), session.get("currency")) | _given(
-        email=_first(email_address, _at(details, "email"), session.get("customer_email")),
-        phone=phone_e164(_at(details, "phone")),
-        name=text(_at(details, "name")),
-        customer_id=_id(session.get("customer")),
-        object_id=_id(session),
+    details = at(session, "customer_details")
+    recovery = at(session, "after_expiration", "recovery", "url")
+    return money(session.get("amount_total"), session.get("currency")) | given(
+        email=first(email_address, at(details, "email"), session.get("customer_email")),
+        phone=phone_e164(at(details, "phone")),
+        name=text(at(details, "name")),
+        customer_id=id_of(session.get("customer")),
+        object_id=id_of(session),
         reason=text(session.get("payment_status")),
-        url=_first(text, recovery, session.get("url")),
-        metadata=_metadata(session),
+        url=first(text, recovery, session.get("url")),
+        metadata=metadata_of(session),
     )
 
 
@@ -101,12 +101,12 @@ def invoice_payment_failed(invoice: Native, _previous: Native) -> dict[str, Any]
 def subscription(native: Native, previous: Native) -> dict[str, Any]:
     """Read a subscription; the amount is one period of all its items, where each has a price."""
     items = _items(native)
-    price = _price(items[0]) if items else _at(native, "plan")
-    currency = native.get("currency") or _at(price, "currency")
-    return money(_period_amount(items), currency) | _given(
-        customer_id=_id(native.get("customer")),
+    price = _price(items[0]) if items else at(native, "plan")
+    currency = native.get("currency") or at(price, "currency")
+    return money(_period_amount(items), currency) | given(
+        customer_id=id_of(native.get("customer")),
         status=text(native.get("status")),
-        plan=_first(text, *(_at(price, key) for key in ("lookup_key", "nickname", "id"))),
+        plan=first(text, *(at(price, key) for key in ("lookup_key", "nickname", "id"))),
         period_end_at=_period_end(native, items),
         changed=_changed(previous),
     )
@@ -114,8 +114,8 @@ def subscription(native: Native, previous: Native) -> dict[str, Any]:
 
 def customer(native: Native, previous: Native) -> dict[str, Any]:
     """Read a customer."""
-    return _given(
-        customer_id=_id(native),
+    return given(
+        customer_id=id_of(native),
         email=email_address(native.get("email")),
         phone=phone_e164(native.get("phone")),
         name=text(native.get("name")),
@@ -140,65 +140,26 @@ READERS: Mapping[str, Reader] = {
     "customer.deleted": customer,
 }
 
-# Each of these happens once in the life of one object, so type and object id name the fact, as
-# Stripe says of twin events (https://docs.stripe.com/webhooks#handle-duplicate-events). The second
-# they were made in is added, because a wrongly merged payment is worse than a twin.
-_ONCE = frozenset(
-    """
-    payment.succeeded payment.disputed checkout.completed checkout.expired
-    subscription.started subscription.ended customer.created customer.deleted
-    """.split()
-)
-
-
-def fact_key(kind: str, native: Native, created: int) -> str | None:
-    """Return a name for the fact that its twin event would share, or None where none is safe.
-
-    It must never be the same for two facts: better no key than a lost payment.
-    """
-    distinction = _distinction(kind, native, created)
-    if distinction is None or not is_id(native.get("id")):
-        return None
-    key = ":".join([kind, native["id"], *distinction])
-    return key if is_id(key) else None
-
-
-def _distinction(kind: str, native: Native, created: int) -> list[str] | None:
-    if kind in _ONCE:
-        return [str(created)]
-    if kind == "payment.refunded" and type(native.get("amount_refunded")) is int:
-        # Two refunds of one charge in one second differ in the running total; the same total
-        # comes again only after a refund failed, which takes longer than a second.
-        return [str(native["amount_refunded"]), str(created)]
-    if kind == "payment.failed":
-        # Each attempt has a charge of its own, but `latest_charge` may be an earlier attempt's.
-        charge = _id(_at(native, "last_payment_error", "charge"))
-        return [charge] if charge else None
-    if kind == "invoice.paid" and type(native.get("amount_paid")) is int:
-        return [str(native["amount_paid"]), str(created)]
-    # Updates may come twice in a second, and manual attempts do not raise `attempt_count`.
-    return None
-
 
 def _payment(intent: Native) -> dict[str, Any]:
     billing = _billing(intent)
-    shipping = _at(intent, "shipping")
-    return _given(
-        email=_first(email_address, intent.get("receipt_email"), _at(billing, "email")),
-        phone=_first(phone_e164, _at(shipping, "phone"), _at(billing, "phone")),
-        name=_first(text, _at(shipping, "name"), _at(billing, "name")),
-        customer_id=_id(intent.get("customer")),
-        object_id=_id(intent),
-        metadata=_metadata(intent),
+    shipping = at(intent, "shipping")
+    return given(
+        email=first(email_address, intent.get("receipt_email"), at(billing, "email")),
+        phone=first(phone_e164, at(shipping, "phone"), at(billing, "phone")),
+        name=first(text, at(shipping, "name"), at(billing, "name")),
+        customer_id=id_of(intent.get("customer")),
+        object_id=id_of(intent),
+        metadata=metadata_of(intent),
     )
 
 
 def _billing(intent: Native) -> Any:
     # In this order: an expanded charge, one of before 2022-11-15, the method that failed.
     places = (
-        _at(intent, "latest_charge", "billing_details"),
-        _at(intent, "charges", "data", 0, "billing_details"),
-        _at(intent, "last_payment_error", "payment_method", "billing_details"),
+        at(intent, "latest_charge", "billing_details"),
+        at(intent, "charges", "data", 0, "billing_details"),
+        at(intent, "last_payment_error", "payment_method", "billing_details"),
     )
     return next((place for place in places if isinstance(place, dict)), None)
 
@@ -207,37 +168,37 @@ def _refunded_now(charge: Native, previous: Native) -> int | None:
     before = previous.get("amount_refunded")
     if before is None:
         # Before 2022-11-15 the refunds came along, newest first.
-        newest: int | None = _at(charge, "refunds", "data", 0, "amount")
+        newest: int | None = at(charge, "refunds", "data", 0, "amount")
         return newest
     total = minor_units(charge.get("amount_refunded"), "amount_refunded")
     return total - minor_units(before, "previous_attributes.amount_refunded")
 
 
 def _invoice(invoice: Native) -> dict[str, Any]:
-    return _given(
+    return given(
         email=email_address(invoice.get("customer_email")),
         phone=phone_e164(invoice.get("customer_phone")),
         name=text(invoice.get("customer_name")),
-        customer_id=_id(invoice.get("customer")),
-        object_id=_id(invoice),
+        customer_id=id_of(invoice.get("customer")),
+        object_id=id_of(invoice),
         number=text(invoice.get("number")),
         reason=text(invoice.get("billing_reason")),
         url=text(invoice.get("hosted_invoice_url")),
-        metadata=_metadata(invoice) or _metadata(_invoice_subscription(invoice)),
+        metadata=metadata_of(invoice) or metadata_of(_invoice_subscription(invoice)),
     )
 
 
 def _invoice_subscription(invoice: Native) -> Any:
-    return _at(invoice, "parent", "subscription_details") or invoice.get("subscription_details")
+    return at(invoice, "parent", "subscription_details") or invoice.get("subscription_details")
 
 
 def _items(native: Native) -> list[Any]:
-    items = _at(native, "items", "data")
+    items = at(native, "items", "data")
     return items if isinstance(items, list) else []
 
 
 def _price(item: Any) -> Any:
-    return _at(item, "price") or _at(item, "plan")
+    return at(item, "price") or at(item, "plan")
 
 
 def _period_amount(items: list[Any]) -> int | None:
@@ -248,47 +209,18 @@ def _period_amount(items: list[Any]) -> int | None:
 
 def _item_amount(item: Any) -> int | None:
     price = _price(item)
-    unit = _at(price, "unit_amount") if _at(item, "price") else _at(price, "amount")
-    quantity = _at(item, "quantity")
+    unit = at(price, "unit_amount") if at(item, "price") else at(price, "amount")
+    quantity = at(item, "quantity")
     if unit is None or quantity is None:  # tiered, metered, or in parts of a cent
         return None
     return minor_units(unit, "unit_amount") * minor_units(quantity, "quantity")
 
 
 def _period_end(native: Native, items: list[Any]) -> str | None:
-    ends = [native.get("current_period_end"), *(_at(item, "current_period_end") for item in items)]
+    ends = [native.get("current_period_end"), *(at(item, "current_period_end") for item in items)]
     instants = [utc_from_epoch(end, "current_period_end") for end in ends if end is not None]
     return rfc3339(min(instants)) if instants else None
 
 
 def _changed(previous: Native) -> list[str] | None:
     return sorted(previous) or None
-
-
-def _metadata(native: Any) -> dict[str, Any] | None:
-    metadata = _at(native, "metadata")
-    return metadata if isinstance(metadata, dict) and metadata else None
-
-
-def _id(value: Any) -> str | None:
-    """Return the id of what Stripe may give as an id or as the whole object."""
-    return text(_at(value, "id") if isinstance(value, dict) else value)
-
-
-def _at(node: Any, *path: str | int) -> Any:
-    for step in path:
-        if isinstance(node, dict):
-            node = node.get(step)
-        elif isinstance(node, list) and isinstance(step, int) and step < len(node):
-            node = node[step]
-        else:
-            return None
-    return node
-
-
-def _first(read: Callable[[Any], str | None], *values: Any) -> str | None:
-    return next((found for value in values if (found := read(value)) is not None), None)
-
-
-def _given(**data: Any) -> dict[str, Any]:
-    return {name: value for name, value in data.items() if value is not None}

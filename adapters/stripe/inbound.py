@@ -18,13 +18,16 @@ single delivery is promised, and one change may come as two events with differen
 why not the others. The shape follows the endpoint's API version. `charge.refunded` carries the
 running total; we give the step. `checkout.completed` may be `unpaid`, see its `reason`.
 `object_id` of a payment is the payment intent, so that success, refund and dispute of one payment
-share it. An invoice without metadata of its own has its subscription's. Connect's `account`
-stays in the stored body; `native` is `data.object` alone. Thin events (`v2.core.event`) bring no
-data and must be fetched.
+share it. An invoice without metadata of its own has its subscription's. `account` is the connected
+account that it happened in; `native` is `data.object` alone. Thin events (`v2.core.event`) bring
+no data: event and object are fetched by the destination's `api_key`, the object as it is by then,
+so that a thin refund has no amount of its own. The list of events goes back 30 days, has those of
+one account and no thin ones, in the shape of the account's API version at the time: where the
+endpoint has another, a listed event differs from the one that was sent.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -33,41 +36,15 @@ from marshmallow import Schema, fields, validate
 
 from adapters.contract.errors import Unreadable
 from adapters.contract.event import Event
-from adapters.contract.fields import external_id, utc_from_epoch, utc_from_text
-from adapters.contract.inbound import Inbound, Sample
+from adapters.contract.fields import external_id, utc_from_epoch
+from adapters.contract.inbound import Inbound, Listed, Sample
 from adapters.contract.json import read_json
+from adapters.contract.outbound import Transport
 from adapters.contract.request import InboundRequest
 from adapters.contract.signing import sign_stripe, verify_stripe
-from adapters.stripe import facts, sampling
-
-NATIVE_TYPES = {
-    "payment_intent.succeeded": "payment.succeeded",
-    "payment_intent.payment_failed": "payment.failed",
-    "charge.refunded": "payment.refunded",
-    "charge.dispute.created": "payment.disputed",
-    "checkout.session.completed": "checkout.completed",
-    "checkout.session.expired": "checkout.expired",
-    "invoice.paid": "invoice.paid",
-    "invoice.payment_failed": "invoice.payment_failed",
-    "customer.subscription.created": "subscription.started",
-    "customer.subscription.updated": "subscription.changed",
-    "customer.subscription.deleted": "subscription.ended",
-    "customer.created": "customer.created",
-    "customer.updated": "customer.changed",
-    "customer.deleted": "customer.deleted",
-}
-
-IGNORED_TYPES = {
-    "charge.succeeded": "payment_intent.succeeded tells the same payment",
-    "charge.failed": "payment_intent.payment_failed tells the same attempt",
-    "charge.refund.updated": "the refund itself was told by charge.refunded",
-    "checkout.session.async_payment_failed": "payment_intent.payment_failed tells the same attempt",
-    "checkout.session.async_payment_succeeded": "payment_intent.succeeded tells the same payment",
-    "invoice.payment_succeeded": "invoice.paid tells the same, and what was paid out of band",
-    "invoice_payment.paid": "invoice.paid tells it once the invoice is settled",
-    "refund.created": "charge.refunded tells the same, with the customer",
-    "refund.updated": "the refund itself was told by charge.refunded",
-}
+from adapters.stripe import events, facts, sampling, thin
+from adapters.stripe.fact_keys import fact_key
+from adapters.stripe.native_types import IGNORED_TYPES, NATIVE_TYPES
 
 _WRAPPERS = {
     "detail-type": "Amazon EventBridge",
@@ -95,6 +72,8 @@ class StripeInbound(Inbound):
     settings_schema = StripeInboundSettings
     native_types = NATIVE_TYPES
     ignored_types = IGNORED_TYPES
+    account = "stripe"
+    lists = True
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._secrets = tuple(settings["secrets"])
@@ -108,8 +87,25 @@ class StripeInbound(Inbound):
         """Return the one event that a Stripe webhook carries."""
         envelope = _envelope(request.body)
         if envelope.get("object") == "v2.core.event":
-            return [_thin_event(envelope)]
+            return [
+                thin.thin_event(
+                    envelope,
+                    _native_type(envelope),
+                    live=_live(envelope),
+                    fingerprint=_fingerprint(envelope),
+                )
+            ]
         return [_snapshot_event(envelope)]
+
+    def complete(self, event: Event, found: Mapping[str, Any]) -> Event:
+        """Return a thin event with what `fetch` found."""
+        return thin.complete(event, found)
+
+    def list_since(
+        self, since: datetime, now: datetime, transport: Transport, account: Mapping[str, Any]
+    ) -> Iterator[Listed]:
+        """Yield the snapshot events of the last 30 days at most, oldest first."""
+        return events.list_since(since, now, transport, account)
 
     def sample(
         self, native_type: str, external_id: str, now: datetime, *, live: bool, url: str
@@ -148,29 +144,17 @@ def _snapshot_event(envelope: Mapping[str, Any]) -> Event:
     occurred_at = utc_from_epoch(envelope.get("created"), "created")
     native, previous = _data(envelope)
     read = facts.READERS.get(kind)
+    connected = thin.account_of(envelope.get("account"))
+    account = {"account": connected} if connected else {}
     return Event(
         type=kind,
         native_type=native_type,
         external_id=external_id(envelope.get("id"), "id"),
         occurred_at=occurred_at,
-        data={**(read(native, previous) if read else {}), "native": native},
+        data={**(read(native, previous) if read else {}), **account, "native": native},
         live=_live(envelope),
-        fact_key=facts.fact_key(kind, native, envelope["created"]),
+        fact_key=fact_key(kind, native, previous, envelope["created"]),
         fingerprint=_fingerprint(envelope),
-    )
-
-
-def _thin_event(envelope: Mapping[str, Any]) -> Event:
-    native_type = _native_type(envelope)
-    return Event(
-        type=f"stripe.{native_type}",
-        native_type=native_type,
-        external_id=external_id(envelope.get("id"), "id"),
-        occurred_at=utc_from_text(envelope.get("created"), "created"),
-        data={"native": envelope},
-        live=_live(envelope),
-        fingerprint=_fingerprint(envelope),
-        incomplete=True,
     )
 
 

@@ -1,14 +1,14 @@
 """Stripe's smallest currency unit, and the ISO 4217 minor unit that the hub speaks.
 
-They are the same but for three currencies. Stripe has no decimals for MGA where ISO 4217 has two;
+They are the same but for a few currencies. Stripe has no decimals for MGA where ISO 4217 has two;
 for ISK and UGX it keeps two decimals, always zero, where ISO 4217 has none.
 https://docs.stripe.com/currencies#zero-decimal
 """
 
 from typing import Any
 
-from adapters.contract.errors import Unreadable
-from adapters.contract.money import currency_code, minor_exponent, minor_units
+from adapters.contract.errors import InvalidParameters, Unreadable
+from adapters.contract.money import LARGEST_MINOR, currency_code, minor_exponent, minor_units
 
 _ZERO_DECIMAL = frozenset("BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF".split())
 _THREE_DECIMAL = frozenset("BHD JOD KWD OMR TND".split())
@@ -25,6 +25,26 @@ def money(amount: Any, currency: Any) -> dict[str, Any]:
         return {} if currency is None else {"currency": currency_code(currency, "currency")}
     code = currency_code(currency, "currency")
     return {"amount": _iso_minor(minor_units(amount, "amount"), code), "currency": code}
+
+
+def stripe_amount(amount: int, currency: str, *, parameter: str = "amount") -> int:
+    """Return an amount in the ISO 4217 minor unit as Stripe counts it; `currency` in capitals.
+
+    Raises:
+        InvalidParameters: naming `parameter`, when Stripe has no unit that small, or no number
+            that large.
+    """
+    shift = _exponent(currency) - minor_exponent(currency)
+    factor: int = 10 ** abs(shift)
+    if shift >= 0:
+        if amount * factor > LARGEST_MINOR:
+            raise InvalidParameters({parameter: f"is too large for {currency}"})
+        return amount * factor
+    whole, rest = divmod(amount, factor)
+    if rest:
+        fault = f"must be a multiple of {factor}: Stripe counts {currency} in larger units"
+        raise InvalidParameters({parameter: fault})
+    return whole
 
 
 def _iso_minor(amount: int, currency: str) -> int:

@@ -190,7 +190,7 @@ def _source(source: Source) -> Finding:
     if not source.enabled:
         return Finding(NOTE, subject, f"{source.adapter}: switched off")
     secrets = source.settings.get("secrets", ())
-    if PUBLISHED_SECRETS.intersection(map(str, secrets)):
+    if PUBLISHED_SECRETS.keys() & set(map(str, secrets)):
         sentence = "its secret is printed in hub.example.yaml: good on this machine alone"
         return Finding(NOTE, subject, f"{source.adapter}: {sentence}")
     count = "1 secret" if len(secrets) == 1 else f"{len(secrets)} secrets"
@@ -204,7 +204,7 @@ def check_destination(destination: Destination, *, allow_private: bool) -> Findi
         return Finding(NOTE, subject, f"{destination.adapter}: switched off")
     adapter = registry.outbound(destination.adapter)
     if destination.sandbox:
-        missing = [key for key in adapter.credentials if not destination.settings.get(key)]
+        missing = [either[0] for either in adapter.missing(destination.settings)]
         why = f"no {' and no '.join(missing)}" if missing else "mode: sandbox"
         return Finding(NOTE, subject, f"{destination.adapter}: {why}: plays in sandbox")
     timeout_s = min(PROBE_TIMEOUT_S, destination.timeout_s)
@@ -212,7 +212,8 @@ def check_destination(destination: Destination, *, allow_private: bool) -> Findi
     try:
         probe = adapter(destination.settings, transport).probe()
     except TransportError as error:
-        return Finding(FAULT, subject, f"{destination.adapter}: unreachable: {error}")
+        said = f"{destination.adapter}: unreachable: {error}. Is the network up, the address right?"
+        return Finding(FAULT, subject, said)
     return Finding(OK if probe.ok else FAULT, subject, f"{destination.adapter}: {probe.message}")
 
 

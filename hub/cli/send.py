@@ -9,7 +9,6 @@ import click
 import requests
 
 from adapters import InboundRequest
-from adapters.registry import inbound
 from hub.cli.session import agreed, now, open_hub, open_settings
 from hub.cli.show import describe_event, print_event
 from hub.cli.tables import print_json
@@ -44,7 +43,7 @@ def send(
     """Sign a sample of SOURCE and post it, as the provider would."""
     settings = open_settings()
     hub = open_hub(settings)
-    url = url or f"http://127.0.0.1:{settings.port}/webhooks/{source}"
+    url = url or f"http://127.0.0.1:{settings.port}{_path(hub, source)}"
     sent = _sample(hub, source, native_type, url, live=not test)
     reached = _live_destinations(hub, source, sent)
     if reached:
@@ -62,20 +61,29 @@ def send(
 def _sample(
     hub: Hub, source: str, native_type: str | None, url: str, *, live: bool
 ) -> InboundRequest:
-    configured = hub.configuration.sources.get(source)
-    if configured is None or not configured.enabled:
-        known = ", ".join(hub.configuration.sources) or "none"
-        raise NotFound(f"there is no source {source}; hub.yaml has {known}")
-    adapter = inbound(configured.adapter)(configured.settings)
+    adapter, path = hub.inbound(source), _path(hub, source)
     moment = now()
-    public = f"{hub.public_url or url.rpartition('/webhooks/')[0]}/webhooks/{source}"
+    public = f"{hub.public_url or url.removesuffix(path)}{path}"
     wanted = native_type or adapter.sample_types()[0]
     try:
         sample = adapter.sample(wanted, secrets.token_hex(8), moment, live=live, url=public)
     except LookupError as error:
         raise NotFound(str(error.args[0])) from error
     headers = {name.lower(): value for name, value in sample.headers.items()}
-    return InboundRequest("POST", public, headers, sample.body, moment)
+    return InboundRequest("POST", public, headers, sample.body, moment, sample.path_secret)
+
+
+def _path(hub: Hub, source: str) -> str:
+    """Return the path that a source is posted to, without a secret that may follow.
+
+    Raises:
+        NotFound: there is no such source, or it is off.
+    """
+    configured = hub.configuration.sources.get(source)
+    if configured is None or not configured.enabled:
+        known = ", ".join(hub.configuration.sources) or "none"
+        raise NotFound(f"there is no source {source}; hub.yaml has {known}")
+    return f"/{'forms' if hub.inbound(source).takes_forms else 'webhooks'}/{source}"
 
 
 def _live_destinations(hub: Hub, source: str, sent: InboundRequest) -> list[str]:
@@ -95,9 +103,10 @@ def _external_id(hub: Hub, source: str, sent: InboundRequest) -> str:
 
 
 def _post(url: str, sent: InboundRequest) -> int:
+    whole = url if sent.path_secret is None else f"{url}/{sent.path_secret}"
     try:
         return requests.post(
-            url, data=sent.body, headers=dict(sent.headers), timeout=30
+            whole, data=sent.body, headers=dict(sent.headers), timeout=30, allow_redirects=False
         ).status_code
     except requests.RequestException as error:
         kind = type(error).__name__

@@ -33,6 +33,7 @@ class DestinationSchema(Schema):
     rate = RateLimit()
     concurrency = Whole(low=1, high=256)
     retry = Tree()
+    callback = Text()
 
 
 def read_destinations(root: Located, reading: Reading) -> dict[str, Destination]:
@@ -53,7 +54,8 @@ def _destination(found: Entry, reading: Reading) -> Destination | None:
         return None
     adapter = registry.outbound(name)
     own = adapter.settings_schema()
-    known_keys(found, keys_of(schema) | keys_of(own), PLANNED, reading)
+    known = keys_of(schema) if adapter.calls_back else keys_of(schema) - {"callback"}
+    known_keys(found, known | keys_of(own), PLANNED, reading)
     settings = load(own, found, reading)
     if base_url := values.pop("base_url", "").strip().rstrip("/"):
         settings["base_url"] = base_url
@@ -99,9 +101,9 @@ def _plays_in_sandbox(
     mode: str | None,
     reading: Reading,
 ) -> bool:
-    missing = [key for key in adapter.credentials if not str(settings.get(key) or "").strip()]
+    missing = adapter.missing(settings)
     if mode == "live" and missing and found.enabled:
-        needed = " and ".join(f"`{key}`" for key in missing)
+        needed = " and ".join(" or ".join(f"`{key}`" for key in either) for either in missing)
         sentence = f"`live` needs {needed}; leave `mode` away to play in the sandbox without"
         found.fault(reading, ("mode",), sentence)
     return mode == "sandbox" or bool(missing)

@@ -9,6 +9,7 @@ from hub.config.destinations import read_destinations
 from hub.config.entries import Entry, Reading, known_keys
 from hub.config.faults import Faults
 from hub.config.lines import Located, read
+from hub.config.links import link
 from hub.config.references import References
 from hub.config.routes import read_routes
 from hub.config.site import read_site
@@ -46,6 +47,7 @@ def load_config(
     site = read_site(root, reading)
     sources = read_sources(root, reading)
     destinations = read_destinations(root, reading)
+    sources, destinations = link(root, sources, destinations, reading)
     routes = read_routes(root, destinations, reading)
     faults.settle()
     return Configuration(

@@ -137,10 +137,11 @@ def _action(
     if slug not in destinations:
         return None
     actions = registry.outbound(destinations[slug].adapter).actions
-    if name not in actions:
-        sentence = f"`{slug}` has no action `{shown(name)}`{meant(name, actions)}"
+    offered = {key: action for key, action in actions.items() if not action.internal}
+    if name not in offered:
+        sentence = f"`{slug}` has no action `{shown(name)}`{meant(name, offered)}"
         found.fault(reading, ("do",), sentence)
-    return actions.get(name)
+    return offered.get(name)
 
 
 def _check_policy(found: Entry, policy: str | None, action: Action, reading: Reading) -> None:

@@ -4,8 +4,17 @@ MIN_LENGTH = 16
 PLACEHOLDERS = frozenset(
     ["changeme", "change-me", "secret", "password", "test", "example", "placeholder"]
 )
-PUBLISHED_SECRETS = frozenset({"whsec_published_in_hub_example_yaml_for_trying_only"})
-"""What `hub.example.yaml` prints, so that it runs as it stands. Good on this machine alone."""
+PUBLISHED_SECRETS = {
+    "whsec_published_in_hub_example_yaml_for_trying_only": "set STRIPE_WEBHOOK_SECRET",
+    "published_in_hub_example_yaml_for_trying_only": "set TWILIO_AUTH_TOKEN",
+    "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEMkjrpjPgi2dtGSbKi5C/cmXgdu"
+    "55C0nz49+1BDLgcO7eWj7ZkmFYp555V0e/ULSXGjEikTeTfJRZglTFuU4Iaw==": "set SENDGRID_WEBHOOK_KEY",
+    "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQghNRZOD7X9q5tLOfG"
+    "Oq3pUo/rQgSsGRTdhAd/lK14mkShRANCAAQySOumM+CLZ20ZJsqLkL9yZeB27nkL"
+    "SfPj37UEMuBw7t5aPtmSYVinnnlXR79QtJcaMSKRN5N8lFmCVMW5Tghr": "take the line out",
+}
+"""What `hub.example.yaml` prints, so that it runs as it stands, and what to do instead.
+Good on this machine alone."""
 
 _PREFIX = "whsec_"
 
@@ -31,9 +40,10 @@ def weakness(secret: str) -> str | None:
 
 def publication(secret: str) -> str | None:
     """Return why a secret that everybody can read must not guard a public hub, if it is one."""
-    if secret.strip() not in PUBLISHED_SECRETS:
+    instead = PUBLISHED_SECRETS.get(secret.strip())
+    if instead is None:
         return None
     return (
-        "this secret is printed in hub.example.yaml; set STRIPE_WEBHOOK_SECRET before the hub "
+        f"this secret is printed in hub.example.yaml; {instead} before the hub "
         "is reachable (HUB_PUBLIC_URL is set)"
     )

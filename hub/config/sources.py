@@ -1,13 +1,14 @@
 """`sources`: the places that webhooks come from."""
 
+from collections.abc import Iterable, Iterator
 from types import MappingProxyType
 from typing import Any
 
 from marshmallow import Schema
 
-from adapters import registry
+from adapters import Inbound, registry
 from hub.config.entries import Entry, Reading, entries, keys_of, known_keys, load
-from hub.config.faults import meant, shown
+from hub.config.faults import Path, meant, shown
 from hub.config.lines import Located
 from hub.config.secrets import publication, weakness
 from hub.config.values import Size, Switch, Text
@@ -20,6 +21,7 @@ class SourceSchema(Schema):
     adapter = Text(required=True)
     enabled = Switch()
     max_bytes = Size(low="1KiB", high="64MiB")
+    account = Text()
 
 
 def read_sources(root: Located, reading: Reading) -> dict[str, Source]:
@@ -37,10 +39,12 @@ def _source(found: Entry, reading: Reading) -> Source | None:
         found, name, registry.INBOUND, registry.PLANNED_INBOUND, reading
     ):
         return None
-    own = registry.inbound(name).settings_schema()
+    adapter = registry.inbound(name)
+    own = adapter.settings_schema()
     known_keys(found, keys_of(schema) | keys_of(own), PLANNED, reading)
     if found.enabled:
-        _check_secrets(found, reading)
+        _check_secrets(found, adapter, reading)
+    values.setdefault("max_bytes", adapter.max_bytes)
     settings = MappingProxyType(load(own, found, reading))
     return Source(slug=found.name, settings=settings, **values)
 
@@ -59,16 +63,38 @@ def is_adapter(
     return False
 
 
-def _check_secrets(found: Entry, reading: Reading) -> None:
-    given = found.node.value.get("secrets")
-    if given is None or not isinstance(given.value, list):
+def _check_secrets(found: Entry, adapter: type[Inbound], reading: Reading) -> None:
+    for key in adapter.secret_keys:
+        given = found.node.value.get(key)
+        if given is None:
+            continue
+        if isinstance(given.value, list) and not given.value:
+            found.fault(reading, (key,), "at least one secret is needed")
+        for path, secret in _texts(given, (key,)):
+            _check_secret(found, path, secret, reading)
+    for path, public_key in _texts(found.node.value.get("public_keys"), ("public_keys",)):
+        if not reading.published_secrets_allowed and (fault := publication(public_key)):
+            found.fault(reading, path, fault)
+
+
+def _texts(given: Located | None, path: Path) -> Iterator[tuple[Path, str]]:
+    """Yield the texts of a setting that is a text, a list of texts or a mapping to texts."""
+    if given is None:
         return
-    if not given.value:
-        found.fault(reading, ("secrets",), "at least one secret is needed")
-    for index, item in enumerate(given.value):
-        secret = item.value if isinstance(item.value, str) else ""
-        fault = weakness(secret)
-        if fault is None and not reading.published_secrets_allowed:
-            fault = publication(secret)
-        if fault is not None:
-            found.fault(reading, ("secrets", index), fault)
+    if isinstance(given.value, list):
+        inner: Iterable[tuple[Any, Located]] = enumerate(given.value)
+    elif isinstance(given.value, dict):
+        inner = given.value.items()
+    else:
+        yield path, given.value if isinstance(given.value, str) else ""
+        return
+    for key, item in inner:
+        yield (*path, key), item.value if isinstance(item.value, str) else ""
+
+
+def _check_secret(found: Entry, path: Path, secret: str, reading: Reading) -> None:
+    fault = weakness(secret)
+    if fault is None and not reading.published_secrets_allowed:
+        fault = publication(secret)
+    if fault is not None:
+        found.fault(reading, path, fault)

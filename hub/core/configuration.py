@@ -16,13 +16,17 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A place that webhooks come from. `settings` are its adapter's own keys, as loaded."""
+    """A place that webhooks come from. `settings` are its adapter's own keys, as loaded.
+
+    `account` is the destination whose credentials fetch and list what its webhooks leave out.
+    """
 
     slug: str
     adapter: str
     settings: Mapping[str, Any] = field(repr=False)
     enabled: bool = True
     max_bytes: int = 1024 * 1024
+    account: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,8 @@ class RetryPlan:
 class Destination:
     """An outbound account. `settings` are its adapter's own keys, as loaded.
 
-    `sandbox`: calls are built, validated and recorded instead of sent.
+    `sandbox`: calls are built, validated and recorded instead of sent. `callback` is the source
+    that gets its status callbacks.
     """
 
     slug: str
@@ -59,6 +64,7 @@ class Destination:
     rate: Rate | None = None
     concurrency: int = 8
     retry: RetryPlan = RetryPlan()
+    callback: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

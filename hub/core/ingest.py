@@ -81,6 +81,7 @@ def prepare(
         )
         if event.incomplete:
             event_row["state"] = EventState.INCOMPLETE
+            event_row["folded"] = True  # it is folded once it is complete
         elif matches:
             event_row["state"] = EventState.MATCHED
         batch.deliveries.extend(delivery_row(match, event_row) for match in matches)

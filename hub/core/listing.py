@@ -37,6 +37,7 @@ _EVENT = (
     StoredEvent.live,
     StoredEvent.contact_id.label("contact"),
     StoredEvent.duplicates,
+    StoredEvent.backfilled,
 )
 _DELIVERY = (
     Delivery.id,

@@ -1,6 +1,9 @@
-"""Which routes an event takes, decided in memory from what the event itself says."""
+"""Which routes an event takes, decided in memory from what the event itself says.
 
-from collections.abc import Mapping, Sequence
+An event that says too little takes one route, the hub's own: it is fetched, and matched then.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -11,7 +14,11 @@ from adapters import Event
 from hub.core.configuration import Configuration, Route, Site
 from hub.core.errors import ExpressionError
 from hub.core.models import DeliveryState
-from hub.core.templates import Scope
+from hub.core.templates import Parameters, Scope
+
+
+FETCH = "hub:fetch:"
+"""How the names of the hub's own routes begin; the source follows. No route of the file has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +42,27 @@ class Router:
         for route in configuration.routes.values():
             for earlier_name in route.was:
                 self._by_name.setdefault(earlier_name, route)
+        self._by_name |= {route.name: route for route in _fetching(configuration)}
 
     def named(self, name: str) -> Route | None:
         """Return the route of that name, or that had it before (`was`)."""
         return self._by_name.get(name)
 
+    def fetching(self, source: str) -> Route | None:
+        """Return the route that fetches what a source's webhooks leave out; None without account.
+
+        In the sandbox nothing is fetched: what it answers is nobody's.
+        """
+        return self._by_name.get(f"{FETCH}{source}")
+
     def match(
         self, event: Event, *, event_id: UUID, source: str, received_at: datetime
     ) -> list[Match]:
-        """Return the routes that the event takes; none for one that is incomplete."""
+        """Return the routes that the event takes: none for what we did ourselves."""
         if event.incomplete:
+            fetching = self.fetching(source) if event.fetch else None
+            return [Match(fetching, DeliveryState.PENDING)] if fetching else []
+        if event.echo:
             return []
         candidates = self._candidates(source, event.type)
         if not candidates:
@@ -69,6 +87,13 @@ class Router:
             if len(self._by_type) < 10_000:  # native types are the sender's to invent
                 self._by_type[source, event_type] = known
         return known
+
+
+def _fetching(configuration: Configuration) -> Iterator[Route]:
+    for source in configuration.sources.values():
+        account = configuration.destinations.get(source.account or "")
+        if source.enabled and account and account.enabled and not account.sandbox:
+            yield Route(f"{FETCH}{source.slug}", (), account.slug, "fetch", Parameters({}))
 
 
 def event_scope(event: Any, *, event_id: UUID, source: str, received_at: datetime) -> Scope:

@@ -3,15 +3,15 @@
 from datetime import UTC, datetime
 
 from flask import Blueprint, Flask, Response, current_app, request
-from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import NotFound
 
-from adapters import InboundRequest, NotVerified, Reply
+from adapters import NotVerified, Reply
 from hub.core.configuration import Source
 from hub.core.hub import Hub
-from hub.core.ingest import Ingested, Prepared, ingest, prepare, store_rejected
-from hub.web.answers import SENTENCES, answer
+from hub.core.ingest import prepare
+from hub.web.answers import SENTENCES
 from hub.web.intake import inbound_request
+from hub.web.storing import refuse, store
 from hub.web.tally import Tally
 
 COUNTED_REFUSALS = frozenset({400, 405, 408, 413, 415, 431})
@@ -26,7 +26,7 @@ def take_in(source_slug: str, path_secret: str | None = None) -> Response:
     hub: Hub = current_app.extensions["hub"]
     source = _source(hub, source_slug)
     adapter = hub.inbound(source_slug)
-    if path_secret is not None and not adapter.takes_path_secret:
+    if adapter.takes_forms or (path_secret is not None and not adapter.takes_path_secret):
         raise NotFound
     received = inbound_request(
         request.environ,
@@ -39,8 +39,8 @@ def take_in(source_slug: str, path_secret: str | None = None) -> Response:
     try:
         prepared = prepare(source=source, adapter=adapter, router=hub.router, request=received)
     except NotVerified as error:
-        return _refuse(hub, tally, source, received, str(error))
-    ingested = _store(hub, prepared)
+        return refuse(hub, tally, source, received, str(error))
+    ingested = store(hub, prepared)
     tally.ingested(source_slug, received.received_at, ingested.state)
     if ingested.new_event_ids:
         hub.waker.wake()
@@ -55,7 +55,7 @@ def count_refusal(response: Response) -> Response:
 
 def note_refusal(app: Flask, path: str, status: int) -> None:
     """Count what was refused unseen at a source's address; nothing of it is kept."""
-    if status not in COUNTED_REFUSALS or not path.startswith("/webhooks/"):
+    if status not in COUNTED_REFUSALS or not path.startswith(("/webhooks/", "/forms/")):
         return
     hub: Hub = app.extensions["hub"]
     tally: Tally = app.extensions["hub_tally"]
@@ -71,36 +71,8 @@ def _source(hub: Hub, slug: str) -> Source:
     return source
 
 
-def _refuse(
-    hub: Hub, tally: Tally, source: Source, received: InboundRequest, reason: str
-) -> Response:
-    if tally.rejected(source.slug, received.received_at, reason):
-        with hub.store.write() as connection:
-            store_rejected(connection, source=source.slug, request=received, reason=reason)
-    return answer(401)
-
-
 def _reply(reply: Reply) -> Response:
     response = Response(reply.body, reply.status, content_type=reply.content_type)
     if reply.content_type is None:
         del response.headers["Content-Type"]  # Flask would say text/html
     return response
-
-
-def _store(hub: Hub, prepared: Prepared) -> Ingested:
-    """Store; once more when the line to the database turns out to be dead.
-
-    Storing twice is harmless: the second finds the first one's keys, and that they are its own.
-    """
-    try:
-        return _ingest(hub, prepared)
-    except DBAPIError as error:
-        if not error.connection_invalidated:
-            raise
-    return _ingest(hub, prepared)
-
-
-def _ingest(hub: Hub, prepared: Prepared) -> Ingested:
-    one_statement = hub.store.dialect == "postgresql"
-    with hub.store.read() if one_statement else hub.store.write() as connection:
-        return ingest(connection, prepared)

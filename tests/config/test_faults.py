@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters import registry
 from hub.config import PUBLISHED_SECRETS, load_config
 from hub.core.errors import ConfigError
 
@@ -81,10 +82,6 @@ CASES = {
     "an adapter": (
         "sources:\n  a:\n    adapter: strip\n",
         ["3: sources.a.adapter: unknown adapter `strip`; did you mean `stripe`?"],
-    ),
-    "a planned adapter": (
-        "sources:\n  a:\n    adapter: form\n    fields: {}\n",
-        ["3: sources.a.adapter: the adapter `form` is not there yet"],
     ),
     "a source's planned key": (
         source(f"expect: 1/h\n    secrets: [{GOOD_SECRET}]"),
@@ -224,7 +221,8 @@ CASES = {
         "destinations:\n  b: 1\nroutes:\n  c: {}\n",
         [
             "2: site.nam: unknown key `nam`; did you mean `name`?",
-            "4: sources.a.adapter: unknown adapter `nope`; expected one of stripe",
+            "4: sources.a.adapter: unknown adapter `nope`; expected one of "
+            + ", ".join(sorted(registry.INBOUND)),
             "6: destinations.b: expected a mapping of keys",
             "8: routes.c.on: is required",
             "8: routes.c.do: is required",
@@ -237,6 +235,18 @@ CASES = {
 def test_a_fault_says_its_line_and_what_was_expected(case: str, tmp_path: Path) -> None:
     text, expected = CASES[case]
     assert faults_of(tmp_path, text) == expected
+
+
+def test_a_planned_adapter_is_told_apart_from_an_unknown_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "PLANNED_INBOUND", frozenset({"fax"}))
+    monkeypatch.setattr(registry, "PLANNED_OUTBOUND", frozenset({"fax"}))
+    text = "sources:\n  a: {adapter: fax}\ndestinations:\n  b: {adapter: fax}\n"
+    assert faults_of(tmp_path, text) == [
+        "2: sources.a.adapter: the adapter `fax` is not there yet",
+        "4: destinations.b.adapter: the adapter `fax` is not there yet",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -262,11 +272,12 @@ def test_a_weak_secret_is_refused_and_never_repeated(
     assert not secret.strip() or secret not in fault
 
 
-def test_the_published_secret_is_refused_once_the_hub_is_public(tmp_path: Path) -> None:
-    text = source(f"secrets: [{min(PUBLISHED_SECRETS)}]")
+@pytest.mark.parametrize("secret", PUBLISHED_SECRETS)
+def test_a_published_secret_is_refused_once_the_hub_is_public(secret: str, tmp_path: Path) -> None:
+    text = source(f"secrets: [{secret}]")
     assert faults_of(tmp_path, text, published_secrets_allowed=False) == [
-        "4: sources.stripe.secrets.0: this secret is printed in hub.example.yaml; set "
-        "STRIPE_WEBHOOK_SECRET before the hub is reachable (HUB_PUBLIC_URL is set)"
+        "4: sources.stripe.secrets.0: this secret is printed in hub.example.yaml; "
+        f"{PUBLISHED_SECRETS[secret]} before the hub is reachable (HUB_PUBLIC_URL is set)"
     ]
 
 

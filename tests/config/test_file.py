@@ -1,15 +1,23 @@
 """Good files: what they become. And any file at all: it loads, or it is a `ConfigError`."""
 
 import json
+from base64 import b64encode
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hub.config import load_config
+from hub.config import PUBLISHED_SECRETS, load_config
 from hub.core.configuration import Configuration, Rate, RetryPlan
 from hub.core.errors import ConfigError
 
@@ -34,20 +42,31 @@ def faults_of(path: Path) -> tuple[str, ...]:
 
 def test_the_example_loads_with_an_empty_environment_and_all_of_it_in_the_sandbox() -> None:
     found = load_config(EXAMPLE, {}, published_secrets_allowed=True)
-    assert set(found.sources) == {"stripe"}
-    assert {slug for slug, account in found.destinations.items() if account.sandbox} == {
-        "crm",
-        "ops",
-        "chat",
-    }
-    assert {"payment-to-crm", "payment-to-ops"} <= set(found.routes)
+    assert set(found.sources) == {"stripe", "twilio", "sendgrid", "contact"}
+    assert set(found.destinations) == {"crm", "payments", "email", "sms", "ops", "chat"}
+    assert all(account.sandbox for account in found.destinations.values())
+    assert {"payment-to-crm", "lead-to-crm", "bounce-to-crm"} <= set(found.routes)
 
 
 def test_the_example_is_refused_as_it_stands_once_the_hub_is_public() -> None:
-    with pytest.raises(ConfigError, match="secret is printed in"):
+    with pytest.raises(ConfigError) as refused:
         load_config(EXAMPLE, {}, published_secrets_allowed=False)
-    environ = {"STRIPE_WEBHOOK_SECRET": SECRET}
-    assert load_config(EXAMPLE, environ, published_secrets_allowed=False).sources
+    printed = [fault for fault in refused.value.faults if "printed in hub.example.yaml" in fault]
+    assert len(printed) == len(refused.value.faults) == len(PUBLISHED_SECRETS) == 4
+
+
+def test_the_example_is_good_for_a_public_hub_with_secrets_of_its_own() -> None:
+    own = ec.generate_private_key(ec.SECP256R1())
+    public = own.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    private = own.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    environ = {
+        "STRIPE_WEBHOOK_SECRET": SECRET,
+        "TWILIO_AUTH_TOKEN": "5f3a9c0d1e2b4867a5f3a9c0d1e2b486",
+        "SENDGRID_WEBHOOK_KEY": b64encode(public).decode(),
+        "SENDGRID_SAMPLE_KEY": b64encode(private).decode(),
+    }
+    found = load_config(EXAMPLE, environ, published_secrets_allowed=False)
+    assert all(account.sandbox for account in found.destinations.values())
 
 
 @pytest.mark.parametrize("text", ["", "---\n", "site:\nsources:\n", "sources: {}\nroutes: {}\n"])
@@ -75,7 +94,8 @@ def test_notations_become_seconds_bytes_and_rates(tmp_path: Path) -> None:
     assert (account.rate, account.timeout_s, account.concurrency) == (Rate(1, 3600), 60, 3)
     assert account.retry == RetryPlan(3, 7200, 10, 300)
     assert not account.sandbox
-    assert dict(account.settings) == {"token": "pat-1", "base_url": "http://127.0.0.1:9000"}
+    assert account.settings["token"] == "pat-1"
+    assert account.settings["base_url"] == "http://127.0.0.1:9000"
 
 
 @pytest.mark.parametrize("key", ["on", "'on'", '"on"'])

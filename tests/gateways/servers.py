@@ -69,7 +69,7 @@ def http_server(context: ssl.SSLContext | None = None) -> Iterator[Far]:
             self.end_headers()
             self.wfile.write(said)
 
-        do_GET = do_POST = do_PATCH = do_PUT = answer
+        do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = answer
 
         def log_message(self, *args: object) -> None: ...
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import requests
 
-from adapters.registry import INBOUND, OUTBOUND, outbound
 from hub.supervisor import die_with_parent
 from tests.running import ROOT, RunningHub, stripe_event, until
 from tests.stores import free_port
@@ -19,6 +18,14 @@ README = (ROOT / "README.md").read_text()
 
 def commands() -> list[str]:
     return [line[2:] for line in README.splitlines() if line.startswith("$ ")]
+
+
+def shown() -> list[str]:
+    """Return the lines of the event that are the same whenever it is sent."""
+    block = README.partition("$ .venv/bin/hub send")[2].partition("```")[0].splitlines()[1:]
+    same = [line for line in block if " -> " in line or line.startswith(("    sent ", "  succ"))]
+    assert len(same) >= 6
+    return same
 
 
 def test_the_commands_are_the_known_ones() -> None:
@@ -60,24 +67,13 @@ def test_run_and_send_do_what_the_readme_shows(tmp_path: Path) -> None:
             send.split(), cwd=copy, env=environ, capture_output=True, text=True, timeout=60
         )
         assert sent.returncode == 0, sent.stderr
-        assert "payment-to-crm -> crm.upsert_contact" in sent.stdout
-        assert "succeeded (sandbox: nothing was sent)" in sent.stdout
+        for line in shown():
+            assert line in sent.stdout
         forged = requests.post(f"http://127.0.0.1:{port}/webhooks/stripe", data=b"{}", timeout=10)
         assert forged.status_code == 401
     finally:
         os.killpg(running.pid, signal.SIGTERM)
         running.wait(60)
-
-
-def test_the_table_of_providers_is_what_the_registry_has() -> None:
-    rows = [line for line in README.splitlines() if line.startswith("| `")]
-    for name in INBOUND.keys() | OUTBOUND.keys():
-        [row] = [row for row in rows if row.startswith(f"| `{name}` |")]
-        _, _, inbound_cell, outbound_cell, _ = (cell.strip() for cell in row.split("|"))
-        assert bool(inbound_cell) == (name in INBOUND)
-        if name in OUTBOUND:
-            for action in outbound(name).actions:
-                assert f"`{action}`" in outbound_cell
 
 
 def test_the_command_works_from_any_folder(tmp_path: Path, sqlite_url: str, redis_url: str) -> None:

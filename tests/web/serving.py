@@ -15,6 +15,8 @@ from hub.gateways.database import Database, open_database
 from tests.running import OPS_SECRET, STRIPE_SECRET, RunningHub, stripe_signature
 
 PREVIOUS_SECRET = "whsec_the_secret_before_this_one"
+MAIL_SECRET = "what-the-address-of-the-mails-ends-with"
+ORIGIN = "https://acme.example"
 SMALL_BYTES = 4 * 1024
 CONFIG = f"""
 sources:
@@ -23,10 +25,21 @@ sources:
   small: {{adapter: stripe, secrets: ["${{STRIPE_WEBHOOK_SECRET}}"], max_bytes: 4KiB}}
   large: {{adapter: stripe, secrets: ["${{STRIPE_WEBHOOK_SECRET}}"], max_bytes: 4MiB}}
   closed: {{adapter: stripe, secrets: ["${{STRIPE_WEBHOOK_SECRET}}"], enabled: false}}
+  mail: {{adapter: sendgrid_inbound, secrets: [{MAIL_SECRET}]}}
+  contact:
+    adapter: form
+    origins: ["{ORIGIN}"]
+    redirect: "{ORIGIN}/thanks"
+    fields:
+      name: {{label: "Your <name>"}}
+      email: {{type: email, required: true}}
+      message: {{type: longtext}}
+  plain: {{adapter: form, fields: {{email: {{type: email, required: true}}}}}}
 destinations:
   ops: {{adapter: http, url: "https://ops.example/hook", secret: {OPS_SECRET}}}
 routes:
   payments: {{on: "payment.*", live: any, do: ops.post, with: {{body: "{{{{ event.id }}}}"}}}}
+  leads: {{on: "lead.*", do: ops.post, with: {{body: "{{{{ data.email }}}}"}}}}
 """
 ENVIRON = {"STRIPE_WEBHOOK_SECRET": STRIPE_SECRET}
 PATIENCE_S = 30

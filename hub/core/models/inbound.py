@@ -64,7 +64,9 @@ class StoredEvent(Base):
     """One canonical thing that happened.
 
     `data` lacks the provider's own object, which is read again from the request's bytes when
-    something asks for it; `data_error` says what could not be kept in it as it came.
+    something asks for it, unless it had to be fetched; `data_error` says what could not be kept in
+    it as it came, or why it is still incomplete. `backfilled`: its webhook never came, and it was
+    found in the provider's own list.
     """
 
     __tablename__ = "events"
@@ -75,6 +77,8 @@ class StoredEvent(Base):
         Index("ix_events_contact_id", "contact_id", "id",
               postgresql_where=text("contact_id IS NOT NULL"),
               sqlite_where=text("contact_id IS NOT NULL")),
+        Index("ix_events_incomplete", "id", postgresql_where=text("state = 'incomplete'"),
+              sqlite_where=text("state = 'incomplete'")),
         Index("ix_events_unfolded", "id", postgresql_where=text("NOT folded"),
               sqlite_where=text("NOT folded")),
     )  # fmt: skip
@@ -95,6 +99,7 @@ class StoredEvent(Base):
     duplicates: Mapped[int] = mapped_column(default=0, server_default="0")
     contact_id: Mapped[UUID | None] = mapped_column(ForeignKey("contacts.id"))
     folded: Mapped[bool]
+    backfilled: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
 
 
 class EventKey(Base):

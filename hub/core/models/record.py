@@ -10,7 +10,11 @@ from hub.core.models.base import Base
 
 
 class SourceState(Base):
-    """When a source was last heard, and how often it was refused. Written every few seconds."""
+    """When a source was last heard, and how often it was refused. Written every few seconds.
+
+    `listed_until`: up to when the provider's own list was compared with what came; `listing_at`:
+    when somebody last began to.
+    """
 
     __tablename__ = "source_states"
 
@@ -22,6 +26,8 @@ class SourceState(Base):
     last_verified_at: Mapped[datetime | None]
     last_rejected_at: Mapped[datetime | None]
     last_rejected_reason: Mapped[str | None]
+    listed_until: Mapped[datetime | None]
+    listing_at: Mapped[datetime | None]
 
 
 class AuditEntry(Base):

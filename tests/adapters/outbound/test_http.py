@@ -208,10 +208,18 @@ def test_settings_that_cannot_work_are_refused(far: Far, settings: dict[str, Any
         (403, Verdict.BLOCKED),
         (404, Verdict.PERMANENT),
         (408, Verdict.NOT_PROCESSED),
+        (405, Verdict.PERMANENT),
+        (409, Verdict.PERMANENT),
         (410, Verdict.PERMANENT),
+        (413, Verdict.PERMANENT),
+        (415, Verdict.PERMANENT),
+        (422, Verdict.PERMANENT),
+        (425, Verdict.NOT_PROCESSED),
         (429, Verdict.NOT_PROCESSED),
         (500, Verdict.IN_DOUBT),
+        (502, Verdict.IN_DOUBT),
         (503, Verdict.IN_DOUBT),
+        (504, Verdict.IN_DOUBT),
     ],
 )
 @pytest.mark.parametrize("action", ["post", "patch", "put"])

@@ -263,7 +263,7 @@ def test_the_probe_says_what_to_mend(
 
 
 def test_without_a_token_it_plays_in_the_sandbox(call: Calls) -> None:
-    assert HubspotOutbound.credentials == HubspotOutbound.secrets == ("token",)
+    assert HubspotOutbound.missing({"token": ""}) == [("token", "refresh_token")]
     sandbox = RecordingTransport(HubspotOutbound({}, None).sandbox_answer)  # type: ignore[arg-type]
     one = HubspotOutbound({"token": ""}, sandbox)
     outcome = one.perform(call("upsert_contact", JANE))

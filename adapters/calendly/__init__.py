@@ -1,0 +1,1 @@
+"""Calendly: bookings made, moved and cancelled."""

@@ -1,0 +1,1 @@
+"""Forms on the business's own pages: what people send becomes a lead."""

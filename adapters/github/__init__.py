@@ -1,0 +1,1 @@
+"""GitHub: whatever happens in a repository or an organisation."""

@@ -1,0 +1,158 @@
+"""GitHub's webhooks: pushes, issues, pull requests, releases, runs and whatever else it has.
+
+**Docs**: https://docs.github.com/en/webhooks/webhook-events-and-payloads ·
+https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries ·
+https://docs.github.com/en/rest/repos/webhooks (the list of deliveries)
+
+**Signs**: `X-Hub-Signature-256: sha256=<hex>`, HMAC-SHA256 over the raw body, also where that is a
+form. Without a secret there is no signature, and the older `X-Hub-Signature` (SHA-1) alone is not
+taken. There is no time in it and no rotation: while a secret is replaced, give both.
+
+**Re-sends**: never by itself, and by hand for 3 days. What was sent while nobody listened can be
+listed: `hook` (`owner/repo/123`, the number is in the address of the hook's page) and `api_token`
+(fine-grained, permission "Webhooks: read").
+
+**Answers**: any 2xx within 10 s; the body is shown on the hook's page.
+
+**Quirks**: the type is `<X-GitHub-Event>.<action>`, or the event alone where there is no action
+(`push`, `ping`). None has a canonical type. Event and delivery id stand in headers that are not
+signed. `X-GitHub-Delivery` is the same for every hook that hears of one event, and for a
+redelivery. The content type may be `application/x-www-form-urlencoded`, with the JSON in
+`payload`. No field says when it happened: it is the `Date` of a listed delivery, else when it
+arrived. Payloads have up to 25 MB, most far under 1; the source's `max_bytes` says what is taken.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from adapters.contract.errors import Unreadable
+from adapters.contract.event import Event
+from adapters.contract.fields import external_id
+from adapters.contract.forms import media_type, read_form
+from adapters.contract.hmac import sign_hmac, verify_hmac
+from adapters.contract.inbound import Inbound, Listed, Sample
+from adapters.contract.json import digest, read_json
+from adapters.contract.outbound import Transport
+from adapters.contract.request import InboundRequest
+from adapters.github.deliveries import list_deliveries
+from adapters.github.settings import GithubSettings
+
+NATIVE_TYPES: Mapping[str, str] = {}
+
+IGNORED_TYPES = {
+    "ping": "says that the hook was made; nothing happened in the repository",
+}
+
+SAMPLES: Mapping[str, Mapping[str, Any]] = {
+    "issues.opened": {
+        "issue": {"number": 1, "title": "The gate sticks", "user": {"login": "octocat"}},
+    },
+    "push": {"ref": "refs/heads/main", "commits": [], "pusher": {"name": "octocat"}},
+    "ping": {"zen": "Keep it logically awesome.", "hook_id": 1},
+}
+
+_SIGNATURE = "X-Hub-Signature-256"
+_PREFIX = "sha256="
+_FORM = "application/x-www-form-urlencoded"
+_TYPE_LENGTH = 100
+
+
+class GithubInbound(Inbound):
+    """Webhooks of a repository, an organisation or an app."""
+
+    name = "github"
+    settings_schema = GithubSettings
+    native_types = NATIVE_TYPES
+    ignored_types = IGNORED_TYPES
+    secret_keys = ("secrets", "api_token")
+    lists = True
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self._settings = settings
+        self._secrets = tuple(settings["secrets"])
+
+    def verify(self, request: InboundRequest) -> str:
+        """Return the label of the secret that signed it."""
+        header = request.headers.get(_SIGNATURE.lower())
+        return verify_hmac(self._secrets, header, request.body, name=_SIGNATURE, prefix=_PREFIX)
+
+    def parse(self, request: InboundRequest) -> Sequence[Event]:
+        """Return the one event that a webhook of GitHub carries."""
+        native = _payload(request)
+        native_type = _native_type(request, native)
+        delivery = request.headers.get("x-github-delivery")
+        return [
+            Event(
+                type=f"github.{native_type}",
+                native_type=native_type,
+                external_id=external_id(delivery, "X-GitHub-Delivery"),
+                occurred_at=_sent_at(request),
+                data={"native": native},
+                fingerprint=digest([native_type, native]),
+            )
+        ]
+
+    def sample(
+        self, native_type: str, external_id: str, now: datetime, *, live: bool, url: str
+    ) -> Sample:
+        """Return a signed webhook of that type; `external_id` is its delivery."""
+        if native_type not in SAMPLES:
+            raise LookupError(f"no sample of {native_type}; there are: {', '.join(SAMPLES)}")
+        event, _, action = native_type.partition(".")
+        repository = {"id": 1, "full_name": "octocat/hello-world"}
+        said = {"action": action} if action else {}
+        tree = {**said, **SAMPLES[native_type], "repository": repository}
+        body = json.dumps(tree, separators=(",", ":")).encode("ascii")
+        headers = {
+            "content-type": "application/json",
+            "user-agent": "GitHub-Hookshot/0000000",
+            "x-github-event": event,
+            "x-github-delivery": external_id,
+            "x-hub-signature-256": _PREFIX + sign_hmac(self._secrets[0], body),
+        }
+        return Sample(body, headers)
+
+    def sample_types(self) -> Sequence[str]:
+        """Return the native types that `sample` knows."""
+        return tuple(SAMPLES)
+
+    def list_since(
+        self, since: datetime, now: datetime, transport: Transport, account: Mapping[str, Any]
+    ) -> Iterator[Listed]:
+        """Yield the hook's deliveries since then, one per event, oldest first."""
+        return list_deliveries(self._settings, since, transport)
+
+
+def _payload(request: InboundRequest) -> dict[str, Any]:
+    body = request.body
+    if media_type(request.headers.get("content-type"))[0] == _FORM:
+        payload = dict(read_form(body)).get("payload")
+        if payload is None:
+            raise Unreadable("the form has no payload")
+        body = payload.encode("utf-8", "surrogateescape")
+    native = read_json(body)
+    if not isinstance(native, dict) or not native:
+        raise Unreadable("a payload of GitHub is a JSON object with something in it")
+    return native
+
+
+def _native_type(request: InboundRequest, native: Mapping[str, Any]) -> str:
+    event = external_id(request.headers.get("x-github-event"), "X-GitHub-Event")
+    action = native.get("action")
+    native_type = event if action is None else f"{event}.{external_id(action, 'action')}"
+    if len(native_type) > _TYPE_LENGTH:
+        raise Unreadable(f"event and action must have at most {_TYPE_LENGTH} characters together")
+    return native_type
+
+
+def _sent_at(request: InboundRequest) -> datetime:
+    try:
+        sent_at = parsedate_to_datetime(request.headers.get("date", ""))
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return request.received_at
+    if sent_at.tzinfo is None or sent_at.year < 2000:
+        return request.received_at
+    return min(sent_at.astimezone(UTC), request.received_at)

@@ -1,0 +1,1 @@
+"""Any sender that signs with a shared secret, described by settings alone."""

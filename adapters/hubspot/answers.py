@@ -1,0 +1,124 @@
+"""What HubSpot's answers mean: by status, by category, and by the items of a batch."""
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from adapters.contract.answers import read_answer, read_object
+from adapters.contract.outbound import Answer, Outcome, Verdict
+
+VERDICTS = {423: Verdict.NOT_PROCESSED, 477: Verdict.NOT_PROCESSED}
+"""By status: locked by another write, and an account being moved; both pass by themselves."""
+
+CATEGORIES = {
+    "RATE_LIMITS": Verdict.NOT_PROCESSED,
+    "EXPIRED_AUTHENTICATION": Verdict.BLOCKED,
+    "INVALID_AUTHENTICATION": Verdict.BLOCKED,
+    "MISSING_SCOPES": Verdict.BLOCKED,
+}
+"""By `category` of a 4xx, whatever its status; the others are as their status says."""
+
+WAITS_S = {"SECONDLY": 1.0, "TEN_SECONDLY_ROLLING": 10.0, "DAILY": 3600.0}
+"""By `policyName`, when there is no `Retry-After`; a daily limit ends at the account's midnight."""
+
+_LOCKED_S = 2.0
+_SCOPE = re.compile(r"[A-Za-z0-9._-]{1,100}")
+
+
+def read_written(
+    answer: Answer,
+    now: datetime,
+    hide: Collection[str],
+    *,
+    expected: str,
+    verdict: Verdict | None = None,
+    needs_id: bool = True,
+    hint: str = "",
+) -> Outcome:
+    """Return what the answer to a write means.
+
+    A 2xx that does not bring `expected` ("a contact"), with an `id` if it needs one, may have been
+    processed. `hint` follows the words of an answer that is no success.
+    """
+    told = read_object(answer)
+    ref = (told or {}).get("id")
+    words = words_of(told or {})
+    if 200 <= answer.status < 300 and not (is_ref(ref) if needs_id else told is not None):
+        verdict, ref, words = Verdict.IN_DOUBT, None, f"not with {expected} that we can read"
+    outcome = read_answer(
+        answer,
+        provider="HubSpot",
+        now=now,
+        verdict=verdict or _verdict(answer.status, told or {}),
+        code=_code(told or {}),
+        words=words,
+        provider_ref=str(ref) if needs_id and is_ref(ref) else None,
+        retry_after_s=_wait_s(answer.status, told or {}),
+        hide=hide,
+    )
+    if hint and outcome.verdict is not Verdict.SUCCEEDED:
+        return replace(outcome, message=f"{outcome.message}. {hint}")
+    return outcome
+
+
+def read_unfound(
+    answer: Answer, now: datetime, hide: Collection[str], *, expected: str, hint: str = ""
+) -> Outcome:
+    """Return what it means that a reading call did not bring `expected`: never doubt."""
+    outcome = read_written(answer, now, hide, expected=expected, hint=hint)
+    if outcome.verdict in (Verdict.IN_DOUBT, Verdict.SUCCEEDED):
+        said = outcome.message or f"HubSpot answered {answer.status}, and not with {expected}"
+        return replace(outcome, verdict=Verdict.NOT_PROCESSED, message=said)
+    return outcome
+
+
+def is_ref(value: object) -> bool:
+    """Tell whether a value can be the id of an object."""
+    return isinstance(value, str | int) and not isinstance(value, bool) and bool(str(value).strip())
+
+
+def words_of(told: Mapping[str, Any]) -> str:
+    """Return an error's own words, its code before them and the scopes that it misses after."""
+    scopes = _missing_scopes(told)
+    parts = [
+        _code(told) or "",
+        str(told.get("message") or ""),
+        f"needs {', '.join(scopes)}" if scopes else "",
+    ]
+    return "; ".join(part for part in parts if part)
+
+
+def _verdict(status: int, told: Mapping[str, Any]) -> Verdict | None:
+    by_category = CATEGORIES.get(str(told.get("category"))) if status // 100 == 4 else None
+    return VERDICTS.get(status) or by_category
+
+
+def _code(told: Mapping[str, Any]) -> str | None:
+    code = told.get("category") or told.get("policyName")
+    return str(code) if code else None
+
+
+def _missing_scopes(told: Mapping[str, Any]) -> list[str]:
+    """The scopes that a 403 `MISSING_SCOPES` names, under either of two keys."""
+    holders = [told, *(error for error in _list(told.get("errors")) if isinstance(error, dict))]
+    scopes = [
+        str(scope)
+        for holder in holders
+        if isinstance(context := holder.get("context"), dict)
+        for key in ("requiredGranularScopes", "requiredScopes")
+        for scope in _list(context.get(key))
+        if _SCOPE.fullmatch(str(scope))
+    ]
+    return list(dict.fromkeys(scopes))
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _wait_s(status: int, told: Mapping[str, Any]) -> float | None:
+    if status == 423:
+        return _LOCKED_S
+    return WAITS_S.get(str(told.get("policyName"))) if status == 429 else None

@@ -1,0 +1,147 @@
+"""HubSpot's webhooks: contacts and deals that were created, changed or deleted.
+
+**Docs**: https://developers.hubspot.com/docs/api-reference/webhooks-webhooks-v3/guide ·
+https://developers.hubspot.com/docs/apps/legacy-apps/authentication/validating-requests
+
+**Signs**: `X-HubSpot-Signature-v3`, HMAC-SHA256 in base64 over method, address (twelve escapes
+decoded: see `signatures`), body and the milliseconds of `X-HubSpot-Request-Timestamp`, keyed with
+the app's client secret; 5 min past, and 60 s ahead. Older apps send `X-HubSpot-Signature`, a plain
+SHA-256 with neither time nor (v1) address, which can be replayed for ever: `signatures: [v3]`
+refuses it. Both are often sent; then v3 counts.
+
+**Re-sends**: on every answer but 2xx and after 5 s without one, up to 10 times within 24 h, with
+a higher `attemptNumber`.
+
+**Answers**: any 2xx; the body is not read.
+
+**Quirks**: A request is an array of up to 100 items, of several accounts where several have
+installed the app; each is one event, and one that cannot be read is `hubspot.unreadable` and holds
+up no other. `eventId` is not unique, so the id is account, subscription, event, object, property
+and time together; newer apps send `object.creation` with an `objectTypeId`. A fact that two
+subscriptions tell has one fact key: what changed and when, for a creation the object alone.
+Deletions of both kinds share theirs when they have the same millisecond. An item has neither
+e-mail nor name: the object is fetched. Fetching finds the object as it is then, not as it was; a
+merged contact is found under its new id. `app_id` is the app that the hub writes with: an item
+that it caused is an echo. Without it our own writes come back as changes. Items of an account
+that is not in `portals` keep their native type.
+
+Listed are contacts and deals that still exist: once each, as created when they were since then,
+else as changed, without the property. Their ids differ from a webhook's. A creation that both
+tell has one fact key, so it happens once; a change that both tell is two events, since a list
+cannot say which property it was, nor who changed it (of a creation it can). A second listing
+makes no second event of an object that was not changed in between.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from marshmallow import fields, validate
+
+from adapters.contract.errors import AccountRefused, Unreadable
+from adapters.contract.event import Event
+from adapters.contract.hmac import SecretsSchema
+from adapters.contract.inbound import Inbound, Listed, Sample
+from adapters.contract.json import read_json
+from adapters.contract.outbound import Transport
+from adapters.contract.request import InboundRequest
+from adapters.hubspot import listing, sampling, signatures
+from adapters.hubspot.accounts import Account
+from adapters.hubspot.items import IGNORED_TYPES, NATIVE_TYPES, Ours, read_item
+from adapters.hubspot.objects import READERS
+
+
+class _Number(fields.Integer):
+    """A whole number; an empty text, as an unset variable leaves it, is none."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        return None if value == "" else super()._deserialize(value, *args, **kwargs)
+
+
+class HubspotInboundSettings(SecretsSchema):
+    """`secrets`: client secrets of the app. `app_id`: the app that the hub itself writes with.
+
+    `portals`: the accounts that are ours, all when it is empty. `signatures`: the versions that
+    are accepted.
+    """
+
+    app_id = _Number(load_default=None, allow_none=True)
+    portals = fields.List(fields.Integer(), load_default=list)
+    signatures = fields.List(
+        fields.String(validate=validate.OneOf(signatures.VERSIONS)),
+        load_default=lambda: list(signatures.VERSIONS),
+        validate=validate.Length(min=1),
+    )
+
+
+class HubspotInbound(Inbound):
+    """Webhooks of one HubSpot app."""
+
+    name = "hubspot"
+    settings_schema = HubspotInboundSettings
+    native_types = NATIVE_TYPES
+    ignored_types = IGNORED_TYPES
+    account = "hubspot"
+    lists = True
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self._secrets = tuple(settings["secrets"])
+        self._versions = tuple(settings["signatures"])
+        self._ours = Ours(settings["app_id"], frozenset(settings["portals"]))
+
+    def verify(self, request: InboundRequest) -> str:
+        """Return the label of the secret that signed it."""
+        return signatures.verify(self._secrets, request, self._versions)
+
+    def parse(self, request: InboundRequest) -> Sequence[Event]:
+        """Return one event for each item of the array."""
+        items = read_json(request.body)
+        if not isinstance(items, list):
+            raise Unreadable(f"HubSpot sends an array of items, not {type(items).__name__}")
+        if not items:
+            raise Unreadable("the array has no items")
+        return [read_item(item, request.received_at, self._ours) for item in items]
+
+    def complete(self, event: Event, found: Mapping[str, Any]) -> Event:
+        """Return the event with the contact or deal that was found, or with its id alone."""
+        asked = event.fetch or {}
+        done = replace(event, incomplete=False, fetch=None)
+        if found.get("gone") is True:
+            kept = ("object_id", "native")
+            return replace(done, data={k: v for k, v in event.data.items() if k in kept})
+        properties, object_id = found.get("properties"), found.get("id")
+        if asked.get("object") not in READERS or not isinstance(properties, Mapping):
+            raise Unreadable("what was found has no properties of a contact or deal")
+        if not isinstance(object_id, str) or not object_id.isdecimal():
+            raise Unreadable("what was found has no id")
+        read = READERS[asked["object"]](properties)
+        native = {**event.data.get("native", {}), "properties": dict(properties)}
+        return replace(done, data={**event.data, **read, "object_id": object_id, "native": native})
+
+    def list_since(
+        self, since: datetime, now: datetime, transport: Transport, account: Mapping[str, Any]
+    ) -> Iterator[Listed]:
+        """Yield the contacts, then the deals, that were created or changed since then, by id."""
+        if not account:
+            raise AccountRefused("listing needs a destination with `adapter: hubspot`")
+        return listing.list_since(Account(account, transport), since, now)
+
+    def sample(
+        self, native_type: str, external_id: str, now: datetime, *, live: bool, url: str
+    ) -> Sample:
+        """Return a signed webhook of that type; HubSpot has no test mode."""
+        body = sampling.sample_body(native_type, external_id, now)
+        timestamp_ms = int(now.timestamp()) * 1000
+        signature = signatures.sign_v3(self._secrets[0], "POST", url, body, timestamp_ms)
+        headers = {
+            "content-type": "application/json",
+            "user-agent": "HubSpot Connect 2.0 (http://dev.hubspot.com/)",
+            "x-hubspot-request-timestamp": str(timestamp_ms),
+            "x-hubspot-signature-v3": signature,
+        }
+        return Sample(body, headers)
+
+    def sample_types(self) -> Sequence[str]:
+        """Return the native types that `sample` knows."""
+        return sampling.SAMPLE_TYPES

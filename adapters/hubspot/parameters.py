@@ -1,0 +1,130 @@
+"""The parameters that HubSpot's actions share, and how HubSpot wants to have them written."""
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from marshmallow import ValidationError, fields
+
+from adapters.contract.money import LARGEST_MINOR, minor_exponent
+
+_EMAIL = re.compile(r"[^\s@\x00-\x1f\x7f]{1,64}@[^\s@\x00-\x1f\x7f/]{1,255}")
+_ID = re.compile(r"[0-9]{1,20}", re.ASCII)
+_DIGITS = re.compile(r"[0-9]{1,16}", re.ASCII)
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+
+
+class ObjectId(fields.Field[str]):
+    """HubSpot's id of an object: digits, as a text or a number."""
+
+    def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> str:
+        written = str(value).strip() if type(value) in (int, str) else ""
+        if not _ID.fullmatch(written):
+            raise ValidationError("expected HubSpot's id: digits")
+        return written
+
+
+class Person(fields.Field[str]):
+    """A contact: its e-mail address, or HubSpot's id of it."""
+
+    def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> str:
+        written = str(value).strip() if type(value) in (int, str) else ""
+        if not is_id(written):
+            check_email(written)
+        return written
+
+
+class Minor(fields.Field[int]):
+    """An amount of money: a whole number in the currency's minor unit."""
+
+    def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> int:
+        written = str(value) if type(value) in (int, str) else ""
+        if not _DIGITS.fullmatch(written) or int(written) > LARGEST_MINOR:
+            raise ValidationError("expected a whole number in the minor unit: 1050 is 10.50 USD")
+        return int(written)
+
+
+def is_id(person: str) -> bool:
+    """Tell whether a person is named by HubSpot's id."""
+    return _ID.fullmatch(person) is not None
+
+
+def check_email(email: str) -> None:
+    """Accept an e-mail address (a marshmallow validator).
+
+    Raises:
+        ValidationError: it is none.
+    """
+    if not _EMAIL.fullmatch(email.strip()) or not email.isprintable():
+        raise ValidationError("expected an e-mail address like jane@example.org")
+
+
+def check_said(text: str) -> None:
+    """Accept a text that says something (a marshmallow validator).
+
+    Raises:
+        ValidationError: it is empty.
+    """
+    if not text.strip():
+        raise ValidationError("must not be empty")
+
+
+def check_properties(properties: Mapping[str, object]) -> None:
+    """Accept values that HubSpot can hold (a marshmallow validator).
+
+    Raises:
+        ValidationError: one is a list, a mapping, or no finite number.
+    """
+    for name, value in properties.items():
+        if not isinstance(value, str | int | float | None):
+            raise ValidationError(f"{name}: expected a text, a number, true or false")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValidationError(f"{name}: is not a finite number")
+
+
+def check_close_date(text: str) -> None:
+    """Accept a day or a time with its offset (a marshmallow validator).
+
+    Raises:
+        ValidationError: it is neither.
+    """
+    close_date_ms(text)
+
+
+def close_date_ms(text: str) -> int:
+    """Return a day or a time in milliseconds since 1970.
+
+    A day is its noon in UTC: HubSpot shows times in the account's zone, where midnight in UTC is
+    the day before, all over America.
+
+    Raises:
+        ValidationError: it is neither.
+    """
+    written = text.strip()
+    try:
+        at = datetime.fromisoformat(written)
+    except ValueError:
+        at = None
+    if at is not None and _DAY.fullmatch(written):
+        at = at.replace(hour=12, tzinfo=UTC)
+    if at is None or at.tzinfo is None or at.year < 1970:
+        raise ValidationError("expected a day like 2026-12-01 or a time like 2026-12-01T09:00:00Z")
+    return int(at.timestamp()) * 1000
+
+
+def texts(properties: Mapping[str, Any]) -> dict[str, str]:
+    """Return values as HubSpot's texts, without empty ones: they would erase what it knows."""
+    return {
+        name: str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in properties.items()
+        if value is not None and str(value).strip()
+    }
+
+
+def major_units(amount: int, currency: str) -> str:
+    """Return an amount in the minor unit as a decimal number of the major one."""
+    exponent = minor_exponent(currency)
+    return f"{Decimal(amount).scaleb(-exponent):.{exponent}f}"

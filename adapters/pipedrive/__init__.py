@@ -1,0 +1,1 @@
+"""Pipedrive: persons, deals and notes of a CRM."""

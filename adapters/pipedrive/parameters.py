@@ -1,0 +1,169 @@
+"""The parameters of Pipedrive's actions, and how Pipedrive wants to have them written."""
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+
+from adapters.contract.money import minor_exponent
+
+LARGEST_MINOR = 10**15 - 1
+"""An amount that a JSON number still holds exactly with its decimals."""
+
+_EMAIL = re.compile(r"[^\s@\x00-\x1f\x7f]{1,64}@[^\s@\x00-\x1f\x7f]{1,255}")
+_ID = re.compile(r"[1-9][0-9]{0,15}", re.ASCII)
+_DIGITS = re.compile(r"[0-9]{1,15}", re.ASCII)
+_CUSTOM = re.compile(r"[0-9a-f]{40}", re.ASCII)
+_STANDARD = re.compile(r"[a-z][a-z0-9_]{0,79}", re.ASCII)
+_OURS = frozenset(
+    """
+    custom_fields currency email emails id name person_id phone phones stage_id title value
+    """.split()
+)
+
+
+class ObjectId(fields.Field[str]):
+    """Pipedrive's id of an object: digits, as a text or a number."""
+
+    def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> str:
+        written = str(value).strip() if type(value) in (int, str) else ""
+        if not is_id(written):
+            raise ValidationError("expected Pipedrive's id: digits")
+        return written
+
+
+class Person(fields.Field[str]):
+    """A person: the e-mail address, or Pipedrive's id."""
+
+    def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> str:
+        written = str(value).strip() if type(value) in (int, str) else ""
+        if not is_id(written):
+            check_email(written)
+        return written
+
+
+class Minor(fields.Field[int]):
+    """An amount of money: a whole number in the currency's minor unit."""
+
+    def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> int:
+        written = str(value) if type(value) in (int, str) else ""
+        if not _DIGITS.fullmatch(written):
+            raise ValidationError("expected a whole number in the minor unit: 1050 is 10.50 USD")
+        return int(written)
+
+
+def check_email(email: str) -> None:
+    """Accept an e-mail address (a marshmallow validator).
+
+    Raises:
+        ValidationError: it is none.
+    """
+    if not _EMAIL.fullmatch(email.strip()) or not email.isprintable():
+        raise ValidationError("expected an e-mail address like jane@example.org")
+
+
+def check_said(text: str) -> None:
+    """Accept a text that says something (a marshmallow validator).
+
+    Raises:
+        ValidationError: it is empty.
+    """
+    if not text.strip():
+        raise ValidationError("must not be empty")
+
+
+def check_fields(values: Mapping[str, Any]) -> None:
+    """Accept names that Pipedrive's fields can have and that no parameter of ours has.
+
+    Raises:
+        ValidationError: naming the field.
+    """
+    for name in values:
+        if name in _OURS:
+            raise ValidationError(f"{name}: has a parameter of its own, or cannot be set")
+        if not _STANDARD.fullmatch(name) and not _CUSTOM.fullmatch(name):
+            raise ValidationError(f"{name[:40]}: expected a field's key: 40 hex digits, or a name")
+
+
+def _more() -> fields.Dict:
+    return fields.Dict(
+        keys=fields.String(),
+        values=fields.Raw(allow_none=True),
+        validate=check_fields,
+    )
+
+
+class UpsertPerson(Schema):
+    """Who is meant is told by `email`; empty values are left out."""
+
+    email = fields.String(required=True, validate=check_email)
+    name = fields.String(allow_none=True, validate=validate.Length(max=255))
+    phone = fields.String(allow_none=True, validate=validate.Length(max=80))
+
+    class Meta:
+        include: ClassVar[dict[str, fields.Field[Any]]] = {"fields": _more()}
+
+
+class CreateDeal(Schema):
+    """`person` is an e-mail address or Pipedrive's id; `stage` is Pipedrive's id."""
+
+    title = fields.String(required=True, validate=[check_said, validate.Length(max=255)])
+    person = Person()
+    amount = Minor()
+    currency = fields.String(validate=validate.Regexp(r"[A-Za-z]{3}\Z"))
+    stage = ObjectId()
+
+    class Meta:
+        include: ClassVar[dict[str, fields.Field[Any]]] = {"fields": _more()}
+
+    @validates_schema
+    def _both(self, data: Mapping[str, Any], **_: Any) -> None:
+        if ("amount" in data) != ("currency" in data):
+            missing = "currency" if "amount" in data else "amount"
+            raise ValidationError("`amount` and `currency` go together", missing)
+
+
+class AddNote(Schema):
+    """`content` is plain text; the note is about either a person or a deal."""
+
+    content = fields.String(required=True, validate=[check_said, validate.Length(max=20_000)])
+    person = Person()
+    deal = ObjectId()
+
+    @validates_schema
+    def _one(self, data: Mapping[str, Any], **_: Any) -> None:
+        if ("person" in data) == ("deal" in data):
+            raise ValidationError("give either `person` or `deal`", "person")
+
+
+def is_id(written: str) -> bool:
+    """Tell whether a text is Pipedrive's id of something."""
+    return _ID.fullmatch(written) is not None
+
+
+def same_email(one: object, other: str) -> bool:
+    """Tell whether two texts are one address to Pipedrive, which ignores case."""
+    return isinstance(one, str) and one.strip().casefold() == other.strip().casefold()
+
+
+def written_fields(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `fields` as the API takes them: custom ones (40 hex digits) below `custom_fields`.
+
+    An empty value would erase what the CRM knows, so it is left out.
+    """
+    said = {name: value for name, value in given.items() if _says_something(value)}
+    custom = {name: value for name, value in said.items() if _CUSTOM.fullmatch(name)}
+    standard = {name: value for name, value in said.items() if name not in custom}
+    return standard | ({"custom_fields": custom} if custom else {})
+
+
+def major_units(amount: int, currency: str) -> int | float:
+    """Return an amount in the minor unit as a JSON number of the major one, exactly."""
+    value = Decimal(amount).scaleb(-minor_exponent(currency))
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
+def _says_something(value: Any) -> bool:
+    return value is not None and (not isinstance(value, str) or bool(value.strip()))

@@ -1,0 +1,1 @@
+"""Twilio SendGrid: what becomes of e-mails, and sending them."""

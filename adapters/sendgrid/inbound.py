@@ -1,0 +1,153 @@
+"""SendGrid's Event Webhook: what became of each e-mail that was sent.
+
+**Docs**: https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/event ·
+https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/getting-started-event-webhook-security-features
+
+**Signs**: `X-Twilio-Email-Event-Webhook-Signature`, ECDSA on P-256 over
+`X-Twilio-Email-Event-Webhook-Timestamp` and the raw body, which ends in CRLF; base64 DER. The
+public key is the webhook's own and shown as base64 DER. Signing is off until it is switched on.
+
+**Re-sends**: on everything but a 2xx, at rising intervals, until 24 h after the event. Redirects
+are not followed. Neither order nor single delivery is promised.
+
+**Answers**: any 2xx; the body is not read.
+
+**Quirks**: One request is many events, up to 768 kB of them; each is known by its `sg_event_id`,
+which may change when a batch is sent again (sendgrid-nodejs#1435) and has been missing on
+unsubscribes, so that a fact key stands beside it and in for it. Whether a batch that is sent again
+keeps its first time is not documented; `max_age` is 25 h, which loses nothing either way, and what
+is repeated within it is known already. `bounce` of type `blocked` is temporary (deferred). An open
+by a mail program on its own (Apple's privacy protection) is marked `machine`. `custom_args` of the
+e-mail stand among the event's own fields. An asynchronous bounce has no `sg_message_id`, and may
+follow `delivered`. `sg_message_id` is the `X-Message-Id` of the send, a dot, and more.
+An item that is no event becomes one of type `sendgrid.unreadable`: its neighbours do not suffer.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+
+from adapters.contract.ecdsa import (
+    check_private_key,
+    check_public_key,
+    private_key,
+    public_key,
+    sign_ecdsa,
+    verify_ecdsa,
+)
+from adapters.contract.errors import Unreadable
+from adapters.contract.event import Event
+from adapters.contract.inbound import Inbound, Sample
+from adapters.contract.request import InboundRequest
+from adapters.sendgrid import facts, sampling
+from adapters.sendgrid.batches import read_batch
+
+NATIVE_TYPES = facts.NATIVE_TYPES
+
+IGNORED_TYPES = {
+    "account_status_change": "it is about the account at SendGrid, not about an e-mail",
+    facts.UNREADABLE: "an item of a batch of which no event can be made",
+}
+
+FUTURE_S = 300
+_DURATION = re.compile(r"[0-9]{1,6}[mhd]", re.ASCII)
+_SECONDS = {"m": 60, "h": 3600, "d": 86_400}
+
+
+def _max_age_s(text: str) -> int:
+    return int(text[:-1]) * _SECONDS[text[-1]]
+
+
+def _check_max_age(text: str) -> None:
+    if not _DURATION.fullmatch(text):
+        raise ValidationError("expected a duration like 10m 25h 2d")
+    if not 300 <= _max_age_s(text) <= 30 * 86_400:
+        raise ValidationError("expected a duration from 5m to 30d")
+
+
+class SendgridInboundSettings(Schema):
+    """`public_keys`: the verification keys of the webhooks that post here, base64 or PEM.
+
+    `max_age`: how old what was signed may be. `sample_key`: a private key for `hub send`; its
+    public one must stand among `public_keys`.
+    """
+
+    public_keys = fields.List(
+        fields.String(validate=check_public_key),
+        required=True,
+        validate=validate.Length(min=1, error="at least one public key is needed"),
+    )
+    max_age = fields.String(load_default="25h", validate=_check_max_age)
+    sample_key = fields.String(load_default=None, allow_none=True, validate=check_private_key)
+
+    @validates_schema(skip_on_field_errors=True)
+    def _check_sample_key(self, data: Mapping[str, Any], **_: Any) -> None:
+        if not data["sample_key"]:
+            return
+        own = private_key(data["sample_key"]).public_key()
+        if own not in [public_key(text) for text in data["public_keys"]]:
+            raise ValidationError(
+                "its public key must stand among public_keys: nothing else accepts what it signs",
+                "sample_key",
+            )
+
+
+class SendgridInbound(Inbound):
+    """The Event Webhooks of one SendGrid account."""
+
+    name = "sendgrid"
+    settings_schema = SendgridInboundSettings
+    native_types = NATIVE_TYPES
+    ignored_types = IGNORED_TYPES
+    secret_keys = ("sample_key",)
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self._keys = tuple(public_key(text) for text in settings["public_keys"])
+        self._max_age_s = _max_age_s(settings.get("max_age") or "25h")
+        self._sample_key = settings.get("sample_key") or None
+
+    def verify(self, request: InboundRequest) -> str:
+        """Return the label of the key that fits (`public_keys[0]`)."""
+        return verify_ecdsa(
+            self._keys,
+            request.headers,
+            request.body,
+            request.received_at,
+            past_s=self._max_age_s,
+            future_s=FUTURE_S,
+        )
+
+    def parse(self, request: InboundRequest) -> Sequence[Event]:
+        """Return an event for each item; one that is repeated within the batch comes once."""
+        events = [facts.event_of(item, request.received_at) for item in read_batch(request.body)]
+        if all(event.native_type == facts.UNREADABLE for event in events):
+            raise Unreadable(
+                f"none of its items is an event; the first: {events[0].data['reason']}"
+            )
+        return list({(event.external_id, event.fingerprint): event for event in events}.values())
+
+    def sample(
+        self, native_type: str, external_id: str, now: datetime, *, live: bool, url: str
+    ) -> Sample:
+        """Return a signed batch of one; SendGrid has no test mode."""
+        if self._sample_key is None:
+            raise LookupError(
+                "SendGrid's private key is not ours to sign with: set `sample_key` to one of your "
+                "own and add its public key to `public_keys`; there are samples of "
+                + ", ".join(sampling.SAMPLE_TYPES)
+            )
+        body = sampling.sample_body(native_type, external_id, now)
+        signature = sign_ecdsa(private_key(self._sample_key), int(now.timestamp()), body)
+        headers = {
+            "content-type": "application/json",
+            "user-agent": "SendGrid Event API",
+            **signature,
+        }
+        return Sample(body, headers)
+
+    def sample_types(self) -> Sequence[str]:
+        """Return the native types that `sample` knows."""
+        return sampling.SAMPLE_TYPES

@@ -1,0 +1,101 @@
+"""The e-mail of the action `send`: its parameters, and the body of `POST /v3/mail/send`."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+
+from adapters.sendgrid.addresses import Mailbox, check_line, check_mailbox, mailbox
+
+MAX_CATEGORIES = 10
+_CONTENT = ("subject", "text", "html")
+_NO_CHARACTER = re.compile("[\x00\ud800-\udfff]")
+
+
+def _check_content(content: str) -> None:
+    if not content.strip():
+        raise ValidationError("must not be blank")
+    if _NO_CHARACTER.search(content):
+        raise ValidationError("has a NUL or half a character, which no e-mail can hold")
+
+
+def check_group(group: int) -> None:
+    """Accept the number of an unsubscribe group (a marshmallow validator).
+
+    Raises:
+        ValidationError: it cannot be one.
+    """
+    if not 0 < group < 2**63:
+        raise ValidationError("expected the number of an unsubscribe group")
+
+
+class SendParameters(Schema):
+    """`template` (a dynamic one, with `data`), or `subject` with `text` and/or `html`.
+
+    `to` and `reply_to` are `jane@example.org` or `Jane Doe <jane@example.org>`;
+    `unsubscribe_group` is a number.
+    """
+
+    to = fields.String(required=True, validate=check_mailbox)
+    subject = fields.String(validate=check_line)
+    text = fields.String(validate=_check_content)
+    html = fields.String(validate=_check_content)
+    template = fields.String(
+        validate=validate.Regexp(
+            r"d-[A-Za-z0-9-]{1,100}\Z", error="expected the id of a dynamic template: d-..."
+        )
+    )
+    data = fields.Dict(keys=fields.String())
+    reply_to = fields.String(validate=check_mailbox)
+    categories = fields.List(
+        fields.String(validate=[check_line, validate.Length(max=255)]),
+        validate=validate.Length(max=MAX_CATEGORIES),
+    )
+    unsubscribe_group = fields.Integer(validate=check_group)
+
+    @validates_schema(skip_on_field_errors=True)
+    def _check_what_is_sent(self, given: Mapping[str, Any], **_: Any) -> None:
+        if "template" in given:
+            if own := [name for name in _CONTENT if name in given]:
+                sentence = "brings its own subject and content; leave away " + " ".join(own)
+                raise ValidationError(sentence, "template")
+            return
+        if "data" in given:
+            raise ValidationError("is for a template, and there is none", "data")
+        if "subject" not in given:
+            raise ValidationError("is needed where there is no template", "subject")
+        if "text" not in given and "html" not in given:
+            raise ValidationError("text or html is needed where there is no template", "text")
+
+
+def mail_body(given: Mapping[str, Any], *, sender: Mailbox, attempt_id: str) -> dict[str, Any]:
+    """Return the JSON of one e-mail to one person; `given` is as `SendParameters` loaded it.
+
+    SendGrid copies `custom_args` into every event of the e-mail.
+    """
+    envelope: dict[str, Any] = {
+        "to": [mailbox(given["to"]).as_json()],
+        "custom_args": {"hub_attempt": attempt_id},
+    }
+    if given.get("data"):
+        envelope["dynamic_template_data"] = given["data"]
+    body: dict[str, Any] = {"from": sender.as_json(), "personalizations": [envelope]}
+    if "template" in given:
+        body["template_id"] = given["template"]
+    else:
+        body["subject"] = given["subject"]
+        body["content"] = _content(given)
+    if "reply_to" in given:
+        body["reply_to"] = mailbox(given["reply_to"]).as_json()
+    if given.get("categories"):
+        body["categories"] = list(dict.fromkeys(given["categories"]))
+    if "unsubscribe_group" in given:
+        body["asm"] = {"group_id": given["unsubscribe_group"]}
+    return body
+
+
+def _content(given: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return the parts in the order that SendGrid asks for: plain text first."""
+    kinds = {"text": "text/plain", "html": "text/html"}
+    return [{"type": kinds[name], "value": given[name]} for name in kinds if name in given]

@@ -1,0 +1,1 @@
+"""Shopify: orders and customers of a shop."""

@@ -1,0 +1,154 @@
+"""What Shopify's orders and customers say, in the names that the hub gives to every provider's.
+
+A field that Shopify did not give is absent. Money follows `adapters.contract.money`.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from adapters.contract.errors import Unreadable
+from adapters.contract.fields import email_address, is_id, phone_e164, text
+from adapters.contract.money import currency_code, minor_units_of
+
+Native = Mapping[str, Any]
+
+MONEY_TO_COME = frozenset("pending authorized unpaid partially_paid expired".split())
+"""The `financial_status` of an order that is not paid."""
+
+PRIVACY_TOPICS = frozenset({"customers/data_request", "customers/redact", "shop/redact"})
+"""What every app has to take; the body is about a shop, and has no id."""
+
+_TIMES = {
+    "orders/create": "created_at",
+    "orders/cancelled": "cancelled_at",
+    "customers/create": "created_at",
+}
+# Each of these happens once at one time in the life of one object, and the body says when.
+_ONCE = frozenset("orders/create orders/paid orders/cancelled customers/create".split())
+
+
+def check_topic(topic: str, native: Native) -> None:
+    """Accept a body that is of its topic, which stands in a header that nobody signed.
+
+    Raises:
+        Unreadable: the body is of something else, or says the contrary of the topic.
+    """
+    family = topic.partition("/")[0]
+    is_order = isinstance(native.get("line_items"), list) and "order_number" in native
+    if family == "orders" and topic != "orders/delete" and not is_order:
+        raise Unreadable(f"X-Shopify-Topic says {topic}, but the body is no order")
+    if family == "customers" and is_order:
+        raise Unreadable(f"X-Shopify-Topic says {topic}, but the body is an order")
+    if topic in PRIVACY_TOPICS and text(native.get("shop_domain")) is None:
+        raise Unreadable(f"X-Shopify-Topic says {topic}, but the body names no shop_domain")
+    if family in ("orders", "customers") and topic not in PRIVACY_TOPICS and not object_id(native):
+        raise Unreadable("the body has no id")
+    if topic == "orders/cancelled" and not native.get("cancelled_at"):
+        raise Unreadable("X-Shopify-Topic says orders/cancelled, but the order is not")
+    if topic == "orders/paid" and text(native.get("financial_status")) in MONEY_TO_COME:
+        raise Unreadable("X-Shopify-Topic says orders/paid, but the order is not")
+
+
+def order(native: Native) -> dict[str, Any]:
+    """Read an order; the amount is its total, the status that of its money, or `cancelled`."""
+    customer = _mapping(native.get("customer"))
+    billing = _mapping(native.get("billing_address"))
+    shipping = _mapping(native.get("shipping_address"))
+    status = "cancelled" if native.get("cancelled_at") else text(native.get("financial_status"))
+    emails = (native.get("email"), native.get("contact_email"), customer.get("email"))
+    phones = (place.get("phone") for place in (native, customer, billing, shipping))
+    return _total(native) | _given(
+        object_id=object_id(native),
+        email=_first(email_address, *emails),
+        phone=_first(phone_e164, *phones),
+        name=_full_name(customer) or _full_name(billing),
+        status=status,
+        items=_items(native.get("line_items")),
+    )
+
+
+def customer(native: Native) -> dict[str, Any]:
+    """Read a customer; the status is that of the account in the shop (`enabled`, `invited`)."""
+    return _given(
+        customer_id=object_id(native),
+        email=email_address(native.get("email")),
+        phone=phone_e164(native.get("phone")),
+        name=_full_name(native),
+        status=text(native.get("state")),
+    )
+
+
+READERS: Mapping[str, Callable[[Native], dict[str, Any]]] = {
+    "order.created": order,
+    "order.paid": order,
+    "order.cancelled": order,
+    "customer.created": customer,
+    "customer.changed": customer,
+    "customer.deleted": customer,
+}
+
+
+def object_id(native: Native) -> str | None:
+    """Return the id of what the body is about."""
+    value = native.get("id")
+    return str(value) if type(value) is int and value > 0 else None
+
+
+def time_field(topic: str) -> str:
+    """Return the field that says when it happened."""
+    return _TIMES.get(topic, "updated_at")
+
+
+def fact_key(topic: str, native: Native) -> str | None:
+    """Return a name for the fact, made of signed bytes alone, or None where none is safe."""
+    at = native.get(time_field(topic))
+    if topic not in _ONCE or not isinstance(at, str):
+        return None
+    key = f"{topic}:{object_id(native)}:{at}"
+    return key if is_id(key) else None
+
+
+def _total(native: Native) -> dict[str, Any]:
+    total, currency = native.get("total_price"), native.get("currency")
+    if total is None:
+        return {}
+    code = currency_code(currency, "currency")
+    if isinstance(total, str) and total.startswith("-"):
+        # More was given back than the order is worth; no canonical amount is below zero.
+        minor_units_of(total[1:], code, "total_price")
+        return {"currency": code}
+    if not isinstance(total, str):
+        raise Unreadable("total_price must be a decimal text like 10.50")
+    return {"amount": minor_units_of(total, code, "total_price"), "currency": code}
+
+
+def _items(lines: Any) -> list[dict[str, Any]] | None:
+    if not isinstance(lines, list):
+        return None
+    items = [
+        _given(
+            name=text(line.get("name")),
+            quantity=line["quantity"] if type(line.get("quantity")) is int else None,
+            sku=text(line.get("sku")),
+        )
+        for line in lines
+        if isinstance(line, dict)
+    ]
+    return [item for item in items if item] or None
+
+
+def _full_name(person: Native) -> str | None:
+    names = (text(person.get("first_name")), text(person.get("last_name")))
+    return " ".join(name.strip() for name in names if name) or text(person.get("name"))
+
+
+def _mapping(value: Any) -> Native:
+    return value if isinstance(value, dict) else {}
+
+
+def _first(read: Callable[[Any], str | None], *values: Any) -> str | None:
+    return next((found for value in values if (found := read(value)) is not None), None)
+
+
+def _given(**data: Any) -> dict[str, Any]:
+    return {name: value for name, value in data.items() if value is not None}

@@ -1,0 +1,147 @@
+"""Shopify's webhooks: orders and customers of a shop.
+
+**Docs**: https://shopify.dev/docs/api/webhooks · https://shopify.dev/docs/apps/build/webhooks ·
+https://shopify.dev/docs/apps/build/webhooks/ignore-duplicates
+
+**Signs**: `X-Shopify-Hmac-SHA256`, HMAC-SHA256 in base64 over the raw body, keyed with the app's
+client secret (for webhooks made in the admin: with the one shown there). No time is signed. After
+the secret was changed the old one still signs for a while: give both.
+
+**Re-sends**: on everything but a 2xx within 5 s (1 s to connect), 8 times in 4 hours, always the
+payload of the first time; then the subscription is deleted if it was made through the API. Not
+every event is promised to come: compare with the shop now and then.
+
+**Answers**: any 2xx; the body is not read. A wrong signature must be answered 401.
+
+**Quirks**: topic, shop and ids stand in headers that are not signed, so whoever has one signed
+body could post it as another topic: body and topic must agree, and `fact_key` follows from the
+signed body alone. `X-Shopify-Event-Id` is one per action of the merchant, shared by all its topics,
+objects and subscriptions; two subscriptions to one topic differ in `X-Shopify-Webhook-Id` alone.
+The id here is topic, object, its `updated_at` and the event id: twins are one, and no two facts
+are. Slashes are escaped and ids have 18 digits; a body that is written anew has another signature.
+Amounts are decimal texts in the shop's currency; a negative one is left out. An order's `email` may
+differ from its customer's. A test notification says `test: true`: it is not live, and its order is
+void, paid and cancelled at once.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from adapters.contract.errors import Unreadable
+from adapters.contract.event import Event
+from adapters.contract.fields import external_id as checked_id
+from adapters.contract.fields import utc_from_text
+from adapters.contract.hmac import SecretsSchema, sign_hmac, verify_hmac
+from adapters.contract.inbound import Inbound, Sample
+from adapters.contract.json import read_json
+from adapters.contract.request import InboundRequest
+from adapters.shopify import facts
+from adapters.shopify.sampling import SAMPLE_TYPES, sample_body
+
+NATIVE_TYPES = {
+    "orders/create": "order.created",
+    "orders/paid": "order.paid",
+    "orders/cancelled": "order.cancelled",
+    "customers/create": "customer.created",
+    "customers/update": "customer.changed",
+    "customers/delete": "customer.deleted",
+}
+
+IGNORED_TYPES = {
+    "orders/updated": "comes with every other order topic, several times",
+    "customers/data_request": "a duty of the shop (privacy law) that a person answers: route it",
+    "customers/redact": "a duty of the shop (privacy law): erase the person everywhere; route it",
+    "shop/redact": "a duty of the shop (privacy law), 48 h after it removed the app: route it",
+}
+
+_DIGEST_LENGTH = 32
+_SIGNATURE = "X-Shopify-Hmac-SHA256"
+_TOPIC = re.compile(r"[a-z][a-z0-9_]{0,49}(/[a-z][a-z0-9_]{0,49}){1,2}", re.ASCII)
+
+
+class ShopifyInbound(Inbound):
+    """Webhooks of one app, in one shop or several."""
+
+    name = "shopify"
+    settings_schema = SecretsSchema
+    native_types = NATIVE_TYPES
+    ignored_types = IGNORED_TYPES
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self._secrets = tuple(settings["secrets"])
+
+    def verify(self, request: InboundRequest) -> str:
+        """Return the label of the secret that signed it."""
+        header = request.headers.get(_SIGNATURE.lower())
+        return verify_hmac(self._secrets, header, request.body, name=_SIGNATURE, encoding="base64")
+
+    def parse(self, request: InboundRequest) -> Sequence[Event]:
+        """Return the one event that a webhook of Shopify carries."""
+        topic = _topic(request)
+        native = read_json(request.body)
+        if not isinstance(native, dict) or not native:
+            raise Unreadable("a Shopify webhook is a JSON object with something in it")
+        kind = NATIVE_TYPES.get(topic)
+        facts.check_topic(topic, native)
+        read = facts.READERS.get(kind or "")
+        return [
+            Event(
+                type=kind or f"shopify.{topic}",
+                native_type=topic,
+                external_id=_external_id(request, topic, native),
+                occurred_at=_occurred_at(request, topic, native),
+                data={**(read(native) if read else {}), "native": native},
+                live=native.get("test") is not True,
+                fact_key=facts.fact_key(topic, native),
+                fingerprint=sha256(request.body).digest(),
+            )
+        ]
+
+    def sample(
+        self, native_type: str, external_id: str, now: datetime, *, live: bool, url: str
+    ) -> Sample:
+        """Return a signed webhook of that topic; the event id ends with `external_id`."""
+        body = sample_body(native_type, external_id, now, live=live)
+        headers = {
+            "content-type": "application/json",
+            "x-shopify-topic": native_type,
+            "x-shopify-shop-domain": "example-shop.myshopify.com",
+            "x-shopify-api-version": "2026-10",
+            "x-shopify-event-id": external_id,
+            "x-shopify-webhook-id": f"webhook-{external_id}",
+            "x-shopify-triggered-at": json.loads(body)["updated_at"],
+            "x-shopify-hmac-sha256": sign_hmac(self._secrets[0], body, encoding="base64"),
+        }
+        return Sample(body, headers)
+
+    def sample_types(self) -> Sequence[str]:
+        """Return the topics that `sample` knows."""
+        return SAMPLE_TYPES
+
+
+def _topic(request: InboundRequest) -> str:
+    topic = request.headers.get("x-shopify-topic", "")
+    if not _TOPIC.fullmatch(topic):
+        raise Unreadable("X-Shopify-Topic: missing, or no topic like orders/create")
+    return topic
+
+
+def _external_id(request: InboundRequest, topic: str, native: Mapping[str, Any]) -> str:
+    event_id = checked_id(request.headers.get("x-shopify-event-id"), "X-Shopify-Event-Id")
+    about = facts.object_id(native) or sha256(request.body).hexdigest()[:_DIGEST_LENGTH]
+    parts = [topic, about, native.get("updated_at"), event_id]
+    return checked_id(":".join(str(part) for part in parts if part), "id and updated_at")
+
+
+def _occurred_at(request: InboundRequest, topic: str, native: Mapping[str, Any]) -> datetime:
+    field = facts.time_field(topic)
+    if native.get(field) is not None:
+        return utc_from_text(native[field], field)
+    triggered_at = request.headers.get("x-shopify-triggered-at")
+    if triggered_at is not None:
+        return utc_from_text(triggered_at, "X-Shopify-Triggered-At")
+    return request.received_at

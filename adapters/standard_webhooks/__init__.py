@@ -1,0 +1,1 @@
+"""Senders that follow Standard Webhooks, Svix among them."""

@@ -1,0 +1,168 @@
+"""Calls to Stripe's API on behalf of one account: what is read, what is made under a key.
+
+**Docs**: https://docs.stripe.com/api · https://docs.stripe.com/api/pagination ·
+https://docs.stripe.com/api/idempotent_requests · https://docs.stripe.com/api/connected-accounts
+
+REST through the hub's transport, and not Stripe's Python library: that one raises where we need
+the answer's headers (was it replayed? does Stripe want another try?), makes keys of its own, and
+tells Stripe about this machine's environment. Its bytes are matched by a test instead.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from adapters.contract.answers import read_object
+from adapters.contract.errors import AdapterError
+from adapters.contract.outbound import Answer, Outcome, Transport, Verdict
+from adapters.contract.reading import read
+from adapters.stripe.encoding import encode
+from adapters.stripe.errors import Unfinished, is_stuck, judge_answer, judge_reading
+
+API_VERSION = "2026-10-28.endive"
+"""What the parameters that we send and the fields that we read were written for."""
+
+Native = dict[str, Any]
+
+_BASE_URL = "https://api.stripe.com"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whose Stripe account is called, and where."""
+
+    api_key: str = field(repr=False)
+    base_url: str
+    headers: Mapping[str, str] = field(repr=False)
+
+    def ask(self, transport: Transport, path: str, parameters: Mapping[str, Any]) -> Answer:
+        """Return the answer to a call that only reads, whatever its status."""
+        query = encode(parameters)
+        url = f"{self.base_url}{path}" + (f"?{query}" if query else "")
+        return read(transport, url, headers=self.headers)
+
+    def acting(self, context: str) -> "Account":
+        """Return this account in the context of another one (`Stripe-Context` of a thin event)."""
+        own = {name: text for name, text in self.headers.items() if name != "stripe-account"}
+        return replace(self, headers={**own, "stripe-context": context})
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> "Account":
+        """Return the account of a destination's settings (`api_key account api_version`)."""
+        key = (settings.get("api_key") or "").strip()
+        headers = {
+            "authorization": f"Bearer {key}",
+            "stripe-version": settings.get("api_version") or API_VERSION,
+        }
+        if settings.get("account"):
+            headers["stripe-account"] = settings["account"]
+        return cls(key, (settings.get("base_url") or _BASE_URL).rstrip("/"), headers)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One of Stripe's lists, newest first. `page` keeps an answer under 1 MiB."""
+
+    path: str
+    filters: Mapping[str, Any] = field(default_factory=dict)
+    page: int = 100
+
+    def after(self, last_id: str | None) -> Mapping[str, Any]:
+        """Return the parameters of the page that begins after `last_id`."""
+        cursor = {"starting_after": last_id} if last_id else {}
+        return {**self.filters, "limit": self.page, **cursor}
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """One action's calls. Each method returns what Stripe said, or ends the action.
+
+    Every method may raise Unfinished, and NotSent; `make` and `send` may raise AnswerLost.
+    """
+
+    account: Account
+    transport: Transport
+    now: datetime
+
+    def ask(self, path: str, parameters: Mapping[str, Any]) -> Answer:
+        """Return the answer to a call that only reads, whatever its status."""
+        return self.account.ask(self.transport, path, parameters)
+
+    def read(self, path: str, parameters: Mapping[str, Any] | None = None) -> Native:
+        """Return an object that Stripe has."""
+        return self.told(self.ask(path, parameters or {}))
+
+    def told(self, answer: Answer) -> Native:
+        """Return the object of an answer to a call that only reads."""
+        told = read_object(answer)
+        if answer.status != 200 or told is None:
+            raise Unfinished(judge_reading(answer, now=self.now, secret=self.account.api_key))
+        return told
+
+    def make(
+        self,
+        path: str,
+        parameters: Mapping[str, Any],
+        key: str,
+        read_back: Callable[[], Native | None],
+    ) -> Native:
+        """Return what was made, now or by an earlier call with the same key."""
+        return self.settled(self.send(path, parameters, key), read_back)
+
+    def settled(self, answer: Answer, read_back: Callable[[], Native | None]) -> Native:
+        """Return the object of an answer to a call with an effect.
+
+        A 5xx that its key will bring for ever settles nothing: what may have been made all the
+        same is looked for with `read_back`.
+        """
+        if is_stuck(answer) and (found := self._seen(read_back)) is not None:
+            return found
+        outcome = judge_answer(answer, now=self.now, secret=self.account.api_key)
+        if outcome.provider_ref is None:
+            raise Unfinished(outcome)
+        return read_object(answer) or {}
+
+    def send(self, path: str, parameters: Mapping[str, Any], key: str) -> Answer:
+        """Return the answer to a call with an effect, whatever its status."""
+        headers = {
+            **self.account.headers,
+            "content-type": "application/x-www-form-urlencoded",
+            "idempotency-key": key,
+        }
+        body = encode(parameters).encode("ascii")
+        return self.transport.send("POST", self.account.base_url + path, headers=headers, body=body)
+
+    def pages(self, listing: Listing) -> Iterator[list[Native]]:
+        """Yield the list page by page, each with one object at least, newest first."""
+        last_id: str | None = None
+        while True:
+            found, last_id = self.page(listing, last_id)
+            if found:
+                yield found
+            if last_id is None:
+                return
+
+    def page(self, listing: Listing, after: str | None) -> tuple[list[Native], str | None]:
+        """Return one page of a list, and the id that the next one begins after, if there is one."""
+        told = self.read(listing.path, listing.after(after))
+        data, more = told.get("data"), told.get("has_more")
+        if not isinstance(data, list) or not isinstance(more, bool):
+            raise self._no_list(listing)
+        found = [one for one in data if isinstance(one, dict) and isinstance(one.get("id"), str)]
+        last_id: str | None = found[-1]["id"] if found and more else None
+        # What cannot be read to its end must not pass for a list that ends here.
+        if len(found) < len(data) or (more and last_id in (None, after)):
+            raise self._no_list(listing)
+        return found, last_id
+
+    def _no_list(self, listing: Listing) -> Unfinished:
+        words = f"Stripe answered 200, but not with a list of {listing.path} that we can read"
+        return Unfinished(Outcome(Verdict.NOT_PROCESSED, words, status=200))
+
+    def _seen(self, read_back: Callable[[], Native | None]) -> Native | None:
+        # Whatever keeps us from looking, the call that is looked for stays in doubt.
+        try:
+            return read_back()
+        except AdapterError:
+            return None

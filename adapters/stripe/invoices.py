@@ -1,0 +1,193 @@
+"""Invoices that Stripe sends by e-mail, made in four steps, each under a key of its own.
+
+Invoice (a draft), its items, finalize, send: `<key>.invoice`, `.item1` ..., `.finalize`, `.send`.
+A second try runs from the start; what was done is answered from Stripe's idempotency store, so
+that the draft of the first try is the one that goes on. `auto_advance` is off: what is left of an
+invoice that could not be finished bills nobody.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+
+from adapters.contract.errors import AnswerLost, NotSent
+from adapters.contract.outbound import Call, Outcome, Sight, Sighting, Verdict
+from adapters.stripe import customers
+from adapters.stripe import parameters as given
+from adapters.stripe.api import Api, Listing, Native
+from adapters.stripe.errors import Unfinished
+from adapters.stripe.money import stripe_amount
+from adapters.stripe.stamps import Metadata, created_since, find, is_ours, sighting, stamped
+
+PATH, ITEMS, EVENTS = "/v1/invoices", "/v1/invoiceitems", "/v1/events"
+MOST_ITEMS = 50
+"""All calls of one action share the destination's `timeout`."""
+ITEM = "hub_item"
+"""Which line an invoice item is, in its metadata: 1, 2, ..."""
+
+_INVOICES_A_PAGE = 25
+
+
+class _Item(Schema):
+    """One line: `amount` is the price of one."""
+
+    description = given.description(required=True)
+    amount = given.amount(required=True)
+    currency = given.currency(required=True)
+    quantity = given.quantity()
+
+
+class SendInvoice(Schema):
+    """To a `customer` or to whoever has that `email`; `items`, or one line's parameters here."""
+
+    customer = fields.String(validate=given.check_id("cus"))
+    email = fields.String(validate=given.check_email)
+    items = fields.List(fields.Nested(_Item), validate=validate.Length(1, MOST_ITEMS))
+    description = given.description()
+    amount = given.amount()
+    currency = given.currency()
+    days_until_due = fields.Integer(
+        strict=True, load_default=30, validate=validate.Range(min=0, max=3650)
+    )
+    metadata = Metadata()
+
+    @validates_schema
+    def check_whom_and_what(self, data: Mapping[str, Any], **_: Any) -> None:
+        """Accept one person to pay, and lines of one currency."""
+        if ("customer" in data) == ("email" in data):
+            raise ValidationError("give either customer or email")
+        single = {"amount", "currency", "description"} & set(data)
+        if "items" in data:
+            if single:
+                raise ValidationError("give either items, or amount, currency and description")
+            if len({item["currency"] for item in data["items"]}) > 1:
+                raise ValidationError("all items of an invoice have one currency")
+        elif len(single) < 3:
+            raise ValidationError("give items, or amount, currency and description")
+
+
+def send(api: Api, call: Call, parameters: Mapping[str, Any]) -> Outcome:
+    """Make the invoice and send it; `provider_ref` is its id."""
+    lines = [_line(item) for item in _items(parameters)]
+    customer_id = _customer_id(api, call, parameters)
+    invoice = _draft(api, call, parameters, customer_id)
+    try:
+        _finish(api, call, invoice, [{"customer": customer_id, **line} for line in lines])
+    except Unfinished as stop:
+        raise Unfinished(_partly(stop.outcome, invoice["id"])) from None
+    except NotSent as error:
+        raise AnswerLost(f"the invoice {invoice['id']} was begun, then: {error}") from error
+    return Outcome(Verdict.SUCCEEDED, status=200, provider_ref=invoice["id"])
+
+
+def look_up(api: Api, call: Call, _parameters: Mapping[str, Any], sent_at: datetime) -> Sighting:
+    """Tell whether the invoice was sent. A draft was not; it bills nobody."""
+    found = find(api, Listing(PATH, created_since(sent_at), _INVOICES_A_PAGE), call)
+    invoice = found[0]
+    if invoice is None:
+        return sighting(found, "invoice")
+    ref, status = str(invoice.get("id")), str(invoice.get("status"))
+    if status == "draft":
+        return Sighting(Sight.NOT_THERE, f"the invoice {ref} is a draft that was never sent")
+    if _sent(api, invoice) is not None:
+        return Sighting(Sight.THERE, f"Stripe has sent the invoice {ref}", ref, status)
+    words = (
+        f"the invoice {ref} is {status}, but Stripe does not tell that it was sent: send it there"
+    )
+    return Sighting(Sight.CANNOT_TELL, words, ref, status)
+
+
+def _customer_id(api: Api, call: Call, parameters: Mapping[str, Any]) -> str:
+    if "customer" in parameters:
+        return str(parameters["customer"])
+    email = parameters["email"].strip()
+    known = customers.find(api, email)
+    known = known or customers.made_or_found(api, call, {"email": email})
+    return str(known["id"])
+
+
+def _draft(api: Api, call: Call, parameters: Mapping[str, Any], customer_id: str) -> Native:
+    body = {
+        "customer": customer_id,
+        "collection_method": "send_invoice",
+        "days_until_due": parameters["days_until_due"],
+        "currency": _items(parameters)[0]["currency"].lower(),
+        "auto_advance": False,
+        "pending_invoice_items_behavior": "exclude",
+        "metadata": stamped(parameters, call),
+    }
+    newest = Listing(PATH, {"customer": customer_id}, _INVOICES_A_PAGE)
+    invoice = api.make(PATH, body, f"{call.key}.invoice", lambda: find(api, newest, call)[0])
+    if "customer_email" in invoice and not invoice["customer_email"]:
+        words = f"the customer {customer_id} has no e-mail address to send an invoice to"
+        raise Unfinished(_partly(Outcome(Verdict.PERMANENT, words, status=200), invoice["id"]))
+    return invoice
+
+
+def _finish(api: Api, call: Call, invoice: Native, lines: list[dict[str, Any]]) -> None:
+    ref = invoice["id"]
+    for place, line in enumerate(lines, start=1):
+        body = {**line, "invoice": ref, "metadata": {ITEM: str(place), **stamped({}, call)}}
+        seen = partial(_item_seen, api, call, ref, place)
+        api.make(ITEMS, body, f"{call.key}.item{place}", seen)
+    api.make(
+        f"{PATH}/{ref}/finalize",
+        {"auto_advance": False},
+        f"{call.key}.finalize",
+        lambda: _finalized(api, ref),
+    )
+    api.make(f"{PATH}/{ref}/send", {}, f"{call.key}.send", lambda: _sent(api, invoice))
+
+
+def _item_seen(api: Api, call: Call, ref: str, place: int) -> Native | None:
+    for page in api.pages(Listing(ITEMS, {"invoice": ref})):
+        for item in page:
+            if is_ours(item, call) and item["metadata"].get(ITEM) == str(place):
+                return item
+    return None
+
+
+def _finalized(api: Api, ref: str) -> Native | None:
+    invoice = api.read(f"{PATH}/{ref}")
+    return invoice if invoice.get("status") not in (None, "draft") else None
+
+
+def _sent(api: Api, invoice: Native) -> Native | None:
+    """Return the event that tells of the sending: the invoice itself does not."""
+    created = invoice.get("created")
+    since = {"created": {"gte": created}} if type(created) is int else {}
+    for page in api.pages(Listing(EVENTS, {"type": "invoice.sent", **since}, _INVOICES_A_PAGE)):
+        for event in page:
+            data = event.get("data")
+            native = data.get("object") if isinstance(data, dict) else None
+            if isinstance(native, dict) and native.get("id") == invoice["id"]:
+                return event
+    return None
+
+
+def _partly(outcome: Outcome, ref: str) -> Outcome:
+    """Return the outcome of a step after the first: something stands in Stripe already."""
+    if outcome.verdict is Verdict.NOT_PROCESSED:
+        return replace(outcome, verdict=Verdict.IN_DOUBT, provider_ref=ref)
+    if outcome.verdict is Verdict.PERMANENT:
+        words = f"{outcome.message}; the invoice {ref} stays behind unsent: delete or void it"
+        return replace(outcome, message=words, provider_ref=ref)
+    return outcome
+
+
+def _items(parameters: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    single = {name: parameters.get(name) for name in ("description", "amount", "currency")}
+    items: list[Mapping[str, Any]] = parameters.get("items") or [{**single, "quantity": 1}]
+    return items
+
+
+def _line(item: Mapping[str, Any]) -> dict[str, Any]:
+    each = stripe_amount(item["amount"], item["currency"])
+    line = {"currency": item["currency"].lower(), "description": item["description"]}
+    if item["quantity"] == 1:
+        return {**line, "amount": each}
+    return {**line, "unit_amount_decimal": str(each), "quantity": item["quantity"]}

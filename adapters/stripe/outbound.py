@@ -1,0 +1,144 @@
+"""What the hub does in Stripe: customers, payment links, invoices, refunds.
+
+**Docs**: https://docs.stripe.com/api · https://docs.stripe.com/error-low-level ·
+https://docs.stripe.com/api/idempotent_requests · https://docs.stripe.com/keys
+
+**Answers**: errors are JSON with `error.type`, mostly `error.code`, for cards `decline_code`. 402
+is a card's refusal and permanent; 409 and 429 did nothing. A 5xx may have done it: the same key
+asks again. 401 is a wrong key, 403 a restricted one without the permission, or a wrong `account`.
+
+**Quirks**: Stripe keeps the first answer to a key for 24 h and gives it again, a 500 too
+(`Idempotent-Replayed: true`); so once a 5xx is settled, what it may have made is read back. After
+24 h the same key is a new request: `key_life_s` ends before, and `look_up` finds what was made by
+`metadata[hub_delivery]`. The same key with other parameters is a 400 `idempotency_error`. A 429
+has no `Retry-After`. Amounts here are in the ISO 4217 minor unit and converted. An e-mail filter
+minds capitals. Objects have the shape of `api_version`, whatever the account's own is.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar
+
+from marshmallow import Schema, ValidationError, fields
+
+from adapters.contract.outbound import (
+    Action,
+    Answer,
+    Call,
+    Effect,
+    Outbound,
+    Outcome,
+    Probe,
+    Sighting,
+    Transport,
+)
+from adapters.contract.reading import judge
+from adapters.contract.sending import load_parameters
+from adapters.stripe import customers, events, invoices, links, refunds, sandbox
+from adapters.stripe.api import Account, Api
+from adapters.stripe.errors import Unfinished
+
+KEY_LIFE_S = 23 * 3600.0
+"""Stripe forgets keys after 24 h at the earliest."""
+
+_KEY = re.compile(r"(?:sk|rk)_[A-Za-z0-9_]{8,250}")
+_ACCOUNT = re.compile(r"acct_[A-Za-z0-9]{1,100}")
+_VERSION = re.compile(r"20[0-9]{2}-[01][0-9]-[0-3][0-9](?:\.[a-z0-9_]{1,40})?")
+
+
+def _check_key(text: str) -> None:
+    key = text.strip()
+    if key and not _KEY.fullmatch(key):
+        raise ValidationError("expected a secret key (sk_...) or a restricted one (rk_...)")
+
+
+def _check_account(text: str) -> None:
+    if text and not _ACCOUNT.fullmatch(text):
+        raise ValidationError("expected the id of a connected account (acct_...)")
+
+
+def _check_version(text: str) -> None:
+    if not _VERSION.fullmatch(text):
+        raise ValidationError("expected a version of Stripe's API like 2026-10-28.endive")
+
+
+class StripeOutboundSettings(Schema):
+    """`account`: the connected account to act for; `api_version`: overrides ours."""
+
+    api_key = fields.String(load_default="", allow_none=True, validate=_check_key)
+    account = fields.String(allow_none=True, validate=_check_account)
+    api_version = fields.String(validate=_check_version)
+
+
+@dataclass(frozen=True, slots=True)
+class _Topic:
+    """How an action is performed, and how it is found again."""
+
+    perform: Callable[[Api, Call, Mapping[str, Any]], Outcome]
+    look_up: Callable[[Api, Call, Mapping[str, Any], datetime], Sighting] | None = None
+
+
+_TOPICS = {
+    "upsert_customer": _Topic(customers.upsert, customers.look_up),
+    "create_payment_link": _Topic(links.create, links.look_up),
+    "send_invoice": _Topic(invoices.send, invoices.look_up),
+    "refund": _Topic(refunds.refund, refunds.look_up),
+    "fetch": _Topic(events.fetch),
+}
+
+
+def _keyed(parameters: type[Schema]) -> Action:
+    return Action(Effect.KEYED, parameters, key_life_s=KEY_LIFE_S, looked_up=True)
+
+
+class StripeOutbound(Outbound):
+    """One Stripe account, or one connected account of a platform."""
+
+    name: ClassVar[str] = "stripe"
+    settings_schema: ClassVar[type[Schema]] = StripeOutboundSettings
+    credentials: ClassVar[tuple[str, ...]] = ("api_key",)
+    secrets: ClassVar[tuple[str, ...]] = ("api_key",)
+    actions: ClassVar[Mapping[str, Action]] = {
+        "upsert_customer": _keyed(customers.UpsertCustomer),
+        "create_payment_link": _keyed(links.CreatePaymentLink),
+        "send_invoice": _keyed(invoices.SendInvoice),
+        "refund": _keyed(refunds.Refund),
+        "fetch": Action(Effect.NATURAL, events.Fetch, internal=True),
+    }
+
+    def __init__(self, settings: Mapping[str, Any], transport: Transport) -> None:
+        self._account = Account.of(settings)
+        self._transport = transport
+
+    def perform(self, call: Call) -> Outcome:
+        parameters = load_parameters(self.actions[call.action].parameters, call.parameters)
+        api = Api(self._account, self._transport, call.now)
+        try:
+            return _TOPICS[call.action].perform(api, call, parameters)
+        except Unfinished as stop:
+            return stop.outcome
+
+    def look_up(self, call: Call, sent_at: datetime) -> Sighting:
+        look_up = _TOPICS[call.action].look_up
+        if look_up is None:
+            return super().look_up(call, sent_at)
+        parameters = load_parameters(self.actions[call.action].parameters, call.parameters)
+        return look_up(Api(self._account, self._transport, call.now), call, parameters, sent_at)
+
+    def probe(self) -> Probe:
+        mode = " (test mode)" if "_test_" in self._account.api_key else ""
+        return judge(
+            self._account.ask(self._transport, "/v1/customers", {"limit": 1}),
+            provider="Stripe",
+            wrong="Put a secret key (sk_...) or a restricted one (rk_...) into `api_key`",
+            forbidden=(
+                "Give the restricted key leave to write Customers, Payment Links, Invoices and "
+                "Charges and Refunds, and to read Events; is `account` right?"
+            ),
+            good=f"Stripe accepts the key{mode}, and it may read customers",
+        )
+
+    def sandbox_answer(self, method: str, url: str) -> Answer:
+        return sandbox.answer(method, url)

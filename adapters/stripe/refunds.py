@@ -1,0 +1,94 @@
+"""Refunds of a payment, in whole or in part.
+
+Partial refunds of one payment may repeat legally, so nothing but the key and our stamp tells a
+second try from a second refund.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+
+from adapters.contract.answers import safe_words
+from adapters.contract.fields import text
+from adapters.contract.outbound import Call, Outcome, Sighting, Verdict
+from adapters.stripe import parameters as given
+from adapters.stripe.api import Api, Listing, Native
+from adapters.stripe.errors import Unfinished, error_type
+from adapters.stripe.money import stripe_amount
+from adapters.stripe.stamps import Metadata, find, sighting, stamped
+
+PATH = "/v1/refunds"
+REASONS = ("duplicate", "fraudulent", "requested_by_customer")
+_UNDONE = frozenset({"failed", "canceled"})
+
+
+class Refund(Schema):
+    """`amount` in the minor unit of the payment's own currency; all that is left without it."""
+
+    payment_intent = fields.String(validate=given.check_id("pi"))
+    charge = fields.String(validate=given.check_id("ch", "py"))
+    amount = given.amount()
+    reason = fields.String(validate=validate.OneOf(REASONS))
+    metadata = Metadata()
+
+    @validates_schema
+    def check_what_is_refunded(self, data: Mapping[str, Any], **_: Any) -> None:
+        """Accept one payment."""
+        if ("payment_intent" in data) == ("charge" in data):
+            raise ValidationError("give either payment_intent or charge")
+
+
+def refund(api: Api, call: Call, parameters: Mapping[str, Any]) -> Outcome:
+    """Give the money back; `provider_ref` is the refund's id."""
+    body = {**_payment(parameters), "metadata": stamped(parameters, call)}
+    if "amount" in parameters:
+        body["amount"] = _stripe_amount(api, parameters)
+    if "reason" in parameters:
+        body["reason"] = parameters["reason"]
+
+    def read_back() -> Native | None:
+        return find(api, _listing(parameters), call)[0]
+
+    answer = api.send(PATH, body, call.key)
+    if answer.status == 400 and error_type(answer) != "idempotency_error":
+        # `charge_already_refunded`, or more than is left: our own refund may be the cause.
+        ours = read_back()
+        if ours is not None:
+            return _outcome(ours)
+    return _outcome(api.settled(answer, read_back))
+
+
+def look_up(api: Api, call: Call, parameters: Mapping[str, Any], _sent_at: datetime) -> Sighting:
+    """Tell whether the refund was made."""
+    return sighting(find(api, _listing(parameters), call), "refund")
+
+
+def _listing(parameters: Mapping[str, Any]) -> Listing:
+    return Listing(PATH, _payment(parameters))
+
+
+def _payment(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: parameters[name] for name in ("payment_intent", "charge") if name in parameters}
+
+
+def _stripe_amount(api: Api, parameters: Mapping[str, Any]) -> int:
+    """Return the amount in Stripe's unit of the payment's currency, which only Stripe knows."""
+    (name, payment_id), *_ = _payment(parameters).items()
+    payment = api.read(f"/v1/{name}s/{payment_id}")
+    code = text(payment.get("currency"))
+    if code is None:
+        sentence = f"Stripe does not say in which currency {payment_id} was paid"
+        raise Unfinished(Outcome(Verdict.NOT_PROCESSED, sentence, status=200))
+    return stripe_amount(parameters["amount"], code.upper())
+
+
+def _outcome(native: Mapping[str, Any]) -> Outcome:
+    """Return what a refund says: pending is good news, failed is not."""
+    ref, status = str(native["id"]), native.get("status")
+    if status not in _UNDONE:
+        return Outcome(Verdict.SUCCEEDED, status=200, provider_ref=ref)
+    reason = text(native.get("failure_reason"))
+    words = f"the refund {ref} is {status}" + (f": {safe_words(reason)}" if reason else "")
+    return Outcome(Verdict.PERMANENT, words, status=200, code=reason, provider_ref=ref)

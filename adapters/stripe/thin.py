@@ -1,0 +1,70 @@
+"""Thin events (`v2.core.event`): they name what happened, and what is to be fetched.
+
+**Docs**: https://docs.stripe.com/event-destinations#thin-events ·
+https://docs.stripe.com/api/v2/core/events/object
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from adapters.contract.errors import Unreadable
+from adapters.contract.event import Event
+from adapters.contract.fields import external_id, text, utc_from_text
+from adapters.stripe import facts
+from adapters.stripe.native_types import NATIVE_TYPES
+
+_ACCOUNT = re.compile(r"acct_[A-Za-z0-9]{1,100}")
+
+
+def thin_event(
+    envelope: Mapping[str, Any], native_type: str, *, live: bool, fingerprint: bytes
+) -> Event:
+    """Return the incomplete event of a thin webhook.
+
+    Raises:
+        Unreadable: its id or time is wrong.
+    """
+    event_id = external_id(envelope.get("id"), "id")
+    context = text(envelope.get("context"))
+    account = account_of(context)
+    return Event(
+        type=NATIVE_TYPES.get(native_type, f"stripe.{native_type}"),
+        native_type=native_type,
+        external_id=event_id,
+        occurred_at=utc_from_text(envelope.get("created"), "created"),
+        data={"native": envelope, **({"account": account} if account else {})},
+        live=live,
+        fingerprint=fingerprint,
+        incomplete=True,
+        fetch={"event_id": event_id, **({"context": context} if context else {})},
+    )
+
+
+def complete(event: Event, found: Mapping[str, Any]) -> Event:
+    """Return the event with what was fetched: `event`, and the `object` it is about or None.
+
+    With a canonical type `native` is the object, as in a snapshot event; with any other it is the
+    fetched event, whose `related_object` is then the object itself.
+
+    Raises:
+        Unreadable: another event was fetched, or what it is about cannot be read.
+    """
+    fetched, native = found.get("event"), found.get("object")
+    if not isinstance(fetched, dict) or fetched.get("id") != event.external_id:
+        raise Unreadable("event is not the one that was to be fetched")
+    data = {name: value for name, value in event.data.items() if name != "native"}
+    if not isinstance(native, dict):
+        return replace(event, data={**data, "native": fetched}, incomplete=False)
+    read = facts.READERS.get(event.type)
+    if read is None:
+        data["native"] = {**fetched, "related_object": native}
+    else:
+        data |= {**read(native, {}), "native": native}
+    return replace(event, data=data, incomplete=False)
+
+
+def account_of(value: Any) -> str | None:
+    """Return the id of a connected account, if it is one."""
+    return value if isinstance(value, str) and _ACCOUNT.fullmatch(value) else None

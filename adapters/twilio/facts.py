@@ -1,0 +1,140 @@
+"""What Twilio's forms say: values by name, the ids that must be right, times and telephones."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from hashlib import sha256
+from typing import Any
+
+from adapters.contract.errors import Unreadable
+from adapters.contract.fields import phone_e164
+from adapters.contract.forms import read_form
+from adapters.twilio.signature import query_values
+
+Form = Mapping[str, str]
+
+_ACCOUNT_SID = re.compile(r"AC[0-9A-Za-z]{32}", re.ASCII)
+_STATUS = re.compile(r"[a-z][a-z_-]{0,39}", re.ASCII)
+_CHANNEL = re.compile(r"(?:whatsapp|rcs):")
+_ADDRESS = re.compile(r"\+?[0-9]{1,15}|[A-Za-z0-9 &_+-]{1,11}|[a-z]+:[!-~]{1,255}", re.ASCII)
+_TOKEN = re.compile(
+    r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\.[0-9]{1,9}", re.ASCII
+)
+_NAME_LENGTH = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What one request tells, before it has a canonical type."""
+
+    native_type: str
+    external_id: str
+    occurred_at: datetime
+    data: Mapping[str, Any]
+    fingerprint: bytes
+
+
+def read_fields(body: bytes) -> dict[str, str]:
+    """Return the values by name; a name that is repeated with one value counts once.
+
+    Raises:
+        Unreadable: a name has two values, so that nobody can say which one is meant.
+    """
+    fields: dict[str, str] = {}
+    for name, value in read_form(body):
+        if fields.setdefault(name, value) != value:
+            raise Unreadable(f"the parameter {name[:_NAME_LENGTH]!a} has two values")
+    return fields
+
+
+def check_account(form: Form) -> None:
+    """Accept a form that says whose it is.
+
+    Raises:
+        Unreadable: AccountSid is missing or malformed.
+    """
+    if not _ACCOUNT_SID.fullmatch(form.get("AccountSid", "")):
+        raise Unreadable("AccountSid must be AC and 32 letters or digits")
+
+
+def sid(form: Form, name: str, prefixes: str) -> str:
+    """Return an id of Twilio's: one of the prefixes (`SM|MM`) and 32 hexadecimal digits.
+
+    Raises:
+        Unreadable: it is missing or malformed.
+    """
+    value = form.get(name, "")
+    if not re.fullmatch(rf"(?:{prefixes})[0-9a-fA-F]{{32}}", value, re.ASCII):
+        raise Unreadable(f"{name} must be {prefixes} and 32 hexadecimal digits")
+    return value
+
+
+def status(value: str, name: str) -> str:
+    """Return a status, one that nobody has heard of too.
+
+    Raises:
+        Unreadable: it is not one word in lower case.
+    """
+    if not _STATUS.fullmatch(value):
+        raise Unreadable(f"{name} must be one word in lower case")
+    return value
+
+
+def check_address(form: Form, name: str) -> None:
+    """Accept a number, a short code, a sender's name or an address of a channel.
+
+    Raises:
+        Unreadable: it is missing or something else.
+    """
+    if not _ADDRESS.fullmatch(form.get(name, "")):
+        raise Unreadable(f"{name} must be a number or an address")
+
+
+def phone(form: Form, name: str) -> str | None:
+    """Return the E.164 number without its channel, None for what is no such number."""
+    return phone_e164(_CHANNEL.sub("", form.get(name, ""), count=1))
+
+
+def occurred_at(form: Form, received_at: datetime) -> datetime:
+    """Return `Timestamp` (RFC 2822) as aware UTC; messages have none, and happen as they come.
+
+    Raises:
+        Unreadable: it is not such a time, or not in the years 2000 to 2099.
+    """
+    value = form.get("Timestamp")
+    return utc_from_rfc2822(value, "Timestamp") if value else received_at
+
+
+def utc_from_rfc2822(value: Any, name: str) -> datetime:
+    """Return a time like `Fri, 20 Nov 2026 12:00:00 +0000` as aware UTC, years 2000 to 2099.
+
+    Raises:
+        Unreadable: it is something else.
+    """
+    try:
+        instant = parsedate_to_datetime(value)
+        instant = instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, IndexError, TypeError, AttributeError, OverflowError):
+        raise Unreadable(f"{name} must be a time like Fri, 20 Nov 2026 12:00:00 +0000") from None
+    if not 2000 <= instant.year < 2100:
+        raise Unreadable(f"{name} is not in the years 2000 to 2099")
+    return instant
+
+
+def token(url: str) -> dict[str, str]:
+    """Return what `hub_attempt` in the address of a status callback says of our own delivery."""
+    found = query_values(url, "hub_attempt")
+    ours = _TOKEN.fullmatch(found[0]) if len(found) == 1 else None
+    return {"delivery_id": ours[1], "hub_attempt": ours[0]} if ours else {}
+
+
+def fingerprint(*parts: str) -> bytes:
+    """Return the digest of what two deliveries of one fact share."""
+    return sha256("\0".join(parts).encode("utf-8", "surrogateescape")).digest()
+
+
+def given(**fields: Any) -> dict[str, Any]:
+    """Return the fields that say something."""
+    return {name.rstrip("_"): value for name, value in fields.items() if value is not None}

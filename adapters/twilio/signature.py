@@ -1,0 +1,140 @@
+"""How Twilio signs: the address as it knows it, then every form field in the order of its names.
+
+https://www.twilio.com/docs/usage/security#validating-requests, and the official library's
+`RequestValidator`. What leaves a `verify...` here is `NotVerified` alone.
+"""
+
+import hmac
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
+from urllib.parse import parse_qs
+
+from adapters.contract.errors import NotVerified, Unreadable
+from adapters.contract.forms import media_type, read_form
+from adapters.contract.request import InboundRequest
+
+SIGNATURE = "x-twilio-signature"
+SIGNATURE_SETTINGS = "x-twilio-webhooks-signature-settings"
+FORM = "application/x-www-form-urlencoded"
+
+_SHA1 = "HMAC_SHA1"
+_HASHES = {_SHA1: "sha1", "HMAC_SHA256": "sha256"}
+_DEFAULT_PORTS = {"https": "443", "http": "80"}
+
+Fields = Sequence[tuple[str, str]]
+
+
+def sign(secret: str, url: str, fields: Fields, algorithm: str = _SHA1) -> str:
+    """Return the `X-Twilio-Signature` of a request to `url`; `algorithm` as its header names it."""
+    return _signature(secret, url.encode() + _signed_fields(fields), _HASHES[algorithm]).decode()
+
+
+def query_values(url: str, name: str) -> Sequence[str]:
+    """Return what a query parameter says, each time that it is there."""
+    # urlsplit raises for a host that is none; here nobody asks for the host.
+    return parse_qs(url.partition("?")[2]).get(name, ())
+
+
+def is_form(request: InboundRequest) -> bool:
+    """Tell whether the body is said to be an urlencoded form."""
+    return media_type(request.headers.get("content-type"))[0] == FORM
+
+
+def signed_fields(request: InboundRequest) -> Fields:
+    """Return the form fields that the signature covers.
+
+    A body that is no form is covered by `bodySHA256` in the signed address: it is checked here.
+
+    Raises:
+        NotVerified: the body is neither, or its digest is another.
+    """
+    fields = _form(request) if is_form(request) else ()
+    if fields:
+        return fields
+    claimed = query_values(request.url, "bodySHA256")
+    if not claimed:
+        if request.body:
+            raise NotVerified("the body is neither a form nor named by bodySHA256 in the address")
+    elif not _equal(sha256(request.body).hexdigest().encode(), claimed[0].lower()):
+        raise NotVerified("bodySHA256 in the address is not the digest of the body")
+    return ()
+
+
+def named_key(header: str | None) -> tuple[str | None, str]:
+    """Return the id of the shared key that signed, None for an auth token, and the algorithm.
+
+    Raises:
+        NotVerified: the header names an algorithm that is not known here.
+    """
+    said: dict[str, str] = {}
+    for part in (header or "").split(","):
+        name, _, value = part.partition("=")
+        said.setdefault(name.strip(), value.strip())
+    algorithm = said.get("algorithm", "").upper() or _SHA1
+    if algorithm not in _HASHES:
+        raise NotVerified("X-Twilio-Webhooks-Signature-Settings: unknown algorithm")
+    return said.get("key") or None, algorithm
+
+
+def verify(
+    secrets: Mapping[str, str],
+    headers: Mapping[str, str],
+    url: str,
+    fields: Fields,
+    algorithm: str = _SHA1,
+) -> str:
+    """Return the label of the secret that signed; `secrets` are the values by their labels.
+
+    The address is tried with and without its port: Twilio's own services differ in that.
+
+    Raises:
+        NotVerified: there is no signature, or it was made with none of `secrets`.
+    """
+    header = headers.get(SIGNATURE, "")
+    if not header:
+        raise NotVerified("X-Twilio-Signature: missing")
+    tail = _signed_fields(fields)
+    texts = [spelling.encode("utf-8", "surrogateescape") + tail for spelling in _spellings(url)]
+    for label, secret in secrets.items():
+        # A blank key would let anybody sign.
+        if secret.strip() and any(
+            _equal(_signature(secret, text, _HASHES[algorithm]), header) for text in texts
+        ):
+            return label
+    raise NotVerified(
+        "X-Twilio-Signature: signed with none of this source's secrets, or for another address; "
+        "is HUB_PUBLIC_URL the address that Twilio calls?"
+    )
+
+
+def _form(request: InboundRequest) -> Fields:
+    try:
+        return read_form(request.body)
+    except Unreadable as error:
+        raise NotVerified(str(error)) from None
+
+
+def _signed_fields(fields: Fields) -> bytes:
+    """A name that is repeated counts with each value once."""
+    text = "".join(name + value for name, value in sorted(set(fields)))
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _signature(secret: str, text: bytes, algorithm: str) -> bytes:
+    return b64encode(hmac.digest(secret.encode(), text, algorithm))
+
+
+def _equal(expected: bytes, given: str) -> bool:
+    return given.isascii() and hmac.compare_digest(expected, given.encode())
+
+
+def _spellings(url: str) -> Iterable[str]:
+    scheme, mark, rest = url.partition("://")
+    end = min((at for at in (rest.find(c) for c in "/?#") if at >= 0), default=len(rest))
+    authority, tail = rest[:end], rest[end:]
+    host, colon, port = authority.rpartition(":")
+    if colon and port.isdigit():
+        return url, scheme + mark + host + tail
+    default = _DEFAULT_PORTS.get(scheme.lower())
+    return (url, f"{scheme}{mark}{authority}:{default}{tail}") if default else (url,)

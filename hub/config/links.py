@@ -1,0 +1,75 @@
+"""What ties sources and destinations of one provider: who fetches for whom, who hears the callbacks.
+
+Where there is only one candidate it need not be named.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from adapters import registry
+from hub.config.faults import meant, shown
+from hub.config.entries import Reading
+from hub.config.lines import Located
+from hub.core.configuration import Destination, Source
+
+
+def link(
+    root: Located,
+    sources: Mapping[str, Source],
+    destinations: Mapping[str, Destination],
+    reading: Reading,
+) -> tuple[dict[str, Source], dict[str, Destination]]:
+    """Return both with `account` and `callback` filled in; what cannot be is reported."""
+    linked_sources = {
+        slug: replace(source, account=_account(root, source, destinations, reading))
+        for slug, source in sources.items()
+    }
+    linked_destinations = {
+        slug: replace(one, callback=_callback(root, one, sources, reading))
+        for slug, one in destinations.items()
+    }
+    return linked_sources, linked_destinations
+
+
+def _account(
+    root: Located, source: Source, destinations: Mapping[str, Destination], reading: Reading
+) -> str | None:
+    wanted = registry.inbound(source.adapter).account
+    fitting = [one.slug for one in destinations.values() if one.enabled and one.adapter == wanted]
+    if source.account is None:
+        return fitting[0] if len(fitting) == 1 else None
+    if source.account in fitting:
+        return source.account
+    what = f"expected a destination with `adapter: {wanted}`" if wanted else "it needs none"
+    _fault(root, ("sources", source.slug, "account"), source.account, what, fitting, reading)
+    return None
+
+
+def _callback(
+    root: Located, destination: Destination, sources: Mapping[str, Source], reading: Reading
+) -> str | None:
+    wanted = registry.outbound(destination.adapter).calls_back
+    fitting = [one.slug for one in sources.values() if one.enabled and one.adapter == wanted]
+    path = ("destinations", destination.slug, "callback")
+    if destination.callback is None:
+        if len(fitting) > 1 and destination.enabled:
+            sentence = f"several sources could get its status callbacks: {', '.join(fitting)}"
+            reading.faults.add(root.line_of(path[:2]), path, f"{sentence}; name one")
+        return fitting[0] if len(fitting) == 1 else None
+    if destination.callback in fitting:
+        return destination.callback
+    what = f"expected a source with `adapter: {wanted}`"
+    _fault(root, path, destination.callback, what, fitting, reading)
+    return None
+
+
+def _fault(
+    root: Located,
+    path: tuple[str, ...],
+    given: str,
+    what: str,
+    fitting: Iterable[str],
+    reading: Reading,
+) -> None:
+    sentence = f"`{shown(given)}` will not do: {what}{meant(given, list(fitting))}"
+    reading.faults.add(root.line_of(path), path, sentence)

@@ -1,0 +1,90 @@
+"""Answers for people who sent a form: a page for a browser, problem details for a script.
+
+A page brings no script and loads nothing; what it says about a field never repeats what was typed.
+"""
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from flask import Response
+from markupsafe import Markup
+
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+_PAGE = Markup(
+    '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+    '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+    '<meta name="color-scheme" content="light dark">\n'
+    "<title>{title}</title>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n{text}</main>\n</body>\n"
+    "</html>\n"
+)
+_SENTENCES = {
+    400: "What was sent cannot be read. Nothing was kept.",
+    403: "This form cannot be sent from that page. Nothing was kept.",
+    404: "There is no form at this address.",
+    408: "It did not arrive in time. Please send it again.",
+    413: "It is more than this form takes. Nothing was kept.",
+    415: "A form is sent urlencoded, as multipart/form-data or as JSON, without Content-Encoding.",
+    422: "Something is missing or not as expected. Nothing was kept yet.",
+}
+_BACK = "Go back with your browser's button: what you typed is still there."
+
+
+def thanks() -> Response:
+    """Return the page for a form that has none of its own."""
+    return _page(200, "Thank you", Markup("<p>{}</p>\n").format("Your message has arrived."))
+
+
+def redirect(address: str) -> Response:
+    """Send the browser to a page that it loads with GET (RFC 9110, 15.4.4)."""
+    return Response(status=303, headers={**_HEADERS, "Location": address})
+
+
+def found(values: Mapping[str, str]) -> Response:
+    """Return what a script is told once it is stored."""
+    return Response(json.dumps(values), 200, headers=_HEADERS, content_type="application/json")
+
+
+def problem(
+    status: int,
+    *,
+    as_json: bool,
+    faults: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> Response:
+    """Return why it was not taken: `faults` has a sentence for each field that is wrong.
+
+    As JSON it is RFC 9457's problem details, with the faults under `errors`.
+    """
+    sentence = _SENTENCES.get(status, _SENTENCES[400])
+    if as_json:
+        details = {
+            "type": "about:blank",
+            "title": HTTPStatus(status).phrase,
+            "status": status,
+            "detail": sentence,
+            **({"errors": dict(faults)} if faults else {}),
+        }
+        kind = "application/problem+json"
+        return Response(json.dumps(details), status, headers=_HEADERS, content_type=kind)
+    text = Markup("<p>{}</p>\n").format(sentence)
+    if faults:
+        rows = ((labels or {}).get(name, name) for name in faults)
+        items = (
+            Markup("<li><strong>{}</strong>: {}</li>\n").format(label, fault)
+            for label, fault in zip(rows, faults.values(), strict=True)
+        )
+        text += Markup("<ul>\n{}</ul>\n<p>{}</p>\n").format(Markup().join(items), _BACK)
+    return _page(status, "It was not sent", text)
+
+
+def _page(status: int, title: str, text: Markup) -> Response:
+    body = _PAGE.format(title=title, text=text)
+    return Response(body, status, headers=_HEADERS, content_type="text/html; charset=utf-8")

@@ -1,0 +1,564 @@
+"""The sendgrid destination: what is sent, as SendGrid's library and files say, and its answers."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from functools import cache
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from marshmallow import ValidationError
+from sendgrid import SendGridAPIClient
+from sendgrid.helpers.mail import (
+    Asm,
+    Category,
+    Content,
+    CustomArg,
+    Email,
+    GroupId,
+    Mail,
+    ReplyTo,
+    TemplateId,
+    To,
+)
+
+from adapters import AnswerLost, Call, Effect, InvalidParameters, NotSent, Sight, Verdict
+from adapters.sendgrid.outbound import SendgridOutbound
+from hub.gateways.transport import GuardedTransport, RecordingTransport
+from tests.adapters.openapi import FIXTURES, Specification
+from tests.adapters.outbound.conftest import NOW
+from tests.gateways.servers import Far, raw_server
+
+Calls = Callable[..., Call]
+Said = tuple[int, dict[str, str], bytes]
+KEY = "SG.test_key_of_no_account"
+SENDER = "Acme Roofing <hello@acme.example>"
+ATTEMPT = "0190f1c2-7a3b-7c11-8000-0123456789ab.1"
+MAIL = {"to": "Jane Doe <jane@example.com>", "subject": "Receipt", "text": "Thank you."}
+TEMPLATE = "d-0a1b2c3d4e5f60718293a4b5c6d7e8f9"
+JANE = {"email": "jane@example.com"}
+ACCEPTED: Said = (202, {"x-message-id": "LRzXl_NHStOGhQ4kofSm_A"}, b"")
+SUPPRESSED: Said = (201, {}, b'{"recipient_emails": ["jane@example.com"]}')
+GONE: Said = (204, {}, b"")
+TAKEN: Said = (202, {}, b'{"job_id": "0b5e8c"}')
+GOOD: dict[str, tuple[dict[str, Any], Said]] = {
+    "send": (MAIL, ACCEPTED),
+    "suppress": (JANE, SUPPRESSED),
+    "unsuppress": (JANE, GONE),
+    "upsert_marketing_contact": (JANE, TAKEN),
+}
+FILES = {
+    "/v3/mail/": "mail",
+    "/v3/asm/": "suppressions",
+    "/v3/marketing/": "mc_contacts",
+    "/v3/messages": "email_activity",
+    "/v3/scopes": "scopes",
+}
+
+
+@cache
+def specification(path: str) -> Specification:
+    name = next(name for start, name in FILES.items() if path.startswith(start))
+    return Specification(FIXTURES / "sendgrid" / f"tsg_{name}_v3.json")
+
+
+def adapter(far: Far, transport: Any, **settings: Any) -> SendgridOutbound:
+    schema = SendgridOutbound.settings_schema()
+    loaded = schema.load({"api_key": KEY, "from": SENDER} | settings)
+    return SendgridOutbound({**loaded, "base_url": far.url}, transport)
+
+
+def says(status: int, *errors: dict[str, Any], **headers: str) -> Said:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return status, named, json.dumps({"errors": errors}).encode()
+
+
+def checked(far: Far) -> Any:
+    """Return the JSON that was sent, once SendGrid's own file has accepted the call."""
+    seen = far.seen[-1]
+    specification(seen.path).check(seen.method, far.url + seen.path, seen.headers, seen.body)
+    return json.loads(seen.body) if seen.body else None
+
+
+def sdk_mail(name: str = "Jane Doe", **settings: Any) -> Mail:
+    mail = Mail(
+        from_email=Email("hello@acme.example", "Acme Roofing"),
+        to_emails=To("jane@example.com", name, p=0),
+    )
+    mail.add_custom_arg(CustomArg("hub_attempt", ATTEMPT, p=0))
+    for name, value in settings.items():
+        setattr(mail, name, value)
+    return mail
+
+
+def plain() -> tuple[dict[str, Any], Mail]:
+    return MAIL, sdk_mail(subject="Receipt", content=[Content("text/plain", "Thank you.")])
+
+
+def everything() -> tuple[dict[str, Any], Mail]:
+    given = MAIL | {
+        "to": '"Doe, Jane" <jane@example.com>',
+        "html": "<p>Thank you.</p>",
+        "reply_to": "Acme Ltd <office@acme.example>",
+        "categories": ["receipt", "tag"],
+        "unsubscribe_group": "42",
+    }
+    mail = sdk_mail(
+        "Doe, Jane",
+        subject="Receipt",
+        content=[Content("text/plain", "Thank you."), Content("text/html", "<p>Thank you.</p>")],
+        reply_to=ReplyTo("office@acme.example", "Acme Ltd"),
+        category=[Category("tag"), Category("receipt")],  # it puts each before the last
+        asm=Asm(GroupId(42)),
+    )
+    return given, mail
+
+
+def templated() -> tuple[dict[str, Any], Mail]:
+    data = {"name": "Jane", "lines": [{"amount": 1}]}
+    given = {"to": MAIL["to"], "template": TEMPLATE, "data": data}
+    mail = sdk_mail(template_id=TemplateId(TEMPLATE))
+    mail.personalizations[0].dynamic_template_data = data
+    return given, mail
+
+
+@pytest.mark.parametrize("case", [plain, everything, templated])
+def test_it_sends_what_sendgrid_s_library_would_send(
+    far: Far, transport: GuardedTransport, call: Calls, case: Callable[[], Any]
+) -> None:
+    given, mail = case()
+    far.says(ACCEPTED)
+    outcome = adapter(far, transport).perform(call("send", given, attempt_id=ATTEMPT))
+    assert (outcome.verdict, outcome.status) == (Verdict.SUCCEEDED, 202)
+    assert outcome.provider_ref == "LRzXl_NHStOGhQ4kofSm_A"
+    SendGridAPIClient(KEY, host=far.url).send(mail)
+    ours, theirs = far.seen
+    assert checked(far)
+    assert (ours.method, ours.path) == (theirs.method, theirs.path) == ("POST", "/v3/mail/send")
+    assert json.loads(ours.body) == json.loads(theirs.body)
+    for name in ("authorization", "content-type"):
+        assert ours.headers[name] == theirs.headers[name]
+
+
+@pytest.mark.parametrize("case", [plain, everything, templated])
+def test_sendgrid_s_own_file_accepts_every_e_mail(
+    far: Far, transport: GuardedTransport, call: Calls, case: Callable[[], Any]
+) -> None:
+    far.says(ACCEPTED)
+    adapter(far, transport).perform(call("send", case()[0], attempt_id=ATTEMPT))
+    body = checked(far)
+    assert body["personalizations"][0]["custom_args"] == {"hub_attempt": ATTEMPT}
+    assert far.seen[0].headers["accept"] == "application/json"
+
+
+CONTACT = {
+    "email": " jane@example.com ",
+    "properties": {"first_name": "Jane", "last_name": " ", "city": None, "postal_code": 12345},
+    "custom_fields": {"w1": "coffee", "w2": None},
+    "lists": ["0190f1c2-7a3b-7c11-8000-0123456789ab"],
+}
+
+
+@pytest.mark.parametrize(
+    ("action", "given", "said", "method", "path", "sent", "ref"),
+    [
+        ("suppress", JANE, SUPPRESSED, "POST", "/v3/asm/suppressions/global",
+         {"recipient_emails": ["jane@example.com"]}, None),
+        ("suppress", JANE | {"group": 42}, SUPPRESSED, "POST", "/v3/asm/groups/42/suppressions",
+         {"recipient_emails": ["jane@example.com"]}, None),
+        ("unsuppress", JANE, GONE, "DELETE",
+         "/v3/asm/suppressions/global/jane%40example.com", None, None),
+        ("unsuppress", {"email": "jane+x@example.com", "group": "42"}, GONE, "DELETE",
+         "/v3/asm/groups/42/suppressions/jane%2Bx%40example.com", None, None),
+        ("unsuppress", JANE, says(404, {"message": "not found"}), "DELETE",
+         "/v3/asm/suppressions/global/jane%40example.com", None, None),
+        ("upsert_marketing_contact", JANE, TAKEN, "PUT", "/v3/marketing/contacts",
+         {"contacts": [JANE]}, "0b5e8c"),
+        ("upsert_marketing_contact", CONTACT, TAKEN, "PUT", "/v3/marketing/contacts",
+         {"contacts": [{"email": "jane@example.com", "first_name": "Jane", "postal_code": "12345",
+                        "custom_fields": {"w1": "coffee"}}], "list_ids": CONTACT["lists"]},
+         "0b5e8c"),
+    ],
+)  # fmt: skip
+def test_each_other_action_is_one_call_that_sendgrid_s_file_accepts(
+    far: Far,
+    transport: GuardedTransport,
+    call: Calls,
+    action: str,
+    given: dict[str, Any],
+    said: Said,
+    method: str,
+    path: str,
+    sent: Any,
+    ref: str | None,
+) -> None:
+    far.says(said)
+    outcome = adapter(far, transport).perform(call(action, given))
+    assert (outcome.verdict, outcome.provider_ref) == (Verdict.SUCCEEDED, ref)
+    assert [(seen.method, seen.path) for seen in far.seen] == [(method, path)]
+    assert checked(far) == sent
+
+
+def test_the_classes_of_its_actions() -> None:
+    effects = {name: action.effect for name, action in SendgridOutbound.actions.items()}
+    assert effects == {
+        "send": Effect.AT_MOST_ONCE,
+        "suppress": Effect.NATURAL,
+        "unsuppress": Effect.NATURAL,
+        "upsert_marketing_contact": Effect.NATURAL,
+    }
+    assert [name for name, action in SendgridOutbound.actions.items() if action.looked_up] == [
+        "send"
+    ]
+    assert SendgridOutbound.calls_back is None
+
+
+CONTROLS = ["\r\nBcc: x@evil.example", "\n", "\x00", "\x1b", "\x7f", "\x85", "\u2028", "\ud800"]
+
+
+@pytest.mark.parametrize("control", CONTROLS, ids=ascii)
+@pytest.mark.parametrize("name", ["to", "subject", "reply_to", "categories"])
+def test_control_characters_never_reach_the_head_of_an_e_mail(
+    far: Far, transport: GuardedTransport, call: Calls, name: str, control: str
+) -> None:
+    good: dict[str, Any] = MAIL | {"reply_to": MAIL["to"], "categories": ["one"]}
+    texts: dict[str, list[Any]] = {
+        "to": [f"Jane{control} <jane@example.com>", f"jane@example.com{control}"],
+        "reply_to": [f"Jane{control} <jane@example.com>", f"<jane@example{control}.com>"],
+        "subject": [f"Receipt{control}"],
+        "categories": [[f"one{control}"]],
+    }
+    for text in texts[name]:
+        with pytest.raises(InvalidParameters) as caught:
+            adapter(far, transport).perform(call("send", good | {name: text}))
+        assert next(iter(caught.value.faults)).startswith(name)
+    assert far.seen == []
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ({}, "to"),
+        (MAIL | {"to": "jane"}, "to"),
+        (MAIL | {"to": ""}, "to"),
+        (MAIL | {"to": "a@example.com, b@example.com"}, "to"),
+        (MAIL | {"to": "Jane <a@example.com> <b@example.com>"}, "to"),
+        (MAIL | {"to": ["jane@example.com"]}, "to"),
+        (MAIL | {"subject": " "}, "subject"),
+        (MAIL | {"subject": "x" * 901}, "subject"),
+        (MAIL | {"subject": None}, "subject"),
+        ({"to": "jane@example.com", "text": "x"}, "subject"),
+        ({"to": "jane@example.com", "subject": "x"}, "text"),
+        (MAIL | {"text": "\n"}, "text"),
+        (MAIL | {"html": ""}, "html"),
+        (MAIL | {"text": "a\ud800"}, "text"),
+        (MAIL | {"html": "a\x00"}, "html"),
+        (MAIL | {"data": {}}, "data"),
+        (MAIL | {"template": TEMPLATE}, "template"),
+        ({"to": "jane@example.com", "template": "0a1b2c"}, "template"),
+        ({"to": "jane@example.com", "template": TEMPLATE + "\n"}, "template"),
+        ({"to": "jane@example.com", "template": TEMPLATE, "data": [1]}, "data"),
+        ({"to": "jane@example.com", "template": TEMPLATE, "data": {"a": float("nan")}}, "data"),
+        (MAIL | {"categories": ["c"] * 11}, "categories"),
+        (MAIL | {"categories": ["c" * 256]}, "categories"),
+        (MAIL | {"unsubscribe_group": 0}, "unsubscribe_group"),
+        (MAIL | {"unsubscribe_group": "newsletter"}, "unsubscribe_group"),
+        (MAIL | {"unsubscribe_group": True}, "unsubscribe_group"),
+        (MAIL | {"bcc": "x@example.com"}, "bcc"),
+    ],
+)
+def test_what_is_no_e_mail_is_refused_and_nothing_is_sent(
+    far: Far, transport: GuardedTransport, call: Calls, given: dict[str, Any], fault: str
+) -> None:
+    with pytest.raises(InvalidParameters) as caught:
+        adapter(far, transport).perform(call("send", given))
+    assert any(path.startswith(fault) for path in caught.value.faults)
+    assert "jane@" not in str(caught.value).replace("jane@example.org", "")
+    assert far.seen == []
+
+
+@pytest.mark.parametrize(
+    ("action", "given", "fault"),
+    [
+        ("suppress", {}, "email"),
+        ("suppress", {"email": "Jane <jane@example.com>"}, "email"),
+        ("suppress", {"email": "jane@example.com/../x"}, "email"),
+        ("unsuppress", {"email": "jane@example.com\n"}, "email"),
+        ("unsuppress", JANE | {"group": -1}, "group"),
+        ("unsuppress", JANE | {"group": "1/../2"}, "group"),
+        ("upsert_marketing_contact", {"email": "x"}, "email"),
+        ("upsert_marketing_contact", {"email": f"{'x' * 60}@{'y' * 200}"}, "email"),
+        ("upsert_marketing_contact", JANE | {"properties": {"nickname": "J"}}, "properties"),
+        ("upsert_marketing_contact", JANE | {"properties": {"city": []}}, "properties"),
+        ("upsert_marketing_contact", JANE | {"custom_fields": {"w1": True}}, "custom_fields"),
+        ("upsert_marketing_contact", JANE | {"custom_fields": {"w": float("inf")}}, "custom_"),
+        ("upsert_marketing_contact", JANE | {"lists": ["news"]}, "lists"),
+    ],
+)
+def test_what_is_no_person_is_refused_and_nothing_is_sent(
+    far: Far,
+    transport: GuardedTransport,
+    call: Calls,
+    action: str,
+    given: dict[str, Any],
+    fault: str,
+) -> None:
+    with pytest.raises(InvalidParameters) as caught:
+        adapter(far, transport).perform(call(action, given))
+    assert any(path.startswith(fault) for path in caught.value.faults)
+    assert far.seen == []
+
+
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [
+        ("jane@example.com", {"email": "jane@example.com"}),
+        ("<jane@example.com>", {"email": "jane@example.com"}),
+        ('"Doe, Jane" <jane@example.com>', {"email": "jane@example.com", "name": "Doe, Jane"}),
+        ("Zoë\u00a0👩\u200d💻 <z@bücher.example>",
+         {"email": "z@bücher.example", "name": "Zoë\u00a0👩\u200d💻"}),
+    ],
+)  # fmt: skip
+def test_a_name_is_sent_as_it_is_written(
+    far: Far, transport: GuardedTransport, call: Calls, text: str, sent: dict[str, str]
+) -> None:
+    far.says(ACCEPTED)
+    adapter(far, transport).perform(
+        call("send", MAIL | {"to": text, "subject": "👩\u200d💻\u00a0"})
+    )
+    assert json.loads(far.seen[0].body)["personalizations"][0]["to"] == [sent]
+
+
+def test_loading_parameters_again_changes_nothing() -> None:
+    for given in (MAIL, everything()[0], templated()[0]):
+        schema = SendgridOutbound.actions["send"].parameters()
+        once = schema.load(given)
+        assert schema.load(json.loads(json.dumps(once))) == once
+    schema = SendgridOutbound.actions["upsert_marketing_contact"].parameters()
+    once = schema.load(CONTACT)
+    assert schema.load(json.loads(json.dumps(once))) == once
+
+
+UNVERIFIED = {
+    "message": "The from address does not match a verified Sender Identity.",
+    "field": "from",
+    "help": None,
+}
+RESET = {"x_ratelimit_reset": str(int(NOW.timestamp()) + 7)}
+
+
+@pytest.mark.parametrize(
+    ("said", "verdict", "code", "wait_s"),
+    [
+        (says(400, {"message": "Bad Request", "field": None}), "permanent", None, None),
+        (says(400, {"message": "Does not contain a valid address.",
+                    "field": "personalizations.0.to.0.email"}),
+         "permanent", "personalizations.0.to.0.email", None),
+        (says(401, {"message": "The provided authorization grant is invalid, expired, or revoked",
+                    "field": None}), "blocked", None, None),
+        (says(401, {"message": "Maximum credits exceeded", "field": None}), "blocked", None, None),
+        (says(403, {"message": "access forbidden", "field": None}), "blocked", None, None),
+        (says(403, {"message": "access forbidden", "field": "null"}), "blocked", None, None),
+        (says(403, UNVERIFIED), "blocked", "from", None),
+        (says(403, UNVERIFIED | {"field": "from.email"}), "blocked", "from.email", None),
+        (says(403, UNVERIFIED, {"message": "no", "field": "template_id"}), "blocked", "from", None),
+        (says(403, {"message": "not your template", "field": "template_id"}),
+         "permanent", "template_id", None),
+        (says(403, {"message": "Too many bad requests: you are temporarily blocked"}),
+         "not_processed", None, 600),
+        (says(403, {"message": "temporarily blocked"}, retry_after="60"),
+         "not_processed", None, 60),
+        (says(403), "blocked", None, None),
+        ((403, {}, b"<html>"), "blocked", None, None),
+        (says(404, {"message": "not found", "field": "null"}), "permanent", None, None),
+        (says(405, {"message": "method not allowed"}), "permanent", None, None),
+        (says(406), "permanent", None, None),
+        (says(413, {"message": "content too large"}), "permanent", None, None),
+        (says(415), "permanent", None, None),
+        (says(429, {"message": "too many requests"}, **RESET), "not_processed", None, 7),
+        (says(429, x_ratelimit_reset="1"), "not_processed", None, 1),
+        (says(429, x_ratelimit_reset="soon"), "not_processed", None, None),
+        (says(429, retry_after="3", **RESET), "not_processed", None, 3),
+        ((429, {}, b"<html>"), "not_processed", None, None),
+        (says(500, {"message": "internal server error"}), "in_doubt", None, None),
+        ((502, {}, b"<html>"), "in_doubt", None, None),
+        ((503, {}, b""), "in_doubt", None, None),
+        (says(504), "in_doubt", None, None),
+        ((302, {"location": "https://x/"}, b""), "permanent", None, None),
+        ((200, {}, b"<html>"), "in_doubt", None, None),
+        ((203, {}, b"[]"), "in_doubt", None, None),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("action", GOOD)
+def test_each_documented_answer_has_its_verdict(
+    far: Far,
+    transport: GuardedTransport,
+    call: Calls,
+    said: Said,
+    verdict: str,
+    code: str | None,
+    wait_s: float | None,
+    action: str,
+) -> None:
+    if action == "unsuppress" and said[0] == 404:
+        verdict = "succeeded"  # it is gone, which is what was asked for
+    far.says(said)
+    outcome = adapter(far, transport).perform(call(action, GOOD[action][0]))
+    assert (outcome.verdict, outcome.status) == (verdict, said[0])
+    assert (outcome.code, outcome.retry_after_s) == (code, wait_s)
+    assert outcome.provider_ref is None
+    assert (outcome.message == "") is (verdict == "succeeded")
+    assert len(far.seen) == 1
+
+
+@pytest.mark.parametrize("action", GOOD)
+@pytest.mark.parametrize("errors", [5, [5], [{"message": [], "field": {}}], {"a": 1}, None])
+def test_strange_errors_are_read_all_the_same(
+    far: Far, transport: GuardedTransport, call: Calls, action: str, errors: Any
+) -> None:
+    far.says((400, {}, json.dumps({"errors": errors}).encode()))
+    outcome = adapter(far, transport).perform(call(action, GOOD[action][0]))
+    assert outcome.verdict is Verdict.PERMANENT
+
+
+def test_sandbox_mode_at_sendgrid_and_a_202_without_an_id_are_accepted(
+    far: Far, transport: GuardedTransport, call: Calls
+) -> None:
+    for said in ((200, {}, b""), (202, {}, b""), (202, {"x-message-id": "a b"}, b"")):
+        far.says(said)
+        outcome = adapter(far, transport).perform(call("send", MAIL))
+        assert (outcome.verdict, outcome.provider_ref) == (Verdict.SUCCEEDED, None)
+
+
+def test_the_message_holds_no_address_and_no_key(
+    far: Far, transport: GuardedTransport, call: Calls
+) -> None:
+    far.says(says(400, {"message": f"jane@example.com or {KEY}\nis wrong", "field": "to"}))
+    message = adapter(far, transport).perform(call("send", MAIL)).message
+    assert message == "SendGrid answered 400: to: [e-mail] or *** is wrong"
+    assert KEY not in repr(adapter(far, transport))
+
+
+@pytest.mark.parametrize("action", GOOD)
+def test_a_lost_answer_is_the_caller_s_to_settle(
+    transport: GuardedTransport, call: Calls, action: str
+) -> None:
+    with raw_server(lambda sock: None) as url:
+        one = SendgridOutbound({"api_key": KEY, "from": SENDER, "base_url": url}, transport)
+        with pytest.raises(AnswerLost):
+            one.perform(call(action, GOOD[action][0]))
+        with pytest.raises(NotSent):
+            one.probe()
+    with pytest.raises(NotSent):
+        one.perform(call(action, GOOD[action][0]))
+
+
+FOUND = {"messages": [{"msg_id": "LRzXl.recvd-1.0", "status": "delivered", "subject": "Receipt"}]}
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("said", "age", "sight", "words"),
+    [
+        ((200, {}, json.dumps(FOUND).encode()), timedelta(0), Sight.THERE, "has an e-mail"),
+        ((200, {}, b'{"messages": []}'), HOUR, Sight.NOT_THERE, "no e-mail"),
+        ((200, {}, b'{"messages": []}'), timedelta(minutes=29), Sight.CANNOT_TELL, "may lag"),
+        ((200, {}, b"{}"), HOUR, Sight.CANNOT_TELL, "no list"),
+        ((200, {}, b"<html>"), HOUR, Sight.CANNOT_TELL, "no list"),
+        (says(400, {"message": "invalid syntax"}), HOUR, Sight.CANNOT_TELL, "answered 400"),
+        (says(403, {"message": "access forbidden"}), HOUR, Sight.CANNOT_TELL, "must be bought"),
+        (says(429), HOUR, Sight.CANNOT_TELL, "answered 429"),
+        (says(500), HOUR, Sight.CANNOT_TELL, "answered 500"),
+    ],
+)
+def test_a_look_up_tells_what_the_feed_can_prove(
+    far: Far,
+    transport: GuardedTransport,
+    call: Calls,
+    said: Said,
+    age: timedelta,
+    sight: Sight,
+    words: str,
+) -> None:
+    far.says(said)
+    one = adapter(far, transport, email_activity=True)
+    seen = one.look_up(call("send", MAIL, attempt_id=ATTEMPT), NOW - age)
+    assert seen.sight is sight
+    assert words in seen.message
+    if sight is Sight.THERE:
+        assert (seen.provider_ref, seen.status) == ("LRzXl", "delivered")
+    checked(far)
+    query = parse_qs(urlsplit(far.seen[0].path).query)
+    assert query["query"] == [f"unique_args['hub_attempt']=\"{ATTEMPT}\""]
+
+
+def test_without_the_feed_nothing_is_looked_up(
+    far: Far, transport: GuardedTransport, call: Calls
+) -> None:
+    assert adapter(far, transport).look_up(call("send", MAIL), NOW).sight is Sight.CANNOT_TELL
+    one = adapter(far, transport, email_activity=True)
+    assert one.look_up(call("suppress", JANE), NOW).sight is Sight.CANNOT_TELL
+    assert far.seen == []
+
+
+def test_a_look_up_without_an_answer_is_no_doubt(transport: GuardedTransport, call: Calls) -> None:
+    with raw_server(lambda sock: None) as url:
+        one = SendgridOutbound({"api_key": KEY, "email_activity": True, "base_url": url}, transport)
+        with pytest.raises(NotSent):
+            one.look_up(call("send", MAIL), NOW)
+
+
+@pytest.mark.parametrize(
+    ("said", "ok", "words"),
+    [
+        ((200, {}, b'{"scopes": ["mail.send"]}'), True, "may send e-mails"),
+        ((200, {}, b'{"scopes": ["alerts.read"]}'), False, "permission Mail Send"),
+        ((200, {}, b'{"scopes": []}'), False, "permission Mail Send"),
+        ((200, {}, b"<html>"), False, "base_url"),
+        (says(401, {"message": "authorization required"}), False, "into `api_key`"),
+        (says(403, {"message": "access forbidden"}), False, "permission Mail Send"),
+        (says(404), False, "base_url"),
+        (says(429), False, "try again later"),
+        (says(503), False, "try again later"),
+    ],
+)
+def test_the_probe_says_what_to_mend(
+    far: Far, transport: GuardedTransport, said: Said, ok: bool, words: str
+) -> None:
+    far.says(said)
+    probe = adapter(far, transport).probe()
+    assert probe.ok is ok
+    assert words in probe.message
+    assert [(seen.method, seen.path) for seen in far.seen] == [("GET", "/v3/scopes")]
+    checked(far)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"from": "Acme"},
+        {"from": "Acme\r\nBcc: x <hello@acme.example>"},
+        {"api_key": "SG.é"},
+        {"api_key": "SG.a\nb"},
+        {"email_activity": "perhaps"},
+        {"token": "x"},
+    ],
+)
+def test_settings_that_cannot_work_are_refused(far: Far, settings: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        adapter(far, None, **settings)
+    assert "SG." not in str(caught.value)
+
+
+@pytest.mark.parametrize("action", GOOD)
+def test_without_credentials_it_plays_in_the_sandbox(call: Calls, action: str) -> None:
+    assert SendgridOutbound.credentials == ("api_key", "from")
+    assert SendgridOutbound.secrets == ("api_key",)
+    settings = SendgridOutbound.settings_schema().load({})
+    sandbox = RecordingTransport(SendgridOutbound(settings, None).sandbox_answer)  # type: ignore[arg-type]
+    outcome = SendgridOutbound(settings, sandbox).perform(call(action, GOOD[action][0]))
+    assert outcome.verdict is Verdict.SUCCEEDED
+    assert outcome.provider_ref in ("sandbox", None)
+    assert sandbox.last is not None
+    assert sandbox.last.url.startswith("https://api.sendgrid.com/v3/")
