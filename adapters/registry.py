@@ -17,6 +17,7 @@ INBOUND = {
     "shopify": "adapters.shopify.inbound:ShopifyInbound",
     "standard_webhooks": "adapters.standard_webhooks.inbound:StandardWebhooksInbound",
     "stripe": "adapters.stripe.inbound:StripeInbound",
+    "twilio": "adapters.twilio.inbound:TwilioInbound",
 }
 
 OUTBOUND = {
@@ -27,10 +28,11 @@ OUTBOUND = {
     "sendgrid": "adapters.sendgrid.outbound:SendgridOutbound",
     "slack": "adapters.slack.outbound:SlackOutbound",
     "stripe": "adapters.stripe.outbound:StripeOutbound",
+    "twilio": "adapters.twilio.outbound:TwilioOutbound",
 }
 
-PLANNED_INBOUND = frozenset("twilio".split())
-PLANNED_OUTBOUND = frozenset("twilio".split())
+PLANNED_INBOUND: frozenset[str] = frozenset()
+PLANNED_OUTBOUND: frozenset[str] = frozenset()
 """Names that `hub.yaml` may not use yet; they get a fault that says so."""
 
 

@@ -54,6 +54,7 @@ def create_app(settings: Settings, environ: Mapping[str, str]) -> Flask:
         store=database,
         waker=Flusher(settings.redis_url),
         public_url=settings.public_url,
+        allow_private=settings.allow_private_destinations,
     )
     app.extensions |= {"hub": hub, "hub_settings": settings, "hub_tally": Tally(database)}
     answers.register(app)
@@ -75,6 +76,7 @@ def create_hub(settings: Settings, environ: Mapping[str, str]) -> Hub:
         store=open_database(settings.database_url, pool_size=2),
         waker=Flusher(settings.redis_url),
         public_url=settings.public_url,
+        allow_private=settings.allow_private_destinations,
     )
 
 
@@ -105,7 +107,11 @@ def run_clock(settings: Settings, environ: Mapping[str, str]) -> None:
 
 def _workshop(settings: Settings, hub: Hub) -> Workshop:
     gates = {
-        destination.slug: Gate(destination, allow_private=settings.allow_private_destinations)
+        destination.slug: Gate(
+            destination,
+            allow_private=settings.allow_private_destinations,
+            public_url=settings.public_url,
+        )
         for destination in hub.configuration.destinations.values()
         if destination.enabled
     }

@@ -133,6 +133,11 @@ class Inbound(ABC):
         """
         raise NotImplementedError(f"{self.name} has no incomplete events")
 
+    @property
+    def can_list(self) -> bool:
+        """Whether its own settings suffice for `list_since`, the account's aside."""
+        return self.lists
+
     def list_since(
         self, since: datetime, now: datetime, transport: Transport, account: Mapping[str, Any]
     ) -> Iterator[Listed]:

@@ -119,6 +119,11 @@ class GithubInbound(Inbound):
         """Return the native types that `sample` knows."""
         return tuple(SAMPLES)
 
+    @property
+    def can_list(self) -> bool:
+        """Whether the hook and the token to read its deliveries with are there."""
+        return bool(self._settings.get("hook") and self._settings.get("api_token"))
+
     def list_since(
         self, since: datetime, now: datetime, transport: Transport, account: Mapping[str, Any]
     ) -> Iterator[Listed]:

@@ -1,6 +1,5 @@
 """Webhooks about messages: what people send us, and what becomes of what we sent them."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -64,7 +63,7 @@ def _kind(form: Form) -> str:
     return _KINDS["START"] if word in OPT_IN_WORDS else "received"
 
 
-def _media(form: Form) -> list[Mapping[str, str]]:
+def _media(form: Form) -> list[dict[str, Any]]:
     """The addresses of pictures and files, as they stand: to fetch one takes the credentials."""
     found = []
     for place in range(MOST_MEDIA):

@@ -24,6 +24,7 @@ _COMMANDS = {
     "show": "hub.cli.show:show",
     "replay": "hub.cli.mend:replay",
     "settle": "hub.cli.mend:settle",
+    "backfill": "hub.cli.backfill:backfill",
     "pause": "hub.cli.mend:pause",
     "resume": "hub.cli.mend:resume",
 }

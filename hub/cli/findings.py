@@ -189,12 +189,24 @@ def _source(source: Source) -> Finding:
     subject = f"source {source.slug}"
     if not source.enabled:
         return Finding(NOTE, subject, f"{source.adapter}: switched off")
-    secrets = source.settings.get("secrets", ())
+    secrets = list(_secrets(source))
     if PUBLISHED_SECRETS.keys() & set(map(str, secrets)):
         sentence = "its secret is printed in hub.example.yaml: good on this machine alone"
         return Finding(NOTE, subject, f"{source.adapter}: {sentence}")
-    count = "1 secret" if len(secrets) == 1 else f"{len(secrets)} secrets"
+    if not secrets:
+        return Finding(OK, subject, f"{source.adapter}: open to everybody, as forms are")
+    count = "1 secret or key" if len(secrets) == 1 else f"{len(secrets)} secrets and keys"
     return Finding(OK, subject, f"{source.adapter}: {count}")
+
+
+def _secrets(source: Source) -> Iterator[str]:
+    """Yield what its senders are known by, and what samples are signed with."""
+    for key in (*registry.inbound(source.adapter).secret_keys, "public_keys"):
+        given = source.settings.get(key) or ()
+        if isinstance(given, str):
+            yield given
+        else:
+            yield from map(str, given.values() if isinstance(given, Mapping) else given)
 
 
 def check_destination(destination: Destination, *, allow_private: bool) -> Finding:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from hub.cli.session import open_hub, open_settings, wanted_id
 from hub.cli.tables import inert, print_json, shown
 from hub.core import listing
-from hub.core.context import native_object
+from hub.core.context import event_again
 from hub.core.errors import NotFound
 from hub.core.hub import Hub
 
@@ -48,9 +48,10 @@ def describe(connection: Connection, hub: Hub, wanted: UUID) -> tuple[str, dict[
 
 def describe_event(connection: Connection, hub: Hub, event: dict[str, Any]) -> dict[str, Any]:
     """Return an event's row with its provider's own object and its deliveries."""
-    native = native_object(connection, hub.inbound, UUID(event["request_id"]), event["external_id"])
+    again = event_again(connection, hub.inbound, UUID(event["request_id"]), event["external_id"])
+    native = again.data.get("native") if again else None
     if native is not None:
-        event["data"] = (event["data"] or {}) | {"native": native}
+        event["data"] = {"native": native} | (event["data"] or {})
     deliveries = listing.list_deliveries(
         connection, filters={"event_id": UUID(event["id"])}, limit=MOST_CHILDREN
     )

@@ -1,4 +1,4 @@
-"""What ties sources and destinations of one provider: who fetches for whom, who hears the callbacks.
+"""What ties sources and destinations of one provider: who fetches for whom, who is called back.
 
 Where there is only one candidate it need not be named.
 """
@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from adapters import registry
-from hub.config.faults import meant, shown
 from hub.config.entries import Reading
+from hub.config.faults import meant, shown
 from hub.config.lines import Located
 from hub.core.configuration import Destination, Source
 

@@ -66,8 +66,8 @@ def is_adapter(
 def _check_secrets(found: Entry, adapter: type[Inbound], reading: Reading) -> None:
     for key in adapter.secret_keys:
         given = found.node.value.get(key)
-        if given is None:
-            continue
+        if given is None or given.value == "":
+            continue  # a list may not be empty, and what the adapter needs its schema asks for
         if isinstance(given.value, list) and not given.value:
             found.fault(reading, (key,), "at least one secret is needed")
         for path, secret in _texts(given, (key,)):

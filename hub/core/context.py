@@ -12,12 +12,13 @@ from uuid import UUID
 import orjson
 from sqlalchemy import Connection, Row, select
 
-from adapters import AdapterError, Inbound, InboundRequest
+from adapters import AdapterError, Event, Inbound, InboundRequest
 from adapters.contract.json import storable
 from hub.core.configuration import Route
 from hub.core.contacts import Facts, fold
+from hub.core.errors import ExpressionError
 from hub.core.models import Contact, Delivery, StoredRequest
-from hub.core.routing import event_scope
+from hub.core.routing import FETCH, event_scope
 from hub.core.templates import Condition, Scope
 
 _AS_KEPT = orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z
@@ -52,6 +53,8 @@ class Contexts:
         Raises:
             ExpressionError: the condition failed, or a parameter cannot be rendered.
         """
+        if route.name.startswith(FETCH):
+            return self._fetch(row)
         when = route.when if route.when and self._undecided(route.when, row) else None
         names = route.parameters.names | (when.names if when else frozenset())
         native = route.parameters.uses_native or (when is not None and "native" in when.text)
@@ -62,6 +65,15 @@ class Contexts:
         # As they will be read back: a later attempt must send the same bytes.
         parameters: dict[str, Any] = orjson.loads(orjson.dumps(rendered, option=_AS_KEPT))
         return parameters
+
+    def _fetch(self, row: Row[Any]) -> dict[str, Any]:
+        """Return what the account's action `fetch` needs to know, read again from the bytes."""
+        event = event_again(
+            self._connection, self._inbound, row.event_request_id, row.event_external_id
+        )
+        if event is None or event.fetch is None:
+            raise ExpressionError("its request was not kept, or no longer says what to fetch")
+        return dict(event.fetch)
 
     def _undecided(self, when: Condition, row: Row[Any]) -> bool:
         """Return whether a condition is to be decided now: it could not be, or it is a replay."""
@@ -106,9 +118,10 @@ class Contexts:
         return {row.route: {"state": row.state, "provider_ref": row.provider_ref} for row in rows}
 
     def _native(self, row: Row[Any]) -> Any:
-        return native_object(
+        event = event_again(
             self._connection, self._inbound, row.event_request_id, row.event_external_id
         )
+        return event.data.get("native") if event else None
 
 
 class _Event:
@@ -121,13 +134,13 @@ class _Event:
         return getattr(self._row, f"event_{name}")
 
 
-def native_object(
+def event_again(
     connection: Connection,
     inbound: Callable[[str], Inbound],
     request_id: UUID,
     external_id: str,
-) -> Any:
-    """Return the provider's own object of an event, read again from the bytes, or None."""
+) -> Event | None:
+    """Return an event read again from its request's bytes; None when they say it no more."""
     request = connection.execute(
         select(StoredRequest.__table__).where(StoredRequest.id == request_id)
     ).one_or_none()
@@ -137,7 +150,7 @@ def native_object(
         events = inbound(request.source).parse(stored_request(request))
     except (AdapterError, LookupError):
         return None
-    return next((e.data.get("native") for e in events if e.external_id == external_id), None)
+    return next((event for event in events if event.external_id == external_id), None)
 
 
 def stored_request(row: Row[Any]) -> InboundRequest:

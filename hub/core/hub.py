@@ -12,12 +12,15 @@ from hub.core.routing import Router
 
 @dataclass(frozen=True, slots=True)
 class Hub:
-    """What every edge needs. `public_url` is the origin that providers know the hub by."""
+    """What every edge needs. `public_url` is the origin that providers know the hub by;
+    `allow_private`: calls may go to loopback, private and link-local addresses.
+    """
 
     configuration: Configuration
     store: Store
     waker: Waker
     public_url: str | None
+    allow_private: bool = False
     router: Router = field(init=False)
     _inbound: Mapping[str, Inbound] = field(init=False)
 

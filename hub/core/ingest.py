@@ -157,8 +157,13 @@ def _event_row(event: Event, request: Mapping[str, Any], version: str) -> dict[s
         "data": data,
         "data_error": data_error,
         "config_version": version,
-        "folded": not any(name in canonical for name in IDENTITY_FIELDS),
+        "folded": not has_identity(canonical),
     }
+
+
+def has_identity(data: Mapping[str, Any]) -> bool:
+    """Return whether an event's data says who it is about, so that it is to be folded."""
+    return any(name in data for name in IDENTITY_FIELDS)
 
 
 def delivery_row(match: Match, event: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from hub.core.models import (
     StoredEvent,
     StoredRequest,
     database_now,
+    insert_if_new,
 )
 
 
@@ -151,14 +152,20 @@ def _sqlite(connection: Connection, batch: Batch) -> list[UUID]:
     connection.execute(
         insert(StoredEvent), [{name: event[name] for name in columns} for event in events]
     )
-    now = connection.scalar(select(database_now()))  # a request taken in again arrived long ago
-    deliveries = [_sqlite_delivery(row, now) for row in batch.deliveries if row["event_id"] in new]
-    if deliveries:
-        connection.execute(insert(Delivery), deliveries)
+    insert_deliveries(connection, [row for row in batch.deliveries if row["event_id"] in new])
     return [event["id"] for event in events]
 
 
-def _sqlite_delivery(row: Mapping[str, Any], now: Any) -> dict[str, Any]:
+def insert_deliveries(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert deliveries as `delivery_row` makes them; of one event and route, only the first."""
+    if not rows:
+        return
+    now = connection.scalar(select(database_now()))  # a request taken in again arrived long ago
+    values = [_delivery_values(row, now) for row in rows]
+    connection.execute(insert_if_new(connection, Delivery), values)
+
+
+def _delivery_values(row: Mapping[str, Any], now: Any) -> dict[str, Any]:
     columns = {name: value for name, value in row.items() if name not in ("delay_s", "due")}
     due_at = now + timedelta(seconds=row["delay_s"]) if row["due"] else None
     finished_at = None if row["due"] else now

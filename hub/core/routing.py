@@ -16,7 +16,6 @@ from hub.core.errors import ExpressionError
 from hub.core.models import DeliveryState
 from hub.core.templates import Parameters, Scope
 
-
 FETCH = "hub:fetch:"
 """How the names of the hub's own routes begin; the source follows. No route of the file has it."""
 

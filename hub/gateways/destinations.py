@@ -14,8 +14,13 @@ from hub.gateways.transport import GuardedTransport, RecordingTransport
 class Gate:
     """One destination, ready to be called by many threads at once."""
 
-    def __init__(self, destination: Destination, *, allow_private: bool) -> None:
+    def __init__(
+        self, destination: Destination, *, allow_private: bool, public_url: str | None = None
+    ) -> None:
         self.destination = destination
+        self._settings = dict(destination.settings)
+        if public_url and destination.callback:
+            self._settings["callback_url"] = f"{public_url}/webhooks/{destination.callback}"
         self._adapter_class = outbound(destination.adapter)
         self._transport = GuardedTransport(
             timeout_s=destination.timeout_s,
@@ -43,7 +48,7 @@ class Gate:
         return self.adapter.probe()
 
     def _adapter(self, transport: Transport) -> Outbound:
-        return self._adapter_class(self.destination.settings, transport)
+        return self._adapter_class(self._settings, transport)
 
 
 def _as_recorded(recorder: RecordingTransport) -> dict[str, Any] | None:

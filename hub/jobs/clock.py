@@ -1,4 +1,7 @@
-"""The clock: every few seconds a sweep. A second clock is harmless."""
+"""The clock: every few seconds a sweep, every hour a look for what never arrived.
+
+A second clock is harmless.
+"""
 
 import logging
 import signal
@@ -10,13 +13,16 @@ from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
+from hub.core.completing import fetch_the_incomplete
 from hub.core.contacts import fold_some
 from hub.core.hub import Hub
 from hub.core.sweep import sweep
 from hub.gateways.queue import enqueue_drain
+from hub.jobs.listings import Listings
 
 EVERY_S = 5.0
 FOLDS, FOLD_AT_ONCE = 10, 100
+FETCHES = 200
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +37,10 @@ def run(hub: Hub, redis: Redis) -> None:
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
     troubles: set[str] = set()
+    listings = Listings(hub)
     while True:
         _note(troubles, tick(hub, redis))
+        listings.look()
         if stop.wait(EVERY_S):
             return
 
@@ -43,6 +51,7 @@ def tick(hub: Hub, redis: Redis) -> set[str]:
     try:
         with hub.store.write() as connection:
             sweep(connection, hub.configuration)
+            fetch_the_incomplete(connection, hub, most=FETCHES, now=datetime.now(UTC))
         _fold(hub)
     except DBAPIError as error:
         troubles.add(f"the database does not answer ({type(error.orig).__name__})")

@@ -17,10 +17,10 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 
 from adapters import Outcome, Verdict
 from hub.core.claim import Claimed, claim
+from hub.core.completing import record_and_complete
 from hub.core.contacts import fold_some
 from hub.core.context import Contexts
 from hub.core.lanes import workable
-from hub.core.record import record
 from hub.core.routing import site_scope
 from hub.core.trouble import Trouble, trouble_of
 from hub.gateways.patience import wait_for_store
@@ -224,7 +224,7 @@ class Drain:
         now_s = time.monotonic()
         try:
             with self._shop.hub.store.write() as connection:
-                late = record(connection, lane.finished)
+                late, made = self._record(connection, lane)
                 claimed, more = self._claim(connection, lane, room) if room else ([], None)
         except DBAPIError as error:
             if trouble_of(error) is Trouble.GONE:
@@ -233,11 +233,16 @@ class Drain:
             return
         self._log(lane, late)
         lane.finished = []
+        if made:
+            self._shop.hub.waker.wake()
         if more is not None:
             lane.maybe_due = more
         lane.bucket.start(now_s, len(claimed))
         for one in claimed:
             self._start(lane, one, now_s)
+
+    def _record(self, connection: Any, lane: HeldLane) -> tuple[int, int]:
+        return record_and_complete(connection, self._shop.hub, lane.finished, now=datetime.now(UTC))
 
     def _start(self, lane: HeldLane, claimed: Claimed, now_s: float) -> None:
         self._has_worked = True
@@ -278,7 +283,8 @@ class Drain:
             log.warning("%s: the database was busy (%s); again in a moment", lane.hold, name)
             return
         with self._shop.hub.store.write() as connection:
-            self._log(lane, record(connection, lane.finished))
+            late, _ = self._record(connection, lane)
+            self._log(lane, late)
         lane.finished = []
         lane.block = Block(30, f"has work that the database cannot take ({name})", 0)
 

@@ -7,10 +7,12 @@ is rolled back leaves no lane behind that somebody else may have.
 import logging
 import time
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from random import random
 from typing import Any
 
 from hub.core import lanes
+from hub.core.completing import record_and_complete
 from hub.core.record import Finished, abandon, orphans, record
 from hub.jobs.lane import HeldLane
 from hub.jobs.workshop import THREADS, Workshop
@@ -52,10 +54,11 @@ def let_go(shop: Workshop, held: dict[str, HeldLane]) -> None:
     """Record what has ended, and release all lanes."""
     if not held:
         return
-    now_s = time.monotonic()
+    now_s, now, due = time.monotonic(), datetime.now(UTC), False
     with shop.hub.store.write() as connection:
         for lane in held.values():
-            record(connection, lane.finished)
+            _, made = record_and_complete(connection, shop.hub, lane.finished, now=now)
+            due = due or made > 0
             linger_s = max(
                 min(lane.bucket.empty_in_s(now_s), LONGEST_LINGER_S), lane.bucket.wait_s(now_s)
             )
@@ -63,6 +66,8 @@ def let_go(shop: Workshop, held: dict[str, HeldLane]) -> None:
     for lane in held.values():
         lane.finished = []
     held.clear()
+    if due:
+        shop.hub.waker.wake()
 
 
 def _is_done_with(lane: HeldLane) -> bool:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from flask import Blueprint, Flask, Response, current_app, request
-from werkzeug.exceptions import NotFound
+from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 from adapters import NotVerified, Reply
 from hub.core.configuration import Source
@@ -20,8 +20,12 @@ COUNTED_REFUSALS = frozenset({400, 405, 408, 413, 415, 431})
 webhooks = Blueprint("webhooks", __name__)
 
 
-@webhooks.post("/webhooks/<source_slug>", provide_automatic_options=False)
-@webhooks.post("/webhooks/<source_slug>/<path_secret>", provide_automatic_options=False)
+@webhooks.route("/webhooks/<source_slug>", methods=["GET", "POST"], provide_automatic_options=False)
+@webhooks.route(
+    "/webhooks/<source_slug>/<path_secret>",
+    methods=["GET", "POST"],
+    provide_automatic_options=False,
+)
 def take_in(source_slug: str, path_secret: str | None = None) -> Response:
     hub: Hub = current_app.extensions["hub"]
     source = _source(hub, source_slug)
@@ -37,6 +41,10 @@ def take_in(source_slug: str, path_secret: str | None = None) -> Response:
     )
     tally: Tally = current_app.extensions["hub_tally"]
     try:
+        if handshake := adapter.handshake(received):
+            return _reply(handshake)
+        if received.method != "POST":
+            raise MethodNotAllowed(valid_methods=["POST"])
         prepared = prepare(source=source, adapter=adapter, router=hub.router, request=received)
     except NotVerified as error:
         return refuse(hub, tally, source, received, str(error))

@@ -75,6 +75,13 @@ FAKES = {
         (says(403, {"error": {"type": "invalid_request_error", "message": "no"}}),),
         "Give the restricted key leave",
     ),
+    "twilio": Fake(
+        (says(200, {"sid": "AC0123456789abcdef0123456789abcdef"}),),
+        (says(401, {"code": 20003, "message": "Authenticate", "status": 401}),),
+        "Put the SID of the account into `account_sid` and its token into `auth_token`",
+        (says(403, {"code": 20003, "message": "Forbidden", "status": 403}),),
+        "See in Twilio's console whether the account may use the API",
+    ),
 }
 NOT_TRIED = {
     "http": "a GET or HEAD of a webhook's address starts what an automation service has there",

@@ -59,9 +59,10 @@ class Fixture:
         """Return the recorded request, or the same with another body, as the provider signs it."""
         about = self.about
         body = self.body if body is None else body
-        headers = signer(self.provider).sign(
-            about["settings"], body, at, url=about["url"], headers=dict(about.get("headers", {}))
-        )
+        signing, headers = signer(self.provider), dict(about.get("headers", {}))
+        if hasattr(signing, "address"):
+            about["url"] = signing.address(about["url"], body, headers)
+        headers = signing.sign(about["settings"], body, at, url=about["url"], headers=headers)
         return request(about, headers, body)
 
 

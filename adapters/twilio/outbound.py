@@ -1,0 +1,157 @@
+"""Text messages through Twilio: SMS, MMS and WhatsApp.
+
+**Docs**: https://www.twilio.com/docs/messaging/api/message-resource#create-a-message-resource ·
+https://www.twilio.com/docs/api/errors
+**Answers**: 201 with `sid` and `status` (`queued`, `accepted`): taken, not delivered; what becomes
+of a message is told by status callbacks. Errors are JSON with `code`, `message` and `more_info`,
+or RFC 9457 problems with `code`, `title` and `detail`. A 5xx may have been sent all the same,
+which Twilio says of 20500 itself.
+**Quirks**: there is no key against repetition. The address of the status callbacks carries
+`hub_attempt`, so that even a message whose answer was lost is known when its first status comes;
+without one, the account's list is searched for recipient, time and text. A number that answered
+STOP is refused with 21610, at once or, with a messaging service, in a callback. A messaging
+service chooses the sender itself. WhatsApp wants both addresses with `whatsapp:` before them, and
+outside of 24 hours after the customer's last message a template.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar
+
+from marshmallow import Schema, fields, validate
+
+from adapters.contract.answers import read_answer, read_object
+from adapters.contract.outbound import (
+    Action,
+    Answer,
+    Call,
+    Effect,
+    Outbound,
+    Outcome,
+    Probe,
+    Sighting,
+    Transport,
+)
+from adapters.contract.reading import judge
+from adapters.contract.sending import load_parameters
+from adapters.twilio import lookup
+from adapters.twilio.listing import Account
+from adapters.twilio.sending import (
+    SendParameters,
+    callback_with,
+    check_sender,
+    message_form,
+    sender_for,
+)
+from adapters.twilio.verdicts import code_of, verdict_of, words_of
+
+_NOBODY = "+15005550006"
+_SANDBOX_SID = "SM" + "0" * 32
+_MESSAGE_SID = re.compile(r"(?:SM|MM)[0-9a-fA-F]{32}", re.ASCII)
+
+
+def _sid(prefix: str, name: str) -> fields.String:
+    return fields.String(
+        load_default="",
+        allow_none=True,
+        validate=validate.Regexp(
+            rf"\s*({prefix}[0-9A-Za-z]{{1,62}})?\s*\Z", error=f"expected {name}, like {prefix}..."
+        ),
+    )
+
+
+class _Settings(Schema):
+    account_sid = _sid("AC", "the SID of an account")
+    auth_token = fields.String(load_default="", allow_none=True)
+    sender = fields.String(
+        data_key="from", attribute="from", load_default="", allow_none=True, validate=check_sender
+    )
+    messaging_service_sid = _sid("MG", "the SID of a messaging service")
+
+
+class TwilioOutbound(Outbound):
+    """Sends messages from one account, by a number of it or by a messaging service."""
+
+    name: ClassVar[str] = "twilio"
+    settings_schema: ClassVar[type[Schema]] = _Settings
+    credentials: ClassVar[tuple[str, ...]] = (
+        "account_sid",
+        "auth_token",
+        "from|messaging_service_sid",
+    )
+    secrets: ClassVar[tuple[str, ...]] = ("auth_token",)
+    actions: ClassVar[Mapping[str, Action]] = {
+        "send": Action(Effect.AT_MOST_ONCE, SendParameters, looked_up=True)
+    }
+    calls_back: ClassVar[str | None] = "twilio"
+
+    def __init__(self, settings: Mapping[str, Any], transport: Transport) -> None:
+        self._account = Account.of(settings, transport)
+        self._service = (settings.get("messaging_service_sid") or "").strip()
+        sender = (settings.get("from") or "").strip()
+        self._sender = sender or ("" if self._service else _NOBODY)
+        self._callback_url = settings.get("callback_url")
+
+    def perform(self, call: Call) -> Outcome:
+        form = message_form(
+            self._message(call),
+            sender=self._sender,
+            service=self._service,
+            callback=callback_with(self._callback_url, call.attempt_id),
+        )
+        answer = self._account.post(f"{self._account.path}/Messages.json", form)
+        return self._read(answer, call.now)
+
+    def look_up(self, call: Call, sent_at: datetime) -> Sighting:
+        """Return whether a list of the account's messages has this one."""
+        message = self._message(call)
+        sender = None if self._service else sender_for(message["to"], self._sender)
+        return lookup.look_up(self._account, message, sender, sent_at)
+
+    def probe(self) -> Probe:
+        answer = self._account.read(f"{self._account.path}.json")
+        if answer.status == 200:
+            told = read_object(answer) or {}
+            if (status := told.get("status")) in ("suspended", "closed"):
+                return Probe(False, f"the Twilio account is {status}; see its console")
+            if not str(told.get("sid", "")).startswith("AC"):
+                return Probe(False, "Twilio answered without an account; is `base_url` its API?")
+        return judge(
+            answer,
+            provider="Twilio",
+            wrong="Put the SID of the account into `account_sid` and its token into `auth_token`",
+            forbidden="See in Twilio's console whether the account may use the API",
+            good="Twilio accepts the credentials, and the account may be used",
+        )
+
+    def sandbox_answer(self, method: str, url: str) -> Answer:
+        answers: dict[str, tuple[int, dict[str, Any]]] = {
+            "POST": (201, {"sid": _SANDBOX_SID, "status": "queued", "error_code": None}),
+            "GET": (
+                200,
+                {"sid": self._account.sid, "status": "active", "messages": []},
+            ),
+        }
+        status, told = answers[method]
+        return Answer(status, {"content-type": "application/json"}, json.dumps(told).encode())
+
+    def _message(self, call: Call) -> dict[str, Any]:
+        return load_parameters(self.actions[call.action].parameters, call.parameters)
+
+    def _read(self, answer: Answer, now: datetime) -> Outcome:
+        told = read_object(answer) or {}
+        taken, ref = 200 <= answer.status < 300, told.get("sid")
+        if taken and isinstance(ref, str) and _MESSAGE_SID.fullmatch(ref):
+            return read_answer(answer, provider="Twilio", now=now, provider_ref=ref)
+        code = code_of(told)
+        return read_answer(
+            answer,
+            provider="Twilio",
+            now=now,
+            verdict=verdict_of(answer.status, code),
+            code=str(code) if code else None,
+            words="but not with a message that we can read" if taken else words_of(told),
+            hide=[self._account.token],
+        )

@@ -1,0 +1,52 @@
+"""`hub backfill`: take in what a provider sent, or wanted to, while nobody listened."""
+
+from dataclasses import asdict
+from datetime import timedelta
+
+import click
+from marshmallow import ValidationError
+
+from adapters import AdapterError
+from hub.cli.session import now, open_hub, open_settings, wake
+from hub.cli.tables import print_json
+from hub.config.values import Duration
+from hub.core.backfill import fill, listing_source
+from hub.core.errors import HubError
+from hub.gateways.lists import list_since
+
+
+class Since(click.ParamType):
+    """A duration of hub.yaml: `3d`, `12h`."""
+
+    name = "duration"
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        try:
+            return timedelta(seconds=Duration(low="1s", high="400d").deserialize(value))
+        except ValidationError as error:
+            self.fail(str(error.args[0]), param, ctx)
+
+
+@click.command()
+@click.argument("source")
+@click.option("--since", type=Since(), required=True, help="How far to look back: 3d, 12h, 30m.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def backfill(source: str, *, since: timedelta, as_json: bool) -> None:
+    """Compare the provider's own list with what SOURCE took in, and take in what is missing."""
+    settings = open_settings()
+    hub = open_hub(settings)
+    configured, moment = listing_source(hub, source), now()
+    try:
+        gap = fill(hub, configured, list_since(hub, configured, moment - since, moment), now=moment)
+    except AdapterError as error:
+        raise HubError(f"the list could not be read to its end: {error}") from error
+    finally:
+        wake(settings)
+    if as_json:
+        print_json({"source": source, **asdict(gap)})
+        return
+    click.echo(f"{source}: {gap.listed} listed, {gap.known} were there, {gap.new} taken in")
+    if gap.unreadable:
+        click.echo(f"{gap.unreadable} could not be read and were left out", err=True)

@@ -1,0 +1,142 @@
+"""Events that said too little: what was fetched for them is taken in, and then they are matched."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, literal, select, update
+from sqlalchemy.exc import DBAPIError
+
+from adapters import Event, Unreadable
+from adapters.contract.json import storable
+from hub.core.context import event_again
+from hub.core.hub import Hub
+from hub.core.ingest import delivery_row, has_identity
+from hub.core.ingest_store import insert_deliveries
+from hub.core.models import Delivery, EventState, StoredEvent
+from hub.core.record import Finished, record
+from hub.core.routing import FETCH
+from hub.core.trouble import Trouble, trouble_of
+
+MAX_NATIVE_CHARACTERS = 64 * 1024
+"""What was fetched is kept beside the canonical fields unless it is longer."""
+
+log = logging.getLogger(__name__)
+
+
+def record_and_complete(
+    connection: Connection, hub: Hub, finished: Sequence[Finished], *, now: datetime
+) -> tuple[int, int]:
+    """Write how calls ended and complete what they fetched.
+
+    Returns how many were not this holder's to write, and how many deliveries were made.
+    """
+    late = record(connection, finished)
+    made = sum(
+        _complete(connection, hub, one.delivery_id, one.outcome.found, now=now)
+        for one in finished
+        if one.outcome.found is not None
+    )
+    return late, made
+
+
+def _complete(
+    connection: Connection, hub: Hub, delivery_id: UUID, found: Mapping[str, Any], *, now: datetime
+) -> int:
+    row = connection.execute(
+        select(StoredEvent.__table__)
+        .join(Delivery, Delivery.event_id == StoredEvent.id)
+        .where(Delivery.id == delivery_id, StoredEvent.state == EventState.INCOMPLETE)
+        .with_for_update(of=StoredEvent)
+    ).one_or_none()
+    if row is None:
+        return 0
+    try:
+        with connection.begin_nested():
+            return _take_in(connection, hub, row, found, now=now)
+    except Unreadable as error:
+        why = f"what was fetched cannot be read: {error}"
+    except DBAPIError as error:
+        if trouble_of(error) is not Trouble.ROW:
+            raise
+        why = "what was fetched cannot be kept"
+    log.error("event %s stays incomplete: %s", row.id, why)
+    connection.execute(
+        update(StoredEvent).where(StoredEvent.id == row.id).values(data_error=why[:500])
+    )
+    return 0
+
+
+def _take_in(
+    connection: Connection, hub: Hub, row: Row[Any], found: Mapping[str, Any], *, now: datetime
+) -> int:
+    """Complete one event and create its deliveries; return how many.
+
+    Raises:
+        Unreadable: its bytes are gone, or what was found is not what was asked for.
+    """
+    thin = event_again(connection, hub.inbound, row.request_id, row.external_id)
+    if thin is None:
+        raise Unreadable("its request was not kept")
+    event = hub.inbound(row.source).complete(thin, found)
+    data, data_error = storable(_kept(event))
+    matches = hub.router.match(
+        event, event_id=row.id, source=row.source, received_at=row.received_at
+    )
+    connection.execute(
+        update(StoredEvent)
+        .where(StoredEvent.id == row.id)
+        .values(
+            type=event.type,
+            state=EventState.MATCHED if matches else EventState.UNMATCHED,
+            data=data,
+            data_error=data_error,
+            config_version=hub.router.version,
+            folded=not has_identity(event.data),
+        )
+    )
+    made = {"id": row.id, "received_at": now}
+    insert_deliveries(connection, [delivery_row(match, made) for match in matches])
+    return len(matches)
+
+
+def _kept(event: Event) -> dict[str, Any]:
+    data = dict(event.data)
+    if len(repr(data.get("native"))) > MAX_NATIVE_CHARACTERS:
+        del data["native"]
+    return data
+
+
+def fetch_the_incomplete(connection: Connection, hub: Hub, *, most: int, now: datetime) -> int:
+    """Make the deliveries that fetch what is incomplete and has none; return how many.
+
+    Such events came before their source had an account.
+    """
+    sources = [slug for slug in hub.configuration.sources if hub.router.fetching(slug)]
+    if not sources:
+        return 0
+    fetched = select(Delivery.id).where(
+        Delivery.event_id == StoredEvent.id,
+        Delivery.route == literal(FETCH) + StoredEvent.source,
+    )
+    rows = connection.execute(
+        select(StoredEvent.id, StoredEvent.source, StoredEvent.external_id, StoredEvent.request_id)
+        .where(
+            StoredEvent.state == EventState.INCOMPLETE,
+            StoredEvent.source.in_(sources),
+            ~fetched.exists(),
+        )
+        .order_by(StoredEvent.id)
+        .limit(most)
+    ).all()
+    deliveries = []
+    for row in rows:
+        event = event_again(connection, hub.inbound, row.request_id, row.external_id)
+        if event is None or not event.incomplete:
+            continue
+        matches = hub.router.match(event, event_id=row.id, source=row.source, received_at=now)
+        deliveries += [delivery_row(match, {"id": row.id, "received_at": now}) for match in matches]
+    insert_deliveries(connection, deliveries)
+    return len(deliveries)

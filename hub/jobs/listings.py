@@ -1,0 +1,65 @@
+"""Every hour, and when the clock comes back: what never arrived is looked for and taken in."""
+
+import logging
+from datetime import UTC, datetime
+from threading import Thread
+
+from sqlalchemy.exc import DBAPIError
+
+from adapters import AdapterError
+from hub.core.backfill import STILL_COMING, fill, filled, turn, why_not
+from hub.core.configuration import Source
+from hub.core.hub import Hub
+from hub.gateways.lists import list_since
+
+log = logging.getLogger(__name__)
+
+
+class Listings:
+    """Looks through the providers' lists beside the sweep, never two looks at once."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._thread: Thread | None = None
+
+    def look(self) -> None:
+        """Begin to look, unless a look is under way; return at once."""
+        if self._thread is not None and self._thread.is_alive():
+            return
+        self._thread = Thread(target=self._look, name="listings", daemon=True)
+        self._thread.start()
+
+    def _look(self) -> None:
+        for source in self._hub.configuration.sources.values():
+            if source.enabled and why_not(self._hub, source) is None:
+                try:
+                    look_through(self._hub, source, now=datetime.now(UTC))
+                except DBAPIError as error:
+                    kind = type(error.orig).__name__
+                    log.error("%s: the database does not answer (%s)", source.slug, kind)
+                    return
+
+
+def look_through(hub: Hub, source: Source, *, now: datetime) -> None:
+    """Fill a source's gap if it is this process's turn; a list that fails is looked at next time.
+
+    Raises:
+        DBAPIError: the database is gone.
+    """
+    with hub.store.write() as connection:
+        since = turn(connection, source.slug, now=now)
+    if since is None:
+        return
+    until = now - STILL_COMING
+    try:
+        gap = fill(hub, source, list_since(hub, source, since, now), now=now, until=until)
+    except AdapterError as error:
+        log.error("%s: its list could not be read to its end: %s", source.slug, error)
+        return
+    with hub.store.write() as connection:
+        filled(connection, source.slug, until=until)
+    if gap.unreadable:
+        log.error("%s: %d listed records could not be read", source.slug, gap.unreadable)
+    if gap.new:
+        log.warning("%s: %d events had never arrived and were backfilled", source.slug, gap.new)
+        hub.waker.wake()

@@ -1,0 +1,223 @@
+"""Whether a message is there though its answer was lost: the evidence of Twilio's lists."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from adapters import Call, NotSent, Sight
+from adapters.contract.errors import AdapterError
+from hub.gateways.transport import GuardedTransport
+from tests.adapters.outbound.twilio_calls import (
+    ATTEMPT,
+    MESSAGES,
+    SENDER,
+    SERVICE,
+    SID,
+    TEXT,
+    TO,
+    listed,
+    made,
+    record,
+    says,
+)
+from tests.gateways.servers import Far, raw_server
+
+Calls = Callable[..., Call]
+
+SENT_AT = datetime(2026, 11, 20, 11, 58, 5, tzinfo=UTC)
+OTHER = "SM" + "b" * 32
+EARLIER = "Fri, 20 Nov 2026 11:57:59 +0000"
+MEDIA = ["https://a.example/1.jpg"]
+
+
+def text(call: Calls, **parameters: Any) -> Call:
+    given = {"to": TO, "body": TEXT} | parameters
+    return call("send", {k: v for k, v in given.items() if v is not None}, attempt_id=ATTEMPT)
+
+
+def test_a_message_that_was_sent_is_found_by_date(
+    far: Far, transport: GuardedTransport, call: Calls
+) -> None:
+    far.says(listed(record(sid=OTHER, body="Other"), record()))
+    sighting = made(transport, far.url).look_up(text(call), SENT_AT)
+    assert (sighting.sight, sighting.provider_ref) == (Sight.THERE, SID)
+    assert sighting.status == "sent"
+    assert len(far.seen) == 1
+    assert "DateSent%3E=2026-11-20T11%3A58%3A00Z" in far.seen[0].path
+
+
+def test_a_message_that_waits_is_found_without_a_date(
+    far: Far, transport: GuardedTransport, call: Calls
+) -> None:
+    far.says(listed(), listed(record(status="accepted")))
+    sighting = made(transport, far.url).look_up(text(call), SENT_AT)
+    assert (sighting.sight, sighting.status) == (Sight.THERE, "accepted")
+    assert "DateSent" not in far.seen[1].path
+
+
+def test_when_neither_list_has_it_it_is_not_there(
+    far: Far, transport: GuardedTransport, call: Calls
+) -> None:
+    far.says(listed(), listed(record(date_created=EARLIER)))
+    sighting = made(transport, far.url).look_up(text(call), SENT_AT)
+    assert (sighting.sight, sighting.provider_ref) == (Sight.NOT_THERE, None)
+    assert [seen.method for seen in far.seen] == ["GET", "GET"]
+
+
+@pytest.mark.parametrize(
+    ("created", "sight"),
+    [
+        ("Fri, 20 Nov 2026 11:57:59 +0000", Sight.NOT_THERE),
+        ("Fri, 20 Nov 2026 11:58:00 +0000", Sight.THERE),
+        ("Fri, 20 Nov 2026 13:58:00 +0200", Sight.THERE),
+        ("Fri, 20 Nov 2026 12:59:59 +0000", Sight.THERE),
+        (None, Sight.THERE),
+        ("soon", Sight.THERE),
+    ],
+)
+def test_the_clocks_may_differ_by_five_seconds(
+    far: Far, transport: GuardedTransport, call: Calls, created: Any, sight: Sight
+) -> None:
+    far.says(listed(record(date_created=created)))
+    assert made(transport, far.url).look_up(text(call), SENT_AT).sight is sight
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "sight"),
+    [
+        (TEXT, f"Sent from your Twilio trial account - {TEXT}", Sight.THERE),
+        ("a\r\nb  c ", "a b c", Sight.THERE),
+        ("It’s 5 – really", "It's 5 - really", Sight.CANNOT_TELL),
+        ("😀", "?", Sight.CANNOT_TELL),
+        (TEXT, TEXT.replace("120", "130"), Sight.NOT_THERE),
+        (TEXT, "", Sight.NOT_THERE),
+        (TEXT, None, Sight.NOT_THERE),
+    ],
+)
+def test_a_text_that_is_merely_alike_proves_nothing(
+    far: Far, transport: GuardedTransport, call: Calls, ours: str, theirs: Any, sight: Sight
+) -> None:
+    far.says(listed(record(body=theirs)))
+    assert made(transport, far.url).look_up(text(call, body=ours), SENT_AT).sight is sight
+
+
+@pytest.mark.parametrize(
+    ("count", "sight"), [("1", Sight.THERE), ("0", Sight.NOT_THERE), ("2", Sight.NOT_THERE)]
+)
+def test_media_alone_are_counted(
+    far: Far, transport: GuardedTransport, call: Calls, count: str, sight: Sight
+) -> None:
+    far.says(listed(record(body="", num_media=count)))
+    sought = text(call, body=None, media=MEDIA)
+    assert made(transport, far.url).look_up(sought, SENT_AT).sight is sight
+
+
+def test_of_a_template_nobody_but_twilio_knows_the_text(
+    far: Far, transport: GuardedTransport, call: Calls
+) -> None:
+    sought = text(call, body=None, template="HX" + "c" * 32)
+    far.says(listed(record(body="Your appointment")))
+    assert made(transport, far.url).look_up(sought, SENT_AT).sight is Sight.CANNOT_TELL
+    far.says(listed())
+    assert made(transport, far.url).look_up(sought, SENT_AT).sight is Sight.NOT_THERE
+
+
+def test_of_several_the_nearest_in_time_is_taken_and_their_number_told(
+    far: Far, transport: GuardedTransport, call: Calls
+) -> None:
+    late = record(sid=OTHER, date_created="Fri, 20 Nov 2026 12:20:00 +0000")
+    far.says(listed(late, record()))
+    sighting = made(transport, far.url).look_up(text(call), SENT_AT)
+    assert (sighting.sight, sighting.provider_ref) == (Sight.THERE, SID)
+    assert "2 such messages" in sighting.message
+
+
+def test_pages_are_read_to_the_first_that_is_older(
+    far: Far, transport: GuardedTransport, call: Calls
+) -> None:
+    more = f"{MESSAGES}?Page=1&PageToken=x"
+    older = record(date_created=EARLIER, body="Other")
+    far.says(listed(record(body="Other"), following=more), listed(record()))
+    assert made(transport, far.url).look_up(text(call), SENT_AT).sight is Sight.THERE
+    assert far.seen[1].path == more
+    far.says(listed(), listed(older, following=more))
+    assert made(transport, far.url).look_up(text(call), SENT_AT).sight is Sight.NOT_THERE
+    assert len(far.seen) == 2
+
+
+def test_a_list_without_end_cannot_tell(far: Far, transport: GuardedTransport, call: Calls) -> None:
+    other = record(body="Other")
+    ends = [listed(other, following=f"{MESSAGES}?Page={n}") for n in range(1, 30)]
+    far.says(*ends)
+    sighting = made(transport, far.url).look_up(text(call), SENT_AT)
+    assert sighting.sight is Sight.CANNOT_TELL
+    assert len(far.seen) <= 12
+
+
+@pytest.mark.parametrize(
+    "following", ["https://evil.example/x", "/2010-04-01/Accounts/other/Messages.json?a=1", 7]
+)
+def test_a_list_that_goes_on_elsewhere_is_not_followed(
+    far: Far, transport: GuardedTransport, call: Calls, following: Any
+) -> None:
+    far.says(listed(following=following))
+    with pytest.raises(AdapterError, match="cannot be right"):
+        made(transport, far.url).look_up(text(call), SENT_AT)
+    assert len(far.seen) == 1
+
+
+def test_a_list_that_goes_in_circles_ends(
+    far: Far, transport: GuardedTransport, call: Calls
+) -> None:
+    far.says(listed(record(body="Other"), following=f"{MESSAGES}?Page=1"))
+    with pytest.raises(AdapterError, match="cannot be right"):
+        made(transport, far.url).look_up(text(call), SENT_AT)
+
+
+def test_a_messaging_service_may_have_taken_any_sender(
+    far: Far, transport: GuardedTransport, call: Calls
+) -> None:
+    far.says(listed(record(**{"from": "+15005550007"})))
+    service = made(transport, far.url, messaging_service_sid=SERVICE, **{"from": ""})
+    assert service.look_up(text(call), SENT_AT).sight is Sight.THERE
+    assert "From=" not in far.seen[0].path
+    made(transport, far.url).look_up(text(call, to=f"whatsapp:{TO}"), SENT_AT)
+    assert f"From=whatsapp%3A%2B{SENDER[1:]}" in far.seen[-1].path
+
+
+def test_a_message_to_us_is_none_of_ours(
+    far: Far, transport: GuardedTransport, call: Calls
+) -> None:
+    far.says(listed(record(direction="inbound")))
+    assert made(transport, far.url).look_up(text(call), SENT_AT).sight is Sight.NOT_THERE
+
+
+@pytest.mark.parametrize(
+    "said", [[listed(record())], [listed()], [listed(record(body="It's")), listed()]]
+)
+def test_the_evidence_names_nobody(
+    far: Far, transport: GuardedTransport, call: Calls, said: list[Any]
+) -> None:
+    far.says(*said)
+    message = made(transport, far.url).look_up(text(call), SENT_AT).message
+    assert "2026-11-20T11:58:0" in message
+    for private in (TO, SENDER, TEXT, "received"):
+        assert private not in message
+
+
+def test_a_list_that_cannot_be_read_says_nothing(transport: GuardedTransport, call: Calls) -> None:
+    with raw_server(lambda sock: None) as url, pytest.raises(NotSent):
+        made(transport, url).look_up(text(call), SENT_AT)
+
+
+@pytest.mark.parametrize(
+    "value", [None, [], {"messages": None}, {"messages": [7]}, {"messages": {"a": 1}}]
+)
+def test_a_strange_list_says_nothing(
+    far: Far, transport: GuardedTransport, call: Calls, value: Any
+) -> None:
+    far.says(says(200, value))
+    with pytest.raises(AdapterError):
+        made(transport, far.url).look_up(text(call), SENT_AT)
