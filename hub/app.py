@@ -102,11 +102,12 @@ def run_clock(settings: Settings, environ: Mapping[str, str]) -> None:
     Raises:
         ConfigError: `hub.yaml` is wrong; every fault of it.
     """
-    clocks.run(create_hub(settings, environ), connect(settings.redis_url))
+    hub = create_hub(settings, environ)
+    clocks.run(hub, connect(settings.redis_url), _gates(settings, hub))
 
 
-def _workshop(settings: Settings, hub: Hub) -> Workshop:
-    gates = {
+def _gates(settings: Settings, hub: Hub) -> dict[str, Gate]:
+    return {
         destination.slug: Gate(
             destination,
             allow_private=settings.allow_private_destinations,
@@ -115,8 +116,14 @@ def _workshop(settings: Settings, hub: Hub) -> Workshop:
         for destination in hub.configuration.destinations.values()
         if destination.enabled
     }
+
+
+def _workshop(settings: Settings, hub: Hub) -> Workshop:
     return Workshop(
-        hub=hub, gates=gates, redis=connect(settings.redis_url), redis_url=settings.redis_url
+        hub=hub,
+        gates=_gates(settings, hub),
+        redis=connect(settings.redis_url),
+        redis_url=settings.redis_url,
     )
 
 

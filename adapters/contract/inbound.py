@@ -40,10 +40,15 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One record that the provider keeps, as its webhook would have brought it; not signed."""
+    """One record that the provider keeps, as its webhook would have brought it; not signed.
+
+    `sure`: it has the id or fact key of that webhook. What has not may be a fact that came
+    already: nobody takes it in unless a person asks.
+    """
 
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
+    sure: bool = True
 
 
 class Inbound(ABC):

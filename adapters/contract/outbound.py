@@ -72,13 +72,16 @@ class Action:
     """One thing a destination can do: its parameters' schema and its class.
 
     `key_life_s`: how long after the first try the provider still honours a key; None is for ever.
-    `looked_up`: `look_up` can find it. `internal`: the hub's own, no route may name it.
+    `looked_up`: `look_up` can find it. `patience_s`: how long after a call of unknown outcome a
+    person is asked, when nothing has told of it (e-mail may take a day). `internal`: the hub's
+    own, no route may name it.
     """
 
     effect: Effect
     parameters: type[Schema]
     key_life_s: float | None = None
     looked_up: bool = False
+    patience_s: float = 900.0
     internal: bool = False
 
 

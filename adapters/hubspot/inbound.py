@@ -28,8 +28,9 @@ that is not in `portals` keep their native type.
 Listed are contacts and deals that still exist: once each, as created when they were since then,
 else as changed, without the property. Their ids differ from a webhook's. A creation that both
 tell has one fact key, so it happens once; a change that both tell is two events, since a list
-cannot say which property it was, nor who changed it (of a creation it can). A second listing
-makes no second event of an object that was not changed in between.
+cannot say which property it was, nor who changed it (of a creation it can): so the clock leaves
+changes alone, and only a person has them taken in. A second listing makes no second event of an
+object that was not changed in between.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -85,7 +85,8 @@ def _listed(subject: str, found: Mapping[str, Any], since: datetime, portal_id: 
     if is_new and found["properties"].get(_SOURCE):
         item["changeSource"] = found["properties"][_SOURCE]
         item["sourceId"] = str(found["properties"].get(_SOURCE_ID))
-    return Listed(json.dumps([item]).encode("ascii"), {"content-type": "application/json"})
+    body = json.dumps([item]).encode("ascii")
+    return Listed(body, {"content-type": "application/json"}, sure=is_new)
 
 
 def _told(answer: Answer, account: Account) -> dict[str, Any]:

@@ -84,7 +84,7 @@ class SendgridOutbound(Outbound):
     credentials: ClassVar[tuple[str, ...]] = ("api_key", "from")
     secrets: ClassVar[tuple[str, ...]] = ("api_key",)
     actions: ClassVar[Mapping[str, Action]] = {
-        "send": Action(Effect.AT_MOST_ONCE, SendParameters, looked_up=True),
+        "send": Action(Effect.AT_MOST_ONCE, SendParameters, looked_up=True, patience_s=86400.0),
         "suppress": Action(Effect.NATURAL, SuppressionParameters),
         "unsuppress": Action(Effect.NATURAL, SuppressionParameters),
         "upsert_marketing_contact": Action(Effect.NATURAL, ContactParameters),

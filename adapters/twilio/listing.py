@@ -164,7 +164,8 @@ def _as_webhook(account: Account, record: Record) -> dict[str, str] | None:
         "To": _text(record, "to"),
     }
     if inbound:
-        form |= {"SmsStatus": "received", "Timestamp": _text(record, "date_sent")}
+        came_at = _text(record, "date_sent") or _text(record, "date_created")
+        form |= {"SmsStatus": "received", "Timestamp": came_at}
         form |= {"Body": _text(record, "body"), "NumMedia": _text(record, "num_media")}
         return form | _media(account, record, sid)
     form |= {"SmsStatus": status, "MessageStatus": status}

@@ -21,6 +21,7 @@ _COMMANDS = {
     "events": "hub.cli.lists:events",
     "deliveries": "hub.cli.lists:deliveries",
     "unknown": "hub.cli.lists:unknown",
+    "alerts": "hub.cli.lists:alerts",
     "show": "hub.cli.show:show",
     "replay": "hub.cli.mend:replay",
     "settle": "hub.cli.mend:settle",

@@ -15,7 +15,7 @@ from hub.core.errors import HubError
 from hub.gateways.lists import list_since
 
 
-class Since(click.ParamType):
+class Since(click.ParamType[timedelta]):
     """A duration of hub.yaml: `3d`, `12h`."""
 
     name = "duration"

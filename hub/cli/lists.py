@@ -109,8 +109,17 @@ def deliveries(
 @_paged
 def unknown(**page: Any) -> None:
     """List the deliveries of which nobody knows whether they happened: `hub settle` them."""
-    columns = ("id", "event_id", "route", "destination", "action", "attempts", "error")
-    _print(listing.list_deliveries, columns, {"state": "unknown"}, page)
+    columns = ("id", "route", "destination", "action", "sent_at", "error")
+    _print(listing.list_unknown, columns, {}, page, show_evidence=True)
+
+
+@click.command()
+@click.option("--ended", is_flag=True, help="Those that are over, too.")
+@_paged
+def alerts(*, ended: bool, **page: Any) -> None:
+    """List what a person must know of."""
+    columns = ("began_at", "kind", "subject", "message")
+    _print(listing.list_alerts, columns, {}, page, ended=ended)
 
 
 def _print(
@@ -120,6 +129,7 @@ def _print(
     page: dict[str, Any],
     *,
     mark_sandbox: bool = False,
+    show_evidence: bool = False,
     **more: Any,
 ) -> None:
     before = wanted_id(page["before"]) if page["before"] else None
@@ -129,3 +139,9 @@ def _print(
         for row in rows:
             row["state"] += " (sandbox)" if row["sandbox"] else ""
     print_rows(rows, columns, as_json=page["as_json"])
+    if show_evidence and not page["as_json"]:
+        for row in rows:
+            click.echo(f"{row['id']}:")
+            told = {"at": row["sent_at"], "by": "the call", "said": row["error"]}
+            for one in [told, *(row["evidence"] or [])]:
+                click.echo(f"  {one['at']}  {one['by']}: {one['said']}")

@@ -35,13 +35,14 @@ def _account(
     root: Located, source: Source, destinations: Mapping[str, Destination], reading: Reading
 ) -> str | None:
     wanted = registry.inbound(source.adapter).account
-    fitting = [one.slug for one in destinations.values() if one.enabled and one.adapter == wanted]
+    fitting = [one for one in destinations.values() if one.adapter == wanted]
     if source.account is None:
-        return fitting[0] if len(fitting) == 1 else None
-    if source.account in fitting:
+        return _only_one(fitting)
+    slugs = [one.slug for one in fitting]
+    if source.account in slugs:
         return source.account
     what = f"expected a destination with `adapter: {wanted}`" if wanted else "it needs none"
-    _fault(root, ("sources", source.slug, "account"), source.account, what, fitting, reading)
+    _fault(root, ("sources", source.slug, "account"), source.account, what, slugs, reading)
     return None
 
 
@@ -49,18 +50,25 @@ def _callback(
     root: Located, destination: Destination, sources: Mapping[str, Source], reading: Reading
 ) -> str | None:
     wanted = registry.outbound(destination.adapter).calls_back
-    fitting = [one.slug for one in sources.values() if one.enabled and one.adapter == wanted]
+    fitting = [one for one in sources.values() if one.adapter == wanted]
+    enabled = [one.slug for one in fitting if one.enabled]
     path = ("destinations", destination.slug, "callback")
     if destination.callback is None:
-        if len(fitting) > 1 and destination.enabled:
-            sentence = f"several sources could get its status callbacks: {', '.join(fitting)}"
+        if len(enabled) > 1 and destination.enabled:
+            sentence = f"several sources could get its status callbacks: {', '.join(enabled)}"
             reading.faults.add(root.line_of(path[:2]), path, f"{sentence}; name one")
-        return fitting[0] if len(fitting) == 1 else None
-    if destination.callback in fitting:
-        return destination.callback
+        return _only_one(fitting)
+    slugs = [one.slug for one in fitting]
+    if destination.callback in slugs:
+        return destination.callback if destination.callback in enabled else None
     what = f"expected a source with `adapter: {wanted}`"
-    _fault(root, path, destination.callback, what, fitting, reading)
+    _fault(root, path, destination.callback, what, slugs, reading)
     return None
+
+
+def _only_one(fitting: Iterable[Source | Destination]) -> str | None:
+    enabled = [one.slug for one in fitting if one.enabled]
+    return enabled[0] if len(enabled) == 1 else None
 
 
 def _fault(

@@ -4,10 +4,11 @@ It comes through the same door and the same keys, so that what came before is le
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, or_, select, update
+from sqlalchemy.exc import DBAPIError
 
 from adapters import Event, InboundRequest, Listed
 from hub.core.configuration import Source
@@ -15,12 +16,15 @@ from hub.core.errors import Refused
 from hub.core.hub import Hub
 from hub.core.ingest import Prepared, ingest, prepare
 from hub.core.models import EventKey, SourceState, StoredEvent, insert_if_new
+from hub.core.trouble import Trouble, trouble_of
 
 EVERY = timedelta(hours=1)
 OVERLAP = timedelta(hours=1)
 """How far each look reaches behind the last one: lists, and webhooks, may be late."""
 STILL_COMING = timedelta(minutes=5)
 """What happened so lately may be on its way; the clock leaves it to the next look."""
+LONGEST = timedelta(days=7)
+"""How far back the clock looks after an outage; what is older is for a person to ask for."""
 
 BACKFILL = "backfill"
 """Stands where the label of a secret stands: nobody signed it, we asked for it."""
@@ -44,54 +48,80 @@ def fill(
     now: datetime,
     until: datetime | None = None,
 ) -> Gap:
-    """Take in what is missing; `until`: leave alone what happened later.
+    """Take in what is missing.
 
+    `until` is the clock's: what happened later is left alone, and so is what is not `sure`.
     Each record is a transaction of its own: what was taken in stays, whatever ends the list.
+
+    Raises:
+        DBAPIError: the database is gone or busy.
     """
     gap = Gap()
     for record in listed:
         gap.listed += 1
-        request = InboundRequest(
-            method="POST",
-            url=f"{hub.public_url or ''}/webhooks/{source.slug}",
-            headers={name.lower(): value for name, value in record.headers.items()},
-            body=record.body,
-            received_at=now,
-        )
-        prepared = prepare(
-            source=source,
-            adapter=hub.inbound(source.slug),
-            router=hub.router,
-            request=request,
-            signed_by=BACKFILL,
-        )
+        prepared = _prepare(hub, source, record, now)
         if prepared.batch is None:
             gap.unreadable += 1
             continue
-        if until and all(event.occurred_at > until for event in prepared.events):
+        if until and (
+            not record.sure or all(event.occurred_at > until for event in prepared.events)
+        ):
             continue
-        with hub.store.write() as connection:
-            _fill_one(connection, source, prepared, gap)
+        try:
+            with hub.store.write() as connection:
+                new = _fill_one(connection, source, prepared)
+        except DBAPIError as error:
+            if trouble_of(error) is not Trouble.ROW:
+                raise
+            gap.unreadable += 1
+            continue
+        gap.new += new
+        gap.known += len(prepared.events) - new
     return gap
 
 
-def _fill_one(connection: Connection, source: Source, prepared: Prepared, gap: Gap) -> None:
-    missing = len(prepared.events) - _known(connection, source, prepared.events)
-    if not missing:
-        gap.known += len(prepared.events)
-        return
-    ingested = ingest(connection, prepared)
-    gap.new += len(ingested.new_event_ids)
-    gap.known += len(prepared.events) - len(ingested.new_event_ids)
-    connection.execute(
-        update(StoredEvent)
-        .where(StoredEvent.id.in_(ingested.new_event_ids))
-        .values(backfilled=True)
+def _prepare(hub: Hub, source: Source, record: Listed, now: datetime) -> Prepared:
+    request = InboundRequest(
+        method="POST",
+        url=f"{hub.public_url or ''}/webhooks/{source.slug}",
+        headers={name.lower(): value for name, value in record.headers.items()},
+        body=record.body,
+        received_at=now,
+    )
+    return prepare(
+        source=source,
+        adapter=hub.inbound(source.slug),
+        router=hub.router,
+        request=request,
+        signed_by=BACKFILL,
     )
 
 
-def _known(connection: Connection, source: Source, events: Iterable[Event]) -> int:
-    """Return how many of the events came before, under their own id or as the same fact."""
+def _fill_one(connection: Connection, source: Source, prepared: Prepared) -> int:
+    """Take in what is missing of one record; return how many events that were."""
+    missing = _missing(connection, source, prepared)
+    if not missing.events:
+        return 0
+    new = ingest(connection, missing).new_event_ids
+    connection.execute(update(StoredEvent).where(StoredEvent.id.in_(new)).values(backfilled=True))
+    return len(new)
+
+
+def _missing(connection: Connection, source: Source, prepared: Prepared) -> Prepared:
+    """Return the same without the events that came before: they are no duplicates here."""
+    known = _known(connection, source, prepared.events)
+    events = [event for event in prepared.events if event.external_id not in known]
+    if prepared.batch is None or len(events) == len(prepared.events):
+        return prepared
+    rows = [row for row in prepared.batch.events if row["external_id"] not in known]
+    ids = {row["id"] for row in rows}
+    deliveries = [row for row in prepared.batch.deliveries if row["event_id"] in ids]
+    batch = replace(prepared.batch, events=rows, deliveries=deliveries)
+    return replace(prepared, events=events, batch=batch)
+
+
+def _known(connection: Connection, source: Source, events: Iterable[Event]) -> set[str]:
+    """Return the ids of those that came before, under their own id or as the same fact."""
     events = list(events)
     facts = [event.fact_key for event in events if event.fact_key]
     rows = connection.execute(
@@ -105,7 +135,11 @@ def _known(connection: Connection, source: Source, events: Iterable[Event]) -> i
     ).all()
     ids = {row.external_id for row in rows}
     known_facts = {row.fact_key for row in rows if row.fact_key}
-    return sum(event.external_id in ids or event.fact_key in known_facts for event in events)
+    return {
+        event.external_id
+        for event in events
+        if event.external_id in ids or event.fact_key in known_facts
+    }
 
 
 def why_not(hub: Hub, source: Source) -> str | None:
@@ -118,6 +152,8 @@ def why_not(hub: Hub, source: Source) -> str | None:
     account = hub.configuration.destinations.get(source.account or "")
     if account is None:
         return f"it needs a destination with `adapter: {adapter.account}`; name it as `account`"
+    if not account.enabled:
+        return f"its account `{account.slug}` is switched off"
     if account.sandbox:
         return f"its account `{account.slug}` plays in the sandbox: give it its credentials"
     return None
@@ -141,30 +177,31 @@ def listing_source(hub: Hub, slug: str) -> Source:
 def turn(connection: Connection, source: str, *, now: datetime) -> datetime | None:
     """Return since when a source's list is to be looked through now; None when it need not be.
 
-    Of several clocks one gets the turn. The first look ever finds nothing older than itself: what
-    was before the hub is not its gap.
+    Of several clocks one gets the turn. No look finds anything older than the first one: what
+    was before the hub is not its gap. So a first look is noted as done an overlap ahead.
     """
-    connection.execute(
-        insert_if_new(connection, SourceState).values(source=source, listed_until=now)
-    )
+    connection.execute(insert_if_new(connection, SourceState).values(source=source))
     row = connection.execute(
         select(SourceState.listed_until, SourceState.listing_at)
         .where(SourceState.source == source)
         .with_for_update()
     ).one()
-    if row.listing_at is not None and row.listing_at > now - EVERY:
+    if row.listing_at is not None and abs(now - row.listing_at) < EVERY:
         return None
-    since: datetime = row.listed_until or now
+    latest = now + OVERLAP
+    until: datetime = min(row.listed_until or latest, latest)
     connection.execute(
         update(SourceState)
         .where(SourceState.source == source)
-        .values(listing_at=now, listed_until=since)
+        .values(listing_at=now, listed_until=until)
     )
-    return since - OVERLAP
+    return max(until - OVERLAP, now - LONGEST)
 
 
 def filled(connection: Connection, source: str, *, until: datetime) -> None:
-    """Note up to when a source's list has been compared with what came."""
+    """Note up to when a source's list has been compared with what came; never less than before."""
     connection.execute(
-        update(SourceState).where(SourceState.source == source).values(listed_until=until)
+        update(SourceState)
+        .where(SourceState.source == source, SourceState.listed_until < until)
+        .values(listed_until=until)
     )

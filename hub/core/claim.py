@@ -5,15 +5,16 @@ become doubtful. What cannot be sent at all (a condition that does not hold, a p
 cannot be rendered) is decided here too.
 """
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, bindparam, case, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, case, func, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
+from adapters import Action
 from hub.core.configuration import Route
 from hub.core.context import Contexts
 from hub.core.errors import ExpressionError
@@ -35,6 +36,9 @@ from hub.core.trouble import Trouble, trouble_of
 GRACE = timedelta(minutes=10)
 """How long a new version of the file may take to reach every process."""
 WAIT_FOR_FILE_S = 30.0
+KEY_FORGOTTEN = (
+    "it may have happened, and the provider may have forgotten its key by now: it is looked up"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ def claim(
     contexts: Contexts,
     now: datetime,
     sandbox: bool,
-    actions: Container[str],
+    actions: Mapping[str, Action],
 ) -> tuple[list[Claimed], bool]:
     """Claim up to `slots` due deliveries of a held lane, oldest first.
 
@@ -83,6 +87,8 @@ def claim(
     ended: list[_Verdict] = []
     for row in rows:
         prepared = _prepare(row, router, contexts, actions, now)
+        if isinstance(prepared, Claimed) and _is_too_old(connection, row, prepared, actions, now):
+            prepared = _Verdict(row.id, DeliveryState.UNKNOWN, KEY_FORGOTTEN)
         (claimed if isinstance(prepared, Claimed) else ended).append(prepared)  # type: ignore[arg-type]
     if ended:
         _end(connection, ended)
@@ -125,7 +131,7 @@ _DUE = (
 
 
 def _prepare(
-    row: Row[Any], router: Router, contexts: Contexts, actions: Container[str], now: datetime
+    row: Row[Any], router: Router, contexts: Contexts, actions: Mapping[str, Action], now: datetime
 ) -> Claimed | _Verdict:
     key = delivery_key(row.id, row.key_n)
     route = router.named(row.route)
@@ -163,7 +169,31 @@ def _prepare(
     )
 
 
-def _mismatch(row: Row[Any], route: Route | None, actions: Container[str], *, frozen: bool) -> str:
+def _is_too_old(
+    connection: Connection,
+    row: Row[Any],
+    claimed: Claimed,
+    actions: Mapping[str, Action],
+    now: datetime,
+) -> bool:
+    """Return whether a key was first used so long ago that the provider may have forgotten it.
+
+    Only a call that may have been processed is in danger: repeated, it would happen twice.
+    """
+    life_s = actions[claimed.action].key_life_s
+    if life_s is None or row.last_key != claimed.key:
+        return False
+    in_doubt = Attempt.state == AttemptState.IN_DOUBT
+    mine = (Attempt.delivery_id == row.id) & (Attempt.key == claimed.key)
+    first, doubts = connection.execute(
+        select(func.min(Attempt.started_at), func.count().filter(in_doubt)).where(mine)
+    ).one()
+    return bool(doubts) and first <= now - timedelta(seconds=life_s)
+
+
+def _mismatch(
+    row: Row[Any], route: Route | None, actions: Mapping[str, Action], *, frozen: bool
+) -> str:
     """Return why a delivery cannot be made as today's file says; empty when it can."""
     if route is None:
         return f"route {row.route} is not in hub.yaml any more: put it back, or name it in `was`"
@@ -183,6 +213,8 @@ def _end(connection: Connection, ended: Sequence[_Verdict]) -> None:
                 .values(next_attempt_at=database_later(WAIT_FOR_FILE_S), error=verdict.error)
             )
             continue
+        if verdict.state is DeliveryState.UNKNOWN:
+            _open_again(connection, verdict.delivery_id)
         connection.execute(
             update(Delivery)
             .where(Delivery.id == verdict.delivery_id, IS_DUE)
@@ -190,9 +222,23 @@ def _end(connection: Connection, ended: Sequence[_Verdict]) -> None:
                 state=verdict.state,
                 error=verdict.error,
                 next_attempt_at=None,
-                finished_at=database_now(),
+                finished_at=None if verdict.state is DeliveryState.UNKNOWN else database_now(),
             )
         )
+
+
+def _open_again(connection: Connection, delivery_id: UUID) -> None:
+    """Make the last attempt that may have been processed the open one: it is to be looked up."""
+    last = (
+        select(func.max(Attempt.n))
+        .where(Attempt.delivery_id == delivery_id, Attempt.state == AttemptState.IN_DOUBT)
+        .scalar_subquery()
+    )
+    connection.execute(
+        update(Attempt)
+        .where(Attempt.delivery_id == delivery_id, Attempt.n == last)
+        .values(state=AttemptState.UNKNOWN)
+    )
 
 
 def _start(

@@ -4,7 +4,6 @@ The strongest identity decides: a provider's customer id, then the e-mail addres
 A phone never joins two people whose addresses differ: families and offices share one.
 """
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,13 +11,9 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, delete, func, insert, select, tuple_, update
-from sqlalchemy.exc import DBAPIError
 
 from hub.core.ids import new_id
 from hub.core.models import Contact, Identity, StoredEvent, insert_if_new
-from hub.core.trouble import Trouble, trouble_of
-
-log = logging.getLogger(__name__)
 
 _FOLDING = 0x68756266  # a lock's number: "hubf"
 
@@ -62,31 +57,6 @@ def fold(connection: Connection, facts: Facts, *, now: datetime) -> UUID | None:
         .values(contact_id=contact_id, folded=True)
     )
     return contact_id
-
-
-def fold_some(connection: Connection, *, most: int, now: datetime) -> int:
-    """Fold up to `most` events that are not yet; return how many there were."""
-    one_at_a_time(connection)
-    rows = connection.execute(
-        select(StoredEvent.id, StoredEvent.source, StoredEvent.type, StoredEvent.data)
-        .where(~StoredEvent.folded)
-        .order_by(StoredEvent.id)
-        .limit(most)
-        .with_for_update(skip_locked=True)
-    ).all()
-    for row in rows:
-        facts = Facts(row.id, row.source, row.type, row.data or {})
-        try:
-            with connection.begin_nested():
-                fold(connection, facts, now=now)
-        except DBAPIError as error:
-            if trouble_of(error) is not Trouble.ROW:
-                raise
-            log.error("event %s tells of a person in a way that cannot be kept", row.id)
-            connection.execute(
-                update(StoredEvent).where(StoredEvent.id == row.id).values(folded=True)
-            )
-    return len(rows)
 
 
 def one_at_a_time(connection: Connection) -> None:

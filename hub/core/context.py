@@ -17,7 +17,8 @@ from adapters.contract.json import storable
 from hub.core.configuration import Route
 from hub.core.contacts import Facts, fold
 from hub.core.errors import ExpressionError
-from hub.core.models import Contact, Delivery, StoredRequest
+from hub.core.ids import parse_id
+from hub.core.models import Contact, Delivery, StoredEvent, StoredRequest
 from hub.core.routing import FETCH, event_scope
 from hub.core.templates import Condition, Scope
 
@@ -97,7 +98,22 @@ class Contexts:
             context["contact"] = Scope("contact", self._contact(row))
         if "results" in names:
             context["results"] = Scope("results", self._results(row.event_id))
+        if "cause" in names:
+            context["cause"] = Scope("cause", self._cause(data.get("delivery_id")))
         return context
+
+    def _cause(self, delivery_id: object) -> dict[str, Any]:
+        """Return the delivery that an event is news of, and the data of what had caused that."""
+        wanted = parse_id(str(delivery_id or ""))
+        columns = (Delivery.id, Delivery.route, Delivery.destination, Delivery.action)
+        row = self._connection.execute(
+            select(*columns, StoredEvent.type, StoredEvent.data)
+            .join(StoredEvent, StoredEvent.id == Delivery.event_id)
+            .where(Delivery.id == wanted)
+        ).one_or_none()
+        if row is None:
+            return {}
+        return row._asdict() | {"id": str(row.id), "data": Scope("cause.data", row.data or {})}
 
     def _contact(self, row: Row[Any]) -> dict[str, Any]:
         contact_id = row.event_contact_id

@@ -39,6 +39,20 @@ class Hub:
         found = outbound(known.adapter).actions.get(action) if known else None
         return found.effect if found else Effect.AT_MOST_ONCE
 
+    def looked_up(self, destination: str, action: str) -> bool:
+        """Return whether an action whose answer was lost can be looked up at the provider."""
+        known = self.configuration.destinations.get(destination)
+        if known is None or not known.enabled or known.sandbox:
+            return False
+        found = outbound(known.adapter).actions.get(action)
+        return found is not None and found.looked_up
+
+    def patience_s(self, destination: str, action: str) -> float:
+        """Return how long evidence is waited for before a person is asked."""
+        known = self.configuration.destinations.get(destination)
+        found = outbound(known.adapter).actions.get(action) if known else None
+        return found.patience_s if found else 900.0
+
     def inbound(self, source: str) -> Inbound:
         """Return the adapter of an enabled source.
 

@@ -15,6 +15,7 @@ from adapters import Event, Inbound, InboundRequest, Unreadable
 from adapters.contract.json import storable
 from hub.core import ingest_store
 from hub.core.configuration import Source
+from hub.core.following import tells_of_ours
 from hub.core.ids import new_id
 from hub.core.models import DeliveryState, EventState, RequestState, StoredRequest, insert_if_new
 from hub.core.routing import Match, Router
@@ -157,7 +158,7 @@ def _event_row(event: Event, request: Mapping[str, Any], version: str) -> dict[s
         "data": data,
         "data_error": data_error,
         "config_version": version,
-        "folded": not has_identity(canonical),
+        "folded": not (has_identity(canonical) or tells_of_ours(event.type, canonical)),
     }
 
 

@@ -1,4 +1,4 @@
-"""The delivery ledger's one decision: what a call's end makes of its delivery. Pure.
+"""The delivery ledger's decisions: what a call's end, and later evidence, make of it. Pure.
 
 waiting ─▶ pending ─▶ running ─▶ succeeded
 (for time)    ▲          ├─▶ retrying   not processed; again when it is due ─▶ running
@@ -14,6 +14,10 @@ from adapters import Effect, Outcome, Verdict
 from hub.core.configuration import RetryPlan
 from hub.core.models import AttemptState, DeliveryState
 from hub.core.retry import retry_delay_s
+
+LOOK_AGAIN_S = 60.0
+ABSENCES = 2
+"""So many look-ups, so far apart, must find nothing before a call counts as not made."""
 
 WORKER_DIED = Outcome(Verdict.IN_DOUBT, "the worker that made this call ended before its answer")
 
@@ -82,3 +86,56 @@ def _again(
     return Step(
         DeliveryState.RETRYING, attempt, outcome.message, delay_s, spends_try=not spent.probing
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where an attempt and its delivery are when evidence of the attempt comes in.
+
+    `ref` is the provider's id of it, if known; `accepted_besides`: another attempt of the same
+    delivery was accepted.
+    """
+
+    delivery: DeliveryState
+    attempt: AttemptState
+    ref: str | None = None
+    accepted_besides: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What evidence makes of both; None leaves it. `double`: it happened a second time."""
+
+    delivery: DeliveryState | None = None
+    attempt: AttemptState | None = None
+    double: bool = False
+
+
+def after_acceptance(standing: Standing, seen_ref: str | None) -> Turn:
+    """Return what it means that the provider has what an attempt asked for.
+
+    While the call is under way its own end decides; the evidence is kept beside it until then.
+    """
+    if standing.attempt is AttemptState.CALLING:
+        return Turn()
+    if standing.attempt is AttemptState.ACCEPTED:
+        other = bool(seen_ref and standing.ref and seen_ref != standing.ref)
+        return Turn(double=standing.accepted_besides or other)
+    if standing.accepted_besides:
+        return Turn(attempt=AttemptState.ACCEPTED, double=True)
+    if standing.delivery is DeliveryState.RUNNING or (
+        standing.delivery is DeliveryState.UNKNOWN and standing.attempt is not AttemptState.UNKNOWN
+    ):
+        return Turn(attempt=AttemptState.ACCEPTED)  # a later attempt is open: its end will tell
+    return Turn(DeliveryState.SUCCEEDED, AttemptState.ACCEPTED)
+
+
+def after_absence(standing: Standing, absences: int, since_last_s: float | None) -> Turn:
+    """Return what it means that a look-up found nothing, for the `absences`-th time in a row.
+
+    `since_last_s` is how long ago the one before was.
+    """
+    apart = since_last_s is not None and since_last_s >= LOOK_AGAIN_S
+    if standing.attempt is not AttemptState.UNKNOWN or absences < ABSENCES or not apart:
+        return Turn()
+    return Turn(DeliveryState.RETRYING, AttemptState.NOT_PROCESSED)

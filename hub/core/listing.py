@@ -7,7 +7,15 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select
 
-from hub.core.models import Attempt, Delivery, StoredEvent, StoredRequest
+from hub.core.models import (
+    Alert,
+    Attempt,
+    AttemptState,
+    Delivery,
+    DeliveryState,
+    StoredEvent,
+    StoredRequest,
+)
 from hub.core.routing import rfc3339
 
 MOST_ROWS = 1000
@@ -50,6 +58,7 @@ _DELIVERY = (
     Delivery.next_attempt_at,
     Delivery.error,
     Delivery.provider_ref,
+    Delivery.status,
     Delivery.sandbox,
 )
 _ATTEMPT = (
@@ -64,6 +73,8 @@ _ATTEMPT = (
     Attempt.code,
     Attempt.message,
     Attempt.provider_ref,
+    Attempt.closed_by,
+    Attempt.evidence,
     Attempt.parameters,
     Attempt.request,
 )
@@ -100,6 +111,45 @@ def list_deliveries(
 ) -> list[Row]:
     """Return deliveries; filters: `state destination route event_id`."""
     return _page(connection, select(*_DELIVERY), Delivery, filters, limit, before)
+
+
+def list_unknown(
+    connection: Connection,
+    *,
+    filters: Mapping[str, Any],
+    limit: int,
+    before: UUID | None = None,
+) -> list[Row]:
+    """Return deliveries whose outcome nobody knows, with when it was sent and the evidence."""
+    open_attempt = (Attempt.delivery_id == Delivery.id) & (Attempt.state == AttemptState.UNKNOWN)
+    statement = (
+        select(
+            *_DELIVERY,
+            Attempt.started_at.label("sent_at"),
+            Attempt.looked_at,
+            Attempt.absences,
+            Attempt.evidence,
+        )
+        .outerjoin(Attempt, open_attempt)
+        .where(Delivery.state == DeliveryState.UNKNOWN)
+    )
+    return _page(connection, statement, Delivery, filters, limit, before)
+
+
+def list_alerts(
+    connection: Connection,
+    *,
+    filters: Mapping[str, Any],
+    limit: int,
+    before: UUID | None = None,
+    ended: bool = False,
+) -> list[Row]:
+    """Return alerts, those that last alone unless `ended`; filters: `kind subject`."""
+    columns = (Alert.id, Alert.kind, Alert.subject, Alert.message, Alert.began_at, Alert.ended_at)
+    statement = select(*columns)
+    if not ended:
+        statement = statement.where(Alert.ended_at.is_(None))
+    return _page(connection, statement, Alert, filters, limit, before)
 
 
 def event_row(connection: Connection, event_id: UUID) -> Row | None:

@@ -108,6 +108,7 @@ def event_scope(event: Any, *, event_id: UUID, source: str, received_at: datetim
             "occurred_at": rfc3339(event.occurred_at),
             "received_at": rfc3339(received_at),
             "live": event.live,
+            **({"caused_by": cause} if (cause := (event.data or {}).get("delivery_id")) else {}),
         },
     )
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select, update
 
+from hub.core import alerts
 from hub.core.audit import note
 from hub.core.errors import NotFound, Refused
 from hub.core.models import Attempt, AttemptState, Delivery, DeliveryState, database_now
@@ -55,9 +56,10 @@ def settle(
     connection.execute(
         update(Attempt)
         .where(Attempt.delivery_id == delivery_id, Attempt.state == AttemptState.UNKNOWN)
-        .values(state=_ATTEMPT_STATES[answer], ended_at=database_now())
+        .values(state=_ATTEMPT_STATES[answer], ended_at=database_now(), closed_by="person")
     )
     connection.execute(update(Delivery).where(Delivery.id == delivery_id).values(**values))
+    alerts.end(connection, alerts.UNKNOWN_OUTCOME, f"delivery {delivery_id}", now=now)
     note(
         connection,
         actor=actor,

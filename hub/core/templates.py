@@ -18,7 +18,7 @@ from hub.core.sandbox import ENVIRONMENT, FieldMissing, Scope, check_statements
 
 __all__ = ["Condition", "Parameters", "Scope"]
 
-KNOWN_NAMES = frozenset({"event", "data", "contact", "results", "site"})
+KNOWN_NAMES = frozenset({"event", "data", "contact", "results", "cause", "site"})
 PLANNED_NAMES = frozenset({"owner"})
 EVENT_NAMES = frozenset({"event", "data", "site"})
 """What is known while a webhook is being taken in; the rest needs the database."""

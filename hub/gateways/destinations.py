@@ -1,10 +1,11 @@
 """The gates: a destination's adapter with its way out, live or sandbox."""
 
+from datetime import datetime
 from typing import Any
 
 import orjson
 
-from adapters import Call, Outbound, Outcome, Probe, Transport
+from adapters import Call, Outbound, Outcome, Probe, Sighting, Transport
 from adapters.contract.json import storable
 from adapters.registry import outbound
 from hub.core.configuration import Destination
@@ -46,6 +47,15 @@ class Gate:
     def probe(self) -> Probe:
         """Make one cheap read call that tells whether the credentials are good."""
         return self.adapter.probe()
+
+    def look_up(self, call: Call, sent_at: datetime) -> Sighting:
+        """Return whether the provider has what a call of unknown outcome would have made.
+
+        Raises:
+            AdapterError: it cannot be seen now.
+        """
+        with self._transport.one_action():
+            return self.adapter.look_up(call, sent_at)
 
     def _adapter(self, transport: Transport) -> Outbound:
         return self._adapter_class(self._settings, transport)

@@ -5,6 +5,7 @@ A second clock is harmless.
 
 import logging
 import signal
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from threading import Event
 from types import FrameType
@@ -14,11 +15,14 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
 from hub.core.completing import fetch_the_incomplete
-from hub.core.contacts import fold_some
+from hub.core.doubts import ask_people, close_the_seen
+from hub.core.folding import fold_some
 from hub.core.hub import Hub
 from hub.core.sweep import sweep
+from hub.gateways.destinations import Gate
 from hub.gateways.queue import enqueue_drain
 from hub.jobs.listings import Listings
+from hub.jobs.lookups import Lookups
 
 EVERY_S = 5.0
 FOLDS, FOLD_AT_ONCE = 10, 100
@@ -27,7 +31,7 @@ FETCHES = 200
 log = logging.getLogger(__name__)
 
 
-def run(hub: Hub, redis: Redis) -> None:
+def run(hub: Hub, redis: Redis, gates: Mapping[str, Gate]) -> None:
     """Sweep until SIGTERM or SIGINT, whatever is gone meanwhile."""
     stop = Event()
 
@@ -37,10 +41,11 @@ def run(hub: Hub, redis: Redis) -> None:
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
     troubles: set[str] = set()
-    listings = Listings(hub)
+    listings, lookups = Listings(hub), Lookups(hub, gates)
     while True:
         _note(troubles, tick(hub, redis))
         listings.look()
+        lookups.look()
         if stop.wait(EVERY_S):
             return
 
@@ -51,7 +56,10 @@ def tick(hub: Hub, redis: Redis) -> set[str]:
     try:
         with hub.store.write() as connection:
             sweep(connection, hub.configuration)
-            fetch_the_incomplete(connection, hub, most=FETCHES, now=datetime.now(UTC))
+            now = datetime.now(UTC)
+            fetch_the_incomplete(connection, hub, most=FETCHES, now=now)
+            close_the_seen(connection, now=now)
+            ask_people(connection, hub, now=now)
         _fold(hub)
     except DBAPIError as error:
         troubles.add(f"the database does not answer ({type(error.orig).__name__})")
@@ -66,7 +74,7 @@ def _fold(hub: Hub) -> None:
     """Fold what the workers, being busy, have not: some, so that the next sweep is in time."""
     for _ in range(FOLDS):
         with hub.store.write() as connection:
-            if not fold_some(connection, most=FOLD_AT_ONCE, now=datetime.now(UTC)):
+            if not fold_some(connection, hub, most=FOLD_AT_ONCE, now=datetime.now(UTC)):
                 return
 
 

@@ -18,8 +18,8 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 from adapters import Outcome, Verdict
 from hub.core.claim import Claimed, claim
 from hub.core.completing import record_and_complete
-from hub.core.contacts import fold_some
 from hub.core.context import Contexts
+from hub.core.folding import fold_some
 from hub.core.lanes import workable
 from hub.core.routing import site_scope
 from hub.core.trouble import Trouble, trouble_of
@@ -291,7 +291,9 @@ class Drain:
     def _fold(self) -> bool:
         """Fold some events into contacts while there is nothing else to do."""
         with self._shop.hub.store.write() as connection:
-            return fold_some(connection, most=FOLD_AT_ONCE, now=datetime.now(UTC)) > 0
+            return (
+                fold_some(connection, self._shop.hub, most=FOLD_AT_ONCE, now=datetime.now(UTC)) > 0
+            )
 
     def _log(self, lane: HeldLane, late: int) -> None:
         if late:

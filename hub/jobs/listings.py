@@ -38,6 +38,8 @@ class Listings:
                     kind = type(error.orig).__name__
                     log.error("%s: the database does not answer (%s)", source.slug, kind)
                     return
+                except Exception as error:  # noqa: BLE001 - the last resort: the others go on
+                    log.error("%s: its list stopped us (%s)", source.slug, type(error).__name__)
 
 
 def look_through(hub: Hub, source: Source, *, now: datetime) -> None:

@@ -9,7 +9,7 @@ from adapters import NotVerified, Reply
 from hub.core.configuration import Source
 from hub.core.hub import Hub
 from hub.core.ingest import prepare
-from hub.web.answers import SENTENCES
+from hub.web.answers import SENTENCES, answer
 from hub.web.intake import inbound_request
 from hub.web.storing import refuse, store
 from hub.web.tally import Tally
@@ -47,6 +47,9 @@ def take_in(source_slug: str, path_secret: str | None = None) -> Response:
             raise MethodNotAllowed(valid_methods=["POST"])
         prepared = prepare(source=source, adapter=adapter, router=hub.router, request=received)
     except NotVerified as error:
+        if received.method != "POST":  # its address may have a token in it, so it is kept nowhere
+            tally.rejected(source_slug, received.received_at, str(error), traced=False)
+            return answer(401)
         return refuse(hub, tally, source, received, str(error))
     ingested = store(hub, prepared)
     tally.ingested(source_slug, received.received_at, ingested.state)

@@ -12,6 +12,7 @@ from marshmallow import Schema
 from sqlalchemy import Connection, select, update
 
 from adapters import Effect, Event, Inbound, InboundRequest, NotVerified, Sample, Unreadable
+from adapters.http.outbound import HttpOutbound
 from hub.core.claim import Claimed, claim
 from hub.core.configuration import Configuration, Destination, Route, Site, Source
 from hub.core.context import Contexts
@@ -58,7 +59,9 @@ class Provider(Inbound):
             return [told("mended")]
         return [_event(one) for one in json.loads(request.body)]
 
-    def sample(self, native_type: str, external_id: str, now: datetime, *, live: bool) -> Sample:
+    def sample(
+        self, native_type: str, external_id: str, now: datetime, *, live: bool, url: str
+    ) -> Sample:
         raise LookupError("none")
 
     def sample_types(self) -> Sequence[str]:
@@ -156,7 +159,7 @@ class Town:
         )
         return claim(
             connection, hold, slots=slots, router=self.router, contexts=contexts, now=NOW,
-            sandbox=sandbox, actions={"post"},
+            sandbox=sandbox, actions=HttpOutbound.actions,
         )[0]  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
 
 import hub.gateways.queue as queues
-from hub.core.contacts import fold_some
+from hub.core.folding import fold_some
 from hub.core.models import Contact, Identity
 from hub.gateways.queue import QUEUE, enqueue_drain
 from hub.jobs import clock, worker
@@ -106,7 +106,7 @@ def test_two_who_fold_the_same_people_at_once_wait_for_no_other(postgresql_stage
         try:
             for _ in range(10):
                 with stage.store.write() as connection:
-                    fold_some(connection, most=20, now=datetime.now(UTC))
+                    fold_some(connection, shop.hub, most=20, now=datetime.now(UTC))
         except Exception as error:  # noqa: BLE001 - the test says which
             errors.append(error)
 

@@ -14,12 +14,13 @@ from hub.core.models.delivery import (
     is_among,
 )
 from hub.core.models.inbound import EventKey, EventState, RequestState, StoredEvent, StoredRequest
-from hub.core.models.record import AuditEntry, ConfigVersion, SourceState
+from hub.core.models.record import Alert, AuditEntry, ConfigVersion, SourceState
 
 __all__ = [
     "DUE_STATES",
     "IS_DUE",
     "IS_RUNNING",
+    "Alert",
     "Attempt",
     "AttemptState",
     "AuditEntry",

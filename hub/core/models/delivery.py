@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from hub.core.models.base import Base
+from hub.core.models.base import Base, Json
 
 
 class DeliveryState(StrEnum):
@@ -35,6 +35,7 @@ DUE_STATES = (DeliveryState.WAITING, DeliveryState.PENDING, DeliveryState.RETRYI
 _DUE = text("state IN ('waiting', 'pending', 'retrying')")
 _NEEDS_YOU = text("state IN ('failed', 'unknown')")
 _RUNNING = text("state = 'running'")
+_HAS_REF = text("provider_ref IS NOT NULL")
 _OPEN = text("state IN ('calling', 'unknown')")
 
 
@@ -53,7 +54,8 @@ class Delivery(Base):
 
     `attempts` counts all attempt rows; `tries` those spent since the last (re)start, which began
     at `since`. `key_n` counts replays after a certain rejection: the key is `<id>` or
-    `<id>.<key_n>`. `lane_token` is the fencing token of the claim that runs it.
+    `<id>.<key_n>`. `lane_token` is the fencing token of the claim that runs it. `status` is what
+    the provider told of it later (`delivered`, `bounced`); it never goes backwards.
     """
 
     __tablename__ = "deliveries"
@@ -63,6 +65,8 @@ class Delivery(Base):
               postgresql_where=_DUE, sqlite_where=_DUE),
         Index("ix_deliveries_running", "destination",
               postgresql_where=_RUNNING, sqlite_where=_RUNNING),
+        Index("ix_deliveries_provider_ref", "provider_ref",
+              postgresql_where=_HAS_REF, sqlite_where=_HAS_REF),
         Index("ix_deliveries_needs_you", "state", "id",
               postgresql_where=_NEEDS_YOU, sqlite_where=_NEEDS_YOU),
     )  # fmt: skip
@@ -84,13 +88,17 @@ class Delivery(Base):
     sandbox: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     error: Mapped[str | None]
     provider_ref: Mapped[str | None]
+    status: Mapped[str | None]
 
 
 class Attempt(Base):
     """One try of a delivery, committed before its first byte leaves.
 
     `parameters` are frozen: as long as the key is the same, the next attempt sends the same.
-    `request` is what the sandbox recorded instead of sending.
+    `request` is what the sandbox recorded instead of sending. `closed_by` says what settled a
+    doubt: webhook, lookup or person. `seen_ref` is the id under which the provider told of it,
+    which may be before our own record. `evidence` are the sentences for and against; `absences`
+    counts the look-ups that found nothing, `looked_at` is when the last one was.
     """
 
     __tablename__ = "attempts"
@@ -114,6 +122,11 @@ class Attempt(Base):
     code: Mapped[str | None]
     message: Mapped[str | None]
     provider_ref: Mapped[str | None]
+    closed_by: Mapped[str | None]
+    seen_ref: Mapped[str | None]
+    evidence: Mapped[list[Any] | None] = mapped_column(Json)
+    absences: Mapped[int] = mapped_column(default=0, server_default="0")
+    looked_at: Mapped[datetime | None]
 
 
 class Lane(Base):

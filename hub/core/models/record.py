@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from hub.core.models.base import Base
@@ -42,6 +43,23 @@ class AuditEntry(Base):
     subject: Mapped[str]
     reason: Mapped[str | None]
     detail: Mapped[dict[str, Any] | None]
+
+
+class Alert(Base):
+    """Something that a person must know of: one row for a subject as long as it lasts."""
+
+    __tablename__ = "alerts"
+    __table_args__ = (
+        Index("uq_alerts_open", "kind", "subject", unique=True,
+              postgresql_where=text("ended_at IS NULL"), sqlite_where=text("ended_at IS NULL")),
+    )  # fmt: skip
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    subject: Mapped[str]
+    message: Mapped[str]
+    began_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
 
 
 class ConfigVersion(Base):

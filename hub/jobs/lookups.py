@@ -1,0 +1,79 @@
+"""Doubts looked up at the providers, beside the sweep: it only reads, and waits for nobody."""
+
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from threading import Thread
+
+from sqlalchemy.exc import DBAPIError
+
+from adapters import AdapterError, Call, Effect, Sight, Sighting
+from hub.core.doubts import Doubt, looked, to_look_up
+from hub.core.hub import Hub
+from hub.gateways.destinations import Gate
+
+AT_ONCE = 50
+
+log = logging.getLogger(__name__)
+
+
+class Lookups:
+    """Looks up what is in doubt, never two rounds at once."""
+
+    def __init__(self, hub: Hub, gates: Mapping[str, Gate]) -> None:
+        self._hub = hub
+        self._gates = gates
+        self._thread: Thread | None = None
+
+    def look(self) -> None:
+        """Begin a round, unless one is under way; return at once."""
+        if self._thread is not None and self._thread.is_alive():
+            return
+        self._thread = Thread(target=self._round, name="lookups", daemon=True)
+        self._thread.start()
+
+    def _round(self) -> None:
+        try:
+            look_up_some(self._hub, self._gates)
+        except DBAPIError as error:
+            kind = type(error.orig).__name__
+            log.error("what is in doubt could not be looked up: the database (%s)", kind)
+
+
+def look_up_some(hub: Hub, gates: Mapping[str, Gate]) -> int:
+    """Look up what is due to be; return how many doubts that settled.
+
+    Raises:
+        DBAPIError: the database is gone.
+    """
+    with hub.store.read() as connection:
+        doubts = to_look_up(connection, hub, most=AT_ONCE, now=datetime.now(UTC))
+    settled = 0
+    for doubt in doubts:
+        gate = gates.get(doubt.destination)
+        if gate is None:
+            continue
+        sighting = _look(gate, doubt)
+        keyed = hub.effect(doubt.destination, doubt.action) is Effect.KEYED
+        with hub.store.write() as connection:
+            turn = looked(connection, doubt, sighting, keyed=keyed, now=datetime.now(UTC))
+        if turn.delivery:
+            settled += 1
+            log.warning("delivery %s: a look-up settled it: %s", doubt.delivery_id, turn.delivery)
+    if settled:
+        hub.waker.wake()
+    return settled
+
+
+def _look(gate: Gate, doubt: Doubt) -> Sighting:
+    call = Call(
+        action=doubt.action,
+        parameters=doubt.parameters,
+        key=doubt.key,
+        attempt_id=f"{doubt.delivery_id}.{doubt.n}",
+        now=datetime.now(UTC),
+    )
+    try:
+        return gate.look_up(call, doubt.sent_at)
+    except AdapterError as error:
+        return Sighting(Sight.CANNOT_TELL, f"it could not be looked up: {error}")
