@@ -7,13 +7,13 @@ from adapters.contract.inbound import Inbound
 from adapters.contract.outbound import Outbound
 
 INBOUND = {
-    "sendgrid": "adapters.sendgrid.inbound:SendgridInbound",
     "calendly": "adapters.calendly.inbound:CalendlyInbound",
     "form": "adapters.form.inbound:Form",
     "github": "adapters.github.inbound:GithubInbound",
     "hmac": "adapters.hmac.inbound:HmacInbound",
-    "sendgrid_inbound": "adapters.sendgrid_inbound.inbound:SendgridInboundMail",
     "hubspot": "adapters.hubspot.inbound:HubspotInbound",
+    "sendgrid": "adapters.sendgrid.inbound:SendgridInbound",
+    "sendgrid_inbound": "adapters.sendgrid_inbound.inbound:SendgridInboundMail",
     "shopify": "adapters.shopify.inbound:ShopifyInbound",
     "standard_webhooks": "adapters.standard_webhooks.inbound:StandardWebhooksInbound",
     "stripe": "adapters.stripe.inbound:StripeInbound",
@@ -30,10 +30,6 @@ OUTBOUND = {
     "stripe": "adapters.stripe.outbound:StripeOutbound",
     "twilio": "adapters.twilio.outbound:TwilioOutbound",
 }
-
-PLANNED_INBOUND: frozenset[str] = frozenset()
-PLANNED_OUTBOUND: frozenset[str] = frozenset()
-"""Names that `hub.yaml` may not use yet; they get a fault that says so."""
 
 
 def inbound(name: str) -> type[Inbound]:

@@ -14,12 +14,12 @@ BLOCKED_CODES = {
 }
 NOT_PROCESSED_CODES = {
     20429: "too many requests",
-    20503: "the service is not available; Twilio asks to try again",
     21611: "the queue of the sender is full",
     63018: "the channel's rate is reached",
 }
 IN_DOUBT_CODES = {
     20500: "an error in Twilio; it says itself that a retry may send the message twice",
+    20503: "the service is not available; Twilio does not say that nothing was sent",
 }
 PERMANENT_CODES = {
     20404: "no such account or resource",
@@ -51,7 +51,7 @@ VERDICTS: Mapping[int, Verdict] = {
 
 def verdict_of(status: int, code: int | None) -> Verdict | None:
     """Return the verdict of an answer without a message, None where the status alone decides."""
-    if 200 <= status < 300:
+    if 200 <= status < 300 or status >= 500:
         return Verdict.IN_DOUBT
     return None if code is None else VERDICTS.get(code)
 

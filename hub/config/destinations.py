@@ -48,9 +48,7 @@ def _destination(found: Entry, reading: Reading) -> Destination | None:
     values = load(schema, found, reading)
     retry = _retry(found, reading)
     name = values.pop("adapter", None)
-    if name is None or not is_adapter(
-        found, name, registry.OUTBOUND, registry.PLANNED_OUTBOUND, reading
-    ):
+    if name is None or not is_adapter(found, name, registry.OUTBOUND, reading):
         return None
     adapter = registry.outbound(name)
     own = adapter.settings_schema()

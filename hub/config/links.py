@@ -41,8 +41,13 @@ def _account(
     slugs = [one.slug for one in fitting]
     if source.account in slugs:
         return source.account
-    what = f"expected a destination with `adapter: {wanted}`" if wanted else "it needs none"
-    _fault(root, ("sources", source.slug, "account"), source.account, what, slugs, reading)
+    path = ("sources", source.slug, "account")
+    what = f"expected a destination with `adapter: {wanted}`"
+    if wanted is None:
+        sentence = f"`{shown(source.account)}` will not do: its adapter fetches nothing; "
+        reading.faults.add(root.line_of(path), path, sentence + "take the line out")
+    else:
+        _fault(root, path, source.account, what, slugs, reading)
     return None
 
 

@@ -18,7 +18,7 @@ from hub.core.configuration import Destination, Route
 from hub.core.templates import Parameters
 
 PLANNED = ("quiet_hours", "expires", "after", "order_by", "stale", "purpose", "escalate")
-PROVIDERS = frozenset(registry.INBOUND) | registry.PLANNED_INBOUND
+PROVIDERS = frozenset(registry.INBOUND)
 
 
 class RouteSchema(Schema):

@@ -35,9 +35,7 @@ def _source(found: Entry, reading: Reading) -> Source | None:
     schema = SourceSchema()
     values = load(schema, found, reading)
     name = values.get("adapter")
-    if name is None or not is_adapter(
-        found, name, registry.INBOUND, registry.PLANNED_INBOUND, reading
-    ):
+    if name is None or not is_adapter(found, name, registry.INBOUND, reading):
         return None
     adapter = registry.inbound(name)
     own = adapter.settings_schema()
@@ -49,17 +47,11 @@ def _source(found: Entry, reading: Reading) -> Source | None:
     return Source(slug=found.name, settings=settings, **values)
 
 
-def is_adapter(
-    found: Entry, name: str, there: Any, planned: frozenset[str], reading: Reading
-) -> bool:
+def is_adapter(found: Entry, name: str, there: Any, reading: Reading) -> bool:
     """Return whether there is such an adapter; report it when there is not."""
     if name in there:
         return True
-    if name in planned:
-        sentence = f"the adapter `{name}` is not there yet"
-    else:
-        sentence = f"unknown adapter `{shown(name)}`{meant(name, there)}"
-    found.fault(reading, ("adapter",), sentence)
+    found.fault(reading, ("adapter",), f"unknown adapter `{shown(name)}`{meant(name, there)}")
     return False
 
 

@@ -83,6 +83,8 @@ def _take_in(
     if thin is None:
         raise Unreadable("its request was not kept")
     event = hub.inbound(row.source).complete(thin, found)
+    if event.incomplete:
+        raise Unreadable("with it the event still says too little")
     data, data_error = storable(_kept(event))
     matches = hub.router.match(
         event, event_id=row.id, source=row.source, received_at=row.received_at

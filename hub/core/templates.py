@@ -1,4 +1,4 @@
-"""Conditions and templates: Jinja's sandbox over `event data contact results site`.
+"""Conditions and templates: Jinja's sandbox over `event data contact results cause site`.
 
 A missing field in a condition means *no match*; a missing one in a parameter is a clear failure.
 A parameter that is one whole ``{{ expression }}`` keeps the expression's type; any other is text.

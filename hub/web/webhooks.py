@@ -61,6 +61,8 @@ def take_in(source_slug: str, path_secret: str | None = None) -> Response:
 @webhooks.after_app_request
 def count_refusal(response: Response) -> Response:
     note_refusal(current_app, request.path, response.status_code)
+    if response.status_code == 405 and request.path.startswith("/webhooks/"):
+        response.headers["Allow"] = "POST"  # a GET that is a handshake is between two machines
     return response
 
 

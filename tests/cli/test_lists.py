@@ -8,10 +8,13 @@ from hub.cli import tables
 
 EVENT = (
     "id type native_type source external_id occurred_at received_at state live contact duplicates"
+    " backfilled"
 )
 DELIVERY = (
-    "id event_id route destination action state attempts next_attempt_at error provider_ref sandbox"
+    "id event_id route destination action state attempts next_attempt_at error provider_ref"
+    " status sandbox"
 )
+UNKNOWN = f"{DELIVERY} sent_at looked_at absences evidence"
 REQUEST = "id source state received_at size_bytes signed_by conflict reason event_id"
 UTC_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 LISTS = ["requests", "events", "deliveries", "unknown"]
@@ -22,7 +25,7 @@ def test_rows_have_the_names_that_were_promised(desk_anywhere) -> None:
     desk_anywhere.receive("evt_1")
     desk_anywhere.set_state("tell", "unknown")
     promised = {
-        "events": EVENT, "deliveries": DELIVERY, "unknown": DELIVERY, "requests": REQUEST,
+        "events": EVENT, "deliveries": DELIVERY, "unknown": UNKNOWN, "requests": REQUEST,
     }  # fmt: skip
     for name, names in promised.items():
         assert " ".join(desk_anywhere.json(name)[0]) == names

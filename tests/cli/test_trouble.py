@@ -1,8 +1,9 @@
 """`hub db`, and what every command says when something is not as it should be."""
 
 import pytest
+from alembic.script import ScriptDirectory
 
-from hub.gateways.database import downgrade, upgrade
+from hub.gateways.database import MIGRATIONS, downgrade, upgrade
 from tests.cli.commanding import Desk
 from tests.stores import PostgresServer
 
@@ -10,6 +11,7 @@ COMMANDS = [
     ["events"], ["deliveries", "--json"], ["show", "x"], ["replay", "x"], ["pause", "ops"],
     ["settle", "x", "--as", "drop", "--reason", "y"], ["send", "stripe"],
 ]  # fmt: skip
+NEWEST = ScriptDirectory(str(MIGRATIONS)).get_current_head()
 PASSWORD = "correct-horse"
 
 
@@ -75,7 +77,9 @@ def test_the_tables_are_brought_up_checked_and_taken_down(desk_anywhere: Desk) -
     assert desk.run("db", "downgrade", "base", "--yes").code == 0
     said = desk.run("db", "check")
     assert said.code == 1
-    assert said.sentence == "hub: there are no tables, the newest is 0001: run `hub db upgrade`"
+    assert (
+        said.sentence == f"hub: there are no tables, the newest is {NEWEST}: run `hub db upgrade`"
+    )
     for _ in range(2):
         said = desk.run("db", "upgrade")
         assert (said.code, said.out, said.err) == (0, "", "the database is up to date\n")
@@ -106,11 +110,11 @@ def test_tables_of_another_version_are_said_to_be_so(desk, sqlite_url) -> None:
     assert "`hub db upgrade`" in desk.run("events").sentence
     assert "'9999'" in desk.run("db", "upgrade").sentence
     with desk.store.write() as connection:
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
+        connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{NEWEST}'")
     upgrade(sqlite_url)
 
 
 def test_the_schema_s_standing_is_there_for_programs(desk) -> None:
-    at_head = {"revision": "0001", "newest": "0001"}
+    at_head = {"revision": NEWEST, "newest": NEWEST}
     assert desk.json("db", "check") == desk.json("db", "upgrade") == at_head
-    assert desk.json("db", "downgrade", "base", "--yes") == {"revision": None, "newest": "0001"}
+    assert desk.json("db", "downgrade", "base", "--yes") == {"revision": None, "newest": NEWEST}

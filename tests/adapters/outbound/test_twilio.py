@@ -320,7 +320,7 @@ def test_the_documented_codes_have_the_verdicts_that_they_must_have() -> None:
     """
     assert {VERDICTS[int(code)] for code in permanent.split()} == {Verdict.PERMANENT}
     waiting = {code for code, verdict in VERDICTS.items() if verdict is Verdict.NOT_PROCESSED}
-    assert waiting == {20429, 20503, 21611, 63018}
+    assert waiting == {20429, 21611, 63018}
     assert (VERDICTS[20003], VERDICTS[20500]) == (Verdict.BLOCKED, Verdict.IN_DOUBT)
 
 

@@ -74,7 +74,7 @@ def test_the_official_library_reads_the_same_code(code: int) -> None:
         (error(405, 20004), "permanent", None),
         ((429, {}, b"<html>"), "not_processed", None),
         (error(429, 20429, **{"retry-after": "7"}), "not_processed", 7),
-        (error(503, 20503, **{"retry-after": "7"}), "not_processed", 7),
+        (error(503, 20503, **{"retry-after": "7"}), "in_doubt", 7),
         (error(500, 99999), "in_doubt", None),
         ((502, {}, b"<html>"), "in_doubt", None),
         ((503, {}, b""), "in_doubt", None),

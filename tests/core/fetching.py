@@ -1,0 +1,101 @@
+"""A provider that says too little and keeps a list, and the account that both are read with."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
+
+from marshmallow import Schema
+from sqlalchemy import Connection
+
+from adapters import Action, Effect, Event, InboundRequest, Outcome, Unreadable, Verdict
+from hub.core.claim import Claimed, claim
+from hub.core.completing import record_and_complete
+from hub.core.configuration import Configuration, Destination, RetryPlan, Source
+from hub.core.context import Contexts
+from hub.core.lanes import Hold
+from hub.core.ledger import Protection, Spent, after_call
+from hub.core.record import Finished
+from hub.core.routing import site_scope
+from hub.gateways.database import Database
+from tests.core.making import NOW, SITE, Provider, Town, hold_of
+
+FETCHING = "hub:fetch:provider"
+THIN = {"incomplete": True, "fetch": {"id": "501"}}
+"""What makes an event of `Provider` one that is to be fetched."""
+NATURAL = Protection(Effect.NATURAL, RetryPlan())
+ACTIONS = {"fetch": Action(Effect.NATURAL, Schema, internal=True)}
+
+
+class ThinProvider(Provider):
+    """An event of it may say `fetch` and `echo`; it is completed with the data that was found."""
+
+    account: ClassVar[str | None] = "crm"
+    lists: ClassVar[bool] = True
+
+    def parse(self, request: InboundRequest) -> Sequence[Event]:
+        events = super().parse(request)
+        return [
+            replace(event, fetch=native.get("fetch"), echo=native.get("echo", False))
+            for event in events
+            if isinstance(native := event.data["native"], dict)
+        ]
+
+    def complete(self, event: Event, found: Mapping[str, Any]) -> Event:
+        if found.get("id") != (event.fetch or {}).get("id"):
+            raise Unreadable("id is not the one that was asked for")
+        data = {**found["data"], "native": {"told": dict(found)}}
+        return replace(
+            event, type=found.get("type", event.type), data=data, incomplete=False, fetch=None
+        )
+
+
+@dataclass
+class FetchingTown(Town):
+    """`account` is None before the account is in the file; `sandbox`: it has no credentials."""
+
+    provider: Provider = field(default_factory=ThinProvider)
+    account: str | None = "crm"
+    sandbox: bool = False
+    enabled: bool = True
+    store: Database | None = None
+    public_url: str | None = None
+
+    @property
+    def source(self) -> Source:
+        return Source("provider", "provider", {}, account=self.account)
+
+    @property
+    def configuration(self) -> Configuration:
+        crm = Destination("crm", "http", {}, sandbox=self.sandbox, enabled=self.enabled)
+        return Configuration(
+            version="0123456789ab",
+            site=SITE,
+            sources={"provider": self.source},
+            destinations={"ops": Destination("ops", "http", {}), "crm": crm},
+            routes={one.name: one for one in self.routes},
+        )
+
+    def claim_fetch(self, connection: Connection) -> tuple[Hold, list[Claimed]]:
+        """Take the account's lane and claim what is due on it."""
+        hold = hold_of(connection, "crm")
+        contexts = Contexts(connection, site=site_scope(SITE), inbound=self.inbound, now=NOW)
+        claimed, _ = claim(
+            connection, hold, slots=8, router=self.router, contexts=contexts, now=NOW,
+            sandbox=False, actions=ACTIONS,
+        )  # fmt: skip
+        return hold, claimed
+
+    def fetch(self, connection: Connection, found: Mapping[str, Any] | None) -> int:
+        """Have the one due fetch find this; return how many deliveries were made of it."""
+        hold, [claimed] = self.claim_fetch(connection)
+        return self.end(connection, hold, claimed, found)
+
+    def end(
+        self, connection: Connection, hold: Hold, claimed: Claimed, found: Mapping[str, Any] | None
+    ) -> int:
+        """Record that a fetch found this; with None, that it was refused for good."""
+        verdict = Verdict.PERMANENT if found is None else Verdict.SUCCEEDED
+        outcome = Outcome(verdict, status=200, found=found)
+        step = after_call(outcome, NATURAL, Spent(tries=1, age_s=0), chance=0.5)
+        done = Finished(claimed.delivery_id, claimed.attempt_id, hold.token, outcome, step)
+        return record_and_complete(connection, self, [done], now=NOW)[1]  # type: ignore[arg-type]
