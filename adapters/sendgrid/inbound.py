@@ -68,6 +68,11 @@ def _check_max_age(text: str) -> None:
         raise ValidationError("expected a duration from 5m to 30d")
 
 
+def _check_sample_key(text: str) -> None:
+    if text:  # as an unset variable leaves it
+        check_private_key(text)
+
+
 class SendgridInboundSettings(Schema):
     """`public_keys`: the verification keys of the webhooks that post here, base64 or PEM.
 
@@ -81,10 +86,10 @@ class SendgridInboundSettings(Schema):
         validate=validate.Length(min=1, error="at least one public key is needed"),
     )
     max_age = fields.String(load_default="25h", validate=_check_max_age)
-    sample_key = fields.String(load_default=None, allow_none=True, validate=check_private_key)
+    sample_key = fields.String(load_default=None, allow_none=True, validate=_check_sample_key)
 
     @validates_schema(skip_on_field_errors=True)
-    def _check_sample_key(self, data: Mapping[str, Any], **_: Any) -> None:
+    def _check_pair(self, data: Mapping[str, Any], **_: Any) -> None:
         if not data["sample_key"]:
             return
         own = private_key(data["sample_key"]).public_key()
