@@ -1,5 +1,6 @@
 """`hub show ID`: one event, delivery or request, and all that hangs on it."""
 
+import sys
 from typing import Any
 from uuid import UUID
 
@@ -20,15 +21,25 @@ MOST_CHILDREN = 200
 @click.command()
 @click.argument("id")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def show(id: str, *, as_json: bool) -> None:
+@click.option("--attachment", "number", type=click.IntRange(1), metavar="N",
+              help="Write the Nth attachment of an event, byte for byte: ... > file.")  # fmt: skip
+def show(id: str, *, as_json: bool, number: int | None) -> None:
     """Show one event, delivery or request by its ID."""
     hub = open_hub(open_settings())
     with hub.store.read() as connection:
         kind, found = describe(connection, hub, wanted_id(id))
+        if number is not None:
+            content = _attachment(connection, hub, kind, found, number)
+            sys.stdout.buffer.write(content)
+            return
     if as_json:
         print_json({"kind": kind} | found)
+    elif kind == "event":
+        print_event(found)
+    elif kind == "delivery":
+        print_delivery(found)
     else:
-        {"event": print_event, "delivery": print_delivery, "request": _print_request}[kind](found)
+        _print_request(found)
 
 
 def describe(connection: Connection, hub: Hub, wanted: UUID) -> tuple[str, dict[str, Any]]:
@@ -44,6 +55,19 @@ def describe(connection: Connection, hub: Hub, wanted: UUID) -> tuple[str, dict[
     if request := listing.request_row(connection, wanted):
         return "request", request
     raise NotFound(f"there is no event, delivery or request {wanted}")
+
+
+def _attachment(
+    connection: Connection, hub: Hub, kind: str, found: dict[str, Any], number: int
+) -> bytes:
+    if kind != "event":
+        raise NotFound(f"{found['id']} is a {kind}; attachments are an event's")
+    request_id = UUID(found["request_id"])
+    event = event_again(connection, hub.inbound, request_id, found["external_id"])
+    attachments = event.attachments if event else ()
+    if number > len(attachments):
+        raise NotFound(f"the event has {len(attachments)} attachments")
+    return attachments[number - 1].content
 
 
 def describe_event(connection: Connection, hub: Hub, event: dict[str, Any]) -> dict[str, Any]:
@@ -84,6 +108,8 @@ def print_delivery(delivery: dict[str, Any]) -> None:
     click.secho(f"delivery {delivery['id']}", bold=True)
     click.echo(f"  {delivery['route']} -> {delivery['destination']}.{delivery['action']}")
     click.echo(f"  {delivery['state']}{sandbox}" + _also(delivery["error"]))
+    if delivery["status"]:
+        click.echo(f"  then         {shown(delivery['status'])}")
     if delivery["next_attempt_at"]:
         click.echo(f"  next attempt {shown(delivery['next_attempt_at'])}")
     for attempt in delivery["attempt_rows"]:
@@ -93,6 +119,8 @@ def print_delivery(delivery: dict[str, Any]) -> None:
             f"{status}{_also(attempt['message'])}"
         )
         click.echo("    sent " + _json(attempt["parameters"]))
+        for one in attempt["evidence"] or ():
+            click.echo(f"    {shown(one['at'])} {shown(one['by'])}: {shown(one['said'])}")
 
 
 def _print_request(request: dict[str, Any]) -> None:

@@ -1,8 +1,13 @@
 """`hub send` to sources that are not proven by a signature: a secret address, a form."""
 
+import subprocess
+import sys
+
 import pytest
+import requests
 
 from tests.running import RunningHub
+from tests.web.test_mail import mail
 
 MAIL_SECRET = "what-the-address-of-the-mails-ends-with"
 CONFIG = f"""
@@ -41,6 +46,22 @@ def test_samples_arrive_at_the_secret_address_and_at_the_form(hub: RunningHub) -
     ]  # fmt: skip
     assert {event["duplicates"] for event in sent.values()} == {1}
     assert sent["contact", "submission"]["data"]["phone"] == "+12125550123"
+
+
+def test_an_attachment_is_written_byte_for_byte(hub: RunningHub) -> None:
+    content = bytes(range(256)) * 40
+    body = mail("with-a-file", files=(b"first", content))
+    url = f"{hub.address}/webhooks/mail/{MAIL_SECRET}"
+    headers = {"Content-Type": "multipart/form-data; boundary=xYzZY"}
+    assert requests.post(url, data=body, headers=headers, timeout=10).status_code == 200
+    [event] = hub.cli("events")
+    done = subprocess.run(
+        [sys.executable, "-m", "hub", "show", event["id"], "--attachment", "2"],
+        cwd=hub.folder, env=hub.environ, capture_output=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == content
+    missing = hub.run("show", event["id"], "--attachment", "3")
+    assert (missing.returncode, "has 2 attachments" in missing.stderr) == (1, True)
 
 
 def test_the_secret_of_an_address_is_not_printed(hub: RunningHub) -> None:
