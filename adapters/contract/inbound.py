@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from marshmallow import Schema
 
+from adapters.contract.errors import AdapterError, Unreadable
 from adapters.contract.event import Event
 from adapters.contract.outbound import Transport
 from adapters.contract.request import InboundRequest
@@ -136,7 +137,7 @@ class Inbound(ABC):
         Raises:
             Unreadable: what was found is not what was asked for.
         """
-        raise NotImplementedError(f"{self.name} has no incomplete events")
+        raise Unreadable(f"{self.name} has no incomplete events")
 
     @property
     def can_list(self) -> bool:
@@ -153,4 +154,4 @@ class Inbound(ABC):
         Raises:
             AdapterError: the list could not be read to its end; the message says what to mend.
         """
-        raise NotImplementedError(f"{self.name} lists nothing")
+        raise AdapterError(f"{self.name} lists nothing")

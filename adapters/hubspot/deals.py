@@ -8,16 +8,15 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 
 from adapters.contract.answers import read_object
 from adapters.contract.outbound import Answer, Call, Outcome, Verdict
+from adapters.contract.parameters import Minor, check_said
 from adapters.hubspot.accounts import Account
 from adapters.hubspot.answers import is_ref, read_unfound, read_written
 from adapters.hubspot.contacts import find_contact
 from adapters.hubspot.parameters import (
-    Minor,
     ObjectId,
     Person,
     check_close_date,
     check_properties,
-    check_said,
     close_date_ms,
     major_units,
     texts,

@@ -10,11 +10,12 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 
 from adapters.contract.answers import read_object
 from adapters.contract.outbound import Call, Outcome, Sight, Sighting
+from adapters.contract.parameters import check_said
 from adapters.contract.sending import load_parameters
 from adapters.hubspot.accounts import Account
 from adapters.hubspot.answers import is_ref, read_written
 from adapters.hubspot.contacts import find_contact
-from adapters.hubspot.parameters import ObjectId, Person, check_said
+from adapters.hubspot.parameters import ObjectId, Person
 
 PATH = "/crm/v3/objects/notes"
 

@@ -9,11 +9,10 @@ from typing import Any
 
 from marshmallow import ValidationError, fields
 
-from adapters.contract.money import LARGEST_MINOR, minor_exponent
+from adapters.contract.money import minor_exponent
+from adapters.contract.parameters import check_email
 
-_EMAIL = re.compile(r"[^\s@\x00-\x1f\x7f]{1,64}@[^\s@\x00-\x1f\x7f/]{1,255}")
 _ID = re.compile(r"[0-9]{1,20}", re.ASCII)
-_DIGITS = re.compile(r"[0-9]{1,16}", re.ASCII)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
@@ -37,39 +36,9 @@ class Person(fields.Field[str]):
         return written
 
 
-class Minor(fields.Field[int]):
-    """An amount of money: a whole number in the currency's minor unit."""
-
-    def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> int:
-        written = str(value) if type(value) in (int, str) else ""
-        if not _DIGITS.fullmatch(written) or int(written) > LARGEST_MINOR:
-            raise ValidationError("expected a whole number in the minor unit: 1050 is 10.50 USD")
-        return int(written)
-
-
 def is_id(person: str) -> bool:
     """Tell whether a person is named by HubSpot's id."""
     return _ID.fullmatch(person) is not None
-
-
-def check_email(email: str) -> None:
-    """Accept an e-mail address (a marshmallow validator).
-
-    Raises:
-        ValidationError: it is none.
-    """
-    if not _EMAIL.fullmatch(email.strip()) or not email.isprintable():
-        raise ValidationError("expected an e-mail address like jane@example.org")
-
-
-def check_said(text: str) -> None:
-    """Accept a text that says something (a marshmallow validator).
-
-    Raises:
-        ValidationError: it is empty.
-    """
-    if not text.strip():
-        raise ValidationError("must not be empty")
 
 
 def check_properties(properties: Mapping[str, object]) -> None:

@@ -8,9 +8,10 @@ from marshmallow import Schema, fields, validate
 
 from adapters.contract.answers import read_object
 from adapters.contract.outbound import Call, Outcome, Verdict
+from adapters.contract.parameters import check_email, check_said
 from adapters.hubspot.accounts import Account
 from adapters.hubspot.answers import read_written
-from adapters.hubspot.parameters import ObjectId, check_email, check_said
+from adapters.hubspot.parameters import ObjectId
 
 PATH = "/communication-preferences/v3"
 LEGAL_BASES = (

@@ -8,13 +8,9 @@ from typing import Any, ClassVar
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from adapters.contract.money import minor_exponent
+from adapters.contract.parameters import Minor, check_email, check_said
 
-LARGEST_MINOR = 10**15 - 1
-"""An amount that a JSON number still holds exactly with its decimals."""
-
-_EMAIL = re.compile(r"[^\s@\x00-\x1f\x7f]{1,64}@[^\s@\x00-\x1f\x7f]{1,255}")
 _ID = re.compile(r"[1-9][0-9]{0,15}", re.ASCII)
-_DIGITS = re.compile(r"[0-9]{1,15}", re.ASCII)
 _CUSTOM = re.compile(r"[0-9a-f]{40}", re.ASCII)
 _STANDARD = re.compile(r"[a-z][a-z0-9_]{0,79}", re.ASCII)
 _OURS = frozenset(
@@ -42,36 +38,6 @@ class Person(fields.Field[str]):
         if not is_id(written):
             check_email(written)
         return written
-
-
-class Minor(fields.Field[int]):
-    """An amount of money: a whole number in the currency's minor unit."""
-
-    def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> int:
-        written = str(value) if type(value) in (int, str) else ""
-        if not _DIGITS.fullmatch(written):
-            raise ValidationError("expected a whole number in the minor unit: 1050 is 10.50 USD")
-        return int(written)
-
-
-def check_email(email: str) -> None:
-    """Accept an e-mail address (a marshmallow validator).
-
-    Raises:
-        ValidationError: it is none.
-    """
-    if not _EMAIL.fullmatch(email.strip()) or not email.isprintable():
-        raise ValidationError("expected an e-mail address like jane@example.org")
-
-
-def check_said(text: str) -> None:
-    """Accept a text that says something (a marshmallow validator).
-
-    Raises:
-        ValidationError: it is empty.
-    """
-    if not text.strip():
-        raise ValidationError("must not be empty")
 
 
 def check_fields(values: Mapping[str, Any]) -> None:

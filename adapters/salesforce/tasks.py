@@ -9,6 +9,7 @@ from marshmallow import Schema, ValidationError, fields, validate
 
 from adapters.contract.answers import read_object
 from adapters.contract.outbound import Answer, Call, Outcome, Sight, Sighting
+from adapters.contract.parameters import check_said
 from adapters.salesforce.account import Account
 from adapters.salesforce.answers import read_upserted, read_written
 
@@ -36,19 +37,14 @@ def _record_id() -> fields.String:
     return fields.String(validate=validate.Regexp(_ID, error=said))
 
 
-def _check_said(text: str) -> None:
-    if not text.strip():
-        raise ValidationError("must not be empty")
-
-
 class CreateTask(Schema):
     """`who` is a contact or lead, `what` any other record: both by id; `due_date` is a day."""
 
-    subject = fields.String(required=True, validate=[_check_said, validate.Length(max=255)])
+    subject = fields.String(required=True, validate=[check_said, validate.Length(max=255)])
     who = _record_id()
     what = _record_id()
     description = fields.String(validate=validate.Length(max=31_000))
-    status = fields.String(validate=[_check_said, validate.Length(max=255)])
+    status = fields.String(validate=[check_said, validate.Length(max=255)])
     due_date = fields.String(validate=_check_day)
 
 

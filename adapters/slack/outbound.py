@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from marshmallow import Schema, ValidationError, fields, validate
+from marshmallow import Schema, fields, validate
 
 from adapters.contract.answers import read_answer
 from adapters.contract.outbound import (
@@ -29,6 +29,7 @@ from adapters.contract.outbound import (
     Transport,
     Verdict,
 )
+from adapters.contract.parameters import check_said
 from adapters.contract.sending import check_url, json_body, load_parameters, rebase
 
 BLOCKED_CODES = frozenset(
@@ -56,17 +57,12 @@ def _check_address(url: str) -> None:
         check_url(url)
 
 
-def _check_text(text: str) -> None:
-    if not text.strip():
-        raise ValidationError("must not be empty")
-
-
 class _Settings(Schema):
     url = fields.String(load_default="", allow_none=True, validate=_check_address)
 
 
 class _Post(Schema):
-    text = fields.String(required=True, validate=[_check_text, validate.Length(1, 40_000)])
+    text = fields.String(required=True, validate=[check_said, validate.Length(1, 40_000)])
     blocks = fields.List(fields.Dict(keys=fields.String()), validate=validate.Length(max=50))
 
 

@@ -16,6 +16,7 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 
 from adapters.contract.errors import AnswerLost, NotSent
 from adapters.contract.outbound import Call, Outcome, Sight, Sighting, Verdict
+from adapters.contract.parameters import check_email
 from adapters.stripe import customers
 from adapters.stripe import parameters as given
 from adapters.stripe.api import Api, Listing, Native
@@ -45,7 +46,7 @@ class SendInvoice(Schema):
     """To a `customer` or to whoever has that `email`; `items`, or one line's parameters here."""
 
     customer = fields.String(validate=given.check_id("cus"))
-    email = fields.String(validate=given.check_email)
+    email = fields.String(validate=check_email)
     items = fields.List(fields.Nested(_Item), validate=validate.Length(1, MOST_ITEMS))
     description = given.description()
     amount = given.amount()

@@ -7,21 +7,10 @@ from typing import Any
 from marshmallow import ValidationError, fields, validate
 
 from adapters.contract.fields import CurrencyCode, MinorUnits
+from adapters.contract.parameters import check_said
 
 DESCRIPTION_LENGTH = 500
 MOST_UNITS = 1_000_000
-
-_EMAIL = re.compile(r"[^\s@\x00-\x1f\x7f]{1,64}@[^\s@\x00-\x1f\x7f]{1,255}")
-
-
-def check_email(email: str) -> None:
-    """Accept an e-mail address in one line; a marshmallow validator.
-
-    Raises:
-        ValidationError: it is none.
-    """
-    if not _EMAIL.fullmatch(email.strip()) or not email.isprintable():
-        raise ValidationError("expected an e-mail address like jane@example.org")
 
 
 def check_id(*prefixes: str) -> Callable[[str], None]:
@@ -42,8 +31,7 @@ def check_text(text: str) -> None:
     Raises:
         ValidationError: it is empty, or no text at all.
     """
-    if not text.strip():
-        raise ValidationError("must not be empty")
+    check_said(text)
     check_characters(text)
 
 
