@@ -16,6 +16,7 @@ from hub.core.errors import NotFound
 from hub.core.hub import Hub
 
 MOST_CHILDREN = 200
+_NOT_FETCHED = "it says too little, and its source has no account with credentials to fetch it with"
 
 
 @click.command()
@@ -97,7 +98,7 @@ def print_event(event: dict[str, Any]) -> None:
     data = {name: value for name, value in (event["data"] or {}).items() if name != "native"}
     click.echo("  data         " + _json(data))
     if not event["deliveries"]:
-        click.echo("  no route takes it")
+        click.echo(f"  {_NOT_FETCHED if event['state'] == 'incomplete' else 'no route takes it'}")
     for delivery in event["deliveries"]:
         print_delivery(delivery)
 

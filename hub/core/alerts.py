@@ -1,8 +1,9 @@
 """Alerts: what a person must know of, said once for as long as it lasts."""
 
+from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, select, update
 
 from hub.core.ids import new_id
 from hub.core.models import Alert, insert_if_new
@@ -28,3 +29,12 @@ def end(connection: Connection, kind: str, subject: str, *, now: datetime) -> No
         .where(Alert.kind == kind, Alert.subject == subject, Alert.ended_at.is_(None))
         .values(ended_at=now)
     )
+
+
+def end_others(
+    connection: Connection, kind: str, subjects: Collection[str], *, now: datetime
+) -> None:
+    """Note that it is over for all but these subjects."""
+    said = select(Alert.subject).where(Alert.kind == kind, Alert.ended_at.is_(None))
+    for subject in set(connection.execute(said).scalars()) - set(subjects):
+        end(connection, kind, subject, now=now)

@@ -13,11 +13,13 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, bindparam, case, func, insert, select, update
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import aliased
 
 from adapters import Action
 from hub.core.configuration import Route
 from hub.core.context import Contexts
 from hub.core.errors import ExpressionError
+from hub.core.evidence import arrived
 from hub.core.ids import new_id
 from hub.core.lanes import Hold
 from hub.core.models import (
@@ -86,6 +88,9 @@ def claim(
     claimed: list[Claimed] = []
     ended: list[_Verdict] = []
     for row in rows:
+        if row.arrived_id and row.last_key == delivery_key(row.id, row.key_n):
+            arrived(connection, row.arrived_id, now=now)
+            continue
         prepared = _prepare(row, router, contexts, actions, now)
         if isinstance(prepared, Claimed) and _is_too_old(connection, row, prepared, actions, now):
             prepared = _Verdict(row.id, DeliveryState.UNKNOWN, KEY_FORGOTTEN)
@@ -102,6 +107,7 @@ def delivery_key(delivery_id: UUID, key_n: int) -> str:
     return f"{delivery_id}.{key_n}" if key_n else str(delivery_id)
 
 
+_earlier = aliased(Attempt)
 _DUE = (
     select(
         Delivery.id,
@@ -116,6 +122,16 @@ _DUE = (
         *(getattr(StoredEvent, name).label(f"event_{name}") for name in Contexts.EVENT_COLUMNS),
         Attempt.key.label("last_key"),
         Attempt.parameters.label("last_parameters"),
+        select(_earlier.id)  # `has_arrived`
+        .where(
+            _earlier.delivery_id == Delivery.id,
+            _earlier.key == Attempt.key,
+            (_earlier.state == AttemptState.ACCEPTED) | _earlier.seen_ref.is_not(None),
+        )
+        .order_by(_earlier.n)
+        .limit(1)
+        .scalar_subquery()
+        .label("arrived_id"),
     )
     .join(StoredEvent, StoredEvent.id == Delivery.event_id)
     .outerjoin(Attempt, (Attempt.delivery_id == Delivery.id) & (Attempt.n == Delivery.attempts))
@@ -237,7 +253,7 @@ def _open_again(connection: Connection, delivery_id: UUID) -> None:
     connection.execute(
         update(Attempt)
         .where(Attempt.delivery_id == delivery_id, Attempt.n == last)
-        .values(state=AttemptState.UNKNOWN)
+        .values(state=AttemptState.UNKNOWN, closed_by=None, absences=0, looked_at=None)
     )
 
 

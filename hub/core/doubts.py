@@ -10,13 +10,16 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, func, select, tuple_, update
+from sqlalchemy.orm import aliased
 
 from adapters import Sight, Sighting
 from hub.core import alerts
+from hub.core.evidence import accepted, locked, standing, subject_of, with_one_more
 from hub.core.hub import Hub
-from hub.core.ledger import LOOK_AGAIN_S, Standing, Turn, after_absence, after_acceptance
+from hub.core.ledger import LOOK_AGAIN_S, Turn, after_absence
 from hub.core.models import (
+    IS_OPEN,
     Attempt,
     AttemptState,
     Delivery,
@@ -26,12 +29,15 @@ from hub.core.models import (
 
 SETTLE_S = 120.0
 """How long after a call's start nothing may be concluded from not finding it."""
-MOST_EVIDENCE = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """An attempt of unknown outcome that may be looked up now."""
+    """An attempt of unknown outcome that may be looked up now.
+
+    `since` is when the first call was made that may have had the effect: under the same key there
+    may have been several.
+    """
 
     delivery_id: UUID
     attempt_id: UUID
@@ -41,48 +47,7 @@ class Doubt:
     action: str
     parameters: Mapping[str, Any]
     sent_at: datetime
-
-
-def accepted(
-    connection: Connection,
-    attempt_id: UUID,
-    *,
-    seen_ref: str | None,
-    by: str,
-    said: str,
-    now: datetime,
-) -> Turn:
-    """Take in that the provider has what an attempt asked for; return what it changed."""
-    row = _locked(connection, attempt_id)
-    turn = after_acceptance(_standing(connection, row), seen_ref)
-    connection.execute(
-        update(Attempt)
-        .where(Attempt.id == attempt_id)
-        .values(
-            seen_ref=row.seen_ref or seen_ref,
-            evidence=_with(row.evidence, by=by, said=said, now=now),
-            **({"state": turn.attempt, "closed_by": by} if turn.attempt else {}),
-            **({"ended_at": database_now()} if turn.attempt and row.ended_at is None else {}),
-            **({"provider_ref": seen_ref} if turn.attempt and seen_ref else {}),
-        )
-    )
-    if turn.delivery:
-        connection.execute(
-            update(Delivery)
-            .where(Delivery.id == row.delivery_id)
-            .values(
-                state=turn.delivery,
-                provider_ref=seen_ref or row.delivery_ref,
-                error=None,
-                next_attempt_at=None,
-                finished_at=database_now(),
-            )
-        )
-        alerts.end(connection, alerts.UNKNOWN_OUTCOME, _subject(row.delivery_id), now=now)
-    if turn.double:
-        sentence = "the provider has it twice: look there, and tell whom it reached"
-        alerts.begin(connection, alerts.DOUBLE_EFFECT, _subject(row.delivery_id), sentence, now=now)
-    return turn
+    since: datetime
 
 
 def looked(
@@ -90,7 +55,7 @@ def looked(
 ) -> Turn:
     """Take in what a look-up saw of an attempt; return what it changed."""
     if sighting.sight is Sight.THERE and _is_anothers(connection, doubt, sighting.provider_ref):
-        said = f"{sighting.message}; but that one was made by another delivery"
+        said = f"{sighting.message}; but that one was made by another call"
         sighting = Sighting(Sight.CANNOT_TELL, said)
     if sighting.sight is Sight.THERE:
         return accepted(
@@ -101,20 +66,20 @@ def looked(
             said=sighting.message,
             now=now,
         )
-    row = _locked(connection, doubt.attempt_id)
+    row = locked(connection, doubt.attempt_id)
     absent = sighting.sight is Sight.NOT_THERE
     absences = row.absences + 1 if absent else 0
     since_last_s = (now - row.looked_at).total_seconds() if row.looked_at else None
     turn = Turn()
     if absent:
-        turn = after_absence(_standing(connection, row), absences, since_last_s)
+        turn = after_absence(standing(connection, row), absences, since_last_s)
     connection.execute(
         update(Attempt)
         .where(Attempt.id == doubt.attempt_id)
         .values(
             absences=absences,
             looked_at=now,
-            evidence=_with(row.evidence, by="lookup", said=sighting.message, now=now),
+            evidence=with_one_more(row.evidence, by="lookup", said=sighting.message, now=now),
             **({"state": turn.attempt, "closed_by": "lookup"} if turn.attempt else {}),
             **({"ended_at": database_now()} if turn.attempt else {}),
         )
@@ -127,18 +92,24 @@ def looked(
                 state=turn.delivery,
                 error=None,
                 next_attempt_at=database_now(),
+                finished_at=None,
                 # The old key may be forgotten by now; what it made is known not to be there.
                 **({"key_n": Delivery.key_n + 1} if keyed else {}),
             )
         )
-        alerts.end(connection, alerts.UNKNOWN_OUTCOME, _subject(doubt.delivery_id), now=now)
+        alerts.end(connection, alerts.UNKNOWN_OUTCOME, subject_of(doubt.delivery_id), now=now)
     return turn
 
 
 def to_look_up(connection: Connection, hub: Hub, *, most: int, now: datetime) -> list[Doubt]:
     """Return the doubts whose settle time is over and that were not just looked up."""
+    pairs = connection.execute(
+        _DOUBTS.with_only_columns(Delivery.destination, Delivery.action).distinct()
+    )
+    looked_up = [tuple(pair) for pair in pairs if hub.looked_up(*pair)]
     rows = connection.execute(
         _DOUBTS.where(
+            tuple_(Delivery.destination, Delivery.action).in_(looked_up),
             Attempt.started_at <= now - timedelta(seconds=SETTLE_S),
             (Attempt.looked_at.is_(None))
             | (Attempt.looked_at <= now - timedelta(seconds=LOOK_AGAIN_S)),
@@ -146,11 +117,7 @@ def to_look_up(connection: Connection, hub: Hub, *, most: int, now: datetime) ->
         .order_by(Attempt.looked_at.nulls_first(), Attempt.id)
         .limit(most)
     )
-    return [
-        doubt
-        for row in rows
-        if hub.looked_up((doubt := Doubt(**row._mapping)).destination, doubt.action)
-    ]
+    return [Doubt(**row._mapping) for row in rows]
 
 
 def close_the_seen(connection: Connection, *, now: datetime) -> int:
@@ -162,15 +129,26 @@ def close_the_seen(connection: Connection, *, now: datetime) -> int:
     ).all()
     for row in rows:
         said = "the provider had told of it before the call's end was recorded"
-        accepted(connection, row.id, seen_ref=row.seen_ref, by="webhook", said=said, now=now)
+        accepted(
+            connection, row.id, seen_ref=row.seen_ref or None, by="webhook", said=said, now=now
+        )
     return len(rows)
 
 
 def ask_people(connection: Connection, hub: Hub, *, now: datetime) -> int:
-    """Begin an alert for every doubt that nothing settled in its time; return how many are new."""
+    """Begin an alert for every doubt that nothing settled in its time; return how many are new.
+
+    Those whose delivery is in doubt no more end, whatever settled it.
+    """
     asked = 0
-    for row in connection.execute(_DOUBTS).all():
-        doubt = Doubt(**row._mapping)
+    doubts = [Doubt(**row._mapping) for row in connection.execute(_DOUBTS)]
+    alerts.end_others(
+        connection,
+        alerts.UNKNOWN_OUTCOME,
+        {subject_of(doubt.delivery_id) for doubt in doubts},
+        now=now,
+    )
+    for doubt in doubts:
         patience = timedelta(seconds=hub.patience_s(doubt.destination, doubt.action))
         if doubt.sent_at <= now - patience:
             sentence = (
@@ -180,13 +158,14 @@ def ask_people(connection: Connection, hub: Hub, *, now: datetime) -> int:
             asked += alerts.begin(
                 connection,
                 alerts.UNKNOWN_OUTCOME,
-                _subject(doubt.delivery_id),
+                subject_of(doubt.delivery_id),
                 sentence,
                 now=now,
             )
     return asked
 
 
+_calls = aliased(Attempt)
 _DOUBTS = (
     select(
         Attempt.delivery_id,
@@ -197,67 +176,33 @@ _DOUBTS = (
         Delivery.action,
         Attempt.parameters,
         Attempt.started_at.label("sent_at"),
+        select(func.min(_calls.started_at))
+        .where(
+            _calls.delivery_id == Attempt.delivery_id,
+            _calls.key == Attempt.key,
+            _calls.state.in_([AttemptState.UNKNOWN, AttemptState.IN_DOUBT]),
+        )
+        .scalar_subquery()
+        .label("since"),
     )
     .join(Delivery, Delivery.id == Attempt.delivery_id)
     .where(Delivery.state == DeliveryState.UNKNOWN, Attempt.state == AttemptState.UNKNOWN)
 )
 
 
-def _locked(connection: Connection, attempt_id: UUID) -> Row[Any]:
-    """Return an attempt and its delivery, locked: the delivery first, as everybody does."""
-    delivery_id = select(Attempt.delivery_id).where(Attempt.id == attempt_id).scalar_subquery()
-    connection.execute(select(Delivery.id).where(Delivery.id == delivery_id).with_for_update())
-    return connection.execute(
-        select(
-            Attempt.id,
-            Attempt.delivery_id,
-            Attempt.state,
-            Attempt.provider_ref,
-            Attempt.seen_ref,
-            Attempt.evidence,
-            Attempt.absences,
-            Attempt.looked_at,
-            Attempt.ended_at,
-            Delivery.state.label("delivery_state"),
-            Delivery.provider_ref.label("delivery_ref"),
-        )
-        .join(Delivery, Delivery.id == Attempt.delivery_id)
-        .where(Attempt.id == attempt_id)
-    ).one()
-
-
 def _is_anothers(connection: Connection, doubt: Doubt, ref: str | None) -> bool:
-    """Return whether what was found is known to come from another delivery."""
-    other = select(Delivery.id).where(
+    """Return whether what was found is known to come from another delivery, or another attempt.
+
+    An open attempt may have been told of before its delivery has the reference.
+    """
+    if ref is None:
+        return False
+    deliveries = select(Delivery.id).where(
         Delivery.provider_ref == ref, Delivery.id != doubt.delivery_id
     )
-    return ref is not None and connection.execute(other.limit(1)).first() is not None
-
-
-def _standing(connection: Connection, row: Row[Any]) -> Standing:
-    besides = connection.execute(
-        select(Attempt.id)
-        .where(
-            Attempt.delivery_id == row.delivery_id,
-            Attempt.id != row.id,
-            Attempt.state == AttemptState.ACCEPTED,
-        )
-        .limit(1)
-    ).first()
-    return Standing(
-        DeliveryState(row.delivery_state),
-        AttemptState(row.state),
-        row.provider_ref or row.seen_ref,
-        accepted_besides=besides is not None,
+    attempts = select(Attempt.id).where(
+        Attempt.id != doubt.attempt_id,
+        (Attempt.delivery_id == doubt.delivery_id) | IS_OPEN,
+        (Attempt.provider_ref == ref) | (Attempt.seen_ref == ref),
     )
-
-
-def _with(evidence: list[Any] | None, *, by: str, said: str, now: datetime) -> list[dict[str, str]]:
-    """Return the evidence with one more sentence; the oldest give way when there are many."""
-    at = now.isoformat(timespec="seconds").replace("+00:00", "Z")
-    kept = [*(evidence or []), {"at": at, "by": by, "said": said[:500]}]
-    return kept if len(kept) <= MOST_EVIDENCE else [kept[0], *kept[-(MOST_EVIDENCE - 1) :]]
-
-
-def _subject(delivery_id: UUID) -> str:
-    return f"delivery {delivery_id}"
+    return any(connection.execute(one.limit(1)).first() for one in (deliveries, attempts))

@@ -39,7 +39,10 @@ def fold_some(connection: Connection, hub: Hub, *, most: int, now: datetime) -> 
                     now=now,
                 )
         except DBAPIError as error:
-            if trouble_of(error) is not Trouble.ROW:
+            trouble = trouble_of(error)
+            if trouble is Trouble.BUSY:
+                continue  # the call that it tells of is being recorded: a little later
+            if trouble is not Trouble.ROW:
                 raise
             log.error("event %s tells something that cannot be kept", row.id)
             connection.execute(

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select, update
 
-from hub.core.doubts import accepted
+from hub.core.evidence import accepted
 from hub.core.hub import Hub
 from hub.core.ids import parse_id
 from hub.core.models import Attempt, Delivery
@@ -58,7 +58,7 @@ def follow(
         return None
     said = f"{source} told: {event_type}"
     accepted(connection, found.id, seen_ref=message_id, by="webhook", said=said, now=now)
-    _advance(connection, found.delivery_id, event_type)
+    _advance(connection, found.delivery_id, event_type, message_id)
     delivery_id: UUID = found.delivery_id
     return delivery_id
 
@@ -67,7 +67,7 @@ def _attempt(connection: Connection, token: object, message_id: str | None) -> A
     columns = (Attempt.id, Attempt.delivery_id, Delivery.destination)
     statement = select(*columns).join(Delivery, Delivery.id == Attempt.delivery_id)
     delivery, _, number = str(token or "").rpartition(".")
-    if (delivery_id := parse_id(delivery)) and number.isdigit() and len(number) < 9:
+    if (delivery_id := parse_id(delivery)) and number.isdecimal() and len(number) < 9:
         found = connection.execute(
             statement.where(Attempt.delivery_id == delivery_id, Attempt.n == int(number))
         ).one_or_none()
@@ -88,12 +88,19 @@ def _same_provider(hub: Hub, source: str, destination: str) -> bool:
     return told_by is not None and asked is not None and told_by.adapter == asked.adapter
 
 
-def _advance(connection: Connection, delivery_id: UUID, event_type: str) -> None:
-    status = connection.execute(
-        select(Delivery.status).where(Delivery.id == delivery_id).with_for_update()
-    ).scalar_one()
+def _advance(
+    connection: Connection, delivery_id: UUID, event_type: str, message_id: str | None
+) -> None:
+    """Bring the status forward, unless another message is the one that the delivery stands for."""
+    row = connection.execute(
+        select(Delivery.status, Delivery.provider_ref)
+        .where(Delivery.id == delivery_id)
+        .with_for_update()
+    ).one()
+    if message_id and row.provider_ref and message_id != row.provider_ref:
+        return
     family = event_type.partition(".")[0]
-    if RANKS[event_type] > RANKS.get(f"{family}.{status}", 0):
+    if RANKS[event_type] > RANKS.get(f"{family}.{row.status}", 0):
         connection.execute(
             update(Delivery)
             .where(Delivery.id == delivery_id)

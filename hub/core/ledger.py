@@ -93,7 +93,7 @@ class Standing:
     """Where an attempt and its delivery are when evidence of the attempt comes in.
 
     `ref` is the provider's id of it, if known; `accepted_besides`: another attempt of the same
-    delivery was accepted.
+    delivery is known to have been accepted.
     """
 
     delivery: DeliveryState
@@ -119,8 +119,7 @@ def after_acceptance(standing: Standing, seen_ref: str | None) -> Turn:
     if standing.attempt is AttemptState.CALLING:
         return Turn()
     if standing.attempt is AttemptState.ACCEPTED:
-        other = bool(seen_ref and standing.ref and seen_ref != standing.ref)
-        return Turn(double=standing.accepted_besides or other)
+        return Turn(double=bool(seen_ref and standing.ref and seen_ref != standing.ref))
     if standing.accepted_besides:
         return Turn(attempt=AttemptState.ACCEPTED, double=True)
     if standing.delivery is DeliveryState.RUNNING or (
@@ -139,3 +138,12 @@ def after_absence(standing: Standing, absences: int, since_last_s: float | None)
     if standing.attempt is not AttemptState.UNKNOWN or absences < ABSENCES or not apart:
         return Turn()
     return Turn(DeliveryState.RETRYING, AttemptState.NOT_PROCESSED)
+
+
+def has_arrived(attempt: AttemptState, *, seen: bool) -> bool:
+    """Return whether an earlier attempt under the key of the next one makes that one needless.
+
+    Its acceptance may have been told while a later attempt was under way, or while its own call
+    was: whatever those calls' ends made of the delivery, no further one leaves.
+    """
+    return seen or attempt is AttemptState.ACCEPTED

@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import Connection, bindparam, case, select, update
 
 from adapters import Outcome, Verdict
+from hub.core.evidence import accepted, tell_doubles
 from hub.core.lanes import Hold
 from hub.core.ledger import WORKER_DIED, Protection, Spent, Step, after_call
 from hub.core.models import (
@@ -28,7 +29,10 @@ MAX_TEXT = 500
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A call that is over: its delivery, how it ended, and the step that follows."""
+    """A call that is over: its delivery, how it ended, and the step that follows.
+
+    `once`: nothing but the ledger keeps it from happening twice.
+    """
 
     delivery_id: UUID
     attempt_id: UUID
@@ -36,6 +40,7 @@ class Finished:
     outcome: Outcome
     step: Step
     request: dict[str, Any] | None = None
+    once: bool = False
 
 
 def record(connection: Connection, finished: Sequence[Finished]) -> int:
@@ -69,6 +74,9 @@ def record(connection: Connection, finished: Sequence[Finished]) -> int:
                 for one in again
             ],
         )
+    done = [one for one in finished if one.once and one.outcome.verdict is Verdict.SUCCEEDED]
+    if done:
+        tell_doubles(connection, [one.delivery_id for one in done])
     return late
 
 
@@ -88,6 +96,8 @@ def _record_late(connection: Connection, one: Finished) -> None:
         )
     )
     if not closed.rowcount:
+        if one.once and one.outcome.verdict is Verdict.SUCCEEDED:
+            _tell_late(connection, one)
         return
     again = one.step.delay_s is not None
     connection.execute(
@@ -101,6 +111,17 @@ def _record_late(connection: Connection, one: Finished) -> None:
             finished_at=None if again else database_now(),
         )
     )
+
+
+def _tell_late(connection: Connection, one: Finished) -> None:
+    """Take in that a call did happen which others have settled without its answer."""
+    known = connection.execute(select(Attempt.state).where(Attempt.id == one.attempt_id))
+    if known.scalar_one() == AttemptState.ACCEPTED:
+        return
+    now = connection.execute(select(database_now())).scalar_one()
+    ref = _bounded(one.outcome.provider_ref)
+    said = "its answer, that it was taken, came after another worker took over"
+    accepted(connection, one.attempt_id, seen_ref=ref, by="answer", said=said, now=now)
 
 
 _MINE = (

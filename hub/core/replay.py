@@ -184,4 +184,5 @@ def _values(planned: Planned, hub: Hub) -> dict[str, Any]:
     route = hub.router.named(planned.route)
     if route:  # rendered anew: also for where the route goes today
         values |= {"destination": route.destination, "action": route.action}
-    return values | {"key_n": Delivery.key_n + 1}
+    # What is followed from now on is another message: nothing is known of that yet.
+    return values | {"key_n": Delivery.key_n + 1, "provider_ref": None, "status": None}

@@ -132,15 +132,22 @@ class HeldLane:
         probing = self.setbacks > 0
         self._learn(outcome)
         age_s = (datetime.now(UTC) - claimed.since).total_seconds()
+        protection = self.protection(claimed.action, claimed.route.at_least_once)
         step = after_call(
             outcome,
-            self.protection(claimed.action, claimed.route.at_least_once),
+            protection,
             Spent(claimed.tries, age_s, probing),
             chance=random.random(),  # noqa: S311
         )
         self.finished.append(
             Finished(
-                claimed.delivery_id, claimed.attempt_id, self.hold.token, outcome, step, request
+                claimed.delivery_id,
+                claimed.attempt_id,
+                self.hold.token,
+                outcome,
+                step,
+                request,
+                once=protection.effect is Effect.AT_MOST_ONCE,
             )
         )
 

@@ -74,6 +74,6 @@ def _look(gate: Gate, doubt: Doubt) -> Sighting:
         now=datetime.now(UTC),
     )
     try:
-        return gate.look_up(call, doubt.sent_at)
+        return gate.look_up(call, doubt.since)
     except AdapterError as error:
         return Sighting(Sight.CANNOT_TELL, f"it could not be looked up: {error}")

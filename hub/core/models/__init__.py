@@ -5,6 +5,7 @@ from hub.core.models.contact import Contact, Identity
 from hub.core.models.delivery import (
     DUE_STATES,
     IS_DUE,
+    IS_OPEN,
     IS_RUNNING,
     Attempt,
     AttemptState,
@@ -19,6 +20,7 @@ from hub.core.models.record import Alert, AuditEntry, ConfigVersion, SourceState
 __all__ = [
     "DUE_STATES",
     "IS_DUE",
+    "IS_OPEN",
     "IS_RUNNING",
     "Alert",
     "Attempt",

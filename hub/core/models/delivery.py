@@ -96,8 +96,8 @@ class Attempt(Base):
 
     `parameters` are frozen: as long as the key is the same, the next attempt sends the same.
     `request` is what the sandbox recorded instead of sending. `closed_by` says what settled a
-    doubt: webhook, lookup or person. `seen_ref` is the id under which the provider told of it,
-    which may be before our own record. `evidence` are the sentences for and against; `absences`
+    doubt: webhook, lookup, answer (a late one) or person. `seen_ref` is the id under which the
+    provider told of it, empty if it named none, which may be before our own record. `evidence` are the sentences for and against; `absences`
     counts the look-ups that found nothing, `looked_at` is when the last one was.
     """
 
@@ -157,4 +157,5 @@ def is_among(states: Iterable[DeliveryState]) -> ColumnElement[bool]:
 
 
 IS_DUE = is_among(DUE_STATES)
+IS_OPEN = Attempt.state.in_([literal_column(f"'{state}'") for state in ("calling", "unknown")])
 IS_RUNNING = Delivery.state == literal_column(f"'{DeliveryState.RUNNING}'")
