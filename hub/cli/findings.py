@@ -176,6 +176,8 @@ def check_accounts(configuration: Configuration, *, allow_private: bool) -> Iter
     """Yield what there is to say about each source, destination and route."""
     for source in configuration.sources.values():
         yield _source(source)
+        if note := _account(source, configuration):
+            yield note
     for destination in configuration.destinations.values():
         yield check_destination(destination, allow_private=allow_private)
     for route in configuration.routes.values():
@@ -197,6 +199,20 @@ def _source(source: Source) -> Finding:
         return Finding(OK, subject, f"{source.adapter}: open to everybody, as forms are")
     count = "1 secret or key" if len(secrets) == 1 else f"{len(secrets)} secrets and keys"
     return Finding(OK, subject, f"{source.adapter}: {count}")
+
+
+def _account(source: Source, configuration: Configuration) -> Finding | None:
+    """Return a note when several accounts would do and none is named: then nobody fetches."""
+    wanted = registry.inbound(source.adapter).account
+    fitting = [
+        one.slug
+        for one in configuration.destinations.values()
+        if one.enabled and one.adapter == wanted
+    ]
+    if not source.enabled or source.account is not None or len(fitting) < 2:
+        return None
+    sentence = f"`account` names none of {', '.join(fitting)}: nothing is fetched or backfilled"
+    return Finding(NOTE, f"source {source.slug}", sentence)
 
 
 def _secrets(source: Source) -> Iterator[str]:

@@ -32,7 +32,7 @@ from hub.core.models import (
     database_later,
     database_now,
 )
-from hub.core.routing import Router
+from hub.core.routing import FETCH, Router
 from hub.core.trouble import Trouble, trouble_of
 
 GRACE = timedelta(minutes=10)
@@ -211,6 +211,8 @@ def _mismatch(
     row: Row[Any], route: Route | None, actions: Mapping[str, Action], *, frozen: bool
 ) -> str:
     """Return why a delivery cannot be made as today's file says; empty when it can."""
+    if route is None and row.route.startswith(FETCH):
+        return "its source has no account with credentials any more: give it some and replay"
     if route is None:
         return f"route {row.route} is not in hub.yaml any more: put it back, or name it in `was`"
     if not frozen and (route.destination, route.action) != (row.destination, row.action):

@@ -13,7 +13,7 @@ from adapters import Event, Unreadable
 from adapters.contract.json import storable
 from hub.core.context import event_again
 from hub.core.hub import Hub
-from hub.core.ingest import delivery_row, has_identity
+from hub.core.ingest import delivery_row, wants_folding
 from hub.core.ingest_store import insert_deliveries
 from hub.core.models import Delivery, DeliveryState, EventState, StoredEvent
 from hub.core.record import Finished, record
@@ -98,7 +98,7 @@ def _take_in(
             data=data,
             data_error=data_error,
             config_version=hub.router.version,
-            folded=not has_identity(event.data),
+            folded=not wants_folding(event.type, event.data),
         )
     )
     made = {"id": row.id, "received_at": now}

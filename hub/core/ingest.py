@@ -158,13 +158,13 @@ def _event_row(event: Event, request: Mapping[str, Any], version: str) -> dict[s
         "data": data,
         "data_error": data_error,
         "config_version": version,
-        "folded": not (has_identity(canonical) or tells_of_ours(event.type, canonical)),
+        "folded": not wants_folding(event.type, canonical),
     }
 
 
-def has_identity(data: Mapping[str, Any]) -> bool:
-    """Return whether an event's data says who it is about, so that it is to be folded."""
-    return any(name in data for name in IDENTITY_FIELDS)
+def wants_folding(event_type: str, data: Mapping[str, Any]) -> bool:
+    """Return whether an event says who it is about, or what became of something we sent."""
+    return any(name in data for name in IDENTITY_FIELDS) or tells_of_ours(event_type, data)
 
 
 def delivery_row(match: Match, event: Mapping[str, Any]) -> dict[str, Any]:
