@@ -8,7 +8,7 @@ import click
 from marshmallow import ValidationError
 
 from hub.cli.session import now, open_hub, open_settings, wanted_id
-from hub.cli.tables import print_rows
+from hub.cli.tables import print_rows, shown
 from hub.config.values import Duration
 from hub.core import listing
 from hub.core.models import DeliveryState, EventState, RequestState
@@ -144,4 +144,4 @@ def _print(
             click.echo(f"{row['id']}:")
             told = {"at": row["sent_at"], "by": "the call", "said": row["error"]}
             for one in [told, *(row["evidence"] or [])]:
-                click.echo(f"  {one['at']}  {one['by']}: {one['said']}")
+                click.echo(f"  {shown(one['at'])}  {one['by']}: {shown(one['said'])}")

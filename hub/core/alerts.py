@@ -15,11 +15,11 @@ UNKNOWN_OUTCOME = "unknown outcome"
 def begin(connection: Connection, kind: str, subject: str, message: str, *, now: datetime) -> bool:
     """Say what is wrong with a subject, unless it is being said; return whether it is new."""
     made = connection.execute(
-        insert_if_new(connection, Alert).values(
-            id=new_id(now), kind=kind, subject=subject, message=message, began_at=now
-        )
+        insert_if_new(connection, Alert)
+        .values(id=new_id(now), kind=kind, subject=subject, message=message, began_at=now)
+        .returning(Alert.id)
     )
-    return made.rowcount > 0
+    return made.first() is not None
 
 
 def end(connection: Connection, kind: str, subject: str, *, now: datetime) -> None:

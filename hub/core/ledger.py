@@ -121,7 +121,9 @@ def after_acceptance(standing: Standing, seen_ref: str | None) -> Turn:
     if standing.attempt is AttemptState.ACCEPTED:
         return Turn(double=bool(seen_ref and standing.ref and seen_ref != standing.ref))
     if standing.accepted_besides:
-        return Turn(attempt=AttemptState.ACCEPTED, double=True)
+        was_open = standing.attempt is AttemptState.UNKNOWN
+        succeeded = DeliveryState.SUCCEEDED if was_open else None
+        return Turn(succeeded, AttemptState.ACCEPTED, double=True)
     if standing.delivery is DeliveryState.RUNNING or (
         standing.delivery is DeliveryState.UNKNOWN and standing.attempt is not AttemptState.UNKNOWN
     ):

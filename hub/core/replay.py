@@ -81,7 +81,7 @@ def preview(
     last = aliased(Attempt)
     doubt = exists().where(  # under the key of the last attempt: what lies before was answered for
         Attempt.delivery_id == Delivery.id,
-        Attempt.state == AttemptState.IN_DOUBT,
+        Attempt.state.in_([AttemptState.IN_DOUBT, AttemptState.ACCEPTED]),
         last.delivery_id == Delivery.id,
         last.n == Delivery.attempts,
         Attempt.key == last.key,

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select, update
 from hub.core import alerts
 from hub.core.audit import note
 from hub.core.errors import NotFound, Refused
+from hub.core.evidence import tell_doubles
 from hub.core.models import Attempt, AttemptState, Delivery, DeliveryState, database_now
 
 
@@ -59,6 +60,8 @@ def settle(
         .values(state=_ATTEMPT_STATES[answer], ended_at=database_now(), closed_by="person")
     )
     connection.execute(update(Delivery).where(Delivery.id == delivery_id).values(**values))
+    if answer is Answer.ARRIVED:
+        tell_doubles(connection, [delivery_id])
     alerts.end(connection, alerts.UNKNOWN_OUTCOME, f"delivery {delivery_id}", now=now)
     note(
         connection,

@@ -96,9 +96,10 @@ class Attempt(Base):
 
     `parameters` are frozen: as long as the key is the same, the next attempt sends the same.
     `request` is what the sandbox recorded instead of sending. `closed_by` says what settled a
-    doubt: webhook, lookup, answer (a late one) or person. `seen_ref` is the id under which the
-    provider told of it, empty if it named none, which may be before our own record. `evidence` are the sentences for and against; `absences`
-    counts the look-ups that found nothing, `looked_at` is when the last one was.
+    doubt: webhook, lookup, answer (one that came late) or person. `seen_ref` is the id under which
+    the provider told of it, which may be before our own record; empty if it named none. `evidence`
+    are the sentences for and against; `absences` counts the look-ups that found nothing,
+    `looked_at` is when the last one was.
     """
 
     __tablename__ = "attempts"
