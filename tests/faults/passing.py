@@ -1,0 +1,50 @@
+"""Time that passes in the tables alone: leases and delays are over, doubts are an hour old."""
+
+from datetime import timedelta
+
+from sqlalchemy import select, update
+
+from hub.core.models import (
+    DUE_STATES,
+    Attempt,
+    AttemptState,
+    Delivery,
+    Lane,
+    database_later,
+)
+from hub.gateways.database import Database
+
+AN_HOUR = timedelta(hours=1)
+
+
+def free_lanes(store: Database) -> None:
+    """Let leases, blocks and delays be over."""
+    with store.write() as connection:
+        connection.execute(
+            update(Lane).values(
+                lease_until=database_later(-1.0), blocked_until=None, setbacks=0, failures=0
+            )
+        )
+        connection.execute(
+            update(Delivery)
+            .where(Delivery.state.in_(DUE_STATES))
+            .values(next_attempt_at=database_later(-1.0))
+        )
+
+
+def age(store: Database) -> None:
+    """Let an hour go by for what is in doubt."""
+    with store.write() as connection:
+        for row in connection.execute(
+            select(Attempt.id, Attempt.started_at, Attempt.looked_at).where(
+                Attempt.state == AttemptState.UNKNOWN
+            )
+        ).all():
+            connection.execute(
+                update(Attempt)
+                .where(Attempt.id == row.id)
+                .values(
+                    started_at=row.started_at - AN_HOUR,
+                    looked_at=row.looked_at and row.looked_at - AN_HOUR,
+                )
+            )

@@ -1,0 +1,70 @@
+"""Forks a process of the hub for each line that it reads, so that killing one is quick.
+
+A line is `work place`: the child does that work once, and dies at the place if it comes by. What
+is answered is the child's exit code. The environment is that of a hub.
+"""
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from hub.app import _workshop, create_hub
+from hub.core import doubts
+from hub.core.hub import Hub
+from hub.jobs import clock, drain, lookups
+from hub.jobs.workshop import Workshop
+from hub.settings import load_settings
+from tests.faults.places import PLACES
+
+NOWHERE = "nowhere"
+TIMEOUT_S = 0.5
+
+
+def _drain(shop: Workshop) -> None:
+    drain.LINGER_S = 0.05
+    drain.Drain(shop).run()
+
+
+def _clock(shop: Workshop) -> None:
+    clock.tick(shop.hub, shop.redis)
+    lookups.look_up_some(shop.hub, shop.gates)
+
+
+WORKS: Mapping[str, Callable[[Workshop], None]] = {"worker": _drain, "clock": _clock}
+
+
+def impatient(hub: Hub) -> Hub:
+    """Return a hub whose calls wait for so little as no file may say."""
+    known = hub.configuration.destinations
+    quick = {name: replace(one, timeout_s=TIMEOUT_S) for name, one in known.items()}
+    return replace(hub, configuration=replace(hub.configuration, destinations=quick))
+
+
+def _live(work: str, place: str) -> None:
+    if place != NOWHERE:
+        PLACES[place](place)
+    settings = load_settings(os.environ)
+    WORKS[work](_workshop(settings, impatient(create_hub(settings, os.environ))))
+
+
+def main() -> None:
+    assert doubts.SETTLE_S > 60, "the sweep ages attempts; it has the product's own times"
+    for line in sys.stdin:
+        work, place = line.split()
+        child = os.fork()
+        if not child:
+            try:
+                _live(work, place)
+            except BaseException:  # noqa: BLE001 - it is to end here, whatever it was
+                traceback.print_exc()
+                os._exit(1)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
