@@ -202,16 +202,16 @@ def _source(source: Source) -> Finding:
 
 
 def _account(source: Source, configuration: Configuration) -> Finding | None:
-    """Return a note when several accounts would do and none is named: then nobody fetches."""
+    """Return a note when an account would do and none is named: then nobody fetches."""
     wanted = registry.inbound(source.adapter).account
     fitting = [
         one.slug
         for one in configuration.destinations.values()
         if one.enabled and one.adapter == wanted
     ]
-    if not source.enabled or source.account is not None or len(fitting) < 2:
+    if not source.enabled or source.account is not None or not fitting:
         return None
-    sentence = f"`account` names none of {', '.join(fitting)}: nothing is fetched or backfilled"
+    sentence = f"`account` does not name one of {', '.join(fitting)}: nothing is fetched for it"
     return Finding(NOTE, f"source {source.slug}", sentence)
 
 

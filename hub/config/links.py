@@ -21,7 +21,7 @@ def link(
 ) -> tuple[dict[str, Source], dict[str, Destination]]:
     """Return both with `account` and `callback` filled in; what cannot be is reported."""
     linked_sources = {
-        slug: replace(source, account=_account(root, source, destinations, reading))
+        slug: replace(source, account=_account(root, source, sources, destinations, reading))
         for slug, source in sources.items()
     }
     linked_destinations = {
@@ -32,14 +32,28 @@ def link(
 
 
 def _account(
-    root: Located, source: Source, destinations: Mapping[str, Destination], reading: Reading
+    root: Located,
+    source: Source,
+    sources: Mapping[str, Source],
+    destinations: Mapping[str, Destination],
+    reading: Reading,
 ) -> str | None:
+    """Return whose credentials list what a source took in: no two sources may share an account.
+
+    Each would take in what the other's webhooks bring, and everything would happen twice.
+    """
     wanted = registry.inbound(source.adapter).account
     fitting = [one for one in destinations.values() if one.adapter == wanted]
+    alike = [one for one in sources.values() if one.adapter == source.adapter and one.enabled]
     if source.account is None:
-        return _only_one(fitting)
+        return _only_one(fitting) if len(alike) == 1 else None
     slugs = [one.slug for one in fitting]
     if source.account in slugs:
+        first = next((one.slug for one in alike if one.account == source.account), source.slug)
+        if source.enabled and first != source.slug:
+            path = ("sources", source.slug, "account")
+            sentence = f"`{first}` has this account already: what it lists would come in twice"
+            reading.faults.add(root.line_of(path), path, sentence)
         return source.account
     path = ("sources", source.slug, "account")
     what = f"expected a destination with `adapter: {wanted}`"

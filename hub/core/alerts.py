@@ -1,6 +1,5 @@
 """Alerts: what a person must know of, said once for as long as it lasts."""
 
-from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import Connection, select, update
@@ -31,10 +30,7 @@ def end(connection: Connection, kind: str, subject: str, *, now: datetime) -> No
     )
 
 
-def end_others(
-    connection: Connection, kind: str, subjects: Collection[str], *, now: datetime
-) -> None:
-    """Note that it is over for all but these subjects."""
+def subjects(connection: Connection, kind: str) -> set[str]:
+    """Return what is being said of a kind."""
     said = select(Alert.subject).where(Alert.kind == kind, Alert.ended_at.is_(None))
-    for subject in set(connection.execute(said).scalars()) - set(subjects):
-        end(connection, kind, subject, now=now)
+    return set(connection.execute(said).scalars())

@@ -3,7 +3,7 @@
 It comes through the same door and the same keys, so that what came before is left alone.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -16,6 +16,7 @@ from hub.core.errors import Refused
 from hub.core.hub import Hub
 from hub.core.ingest import Prepared, ingest, prepare
 from hub.core.models import EventKey, SourceState, StoredEvent, insert_if_new
+from hub.core.ours import addresses_heard, is_ours
 from hub.core.trouble import Trouble, trouble_of
 
 EVERY = timedelta(hours=1)
@@ -50,13 +51,16 @@ def fill(
 ) -> Gap:
     """Take in what is missing.
 
-    `until` is the clock's: what happened later is left alone, and so is what is not `sure`.
+    `until` is the clock's: what happened later is left alone, and so is what is not `sure`, or not
+    ours for all that can be told.
     Each record is a transaction of its own: what was taken in stays, whatever ends the list.
 
     Raises:
         DBAPIError: the database is gone or busy.
     """
     gap = Gap()
+    with hub.store.read() as connection:
+        heard = addresses_heard(connection, source.slug)
     for record in listed:
         gap.listed += 1
         prepared = _prepare(hub, source, record, now)
@@ -69,7 +73,7 @@ def fill(
             continue
         try:
             with hub.store.write() as connection:
-                new = _fill_one(connection, source, prepared)
+                new = _fill_one(connection, hub, source, prepared, heard if until else None)
         except DBAPIError as error:
             if trouble_of(error) is not Trouble.ROW:
                 raise
@@ -97,19 +101,38 @@ def _prepare(hub: Hub, source: Source, record: Listed, now: datetime) -> Prepare
     )
 
 
-def _fill_one(connection: Connection, source: Source, prepared: Prepared) -> int:
-    """Take in what is missing of one record; return how many events that were."""
-    missing = _missing(connection, source, prepared)
+def _fill_one(
+    connection: Connection,
+    hub: Hub,
+    source: Source,
+    prepared: Prepared,
+    heard: set[str] | None,
+) -> int:
+    """Take in what is missing of one record; return how many events that were.
+
+    `heard`: what is not `is_ours` is left alone.
+    """
+    missing = _missing(connection, _sharing(hub, source), prepared)
     if not missing.events:
+        return 0
+    if heard is not None and not all(is_ours(connection, one, heard) for one in missing.events):
         return 0
     new = ingest(connection, missing).new_event_ids
     connection.execute(update(StoredEvent).where(StoredEvent.id.in_(new)).values(backfilled=True))
     return len(new)
 
 
-def _missing(connection: Connection, source: Source, prepared: Prepared) -> Prepared:
+def _sharing(hub: Hub, source: Source) -> list[str]:
+    """Return the sources whose account is the same: what came to one of them has come."""
+    if source.account is None:
+        return [source.slug]
+    sources = hub.configuration.sources.values()
+    return [one.slug for one in sources if one.account == source.account]
+
+
+def _missing(connection: Connection, sources: Sequence[str], prepared: Prepared) -> Prepared:
     """Return the same without the events that came before: they are no duplicates here."""
-    known = _known(connection, source, prepared.events)
+    known = _known(connection, sources, prepared.events)
     events = [event for event in prepared.events if event.external_id not in known]
     if prepared.batch is None or len(events) == len(prepared.events):
         return prepared
@@ -120,13 +143,13 @@ def _missing(connection: Connection, source: Source, prepared: Prepared) -> Prep
     return replace(prepared, events=events, batch=batch)
 
 
-def _known(connection: Connection, source: Source, events: Iterable[Event]) -> set[str]:
+def _known(connection: Connection, sources: Sequence[str], events: Iterable[Event]) -> set[str]:
     """Return the ids of those that came before, under their own id or as the same fact."""
     events = list(events)
     facts = [event.fact_key for event in events if event.fact_key]
     rows = connection.execute(
         select(EventKey.external_id, EventKey.fact_key).where(
-            EventKey.source == source.slug,
+            EventKey.source.in_(sources),
             or_(
                 EventKey.external_id.in_([event.external_id for event in events]),
                 EventKey.fact_key.in_(facts),

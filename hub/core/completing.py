@@ -15,10 +15,18 @@ from hub.core.context import event_again
 from hub.core.hub import Hub
 from hub.core.ingest import delivery_row, wants_folding
 from hub.core.ingest_store import insert_deliveries
-from hub.core.models import Delivery, DeliveryState, EventState, StoredEvent
+from hub.core.models import (
+    Attempt,
+    AttemptState,
+    Delivery,
+    DeliveryState,
+    EventState,
+    StoredEvent,
+)
 from hub.core.record import Finished, record
 from hub.core.routing import FETCH, Match
 from hub.core.trouble import Trouble, trouble_of
+from hub.core.words import bounded
 
 MAX_NATIVE_CHARACTERS = 64 * 1024
 """What was fetched is kept beside the canonical fields unless it is longer."""
@@ -65,10 +73,23 @@ def _complete(
     except Exception as error:  # noqa: BLE001 - the last resort: one poison answer stops no lane
         why = f"what was fetched cannot be read ({type(error).__name__})"
     log.error("event %s stays incomplete: %s", row.id, why)
-    connection.execute(
-        update(StoredEvent).where(StoredEvent.id == row.id).values(data_error=why[:500])
-    )
+    _refuse(connection, row.id, delivery_id, bounded(why))
     return 0
+
+
+def _refuse(connection: Connection, event_id: UUID, delivery_id: UUID, why: str) -> None:
+    """Let the fetch fail that brought what is no use: it is listed then, and can be replayed."""
+    connection.execute(update(StoredEvent).where(StoredEvent.id == event_id).values(data_error=why))
+    connection.execute(
+        update(Attempt)
+        .where(Attempt.delivery_id == delivery_id, Attempt.state == AttemptState.ACCEPTED)
+        .values(state=AttemptState.REJECTED, message=why)
+    )
+    connection.execute(
+        update(Delivery)
+        .where(Delivery.id == delivery_id, Delivery.state == DeliveryState.SUCCEEDED)
+        .values(state=DeliveryState.FAILED, error=why)
+    )
 
 
 def _take_in(

@@ -4,7 +4,7 @@ What is dear to get (the contact, other deliveries' results, the provider's own 
 only for a route that names it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
@@ -45,6 +45,7 @@ class Contexts:
         self._site = site
         self._inbound = inbound
         self._now = now
+        self._read: dict[UUID, Sequence[Event]] = {}
 
     def parameters(self, route: Route, row: Row[Any]) -> dict[str, Any] | None:
         """Return a delivery's rendered parameters; None when its condition does not hold.
@@ -69,9 +70,7 @@ class Contexts:
 
     def _fetch(self, row: Row[Any]) -> dict[str, Any]:
         """Return what the account's action `fetch` needs to know, read again from the bytes."""
-        event = event_again(
-            self._connection, self._inbound, row.event_request_id, row.event_external_id
-        )
+        event = self._again(row)
         if event is None or event.fetch is None:
             raise ExpressionError("its request was not kept, or no longer says what to fetch")
         return dict(event.fetch)
@@ -134,10 +133,16 @@ class Contexts:
         return {row.route: {"state": row.state, "provider_ref": row.provider_ref} for row in rows}
 
     def _native(self, row: Row[Any]) -> Any:
-        event = event_again(
-            self._connection, self._inbound, row.event_request_id, row.event_external_id
-        )
+        event = self._again(row)
         return event.data.get("native") if event else None
+
+    def _again(self, row: Row[Any]) -> Event | None:
+        """Return an event read again; a batch is read once for all that are claimed of it."""
+        request_id = row.event_request_id
+        if request_id not in self._read:
+            self._read[request_id] = events_again(self._connection, self._inbound, request_id)
+        events = self._read[request_id]
+        return next((one for one in events if one.external_id == row.event_external_id), None)
 
 
 class _Event:
@@ -157,16 +162,23 @@ def event_again(
     external_id: str,
 ) -> Event | None:
     """Return an event read again from its request's bytes; None when they say it no more."""
+    events = events_again(connection, inbound, request_id)
+    return next((event for event in events if event.external_id == external_id), None)
+
+
+def events_again(
+    connection: Connection, inbound: Callable[[str], Inbound], request_id: UUID
+) -> Sequence[Event]:
+    """Return the events of a request, read again from its bytes; none when they were not kept."""
     request = connection.execute(
         select(StoredRequest.__table__).where(StoredRequest.id == request_id)
     ).one_or_none()
     if request is None or request.body is None:
-        return None
+        return ()
     try:
-        events = inbound(request.source).parse(stored_request(request))
+        return inbound(request.source).parse(stored_request(request))
     except (AdapterError, LookupError):
-        return None
-    return next((event for event in events if event.external_id == external_id), None)
+        return ()
 
 
 def stored_request(row: Row[Any]) -> InboundRequest:

@@ -27,6 +27,7 @@ from hub.core.models import (
     database_now,
 )
 
+ASKED_AT_ONCE = 100
 SETTLE_S = 120.0
 """How long after a call's start nothing may be concluded from not finding it."""
 
@@ -103,10 +104,7 @@ def looked(
 
 def to_look_up(connection: Connection, hub: Hub, *, most: int, now: datetime) -> list[Doubt]:
     """Return the doubts whose settle time is over and that were not just looked up."""
-    pairs = connection.execute(
-        _DOUBTS.with_only_columns(Delivery.destination, Delivery.action).distinct()
-    )
-    looked_up = [tuple(pair) for pair in pairs if hub.looked_up(*pair)]
+    looked_up = [pair for pair in _pairs(connection) if hub.looked_up(*pair)]
     rows = connection.execute(
         _DOUBTS.where(
             tuple_(Delivery.destination, Delivery.action).in_(looked_up),
@@ -136,33 +134,34 @@ def close_the_seen(connection: Connection, *, now: datetime) -> int:
 
 
 def ask_people(connection: Connection, hub: Hub, *, now: datetime) -> int:
-    """Begin an alert for every doubt that nothing settled in its time; return how many are new.
+    """Begin an alert for doubts that nothing settled in time; return how many are new.
 
-    Those whose delivery is in doubt no more end, whatever settled it.
+    So many at once; the next sweep goes on. Alerts end whose delivery is in doubt no more,
+    whatever settled it.
     """
+    columns = (Attempt.delivery_id, Delivery.destination, Delivery.action, Attempt.started_at)
+    rows = connection.execute(_DOUBTS.with_only_columns(*columns)).all()
+    told = alerts.subjects(connection, alerts.UNKNOWN_OUTCOME)
+    for subject in told - {subject_of(row.delivery_id) for row in rows}:
+        alerts.end(connection, alerts.UNKNOWN_OUTCOME, subject, now=now)
     asked = 0
-    doubts = [Doubt(**row._mapping) for row in connection.execute(_DOUBTS)]
-    alerts.end_others(
-        connection,
-        alerts.UNKNOWN_OUTCOME,
-        {subject_of(doubt.delivery_id) for doubt in doubts},
-        now=now,
-    )
-    for doubt in doubts:
-        patience = timedelta(seconds=hub.patience_s(doubt.destination, doubt.action))
-        if doubt.sent_at <= now - patience:
-            sentence = (
-                f"nobody knows whether {doubt.destination}.{doubt.action} happened: "
-                "`hub unknown` shows the evidence, `hub settle` answers"
-            )
-            asked += alerts.begin(
-                connection,
-                alerts.UNKNOWN_OUTCOME,
-                subject_of(doubt.delivery_id),
-                sentence,
-                now=now,
-            )
+    for row in rows:
+        subject = subject_of(row.delivery_id)
+        patience = timedelta(seconds=hub.patience_s(row.destination, row.action))
+        if subject in told or row.started_at > now - patience or asked >= ASKED_AT_ONCE:
+            continue
+        sentence = (
+            f"nobody knows whether {row.destination}.{row.action} happened: "
+            "`hub unknown` shows the evidence, `hub settle` answers"
+        )
+        asked += alerts.begin(connection, alerts.UNKNOWN_OUTCOME, subject, sentence, now=now)
     return asked
+
+
+def _pairs(connection: Connection) -> list[tuple[str, str]]:
+    """Return the destinations and actions of which something is in doubt."""
+    columns = _DOUBTS.with_only_columns(Delivery.destination, Delivery.action)
+    return [(row.destination, row.action) for row in connection.execute(columns.distinct())]
 
 
 _calls = aliased(Attempt)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, func, select, update
 from hub.core import alerts
 from hub.core.ledger import Standing, Turn, after_acceptance
 from hub.core.models import Attempt, AttemptState, Delivery, DeliveryState, database_now
+from hub.core.words import bounded
 
 MOST_EVIDENCE = 20
 
@@ -24,6 +25,7 @@ def accepted(
     now: datetime,
 ) -> Turn:
     """Take in that the provider has what an attempt asked for; return what it changed."""
+    seen_ref = bounded(seen_ref) if seen_ref else None
     row = locked(connection, attempt_id)
     turn = after_acceptance(standing(connection, row), seen_ref)
     connection.execute(
@@ -119,6 +121,15 @@ def locked(connection: Connection, attempt_id: UUID) -> Row[Any]:
     ).one()
 
 
+def lock_attempts(connection: Connection, delivery_id: UUID) -> None:
+    """Lock a delivery's open attempt before the delivery itself is, in the order of `locked`."""
+    connection.execute(
+        select(Attempt.id)
+        .where(Attempt.delivery_id == delivery_id, Attempt.state == AttemptState.UNKNOWN)
+        .with_for_update()
+    )
+
+
 def standing(connection: Connection, row: Row[Any]) -> Standing:
     besides = connection.execute(
         select(Attempt.id)
@@ -142,7 +153,7 @@ def with_one_more(
 ) -> list[dict[str, str]]:
     """Return the evidence with one more sentence; the oldest give way when there are many."""
     at = now.isoformat(timespec="seconds").replace("+00:00", "Z")
-    kept = [*(evidence or []), {"at": at, "by": by, "said": said[:500]}]
+    kept = [*(evidence or []), {"at": at, "by": by, "said": bounded(said)}]
     return kept if len(kept) <= MOST_EVIDENCE else [kept[0], *kept[-(MOST_EVIDENCE - 1) :]]
 
 

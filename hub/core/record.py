@@ -23,8 +23,7 @@ from hub.core.models import (
     database_later,
     database_now,
 )
-
-MAX_TEXT = 500
+from hub.core.words import bounded_or_none
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +104,7 @@ def _record_late(connection: Connection, one: Finished) -> None:
         .where(Delivery.id == one.delivery_id, Delivery.state == DeliveryState.UNKNOWN)
         .values(
             state=one.step.delivery,
-            error=_bounded(one.step.error),
+            error=bounded_or_none(one.step.error),
             provider_ref=values["b_provider_ref"],
             next_attempt_at=database_later(one.step.delay_s) if again else None,
             finished_at=None if again else database_now(),
@@ -119,7 +118,7 @@ def _tell_late(connection: Connection, one: Finished) -> None:
     if known.scalar_one() == AttemptState.ACCEPTED:
         return
     now = connection.execute(select(database_now())).scalar_one()
-    ref = _bounded(one.outcome.provider_ref)
+    ref = bounded_or_none(one.outcome.provider_ref)
     said = "its answer, that it was taken, came after another worker took over"
     accepted(connection, one.attempt_id, seen_ref=ref, by="answer", said=said, now=now)
 
@@ -179,9 +178,9 @@ def _attempt_values(one: Finished) -> dict[str, Any]:
         "b_token": one.token,
         "b_state": one.step.attempt,
         "b_status": one.outcome.status,
-        "b_code": _bounded(one.outcome.code),
-        "b_message": _bounded(one.outcome.message),
-        "b_provider_ref": _bounded(one.outcome.provider_ref),
+        "b_code": bounded_or_none(one.outcome.code),
+        "b_message": bounded_or_none(one.outcome.message),
+        "b_provider_ref": bounded_or_none(one.outcome.provider_ref),
         "b_request": one.request,
     }
 
@@ -191,17 +190,9 @@ def _delivery_values(one: Finished) -> dict[str, Any]:
         "b_delivery_id": one.delivery_id,
         "b_token": one.token,
         "b_state": one.step.delivery,
-        "b_error": _bounded(one.step.error),
-        "b_provider_ref": _bounded(one.outcome.provider_ref),
+        "b_error": bounded_or_none(one.step.error),
+        "b_provider_ref": bounded_or_none(one.outcome.provider_ref),
     }
-
-
-def _bounded(text: str | None) -> str | None:
-    """Return a far end's words as a text column can keep them."""
-    if text is None:
-        return None
-    clean = text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
-    return clean[:MAX_TEXT]
 
 
 def orphans(connection: Connection, hold: Hold) -> list[dict[str, Any]]:

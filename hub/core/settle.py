@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select, update
 from hub.core import alerts
 from hub.core.audit import note
 from hub.core.errors import NotFound, Refused
-from hub.core.evidence import tell_doubles
+from hub.core.evidence import lock_attempts, tell_doubles
 from hub.core.models import Attempt, AttemptState, Delivery, DeliveryState, database_now
 
 
@@ -46,6 +46,7 @@ def settle(
     """
     if not reason.strip():
         raise Refused("say why: --reason '...'")
+    lock_attempts(connection, delivery_id)
     state = connection.execute(
         select(Delivery.state).where(Delivery.id == delivery_id).with_for_update()
     ).scalar_one_or_none()

@@ -59,6 +59,7 @@ def tick(hub: Hub, redis: Redis) -> set[str]:
             now = datetime.now(UTC)
             fetch_the_incomplete(connection, hub, most=FETCHES, now=now)
             close_the_seen(connection, now=now)
+        with hub.store.write() as connection:
             ask_people(connection, hub, now=now)
         _fold(hub)
     except DBAPIError as error:

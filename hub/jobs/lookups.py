@@ -10,6 +10,8 @@ from sqlalchemy.exc import DBAPIError
 from adapters import AdapterError, Call, Effect, Sight, Sighting
 from hub.core.doubts import Doubt, looked, to_look_up
 from hub.core.hub import Hub
+from hub.core.ledger import Turn
+from hub.core.trouble import Trouble, trouble_of
 from hub.gateways.destinations import Gate
 
 AT_ONCE = 50
@@ -53,16 +55,28 @@ def look_up_some(hub: Hub, gates: Mapping[str, Gate]) -> int:
         gate = gates.get(doubt.destination)
         if gate is None:
             continue
-        sighting = _look(gate, doubt)
-        keyed = hub.effect(doubt.destination, doubt.action) is Effect.KEYED
-        with hub.store.write() as connection:
-            turn = looked(connection, doubt, sighting, keyed=keyed, now=datetime.now(UTC))
+        turn = _take_down(hub, doubt, _look(gate, doubt))
         if turn.delivery:
             settled += 1
             log.warning("delivery %s: a look-up settled it: %s", doubt.delivery_id, turn.delivery)
     if settled:
         hub.waker.wake()
     return settled
+
+
+def _take_down(hub: Hub, doubt: Doubt, sighting: Sighting) -> Turn:
+    """Write down what was seen; what cannot be written must not keep the others from their turn."""
+    keyed = hub.effect(doubt.destination, doubt.action) is Effect.KEYED
+    try:
+        with hub.store.write() as connection:
+            return looked(connection, doubt, sighting, keyed=keyed, now=datetime.now(UTC))
+    except DBAPIError as error:
+        if trouble_of(error) is not Trouble.ROW:
+            raise
+    log.error("delivery %s: what a look-up saw cannot be kept", doubt.delivery_id)
+    blank = Sighting(Sight.CANNOT_TELL, "what was seen cannot be kept")
+    with hub.store.write() as connection:
+        return looked(connection, doubt, blank, keyed=keyed, now=datetime.now(UTC))
 
 
 def _look(gate: Gate, doubt: Doubt) -> Sighting:
@@ -77,3 +91,7 @@ def _look(gate: Gate, doubt: Doubt) -> Sighting:
         return gate.look_up(call, doubt.since)
     except AdapterError as error:
         return Sighting(Sight.CANNOT_TELL, f"it could not be looked up: {error}")
+    except Exception as error:  # noqa: BLE001 - the last resort: one poison answer stops no other
+        name = type(error).__name__
+        log.error("delivery %s: its look-up failed with %s", doubt.delivery_id, name)
+        return Sighting(Sight.CANNOT_TELL, f"the look-up failed: {name}")

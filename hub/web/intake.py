@@ -48,7 +48,7 @@ def inbound_request(
     return InboundRequest(
         method=environ["REQUEST_METHOD"],
         url=origin + _without_secret(target, path_secret),
-        headers=_headers(environ),
+        headers=_headers(environ, path_secret),
         body=body,
         received_at=received_at,
         path_secret=path_secret,
@@ -122,7 +122,8 @@ def _read(environ: dict[str, Any], wanted: int) -> bytes:
     return body
 
 
-def _headers(environ: dict[str, Any]) -> dict[str, str]:
+def _headers(environ: dict[str, Any], path_secret: str | None) -> dict[str, str]:
+    """Return the headers; a proxy's own may repeat the address, whose secret is not to be kept."""
     headers = {
         name[5:].replace("_", "-").lower(): value
         for name, value in environ.items()
@@ -131,4 +132,6 @@ def _headers(environ: dict[str, Any]) -> dict[str, str]:
     for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
         if environ.get(name):
             headers[name.replace("_", "-").lower()] = environ[name]
+    if path_secret:
+        return {name: value.replace(path_secret, "***") for name, value in headers.items()}
     return headers

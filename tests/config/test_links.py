@@ -90,6 +90,20 @@ def test_an_account_that_will_not_do_is_told_in_its_line(
     assert faults_of(tmp_path, text) == [fault]
 
 
+def test_two_sources_never_list_one_account(tmp_path: Path) -> None:
+    """Each would take in what the other's webhooks bring: everything would happen twice."""
+    secrets = "secrets: [whsec_8Jx0kq2LmZr5Tn7Vw9Yb]"
+    both = "".join(f"  {name}: {{adapter: stripe, {secrets}ACCOUNT}}\n" for name in ("a", "b"))
+    text = "sources:\n" + both + destinations(PAY)
+    unnamed = loaded(tmp_path, text.replace("ACCOUNT", "")).sources
+    assert [source.account for source in unnamed.values()] == [None, None]
+    assert faults_of(tmp_path, text.replace("ACCOUNT", ", account: pay")) == [
+        "3: sources.b.account: `a` has this account already: what it lists would come in twice"
+    ]
+    named = text.replace("ACCOUNT", ", account: pay", 1).replace("ACCOUNT", "")
+    assert [source.account for source in loaded(tmp_path, named).sources.values()] == ["pay", None]
+
+
 def test_an_account_that_is_switched_off_is_no_fault(tmp_path: Path) -> None:
     off = PAY.replace("{", "{enabled: false, ", 1)
     linked = loaded(tmp_path, stripe(", account: pay") + destinations(off))

@@ -3,17 +3,18 @@
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 
 from adapters import Listed, NotSent
 from hub.core import backfill
 from hub.core.backfill import EVERY, LONGEST, OVERLAP, Gap, fill, filled, turn, why_not
-from hub.core.models import SourceState, StoredEvent
+from hub.core.models import Delivery, SourceState, StoredEvent
 from tests.core.fetching import FETCHING, THIN, FetchingTown
 from tests.core.making import NOW, Provider, deliveries_of, events_of, requests_of, told
 
@@ -66,6 +67,34 @@ def test_another_source_s_event_is_not_known(town) -> None:
     with town.store.write() as connection:
         connection.exec_driver_sql("UPDATE event_keys SET source = 'another'")
     assert look(town, listed({"id": "e1"})).new == 1
+
+
+def test_what_came_to_another_source_of_the_account_has_come(town) -> None:
+    twin = replace(town.source, slug="twin")
+    arrive(town, {"id": "e1"})
+    assert fill(town, twin, iter([listed({"id": "e1"})]), now=NOW) == Gap(listed=1, known=1)
+
+
+@pytest.mark.parametrize(
+    ("event", "new"),
+    [
+        ({"type": "sms.received", "data": {"to": "+12025550100"}}, 1),
+        ({"type": "sms.received", "data": {"to": "+12025550199"}}, 0),
+        ({"type": "call.received", "data": {"to": "+12025550199"}}, 0),
+        ({"type": "sms.failed", "data": {"message_id": "SM-ours"}}, 1),
+        ({"type": "sms.failed", "data": {"message_id": "SM-somebodys"}}, 0),
+        ({"type": "payment.succeeded", "data": {}}, 1),
+    ],
+)
+def test_the_clock_takes_in_only_what_nobody_else_can_be_meant_by(town, event, new) -> None:
+    """An account may serve other programs: their customers are not to be answered by us."""
+    heard = {"id": "e1", "type": "sms.received", "data": {"to": "+12025550100"}}
+    arrive(town, heard, {"id": "e2", "type": "lead.submitted"})
+    with town.store.write() as connection:
+        connection.execute(update(Delivery).values(provider_ref="SM-ours"))
+    record = listed({"id": "e9"} | event)
+    assert look(town, record, until=NOW + HOUR).new == new
+    assert look(town, record).new == 1 - new  # a person may ask for all
 
 
 def test_of_a_batch_only_the_others_are_taken_in_and_nothing_is_counted(town) -> None:

@@ -225,10 +225,11 @@ def test_a_fetch_that_failed_can_be_replayed(connection, town) -> None:
 def test_a_fetch_that_could_not_be_read_can_be_replayed_after_a_fix(connection, town) -> None:
     take_in(connection, town)
     town.fetch(connection, {"id": "501"})
-    [refused] = preview(connection, town, {"route": FETCHING})
-    assert refused.plan is Plan.REFUSED
-    planned = preview(connection, town, {"route": FETCHING}, again=True)
-    replay(connection, town, planned, actor="test", now=NOW, reason="the adapter is mended")
+    [failed] = [one for one in deliveries_of(connection) if one.route == FETCHING]
+    assert (failed.state, "cannot be read" in failed.error) == ("failed", True)
+    planned = preview(connection, town, {"route": FETCHING})
+    assert [one.plan for one in planned] == [Plan.ANEW]
+    replay(connection, town, planned, actor="test", now=NOW)
     end_lease(connection, "crm")
     assert town.fetch(connection, JANE) == 2
     assert events_of(connection)[0].data_error is None

@@ -87,7 +87,7 @@ def check_lead(hub: RunningHub) -> None:
     assert event["data"]["message"][:10] in owner["Body"]
     to, subject, text = mail(sent["lead-confirmation"])
     assert (to, subject) == (JANE, "We got your message")
-    assert text.startswith("Hello Jane Doe,\n\nthank you for writing to us.")
+    assert text.startswith("Hello,\n\nthank you for writing to us.")
 
 
 def check_bounce(hub: RunningHub) -> None:
