@@ -60,7 +60,7 @@ def _web_before_commit(place: str) -> None:
 def _web_after_commit(place: str) -> None:
     from hub.web import webhooks
 
-    _after(webhooks, "_store", place)
+    _after(webhooks, "store", place)
 
 
 def _web_after_commit_before_enqueue(place: str) -> None:

@@ -56,6 +56,16 @@ def test_a_mail_is_stored_and_folds_into_a_contact_to_be(web: Web) -> None:
     assert event["data"]["email"] == "from+test@example.org"
 
 
+def test_the_secret_that_a_proxy_repeats_in_a_header_is_not_kept(web: Web) -> None:
+    before = web.ids()
+    repeated = ("X-Original-URI", ADDRESS)
+    assert web.send(mail("proxied"), CONTENT_TYPE, repeated, path=ADDRESS).status == 200
+    [request] = web.kept(before).requests
+    headers = web.shown(request["id"])["headers"]
+    assert headers["x-original-uri"] == "/webhooks/mail/***"
+    assert MAIL_SECRET not in str(headers)
+
+
 def test_the_same_mail_again_is_a_duplicate(web: Web) -> None:
     before = web.ids()
     assert [post(web, mail("twice", text="x")).status for _ in range(3)] == [200] * 3
