@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from adapters.contract.answers import read_answer, read_object
+from adapters.contract.fields import is_id
 from adapters.contract.outbound import Answer, Outcome, Verdict
 
 VERDICTS = {423: Verdict.NOT_PROCESSED, 477: Verdict.NOT_PROCESSED}
@@ -76,7 +77,7 @@ def read_unfound(
 
 def is_ref(value: object) -> bool:
     """Tell whether a value can be the id of an object."""
-    return isinstance(value, str | int) and not isinstance(value, bool) and bool(str(value).strip())
+    return type(value) in (str, int) and is_id(str(value))
 
 
 def words_of(told: Mapping[str, Any]) -> str:

@@ -22,12 +22,16 @@ from adapters.hubspot.items import OBJECTS
 MODIFIED = {"contact": "lastmodifieddate", "deal": "hs_lastmodifieddate"}
 
 _PAGE = 100
+_LONGEST_ID = 19
+_HEADERS = {"content-type": "application/json"}
 _SOURCE, _SOURCE_ID = "hs_object_source", "hs_object_source_id"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def list_since(account: Account, since: datetime, now: datetime) -> Iterator[Listed]:
     """Yield a body for each contact and each deal created or changed since then.
+
+    One whose times are impossible comes as its id alone, which `parse` refuses; the rest follow.
 
     Raises:
         AccountRefused: the account may not be read; the message says what it needs.
@@ -69,9 +73,13 @@ def _page(
 
 
 def _listed(subject: str, found: Mapping[str, Any], since: datetime, portal_id: int) -> Listed:
-    created_at = utc_from_text(found.get("createdAt"), "createdAt")
-    is_new = created_at >= since
-    at = created_at if is_new else utc_from_text(found.get("updatedAt"), "updatedAt")
+    try:
+        created_at = utc_from_text(found.get("createdAt"), "createdAt")
+        is_new = created_at >= since
+        at = created_at if is_new else utc_from_text(found.get("updatedAt"), "updatedAt")
+    except Unreadable:
+        unread = json.dumps({"objectId": int(found["id"])}).encode("ascii")
+        return Listed(unread, _HEADERS, sure=False)
     native_type = f"{subject}.{'creation' if is_new else 'propertyChange'}"
     item = {
         "eventId": native_type,
@@ -85,8 +93,7 @@ def _listed(subject: str, found: Mapping[str, Any], since: datetime, portal_id: 
     if is_new and found["properties"].get(_SOURCE):
         item["changeSource"] = found["properties"][_SOURCE]
         item["sourceId"] = str(found["properties"].get(_SOURCE_ID))
-    body = json.dumps([item]).encode("ascii")
-    return Listed(body, {"content-type": "application/json"}, sure=is_new)
+    return Listed(json.dumps([item]).encode("ascii"), _HEADERS, sure=is_new)
 
 
 def _told(answer: Answer, account: Account) -> dict[str, Any]:
@@ -110,6 +117,7 @@ def _is_object(one: Any) -> bool:
         isinstance(one, dict)
         and str(one.get("id")).isdecimal()
         and str(one.get("id")).isascii()
+        and len(str(one.get("id"))) <= _LONGEST_ID
         and isinstance(one.get("properties"), dict)
     )
 

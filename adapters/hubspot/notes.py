@@ -99,7 +99,9 @@ def _pages(account: Account, call: Call, kind: str, object_id: str) -> Iterator[
     path = f"/crm/v4/objects/{kind}/{object_id}/associations/notes?limit={_PAGE}"
     after: str | None = ""
     for _ in range(_PAGES):
-        answer = account.read(path + (f"&after={after}" if after else ""), call.now)
+        answer = account.read(
+            path + (f"&after={quote(after, safe='%')}" if after else ""), call.now
+        )
         listed = read_object(answer) or {}
         ids, after = _ids(listed.get("results")), _cursor(listed)
         if answer.status != 200 or ids is None:
@@ -108,6 +110,9 @@ def _pages(account: Account, call: Call, kind: str, object_id: str) -> Iterator[
         if ids:
             yield from _notes(account, call, ids)
         if after is None:
+            return
+        if not (after.isascii() and after.isprintable()):
+            yield _cannot_tell("HubSpot's list of notes goes on where nobody can read")
             return
     yield _cannot_tell(f"there are more than {_PAGE * _PAGES} notes")
 
@@ -144,11 +149,11 @@ def _ids(results: Any) -> list[str] | None:
 
 
 def _cursor(listed: Mapping[str, Any]) -> str | None:
-    """Return what asks for the next page, percent-encoded (HubSpot sends it so), or None."""
+    """Return what asks for the next page (HubSpot sends it percent-encoded), or None."""
     paging = listed.get("paging")
     following = paging.get("next") if isinstance(paging, dict) else None
     after = following.get("after") if isinstance(following, dict) else None
-    return quote(str(after), safe="%") if after else None
+    return str(after) if after else None
 
 
 def _cannot_tell(message: str) -> Sighting:

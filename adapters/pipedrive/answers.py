@@ -87,8 +87,8 @@ def listed(answer: Answer) -> list[dict[str, Any]] | None:
         return []  # version 1 says so when there is none
     if isinstance(data, dict):
         items = data.get("items")
-        rows = [row.get("item") for row in items if isinstance(row, dict)] if items else items
-        data = rows if not items or (rows and len(rows) == len(items)) else None
+        found = items if isinstance(items, list) else [None]
+        data = [row.get("item") if isinstance(row, dict) else None for row in found]
     if answer.status != 200 or not isinstance(data, list):
         return None
     return data if all(ref_of(row) for row in data) else None

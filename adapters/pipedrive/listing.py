@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from adapters.contract.answers import read_object
-from adapters.contract.fields import rfc3339
+from adapters.contract.fields import is_id, rfc3339
 from adapters.contract.outbound import Answer, Sight, Sighting
 from adapters.pipedrive.account import Account
 from adapters.pipedrive.answers import listed
@@ -31,7 +31,9 @@ def rows_since(account: Account, path: str, sent_at: datetime) -> list[dict[str,
         following = _next(answer)
         if not following:
             return rows
-        cursor = {"cursor": following}
+        if not is_id(following):
+            return Sighting(Sight.CANNOT_TELL, "Pipedrive's list goes on where nobody can read")
+        cursor = {"cursor": str(following)}
     return Sighting(
         Sight.CANNOT_TELL, f"more than {_PAGE * _PAGES} were changed since then: too many to read"
     )
@@ -54,7 +56,6 @@ def moment(row: Any, key: str) -> datetime | None:
     return at.replace(tzinfo=UTC) if at.tzinfo is None else at
 
 
-def _next(answer: Answer) -> str:
+def _next(answer: Answer) -> object:
     more = (read_object(answer) or {}).get("additional_data")
-    cursor = more.get("next_cursor") if isinstance(more, dict) else None
-    return cursor if isinstance(cursor, str) else ""
+    return more.get("next_cursor") if isinstance(more, dict) else None

@@ -4,11 +4,12 @@ Twilio keeps no token of ours that a list would show, so a message is known by i
 time and its text. Messages that wait have no `date_sent`, so the list is asked for by date and
 without. Twilio may alter a text (a trial's preface, characters that a telephone does not know) and
 write a number otherwise: what is merely alike proves neither that it is ours nor that ours is not
-there. Neither do several that are the same.
+there. Neither do several that are the same, nor one that was created shortly before. Times are
+Twilio's: ours are corrected by the `Date` of its answers.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import IntEnum
 from itertools import islice
@@ -17,12 +18,16 @@ from typing import Any
 from adapters.contract.answers import safe_words
 from adapters.contract.errors import Unreadable
 from adapters.contract.fields import is_id, rfc3339
-from adapters.contract.outbound import Sight, Sighting
+from adapters.contract.outbound import Answer, Sight, Sighting, Transport
 from adapters.twilio import listing
 from adapters.twilio.facts import utc_from_rfc2822
 from adapters.twilio.listing import Account, Record
 
 CLOCKS_DIFFER = timedelta(seconds=5)
+"""How far Twilio's clock may be from ours once that is corrected."""
+SHORTLY = timedelta(minutes=10)
+"""How long before it was sent a message like it was created that may be it; and how far the clocks
+may be apart for anything to be told."""
 MOST_PAGES = 5
 TRIAL_PREFACE = "Sent from your Twilio trial account - "
 
@@ -35,42 +40,85 @@ class _Likeness(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What the lists show of the time since the call, by SID; `whole` if they cannot hold more."""
+    """What the lists show of the time around the call, by SID; `whole` if they hold no more."""
 
     records: dict[str, Record]
     whole: bool
 
 
+class _Dated:
+    """A transport that keeps the `Date` of the first answer that has one."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self.date: datetime | None = None
+
+    def send(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes = b""
+    ) -> Answer:
+        answer = self._transport.send(method, url, headers=headers, body=body)
+        self.date = self.date or _time_of(answer.headers, "date")
+        return answer
+
+
 def look_up(
-    account: Account, message: Mapping[str, Any], sender: str | None, sent_at: datetime
+    account: Account,
+    message: Mapping[str, Any],
+    sender: str | None,
+    sent_at: datetime,
+    now: datetime,
 ) -> Sighting:
     """Return whether the account has that message; `sender` is None where it may be any.
+
+    `sent_at` and `now` are of one clock, `now` being the time of this look-up.
 
     Raises:
         AdapterError: a list could not be read.
     """
-    since = sent_at - CLOCKS_DIFFER
+    dated = _Dated(account.transport)
+    account = replace(account, transport=dated)
+    since = sent_at - 2 * SHORTLY
     asked = [("To", message["to"])] + ([("From", sender)] if sender else [])
     by_date = _records(account, [*asked, ("DateSent>", listing.at(since))], since)
     newest = _records(account, asked, since)
-    records = by_date.records | newest.records
-    likeness = {sid: _likeness(record, message) for sid, record in records.items()}
+    ahead = now - dated.date if dated.date else timedelta(0)
+    if abs(ahead) > SHORTLY:
+        return _doubt(
+            f"Twilio's clock and ours differ by {abs(ahead) // timedelta(seconds=1)} seconds; "
+            "set the clock of this machine"
+        )
+    found = _Found(by_date.records | newest.records, by_date.whole and newest.whole)
+    return _judged(found, message, sent_at, sent_at - ahead)
+
+
+def _judged(
+    found: _Found, message: Mapping[str, Any], by_ours: datetime, by_theirs: datetime
+) -> Sighting:
+    """Only what was created since then by Twilio's clock can be ours for certain."""
+    since, shortly_before = by_theirs - CLOCKS_DIFFER, min(by_ours, by_theirs) - SHORTLY
+    likeness = {
+        sid: _likeness(record, message)
+        for sid, record in found.records.items()
+        if _is_since(record, shortly_before)
+    }
     same = [sid for sid, degree in likeness.items() if degree is _Likeness.SAME]
-    text = rfc3339(sent_at.replace(microsecond=0))
+    text, earlier = (rfc3339(at.replace(microsecond=0)) for at in (by_theirs, shortly_before))
     if len(same) > 1:
-        return _doubt(f"Twilio has {len(same)} such messages to this recipient since {text}")
-    if not (by_date.whole and newest.whole):
-        return _doubt(f"Twilio's list since {text} is too long to be read")
+        return _doubt(f"Twilio has {len(same)} such messages to this recipient since {earlier}")
+    if not found.whole:
+        return _doubt(f"Twilio's list since {earlier} is too long to be read")
+    if same and _is_since(found.records[same[0]], since):
+        return _there(same[0], found.records[same[0]])
     if same:
-        return _there(same[0], records[same[0]])
+        return _doubt(f"Twilio has such a message to this recipient from shortly before {text}")
     if _Likeness.ALIKE in likeness.values():
         return _doubt(
-            f"Twilio has a message to this recipient since {text} that may be this one; its text "
-            "is not known or not quite the same"
+            f"Twilio has a message to this recipient since {earlier} that may be this one; its "
+            "text is not known or not quite the same"
         )
     return Sighting(
         Sight.NOT_THERE,
-        f"Twilio's list of messages to this recipient since {text} does not have it",
+        f"Twilio's list of messages to this recipient since {earlier} does not have it",
     )
 
 
@@ -92,8 +140,12 @@ def _is_since(record: Record, since: datetime) -> bool:
 
 
 def _created(record: Record) -> datetime | None:
+    return _time_of(record, "date_created")
+
+
+def _time_of(holder: Mapping[str, Any], name: str) -> datetime | None:
     try:
-        return utc_from_rfc2822(record.get("date_created"), "date_created")
+        return utc_from_rfc2822(holder.get(name), name)
     except Unreadable:
         return None
 

@@ -108,7 +108,7 @@ class TwilioOutbound(Outbound):
         """Return whether a list of the account's messages has this one."""
         message = self._message(call)
         sender = None if self._service else sender_for(message["to"], self._sender)
-        return lookup.look_up(self._account, message, sender, sent_at)
+        return lookup.look_up(self._account, message, sender, sent_at, call.now)
 
     def probe(self) -> Probe:
         answer = self._account.read(f"{self._account.path}.json")

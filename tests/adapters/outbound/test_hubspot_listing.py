@@ -195,6 +195,7 @@ def test_it_asks_for_an_access_token(transport: GuardedTransport) -> None:
         (said(200, {"results": [7], "portalId": None}), Unreadable),
         (said(200, {"results": [{"id": "x", "properties": {}}]}), Unreadable),
         (said(200, {"results": [{"id": "5", "properties": {}}]}), Unreadable),
+        (said(200, {"results": [{"id": "9" * 5000, "properties": {}}]}), Unreadable),
         (said(200, {"results": [STUCK]}), Unreadable),
     ],
 )  # fmt: skip
@@ -213,3 +214,21 @@ def test_a_list_that_breaks_off_is_told(
         events(Broken, transport)
     assert str(caught.value)
     assert "pat-na1" not in str(caught.value)
+
+
+@pytest.mark.parametrize("created", ["1969-12-31T00:00:00Z", "soon", "", None, 7])
+@pytest.mark.parametrize("key", ["created_at", "updated_at"])
+def test_one_with_an_impossible_time_ends_no_list(
+    transport: GuardedTransport, key: str, created: Any
+) -> None:
+    crm = Crm(page=2)
+    day = timedelta(days=1)
+    ids = [add(crm, "contacts", NOW - 9 * day, NOW - day) for _ in range(5)]
+    crm.objects["contacts"][ids[2]][key] = created
+    with FarEnd(crm.behave) as far:
+        account = {"token": "pat-na1-secret", "base_url": far.url}
+        listed = list(INBOUND.list_since(SINCE, NOW, transport, account))
+    assert len(listed) == 5
+    with pytest.raises(Unreadable):
+        read([listed.pop(2)])
+    assert [one.data["object_id"] for one in read(listed)] == ids[:2] + ids[3:]

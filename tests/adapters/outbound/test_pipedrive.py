@@ -514,7 +514,7 @@ def test_a_deal_of_nobody_cannot_be_told(
     assert sighting.sight is Sight.CANNOT_TELL
 
 
-NOTE = {"id": 4, "content": f"Called.<br><br>hub_attempt: {ATTEMPT}"}
+NOTE: dict[str, Any] = {"id": 4, "content": f"Called.<br><br>hub_attempt: {ATTEMPT}"}
 MORE = {"pagination": {"more_items_in_collection": True}}
 
 
@@ -544,6 +544,30 @@ def test_a_note_is_looked_up(
     assert (sighting.sight, sighting.provider_ref) == (sight, ref)
     assert query(far, 0)["person_id"] == "5"
     assert query(far, 0)["start_date"] == "2026-11-20"
+
+
+@pytest.mark.parametrize(
+    "items", [True, 7, "x", None, 0, {"a": 1}, {}, [None], [{}], [{"item": 7}]]
+)
+def test_a_search_that_is_no_list_cannot_tell(
+    far: Far, transport: GuardedTransport, call: Calls, items: Any
+) -> None:
+    far.says(data({"items": items}))
+    one = adapter(far, transport)
+    assert one.look_up(call("upsert_person", JANE), NOW).sight is Sight.CANNOT_TELL
+    assert one.perform(call("upsert_person", JANE)).verdict is Verdict.NOT_PROCESSED
+    assert {seen.method for seen in far.seen} == {"GET"}
+
+
+@pytest.mark.parametrize("cursor", ["\ud800", "a b", 7, {"a": 1}])
+def test_a_list_that_goes_on_where_nobody_can_read_cannot_tell(
+    far: Far, transport: GuardedTransport, call: Calls, cursor: Any
+) -> None:
+    far.says(data([], additional_data={"next_cursor": cursor}), data([]))
+    assert adapter(far, transport).look_up(call("create_deal", DEAL), NOW).sight is (
+        Sight.CANNOT_TELL
+    )
+    assert len(far.seen) == 1
 
 
 def test_an_answer_lost_while_looking_up_is_no_doubt(far: Far, call: Calls) -> None:

@@ -418,7 +418,7 @@ def test_a_list_is_asked_for_as_the_official_library_does(
     made(transport, far.url).look_up(send(call), sent_at)
     library = Library()
     messages = Client(ACCOUNT, TOKEN, http_client=library).messages
-    after = datetime(2026, 11, 20, 11, 58, tzinfo=UTC)
+    after = datetime(2026, 11, 20, 11, 38, 5, tzinfo=UTC)
     messages.page(to=TO, from_=SENDER, date_sent_after=after, page_size=100)
     messages.page(to=TO, from_=SENDER, page_size=100)
     for seen, (method, url, params, _, _, _) in zip(far.seen, library.made, strict=True):

@@ -1,14 +1,17 @@
 """Whether a message is there though its answer was lost: the evidence of Twilio's lists."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
 
-from adapters import Call, NotSent, Sight
+from adapters import Call, NotSent, Sight, Transport
 from adapters.contract.errors import AdapterError
+from adapters.twilio.outbound import TwilioOutbound
 from hub.gateways.transport import GuardedTransport
+from tests.adapters.outbound.conftest import NOW
 from tests.adapters.outbound.twilio_calls import (
     ATTEMPT,
     MESSAGES,
@@ -17,10 +20,13 @@ from tests.adapters.outbound.twilio_calls import (
     SID,
     TEXT,
     TO,
+    At,
     listed,
-    made,
     record,
     says,
+)
+from tests.adapters.outbound.twilio_calls import (
+    made as made_with,
 )
 from tests.gateways.servers import Far, raw_server
 
@@ -28,8 +34,12 @@ Calls = Callable[..., Call]
 
 SENT_AT = datetime(2026, 11, 20, 11, 58, 5, tzinfo=UTC)
 OTHER = "SM" + "b" * 32
-EARLIER = "Fri, 20 Nov 2026 11:57:59 +0000"
+LONG_AGO = "Fri, 20 Nov 2026 11:37:59 +0000"
 MEDIA = ["https://a.example/1.jpg"]
+
+
+def made(transport: Transport, base_url: str, **settings: Any) -> TwilioOutbound:
+    return made_with(At(transport), base_url, **settings)
 
 
 def text(call: Calls, **parameters: Any) -> Call:
@@ -44,7 +54,7 @@ def test_a_message_that_was_sent_is_found_by_date(
     sighting = made(transport, far.url).look_up(text(call), SENT_AT)
     assert (sighting.sight, sighting.provider_ref) == (Sight.THERE, SID)
     assert sighting.status == "sent"
-    assert "DateSent%3E=2026-11-20T11%3A58%3A00Z" in far.seen[0].path
+    assert "DateSent%3E=2026-11-20T11%3A38%3A05Z" in far.seen[0].path
 
 
 def test_a_message_that_waits_is_found_without_a_date(
@@ -59,7 +69,7 @@ def test_a_message_that_waits_is_found_without_a_date(
 def test_when_neither_list_has_it_it_is_not_there(
     far: Far, transport: GuardedTransport, call: Calls
 ) -> None:
-    far.says(listed(), listed(record(date_created=EARLIER)))
+    far.says(listed(), listed(record(date_created=LONG_AGO)))
     sighting = made(transport, far.url).look_up(text(call), SENT_AT)
     assert (sighting.sight, sighting.provider_ref) == (Sight.NOT_THERE, None)
     assert [seen.method for seen in far.seen] == ["GET", "GET"]
@@ -68,7 +78,9 @@ def test_when_neither_list_has_it_it_is_not_there(
 @pytest.mark.parametrize(
     ("created", "sight"),
     [
-        ("Fri, 20 Nov 2026 11:57:59 +0000", Sight.NOT_THERE),
+        ("Fri, 20 Nov 2026 11:48:04 +0000", Sight.NOT_THERE),
+        ("Fri, 20 Nov 2026 11:48:05 +0000", Sight.CANNOT_TELL),
+        ("Fri, 20 Nov 2026 11:57:59 +0000", Sight.CANNOT_TELL),
         ("Fri, 20 Nov 2026 11:58:00 +0000", Sight.THERE),
         ("Fri, 20 Nov 2026 13:58:00 +0200", Sight.THERE),
         ("Fri, 20 Nov 2026 12:59:59 +0000", Sight.THERE),
@@ -81,6 +93,42 @@ def test_the_clocks_may_differ_by_five_seconds(
 ) -> None:
     far.says(listed(record(date_created=created)))
     assert made(transport, far.url).look_up(text(call), SENT_AT).sight is sight
+
+
+@pytest.mark.parametrize("ahead_s", [-599, -60, 10, 200, 599])
+def test_a_clock_that_is_wrong_is_corrected_by_twilios(
+    far: Far, transport: GuardedTransport, call: Calls, ahead_s: int
+) -> None:
+    ahead = timedelta(seconds=ahead_s)
+    far.says(listed(record(date_created=format_datetime(SENT_AT - ahead))))
+    sought = made_with(At(transport, NOW - ahead), far.url)
+    sighting = sought.look_up(text(call), SENT_AT)
+    assert (sighting.sight, sighting.provider_ref) == (Sight.THERE, SID)
+
+
+@pytest.mark.parametrize("before_s", [6, 10, 599])
+def test_without_a_date_a_message_from_shortly_before_proves_nothing(
+    far: Far, transport: GuardedTransport, call: Calls, before_s: int
+) -> None:
+    created = format_datetime(SENT_AT - timedelta(seconds=before_s))
+    for body in (TEXT, TEXT.upper()):
+        far.says(listed(record(date_created=created, body=body)))
+        sighting = made_with(At(transport, None), far.url).look_up(text(call), SENT_AT)
+        assert (sighting.sight, sighting.provider_ref) == (Sight.CANNOT_TELL, None)
+    far.says(listed(record(date_created=created, body="Other")))
+    sighting = made_with(At(transport, None), far.url).look_up(text(call), SENT_AT)
+    assert sighting.sight is Sight.NOT_THERE
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=11), timedelta(hours=-1)])
+def test_clocks_too_far_apart_prove_nothing(
+    far: Far, transport: GuardedTransport, call: Calls, ahead: timedelta
+) -> None:
+    for said in (listed(), listed(record())):
+        far.says(said)
+        sighting = made_with(At(transport, NOW - ahead), far.url).look_up(text(call), SENT_AT)
+        assert sighting.sight is Sight.CANNOT_TELL
+        assert "set the clock" in sighting.message
 
 
 @pytest.mark.parametrize(
@@ -155,7 +203,7 @@ def test_pages_are_read_to_the_first_that_is_older(
     far: Far, transport: GuardedTransport, call: Calls
 ) -> None:
     more = f"{MESSAGES}?Page=1&PageToken=x"
-    older = record(date_created=EARLIER, body="Other")
+    older = record(date_created=LONG_AGO, body="Other")
     far.says(listed(record(body="Other"), following=more), listed(record()))
     assert made(transport, far.url).look_up(text(call), SENT_AT).sight is Sight.THERE
     assert far.seen[1].path == more
@@ -236,7 +284,7 @@ def test_the_evidence_names_nobody(
 ) -> None:
     far.says(*said)
     message = made(transport, far.url).look_up(text(call), SENT_AT).message
-    assert "2026-11-20T11:58:0" in message
+    assert "2026-11-20T11:" in message
     for private in (TO, SENDER, TEXT, "received"):
         assert private not in message
 

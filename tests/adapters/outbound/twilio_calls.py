@@ -1,11 +1,15 @@
 """A Twilio account for tests: its settings, its answers, its lists."""
 
 import json
+from collections.abc import Mapping
+from datetime import datetime
+from email.utils import format_datetime
 from typing import Any
 
-from adapters import Transport
+from adapters import Answer, Transport
 from adapters.twilio.outbound import TwilioOutbound
 from tests.adapters.openapi import FIXTURES, Specification
+from tests.adapters.outbound.conftest import NOW
 
 SPECIFICATION = Specification(FIXTURES / "twilio" / "twilio_messages_v2010.json")
 ACCOUNT = "AC0123456789abcdef0123456789abcdef"
@@ -27,6 +31,21 @@ def says(status: int, value: Any, **headers: str) -> Said:
 
 
 TAKEN = says(201, {"sid": SID, "status": "queued", "error_code": None})
+
+
+class At:
+    """A transport whose answers have this `Date`, or none."""
+
+    def __init__(self, transport: Transport, date: datetime | None = NOW) -> None:
+        self._transport = transport
+        self._date = {"date": format_datetime(date, usegmt=True)} if date else {}
+
+    def send(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes = b""
+    ) -> Answer:
+        answer = self._transport.send(method, url, headers=headers, body=body)
+        others = {name: value for name, value in answer.headers.items() if name != "date"}
+        return Answer(answer.status, others | self._date, answer.body)
 
 
 def made(transport: Transport, base_url: str | None = None, **settings: Any) -> TwilioOutbound:
