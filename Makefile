@@ -15,7 +15,7 @@ run: setup ## set everything up and run the hub on this machine
 	@exec $(BIN)/hub up
 
 test: setup ## run the tests, against a real Redis and a real PostgreSQL
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: setup ## check style, format and types
 	$(BIN)/ruff check .
@@ -30,7 +30,7 @@ bench: setup ## measure, and print the table
 	$(BIN)/python -m tests.bench
 
 faults: setup ## kill processes and stores of a running hub, again and again
-	$(BIN)/python -m pytest tests/faults -n 2 -m "faults or not faults"
+	$(BIN)/python -m pytest tests/faults -n 2 --dist worksteal -m "faults or not faults"
 
 providers: setup ## write the tables of providers anew, after a change of an adapter
 	$(BIN)/python -m tests.docs.providers

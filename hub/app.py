@@ -1,14 +1,18 @@
 """Puts the hub together. The only file that knows every other."""
 
+import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from threading import Event
 
 from flask import Flask
+from sqlalchemy.exc import DBAPIError
 
 from hub.config import load_config
 from hub.core.configuration import Configuration
 from hub.core.hub import Hub
 from hub.core.lanes import ensure
+from hub.core.trouble import Trouble, trouble_of
 from hub.core.versions import note_version
 from hub.gateways.database import Database, db, engine_options, open_database
 from hub.gateways.destinations import Gate
@@ -28,6 +32,9 @@ from hub.web.webhooks import webhooks
 WEB_THREADS = 8
 WEB_ROUND_TRIP_S = 5.0
 """A sender waits 10 s or so: a dead line, and the try of a new one, must cost less than that."""
+BUSY_AGAIN_S = 1.0
+
+log = logging.getLogger(__name__)
 
 
 def create_app(settings: Settings, environ: Mapping[str, str]) -> Flask:
@@ -89,10 +96,9 @@ def run_worker(settings: Settings, environ: Mapping[str, str]) -> None:
     hub = create_hub(settings, environ)
     workshop = _workshop(settings, hub)
     workers.listen_for_signals(workshop)
-    while not wait_for_store(hub.store, workshop.stop):
+    while not _is_prepared(hub, workshop.stop):
         if workshop.stop.is_set():
             return
-    prepare_store(hub)
     workers.run(workshop)
 
 
@@ -104,6 +110,21 @@ def run_clock(settings: Settings, environ: Mapping[str, str]) -> None:
     """
     hub = create_hub(settings, environ)
     clocks.run(hub, connect(settings.redis_url), _gates(settings, hub))
+
+
+def _is_prepared(hub: Hub, stop: Event) -> bool:
+    """Wait for the database and prepare it; what answers may still be too busy to be written to."""
+    if not wait_for_store(hub.store, stop):
+        return False
+    try:
+        prepare_store(hub)
+    except DBAPIError as error:
+        if trouble_of(error) is Trouble.ROW:
+            raise
+        log.warning("the database is not ready (%s); again in a moment", type(error.orig).__name__)
+        stop.wait(BUSY_AGAIN_S)
+        return False
+    return True
 
 
 def _gates(settings: Settings, hub: Hub) -> dict[str, Gate]:

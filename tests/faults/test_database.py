@@ -225,3 +225,24 @@ def test_sqlite_locked_by_another_is_a_503_and_then_taken_in(
     assert sender.send("evt_1") == 200
     fault.check(sqlite_url, far_end, sender)
     assert not hub.died("worker")
+
+
+def test_a_worker_that_starts_while_sqlite_is_locked_waits(
+    sqlite_url, redis_url, make_hub, far_end, fault
+):
+    """F30 SQLite locked while a worker starts"""
+    import sqlite3
+
+    hub = make_hub(sqlite_url, redis_url, hurry=True)
+    hub.start("web")
+    sender = Sender(hub)
+    assert sender.send("evt_1") == 200
+    locker = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)
+    locker.execute("BEGIN IMMEDIATE")
+    hub.start("worker", "clock")
+    log = hub.folder / "worker.log"
+    until(lambda: "is not ready" in log.read_text(), 30, "the worker to meet the lock")
+    locker.execute("ROLLBACK")
+    fault.is_over()
+    fault.check(sqlite_url, far_end, sender)
+    assert not hub.died("worker")
