@@ -16,13 +16,14 @@ from hub.core.trouble import Trouble, trouble_of
 from hub.core.versions import note_version
 from hub.gateways.database import Database, db, engine_options, open_database
 from hub.gateways.destinations import Gate
+from hub.gateways.keys import local_secret
 from hub.gateways.patience import wait_for_store
 from hub.gateways.queue import Flusher, connect
 from hub.jobs import clock as clocks
 from hub.jobs import worker as workers
 from hub.jobs.workshop import Workshop
 from hub.settings import Settings
-from hub.web import answers
+from hub.web import answers, dashboard
 from hub.web.forms import forms
 from hub.web.health import health
 from hub.web.metrics import metrics
@@ -49,7 +50,7 @@ def create_app(settings: Settings, environ: Mapping[str, str]) -> Flask:
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings.database_url, pool_size=WEB_THREADS),
         TRUSTED_HOSTS=list(settings.all_trusted_hosts),
-        SECRET_KEY=settings.secret_key,
+        SECRET_KEY=settings.secret_key or local_secret(settings.var_dir),
     )
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
@@ -69,6 +70,7 @@ def create_app(settings: Settings, environ: Mapping[str, str]) -> Flask:
     app.register_blueprint(forms)
     app.register_blueprint(health)
     app.register_blueprint(metrics)
+    dashboard.register(app, secure=(settings.public_url or "").startswith("https:"))
     return app
 
 

@@ -1,5 +1,6 @@
 """The tables; a file per table or close pair."""
 
+from hub.core.models.access import Session, User
 from hub.core.models.base import Base, database_later, database_now, insert_if_new
 from hub.core.models.contact import Contact, Identity
 from hub.core.models.delivery import (
@@ -15,6 +16,7 @@ from hub.core.models.delivery import (
     is_among,
 )
 from hub.core.models.inbound import EventKey, EventState, RequestState, StoredEvent, StoredRequest
+from hub.core.models.limit import LimitCount
 from hub.core.models.record import Alert, AuditEntry, ConfigVersion, SourceState
 
 __all__ = [
@@ -35,10 +37,13 @@ __all__ = [
     "EventState",
     "Identity",
     "Lane",
+    "LimitCount",
     "RequestState",
+    "Session",
     "SourceState",
     "StoredEvent",
     "StoredRequest",
+    "User",
     "database_later",
     "database_now",
     "insert_if_new",

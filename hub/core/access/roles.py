@@ -1,0 +1,45 @@
+"""Roles and what they may: the one table that every request is held against."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+
+class Permission(StrEnum):
+    VIEW = "view"  # look at everything, personal data masked
+    OPERATE = "operate"  # replay, settle, release, pause
+    ADMINISTER = "administer"  # accounts of others, the audit log
+
+
+class Role(StrEnum):
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+
+_MAY: Mapping[Role, frozenset[Permission]] = {
+    Role.VIEWER: frozenset({Permission.VIEW}),
+    Role.OPERATOR: frozenset({Permission.VIEW, Permission.OPERATE}),
+    Role.ADMIN: frozenset(Permission),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who is signed in, in which session. `sees_personal` is granted apart from the role."""
+
+    user_id: UUID
+    session_id: UUID
+    name: str
+    role: Role
+    sees_personal: bool
+
+    def may(self, permission: Permission) -> bool:
+        """Return whether the role allows it."""
+        return permission in _MAY[self.role]
+
+    @property
+    def actor(self) -> str:
+        """The name under which the audit log knows this person."""
+        return f"user:{self.name}"

@@ -1,0 +1,36 @@
+"""Fixtures of the dashboard's tests: a board over each database."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.dashboard.board import SECRET_KEY, Board
+from tests.running import OPS_SECRET, PLAIN, STRIPE_SECRET
+
+
+@pytest.fixture
+def make_board(tmp_path: Path, database_url: str, redis_url: str) -> Callable[..., Board]:
+    """A maker of boards over the test's database: `make_board(config)`."""
+
+    def make(config: str = PLAIN) -> Board:
+        (tmp_path / "hub.yaml").write_text(config)
+        return Board(
+            {
+                "DATABASE_URL": database_url,
+                "REDIS_URL": redis_url,
+                "HUB_CONFIG": str(tmp_path / "hub.yaml"),
+                "SECRET_KEY": SECRET_KEY,
+                "STRIPE_WEBHOOK_SECRET": STRIPE_SECRET,
+                "OPS_SECRET": OPS_SECRET,
+                "FAR_END": "http://127.0.0.1:1",
+                "HUB_ALLOW_PRIVATE_DESTINATIONS": "1",
+            }
+        )
+
+    return make
+
+
+@pytest.fixture
+def board(make_board: Callable[..., Board]) -> Board:
+    return make_board()
