@@ -4,10 +4,10 @@ BIN := .venv/bin
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint fix bench lock faults providers clean
+.PHONY: help setup run test lint fix bench lock faults providers screenshots clean
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.ok ## install everything into .venv, and the `hub` command with it
 
@@ -34,6 +34,9 @@ faults: setup ## kill processes and stores of a running hub, again and again
 
 providers: setup ## write the tables of providers anew, after a change of an adapter
 	$(BIN)/python -m tests.docs.providers
+
+screenshots: setup ## make a picture of every page of the dashboard in var/screenshots; needs Chromium
+	$(BIN)/python -m tests.screenshots
 
 lock: setup ## write requirements*.txt anew from requirements*.in
 	$(COMPILE) requirements.in -o requirements.txt

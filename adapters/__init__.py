@@ -14,7 +14,7 @@ from adapters.contract.errors import (
     Unreadable,
 )
 from adapters.contract.event import EVENT_TYPES, Attachment, Event
-from adapters.contract.form_inbound import FormInbound
+from adapters.contract.form_inbound import FormField, FormInbound, Signals
 from adapters.contract.inbound import Inbound, Listed, Reply, Sample
 from adapters.contract.outbound import (
     Action,
@@ -43,6 +43,7 @@ __all__ = [
     "Effect",
     "Event",
     "ForeignOrigin",
+    "FormField",
     "FormInbound",
     "Inbound",
     "InboundRequest",
@@ -58,6 +59,7 @@ __all__ = [
     "Sample",
     "Sight",
     "Sighting",
+    "Signals",
     "TooManyFields",
     "Transport",
     "TransportError",

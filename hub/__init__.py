@@ -6,7 +6,8 @@ The floors, from the ground up; a floor imports only what stands below it:
 - `hub.core`: what the hub does: ingest, routing, the delivery ledger, lanes, replay.
 - `hub.gateways`: the ways out: database, queue, transport, embedded stores.
 - `hub.web`, `hub.jobs`, `hub.cli`: thin edges; each opens and closes its own transactions.
-- `hub.app`: puts them together, and is the only file that knows every other.
+- `hub.background` and `hub.app`: put them together, without the web floor and with it. The only
+  files that know every other.
 
 `hub.settings` reads the environment, `hub.config` reads `hub.yaml`.
 """

@@ -16,6 +16,8 @@ from sqlalchemy.exc import ArgumentError
 
 from hub.core.errors import ConfigError
 
+WEB_THREADS = 8
+"""Of each web process."""
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 PLANNED = ("HUB_ENCRYPTION_KEYS", "SENTRY_DSN")
 """Variables of features that do not exist yet: accepting them silently would be a lie."""
@@ -32,6 +34,8 @@ class Settings:
     """What the environment says. Its `repr` shows nothing that may hold a password.
 
     `redis_embedded`: no `REDIS_URL` was given, `hub up` starts a server of its own at `redis_url`.
+    `proxy_hops`: how many proxies in front of the hub add whom they were asked by to
+    `X-Forwarded-For`.
     `log_format` is None when nothing was said: console on a terminal, JSON elsewhere.
     """
 
@@ -44,6 +48,7 @@ class Settings:
     public_url: str | None = None
     allow_private_destinations: bool = False
     trusted_hosts: tuple[str, ...] = ()
+    proxy_hops: int = 0
     web_concurrency: int = 2
     port: int = 8000
     log_level: str = "INFO"
@@ -80,6 +85,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         "public_url": env.origin("HUB_PUBLIC_URL", None),
         "allow_private_destinations": env.switch("HUB_ALLOW_PRIVATE_DESTINATIONS", "off"),
         "trusted_hosts": env.hosts("HUB_TRUSTED_HOSTS", ""),
+        "proxy_hops": env.whole("HUB_PROXY_HOPS", "0", low=0, high=10),
         "web_concurrency": env.whole("WEB_CONCURRENCY", "2", low=1, high=256),
         "port": env.whole("PORT", "8000", low=1, high=65535),
         "log_level": env.level("LOG_LEVEL", "INFO"),

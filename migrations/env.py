@@ -1,4 +1,4 @@
-"""Alembic's way in. The hub hands it an open connection: see `hub.gateways.database`."""
+"""Alembic's way in. The hub hands it an open connection: see `hub.gateways.migrations`."""
 
 from alembic import context
 from sqlalchemy import text

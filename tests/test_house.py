@@ -48,9 +48,13 @@ FLOORS = {
     "hub/web": floor("hub.core hub.gateways hub.web ADAPTERS", never="rq redis requests"),
     "hub/jobs": floor("hub.core hub.gateways hub.jobs ADAPTERS", never="flask requests"),
     "hub/cli": floor(
-        "hub.core hub.gateways hub.cli hub.app hub.settings hub.config hub.supervisor ADAPTERS"
+        "hub.core hub.gateways hub.cli hub.background hub.settings hub.config hub.supervisor "
+        "ADAPTERS"
     ),
     "hub/app.py": floor("hub ADAPTERS"),
+    "hub/background.py": floor(
+        "hub.core hub.gateways hub.jobs hub.config hub.settings", "sqlalchemy", never="flask"
+    ),
     "hub": floor("hub.cli"),
 }
 """By folder or file; the longest that fits counts. `adapters!` is its front door alone.

@@ -9,10 +9,13 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, event, inspect, text
 
-from hub.core.claim import _DUE
+from hub.core.due import DUE
 from hub.core.lanes import ensure, take
 from hub.core.models import Base
-from hub.gateways.database import MIGRATIONS, downgrade, open_database, revisions, upgrade
+from hub.core.models.search import SEARCH_TABLE
+from hub.gateways.database import open_database
+from hub.gateways.migrations import downgrade, upgrade
+from hub.gateways.revisions import MIGRATIONS, revisions
 
 TABLES = set(Base.metadata.tables)
 
@@ -25,12 +28,19 @@ def engine(database_url):
 
 
 def tables_of(engine: Engine) -> set[str]:
-    return set(inspect(engine).get_table_names()) - {"alembic_version"}
+    names = set(inspect(engine).get_table_names()) - {"alembic_version"}
+    return {name for name in names if has_model(name, "table", {})}
+
+
+def has_model(name: str | None, kind: str, _: object) -> bool:
+    """Return whether a table is one of the models: search has none, and SQLite's shadow tables."""
+    return kind != "table" or not (name or "").startswith(SEARCH_TABLE)
 
 
 def drift(engine: Engine) -> list[object]:
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        options = {"compare_type": True, "include_name": has_model}
+        context = MigrationContext.configure(connection, opts=options)
         return list(compare_metadata(context, Base.metadata))
 
 
@@ -50,6 +60,14 @@ def test_the_tables_come_go_and_come_again(engine, database_url) -> None:
         current, newest = revisions(connection)
     assert current == newest
     assert drift(engine) == []
+
+
+def test_what_is_searched_comes_and_goes_with_the_tables(engine, database_url) -> None:
+    found = text(f"SELECT count(*) FROM {SEARCH_TABLE}")
+    with engine.connect() as connection:
+        assert connection.execute(found).scalar_one() == 0
+    downgrade(database_url, "0007")
+    assert not [name for name in inspect(engine).get_table_names() if SEARCH_TABLE in name]
 
 
 def test_an_upgrade_of_what_is_up_to_date_changes_nothing(engine, database_url) -> None:
@@ -86,7 +104,7 @@ def test_the_indexes_for_what_is_due_and_running_hold_nothing_else(engine) -> No
 
 def test_the_planner_finds_due_deliveries_by_their_index(engine) -> None:
     with engine.connect() as connection, said_to(connection) as said:
-        connection.execute(_DUE, {"destination": "ops", "most": 8})
+        connection.execute(DUE, {"destination": "ops", "most": 8})
         plan = explain(connection, *said[-1])
     assert "ix_deliveries_due" in plan
     assert "SCAN deliveries" not in plan

@@ -65,6 +65,15 @@ class CalendlyInbound(Inbound):
     settings_schema = SecretsSchema
     native_types = NATIVE_TYPES
     ignored_types = IGNORED_TYPES
+    setup = (
+        "Calendly takes webhooks by its API alone: make a personal access token under "
+        "Integrations, API and webhooks.",
+        "Post to https://api.calendly.com/webhook_subscriptions: the address above as `url`, "
+        "the events invitee.created and invitee.canceled, your organization, scope "
+        "organization, and a `signing_key` that you make up.",
+        "Put that signing key into `secrets` of this source, and restart the hub. A "
+        "subscription without one is not signed, and is refused.",
+    )
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._secrets = tuple(settings["secrets"])

@@ -20,7 +20,6 @@ MAX_BOUNDARY = 200
 MAX_HEAD_BYTES = 16 * 1024
 """The headers of one part."""
 
-_LINE_END = re.compile(rb"[ \t]*(?:\r?\n|\Z)")
 _HEADER_END = re.compile(r"\r?\n(?![ \t])")
 _FOLD = re.compile(r"\r?\n[ \t]+")
 
@@ -95,25 +94,18 @@ def split_parts(body: bytes, boundary: bytes) -> Split:
     Raises:
         TooManyFields: there are more than `MAX_FIELDS` parts.
     """
-    marker = b"--" + boundary
+    marker = re.escape(b"--" + boundary)  # first, so that it is searched for as fast as a text is
+    line = marker + rb"(?<![^\n]" + marker + rb")(--)?[ \t]*(?:\r?\n|\Z)"
     parts: list[bytes] = []
     start: int | None = None
-    hit = body.find(marker)
-    while hit >= 0:
-        after = hit + len(marker)
-        closing = body.startswith(b"--", after)
-        line_end = _LINE_END.match(body, after + 2 * closing)
-        if line_end is None or (hit and body[hit - 1 : hit] != b"\n"):
-            hit = body.find(marker, hit + 1)
-            continue
+    for hit in re.finditer(line, body):
         if start is not None:
-            parts.append(body[start : _before_line_break(body, hit)])
-        if closing:
+            parts.append(body[start : _before_line_break(body, hit.start())])
+        if hit[1]:
             return Split(parts, closed=True)
         if len(parts) == MAX_FIELDS:
             raise TooManyFields(f"a form has at most {MAX_FIELDS} parts")
-        start = line_end.end()
-        hit = body.find(marker, start)
+        start = hit.end()
     if start is not None:
         parts.append(body[start:])
     return Split(parts, closed=False)

@@ -72,15 +72,26 @@ class Inbound(ABC):
     takes_forms: ClassVar[bool] = False
     """Whether people post to it, at `/forms/<source>`, and not a provider at `/webhooks/`."""
     max_bytes: ClassVar[int] = 1024 * 1024
-    """The longest body that it takes unless the source says otherwise."""
+    """The longest body that it takes unless the source says otherwise: see `longest_body`."""
     account: ClassVar[str | None] = None
     """The outbound adapter whose destination has the credentials to fetch and to list with."""
+    setup: ClassVar[tuple[str, ...]] = (
+        "Paste the address above where the sender asks for a webhook or callback address.",
+        "Let it send JSON by POST, and sign what it sends.",
+        "Put the secret it signs with into this source in hub.yaml, and restart the hub.",
+    )
+    """What a person does at the provider, step by step, with the source's address before them."""
     lists: ClassVar[bool] = False
     """Whether `list_since` can list the provider's records."""
 
     @abstractmethod
     def __init__(self, settings: Mapping[str, Any]) -> None:
         """Take the settings as `settings_schema` loaded them."""
+
+    @classmethod
+    def longest_body(cls, settings: Mapping[str, Any]) -> int:
+        """Return how many bytes it takes with these settings; they may lack what was wrong."""
+        return cls.max_bytes
 
     @abstractmethod
     def verify(self, request: InboundRequest) -> str:

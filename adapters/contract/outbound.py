@@ -72,9 +72,11 @@ class Action:
     """One thing a destination can do: its parameters' schema and its class.
 
     `key_life_s`: how long after the first try the provider still honours a key; None is for ever.
-    `looked_up`: `look_up` can find it. `patience_s`: how long after a call of unknown outcome a
-    person is asked, when nothing has told of it (e-mail may take a day). `internal`: the hub's
-    own, no route may name it.
+    `looked_up`: `look_up` can find it; `by_content`: by what was sent, not by a token of ours.
+    `patience_s`: how long after a call of unknown outcome a person is asked, when nothing has told
+    of it (e-mail may take a day). `internal`: the hub's own, no route may name it. `phone`: the
+    parameter with the number that it texts or calls, E.164, perhaps after the name of a channel
+    (`whatsapp:+1...`); None if it reaches no telephone.
     """
 
     effect: Effect
@@ -83,6 +85,8 @@ class Action:
     looked_up: bool = False
     patience_s: float = 900.0
     internal: bool = False
+    phone: str | None = None
+    by_content: bool = False
 
 
 @dataclass(frozen=True, slots=True)

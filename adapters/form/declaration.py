@@ -8,15 +8,20 @@ from urllib.parse import urldefrag, urlsplit
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from adapters.contract.sending import check_url
+from adapters.form.bounds import check_bounds
+from adapters.form.files import MIB, MOST_BYTES, extensions, most_bytes, size_bytes
+from adapters.form.kinds import KINDS, longest
+from adapters.form.patterns import BadPattern, check_pattern
 
-TYPES = {"text": 500, "longtext": 10_000, "email": 320, "phone": 40, "choice": 200}
-"""The types of fields, and how many characters each takes unless `max` says otherwise."""
-LARGEST_MAX = 100_000
 MAX_DECLARED = 100
+MAX_TARGETS = 100
+HONEYPOT = "_gotcha"
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _FRAGMENT = re.compile(r"[!-~]*")
 _LABEL = validate.Length(min=1, max=200)
+_PROSE = validate.Length(min=1, max=2000)
+_EVERYWHERE = ("type", "required", "label", "help")
 
 
 def _check_name(name: Any) -> None:
@@ -24,6 +29,11 @@ def _check_name(name: Any) -> None:
         raise ValidationError("names that begin with _ are the hub's own")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValidationError("expected a letter, then letters, digits, - and _ (64 at most)")
+
+
+def _check_honeypot(name: str) -> None:
+    if name != HONEYPOT:
+        _check_name(name)
 
 
 def check_origin(text: str) -> None:
@@ -45,37 +55,58 @@ def _check_redirect(text: str) -> None:
 
 
 class FieldSchema(Schema):
-    """One field: `type`, whether it is `required`, its `label`, its `max` length, its `choices`."""
+    """One field: its `type`, and the keys that this type takes (`kinds.KINDS`)."""
 
-    error_messages = {"unknown": "unknown key; there are type, required, label, max and choices"}  # noqa: RUF012
+    error_messages = {  # noqa: RUF012
+        "unknown": f"unknown key; there are {', '.join((*_EVERYWHERE, 'max', 'min', 'pattern'))}, "
+        "placeholder, choices, text, value, accept and max_bytes"
+    }
 
     type = fields.String(
         load_default="text",
-        validate=validate.OneOf(TYPES, error=f"expected one of {', '.join(TYPES)}"),
+        validate=validate.OneOf(KINDS, error=f"expected one of {', '.join(KINDS)}"),
     )
     required = fields.Boolean(load_default=False)
     label = fields.String(validate=_LABEL)
-    max = fields.Integer(
-        strict=True,
-        validate=validate.Range(1, LARGEST_MAX, error=f"expected 1 to {LARGEST_MAX}"),
-    )
-    choices = fields.List(fields.String(validate=_LABEL), validate=validate.Length(min=1))
+    help = fields.String(validate=_PROSE)
+    max = fields.Raw()
+    min = fields.Raw()
+    pattern = fields.String()
+    placeholder = fields.String(validate=_LABEL)
+    choices = fields.List(fields.String(validate=_LABEL), validate=validate.Length(1, 500))
+    text = fields.String(validate=_PROSE)
+    value = fields.String(validate=validate.Length(max=500))
+    accept = fields.List(fields.String(), validate=validate.Length(1, 50))
+    max_bytes = fields.Raw()
 
     @validates_schema(skip_on_field_errors=True)
     def _check(self, data: Mapping[str, Any], **_: Any) -> None:
-        is_choice = data["type"] == "choice"
-        if is_choice and "choices" not in data:
-            raise ValidationError("a choice needs `choices`, a list of texts", "type")
-        if not is_choice and "choices" in data:
-            raise ValidationError("only a field of type choice has choices", "choices")
-        if is_choice and "max" in data:
-            raise ValidationError("a choice is as long as its choices", "max")
+        kind = data["type"]
+        for key in data:
+            if key not in (*_EVERYWHERE, *KINDS[kind].keys):
+                raise ValidationError(f"a field of type {kind} has no `{key}`", key)
+        for key, why in KINDS[kind].needs.items():
+            if key not in data:
+                raise ValidationError(f"a field of type {kind} needs `{key}`, {why}", "type")
+        check_bounds(data)
+        for key, check in (("accept", extensions), ("max_bytes", size_bytes)):
+            if key in data:
+                _accept(key, lambda key=key, check=check: check(data[key]))
+        if "pattern" in data:
+            _accept("pattern", lambda: check_pattern(data["pattern"], longest(data)))
+
+
+def well_declared(declared: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields without a fault: settings of a file that has some may bring the others."""
+    return {name: field for name, field in declared.items() if not FieldSchema().validate(field)}
 
 
 class FormSettings(Schema):
     """`fields`: name to field. `origins`: of the pages that may send it, beside the hub's own.
 
-    `redirect`: the page of thanks. There are no secrets: whoever sees the page may post.
+    `redirect`: the page of thanks; `redirects`: those that a page may ask for by `_next`.
+    `honeypot`: a field that people do not see. `title`: what stands above the form where the hub
+    shows it. There are no secrets: whoever sees the page may post.
     """
 
     fields_ = fields.Dict(
@@ -88,3 +119,25 @@ class FormSettings(Schema):
     )
     origins = fields.List(fields.String(validate=check_origin), load_default=list)
     redirect = fields.String(load_default=None, allow_none=True, validate=_check_redirect)
+    redirects = fields.List(
+        fields.String(validate=_check_redirect),
+        load_default=list,
+        validate=validate.Length(max=MAX_TARGETS),
+    )
+    honeypot = fields.String(load_default=HONEYPOT, validate=_check_honeypot)
+    title = fields.String(load_default="Contact us", validate=_LABEL)
+
+    @validates_schema(skip_on_field_errors=True)
+    def _check(self, data: Mapping[str, Any], **_: Any) -> None:
+        if data["honeypot"] in data["fields"]:
+            raise ValidationError("people are asked for that field; name another", "honeypot")
+        if most_bytes(data["fields"]) > MOST_BYTES:
+            most = f"{MOST_BYTES // MIB} MiB"
+            raise ValidationError(f"all files of one submission may come to {most}", "fields")
+
+
+def _accept(key: str, check: Any) -> None:
+    try:
+        check()
+    except (BadPattern, ValueError) as error:
+        raise ValidationError(str(error), key) from None

@@ -1,10 +1,11 @@
-"""What a browser or a script posted: one text per name, from any of three kinds of body."""
+"""What a browser or a script posted: by name, from any of three kinds of body."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from adapters.contract.errors import Unreadable
-from adapters.contract.forms import media_type, read_form, read_multipart
+from adapters.contract.forms import Part, media_type, read_form, read_multipart
 from adapters.contract.json import read_json
 from adapters.contract.request import InboundRequest
 
@@ -13,50 +14,81 @@ URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 
 
+@dataclass(frozen=True, slots=True)
 class Repeated:
-    """Stands for a field that came with two different values."""
+    """Stands for a field that came with different values: all of them, in order."""
+
+    values: Sequence[str]
 
 
-REPEATED = Repeated()
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """The fields by name, and the files of each.
+
+    A text is as it came; bytes that are no UTF-8 are surrogates. From JSON a value may be anything
+    that JSON can say.
+    """
+
+    values: Mapping[str, Any]
+    files: Mapping[str, Sequence[Part]] = field(default_factory=dict)
+
+    def get(self, name: str) -> Any:
+        return self.values.get(name)
+
+    def texts(self, name: str) -> Sequence[str]:
+        """Return what came under a name, as texts; nothing for what cannot be one."""
+        value = self.values.get(name)
+        if isinstance(value, Repeated):
+            return value.values
+        if isinstance(value, list):
+            return [one for one in value if isinstance(one, str)]
+        return [value] if isinstance(value, str) else []
 
 
-def read_submission(request: InboundRequest) -> Mapping[str, Any]:
-    """Return the fields by name. A text is as it came; bytes that are no UTF-8 are surrogates.
-
-    From JSON a value may be anything that JSON can say.
+def read_submission(request: InboundRequest) -> Submission:
+    """Return what was posted.
 
     Raises:
-        Unreadable: the body is not what its Content-Type says, or brings a file.
+        Unreadable: the body is not what its Content-Type says.
         TooManyFields: it has more fields than are read.
     """
     kind, _ = media_type(request.headers.get("content-type"))
     if kind == URLENCODED:
-        return _once(read_form(request.body))
+        return Submission(_gathered(read_form(request.body)))
     if kind == MULTIPART:
-        return _once(_texts(request))
+        return _from_parts(read_multipart(request.body, request.headers.get("content-type")))
     if kind == JSON:
         value = read_json(request.body)
         if not isinstance(value, dict):
             raise Unreadable(f"expected a JSON object, not {type(value).__name__}")
-        return value
+        return Submission(value)
     raise Unreadable("expected a form: urlencoded, multipart or JSON")
 
 
-def _texts(request: InboundRequest) -> Iterable[tuple[str, str]]:
-    for part in read_multipart(request.body, request.headers.get("content-type")):
-        if part.filename is None:
-            yield part.name, part.content.decode("utf-8", "surrogateescape")
-        elif part.filename or part.content:  # a file input left alone sends neither
-            raise Unreadable("this form takes no files")
+def _from_parts(parts: Sequence[Part]) -> Submission:
+    files: dict[str, list[Part]] = {}
+    for part in parts:
+        # A file input left alone sends neither a name nor bytes.
+        if part.filename is not None and (part.filename or part.content):
+            files.setdefault(part.name, []).append(part)
+    texts = (
+        (part.name, part.content.decode("utf-8", "surrogateescape"))
+        for part in parts
+        if part.filename is None
+    )
+    return Submission(_gathered(texts), files)
 
 
-def _once(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """Return what each name says; whatever is told apart by position alone is not taken.
+def _gathered(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Return what each name says; what is said again in the same words counts once.
 
     `parse_qsl` leaves bytes that came unescaped as single surrogates: they are joined here.
     """
-    found: dict[str, Any] = {}
+    found: dict[str, dict[str, None]] = {}
     for name, text in pairs:
         value = text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
-        found[name] = value if found.setdefault(name, value) == value else REPEATED
-    return found
+        found.setdefault(name, {})[value] = None
+    return {
+        name: next(iter(values)) if len(values) == 1 else Repeated(tuple(values))
+        for name, values in found.items()
+    }

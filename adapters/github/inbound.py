@@ -69,6 +69,13 @@ class GithubInbound(Inbound):
     ignored_types = IGNORED_TYPES
     secret_keys = ("secrets", "api_token")
     lists = True
+    setup = (
+        "In the repository or organization open Settings, Webhooks, Add webhook.",
+        "Paste the address above as Payload URL; content type application/json.",
+        "Make up a long secret, put it there and into `secrets` of this source, and restart "
+        "the hub.",
+        "Choose the events and save: GitHub sends a ping at once.",
+    )
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._settings = settings

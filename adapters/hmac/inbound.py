@@ -56,6 +56,14 @@ class HmacInbound(Inbound):
     settings_schema = HmacSettings
     native_types = NATIVE_TYPES
     ignored_types = IGNORED_TYPES
+    setup = (
+        "Paste the address above where the sender asks for a webhook address.",
+        "Make up a secret there, or copy the one it shows, into `secrets` of this source.",
+        "Look up in the sender's documentation which header holds the signature and what it "
+        "covers, and say so in `header`, `prefix`, `encoding` and `signs` of this source. "
+        "Restart the hub.",
+        "Let it send something: what does not verify is listed below, with the reason.",
+    )
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._secrets = tuple(settings["secrets"])

@@ -85,6 +85,15 @@ class HubspotInbound(Inbound):
     ignored_types = IGNORED_TYPES
     account = "hubspot"
     lists = True
+    setup = (
+        "In HubSpot open Development, choose the app that may read contacts and deals, and "
+        "its Webhooks.",
+        "Paste the address above as target URL, without anything after it.",
+        "Subscribe to contact and deal: created, deleted, and the properties whose changes "
+        "you want.",
+        "Copy the app's client secret (Auth) into `secrets` of this source, and restart the "
+        "hub. `app_id` keeps the hub's own writes from coming back.",
+    )
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._secrets = tuple(settings["secrets"])

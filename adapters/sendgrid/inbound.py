@@ -108,6 +108,14 @@ class SendgridInbound(Inbound):
     native_types = NATIVE_TYPES
     ignored_types = IGNORED_TYPES
     secret_keys = ("sample_key",)
+    setup = (
+        "In SendGrid open Settings, Mail Settings, Event Webhooks, and create a webhook.",
+        "Paste the address above as Post URL, and choose the events: delivered, deferred, "
+        "bounced, dropped, opened, clicked, spam reports, unsubscribes.",
+        "Under Security features enable Signed Event Webhook, and save.",
+        "Open it again, copy the Verification Key into `public_keys` of this source, and "
+        "restart the hub.",
+    )
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._keys = tuple(public_key(text) for text in settings["public_keys"])

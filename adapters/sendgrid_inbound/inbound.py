@@ -103,6 +103,15 @@ class SendgridInboundMail(Inbound):
     secret_keys = ("secrets", "sample_key")
     takes_path_secret = True
     max_bytes = 30 * 1024 * 1024
+    setup = (
+        "Let the MX record of the domain that gets the e-mails point to mx.sendgrid.net, "
+        "priority 10.",
+        "In SendGrid open Settings, Inbound Parse, and add host and URL: that domain, and the "
+        "address above.",
+        "Without a security policy nothing is signed: end the address with / and one of "
+        "`secrets` of this source. With one, put its key into `public_keys`.",
+        "Write an e-mail to any name at that domain: it arrives here as email.received.",
+    )
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._keys = tuple(public_key(text) for text in settings.get("public_keys") or ())

@@ -12,10 +12,10 @@ from typing import Any
 from adapters.contract.errors import Unreadable
 from adapters.contract.event import Attachment
 from adapters.contract.fields import email_address, is_id, text
+from adapters.contract.filenames import safe_names
 from adapters.contract.forms import Part, read_head, read_multipart
 from adapters.contract.json import read_json
 from adapters.sendgrid_inbound.charsets import LONGEST_HEADER, decode, decode_words
-from adapters.sendgrid_inbound.filenames import safe_names
 from adapters.sendgrid_inbound.mime import MAX_TOP_HEAD_BYTES, File, Message, read_message
 
 AHEAD = timedelta(minutes=5)

@@ -70,6 +70,14 @@ class ShopifyInbound(Inbound):
     settings_schema = SecretsSchema
     native_types = NATIVE_TYPES
     ignored_types = IGNORED_TYPES
+    setup = (
+        "In the shop's admin open Settings, Notifications, Webhooks, and create a webhook for "
+        "each event: order creation, order payment, order cancellation, customer creation.",
+        "Format JSON, the address above as URL, the newest API version.",
+        "Copy the secret that the page shows (“Your webhooks will be signed with”) into "
+        "`secrets` of this source, and restart the hub.",
+        "Send a test notification: it comes as a test event.",
+    )
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._secrets = tuple(settings["secrets"])

@@ -66,6 +66,12 @@ class StandardWebhooksInbound(Inbound):
     native_types = NATIVE_TYPES
     ignored_types = IGNORED_TYPES
     secret_keys = ("secrets", "sample_key")
+    setup = (
+        "Where the sender keeps its webhook endpoints, add one with the address above.",
+        "Choose the events you want.",
+        "Copy the signing secret (whsec_...) into `secrets` of this source, or the public key "
+        "(whpk_...) into `public_keys`, and restart the hub.",
+    )
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._secrets = tuple(settings.get("secrets", ()))

@@ -74,6 +74,14 @@ class StripeInbound(Inbound):
     ignored_types = IGNORED_TYPES
     account = "stripe"
     lists = True
+    setup = (
+        "In Stripe's dashboard open Developers, then Webhooks, and add a destination.",
+        "Choose “Your account” and the events you want: at least payment_intent.succeeded, "
+        "payment_intent.payment_failed and charge.refunded.",
+        "Choose “Webhook endpoint” and paste the address above.",
+        "Reveal the signing secret of the new endpoint (whsec_...), put it into `secrets` of "
+        "this source, and restart the hub. Test mode and live mode have a secret each.",
+    )
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._secrets = tuple(settings["secrets"])

@@ -119,6 +119,15 @@ class TwilioInbound(Inbound):
     secret_keys = ("secrets", "accounts", "shared_keys")
     account = "twilio"
     lists = True
+    setup = (
+        "In Twilio's console open Phone Numbers, Manage, Active numbers, and choose your number.",
+        "Under Messaging, “A message comes in”: Webhook, the address above, HTTP POST. The "
+        "same under Voice, “Call status changes”, for calls.",
+        "Copy the Auth Token of the account (Account Info on the console's first page) into "
+        "`secrets` of this source, and restart the hub.",
+        "Set HUB_PUBLIC_URL to the origin of the address above, to the letter: the signature "
+        "covers it. What becomes of texts that the hub sends comes back by itself.",
+    )
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._secrets = {

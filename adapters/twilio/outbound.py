@@ -83,7 +83,9 @@ class TwilioOutbound(Outbound):
     )
     secrets: ClassVar[tuple[str, ...]] = ("auth_token",)
     actions: ClassVar[Mapping[str, Action]] = {
-        "send": Action(Effect.AT_MOST_ONCE, SendParameters, looked_up=True)
+        "send": Action(
+            Effect.AT_MOST_ONCE, SendParameters, looked_up=True, phone="to", by_content=True
+        )
     }
     calls_back: ClassVar[str | None] = "twilio"
 

@@ -22,12 +22,19 @@ _COMMANDS = {
     "deliveries": "hub.cli.lists:deliveries",
     "unknown": "hub.cli.lists:unknown",
     "alerts": "hub.cli.lists:alerts",
+    "held": "hub.cli.held:held",
+    "release": "hub.cli.held:release",
+    "discard": "hub.cli.held:discard",
+    "people": "hub.cli.people:people",
+    "acknowledge": "hub.cli.people:acknowledge",
     "show": "hub.cli.show:show",
     "replay": "hub.cli.mend:replay",
     "settle": "hub.cli.mend:settle",
     "backfill": "hub.cli.backfill:backfill",
     "pause": "hub.cli.mend:pause",
     "resume": "hub.cli.mend:resume",
+    "users": "hub.cli.users:users",
+    "audit": "hub.cli.audit:audit",
 }
 
 

@@ -2,17 +2,22 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 
 import click
 from alembic.util.exc import CommandError
+from marshmallow import ValidationError
 
-from hub.cli.session import agreed, open_settings
+from hub.cli.session import actor, agreed, now, open_hub, open_settings
 from hub.cli.tables import print_json
+from hub.config.values import Duration
 from hub.core.errors import HubError
-from hub.gateways.database import downgrade as take_down
-from hub.gateways.database import open_database, revisions
-from hub.gateways.database import upgrade as bring_up
+from hub.core.restored import note_restored
+from hub.gateways.database import open_database
+from hub.gateways.migrations import downgrade as take_down
+from hub.gateways.migrations import upgrade as bring_up
+from hub.gateways.revisions import revisions
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 
@@ -66,6 +71,46 @@ def check(*, as_json: bool) -> None:
         found = f"the tables are at {current}" if current else "there are no tables"
         raise HubError(f"{found}, the newest is {newest}: run `hub db upgrade`")
     click.echo(f"the tables are at {current}, the newest", err=True)
+
+
+class Moment(click.ParamType[datetime]):
+    """A time with its zone, `2026-11-20T03:00:00Z`, or how long ago: `26h`."""
+
+    name = "time"
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        with suppress(ValidationError):
+            return now() - timedelta(seconds=Duration(low="1s", high="400d").deserialize(value))
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value} is no time: write 2026-11-20T03:00:00Z, or 26h", param, ctx)
+        if moment.tzinfo is None:
+            self.fail(f"{value} has no zone: write {value}Z if it is UTC", param, ctx)
+        if moment > now():
+            self.fail(f"{value} is yet to come", param, ctx)
+        return moment.astimezone(UTC)
+
+
+@database.command()
+@click.option(
+    "--since", type=Moment(), required=True, help="When the backup was taken: a time, or 26h."
+)
+@as_json_option
+def restored(since: datetime, *, as_json: bool) -> None:
+    """Say that the database was restored from a backup.
+
+    What may have been sent since is looked up before it is sent again, or waits for you. The hub
+    notices by itself where Redis was kept; say it before it starts where Redis was lost too.
+    """
+    hub = open_hub(open_settings())
+    with hub.store.write() as connection:
+        note_restored(connection, since=since, now=now(), actor=actor())
+    click.echo("noted: what may have been sent since is looked up first", err=True)
+    if as_json:
+        print_json({"since": since})
 
 
 def _standing(url: str) -> dict[str, str | None]:

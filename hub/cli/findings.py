@@ -15,12 +15,15 @@ import redis
 from sqlalchemy import Connection, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from adapters import TransportError, registry
+from adapters import registry
 from hub.config import PUBLISHED_SECRETS, load_config
+from hub.config.owners import asks_for_link
 from hub.core.configuration import Configuration, Destination, Source
 from hub.core.errors import ConfigError
-from hub.gateways.database import open_database, revisions
-from hub.gateways.transport import GuardedTransport
+from hub.core.leads import duty
+from hub.gateways.database import open_database
+from hub.gateways.destinations import probe
+from hub.gateways.revisions import revisions
 from hub.settings import TRUE, Settings, load_settings
 
 OK, NOTE, FAULT = "ok", "note", "fault"
@@ -28,8 +31,12 @@ OK, NOTE, FAULT = "ok", "note", "fault"
 OLDEST_POSTGRESQL = 14
 OLDEST_SQLITE = (3, 35)
 OLDEST_REDIS = (6, 2)
-PROBE_TIMEOUT_S = 10
 STORE_TIMEOUT_S = 3
+UNSIGNED = (
+    "SECRET_KEY is not set: every machine makes its own, so that on another one people are signed "
+    "out, second factors cannot be read and a form's tokens are not known; where there are several "
+    "machines set it to the same 32 random characters"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,10 @@ def check_everything(environ: Mapping[str, str]) -> Iterator[Finding]:
         yield from check_redis(settings)
     if configuration is not None:
         yield from check_accounts(configuration, allow_private=_allows_private(settings))
+        public_url = settings.public_url if settings else None
+        yield from check_people(configuration, public_url=public_url)
+    if configuration is not None and settings is not None:
+        yield from check_visitors(configuration, settings)
 
 
 def check_environment(environ: Mapping[str, str]) -> tuple[Settings | None, list[Finding]]:
@@ -61,7 +72,10 @@ def check_environment(environ: Mapping[str, str]) -> tuple[Settings | None, list
     except ConfigError as error:
         return None, [Finding(FAULT, "environment", fault) for fault in error.faults]
     public = settings.public_url or "not public: HUB_PUBLIC_URL is not set"
-    return settings, [Finding(OK, "environment", public)]
+    findings = [Finding(OK, "environment", public)]
+    if settings.public_url and settings.secret_key is None:
+        findings.append(Finding(NOTE, "environment", UNSIGNED))
+    return settings, findings
 
 
 def check_file(
@@ -230,19 +244,41 @@ def check_destination(destination: Destination, *, allow_private: bool) -> Findi
     subject = f"destination {destination.slug}"
     if not destination.enabled:
         return Finding(NOTE, subject, f"{destination.adapter}: switched off")
-    adapter = registry.outbound(destination.adapter)
-    if destination.sandbox:
-        missing = [either[0] for either in adapter.missing(destination.settings)]
-        why = f"no {' and no '.join(missing)}" if missing else "mode: sandbox"
-        return Finding(NOTE, subject, f"{destination.adapter}: {why}: plays in sandbox")
-    timeout_s = min(PROBE_TIMEOUT_S, destination.timeout_s)
-    transport = GuardedTransport(timeout_s=timeout_s, allow_private=allow_private)
-    try:
-        probe = adapter(destination.settings, transport).probe()
-    except TransportError as error:
-        said = f"{destination.adapter}: unreachable: {error}. Is the network up, the address right?"
-        return Finding(FAULT, subject, said)
-    return Finding(OK if probe.ok else FAULT, subject, f"{destination.adapter}: {probe.message}")
+    found = probe(destination, allow_private=allow_private)
+    level = NOTE if destination.sandbox else OK if found.ok else FAULT
+    return Finding(level, subject, f"{destination.adapter}: {found.message}")
+
+
+def check_visitors(configuration: Configuration, settings: Settings) -> list[Finding]:
+    """Return a note when a public form may not tell its visitors from one another."""
+    forms = [
+        one.slug
+        for one in configuration.sources.values()
+        if one.enabled and registry.inbound(one.adapter).takes_forms
+    ]
+    if not forms or settings.public_url is None or settings.proxy_hops:
+        return []
+    sentence = (
+        "HUB_PROXY_HOPS is 0: behind a proxy on this machine or network nobody's address is known, "
+        "and forms have no limits per address; set it to the number of proxies in front of the hub"
+    )
+    return [Finding(NOTE, f"source {forms[0]}" if len(forms) == 1 else "forms", sentence)]
+
+
+def check_people(configuration: Configuration, *, public_url: str | None) -> Iterator[Finding]:
+    """Yield whom each list finds, when it has to fall back, and links that cannot be made."""
+    gaps = dict(duty.gaps(configuration))
+    for name, rules in configuration.assign.items():
+        count = "1 rule" if len(rules) == 1 else f"{len(rules)} rules"
+        found = f"{count}: every lead finds somebody, at last {', '.join(rules[-1].to)}"
+        yield Finding(OK, f"assign {name}", found)
+        if gap := gaps.get(name):
+            sentence = f"at {gap} nobody is on duty, the first such time of a week: the last rule "
+            yield Finding(NOTE, f"assign {name}", f"{sentence}names {', '.join(rules[-1].to)}")
+    for route in configuration.routes.values() if public_url is None else ():
+        if asks_for_link(route):
+            sentence = "uses owner.link, which needs HUB_PUBLIC_URL"
+            yield Finding(NOTE, f"route {route.name}", sentence)
 
 
 def _allows_private(settings: Settings | None) -> bool:

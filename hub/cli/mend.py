@@ -9,12 +9,13 @@ from sqlalchemy import Connection
 
 from hub.cli.session import actor, agreed, now, open_hub, open_settings, wake, wanted_id
 from hub.cli.tables import print_json
-from hub.core import lanes, listing
+from hub.core import listing
 from hub.core.again import take_in_again
 from hub.core.audit import note
 from hub.core.errors import NotFound, Refused
 from hub.core.hub import Hub
 from hub.core.models import RequestState
+from hub.core.pausing import set_paused
 from hub.core.replay import FILTER_NAMES, Plan, Planned, preview
 from hub.core.replay import replay as run_again
 from hub.core.settle import Answer
@@ -127,14 +128,8 @@ def resume(destination: str, *, as_json: bool) -> None:
 def _set_paused(destination: str, *, paused: bool, as_json: bool) -> None:
     settings = open_settings()
     hub = open_hub(settings)
-    if destination not in hub.configuration.destinations:
-        known = ", ".join(hub.configuration.destinations) or "none"
-        raise NotFound(f"there is no destination {destination}; hub.yaml has {known}")
     with hub.store.write() as connection:
-        lanes.ensure(connection, [destination])
-        lanes.set_paused(connection, destination, paused=paused)
-        action = "pause" if paused else "resume"
-        note(connection, actor=actor(), action=action, subject=destination, now=now())
+        set_paused(connection, hub, destination, paused=paused, actor=actor(), now=now())
     wake(settings)
     state = "paused" if paused else "resumed"
     if as_json:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from hub.app import WEB_THREADS, read_configuration, run_clock, run_worker
+from hub.background import read_configuration, run_clock, run_worker
 from hub.cli.session import json_logs, open_settings
-from hub.settings import Settings
+from hub.settings import WEB_THREADS, Settings
 
 GRACE_S = 25
 KEEP_ALIVE_S = 5

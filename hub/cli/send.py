@@ -1,6 +1,5 @@
 """`hub send`: a signed sample, posted as the provider would, and what became of it."""
 
-import secrets
 import time
 from typing import Any
 from uuid import UUID
@@ -13,9 +12,9 @@ from hub.cli.session import agreed, now, open_hub, open_settings
 from hub.cli.show import describe_event, print_event
 from hub.cli.tables import print_json
 from hub.core import listing
-from hub.core.errors import HubError, NotFound
+from hub.core.errors import HubError
 from hub.core.hub import Hub
-from hub.core.ids import new_id
+from hub.core.samples import address_of, external_id_of, live_destinations, make_sample
 
 LOOK_EVERY_S = 0.1
 
@@ -43,9 +42,10 @@ def send(
     """Sign a sample of SOURCE and post it, as the provider would."""
     settings = open_settings()
     hub = open_hub(settings)
-    url = url or f"http://127.0.0.1:{settings.port}{_path(hub, source)}"
-    sent = _sample(hub, source, native_type, url, live=not test)
-    reached = _live_destinations(hub, source, sent)
+    url = url or f"http://127.0.0.1:{settings.port}{address_of(hub, source)}"
+    origin = url.removesuffix(address_of(hub, source))
+    sent = make_sample(hub, source, native_type, origin=origin, live=not test, now=now())
+    reached = live_destinations(hub, source, sent)
     if reached:
         agreed(f"This reaches {', '.join(reached)}, live. Go on?", yes=yes)
     for _ in range(times):
@@ -53,53 +53,9 @@ def send(
         click.echo(f"{url} answered {status}", err=True)
     if not 200 <= status < 300:
         raise HubError(f"it was not taken: {status}. `hub requests` may say why")
-    external_id = _external_id(hub, source, sent)
+    external_id = external_id_of(hub, source, sent)
     event = _await(hub, source, external_id, wait_s)
     print_json(event) if as_json else print_event(event)
-
-
-def _sample(
-    hub: Hub, source: str, native_type: str | None, url: str, *, live: bool
-) -> InboundRequest:
-    adapter, path = hub.inbound(source), _path(hub, source)
-    moment = now()
-    public = f"{hub.public_url or url.removesuffix(path)}{path}"
-    wanted = native_type or adapter.sample_types()[0]
-    try:
-        sample = adapter.sample(wanted, secrets.token_hex(8), moment, live=live, url=public)
-    except LookupError as error:
-        raise NotFound(str(error.args[0])) from error
-    headers = {name.lower(): value for name, value in sample.headers.items()}
-    return InboundRequest("POST", public, headers, sample.body, moment, sample.path_secret)
-
-
-def _path(hub: Hub, source: str) -> str:
-    """Return the path that a source is posted to, without a secret that may follow.
-
-    Raises:
-        NotFound: there is no such source, or it is off.
-    """
-    configured = hub.configuration.sources.get(source)
-    if configured is None or not configured.enabled:
-        known = ", ".join(hub.configuration.sources) or "none"
-        raise NotFound(f"there is no source {source}; hub.yaml has {known}")
-    return f"/{'forms' if hub.inbound(source).takes_forms else 'webhooks'}/{source}"
-
-
-def _live_destinations(hub: Hub, source: str, sent: InboundRequest) -> list[str]:
-    """Return what it would really reach, decided as the hub will decide it."""
-    reached = set()
-    for event in hub.inbound(source).parse(sent):
-        matches = hub.router.match(
-            event, event_id=new_id(sent.received_at), source=source, received_at=sent.received_at
-        )
-        reached |= {match.route.destination for match in matches}
-    destinations = hub.configuration.destinations
-    return sorted(name for name in reached if not destinations[name].sandbox)
-
-
-def _external_id(hub: Hub, source: str, sent: InboundRequest) -> str:
-    return hub.inbound(source).parse(sent)[0].external_id
 
 
 def _post(url: str, sent: InboundRequest) -> int:

@@ -13,13 +13,13 @@ import click
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
-from hub.app import create_hub
+from hub.background import create_hub
 from hub.core.errors import HubError, NotFound, Refused
 from hub.core.hub import Hub
 from hub.core.ids import parse_id
-from hub.gateways.database import revisions
 from hub.gateways.logs import configure_logs
 from hub.gateways.queue import connect, enqueue_drain
+from hub.gateways.revisions import revisions
 from hub.settings import Settings, load_settings
 
 

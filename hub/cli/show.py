@@ -1,6 +1,7 @@
 """`hub show ID`: one event, delivery or request, and all that hangs on it."""
 
 import sys
+from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,8 @@ from hub.core import listing
 from hub.core.context import event_again
 from hub.core.errors import NotFound
 from hub.core.hub import Hub
+from hub.core.leads.acknowledgement import taken
+from hub.core.leads.assignment import assignments_of
 
 MOST_CHILDREN = 200
 _NOT_FETCHED = "it says too little, and its source has no account with credentials to fetch it with"
@@ -80,6 +83,9 @@ def describe_event(connection: Connection, hub: Hub, event: dict[str, Any]) -> d
     deliveries = listing.list_deliveries(
         connection, filters={"event_id": UUID(event["id"])}, limit=MOST_CHILDREN
     )
+    event["owners"] = [asdict(one) for one in assignments_of(connection, UUID(event["id"]))]
+    found = taken(connection, UUID(event["id"]))
+    event["taken"] = {"person": found.person, "how": found.how, "at": found.at} if found else None
     event["deliveries"] = [_with_attempts(connection, one) for one in reversed(deliveries)]
     return event
 
@@ -97,6 +103,12 @@ def print_event(event: dict[str, Any]) -> None:
             click.echo(f"  {name.replace('_', ' '):12} {shown(event[name])}")
     data = {name: value for name, value in (event["data"] or {}).items() if name != "native"}
     click.echo("  data         " + _json(data))
+    for owner in event["owners"]:
+        said = f"{owner['person']} ({owner['assign']}), {owner['why']}"
+        click.echo(f"  owner        {shown(said)}")
+    if taken_by := event["taken"]:
+        who = taken_by["person"] or "somebody"
+        click.echo(f"  taken        by {shown(who)}, {taken_by['how']}")
     if not event["deliveries"]:
         click.echo(f"  {_NOT_FETCHED if event['state'] == 'incomplete' else 'no route takes it'}")
     for delivery in event["deliveries"]:

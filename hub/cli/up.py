@@ -6,16 +6,19 @@ import shutil
 import socket
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 from sqlalchemy.exc import OperationalError
 
-from hub.app import read_configuration
+from hub.background import read_configuration
 from hub.cli.session import json_logs
+from hub.core.access.entry import invite_first
 from hub.core.errors import ConfigError
-from hub.gateways.database import upgrade
+from hub.gateways.database import open_database
 from hub.gateways.embedded_redis import LONGEST_SOCKET_PATH_BYTES, server_command
+from hub.gateways.migrations import upgrade
 from hub.settings import Settings, load_settings
 from hub.supervisor import Program, Supervisor, can_die_with_parent, only_one
 
@@ -31,8 +34,9 @@ def up() -> None:
         _provide_configuration(settings.config_path)
         read_configuration(settings, os.environ)
         _refuse_taken_port(settings)
-        stages = _stages(settings)
+        stages = [[_redis(settings)]] if settings.redis_embedded else []
         _migrate(settings.database_url)
+        stages.append(_processes(settings, _first_account(settings)))
         if not can_die_with_parent():
             _say("on this system, killing this process leaves web, worker and clock running")
         sys.exit(Supervisor(stages, _say).run())
@@ -65,17 +69,29 @@ def _migrate(url: str) -> None:
         raise click.ClickException(f"DATABASE_URL: the database says: {error.orig}") from error
 
 
-def _stages(settings: Settings) -> list[list[Program]]:
-    address = settings.public_url or f"http://127.0.0.1:{settings.port}"
+def _first_account(settings: Settings) -> str:
+    """Return how the first account is made; nothing when there is one."""
+    with open_database(settings.database_url, pool_size=1).write() as connection:
+        secret = invite_first(connection, now=datetime.now(UTC))
+    if secret is None:
+        return ""
+    link = f"{_address(settings)}/welcome/{secret}"
+    return f"\nhub: nobody can sign in yet; make your account, within 24 hours, at {link}"
+
+
+def _address(settings: Settings) -> str:
+    return settings.public_url or f"http://127.0.0.1:{settings.port}"
+
+
+def _processes(settings: Settings, first_account: str) -> list[Program]:
     web = Program(
         "web",
         _hub("web"),
         is_ready=lambda: _is_healthy(settings.port),
-        announcement=f"ready on {address}; next, in another terminal: "
-        f"{_command()} send stripe payment_intent.succeeded",
+        announcement=f"ready on {_address(settings)}; next, in another terminal: "
+        f"{_command()} send stripe payment_intent.succeeded{first_account}",
     )
-    processes = [web, Program("worker", _hub("worker")), Program("clock", _hub("clock"))]
-    return [[_redis(settings)], processes] if settings.redis_embedded else [processes]
+    return [web, Program("worker", _hub("worker")), Program("clock", _hub("clock"))]
 
 
 def _redis(settings: Settings) -> Program:

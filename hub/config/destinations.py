@@ -9,12 +9,13 @@ from adapters import registry
 from adapters.contract.outbound import Outbound
 from hub.config.addresses import address_fault
 from hub.config.entries import Entry, Reading, entries, keys_of, known_keys, load
+from hub.config.limits import read_text_limits
 from hub.config.lines import Located
 from hub.config.sources import is_adapter
 from hub.config.values import Choice, Duration, RateLimit, Switch, Text, Tree, Whole
 from hub.core.configuration import Destination, RetryPlan
 
-PLANNED = ("shards", "limits")
+PLANNED = ("shards",)
 
 
 class RetrySchema(Schema):
@@ -34,6 +35,7 @@ class DestinationSchema(Schema):
     concurrency = Whole(low=1, high=256)
     retry = Tree()
     callback = Text()
+    limits = Tree()
 
 
 def read_destinations(root: Located, reading: Reading) -> dict[str, Destination]:
@@ -60,6 +62,7 @@ def _destination(found: Entry, reading: Reading) -> Destination | None:
     _check_addresses(found, settings, reading)
     sandbox = _plays_in_sandbox(found, adapter, settings, values.pop("mode", None), reading)
     values["retry"] = retry
+    values["limits"] = read_text_limits(found, adapter, reading)
     return Destination(
         slug=found.name,
         adapter=name,

@@ -5,20 +5,25 @@ from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
 
+from hub.config.assign import read_assign
 from hub.config.destinations import read_destinations
 from hub.config.entries import Entry, Reading, known_keys
 from hub.config.faults import Faults
+from hub.config.limits import read_form_limits
 from hub.config.lines import Located, read
 from hub.config.links import link
+from hub.config.owners import check_owners
+from hub.config.people import read_people
 from hub.config.references import References
 from hub.config.routes import read_routes
 from hub.config.site import read_site
 from hub.config.sources import read_sources
+from hub.config.users import read_sign_in
 from hub.core.configuration import Configuration
 from hub.core.errors import ConfigError
 
-SECTIONS = ("site", "sources", "destinations", "routes")
-PLANNED = ("people", "assign", "limits", "alerts", "users", "retention")
+SECTIONS = ("site", "sources", "destinations", "routes", "people", "assign", "limits", "users")
+PLANNED = ("alerts", "retention")
 MAX_BYTES = 1024 * 1024
 
 
@@ -49,6 +54,11 @@ def load_config(
     destinations = read_destinations(root, reading)
     sources, destinations = link(root, sources, destinations, reading)
     routes = read_routes(root, destinations, reading)
+    people = read_people(root, reading)
+    assign = read_assign(root, people, reading)
+    check_owners(root, sources, routes, people, assign, reading)
+    form_limits = read_form_limits(root, reading)
+    users = read_sign_in(root, reading)
     faults.settle()
     return Configuration(
         version=sha256(raw).hexdigest()[:12],
@@ -56,6 +66,10 @@ def load_config(
         sources=MappingProxyType(sources),
         destinations=MappingProxyType(destinations),
         routes=MappingProxyType(routes),
+        people=MappingProxyType(people),
+        assign=MappingProxyType(assign),
+        form_limits=form_limits,
+        users=users,
     )
 
 

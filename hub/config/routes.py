@@ -17,8 +17,13 @@ from hub.config.values import SLUG, Choice, Duration, Switch, Text, Texts, Tree
 from hub.core.configuration import Destination, Route
 from hub.core.templates import Parameters
 
-PLANNED = ("quiet_hours", "expires", "after", "order_by", "stale", "purpose", "escalate")
+PLANNED = ("quiet_hours", "expires", "after", "order_by", "stale", "purpose")
 PROVIDERS = frozenset(registry.INBOUND)
+
+
+class EscalateSchema(Schema):
+    after = Duration(low="1s", high="7d", required=True)
+    to = Choice("next")
 
 
 class RouteSchema(Schema):
@@ -32,6 +37,8 @@ class RouteSchema(Schema):
     enabled = Switch(load_default=True)
     was = Texts(load_default=())
     policy = Choice("at_most_once", "at_least_once", load_default=None)
+    assign = Text(load_default=None)
+    escalate = Tree(load_default=None)
 
 
 def read_routes(
@@ -86,7 +93,21 @@ def _route(
         enabled=values.get("enabled", True),
         was=values.get("was", ()),
         at_least_once=values.get("policy") == "at_least_once",
+        assign=values.get("assign"),
+        escalate_after_s=_escalate_after_s(found, reading),
     )
+
+
+def _escalate_after_s(found: Entry, reading: Reading) -> float | None:
+    node = found.node.value.get("escalate")
+    if node is None or not isinstance(node.value, dict):
+        return None
+    given = {key: item for key, item in node.value.items() if item.value is not None}
+    below = Entry(Located(given, node.line), (*found.path, "escalate"))
+    schema = EscalateSchema()
+    known_keys(below, keys_of(schema), (), reading)
+    after_s: float | None = load(schema, below, reading).get("after")
+    return after_s
 
 
 def _names(root: Located, section: str) -> frozenset[str]:

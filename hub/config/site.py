@@ -6,11 +6,10 @@ from marshmallow import Schema, ValidationError, validate
 
 from hub.config.entries import Entry, Reading, entry, keys_of, known_keys, load
 from hub.config.faults import meant, shown
+from hub.config.holidays import Holidays
 from hub.config.lines import Located
 from hub.config.values import Text
 from hub.core.configuration import Site
-
-PLANNED = ("holidays",)
 
 _COUNTRY = r"[A-Za-z]{2}\Z"
 
@@ -28,6 +27,7 @@ class SiteSchema(Schema):
     name = Text()
     country = Text(validate=validate.Regexp(_COUNTRY, error="expected two letters, like US"))
     timezone = Text(validate=_check_timezone)
+    holidays = Holidays()
 
 
 def read_site(root: Located, reading: Reading) -> Site:
@@ -40,7 +40,7 @@ def read_site(root: Located, reading: Reading) -> Site:
         return Site()
     found: Entry = entry(node, ("site",), reading)
     schema = SiteSchema()
-    known_keys(found, keys_of(schema), PLANNED, reading)
+    known_keys(found, keys_of(schema), (), reading)
     values = load(schema, found, reading)
     if "country" in values:
         values["country"] = values["country"].upper()

@@ -9,12 +9,11 @@ from marshmallow import Schema
 from adapters import Inbound, registry
 from hub.config.entries import Entry, Reading, entries, keys_of, known_keys, load
 from hub.config.faults import Path, meant, shown
+from hub.config.limits import read_captcha
 from hub.config.lines import Located
 from hub.config.secrets import publication, weakness
-from hub.config.values import Size, Switch, Text
+from hub.config.values import RateLimit, Size, Switch, Text, Tree
 from hub.core.configuration import Source
-
-PLANNED = ("expect", "assign")
 
 
 class SourceSchema(Schema):
@@ -22,6 +21,9 @@ class SourceSchema(Schema):
     enabled = Switch()
     max_bytes = Size(low="1KiB", high="64MiB")
     account = Text()
+    expect = RateLimit()
+    assign = Text()
+    captcha = Tree()
 
 
 def read_sources(root: Located, reading: Reading) -> dict[str, Source]:
@@ -39,11 +41,13 @@ def _source(found: Entry, reading: Reading) -> Source | None:
         return None
     adapter = registry.inbound(name)
     own = adapter.settings_schema()
-    known_keys(found, keys_of(schema) | keys_of(own), PLANNED, reading)
+    known = keys_of(schema) if adapter.takes_forms else keys_of(schema) - {"captcha"}
+    known_keys(found, known | keys_of(own), (), reading)
     if found.enabled:
         _check_secrets(found, adapter, reading)
-    values.setdefault("max_bytes", adapter.max_bytes)
     settings = MappingProxyType(load(own, found, reading))
+    values.setdefault("max_bytes", adapter.longest_body(settings))
+    values["captcha"] = read_captcha(found, reading)
     return Source(slug=found.name, settings=settings, **values)
 
 

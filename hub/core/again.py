@@ -1,14 +1,18 @@
 """Requests once more: what could not be read is read again, what did not verify verified again."""
 
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, Row, delete, select, update
 
-from adapters import NotVerified
+from adapters import InboundRequest, NotVerified
+from hub.core.configuration import Source
 from hub.core.context import stored_request
 from hub.core.errors import NotFound, Refused
 from hub.core.hub import Hub
-from hub.core.ingest import Ingested, ingest, prepare
+from hub.core.ingest import Ingested, Prepared, ingest, prepare
 from hub.core.models import RequestState, StoredRequest
 
 
@@ -33,17 +37,7 @@ def take_in_again(connection: Connection, hub: Hub, request_id: UUID) -> Ingeste
     source = hub.configuration.sources.get(row.source)
     if source is None or not source.enabled:
         raise NotFound(f"there is no source {row.source} in hub.yaml")
-    received = stored_request(row)
-    try:
-        prepared = prepare(
-            source=source,
-            adapter=hub.inbound(row.source),
-            router=hub.router,
-            request=received,
-            signed_by=row.signed_by,  # by a secret that may have been replaced since
-        )
-    except NotVerified as error:
-        raise Refused(f"it still does not verify: {error}") from error
+    prepared = _prepared(hub, source, row)
     if prepared.batch is None:
         connection.execute(
             update(StoredRequest)
@@ -54,3 +48,33 @@ def take_in_again(connection: Connection, hub: Hub, request_id: UUID) -> Ingeste
     ingested = ingest(connection, prepared)
     connection.execute(delete(StoredRequest).where(StoredRequest.id == request_id))
     return ingested
+
+
+def _prepared(hub: Hub, source: Source, row: Row[Any]) -> Prepared:
+    """Verify and read it, by the address that the hub is known by today or by the one it had.
+
+    Raises:
+        Refused: it verifies by neither.
+    """
+    received = stored_request(row)
+    refusal: NotVerified | None = None
+    for request in (_at_todays_address(hub, received), received):
+        try:
+            return prepare(
+                source=source,
+                adapter=hub.inbound(row.source),
+                router=hub.router,
+                request=request,
+                signed_by=row.signed_by,  # by a secret that may have been replaced since
+            )
+        except NotVerified as error:
+            refusal = refusal or error
+    raise Refused(f"it still does not verify: {refusal}") from refusal
+
+
+def _at_todays_address(hub: Hub, received: InboundRequest) -> InboundRequest:
+    """Return it as it would have arrived, had HUB_PUBLIC_URL been what it is now."""
+    if hub.public_url is None:
+        return received
+    rest = urlsplit(received.url)._replace(scheme="", netloc="").geturl()
+    return replace(received, url=hub.public_url + rest)

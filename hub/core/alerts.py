@@ -1,14 +1,22 @@
 """Alerts: what a person must know of, said once for as long as it lasts."""
 
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import Connection, select, update
 
+from hub.core.errors import NotFound
 from hub.core.ids import new_id
 from hub.core.models import Alert, insert_if_new
 
 DOUBLE_EFFECT = "double effect"
 UNKNOWN_OUTCOME = "unknown outcome"
+SILENT_SOURCE = "silent source"
+NOT_VERIFIED = "signatures do not verify"
+BLOCKED = "destination blocked"
+RESTORED = "restored from a backup"
+LIST_NOT_READABLE = "list not readable"
+CAP_REACHED = "cap reached"
 
 
 def begin(connection: Connection, kind: str, subject: str, message: str, *, now: datetime) -> bool:
@@ -28,6 +36,23 @@ def end(connection: Connection, kind: str, subject: str, *, now: datetime) -> No
         .where(Alert.kind == kind, Alert.subject == subject, Alert.ended_at.is_(None))
         .values(ended_at=now)
     )
+
+
+def end_one(connection: Connection, alert_id: UUID, *, now: datetime) -> tuple[str, str]:
+    """Note that somebody has seen to an alert; return its kind and subject.
+
+    Raises:
+        NotFound: there is no such alert, or it is over.
+    """
+    ended = connection.execute(
+        update(Alert)
+        .where(Alert.id == alert_id, Alert.ended_at.is_(None))
+        .values(ended_at=now)
+        .returning(Alert.kind, Alert.subject)
+    ).first()
+    if ended is None:
+        raise NotFound("it is over already, or there is no such alert")
+    return ended.kind, ended.subject
 
 
 def subjects(connection: Connection, kind: str) -> set[str]:

@@ -1,5 +1,6 @@
 """The audit log: who did what to what, when and why. Rows are only ever added."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -20,14 +21,22 @@ def note(
     detail: dict[str, Any] | None = None,
 ) -> None:
     """Write an entry, in the transaction of what it tells about."""
-    connection.execute(
-        insert(AuditEntry).values(
-            id=new_id(now),
-            at=now,
-            actor=actor,
-            action=action,
-            subject=subject,
-            reason=reason,
-            detail=detail,
-        )
-    )
+    note_each(connection, [(action, subject, detail)], actor=actor, now=now, reason=reason)
+
+
+def note_each(
+    connection: Connection,
+    done: Sequence[tuple[str, str, dict[str, Any] | None]],
+    *,
+    actor: str,
+    now: datetime,
+    reason: str | None = None,
+) -> None:
+    """Write an entry for each (action, subject, detail) that somebody did at once."""
+    entries = [
+        {"id": new_id(now), "at": now, "actor": actor, "action": action, "subject": subject,
+         "reason": reason, "detail": detail}
+        for action, subject, detail in done
+    ]  # fmt: skip
+    if entries:
+        connection.execute(insert(AuditEntry), entries)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, or_, select, update
 from sqlalchemy.exc import DBAPIError
 
 from adapters import Event, InboundRequest, Listed
+from hub.core import alerts
 from hub.core.configuration import Source
 from hub.core.errors import Refused
 from hub.core.hub import Hub
@@ -22,6 +23,8 @@ from hub.core.trouble import Trouble, trouble_of
 EVERY = timedelta(hours=1)
 OVERLAP = timedelta(hours=1)
 """How far each look reaches behind the last one: lists, and webhooks, may be late."""
+UNREAD_FOR = timedelta(hours=3)
+"""How long a list may fail to be read before a person is told."""
 STILL_COMING = timedelta(minutes=5)
 """What happened so lately may be on its way; the clock leaves it to the next look."""
 LONGEST = timedelta(days=7)
@@ -228,3 +231,19 @@ def filled(connection: Connection, source: str, *, until: datetime) -> None:
         .where(SourceState.source == source, SourceState.listed_until < until)
         .values(listed_until=until)
     )
+    alerts.end(connection, alerts.LIST_NOT_READABLE, f"source {source}", now=until)
+
+
+def failed(connection: Connection, source: str, said: str, *, now: datetime) -> None:
+    """Note that a list could not be read; a person is told when that goes on for hours."""
+    until = connection.execute(
+        select(SourceState.listed_until).where(SourceState.source == source)
+    ).scalar_one_or_none()
+    if until is None or until > now - UNREAD_FOR:
+        return
+    since = until.isoformat(timespec="minutes").replace("+00:00", "Z")
+    sentence = (
+        f"what its provider sent since {since} cannot be compared with what came: {said}. "
+        f"Mend its account, or run `hub backfill {source} --since ...`"
+    )
+    alerts.begin(connection, alerts.LIST_NOT_READABLE, f"source {source}", sentence, now=now)

@@ -13,31 +13,30 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, bindparam, case, func, insert, select, update
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import aliased
 
 from adapters import Action
 from hub.core.configuration import Route
 from hub.core.context import Contexts
+from hub.core.due import DUE
 from hub.core.errors import ExpressionError
 from hub.core.evidence import arrived
 from hub.core.ids import new_id
 from hub.core.lanes import Hold
+from hub.core.leads.caps import Caps, Wanted
 from hub.core.models import (
-    IS_DUE,
     Attempt,
     AttemptState,
     Delivery,
     DeliveryState,
-    StoredEvent,
-    database_later,
     database_now,
 )
+from hub.core.restored import Lost, Window, lost_of
 from hub.core.routing import FETCH, Router
 from hub.core.trouble import Trouble, trouble_of
+from hub.core.uncalled import InDoubt, Uncalled, end_in_doubt, end_uncalled
 
 GRACE = timedelta(minutes=10)
 """How long a new version of the file may take to reach every process."""
-WAIT_FOR_FILE_S = 30.0
 KEY_FORGOTTEN = (
     "it may have happened, and the provider may have forgotten its key by now: it is looked up"
 )
@@ -58,15 +57,6 @@ class Claimed:
     since: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class _Verdict:
-    """A delivery that ends here, without a call; or without a state, one that waits a little."""
-
-    delivery_id: UUID
-    state: DeliveryState | None
-    error: str
-
-
 def claim(
     connection: Connection,
     hold: Hold,
@@ -77,26 +67,44 @@ def claim(
     now: datetime,
     sandbox: bool,
     actions: Mapping[str, Action],
+    restored: Sequence[Window] = (),
+    caps: Caps | None = None,
 ) -> tuple[list[Claimed], bool]:
     """Claim up to `slots` due deliveries of a held lane, oldest first.
 
     Returns the claimed, and whether there may be more that are due. `now` is for ids and for the
-    age of what is tried first; `actions` are those that the destination has.
+    age of what is tried first; `actions` are those that the destination has; `restored`
+    says what may have been done that the database does not know of; `caps` say which texts may
+    not go out.
     The lane must have been found `workable` in the same transaction.
     """
-    rows = connection.execute(_DUE, {"destination": hold.destination, "most": slots}).all()
+    wanted = {"destination": hold.destination, "most": slots}
+    rows: Sequence[Any] = connection.execute(DUE, wanted).all()
     claimed: list[Claimed] = []
-    ended: list[_Verdict] = []
+    ended: list[Uncalled] = []
+    in_doubt: list[InDoubt] = []
     for row in rows:
         if row.arrived_id and row.last_key == delivery_key(row.id, row.key_n):
             arrived(connection, row.arrived_id, now=now)
             continue
         prepared = _prepare(row, router, contexts, actions, now)
         if isinstance(prepared, Claimed) and _is_too_old(connection, row, prepared, actions, now):
-            prepared = _Verdict(row.id, DeliveryState.UNKNOWN, KEY_FORGOTTEN)
+            prepared = Uncalled(row.id, DeliveryState.UNKNOWN, KEY_FORGOTTEN)
+        if isinstance(prepared, Claimed) and not (sandbox or prepared.route.at_least_once):
+            lost = lost_of(
+                row, actions[prepared.action], prepared.route.parameters, restored,
+                frozen=row.last_key == prepared.key, now=now,
+            )  # fmt: skip
+            if lost:
+                in_doubt.append(_in_doubt(prepared, lost))
+                continue
+        if caps and isinstance(prepared, Claimed) and row.last_key != prepared.key:
+            prepared = _within(caps, row, prepared)
         (claimed if isinstance(prepared, Claimed) else ended).append(prepared)  # type: ignore[arg-type]
     if ended:
-        _end(connection, ended)
+        end_uncalled(connection, ended)
+    if in_doubt:
+        end_in_doubt(connection, in_doubt, now=now)
     if claimed:
         _start(connection, hold, claimed, now, sandbox)
     return claimed, len(rows) == slots
@@ -107,71 +115,34 @@ def delivery_key(delivery_id: UUID, key_n: int) -> str:
     return f"{delivery_id}.{key_n}" if key_n else str(delivery_id)
 
 
-_earlier = aliased(Attempt)
-_DUE = (
-    select(
-        Delivery.id,
-        Delivery.event_id,
-        Delivery.route,
-        Delivery.destination,
-        Delivery.action,
-        Delivery.attempts,
-        Delivery.tries,
-        Delivery.key_n,
-        Delivery.since,
-        *(getattr(StoredEvent, name).label(f"event_{name}") for name in Contexts.EVENT_COLUMNS),
-        Attempt.key.label("last_key"),
-        Attempt.parameters.label("last_parameters"),
-        select(_earlier.id)  # `has_arrived`
-        .where(
-            _earlier.delivery_id == Delivery.id,
-            _earlier.key == Attempt.key,
-            (_earlier.state == AttemptState.ACCEPTED) | _earlier.seen_ref.is_not(None),
-        )
-        .order_by(_earlier.n)
-        .limit(1)
-        .scalar_subquery()
-        .label("arrived_id"),
-    )
-    .join(StoredEvent, StoredEvent.id == Delivery.event_id)
-    .outerjoin(Attempt, (Attempt.delivery_id == Delivery.id) & (Attempt.n == Delivery.attempts))
-    .where(
-        Delivery.destination == bindparam("destination"),
-        IS_DUE,
-        Delivery.next_attempt_at <= database_now(),
-    )
-    .order_by(Delivery.next_attempt_at)
-    .limit(bindparam("most"))
-    .with_for_update(of=Delivery, skip_locked=True)
-)
-
-
 def _prepare(
     row: Row[Any], router: Router, contexts: Contexts, actions: Mapping[str, Action], now: datetime
-) -> Claimed | _Verdict:
+) -> Claimed | Uncalled:
     key = delivery_key(row.id, row.key_n)
     route = router.named(row.route)
     error = _mismatch(row, route, actions, frozen=row.last_key == key)
     if route is None or error:
         # Another version of the file may be on its way to this process.
         waits = row.event_config_version != router.version and row.since > now - GRACE
-        return _Verdict(row.id, None if waits else DeliveryState.FAILED, error)
+        return Uncalled(row.id, None if waits else DeliveryState.FAILED, error)
+    if why := contexts.cancelled(route, row):
+        return Uncalled(row.id, DeliveryState.SKIPPED, why)
     try:
         if row.last_key == key:  # its outcome may still be open: the same bytes again
             parameters = row.last_parameters
         else:
             parameters = contexts.parameters(route, row)
     except ExpressionError as failure:
-        return _Verdict(row.id, DeliveryState.FAILED, f"it cannot be rendered: {failure}")
+        return Uncalled(row.id, DeliveryState.FAILED, f"it cannot be rendered: {failure}")
     except DBAPIError as failure:
         if trouble_of(failure) is not Trouble.ROW:
             raise
-        return _Verdict(row.id, DeliveryState.FAILED, "what it needs cannot be kept or read")
+        return Uncalled(row.id, DeliveryState.FAILED, "what it needs cannot be kept or read")
     except Exception as failure:  # noqa: BLE001 - the last resort: one poison row stops no lane
         error = f"it cannot be rendered ({type(failure).__name__})"
-        return _Verdict(row.id, DeliveryState.FAILED, error)
+        return Uncalled(row.id, DeliveryState.FAILED, error)
     if parameters is None:
-        return _Verdict(row.id, DeliveryState.SKIPPED, "condition")
+        return Uncalled(row.id, DeliveryState.SKIPPED, "condition")
     return Claimed(
         delivery_id=row.id,
         attempt_id=new_id(now),
@@ -183,6 +154,20 @@ def _prepare(
         tries=row.tries + 1,
         since=row.since if row.attempts else now,
     )
+
+
+def _in_doubt(claimed: Claimed, lost: Lost) -> InDoubt:
+    return InDoubt(
+        claimed.delivery_id, claimed.attempt_id, claimed.n, claimed.key, claimed.parameters, lost
+    )
+
+
+def _within(caps: Caps, row: Row[Any], claimed: Claimed) -> Claimed | Uncalled:
+    wanted = Wanted(
+        claimed.route, row.event_id, row.event_source, claimed.action, claimed.parameters
+    )
+    refusal = caps.refusal(wanted)
+    return Uncalled(row.id, DeliveryState.SKIPPED, refusal) if refusal else claimed
 
 
 def _is_too_old(
@@ -222,41 +207,22 @@ def _mismatch(
     return ""
 
 
-def _end(connection: Connection, ended: Sequence[_Verdict]) -> None:
-    for verdict in ended:
-        if verdict.state is None:
-            connection.execute(
-                update(Delivery)
-                .where(Delivery.id == verdict.delivery_id)
-                .values(next_attempt_at=database_later(WAIT_FOR_FILE_S), error=verdict.error)
-            )
-            continue
-        if verdict.state is DeliveryState.UNKNOWN:
-            _open_again(connection, verdict.delivery_id)
-        connection.execute(
-            update(Delivery)
-            .where(Delivery.id == verdict.delivery_id, IS_DUE)
-            .values(
-                state=verdict.state,
-                error=verdict.error,
-                next_attempt_at=None,
-                finished_at=None if verdict.state is DeliveryState.UNKNOWN else database_now(),
-            )
-        )
-
-
-def _open_again(connection: Connection, delivery_id: UUID) -> None:
-    """Make the last attempt that may have been processed the open one: it is to be looked up."""
-    last = (
-        select(func.max(Attempt.n))
-        .where(Attempt.delivery_id == delivery_id, Attempt.state == AttemptState.IN_DOUBT)
-        .scalar_subquery()
+_RUN = (
+    update(Delivery.__table__)  # type: ignore[arg-type]
+    .where(Delivery.id.in_(bindparam("b_ids", expanding=True)))
+    .values(
+        state=DeliveryState.RUNNING,
+        # How long it has been tried is counted from its first try, not from a pause or delay.
+        since=case((Delivery.attempts == 0, database_now()), else_=Delivery.since),
+        lane_token=bindparam("b_token"),
+        attempts=Delivery.attempts + 1,
+        tries=Delivery.tries + 1,
+        sandbox=bindparam("b_sandbox"),
+        next_attempt_at=None,
+        error=None,
     )
-    connection.execute(
-        update(Attempt)
-        .where(Attempt.delivery_id == delivery_id, Attempt.n == last)
-        .values(state=AttemptState.UNKNOWN, closed_by=None, absences=0, looked_at=None)
-    )
+)
+_BEGIN = insert(Attempt.__table__)  # type: ignore[arg-type]
 
 
 def _start(
@@ -266,23 +232,10 @@ def _start(
     now: datetime,
     sandbox: bool,
 ) -> None:
+    ids = [one.delivery_id for one in claimed]
+    connection.execute(_RUN, {"b_ids": ids, "b_token": hold.token, "b_sandbox": sandbox})
     connection.execute(
-        update(Delivery)
-        .where(Delivery.id.in_([one.delivery_id for one in claimed]))
-        .values(
-            state=DeliveryState.RUNNING,
-            # How long it has been tried is counted from its first try, not from a pause or delay.
-            since=case((Delivery.attempts == 0, database_now()), else_=Delivery.since),
-            lane_token=hold.token,
-            attempts=Delivery.attempts + 1,
-            tries=Delivery.tries + 1,
-            sandbox=sandbox,
-            next_attempt_at=None,
-            error=None,
-        )
-    )
-    connection.execute(
-        insert(Attempt),
+        _BEGIN,
         [
             {
                 "id": one.attempt_id,

@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, literal, select, update
+from sqlalchemy import Connection, Row, literal, literal_column, select, update
 from sqlalchemy.exc import DBAPIError
 
 from adapters import Event, Unreadable
@@ -120,6 +121,7 @@ def _take_in(
             data_error=data_error,
             config_version=hub.router.version,
             folded=not wants_folding(event.type, event.data),
+            indexed=False,  # there is more to find it by now
         )
     )
     made = {"id": row.id, "received_at": now}
@@ -134,34 +136,44 @@ def _kept(event: Event) -> dict[str, Any]:
     return data
 
 
-def fetch_the_incomplete(connection: Connection, hub: Hub, *, most: int, now: datetime) -> int:
+_IS_INCOMPLETE = StoredEvent.state == literal_column(f"'{EventState.INCOMPLETE}'")
+"""In literals, as the partial index has it."""
+
+
+@dataclass(slots=True)
+class Round:
+    """How far a way through all incomplete events has come. Some of them are so for ever."""
+
+    after: UUID | None = None
+
+
+def fetch_the_incomplete(
+    connection: Connection, hub: Hub, *, most: int, now: datetime, round_: Round | None = None
+) -> int:
     """Make the deliveries that fetch what is incomplete and has none; return how many.
 
     Such events came before their source had an account. One whose bytes are gone gets its
-    delivery too: it fails, and says so.
+    delivery too: it fails, and says so. So `most` are looked at, from where the round has come to.
     """
+    round_ = round_ or Round()
     routes = {slug: hub.router.fetching(slug) for slug in hub.configuration.sources}
-    sources = [slug for slug, route in routes.items() if route]
-    if not sources:
+    if not any(routes.values()):
         return 0
-    fetched = select(Delivery.id).where(
-        Delivery.event_id == StoredEvent.id,
-        Delivery.route == literal(FETCH) + StoredEvent.source,
-    )
+    page = select(StoredEvent.id, StoredEvent.source).where(_IS_INCOMPLETE)
+    if round_.after is not None:
+        page = page.where(StoredEvent.id > round_.after)
+    looked_at = page.order_by(StoredEvent.id).limit(most).subquery()
+    fetch = Delivery.route == literal(FETCH) + looked_at.c.source
     rows = connection.execute(
-        select(StoredEvent.id, StoredEvent.source)
-        .where(
-            StoredEvent.state == EventState.INCOMPLETE,
-            StoredEvent.source.in_(sources),
-            ~fetched.exists(),
-        )
-        .order_by(StoredEvent.id)
-        .limit(most)
+        select(looked_at, Delivery.id.is_(None).label("is_alone"))
+        .outerjoin(Delivery, (Delivery.event_id == looked_at.c.id) & fetch)
+        .order_by(looked_at.c.id)
     ).all()
+    round_.after = rows[-1].id if len(rows) == most else None
     deliveries = [
         delivery_row(Match(route, DeliveryState.PENDING), {"id": row.id, "received_at": now})
         for row in rows
-        if (route := routes[row.source])
+        if row.is_alone and (route := routes.get(row.source))
     ]
     insert_deliveries(connection, deliveries)
     return len(deliveries)

@@ -44,8 +44,13 @@ class Facts:
         return [(kind, str(value)) for kind, value in pairs if value and len(str(value)) <= LONGEST]
 
 
-def fold(connection: Connection, facts: Facts, *, now: datetime) -> UUID | None:
-    """Find or make the contact of an event, add what it tells, and link the event to it."""
+def fold(
+    connection: Connection, facts: Facts, *, now: datetime, is_all: bool = True
+) -> UUID | None:
+    """Find or make the contact of an event, add what it tells, and link the event to it.
+
+    `is_all`: nothing else is left to be done with the event.
+    """
     one_at_a_time(connection)
     identities = facts.identities()
     contact_id = _find_or_make(connection, identities, now) if identities else None
@@ -54,7 +59,7 @@ def fold(connection: Connection, facts: Facts, *, now: datetime) -> UUID | None:
     connection.execute(
         update(StoredEvent)
         .where(StoredEvent.id == facts.event_id)
-        .values(contact_id=contact_id, folded=True)
+        .values(contact_id=contact_id, **({"folded": True} if is_all else {}))
     )
     return contact_id
 

@@ -17,7 +17,9 @@ from adapters.contract.json import storable
 from hub.core.configuration import Route
 from hub.core.contacts import Facts, fold
 from hub.core.errors import ExpressionError
+from hub.core.following import has_news
 from hub.core.ids import parse_id
+from hub.core.leads.owners import NO_ASSIGN, Owners
 from hub.core.models import Contact, Delivery, StoredEvent, StoredRequest
 from hub.core.routing import FETCH, event_scope
 from hub.core.templates import Condition, Scope
@@ -40,8 +42,10 @@ class Contexts:
         site: Scope,
         inbound: Callable[[str], Inbound],
         now: datetime,
+        owners: Owners | None = None,
     ) -> None:
         self._connection = connection
+        self._owners = owners
         self._site = site
         self._inbound = inbound
         self._now = now
@@ -60,13 +64,19 @@ class Contexts:
         when = route.when if route.when and self._undecided(route.when, row) else None
         names = route.parameters.names | (when.names if when else frozenset())
         native = route.parameters.uses_native or (when is not None and "native" in when.text)
-        context = self._context(row, names, native=native)
+        context = self._context(route, row, names, native=native)
         if when and not when.holds(context):
             return None
+        if self._owners:
+            self._owners.note_telling(route, row)
         rendered = storable(route.parameters.render(context))[0]
         # As they will be read back: a later attempt must send the same bytes.
         parameters: dict[str, Any] = orjson.loads(orjson.dumps(rendered, option=_AS_KEPT))
         return parameters
+
+    def cancelled(self, route: Route, row: Row[Any]) -> str | None:
+        """Return why a delivery is not wanted any more; None when it is."""
+        return self._owners.cancelled(route, row) if self._owners else None
 
     def _fetch(self, row: Row[Any]) -> dict[str, Any]:
         """Return what the account's action `fetch` needs to know, read again from the bytes."""
@@ -79,7 +89,9 @@ class Contexts:
         """Return whether a condition is to be decided now: it could not be, or it is a replay."""
         return when.needs_more_than_event or row.key_n > 0
 
-    def _context(self, row: Row[Any], names: frozenset[str], *, native: bool) -> dict[str, Any]:
+    def _context(
+        self, route: Route, row: Row[Any], names: frozenset[str], *, native: bool
+    ) -> dict[str, Any]:
         data = dict(row.event_data or {})
         if native and "native" not in data and (found := self._native(row)) is not None:
             data["native"] = found
@@ -93,6 +105,10 @@ class Contexts:
             "data": Scope("data", data),
             "site": self._site,
         }
+        if "owner" in names:
+            if self._owners is None:
+                raise ExpressionError(NO_ASSIGN)
+            context["owner"] = self._owners.scope(route, row, context)
         if "contact" in names:
             context["contact"] = Scope("contact", self._contact(row))
         if "results" in names:
@@ -117,9 +133,11 @@ class Contexts:
     def _contact(self, row: Row[Any]) -> dict[str, Any]:
         contact_id = row.event_contact_id
         if not row.event_folded:
-            facts = Facts(row.event_id, row.event_source, row.event_type, row.event_data or {})
+            data = row.event_data or {}
+            facts = Facts(row.event_id, row.event_source, row.event_type, data)
+            is_all = not has_news(row.event_type, data)  # which nobody has taken anywhere yet
             with self._connection.begin_nested():
-                contact_id = fold(self._connection, facts, now=self._now)
+                contact_id = fold(self._connection, facts, now=self._now, is_all=is_all)
         if contact_id is None:
             return {}
         columns = (Contact.id, Contact.name, Contact.email, Contact.phone)
@@ -161,8 +179,13 @@ def event_again(
     request_id: UUID,
     external_id: str,
 ) -> Event | None:
-    """Return an event read again from its request's bytes; None when they say it no more."""
+    """Return an event read again from its request's bytes; None when they say it no more.
+
+    A request's only event is that event under any id: a form's hangs on a key that may change.
+    """
     events = events_again(connection, inbound, request_id)
+    if len(events) == 1:
+        return events[0]
     return next((event for event in events if event.external_id == external_id), None)
 
 

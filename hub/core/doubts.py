@@ -108,6 +108,7 @@ def to_look_up(connection: Connection, hub: Hub, *, most: int, now: datetime) ->
     rows = connection.execute(
         _DOUBTS.where(
             tuple_(Delivery.destination, Delivery.action).in_(looked_up),
+            ~Attempt.blind,
             Attempt.started_at <= now - timedelta(seconds=SETTLE_S),
             (Attempt.looked_at.is_(None))
             | (Attempt.looked_at <= now - timedelta(seconds=LOOK_AGAIN_S)),
@@ -175,7 +176,7 @@ _DOUBTS = (
         Delivery.action,
         Attempt.parameters,
         Attempt.started_at.label("sent_at"),
-        select(func.min(_calls.started_at))
+        select(func.min(func.coalesce(_calls.earliest_at, _calls.started_at)))
         .where(
             _calls.delivery_id == Attempt.delivery_id,
             _calls.key == Attempt.key,

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select, update
 from hub.core.evidence import accepted
 from hub.core.hub import Hub
 from hub.core.ids import parse_id
+from hub.core.leads.acknowledgement import is_reply
 from hub.core.models import Attempt, Delivery
 
 RANKS: Mapping[str, int] = {
@@ -35,6 +36,11 @@ RANKS: Mapping[str, int] = {
 def tells_of_ours(event_type: str, data: Mapping[str, Any]) -> bool:
     """Return whether an event may be news of something that the hub sent."""
     return event_type in RANKS and ("hub_attempt" in data or "message_id" in data)
+
+
+def has_news(event_type: str, data: Mapping[str, Any]) -> bool:
+    """Return whether an event may tell of something that the hub sent, or who takes a lead."""
+    return tells_of_ours(event_type, data) or is_reply(event_type, data)
 
 
 def follow(

@@ -16,6 +16,11 @@ def new_id(now: datetime) -> UUID:
     return UUID(int=milliseconds << 80 | _VERSION_AND_VARIANT | fraction << 64 | random)
 
 
+def first_id(at: datetime) -> UUID:
+    """Return what no id made before that instant is greater than: the bound of a range by time."""
+    return UUID(int=(int(at.timestamp()) * 1000 + at.microsecond // 1000) << 80)
+
+
 def parse_id(text: str) -> UUID | None:
     """Return the id that a person or a program gave, or None when it is not one."""
     try:

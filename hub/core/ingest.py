@@ -15,7 +15,7 @@ from adapters import Event, Inbound, InboundRequest, Unreadable
 from adapters.contract.json import storable
 from hub.core import ingest_store
 from hub.core.configuration import Source
-from hub.core.following import tells_of_ours
+from hub.core.following import has_news
 from hub.core.ids import new_id
 from hub.core.models import DeliveryState, EventState, RequestState, StoredRequest, insert_if_new
 from hub.core.routing import Match, Router
@@ -163,8 +163,10 @@ def _event_row(event: Event, request: Mapping[str, Any], version: str) -> dict[s
 
 
 def wants_folding(event_type: str, data: Mapping[str, Any]) -> bool:
-    """Return whether an event says who it is about, or what became of something we sent."""
-    return any(name in data for name in IDENTITY_FIELDS) or tells_of_ours(event_type, data)
+    """Return whether an event says who it is about, what became of something we sent, or who
+    takes a lead.
+    """
+    return any(name in data for name in IDENTITY_FIELDS) or has_news(event_type, data)
 
 
 def delivery_row(match: Match, event: Mapping[str, Any]) -> dict[str, Any]:

@@ -63,6 +63,8 @@ _EVENT_COLUMNS = {
     "data": "jsonb",
     "data_error": "text",
     "folded": "bool",
+    "held_reason": "text",
+    "sender": "text",
 }
 _DELIVERY_COLUMNS = {
     "id": "uuid",
@@ -99,9 +101,9 @@ request AS (
 ),
 event AS (
   INSERT INTO events (id, request_id, source, type, native_type, external_id, occurred_at,
-    received_at, state, live, data, data_error, config_version, folded)
+    received_at, state, live, data, data_error, config_version, folded, held_reason, sender)
   SELECT id, %(id)s, %(source)s, type, native_type, external_id, occurred_at,
-    %(received_at)s, state, live, data, data_error, %(config_version)s, folded
+    %(received_at)s, state, live, data, data_error, %(config_version)s, folded, held_reason, sender
   FROM incoming JOIN new_key ON new_key.event_id = incoming.id
 ),
 delivery AS (

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, exists, or_, select, tuple_, update
+from sqlalchemy import Connection, bindparam, exists, or_, select, tuple_, update
 
 from hub.core.errors import NotFound
 from hub.core.models import (
@@ -109,8 +109,7 @@ def release(connection: Connection, hold: Hold, *, failures: int = 0, linger_s: 
 
 def workable(connection: Connection, holds: Sequence[Hold]) -> set[str]:
     """Return the destinations still held and neither paused nor blocked, locked until commit."""
-    held = select(Lane.destination).where(_is_held(holds), _open()).with_for_update(read=True)
-    return set(connection.execute(held).scalars())
+    return set(connection.execute(_WORKABLE, {"b_holds": _keys(holds)}).scalars())
 
 
 def block(connection: Connection, hold: Hold, *, for_s: float, reason: str, setbacks: int) -> None:
@@ -157,5 +156,16 @@ def _open() -> Any:
 
 
 def _is_held(holds: Sequence[Hold]) -> Any:
-    keys = [(hold.destination, hold.token, hold.holder) for hold in holds]
-    return tuple_(Lane.destination, Lane.token, Lane.holder).in_(keys)
+    return _LANE_KEY.in_(_keys(holds))
+
+
+def _keys(holds: Sequence[Hold]) -> list[tuple[str, int, str]]:
+    return [(hold.destination, hold.token, hold.holder) for hold in holds]
+
+
+_LANE_KEY = tuple_(Lane.destination, Lane.token, Lane.holder)
+_WORKABLE = (
+    select(Lane.destination)
+    .where(_LANE_KEY.in_(bindparam("b_holds", expanding=True)), _open())
+    .with_for_update(read=True)
+)

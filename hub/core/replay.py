@@ -5,7 +5,7 @@ mending hub.yaml helps. As long as an earlier attempt may have been processed, k
 stay as they were. What succeeded is refused unless asked for in so many words.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -16,7 +16,7 @@ from sqlalchemy import Connection, exists, select, update
 from sqlalchemy.orm import aliased
 
 from adapters import Effect
-from hub.core.audit import note
+from hub.core.audit import note_each
 from hub.core.errors import Refused
 from hub.core.hub import Hub
 from hub.core.models import (
@@ -129,20 +129,23 @@ def replay(
     plans = {one.delivery_id: one.plan for one in planned}
     current = preview(connection, hub, {"ids": ids}, again=again, lock=True)
     agreed = [one for one in current if one.plan is plans[one.delivery_id]]
-    for one in agreed:
-        connection.execute(
-            update(Delivery).where(Delivery.id == one.delivery_id).values(**_values(one, hub))
-        )
-        note(
-            connection,
-            actor=actor,
-            action=f"replay.{one.plan}",
-            subject=f"delivery {one.delivery_id}",
-            now=now,
-            reason=reason,
-            detail={"from": one.state},
-        )
+    for alike in _alike(agreed):
+        ids = [one.delivery_id for one in alike]
+        values = _values(alike[0], hub)
+        connection.execute(update(Delivery).where(Delivery.id.in_(ids)).values(**values))
+    done = [
+        (f"replay.{one.plan}", f"delivery {one.delivery_id}", {"from": one.state}) for one in agreed
+    ]
+    note_each(connection, done, actor=actor, now=now, reason=reason)
     return len(agreed)
+
+
+def _alike(planned: Sequence[Planned]) -> Iterable[Sequence[Planned]]:
+    """Return the planned in groups that become the same (`_values`)."""
+    groups: dict[tuple[Plan, str], list[Planned]] = {}
+    for one in planned:
+        groups.setdefault((one.plan, one.route), []).append(one)
+    return groups.values()
 
 
 def _plan(row: Any, hub: Hub, *, again: bool) -> Planned:

@@ -4,7 +4,7 @@ An event that says too little takes one route, the hub's own: it is fetched, and
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any
@@ -18,6 +18,8 @@ from hub.core.templates import Parameters, Scope
 
 FETCH = "hub:fetch:"
 """How the names of the hub's own routes begin; the source follows. No route of the file has it."""
+ESCALATE = "hub:escalate:"
+"""And of those that tell the next person of a lead; the file's route and a number follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,13 @@ class Router:
         self._by_name |= {route.name: route for route in _fetching(configuration)}
 
     def named(self, name: str) -> Route | None:
-        """Return the route of that name, or that had it before (`was`)."""
+        """Return the route of that name, or that had it before (`was`).
+
+        Who is told next is told as the route itself tells: its condition was met.
+        """
+        if name.startswith(ESCALATE):
+            base = self._by_name.get(name.removeprefix(ESCALATE).rpartition(":")[0])
+            return replace(base, name=name, when=None, delay_s=0) if base else None
         return self._by_name.get(name)
 
     def fetching(self, source: str) -> Route | None:

@@ -37,11 +37,17 @@ _PLAIN = (str, bytes, int, float, list, tuple, set, type(None))
 
 
 class Scope(dict[str, Any]):
-    """A top-level name of the context; knows its own name for messages."""
+    """A top-level name of the context; knows its own name for messages.
 
-    def __init__(self, path: str, fields: Mapping[str, Any]) -> None:
+    `missing` says why a field is not there, where that is known.
+    """
+
+    def __init__(
+        self, path: str, fields: Mapping[str, Any], missing: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(fields)
         self.path = path
+        self.missing = missing or {}
 
 
 class FieldMissing(MissingField):
@@ -50,17 +56,20 @@ class FieldMissing(MissingField):
     `name` may have come out of the event (`data[event.type]`): it is no text for a message yet.
     """
 
-    def __init__(self, owner: str, name: str) -> None:
+    def __init__(self, owner: str, name: str, why: str = "") -> None:
         super().__init__("a field is missing")
         self.owner = owner
         self.name = name
+        self.why = why
 
 
 class Undefined(jinja2.StrictUndefined):
     """A missing field: `default`, `is defined` work; any other use raises."""
 
     def _fail_with_undefined_error(self, *args: Any, **kwargs: Any) -> Any:
-        raise FieldMissing(getattr(self._undefined_obj, "path", ""), str(self._undefined_name))
+        name, scope = str(self._undefined_name), self._undefined_obj
+        why = scope.missing.get(name, "") if isinstance(scope, Scope) else ""
+        raise FieldMissing(getattr(scope, "path", ""), name, why)
 
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = (
         __floordiv__

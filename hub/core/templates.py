@@ -1,4 +1,4 @@
-"""Conditions and templates: Jinja's sandbox over `event data contact results cause site`.
+"""Conditions and templates: Jinja's sandbox over `event data contact owner results cause site`.
 
 A missing field in a condition means *no match*; a missing one in a parameter is a clear failure.
 A parameter that is one whole ``{{ expression }}`` keeps the expression's type; any other is text.
@@ -18,8 +18,7 @@ from hub.core.sandbox import ENVIRONMENT, FieldMissing, Scope, check_statements
 
 __all__ = ["Condition", "Parameters", "Scope"]
 
-KNOWN_NAMES = frozenset({"event", "data", "contact", "results", "cause", "site"})
-PLANNED_NAMES = frozenset({"owner"})
+KNOWN_NAMES = frozenset({"event", "data", "contact", "owner", "results", "cause", "site"})
 EVENT_NAMES = frozenset({"event", "data", "site"})
 """What is known while a webhook is being taken in; the rest needs the database."""
 
@@ -104,7 +103,8 @@ def _evaluating(source: str) -> Iterator[None]:
     try:
         yield
     except FieldMissing as error:
-        raise MissingField(f"{_as_written(error, source)} is missing") from error
+        why = f": {error.why}" if error.why else ""
+        raise MissingField(f"{_as_written(error, source)} is missing{why}") from error
     except ExpressionError:
         raise
     except jinja2.exceptions.SecurityError as error:
@@ -151,8 +151,6 @@ def _names(source: str) -> frozenset[str]:
         tree = ENVIRONMENT.parse(source)
         names = frozenset(meta.find_undeclared_variables(tree))
         check_statements(tree)
-    if planned := names & PLANNED_NAMES:
-        raise ExpressionError(f"`{min(planned)}` is not there yet")
     if unknown := names - KNOWN_NAMES:
         expected = ", ".join(sorted(KNOWN_NAMES))
         raise ExpressionError(f"unknown name `{min(unknown)}`; expected one of {expected}")

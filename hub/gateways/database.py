@@ -1,4 +1,4 @@
-"""The database: engines that mean the same on SQLite and PostgreSQL, transactions, migrations."""
+"""The database: engines that mean the same on SQLite and PostgreSQL, transactions."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,21 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.pool import NullPool
 
-from hub.core.models import Base
 from hub.gateways.postgresql import bound_round_trips
-
-MIGRATIONS = Path(__file__).parents[2] / "migrations"
-
-db = SQLAlchemy(metadata=Base.metadata, disable_autonaming=True)
-"""Flask's hold on the engine: one per process, made with the app."""
 
 STATEMENT_TIMEOUT_S = 10
 LOCK_TIMEOUT_S = 3
@@ -119,43 +108,12 @@ def prepare_sqlite(engine: Engine) -> None:
 
 def open_database(url: str, *, pool_size: int = 8) -> Database:
     """Return a database of its own, outside any app."""
-    _make_folder(url)
+    make_folder(url)
     return Database(create_engine(url, **engine_options(url, pool_size=pool_size)))
 
 
-def upgrade(url: str, revision: str = "head") -> None:
-    """Bring the schema up to a revision."""
-    _migrate(url, lambda config: command.upgrade(config, revision))
-
-
-def downgrade(url: str, revision: str) -> None:
-    """Take the schema down to a revision (`base` for nothing at all)."""
-    _migrate(url, lambda config: command.downgrade(config, revision))
-
-
-def revisions(connection: Connection) -> tuple[str | None, str | None]:
-    """Return the schema's revision and the newest one that there is."""
-    newest = ScriptDirectory(str(MIGRATIONS)).get_current_head()
-    return MigrationContext.configure(connection).get_current_revision(), newest
-
-
-def _migrate(url: str, run: Any) -> None:
-    _make_folder(url)
-    options = engine_options(url) | {"poolclass": NullPool}
-    for pool_option in ("pool_size", "max_overflow", "pool_timeout", "pool_use_lifo"):
-        options.pop(pool_option, None)
-    engine = create_engine(url, **options)
-    if engine.dialect.name == "sqlite":
-        prepare_sqlite(engine)
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    with engine.connect() as connection:
-        config.attributes["connection"] = connection
-        run(config)
-    engine.dispose()
-
-
-def _make_folder(url: str) -> None:
+def make_folder(url: str) -> None:
+    """Make the folder of a database that is a file."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite" and parsed.database:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)

@@ -5,11 +5,13 @@ from typing import Any
 
 import orjson
 
-from adapters import Call, Outbound, Outcome, Probe, Sighting, Transport
+from adapters import Call, Outbound, Outcome, Probe, Sighting, Transport, TransportError
 from adapters.contract.json import storable
 from adapters.registry import outbound
 from hub.core.configuration import Destination
 from hub.gateways.transport import GuardedTransport, RecordingTransport
+
+PROBE_TIMEOUT_S = 10
 
 
 class Gate:
@@ -59,6 +61,22 @@ class Gate:
 
     def _adapter(self, transport: Transport) -> Outbound:
         return self._adapter_class(self._settings, transport)
+
+
+def probe(destination: Destination, *, allow_private: bool) -> Probe:
+    """Return what one cheap read call tells about an account; the sandbox calls nobody."""
+    adapter = outbound(destination.adapter)
+    if destination.sandbox:
+        missing = [either[0] for either in adapter.missing(destination.settings)]
+        why = f"no {' and no '.join(missing)}" if missing else "mode: sandbox"
+        return Probe(True, f"{why}: plays in sandbox")
+    timeout_s = min(PROBE_TIMEOUT_S, destination.timeout_s)
+    transport = GuardedTransport(timeout_s=timeout_s, allow_private=allow_private)
+    try:
+        return adapter(destination.settings, transport).probe()
+    except TransportError as error:
+        said = f"unreachable: {error}. Is the network up, the address right?"
+        return Probe(False, said)
 
 
 def _as_recorded(recorder: RecordingTransport) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ stops no other. Running two drains at once is harmless: a lane has one holder.
 
 import logging
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -21,23 +22,24 @@ from hub.core.completing import record_and_complete
 from hub.core.context import Contexts
 from hub.core.folding import fold_some
 from hub.core.lanes import workable
+from hub.core.leads.caps import caps_of
+from hub.core.leads.owners import Owners
+from hub.core.restored import Window
 from hub.core.routing import site_scope
 from hub.core.trouble import Trouble, trouble_of
 from hub.gateways.patience import wait_for_store
 from hub.gateways.queue import take_wake_up
 from hub.jobs.keeping import keep_lanes, let_go
 from hub.jobs.lane import Block, HeldLane, perform
+from hub.jobs.restoring import watch
+from hub.jobs.slice import Slice
 from hub.jobs.workshop import Workshop, open_one
 
-SLICE_S = 60.0
 RENEW_EVERY_S = 5.0
 LOOK_EVERY_S = 1.0
 """How often a busy drain looks for due work by itself, in case a wake-up was lost."""
-SLOW_S = 1.0
 GATHER_S = 0.002
 LINGER_S = 1.0
-LONGEST_S = 90.0
-"""When the last call must be over: RQ ends a job after 120 s, wherever it is."""
 RESCUE_S = 20.0
 LONG_WAIT_S = 15.0
 """A lane whose rate lets nothing out for longer is let go, and taken up again by a later drain."""
@@ -64,22 +66,25 @@ class Drain:
         self._lanes: dict[str, HeldLane] = {}
         self._ends: SimpleQueue[tuple[HeldLane, Claimed, Any] | None] = SimpleQueue()
         longest_call_s = max((g.destination.timeout_s for g in workshop.gates.values()), default=0)
-        self._slice_ends_s = time.monotonic() + min(SLICE_S, LONGEST_S - longest_call_s)
-        self._must_end_s = time.monotonic() + LONGEST_S
+        self._slice = Slice(workshop.stop, longest_call_s=longest_call_s)
         self._renew_at_s = time.monotonic() + RENEW_EVERY_S
         self._look_at_s = 0.0
         self._has_worked = False
+        self._restored: Sequence[Window] = ()
 
     def run(self) -> None:
         """Work until nothing is due or the slice is over; leave no lane held."""
         self._shop.on_due = lambda: self._ends.put(None)
+        self._restored = watch(self._shop.hub, self._shop.redis)
         try:
             self._run()
         except BaseException:  # RQ's alarm too: what was done must be written down
             self._rescue()
             raise
         let_go(self._shop, self._lanes)
-        if self._take_ends() or (self._over() and not self._shop.stop.is_set()):
+        if self._has_worked:
+            watch(self._shop.hub, self._shop.redis)
+        if self._take_ends() or (self._slice.over and not self._shop.stop.is_set()):
             self._shop.hub.waker.wake()
 
     def _rescue(self) -> None:
@@ -102,7 +107,7 @@ class Drain:
                 woken = self._wait()
                 self._tick(look=woken or time.monotonic() >= self._look_at_s)
                 continue
-            if self._over():
+            if self._slice.over:
                 return
             take_wake_up(self._shop.redis)
             self._tick(look=True)
@@ -124,36 +129,18 @@ class Drain:
             not lane.is_empty
             or (
                 lane.wants_more
-                and self._may_claim(lane, now_s)
+                and self._slice.may_claim(lane, self._lanes.values(), now_s)
                 and lane.bucket.wait_s(now_s) < LONG_WAIT_S
             )
             for lane in self._lanes.values()
         )
-
-    def _over(self) -> bool:
-        return self._shop.stop.is_set() or time.monotonic() >= self._slice_ends_s
-
-    def _may_claim(self, lane: HeldLane, now_s: float) -> bool:
-        """Return whether a lane may start calls.
-
-        When the slice is over, the quick lanes go on until the slow ones' calls have ended.
-        """
-        if self._shop.stop.is_set() or self._too_late(lane, now_s):
-            return False
-        if now_s < self._slice_ends_s:
-            return True
-        slow = [other for other in self._lanes.values() if other.slow(now_s, SLOW_S)]
-        return bool(slow) and lane not in slow
-
-    def _too_late(self, lane: HeldLane, now_s: float) -> bool:
-        return now_s + lane.destination.timeout_s > self._must_end_s
 
     def _leave(self, now_s: float) -> None:
         """Let go of lanes that this drain starts no call on any more: others need not wait."""
         late = {
             name: lane
             for name, lane in self._lanes.items()
-            if lane.is_empty and self._too_late(lane, now_s)
+            if lane.is_empty and self._slice.too_late(lane, now_s)
         }
         if late:
             left = self._lanes.keys() - late.keys()
@@ -204,13 +191,15 @@ class Drain:
         """Keep, take and let go of lanes; then let each record what ended and claim what fits."""
         now_s = time.monotonic()
         renew = now_s >= self._renew_at_s
-        keep_lanes(self._shop, self._lanes, renew=renew, take=look and not self._over())
+        keep_lanes(self._shop, self._lanes, renew=renew, take=look and not self._slice.over)
         if renew:
             self._renew_at_s = now_s + RENEW_EVERY_S
         if look:
             self._look_at_s = now_s + LOOK_EVERY_S
         for lane in list(self._lanes.values()):
-            room = lane.room(now_s) if self._may_claim(lane, now_s) else 0
+            room = (
+                lane.room(now_s) if self._slice.may_claim(lane, self._lanes.values(), now_s) else 0
+            )
             if lane.finished or room:
                 self._serve(lane, room)
         self._leave(now_s)
@@ -262,8 +251,13 @@ class Drain:
             return [], False
         hub, now = self._shop.hub, datetime.now(UTC)
         contexts = Contexts(
-            connection, site=site_scope(hub.configuration.site), inbound=hub.inbound, now=now
+            connection,
+            site=site_scope(hub.configuration.site),
+            inbound=hub.inbound,
+            now=now,
+            owners=Owners(connection, hub.configuration, public_url=hub.public_url, now=now),
         )
+        actions = lane.gate.adapter.actions
         return claim(
             connection,
             lane.hold,
@@ -272,7 +266,9 @@ class Drain:
             contexts=contexts,
             now=now,
             sandbox=lane.destination.sandbox,
-            actions=lane.gate.adapter.actions,
+            actions=actions,
+            restored=self._restored,
+            caps=caps_of(connection, hub.configuration, lane.destination, actions, now=now),
         )
 
     def _hold_back(self, lane: HeldLane, error: DBAPIError) -> None:

@@ -7,7 +7,7 @@ from threading import Thread
 from sqlalchemy.exc import DBAPIError
 
 from adapters import AdapterError
-from hub.core.backfill import STILL_COMING, fill, filled, turn, why_not
+from hub.core.backfill import STILL_COMING, failed, fill, filled, turn, why_not
 from hub.core.configuration import Source
 from hub.core.hub import Hub
 from hub.gateways.lists import list_since
@@ -38,8 +38,6 @@ class Listings:
                     kind = type(error.orig).__name__
                     log.error("%s: the database does not answer (%s)", source.slug, kind)
                     return
-                except Exception as error:  # noqa: BLE001 - the last resort: the others go on
-                    log.error("%s: its list stopped us (%s)", source.slug, type(error).__name__)
 
 
 def look_through(hub: Hub, source: Source, *, now: datetime) -> None:
@@ -57,6 +55,14 @@ def look_through(hub: Hub, source: Source, *, now: datetime) -> None:
         gap = fill(hub, source, list_since(hub, source, since, now), now=now, until=until)
     except AdapterError as error:
         log.error("%s: its list could not be read to its end: %s", source.slug, error)
+        _note_failure(hub, source, f"its list says {error}", now)
+        return
+    except DBAPIError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the last resort: the others go on
+        name = type(error).__name__
+        log.error("%s: its list stopped us (%s)", source.slug, name)
+        _note_failure(hub, source, f"its list stops us ({name})", now)
         return
     with hub.store.write() as connection:
         filled(connection, source.slug, until=until)
@@ -65,3 +71,8 @@ def look_through(hub: Hub, source: Source, *, now: datetime) -> None:
     if gap.new:
         log.warning("%s: %d events had never arrived and were backfilled", source.slug, gap.new)
         hub.waker.wake()
+
+
+def _note_failure(hub: Hub, source: Source, said: str, now: datetime) -> None:
+    with hub.store.write() as connection:
+        failed(connection, source.slug, said, now=now)

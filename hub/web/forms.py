@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
-from flask import Blueprint, Response, current_app, request
-from werkzeug.exceptions import Forbidden, HTTPException, NotFound, UnsupportedMediaType
+from flask import Response, current_app, request
+from werkzeug.exceptions import Forbidden, UnsupportedMediaType
 
 from adapters import (
     FormInbound,
@@ -17,26 +17,31 @@ from hub.core.configuration import Source
 from hub.core.hub import Hub
 from hub.core.ingest import Ingested, prepare
 from hub.core.listing import list_events
-from hub.web import pages
+from hub.web import hosted, pages
+from hub.web.form_source import form_of, forms, is_admitted, wants_json
 from hub.web.intake import inbound_request
 from hub.web.storing import keep_trace, store
+from hub.web.suspects import sift
 from hub.web.tally import Tally
 
 PREFLIGHT_KEPT_S = 600
+FILES_TIMEOUT_S = 60
+"""For a body with files: 5 MB from a telephone take a while."""
 
-forms = Blueprint("forms", __name__)
+__all__ = ["forms"]
 
 
 @forms.post("/forms/<source_slug>", provide_automatic_options=False)
 def take_in(source_slug: str) -> Response:
     hub: Hub = current_app.extensions["hub"]
     tally: Tally = current_app.extensions["hub_tally"]
-    source, form = _form(source_slug)
+    source, form = form_of(source_slug)
     received = inbound_request(
         request.environ,
         origin=hub.public_url,
         max_bytes=source.max_bytes,
         received_at=datetime.now(UTC),
+        timeout_s=FILES_TIMEOUT_S if form.takes_files else None,
     )
     if request.mimetype not in form.media_types:
         raise UnsupportedMediaType
@@ -50,58 +55,29 @@ def take_in(source_slug: str) -> Response:
     prepared = prepare(
         source=source, adapter=form, router=hub.router, request=received, signed_by=signed_by
     )
+    prepared = sift(source, form, received, prepared)
     ingested = store(hub, prepared)
     tally.ingested(source_slug, received.received_at, ingested.state)
     if ingested.new_event_ids:
         hub.waker.wake()
-    if _wants_json():
-        return pages.found({"id": _event_id(hub, source_slug, ingested)})
-    return pages.redirect(form.redirect) if form.redirect else pages.thanks()
+    return _taken(form, received, _event_id(hub, source_slug, ingested))
 
 
 @forms.route("/forms/<source_slug>", methods=["OPTIONS"], provide_automatic_options=False)
+@forms.route("/forms/<source_slug>/token", methods=["OPTIONS"], provide_automatic_options=False)
 def preflight(source_slug: str) -> Response:
-    """Tell a browser whether a script of its page may post (Fetch, CORS-preflight request)."""
-    _, form = _form(source_slug)
-    if not _is_admitted(form):
+    """Tell a browser whether a script of its page may ask (Fetch, CORS-preflight request)."""
+    _, form = form_of(source_slug)
+    if not is_admitted(form):
         raise Forbidden
+    methods = "GET" if request.path.endswith("/token") else "GET, POST"
     allowed = {
-        "Allow": "OPTIONS, POST",
-        "Access-Control-Allow-Methods": "POST",
+        "Allow": f"{methods}, HEAD, OPTIONS",
+        "Access-Control-Allow-Methods": methods,
         "Access-Control-Allow-Headers": "Content-Type",
         "Access-Control-Max-Age": str(PREFLIGHT_KEPT_S),
     }
     return Response(status=204, headers=allowed)
-
-
-@forms.errorhandler(HTTPException)
-def on_http(error: HTTPException) -> Response:
-    return pages.problem(error.code or 400, as_json=_wants_json())
-
-
-@forms.after_request
-def let_the_page_read_it(response: Response) -> Response:
-    """Name the page's origin in every answer, errors too, if the form may be sent from there."""
-    response.vary.update(("Accept", "Origin"))
-    origin = request.headers.get("Origin")
-    try:
-        _, form = _form((request.view_args or {})["source_slug"])
-    except NotFound:
-        return response
-    if origin and _is_admitted(form):
-        response.headers["Access-Control-Allow-Origin"] = origin
-    return response
-
-
-def _form(slug: str) -> tuple[Source, FormInbound]:
-    hub: Hub = current_app.extensions["hub"]
-    source = hub.configuration.sources.get(slug)
-    if source is None or not source.enabled:
-        raise NotFound
-    form = hub.inbound(slug)
-    if not isinstance(form, FormInbound):
-        raise NotFound
-    return source, form
 
 
 def _refusal(
@@ -114,26 +90,38 @@ def _refusal(
         # A page that does not send what its form asks for turns everybody away: it must be seen.
         reason = f"422: wrong or missing: {', '.join(error.faults)}"
         tally.rejected(source.slug, received.received_at, reason, traced=False)
-        as_json = _wants_json()
-        return pages.problem(422, as_json=as_json, faults=error.faults, labels=form.labels)
+        return _wrong(form, source, received, error.faults)
     except TooManyFields:
-        return pages.problem(413, as_json=_wants_json())
+        return pages.problem(413, as_json=wants_json())
     except Unreadable:
-        return pages.problem(400, as_json=_wants_json())
+        return pages.problem(400, as_json=wants_json())
     return None
 
 
-def _is_admitted(form: FormInbound) -> bool:
-    public_url = current_app.extensions["hub"].public_url
-    return form.admits(request.headers.get("Origin"), public_url or request.host_url)
-
-
-def _wants_json() -> bool:
-    accepted = request.accept_mimetypes
-    return (
-        request.mimetype == "application/json"
-        or accepted["application/json"] > accepted["text/html"]
+def _wrong(
+    form: FormInbound, source: Source, received: InboundRequest, faults: dict[str, str]
+) -> Response:
+    """Return the faults as they can be read: by a script, in the hub's own form, on a page."""
+    as_json = wants_json()
+    if not as_json and hosted.MARK in (typed := form.typed(received)):
+        return hosted.again(form, source, typed, faults)
+    return pages.problem(
+        422, as_json=as_json, faults=faults, labels=form.labels, back=_page_of(form, received)
     )
+
+
+def _page_of(form: FormInbound, received: InboundRequest) -> str | None:
+    """Return the page that the form is on, as far as it says so and is one that may send it."""
+    page = received.headers.get("referer", "")
+    origin = "/".join(page.split("/", 3)[:3])
+    return page if origin and form.admits(origin, received.url) else None
+
+
+def _taken(form: FormInbound, received: InboundRequest, event_id: str) -> Response:
+    next_page = form.thanks_page(received)
+    if wants_json():
+        return pages.found({"id": event_id} | ({"next": next_page} if next_page else {}))
+    return pages.redirect(next_page) if next_page else pages.thanks()
 
 
 def _event_id(hub: Hub, source_slug: str, ingested: Ingested) -> str:

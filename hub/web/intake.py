@@ -28,11 +28,13 @@ def inbound_request(
     max_bytes: int,
     received_at: datetime,
     path_secret: str | None = None,
+    timeout_s: float | None = None,
 ) -> InboundRequest:
     """Return the request as its sender made it.
 
     `origin` is the public one; without it the address is taken from the request. Its `url` goes
-    into the database: it lacks the path's secret.
+    into the database: it lacks the path's secret. `timeout_s`: how long the body may take to come,
+    where `BODY_TIMEOUT_S` is too short.
 
     Raises:
         HTTPException: 400, 404, 408, 413 or 415; nothing may be stored then.
@@ -42,7 +44,7 @@ def inbound_request(
     if environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() not in ("", "identity"):
         raise UnsupportedMediaType
     target = raw_target(environ)
-    body = read_body(environ, max_bytes)
+    body = read_body(environ, max_bytes, timeout_s)
     if origin is None:
         origin = f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST', '')}"
     return InboundRequest(
@@ -80,12 +82,12 @@ def _without_secret(target: str, path_secret: str | None) -> str:
     return path.rpartition("/")[0] + mark + query
 
 
-def read_body(environ: dict[str, Any], max_bytes: int) -> bytes:
+def read_body(environ: dict[str, Any], max_bytes: int, timeout_s: float | None = None) -> bytes:
     """Return the whole body, never a part of it.
 
     Raises:
         RequestEntityTooLarge: it has more than `max_bytes`, chunked or not.
-        RequestTimeout: it did not come within `BODY_TIMEOUT_S`.
+        RequestTimeout: it did not come within `timeout_s`, else `BODY_TIMEOUT_S`.
         BadRequest: its length or its chunks cannot be read, or the sender broke off.
     """
     declared = environ.get("CONTENT_LENGTH") or None
@@ -99,7 +101,7 @@ def read_body(environ: dict[str, Any], max_bytes: int) -> bytes:
     elif coding.lower() != "chunked":  # `gzip, chunked` would be stored compressed
         raise BadRequest
     wanted = max_bytes + 1 if declared is None else int(declared)
-    body = _read(environ, wanted)
+    body = _read(environ, wanted, BODY_TIMEOUT_S if timeout_s is None else timeout_s)
     if len(body) > max_bytes:
         raise RequestEntityTooLarge
     if declared is not None and len(body) < wanted:
@@ -107,12 +109,12 @@ def read_body(environ: dict[str, Any], max_bytes: int) -> bytes:
     return body
 
 
-def _read(environ: dict[str, Any], wanted: int) -> bytes:
+def _read(environ: dict[str, Any], wanted: int, timeout_s: float) -> bytes:
     stream: BufferedIOBase = environ["wsgi.input"]
     socket = environ.get("gunicorn.socket")
     if socket is None:
         return stream.read(wanted)
-    with WATCHDOG.guard(socket, BODY_TIMEOUT_S) as guard:
+    with WATCHDOG.guard(socket, timeout_s) as guard:
         try:
             body = stream.read(wanted)
         except (OSError, ParseException) as error:

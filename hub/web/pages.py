@@ -1,18 +1,20 @@
 """Answers for people who sent a form: a page for a browser, problem details for a script.
 
-A page brings no script and loads nothing; what it says about a field never repeats what was typed.
+A page brings no script and loads the form's stylesheet alone; what it says about a field never
+repeats what was typed.
 """
 
 import json
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from flask import Response
+from flask import Response, request
 from markupsafe import Markup
 
-_HEADERS = {
+HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -22,7 +24,7 @@ _PAGE = Markup(
     '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
     '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
     '<meta name="color-scheme" content="light dark">\n'
-    "<title>{title}</title>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n{text}</main>\n</body>\n"
+    "<title>{title}</title>\n{style}</head>\n<body>\n<main>\n<h1>{title}</h1>\n{text}</main>\n</body>\n"
     "</html>\n"
 )
 _SENTENCES = {
@@ -32,9 +34,12 @@ _SENTENCES = {
     408: "It did not arrive in time. Please send it again.",
     413: "It is more than this form takes. Nothing was kept.",
     415: "A form is sent urlencoded, as multipart/form-data or as JSON, without Content-Encoding.",
+    429: "Too much came from your address. Please send it again in a few minutes.",
     422: "Something is missing or not as expected. Nothing was kept yet.",
 }
 _BACK = "Go back with your browser's button: what you typed is still there."
+_STYLE = Markup('<link rel="stylesheet" href="/forms/{}.css">\n')
+_LINK = Markup('<p><a href="{}">Open the form anew</a></p>\n')
 
 
 def thanks() -> Response:
@@ -44,12 +49,12 @@ def thanks() -> Response:
 
 def redirect(address: str) -> Response:
     """Send the browser to a page that it loads with GET (RFC 9110, 15.4.4)."""
-    return Response(status=303, headers={**_HEADERS, "Location": address})
+    return Response(status=303, headers={**HEADERS, "Location": address})
 
 
 def found(values: Mapping[str, str]) -> Response:
     """Return what a script is told once it is stored."""
-    return Response(json.dumps(values), 200, headers=_HEADERS, content_type="application/json")
+    return Response(json.dumps(values), 200, headers=HEADERS, content_type="application/json")
 
 
 def problem(
@@ -58,8 +63,11 @@ def problem(
     as_json: bool,
     faults: Mapping[str, str] | None = None,
     labels: Mapping[str, str] | None = None,
+    back: str | None = None,
 ) -> Response:
     """Return why it was not taken: `faults` has a sentence for each field that is wrong.
+
+    `back` is the page that the form is on.
 
     As JSON it is RFC 9457's problem details, with the faults under `errors`.
     """
@@ -73,7 +81,7 @@ def problem(
             **({"errors": dict(faults)} if faults else {}),
         }
         kind = "application/problem+json"
-        return Response(json.dumps(details), status, headers=_HEADERS, content_type=kind)
+        return Response(json.dumps(details), status, headers=HEADERS, content_type=kind)
     text = Markup("<p>{}</p>\n").format(sentence)
     if faults:
         rows = ((labels or {}).get(name, name) for name in faults)
@@ -82,9 +90,13 @@ def problem(
             for label, fault in zip(rows, faults.values(), strict=True)
         )
         text += Markup("<ul>\n{}</ul>\n<p>{}</p>\n").format(Markup().join(items), _BACK)
+    if back:
+        text += _LINK.format(back)
     return _page(status, "It was not sent", text)
 
 
 def _page(status: int, title: str, text: Markup) -> Response:
-    body = _PAGE.format(title=title, text=text)
-    return Response(body, status, headers=_HEADERS, content_type="text/html; charset=utf-8")
+    slug = (request.view_args or {}).get("source_slug")
+    style = _STYLE.format(slug) if slug and status != 404 else ""
+    body = _PAGE.format(title=title, text=text, style=style)
+    return Response(body, status, headers=HEADERS, content_type="text/html; charset=utf-8")

@@ -26,9 +26,9 @@ from gunicorn.http.errors import (  # type: ignore[import-untyped]
 from gunicorn.util import write_nonblock  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 
-from hub.web.answers import SENTENCES
+from hub.web.answers import RETRY_AFTER_S, SENTENCES
 from hub.web.arrival import Arrival
-from hub.web.webhooks import note_refusal
+from hub.web.webhooks import late_status, note_refusal
 
 ARRIVE_WITHIN_S = 15
 LEAVE_WITHIN_S = 2
@@ -78,12 +78,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 break
             if is_late or not arrival.data:
                 self._forget(conn)
-                self._refuse(conn, 408) if arrival.data else self._close(conn)
-        for conn, deadline_s in list(self._leaving.items()):
-            if deadline_s > now:
-                break
-            self._forget(conn)
-            self._close(conn)
+                if arrival.data:
+                    self._refuse(conn, self._late_status(arrival))
+                else:
+                    self._close(conn)
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
         """Answer what is not HTTP, or what failed outside the application."""
@@ -151,6 +149,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         else:
             self._leave(conn)
 
+    def _late_status(self, arrival: Arrival) -> int:
+        words = bytes(arrival.data[:READ_BYTES]).split(b" ", 2) if arrival.has_head else []
+        path = words[1].partition(b"?")[0].decode("latin-1") if len(words) == 3 else ""
+        return late_status(self.wsgi, path)
+
     def _leave(self, conn: TConn) -> None:
         """Say that no more will come, and read on for a while, so that the answer is not lost.
 
@@ -198,9 +201,10 @@ def status_of(error: Exception) -> int:
 def answer_bytes(status: int) -> bytes:
     """Return a whole answer, for where there is no application to make it."""
     body = f"{SENTENCES[status]}\n".encode()
+    again = f"Retry-After: {RETRY_AFTER_S}\r\n" if status == 503 else ""
     head = (
         f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
-        "Connection: close\r\n"
+        f"Connection: close\r\n{again}"
         "Content-Type: text/plain; charset=utf-8\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from flask import Blueprint, Flask, Response, current_app, request
-from werkzeug.exceptions import MethodNotAllowed, NotFound
+from werkzeug.exceptions import MethodNotAllowed, NotFound, RequestTimeout, ServiceUnavailable
 
 from adapters import NotVerified, Reply
 from hub.core.configuration import Source
@@ -32,13 +32,19 @@ def take_in(source_slug: str, path_secret: str | None = None) -> Response:
     adapter = hub.inbound(source_slug)
     if adapter.takes_forms or (path_secret is not None and not adapter.takes_path_secret):
         raise NotFound
-    received = inbound_request(
-        request.environ,
-        origin=hub.public_url,
-        max_bytes=source.max_bytes,
-        received_at=datetime.now(UTC),
-        path_secret=path_secret,
-    )
+    try:
+        received = inbound_request(
+            request.environ,
+            origin=hub.public_url,
+            max_bytes=source.max_bytes,
+            received_at=datetime.now(UTC),
+            path_secret=path_secret,
+        )
+    except RequestTimeout as error:
+        if late_status(current_app, request.path) == 408:
+            raise
+        note_refusal(current_app, request.path, 408)
+        raise ServiceUnavailable from error
     tally: Tally = current_app.extensions["hub_tally"]
     try:
         if handshake := adapter.handshake(received):
@@ -75,6 +81,18 @@ def note_refusal(app: Flask, path: str, status: int) -> None:
     slug = path.split("/")[2]
     if slug in hub.configuration.sources:
         tally.rejected(slug, datetime.now(UTC), f"{status}: {SENTENCES[status]}", traced=False)
+
+
+def late_status(app: Flask, path: str) -> int:
+    """Return how a body that does not come is answered: whoever cannot sign is mail's courier,
+    and drops for good what a 4xx refuses.
+    """
+    hub: Hub = app.extensions["hub"]
+    parts = path.split("/")
+    source = hub.configuration.sources.get(parts[2]) if path.startswith("/webhooks/") else None
+    if source is None or not source.enabled:
+        return 408
+    return 503 if hub.inbound(source.slug).takes_path_secret else 408
 
 
 def _source(hub: Hub, slug: str) -> Source:

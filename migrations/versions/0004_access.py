@@ -1,4 +1,4 @@
-"""Who may sign in, from where they are signed in, and what they proved.
+"""Who may sign in, where they are signed in, and what they prove it with; a log that stays.
 
 Revision: 0004. Follows: 0003.
 """
@@ -10,6 +10,29 @@ revision = "0004"
 down_revision = "0003"
 branch_labels = None
 depends_on = None
+
+_STAYS = "the audit log is only ever added to"
+_APPEND_ONLY = {
+    "sqlite": [
+        f"CREATE TRIGGER audit_log_{name} BEFORE {change} ON audit_log "
+        f"BEGIN SELECT RAISE(ABORT, '{_STAYS}'); END"
+        for name, change in (("changed", "UPDATE"), ("deleted", "DELETE"))
+    ],
+    "postgresql": [
+        "CREATE FUNCTION audit_log_stays() RETURNS trigger LANGUAGE plpgsql AS $$ "
+        f"BEGIN RAISE EXCEPTION '{_STAYS}' USING ERRCODE = 'restrict_violation'; END $$",
+        "CREATE TRIGGER audit_log_stays BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_log "
+        "FOR EACH STATEMENT EXECUTE FUNCTION audit_log_stays()",
+    ],
+}
+_OPEN_AGAIN = {
+    "sqlite": ["DROP TRIGGER audit_log_changed", "DROP TRIGGER audit_log_deleted"],
+    "postgresql": [
+        "DROP TRIGGER audit_log_stays ON audit_log",
+        "DROP FUNCTION audit_log_stays()",
+    ],
+}
+"""SQLite drops triggers with a table that is altered by copying: do not alter this one so."""
 
 
 def upgrade() -> None:
@@ -44,8 +67,50 @@ def upgrade() -> None:
     )
     op.create_index("uq_sessions_digest", "sessions", ["digest"], unique=True)
     op.create_index("ix_sessions_user_id", "sessions", ["user_id", "id"])
+    op.create_table(
+        "recovery_codes",
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True)),
+        sa.PrimaryKeyConstraint("user_id", "digest", name=op.f("pk_recovery_codes")),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name=op.f("fk_recovery_codes_user_id")
+        ),
+    )
+    op.create_table(
+        "tickets",
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("purpose", sa.Text(), nullable=False),
+        sa.Column("user_id", sa.Uuid()),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True)),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_tickets")),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_tickets_user_id")),
+    )
+    op.create_index("ix_tickets_user_id", "tickets", ["user_id", "purpose"])
+    op.create_index("ix_tickets_ends_at", "tickets", ["ends_at"])
+    op.create_table(
+        "sign_in_tries",
+        sa.Column("key", sa.LargeBinary(), nullable=False),
+        sa.Column("n", sa.Integer(), nullable=False),
+        sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("free_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_sign_in_tries")),
+    )
+    op.create_index("ix_sign_in_tries_last_at", "sign_in_tries", ["last_at"])
+    for column in ("actor", "action", "subject"):
+        op.create_index(f"ix_audit_log_{column}", "audit_log", [column, "id"])
+    for statement in _APPEND_ONLY[op.get_bind().dialect.name]:
+        op.execute(statement)
 
 
 def downgrade() -> None:
+    for statement in _OPEN_AGAIN[op.get_bind().dialect.name]:
+        op.execute(statement)
+    for column in ("actor", "action", "subject"):
+        op.drop_index(f"ix_audit_log_{column}", "audit_log")
+    for table in ("sign_in_tries", "tickets", "recovery_codes"):
+        op.drop_table(table)
     op.drop_table("sessions")
     op.drop_table("users")

@@ -17,9 +17,7 @@ _HELD = sa.text("state = 'held'")
 def upgrade() -> None:
     op.add_column("events", sa.Column("held_reason", sa.Text()))
     op.add_column("events", sa.Column("sender", sa.Text()))
-    op.create_index(
-        "ix_events_held", "events", ["id"], postgresql_where=_HELD, sqlite_where=_HELD
-    )
+    op.create_index("ix_events_held", "events", ["id"], postgresql_where=_HELD, sqlite_where=_HELD)
     op.create_table(
         "limit_counts",
         sa.Column("key", sa.LargeBinary(), nullable=False),

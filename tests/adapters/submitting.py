@@ -25,7 +25,10 @@ GOOD = {"email": "jane@example.com"}
 
 
 def form(fields: dict[str, Any] | None = None, **settings: Any) -> Form:
-    return Form(FormSettings().load({"fields": fields or FIELDS, "origins": [ORIGIN]} | settings))
+    """Return a form; `token_key` is what the hub adds to the settings of its file."""
+    own = {key: settings.pop(key) for key in ("token_key",) if key in settings}
+    given = {"fields": fields or FIELDS, "origins": [ORIGIN]} | settings
+    return Form(FormSettings().load(given) | own)
 
 
 def parsed(body: bytes, kind: str = URLENCODED, on: Form | None = None, **headers: str) -> Event:

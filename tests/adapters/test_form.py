@@ -1,15 +1,13 @@
 """Lead forms: who may send one, what a lead is made of, and which repetition is one lead."""
 
 import json
-from datetime import timedelta
 from urllib.parse import urlencode
 
 import pytest
 
 from adapters.contract.errors import ForeignOrigin
-from adapters.contract.event import Event
 from adapters.contract.json import storable
-from adapters.form.submission import JSON, URLENCODED
+from adapters.form.submission import JSON
 from tests.adapters.posting import FIXTURES, NOW, posted
 from tests.adapters.submitting import GOOD, ORIGIN, URL, faults_of, form, parsed, sent
 
@@ -127,37 +125,3 @@ def test_naughty_strings_are_kept_as_they_came(text: str) -> None:
         assert event.data["fields"] == expected
         assert event.data.get("name") == (text if text.strip() else None)
         assert storable(event.data)[1] is None
-
-
-def later(body: bytes) -> Event:
-    at = NOW + timedelta(microseconds=1)
-    [event] = form().parse(posted(body, {"content-type": URLENCODED}, at=at, url=URL))
-    return event
-
-
-def test_the_same_token_is_one_lead_and_another_is_another() -> None:
-    """B68."""
-    body = urlencode(GOOD | {"_token": "view-1"}).encode()
-    first, again, other = parsed(body), later(body), sent(_token="view-2")
-    assert (first.external_id, first.fingerprint) == (again.external_id, again.fingerprint)
-    assert other.external_id != first.external_id
-    assert sent(_token="view-1", name="Jane").fingerprint != first.fingerprint
-
-
-@pytest.mark.parametrize("token", ["", "a b", "x" * 65, "\u00e9", "a\n", "a:b"])
-def test_without_a_good_token_each_post_is_a_lead(token: str) -> None:
-    body = urlencode(GOOD | {"_token": token}).encode()
-    assert parsed(body).external_id != later(body).external_id
-
-
-def test_a_token_cannot_pretend_to_be_somebody_elses_post() -> None:
-    stolen = sent().external_id
-    assert sent(_token=stolen).external_id != stolen
-
-
-def test_what_fills_in_the_trap_is_spam_and_tells_of_no_contact() -> None:
-    """B77."""
-    event = sent(name="Pills", phone="+12125550123", _gotcha="https://spam.example")
-    assert (event.type, event.native_type) == ("form.spam", "spam")
-    assert not {"name", "email", "phone"} & event.data.keys()
-    assert event.data["fields"]["name"] == "Pills"

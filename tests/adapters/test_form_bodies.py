@@ -149,3 +149,11 @@ def test_a_large_body_is_looked_through_in_time(body: bytes) -> None:
     started = time.monotonic()
     assert split_parts(body, BOUNDARY.encode()).closed is False
     assert time.monotonic() - started < MOST_S
+
+
+@pytest.mark.parametrize("line", [b"--b", b"x--b\n", b"\n--bX"])
+def test_a_boundary_of_one_letter_everywhere_keeps_nobody_busy(line: bytes) -> None:
+    body = b"--b\r\n" + line * (10_000_000 // len(line))
+    started = time.process_time()
+    assert split_parts(body, b"b").closed is False
+    assert time.process_time() - started < 2

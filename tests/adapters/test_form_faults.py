@@ -14,7 +14,8 @@ from adapters.contract.errors import InvalidSubmission, TooManyFields, Unreadabl
 from adapters.contract.json import storable
 from adapters.form.declaration import FormSettings
 from adapters.form.submission import JSON, URLENCODED
-from adapters.form.validation import LINES, MISSING, STRANGE
+from adapters.form.texts import FILL_IN, LINES, STRANGE
+from tests.adapters.posting import posted
 from tests.adapters.submitting import FIELDS, GOOD, ORIGIN, faults, faults_of, form, parsed
 
 
@@ -56,7 +57,7 @@ def test_a_wrong_field_is_told_and_never_repeated(values: dict[str, str], name: 
 
 def test_all_faults_are_told_at_once() -> None:
     assert faults(b"name=a%0Ab&phone=x&message=%00") == {
-        "email": MISSING, "name": LINES, "phone": faults_of(phone="x")["phone"], "message": STRANGE,
+        "email": FILL_IN, "name": LINES, "phone": faults_of(phone="x")["phone"], "message": STRANGE,
     }  # fmt: skip
 
 
@@ -157,7 +158,7 @@ def test_whatever_the_fields_hold_is_kept_or_told(values: dict[str, Any]) -> Non
         {"fields": {"_token": {}}},
         {"fields": {"1st": {}}},
         {"fields": {"a b": {}}},
-        {"fields": {"a": {"type": "number"}}},
+        {"fields": {"a": {"type": "signature"}}},
         {"fields": {"a": {"typ": "text"}}},
         {"fields": {"a": {"max": 0}}},
         {"fields": {"a": {"max": 1_000_000}}},
@@ -195,4 +196,5 @@ def test_a_field_without_a_label_is_called_by_its_name() -> None:
 
 
 def test_a_redirect_may_have_a_fragment() -> None:
-    assert form(redirect=f"{ORIGIN}/#thanks").redirect == f"{ORIGIN}/#thanks"
+    on, asked = form(redirect=f"{ORIGIN}/#thanks"), posted(b"", {"content-type": URLENCODED})
+    assert on.thanks_page(asked) == f"{ORIGIN}/#thanks"

@@ -14,7 +14,7 @@ import psycopg
 import requests
 
 from hub.cli.processes import gunicorn_arguments
-from hub.gateways.database import upgrade
+from hub.gateways.migrations import upgrade
 from hub.settings import load_settings
 from hub.supervisor import die_with_parent
 from tests.running import ROOT, STRIPE_SECRET, RunningHub, until

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from adapters import InboundRequest
-from hub.app import create_hub, prepare_store
+from hub.background import create_hub, prepare_store
 from hub.cli import main
 from hub.core.ids import new_id
 from hub.core.ingest import ingest, prepare

@@ -38,11 +38,11 @@ def test_samples_arrive_at_the_secret_address_and_at_the_form(hub: RunningHub) -
     sent = {
         (source, kind): hub.cli("send", source, kind, "--times", "2")
         for source, kind in (
-            ("mail", "mail"), ("mail", "automatic"), ("contact", "submission"), ("contact", "spam"),
+            ("mail", "mail"), ("mail", "automatic"), ("contact", "submission"),
         )
     }  # fmt: skip
     assert [event["type"] for event in sent.values()] == [
-        "email.received", "sendgrid_inbound.automatic", "lead.submitted", "form.spam",
+        "email.received", "sendgrid_inbound.automatic", "lead.submitted",
     ]  # fmt: skip
     assert {event["duplicates"] for event in sent.values()} == {1}
     assert sent["contact", "submission"]["data"]["phone"] == "+12125550123"

@@ -3,7 +3,8 @@
 import pytest
 from alembic.script import ScriptDirectory
 
-from hub.gateways.database import MIGRATIONS, downgrade, upgrade
+from hub.gateways.migrations import downgrade, upgrade
+from hub.gateways.revisions import MIGRATIONS
 from tests.cli.commanding import Desk
 from tests.stores import PostgresServer
 

@@ -12,11 +12,12 @@ from hub.cli.findings import (
     FAULT,
     Finding,
     check_database,
+    check_environment,
     check_everything,
     check_redis,
     judge_redis,
 )
-from hub.gateways.database import upgrade
+from hub.gateways.migrations import upgrade
 from hub.settings import load_settings
 
 EXAMPLE = Path(__file__).parents[2] / "hub.example.yaml"
@@ -126,3 +127,10 @@ def test_a_private_address_is_a_fault_also_while_a_variable_is_wrong(tmp_path, m
     allowed = wrong | {"HUB_ALLOW_PRIVATE_DESTINATIONS": "1"}
     told = [f.message for f in check_everything(allowed) if f.subject == "hub.yaml"]
     assert not any("base_url" in message for message in told)
+
+
+def test_a_public_hub_without_a_secret_key_is_told_what_that_means() -> None:
+    public = {"HUB_PUBLIC_URL": "https://hub.example"}
+    for environ, told in ((public, True), ({}, False), (public | {"SECRET_KEY": "x" * 32}, False)):
+        _, findings = check_environment(environ)
+        assert any("SECRET_KEY" in finding.message for finding in findings) is told

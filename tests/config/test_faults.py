@@ -6,11 +6,15 @@ import pytest
 
 from adapters import registry
 from hub.config import PUBLISHED_SECRETS, load_config
+from hub.config.file import SECTIONS
 from hub.core.errors import ConfigError
 
 GOOD_SECRET = "whsec_8Jx0kq2LmZr5Tn7Vw9Yb"
 STRIPE = f"sources:\n  stripe: {{adapter: stripe, secrets: [{GOOD_SECRET}]}}\n"
 CRM = "destinations: {crm: {adapter: hubspot, token: ''}}\n"
+HOLIDAYS = (
+    "expected a country like US, a part of one like US-NY, or a list of dates like 2026-12-24"
+)
 SLUG = "expected a lower-case letter, then up to 62 of a-z 0-9 _ -"
 
 
@@ -49,7 +53,7 @@ CASES = {
         'site:\n  name: "x\n',
         ["2: not YAML: while scanning a quoted scalar: it never ends"],
     ),
-    "no mapping": ("- 1\n", ["1: expected a mapping of site, sources, destinations, routes"]),
+    "no mapping": ("- 1\n", [f"1: expected a mapping of {', '.join(SECTIONS)}"]),
     "a section of a list": ("site: {}\nroutes: [1]\n", ["2: routes: expected a mapping of names"]),
     "not UTF-8": (b"site:\n  name: \xff\n", ["2: not UTF-8 text"]),
     "a tag": ("site:\n  name: !x y\n", ["2: site.name: the tag !x is not supported"]),
@@ -57,7 +61,31 @@ CASES = {
         "sorces: {}\n",
         ["1: sorces: unknown key `sorces`; did you mean `sources`?"],
     ),
-    "a planned section": ("site: {}\nusers: {}\n", ["2: users: `users` is not there yet"]),
+    "a planned section": (
+        "site: {}\nretention: {}\n",
+        ["2: retention: `retention` is not there yet"],
+    ),
+    "users of a list": ("users: [jane]\n", ["1: users: expected a mapping of keys"]),
+    "an unknown key of users": (
+        "users:\n  password: 12\n",
+        ["2: users.password: unknown key `password`; did you mean `password_min`?"],
+    ),
+    "a password of any length": (
+        "users:\n  password_min: 4\n",
+        ["2: users.password_min: expected a whole number from 8 to 64"],
+    ),
+    "a session without end": (
+        "users:\n  idle: 8h\n  longest: 400d\n",
+        ["3: users.longest: expected a duration from 5m to 90d"],
+    ),
+    "a session that sleeps longer than it lives": (
+        "users:\n  longest: 1h\n  idle: 8h\n",
+        ["3: users.idle: longer than `longest`: no session would live to see it"],
+    ),
+    "a second factor": (
+        "users:\n  second_factor: yes\n",
+        ["2: users.second_factor: expected optional or required"],
+    ),
     "a key twice": (
         "site:\n  name: a\n  name: b\n",
         ["3: site: `name` is given twice, first in line 2"],
@@ -76,16 +104,16 @@ CASES = {
         ],
     ),
     "a country": ("site: {country: USA}\n", ["1: site.country: expected two letters, like US"]),
-    "holidays": ("site:\n  holidays: us\n", ["2: site.holidays: `holidays` is not there yet"]),
+    "holidays": ("site:\n  holidays: usa\n", [f"2: site.holidays: {HOLIDAYS}"]),
     "a name": ("sources:\n  Stripe: {}\n", [f"2: sources: `Stripe` is not a name; {SLUG}"]),
     "no adapter": ("sources:\n  a:\n    enabled: true\n", ["2: sources.a.adapter: is required"]),
     "an adapter": (
         "sources:\n  a:\n    adapter: strip\n",
         ["3: sources.a.adapter: unknown adapter `strip`; did you mean `stripe`?"],
     ),
-    "a source's planned key": (
-        source(f"expect: 1/h\n    secrets: [{GOOD_SECRET}]"),
-        ["4: sources.stripe.expect: `expect` is not there yet"],
+    "a source's rate": (
+        source(f"expect: sometimes\n    secrets: [{GOOD_SECRET}]"),
+        ["4: sources.stripe.expect: expected a rate like 100/10s or 1/h"],
     ),
     "a source's unknown key": (
         source("secret: x"),
@@ -185,7 +213,7 @@ CASES = {
         crm(f"when: dta.amount > 1\n    {WITH}"),
         [
             "8: routes.r.when: unknown name `dta`; expected one of "
-            "cause, contact, data, event, results, site"
+            "cause, contact, data, event, owner, results, site"
         ],
     ),
     "braces around a condition": (
@@ -199,7 +227,7 @@ CASES = {
         ),
         [
             "9: routes.r.with.email: unknown name `dat`; expected one of "
-            "cause, contact, data, event, results, site",
+            "cause, contact, data, event, owner, results, site",
             "11: routes.r.with.properties.a: No filter named 'nope'.",
         ],
     ),

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from marshmallow import Schema
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select, text, update
 
 from adapters import Effect, Event, Inbound, InboundRequest, NotVerified, Sample, Unreadable
 from adapters.http.outbound import HttpOutbound
@@ -27,6 +27,7 @@ from hub.core.models import (
     StoredRequest,
     database_later,
 )
+from hub.core.models.search import event_search
 from hub.core.routing import Router, site_scope
 from hub.core.templates import Condition, Parameters
 from hub.gateways.database import open_database
@@ -117,6 +118,7 @@ class Town:
     destinations: Sequence[str] = ("ops",)
     provider: Provider = field(default_factory=Provider)
     taken: int = 0
+    public_url: str | None = None
 
     @property
     def configuration(self) -> Configuration:
@@ -209,9 +211,10 @@ def attempts_of(connection: Connection) -> list[Any]:
 
 
 def empty(url: str) -> None:
-    """Delete every row: quicker than a database for each test."""
+    """Delete every row, of PostgreSQL: quicker than a database for each test."""
     database = open_database(url, pool_size=1)
     with database.write() as connection:
+        connection.execute(text("SET LOCAL session_replication_role = replica"))  # no triggers
         for table in reversed(Base.metadata.sorted_tables):
             connection.execute(table.delete())
     database.engine.dispose()

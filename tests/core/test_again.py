@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
+from adapters import NotVerified
 from hub.core.again import take_in_again
 from hub.core.errors import NotFound, Refused
 from hub.core.ids import new_id
@@ -117,3 +118,23 @@ def test_a_source_that_is_gone_from_the_file_is_named(database) -> None:
         trace = store_rejected(connection, source="gone", request=refused, reason="wrong key")
         with pytest.raises(NotFound, match="no source gone in hub"):
             take_in_again(connection, town, trace)
+
+
+@pytest.mark.parametrize("signed_for", ["https://hooks.example.org", "http://hub"])
+def test_it_is_verified_by_the_address_of_today_and_by_the_one_it_came_to(
+    database, town, monkeypatch, signed_for
+) -> None:
+    def verify(one) -> str:
+        if one.url != f"{signed_for}/webhooks/provider":
+            raise NotVerified("signed for another address")
+        return "secrets[0]"
+
+    monkeypatch.setattr(town.provider, "verify", verify)
+    with database.write() as connection:
+        trace = rejected(connection)
+        town.public_url = "https://elsewhere.example"
+        if signed_for != "http://hub":
+            with pytest.raises(Refused, match="another address"):
+                take_in_again(connection, town, trace)
+        town.public_url = "https://hooks.example.org"
+        assert take_in_again(connection, town, trace).state is RequestState.ACCEPTED

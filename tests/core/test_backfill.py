@@ -13,10 +13,10 @@ from sqlalchemy import delete, insert, select, update
 
 from adapters import Listed, NotSent
 from hub.core import backfill
-from hub.core.backfill import EVERY, LONGEST, OVERLAP, Gap, fill, filled, turn, why_not
-from hub.core.models import Delivery, SourceState, StoredEvent
+from hub.core.backfill import EVERY, LONGEST, OVERLAP, Gap, failed, fill, filled, turn, why_not
+from hub.core.models import Alert, Delivery, SourceState, StoredEvent
 from tests.core.fetching import FETCHING, THIN, FetchingTown
-from tests.core.making import NOW, Provider, deliveries_of, events_of, requests_of, told
+from tests.core.making import NOW, Provider, deliveries_of, events_of, requests_of, rows, told
 
 HOUR = timedelta(hours=1)
 
@@ -302,3 +302,25 @@ def test_a_gap_is_filled_while_webhooks_arrive_and_each_event_is_one(town) -> No
     assert len(events) == len(deliveries) == 40
     assert sum(one.new for one in found) == len(marked)
     assert all(one.new + one.known == 40 for one in found)
+
+
+@pytest.mark.parametrize(("after", "told"), [(2 * HOUR, 0), (5 * HOUR, 1)])
+def test_a_list_that_cannot_be_read_for_hours_is_told_until_it_can(town, after, told) -> None:
+    with town.store.write() as connection:
+        turn(connection, "provider", now=NOW)
+        for again in range(2):
+            failed(connection, "provider", "it says 401", now=NOW + after + again * HOUR / 60)
+        alerts = rows(connection, Alert)
+    assert [(one.kind, one.subject) for one in alerts] == [
+        ("list not readable", "source provider")
+    ] * told
+    assert all("it says 401" in one.message for one in alerts)
+    with town.store.write() as connection:
+        filled(connection, "provider", until=NOW + after)
+        assert all(one.ended_at for one in rows(connection, Alert))
+
+
+def test_a_list_that_was_never_looked_through_is_not_told_of(town) -> None:
+    with town.store.write() as connection:
+        failed(connection, "provider", "it says 401", now=NOW)
+        assert rows(connection, Alert) == []

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from adapters import Event
-from hub.core.completing import MAX_NATIVE_CHARACTERS, fetch_the_incomplete
+from hub.core.completing import MAX_NATIVE_CHARACTERS, Round, fetch_the_incomplete
 from hub.core.models import Delivery, StoredEvent, StoredRequest
 from hub.core.record import abandon, orphans, record
 from hub.core.replay import Plan, preview, replay
@@ -46,8 +46,8 @@ def states(connection) -> dict[str, str]:
     return {one.route: one.state for one in deliveries_of(connection)}
 
 
-def sweep(connection, town, most: int = 10) -> int:
-    return fetch_the_incomplete(connection, town, most=most, now=NOW)
+def sweep(connection, town, most: int = 10, round_: Round | None = None) -> int:
+    return fetch_the_incomplete(connection, town, most=most, now=NOW, round_=round_)
 
 
 def test_an_incomplete_event_takes_the_hub_s_own_route_alone(connection, town) -> None:
@@ -179,13 +179,36 @@ def test_one_whose_bytes_are_gone_fails_and_keeps_no_other_back(connection) -> N
     take_in(connection, before, "gone")
     connection.execute(update(StoredRequest).values(body=None))
     take_in(connection, before, "there")
-    assert sweep(connection, after, most=1) == 1
-    assert sweep(connection, after, most=1) == 1
+    round_ = Round()
+    assert sweep(connection, after, 1, round_) == 1
+    assert sweep(connection, after, 1, round_) == 1
     _, claimed = after.claim_fetch(connection)
     assert [one.parameters for one in claimed] == [{"id": "501"}]
     [failed] = [one for one in deliveries_of(connection) if one.state == "failed"]
     assert "its request was not kept" in failed.error
     assert sweep(connection, after) == 0
+
+
+def test_a_sweep_looks_at_so_many_and_goes_round_all_of_them(connection, town) -> None:
+    """Events that stay incomplete for ever are not all looked at every time."""
+    for n in range(4):
+        take_in(connection, town, f"e{n}")
+    last = take_in_without_fetch(connection, town)
+    round_ = Round()
+    made = [sweep(connection, town, 2, round_) for _ in range(3)]
+    assert made == [0, 0, 1]
+    assert round_.after is None
+    assert last in {one.event_id for one in deliveries_of(connection)}
+    assert [sweep(connection, town, 2, round_) for _ in range(3)] == [0, 0, 0]
+
+
+def take_in_without_fetch(connection, town) -> Any:
+    """Return the id of an event that came, the newest of all, before there was an account."""
+    before = FetchingTown(account=None, taken=town.taken)
+    take_in(connection, before, "late")
+    return connection.execute(
+        select(StoredEvent.id).where(StoredEvent.external_id == "late")
+    ).scalar_one()
 
 
 @pytest.mark.parametrize("changes", [{"sandbox": True}, {"enabled": False}, {"account": "gone"}])

@@ -1,14 +1,21 @@
 """What is done with an event afterwards: one that cannot be, or cannot be now, stops no other."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 from sqlalchemy.exc import OperationalError
 
 from hub.core import folding
+from hub.core.contacts import Facts, fold, one_at_a_time
 from hub.core.folding import fold_some
-from hub.core.models import StoredEvent
+from hub.core.models import Contact, StoredEvent
+from hub.gateways.database import open_database
 from tests.core.making import NOW, deliveries_of, end_lease, events_of, hold_of, route, rows
 from tests.core.test_doubts import DoubtfulTown, doubt_it
+from tests.running import until
+
+WAITING = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'")
 
 
 class Deadlock(Exception):
@@ -87,3 +94,42 @@ def test_templates_see_what_an_event_is_news_of(database, town) -> None:
         [claimed] = town.claim(connection, hold_of(connection))
         assert claimed.parameters == {"body": {"by": str(first.id), "what": "all gold"}}
         assert len(rows(connection, StoredEvent)) == 2
+
+
+def test_a_claim_that_folds_its_event_and_those_who_fold_do_not_wait_for_each_other(
+    postgresql_url, town
+) -> None:
+    """The claim has decided something already, so it has the lock, and wants the event."""
+    database = open_database(postgresql_url, pool_size=3)
+    with database.write() as connection:
+        town.take_in(connection, {"id": "e1", "data": {"email": "e1@example.com"}})
+        [event] = events_of(connection)
+
+    def fold_the_rest() -> int:
+        with database.write() as connection:
+            return fold_some(connection, town, most=10, now=NOW)
+
+    with ThreadPoolExecutor(1) as pool:
+        with database.write() as claiming, database.read() as watching:
+            one_at_a_time(claiming)
+            rest = pool.submit(fold_the_rest)
+            until(lambda: watching.scalar(WAITING), 5, "the other to wait")
+            facts = Facts(event.id, event.source, event.type, event.data)
+            contact_id = fold(claiming, facts, now=NOW)
+        assert rest.result() == 1
+    with database.read() as connection:
+        assert [row.contact_id for row in events_of(connection)] == [contact_id]
+        assert len(rows(connection, Contact)) == 1
+    database.engine.dispose()
+
+
+def test_two_who_fold_what_is_left_over_do_not_wait_for_each_other(postgresql_url, town) -> None:
+    database = open_database(postgresql_url, pool_size=2)
+    with database.write() as connection:
+        town.take_in(connection, {"id": "e1", "data": {"email": "e1@example.com"}})
+    with database.write() as one, database.write() as other:
+        assert fold_some(one, town, most=10, now=NOW) == 1
+        assert fold_some(other, town, most=10, now=NOW) == 0
+    with database.write() as connection:
+        assert fold_some(connection, town, most=10, now=NOW) == 0
+    database.engine.dispose()

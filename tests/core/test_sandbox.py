@@ -32,7 +32,7 @@ from tests.core.test_templates import render
         "{% for x in data.big recursive %}{{ loop(data.big) }}{% endfor %}",
         "{{ range(5) }}",
         "{{ lipsum() }}",
-        "{{ owner.name }}",
+        "{{ nobody.name }}",
     ],
 )  # fmt: skip
 def test_there_is_no_way_out_of_the_sandbox(template: str) -> None:

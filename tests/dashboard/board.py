@@ -10,7 +10,8 @@ from flask.testing import FlaskClient
 from itsdangerous import URLSafeTimedSerializer
 from sqlalchemy import Connection, select
 
-from hub.app import create_app, prepare_store
+from hub.app import create_app
+from hub.background import prepare_store
 from hub.core.access import sessions, users
 from hub.core.access.roles import Role
 from hub.core.hub import Hub

@@ -11,9 +11,9 @@ from tests.running import OPS_SECRET, PLAIN, STRIPE_SECRET
 
 @pytest.fixture
 def make_board(tmp_path: Path, database_url: str, redis_url: str) -> Callable[..., Board]:
-    """A maker of boards over the test's database: `make_board(config)`."""
+    """A maker of boards over the test's database: `make_board(config, NAME="value")`."""
 
-    def make(config: str = PLAIN) -> Board:
+    def make(config: str = PLAIN, **environ: str) -> Board:
         (tmp_path / "hub.yaml").write_text(config)
         return Board(
             {
@@ -25,6 +25,7 @@ def make_board(tmp_path: Path, database_url: str, redis_url: str) -> Callable[..
                 "OPS_SECRET": OPS_SECRET,
                 "FAR_END": "http://127.0.0.1:1",
                 "HUB_ALLOW_PRIVATE_DESTINATIONS": "1",
+                **environ,
             }
         )
 

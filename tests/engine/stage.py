@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select, update
 
 from adapters import InboundRequest
-from hub.app import _workshop, create_hub, prepare_store
+from hub.background import _workshop, create_hub, prepare_store
 from hub.core.hub import Hub
 from hub.core.ingest import Ingested, Prepared, ingest, prepare
 from hub.core.models import DUE_STATES, Attempt, Delivery, Lane, StoredEvent, database_later

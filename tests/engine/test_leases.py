@@ -8,6 +8,7 @@ from sqlalchemy import event
 
 import hub.jobs.drain as drains
 import hub.jobs.lane as lane_module
+import hub.jobs.slice as slices
 from hub.core.lanes import Hold, release, take
 from hub.core.models import Delivery
 from hub.core.settle import Answer, settle
@@ -69,7 +70,7 @@ def test_a_worker_that_was_held_up_after_its_claim_calls_no_more(
     shop = stage.workshop(once())
     stage.put(shop, "evt_1")
     for _ in range(shop.pool._max_workers):
-        shop.pool.submit(time.sleep, 0.6)
+        shop.pool.submit(time.sleep, 2)
     stage.drain(shop)
     assert stage.far_end.received == []
     assert (stage.delivery.state, stage.attempts[0].state) == ("retrying", "not_processed")
@@ -157,8 +158,8 @@ def test_a_lane_whose_calls_would_last_too_long_for_this_drain_is_left_to_anothe
 ) -> None:
     """Calls last up to 3 s: those that come in a drain's last 3 s are for others, at once."""
     stage = postgresql_stage
-    monkeypatch.setattr(drains, "SLICE_S", 5.0)
-    monkeypatch.setattr(drains, "LONGEST_S", longest_s)
+    monkeypatch.setattr(slices, "SLICE_S", 5.0)
+    monkeypatch.setattr(slices, "LONGEST_S", longest_s)
     first, second = stage.workshop(TWO), stage.workshop(TWO)
     stage.far_end.behave = lambda one: Reply(after_s=quick_s if one.path == "/quick" else 0)
     stage.put(first, *(f"evt_{n}" for n in range(150 if quick_s < 1 else 1)))

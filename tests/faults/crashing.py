@@ -42,15 +42,24 @@ def hurry() -> None:
 
 
 class _AnyDatetime(type):
+    """What it makes are datetimes, of no class of its own: orjson writes no other."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        return datetime(*args, **kwargs)  # noqa: DTZ001 - it is as aware as it is asked to be
+
+    def __getattr__(cls, name: str) -> Any:
+        return getattr(datetime, name)
+
     def __instancecheck__(cls, instance: Any) -> bool:
         return isinstance(instance, datetime)
 
 
 def err_about_the_time(file: Path) -> None:
     """Shift what the hub's own modules see as now; the database has a clock of its own."""
-    import hub.app  # noqa: F401 - loaded here, so that its names can be replaced
+    import hub.app
+    import hub.background  # noqa: F401 - loaded here, so that its names can be replaced
 
-    class Shifted(datetime, metaclass=_AnyDatetime):
+    class Shifted(metaclass=_AnyDatetime):
         @classmethod
         def now(cls, tz: tzinfo | None = None) -> datetime:
             shift_s = float(file.read_text() or 0) if file.exists() else 0.0

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from hub.app import _workshop, create_hub
+from hub.background import _workshop, create_hub
 from hub.core import doubts
 from hub.core.hub import Hub
 from hub.jobs import clock, drain, lookups

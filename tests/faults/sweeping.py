@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from adapters import InboundRequest
-from hub.app import _gates, _workshop, create_hub, prepare_store
+from hub.background import _gates, _workshop, create_hub, prepare_store
 from hub.core.alerts import UNKNOWN_OUTCOME
 from hub.core.doubts import ask_people, close_the_seen
 from hub.core.folding import fold_some

@@ -76,15 +76,19 @@ def check_payment(hub: RunningHub) -> None:
 def check_lead(hub: RunningHub) -> None:
     event, sent = played(hub, "contact")
     assert event["type"] == "lead.submitted"
-    assert set(sent) == {"lead-to-crm", "lead-to-owner", "lead-confirmation"}
+    assert event["state"] == "matched"
+    assert set(sent) == {"tell-owner", "lead-to-crm", "lead-confirmation"}
     properties = sent["lead-to-crm"]["body"]["properties"]
     assert properties["firstname"] == event["data"]["name"]
     assert properties["phone"] == event["data"]["phone"]
     assert properties["lifecyclestage"] == "lead"
-    owner = form(sent["lead-to-owner"])
-    assert owner["To"] == "+12025550147"
-    assert owner["Body"].startswith("New lead: Jane Doe, +1")
-    assert event["data"]["message"][:10] in owner["Body"]
+    [owner] = event["owners"]
+    assert properties["lead_owner"] == owner["name"]
+    told = form(sent["tell-owner"])
+    assert told["To"] == {"dana": "+12025550101", "lee": "+12025550102"}[owner["person"]]
+    assert told["Body"].startswith("New lead: Jane Doe, +1")
+    assert told["Body"].endswith(" To take it reply 1")
+    assert event["data"]["message"][:10] in told["Body"]
     to, subject, text = mail(sent["lead-confirmation"])
     assert (to, subject) == (JANE, "We got your message")
     assert text.startswith("Hello,\n\nthank you for writing to us.")

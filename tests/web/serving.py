@@ -19,6 +19,7 @@ MAIL_SECRET = "what-the-address-of-the-mails-ends-with"
 ORIGIN = "https://acme.example"
 SMALL_BYTES = 4 * 1024
 CONFIG = f"""
+limits: {{forms: {{repeats: 10000/1h, min_seconds: 0}}}}
 sources:
   stripe: {{adapter: stripe, secrets: ["${{STRIPE_WEBHOOK_SECRET}}", {PREVIOUS_SECRET}]}}
   counted: {{adapter: stripe, secrets: ["${{STRIPE_WEBHOOK_SECRET}}"]}}
@@ -30,11 +31,29 @@ sources:
     adapter: form
     origins: ["{ORIGIN}"]
     redirect: "{ORIGIN}/thanks"
+    redirects: ["{ORIGIN}/thanks-roof"]
     fields:
       name: {{label: "Your <name>"}}
       email: {{type: email, required: true}}
       message: {{type: longtext}}
   plain: {{adapter: form, fields: {{email: {{type: email, required: true}}}}}}
+  job:
+    adapter: form
+    origins: ["{ORIGIN}"]
+    title: "Ask for a <quote>"
+    honeypot: website
+    fields:
+      name: {{required: true, placeholder: "Jane Doe", help: "As on the {{{{7*7}}}} bill"}}
+      email: {{type: email, required: true}}
+      phone: {{type: phone}}
+      service: {{type: choice, choices: [Roofing, Gutters]}}
+      extras: {{type: choices, choices: [Skylight, Insulation], max: 1}}
+      rooms: {{type: number, min: 1, max: 20}}
+      start: {{type: date, min: "2026-01-01"}}
+      message: {{type: longtext, max: 4000}}
+      photos: {{type: file, max: 2, max_bytes: 1MiB, accept: ["image/*", ".pdf"]}}
+      campaign: {{type: hidden, value: none}}
+      consent: {{type: consent, text: "Text me about my request", required: true}}
 destinations:
   ops: {{adapter: http, url: "https://ops.example/hook", secret: {OPS_SECRET}}}
 routes:

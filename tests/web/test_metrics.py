@@ -14,7 +14,7 @@ from sqlalchemy import insert, select, text, update
 from hub.core.figures import backlog_statement
 from hub.core.ids import new_id
 from hub.core.models import Delivery, Lane, StoredEvent
-from hub.gateways.database import downgrade
+from hub.gateways.migrations import downgrade
 from tests.running import stripe_event, stripe_signature
 from tests.web.calling import call, make_app
 

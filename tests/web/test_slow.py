@@ -10,7 +10,7 @@ import pytest
 
 from tests.running import stripe_event, until
 from tests.web.impatient import ARRIVE_WITHIN_S, BODY_TIMEOUT_S
-from tests.web.serving import Web, read_answer, request
+from tests.web.serving import MAIL_SECRET, Web, read_answer, request
 
 CROWD = 200
 AT_ONCE_S = 5
@@ -110,6 +110,22 @@ def test_a_large_body_that_stops_in_the_middle_is_408(impatient_web: Web, chunke
         assert time.monotonic() - started < 4 * BODY_TIMEOUT_S + AT_ONCE_S
     assert impatient_web.kept(before).requests == []
     assert impatient_web.send(LARGE, path=path).status == 200
+
+
+@pytest.mark.parametrize("size", [1000, 2_000_000], ids=["small", "large"])
+@pytest.mark.parametrize("path", ["/webhooks/mail", f"/webhooks/mail/{MAIL_SECRET}"])
+def test_a_courier_of_mail_that_is_too_slow_is_asked_to_come_again(
+    impatient_web: Web, size: int, path: str
+) -> None:
+    """It drops for good what a 4xx refuses."""
+    before = impatient_web.ids()
+    raw = request(b"x" * size, path=path)[:-10]
+    with impatient_web.connect() as sock:
+        sock.sendall(raw)
+        answer = read_answer(sock, "POST")
+    assert answer.status == 503
+    assert int(answer.headers["retry-after"]) > 0
+    assert impatient_web.kept(before).requests == []
 
 
 def test_a_connection_that_says_nothing_is_closed_without_a_word(impatient_web: Web) -> None:

@@ -2,11 +2,13 @@
 
 import hashlib
 import secrets
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
+from hub.core.access.devices import device_of
 from hub.core.access.roles import Person, Role
 from hub.core.ids import new_id
 from hub.core.models import Session, User
@@ -14,7 +16,21 @@ from hub.core.models import Session, User
 IDLE = timedelta(hours=8)
 LONGEST = timedelta(days=7)
 SEEN_EVERY = timedelta(minutes=1)
+KEPT = timedelta(days=120)
+"""Longer than any session lives; ids are as old as what they name."""
 MOST_AGENT = 200
+MOST_SHOWN = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """A browser in which somebody is signed in; `address` and `device` as far as they are known."""
+
+    id: UUID
+    device: str
+    address: str | None
+    created_at: datetime
+    seen_at: datetime
 
 
 def begin(
@@ -26,6 +42,7 @@ def begin(
     agent: str | None = None,
 ) -> str:
     """Sign somebody in; return the token that the browser keeps. Only its digest is stored."""
+    connection.execute(delete(Session).where(Session.id < new_id(now - KEPT)))
     token = secrets.token_urlsafe(32)
     connection.execute(
         insert(Session).values(
@@ -42,25 +59,40 @@ def begin(
     return token
 
 
-def find(connection: Connection, token: str, *, now: datetime) -> Person | None:
+def find(
+    connection: Connection,
+    token: str,
+    *,
+    now: datetime,
+    idle: timedelta = IDLE,
+    longest: timedelta = LONGEST,
+) -> Person | None:
     """Return who a token stands for; None when it ended, grew old, or the account is disabled."""
     row = connection.execute(
-        select(Session.id, Session.seen_at, Session.user_id, User.name, User.role,
-               User.sees_personal)
+        select(Session.id, Session.seen_at, Session.proved_at, Session.user_id, User.name,
+               User.role, User.sees_personal, User.totp_secret.is_not(None).label("has_factor"))
         .join(User, User.id == Session.user_id)
         .where(
             Session.digest == _digest(token),
             Session.ended_at.is_(None),
             User.disabled_at.is_(None),
-            Session.seen_at > now - IDLE,
-            Session.created_at > now - LONGEST,
+            Session.seen_at > now - idle,
+            Session.created_at > now - longest,
         )
     ).one_or_none()  # fmt: skip
     if row is None:
         return None
     if row.seen_at < now - SEEN_EVERY:
         connection.execute(update(Session).where(Session.id == row.id).values(seen_at=now))
-    return Person(row.user_id, row.id, row.name, Role(row.role), row.sees_personal)
+    return Person(
+        row.user_id,
+        row.id,
+        row.name,
+        Role(row.role),
+        row.sees_personal,
+        proved_at=row.proved_at,
+        has_second_factor=row.has_factor,
+    )
 
 
 def end(connection: Connection, session_id: UUID, *, now: datetime) -> None:
@@ -72,5 +104,58 @@ def end(connection: Connection, session_id: UUID, *, now: datetime) -> None:
     )
 
 
+def end_of(connection: Connection, user_id: UUID, session_id: UUID, *, now: datetime) -> bool:
+    """End one of somebody's own sessions; return whether it was one that was open."""
+    ended = connection.execute(
+        update(Session)
+        .where(Session.id == session_id, Session.user_id == user_id, Session.ended_at.is_(None))
+        .values(ended_at=now)
+    )
+    return ended.rowcount == 1
+
+
+def end_all(
+    connection: Connection, user_id: UUID, *, now: datetime, but: UUID | None = None
+) -> int:
+    """End all sessions of somebody, but one if that is asked for; return how many."""
+    which = [Session.user_id == user_id, Session.ended_at.is_(None)]
+    if but is not None:
+        which.append(Session.id != but)
+    return connection.execute(update(Session).where(*which).values(ended_at=now)).rowcount
+
+
+def prove(connection: Connection, session_id: UUID, *, now: datetime) -> None:
+    """Note that the password was given again in a session."""
+    connection.execute(update(Session).where(Session.id == session_id).values(proved_at=now))
+
+
+def list_open(
+    connection: Connection,
+    user_id: UUID,
+    *,
+    now: datetime,
+    idle: timedelta = IDLE,
+    longest: timedelta = LONGEST,
+) -> list[Open]:
+    """Return where somebody is signed in, the newest first."""
+    rows = connection.execute(
+        select(Session)
+        .with_only_columns(
+            Session.id, Session.agent, Session.address, Session.created_at, Session.seen_at
+        )
+        .where(
+            Session.user_id == user_id,
+            Session.ended_at.is_(None),
+            Session.seen_at > now - idle,
+            Session.created_at > now - longest,
+        )
+        .order_by(Session.id.desc())
+        .limit(MOST_SHOWN)
+    )
+    return [
+        Open(row.id, device_of(row.agent), row.address, row.created_at, row.seen_at) for row in rows
+    ]
+
+
 def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

@@ -34,6 +34,8 @@ class DeliveryState(StrEnum):
 DUE_STATES = (DeliveryState.WAITING, DeliveryState.PENDING, DeliveryState.RETRYING)
 _DUE = text("state IN ('waiting', 'pending', 'retrying')")
 _NEEDS_YOU = text("state IN ('failed', 'unknown')")
+_SET_BACK = text("state IN ('retrying', 'waiting', 'skipped')")
+_SUCCEEDED = text("state = 'succeeded'")
 _RUNNING = text("state = 'running'")
 _HAS_REF = text("provider_ref IS NOT NULL")
 _OPEN = text("state IN ('calling', 'unknown')")
@@ -55,7 +57,8 @@ class Delivery(Base):
     `attempts` counts all attempt rows; `tries` those spent since the last (re)start, which began
     at `since`. `key_n` counts replays after a certain rejection: the key is `<id>` or
     `<id>.<key_n>`. `lane_token` is the fencing token of the claim that runs it. `status` is what
-    the provider told of it later (`delivered`, `bounced`); it never goes backwards.
+    the provider told of it later (`delivered`, `bounced`); it never goes backwards. `unsure_since`:
+    not earlier than then it may have been made, by a hub whose records are lost.
     """
 
     __tablename__ = "deliveries"
@@ -69,6 +72,10 @@ class Delivery(Base):
               postgresql_where=_HAS_REF, sqlite_where=_HAS_REF),
         Index("ix_deliveries_needs_you", "state", "id",
               postgresql_where=_NEEDS_YOU, sqlite_where=_NEEDS_YOU),
+        Index("ix_deliveries_set_back", "state", "id",
+              postgresql_where=_SET_BACK, sqlite_where=_SET_BACK),
+        Index("ix_deliveries_succeeded", "destination", "id",
+              postgresql_where=_SUCCEEDED, sqlite_where=_SUCCEEDED),
     )  # fmt: skip
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -89,6 +96,7 @@ class Delivery(Base):
     error: Mapped[str | None]
     provider_ref: Mapped[str | None]
     status: Mapped[str | None]
+    unsure_since: Mapped[datetime | None]
 
 
 class Attempt(Base):
@@ -99,7 +107,9 @@ class Attempt(Base):
     doubt: webhook, lookup, answer (one that came late) or person. `seen_ref` is the id under which
     the provider told of it, which may be before our own record; empty if it named none. `evidence`
     are the sentences for and against; `absences` counts the look-ups that found nothing,
-    `looked_at` is when the last one was.
+    `looked_at` is when the last one was. An attempt whose row stands for a call that may have been
+    made before the database was restored has in `earliest_at` when at the earliest; `blind` if
+    that would have been under another key.
     """
 
     __tablename__ = "attempts"
@@ -128,6 +138,8 @@ class Attempt(Base):
     evidence: Mapped[list[Any] | None] = mapped_column(Json)
     absences: Mapped[int] = mapped_column(default=0, server_default="0")
     looked_at: Mapped[datetime | None]
+    earliest_at: Mapped[datetime | None]
+    blind: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
 
 
 class Lane(Base):

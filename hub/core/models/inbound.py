@@ -23,6 +23,7 @@ class EventState(StrEnum):
     UNMATCHED = "unmatched"
     INCOMPLETE = "incomplete"
     HELD = "held"
+    DISCARDED = "discarded"
 
 
 class StoredRequest(Base):
@@ -66,7 +67,8 @@ class StoredEvent(Base):
     `data` lacks the provider's own object, which is read again from the request's bytes when
     something asks for it, unless it had to be fetched; `data_error` says what could not be kept in
     it as it came, or why it is still incomplete. `backfilled`: its webhook never came, and it was
-    found in the provider's own list.
+    found in the provider's own list. `held_reason`: why a person had to look at it first; `sender`
+    digests the address that it came from, if that is known. `indexed`: its words can be searched.
     """
 
     __tablename__ = "events"
@@ -79,8 +81,16 @@ class StoredEvent(Base):
               sqlite_where=text("contact_id IS NOT NULL")),
         Index("ix_events_incomplete", "id", postgresql_where=text("state = 'incomplete'"),
               sqlite_where=text("state = 'incomplete'")),
+        Index("ix_events_held", "id", postgresql_where=text("state = 'held'"),
+              sqlite_where=text("state = 'held'")),
         Index("ix_events_unfolded", "id", postgresql_where=text("NOT folded"),
               sqlite_where=text("NOT folded")),
+        Index("ix_events_unindexed", "id", postgresql_where=text("NOT indexed"),
+              sqlite_where=text("NOT indexed")),
+        Index("ix_events_unmatched", "id", postgresql_where=text("state = 'unmatched'"),
+              sqlite_where=text("state = 'unmatched'")),
+        Index("ix_events_test", "id", postgresql_where=text("NOT live"),
+              sqlite_where=text("NOT live")),
     )  # fmt: skip
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -100,6 +110,9 @@ class StoredEvent(Base):
     contact_id: Mapped[UUID | None] = mapped_column(ForeignKey("contacts.id"))
     folded: Mapped[bool]
     backfilled: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    held_reason: Mapped[str | None]
+    sender: Mapped[str | None]
+    indexed: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
 
 
 class EventKey(Base):

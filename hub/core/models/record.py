@@ -31,10 +31,33 @@ class SourceState(Base):
     listing_at: Mapped[datetime | None]
 
 
+class Restoration(Base):
+    """The database was restored from a backup: what the hub did in between may be missing.
+
+    `since`: the newest call that the backup has, or when somebody said that it was taken;
+    `mark_id`: the attempt whose absence gave it away.
+    """
+
+    __tablename__ = "restorations"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    since: Mapped[datetime]
+    noticed_at: Mapped[datetime]
+    mark_id: Mapped[UUID | None] = mapped_column(unique=True)
+
+
 class AuditEntry(Base):
-    """Who did what to what, when and why. Rows are only ever added."""
+    """Who did what to what, when and why. Rows are only ever added: triggers see to it."""
 
     __tablename__ = "audit_log"
+    __table_args__ = (
+        Index("ix_audit_log_actor", "actor", "id"),
+        Index("ix_audit_log_action", "action", "id"),
+        Index("ix_audit_log_subject", "subject", "id"),
+        Index("ix_audit_log_views", "actor", "subject", "at",
+              postgresql_where=text("action = 'view.personal'"),
+              sqlite_where=text("action = 'view.personal'")),
+    )  # fmt: skip
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     at: Mapped[datetime]

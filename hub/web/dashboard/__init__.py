@@ -1,22 +1,27 @@
 """The dashboard: what is broken, why, and once more; for people, behind a login."""
 
-from datetime import timedelta
-
-from flask import Flask
+from flask import Flask, Response
 
 from hub.web.dashboard import (
     account,
+    acting,
+    arrived,
     audit,
     deliveries,
     destinations,
     door,
+    event,
     events,
+    factor,
     front,
+    previews,
+    proving,
     replays,
     showing,
     sources,
     unknown,
     users,
+    welcome,
 )
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.gate import csrf
@@ -24,12 +29,18 @@ from hub.web.dashboard.gate import csrf
 __all__ = ["register"]
 
 VIEWS = (
-    account, audit, deliveries, destinations, door, events, front, replays, showing, sources,
-    unknown, users,
+    account, acting, arrived, audit, deliveries, destinations, door, event, events, factor, front,
+    previews, proving, replays, showing, sources, unknown, users, welcome,
 )  # fmt: skip
 """The modules that hang views and filters on the blueprint."""
 
-LONGEST_COOKIE = timedelta(days=7)
+EVERYWHERE = {
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
+"""What every answer of the app has that says nothing else: also those to providers."""
+OVER_TLS = {"Strict-Transport-Security": "max-age=31536000"}
 
 
 def register(app: Flask, *, secure: bool) -> None:
@@ -39,9 +50,17 @@ def register(app: Flask, *, secure: bool) -> None:
         SESSION_COOKIE_SECURE=secure,
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
-        PERMANENT_SESSION_LIFETIME=LONGEST_COOKIE,
+        PERMANENT_SESSION_LIFETIME=app.extensions["hub"].configuration.users.longest,
+        SESSION_REFRESH_EACH_REQUEST=False,
         WTF_CSRF_CHECK_DEFAULT=False,
         WTF_CSRF_TIME_LIMIT=None,
     )
     csrf.init_app(app)
     app.register_blueprint(dashboard)
+    headers = EVERYWHERE | (OVER_TLS if secure else {})
+
+    @app.after_request
+    def protect(response: Response) -> Response:
+        for name, value in headers.items():
+            response.headers.setdefault(name, value)
+        return response

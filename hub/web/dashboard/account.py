@@ -1,14 +1,95 @@
 """`/account`: one's own password, second factor and sessions."""
 
-from flask import Response
+from datetime import timedelta
+from uuid import UUID
 
+from flask import Response, abort, flash, redirect, request, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from hub.core.access import entry, second_factor, sessions, tries
 from hub.core.access.roles import Permission
+from hub.core.audit import note
+from hub.core.ids import parse_id
+from hub.gateways.passwords import hash_password
 from hub.web.dashboard.blueprint import dashboard
-from hub.web.dashboard.gate import allowed
+from hub.web.dashboard.gate import allowed, hub, now, viewer
 from hub.web.dashboard.pages import page
+from hub.web.dashboard.proof import hear_password
+from hub.web.dashboard.proving import WRONG
+from hub.web.dashboard.showing import relative
+from hub.web.dashboard.welcome import new_password_fault
+
+
+@dashboard.app_template_filter("span")
+def span(length: timedelta) -> str:
+    """Return `8 hours`, `7 days`."""
+    return relative(length).removeprefix("in ")
 
 
 @dashboard.get("/account")
 @allowed(Permission.VIEW)
 def account_page() -> Response:
-    return page("error.html", title="account_page", sentence="Not there yet.")
+    return _account()
+
+
+@dashboard.post("/account/password")
+@allowed(Permission.VIEW)
+def change_password() -> BaseResponse:
+    person, password = viewer(), request.form.get("password", "")
+    if fault := new_password_fault(password, person.name):
+        return _account(422, password_fault=fault)
+    heard = hear_password(person.name, request.form.get("old", ""), wrong=WRONG)
+    if heard.fault:
+        return _account(heard.status, password_fault=heard.fault)
+    hashed = hash_password(password)
+    with hub().store.write() as connection:
+        tries.forgive(connection, heard.knock.counted)
+        entry.change_password(
+            connection, person.user_id, hashed, session_id=person.session_id, actor=person.actor,
+            now=now(),
+        )  # fmt: skip
+    flash("Your password is changed. Everywhere else you are signed out.", "good")
+    return redirect(url_for("dashboard.account_page"), 303)
+
+
+@dashboard.post("/account/sessions/<session_id>/end")
+@allowed(Permission.VIEW)
+def end_session(session_id: str) -> BaseResponse:
+    person, found = viewer(), parse_id(session_id) or abort(404)
+    with hub().store.write() as connection:
+        if not sessions.end_of(connection, person.user_id, _other(found), now=now()):
+            abort(404)
+        note(connection, actor=person.actor, action="session.end", subject=_myself(), now=now())
+    flash("That browser is signed out.", "good")
+    return redirect(url_for("dashboard.account_page"), 303)
+
+
+@dashboard.post("/account/sessions/end-others")
+@allowed(Permission.VIEW)
+def end_other_sessions() -> BaseResponse:
+    person = viewer()
+    with hub().store.write() as connection:
+        ended = sessions.end_all(connection, person.user_id, now=now(), but=person.session_id)
+        note(connection, actor=person.actor, action="session.end", subject=_myself(), now=now())
+    words = "one other browser" if ended == 1 else f"{ended} other browsers"
+    flash(f"You are signed out of {words}.", "good")
+    return redirect(url_for("dashboard.account_page"), 303)
+
+
+def _myself() -> str:
+    return f"user {viewer().name}"
+
+
+def _other(session_id: UUID) -> UUID:
+    """Return it unless it is the session at hand: that one ends by signing out."""
+    return abort(404) if session_id == viewer().session_id else session_id
+
+
+def _account(status: int = 200, **faults: str | None) -> Response:
+    person, rules = viewer(), hub().configuration.users
+    with hub().store.read() as connection:
+        found = sessions.list_open(
+            connection, person.user_id, now=now(), idle=rules.idle, longest=rules.longest
+        )
+        left = second_factor.codes_left(connection, person.user_id)
+    return page("account.html", status, sessions=found, codes_left=left, rules=rules, **faults)

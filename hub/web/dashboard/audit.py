@@ -1,14 +1,59 @@
 """`/audit`: who did what, and when."""
 
-from flask import Response
+from collections.abc import Iterator
 
+from flask import Response, abort, request, stream_with_context
+
+from hub.core.access import log
 from hub.core.access.roles import Permission
+from hub.core.ids import parse_id
 from hub.web.dashboard.blueprint import dashboard
-from hub.web.dashboard.gate import allowed
+from hub.web.dashboard.exporting import csv_line
+from hub.web.dashboard.gate import allowed, hub
 from hub.web.dashboard.pages import page
+
+ROWS = 50
+MOST_FILTER = 300
+_COLUMNS = ("at", "actor", "action", "subject", "reason", "detail")
 
 
 @dashboard.get("/audit")
 @allowed(Permission.ADMINISTER)
 def audit_page() -> Response:
-    return page("error.html", title="audit_page", sentence="Not there yet.")
+    filters = _filters()
+    before = request.args.get("before")
+    before_id = (parse_id(before) or abort(400)) if before else None
+    with hub().store.read() as connection:
+        rows = log.list_entries(connection, filters=filters, limit=ROWS + 1, before=before_id)
+    older = rows[ROWS - 1]["id"] if len(rows) > ROWS else None
+    return page("audit.html", rows=rows[:ROWS], filters=filters, older=older, before=before)
+
+
+@dashboard.get("/audit.csv")
+@allowed(Permission.ADMINISTER)
+def audit_csv() -> Response:
+    answer = Response(
+        stream_with_context(_lines(_filters())), content_type="text/csv; charset=utf-8"
+    )
+    answer.headers["Content-Disposition"] = "attachment; filename=audit.csv"
+    return answer
+
+
+def _lines(filters: dict[str, str]) -> Iterator[str]:
+    """Yield the newest entries as CSV, page by page, so that few are in memory at once."""
+    yield csv_line(_COLUMNS)
+    before, left = None, log.MOST_EXPORTED
+    while left > 0:
+        with hub().store.read() as connection:
+            rows = log.list_entries(
+                connection, filters=filters, limit=min(left, log.MOST_ROWS), before=before
+            )
+        yield from (csv_line([row[column] for column in _COLUMNS]) for row in rows)
+        if len(rows) < log.MOST_ROWS:
+            return
+        before, left = rows[-1]["id"], left - len(rows)
+
+
+def _filters() -> dict[str, str]:
+    given = {name: request.args.get(name, "").replace("\0", "").strip() for name in log.FILTERS}
+    return {name: text[:MOST_FILTER] for name, text in given.items() if text}

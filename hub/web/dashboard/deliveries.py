@@ -1,14 +1,101 @@
 """`/deliveries`: the work, by state and destination."""
 
-from flask import Response
+from typing import Any
 
+from flask import Response, redirect, request, url_for
+from werkzeug.exceptions import NotFound
+from werkzeug.wrappers import Response as BaseResponse
+
+from hub.core import listing
 from hub.core.access.roles import Permission
+from hub.core.board.deliveries import MOST_COUNTED, WINDOW, counts, list_deliveries
+from hub.core.board.sentences import sentence
+from hub.core.board.words import Cause, cause
+from hub.core.models import DeliveryState
 from hub.web.dashboard.blueprint import dashboard
-from hub.web.dashboard.gate import allowed
+from hub.web.dashboard.choosing import arguments_of, before, chosen, wanted
+from hub.web.dashboard.gate import allowed, hub
 from hub.web.dashboard.pages import page
+from hub.web.dashboard.showing import redacted
+
+PAGE = 50
+
+TABS = (
+    (None, "All"), *((state.value, state.value.capitalize()) for state in (
+        DeliveryState.FAILED, DeliveryState.UNKNOWN, DeliveryState.RETRYING,
+        DeliveryState.WAITING, DeliveryState.PENDING, DeliveryState.RUNNING,
+        DeliveryState.SUCCEEDED, DeliveryState.SKIPPED,
+    )),
+)  # fmt: skip
 
 
 @dashboard.get("/deliveries")
 @allowed(Permission.VIEW)
 def deliveries_page() -> Response:
-    return page("error.html", title="deliveries_page", sentence="Not there yet.")
+    selection, start = chosen(request.args), before()
+    with hub().store.read() as connection:
+        found = list_deliveries(connection, selection, limit=PAGE, before=start)
+        counted = counts(connection)
+    arguments = arguments_of(selection)
+    older = (
+        url_for("dashboard.deliveries_page", **arguments, before=found.before)
+        if found.before
+        else None
+    )
+    return page(
+        "deliveries.html",
+        found=found,
+        selection=selection,
+        arguments=arguments,
+        tabs=_tabs(arguments, counted, selection.destination),
+        older=older,
+        newest=url_for("dashboard.deliveries_page", **arguments) if start else None,
+        configuration=hub().configuration,
+        window=WINDOW,
+    )
+
+
+@dashboard.get("/deliveries/<delivery_id>")
+@allowed(Permission.VIEW)
+def delivery_page(delivery_id: str) -> BaseResponse:
+    """Go to its event's page, where everything that hangs on it is."""
+    found_id = wanted(delivery_id)
+    with hub().store.read() as connection:
+        row = listing.delivery_row(connection, found_id)
+    if row is None:
+        raise NotFound
+    return redirect(f"/events/{row['event_id']}#delivery-{found_id}")
+
+
+@dashboard.app_template_global("cause")
+def cause_of(
+    error: str | None, destination: str, status: int | None = None, code: str | None = None
+) -> Cause:
+    """Return what an error means, in plain words, with what to do."""
+    return cause(error, status=status, code=code, destination=destination)
+
+
+@dashboard.app_template_global("happened")
+def happened(event: Any) -> str:
+    """Return what an event tells, in one sentence; masked for those who may not see who it was."""
+    return sentence(event.type, event.native_type, redacted(event.data))
+
+
+def _tabs(
+    arguments: Any, counted: Any, destination: str | None
+) -> list[tuple[str, str, str, bool]]:
+    """Return the address, the name, the count in words, and whether it is this one, of each."""
+    others = {name: value for name, value in arguments.items() if name != "state"}
+    tabs = []
+    for state, name in TABS:
+        link = url_for("dashboard.deliveries_page", **others, state=state)
+        by_destination = counted.get(state, {})
+        count = by_destination.get(destination, 0) if destination else sum(by_destination.values())
+        tabs.append((link, name, _counted(count), arguments.get("state") == state))
+    return tabs
+
+
+def _counted(count: int) -> str:
+    if not count:
+        return ""
+    return f"{MOST_COUNTED:,}+" if count > MOST_COUNTED else f"{count:,}"

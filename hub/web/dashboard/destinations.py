@@ -1,14 +1,95 @@
-"""`/destinations`: whom the hub calls, and how that goes."""
+"""`/destinations`: whom the hub calls, how that goes, and holding one back."""
 
-from flask import Response
+from flask import Response, flash, redirect, request, url_for
+from werkzeug.wrappers import Response as BaseResponse
 
 from hub.core.access.roles import Permission
+from hub.core.audit import note
+from hub.core.board import destinations as board
+from hub.core.configuration import Destination
+from hub.core.errors import NotFound
+from hub.core.pausing import set_paused
+from hub.core.silence import rate_words
+from hub.gateways.destinations import probe
 from hub.web.dashboard.blueprint import dashboard
-from hub.web.dashboard.gate import allowed
+from hub.web.dashboard.gate import allowed, hub, now, own_path, viewer
 from hub.web.dashboard.pages import page
 
 
 @dashboard.get("/destinations")
 @allowed(Permission.VIEW)
 def destinations_page() -> Response:
-    return page("error.html", title="destinations_page", sentence="Not there yet.")
+    with hub().store.read() as connection:
+        places = board.standings(connection, hub().configuration)
+        took = {one.slug: board.latency(connection, one.slug) for one in places}
+    return page("destinations.html", places=places, took=took)
+
+
+@dashboard.get("/destinations/<slug>")
+@allowed(Permission.VIEW)
+def destination_page(slug: str) -> Response:
+    configured = _destination(slug)
+    with hub().store.read() as connection:
+        places = board.standings(connection, hub().configuration)
+        took = board.latency(connection, slug)
+        error = board.last_error(connection, slug)
+    return page(
+        "destination.html",
+        one=next(each for each in places if each.slug == slug),
+        took=took,
+        error=error,
+        rate=rate_words(configured.rate) if configured.rate else None,
+        routes=[each for each in hub().configuration.routes.values() if each.destination == slug],
+    )
+
+
+@dashboard.post("/destinations/<slug>/pause")
+@allowed(Permission.OPERATE)
+def pause(slug: str) -> BaseResponse:
+    _set_paused(slug, paused=True)
+    flash(f"{slug} is paused. Nothing goes out to it until somebody lets it go on.", "good")
+    return _back(slug)
+
+
+@dashboard.post("/destinations/<slug>/resume")
+@allowed(Permission.OPERATE)
+def resume(slug: str) -> BaseResponse:
+    _set_paused(slug, paused=False)
+    hub().waker.wake()
+    flash(f"{slug} goes on. What waits for it is sent now.", "good")
+    return _back(slug)
+
+
+@dashboard.post("/destinations/<slug>/check")
+@allowed(Permission.OPERATE)
+def check_account(slug: str) -> BaseResponse:
+    """Ask the account whether its credentials are good; no transaction is open meanwhile."""
+    configured = _destination(slug)
+    if not configured.enabled:
+        flash(f"{slug} is switched off in hub.yaml.", "doubt")
+        return _back(slug)
+    found = probe(configured, allow_private=hub().allow_private)
+    with hub().store.write() as connection:
+        note(connection, actor=viewer().actor, action="destination.check", subject=slug,
+             now=now(), detail={"ok": found.ok})  # fmt: skip
+    look = "doubt" if configured.sandbox else "good" if found.ok else "bad"
+    flash(f"{slug}: {found.message.rstrip('.')}.", look)
+    return _back(slug)
+
+
+def _set_paused(slug: str, *, paused: bool) -> None:
+    with hub().store.write() as connection:
+        set_paused(connection, hub(), slug, paused=paused, actor=viewer().actor, now=now())
+
+
+def _destination(slug: str) -> Destination:
+    found = hub().configuration.destinations.get(slug)
+    if found is None:
+        raise NotFound("hub.yaml has no such destination")
+    return found
+
+
+def _back(slug: str) -> BaseResponse:
+    """Go back to the page that the button was on: the destination's own, or the first one."""
+    here = url_for("dashboard.destination_page", slug=slug)
+    return redirect(own_path(request.form.get("back")) or here, 303)

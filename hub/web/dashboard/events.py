@@ -1,14 +1,145 @@
-"""`/events`: what happened; one event with all that hangs on it."""
+"""`/events`: what happened, filtered and found; as it comes in; as a spreadsheet."""
 
-from flask import Response
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
+from flask import Response, redirect, request
+from werkzeug.exceptions import BadRequest, Forbidden
+
+from adapters import EVENT_TYPES
+from hub.core.access.redaction import redact_text
 from hub.core.access.roles import Permission
+from hub.core.audit import note
+from hub.core.board.events import Filters, list_events, list_newer, newest_id, types_seen
+from hub.core.board.listed import Listed
+from hub.core.board.sentences import sentence
+from hub.core.models import EventState
+from hub.core.ports import Store
+from hub.core.routing import rfc3339
+from hub.web.dashboard.asking import address, asked, asked_id, read_filters
 from hub.web.dashboard.blueprint import dashboard
-from hub.web.dashboard.gate import allowed
+from hub.web.dashboard.exporting import csv_line
+from hub.web.dashboard.gate import allowed, hub, now, viewer
 from hub.web.dashboard.pages import page
+from hub.web.dashboard.showing import amount, redacted
+
+ROWS = 50
+TAIL_ROWS = 50
+MOST_EXPORTED = 10_000
+EXPORTED_AT_ONCE = 500
+COLUMNS = (
+    "received_at", "what", "type", "source", "live", "state", "name", "email", "phone", "amount",
+    "currency", "external_id", "id",
+)  # fmt: skip
 
 
 @dashboard.get("/events")
 @allowed(Permission.VIEW)
 def events_page() -> Response:
-    return page("error.html", title="events_page", sentence="Not there yet.")
+    said, before = asked(), asked_id("before")
+    filters = read_filters(said)
+    with hub().store.read() as connection:
+        found = list_events(connection, filters, most=ROWS, before=before)
+        types = types_seen(connection)
+        newest = newest_id(connection)
+    older = address("events_page", said, before=found.older) if found.older else None
+    return page(
+        "events.html",
+        said=said,
+        times=_times(filters),
+        found=found,
+        older=older,
+        newest=address("events_page", said) if before else None,
+        tail=_tail(said, newest or UUID(int=0)) if _goes_on(said, before) else None,
+        types=_choices(types),
+        sources=sorted(hub().configuration.sources),
+        states=[state.value for state in EventState],
+    )
+
+
+@dashboard.get("/events/newer")
+@allowed(Permission.VIEW)
+def newer_events() -> Response:
+    """Answer with the rows that came since; with nothing at all when none did."""
+    said, after = asked(), asked_id("after")
+    if after is None or not _goes_on(said, None):
+        raise BadRequest
+    if not request.headers.get("HX-Request"):
+        return redirect(address("events_page", said), 303)  # type: ignore[return-value]
+    with hub().store.read() as connection:
+        rows = list_newer(connection, read_filters(said), after=after, most=TAIL_ROWS)
+    if not rows:
+        return Response(status=204)
+    return page("events_newer.html", rows=rows, tail=_tail(said, rows[0].id))
+
+
+@dashboard.get("/events.csv")
+@allowed(Permission.VIEW)
+def export_events() -> Response:
+    if not viewer().sees_personal:
+        raise Forbidden
+    said = asked()
+    filters = read_filters(said)
+    with hub().store.write() as connection:
+        detail = {name: redact_text(text) for name, text in said.items()}
+        note(connection, actor=viewer().actor, action="export.events", subject="events", now=now(),
+             detail=detail)  # fmt: skip
+    answer = Response(_sheet(hub().store, filters), mimetype="text/csv")
+    answer.headers["Content-Disposition"] = 'attachment; filename="events.csv"'
+    return answer
+
+
+@dashboard.app_template_filter("told")
+def told(row: Any) -> str:
+    """Return an event in one sentence, as whoever looks may see it."""
+    return sentence(row.type, redacted(row.native_type), redacted(row.data or {}))
+
+
+def _sheet(store: Store, filters: Filters) -> Iterator[str]:
+    yield csv_line(COLUMNS)
+    before, left = None, MOST_EXPORTED
+    while left > 0:
+        most = min(left, EXPORTED_AT_ONCE)
+        with store.read() as connection:
+            found = list_events(connection, filters, most=most, before=before)
+        yield from (csv_line(_exported(row)) for row in found.rows)
+        left -= len(found.rows)
+        before = found.older
+        if before is None:
+            return
+
+
+def _exported(row: Listed) -> list[Any]:
+    data = row.data
+    currency = data.get("currency")
+    major = amount(data.get("amount"), currency)
+    what = sentence(row.type, row.native_type, data)
+    return [
+        rfc3339(row.received_at), what, row.type, row.source, row.live, row.state,
+        data.get("name"), data.get("email"), data.get("phone"), major, currency,
+        row.external_id, row.id,
+    ]  # fmt: skip
+
+
+def _times(filters: Filters) -> dict[str, str]:
+    """Return the bounds in the site's zone, as a field for a time wants them."""
+    zone = ZoneInfo(hub().configuration.site.timezone)
+    bounds = {"since": filters.since, "until": filters.until}
+    return {name: f"{at.astimezone(zone):%Y-%m-%dT%H:%M}" for name, at in bounds.items() if at}
+
+
+def _goes_on(said: dict[str, str], before: UUID | None) -> bool:
+    """Return whether new events may belong on top of what is shown."""
+    return before is None and "q" not in said and "until" not in said
+
+
+def _tail(said: dict[str, str], after: UUID) -> str:
+    return address("newer_events", said, after=after)
+
+
+def _choices(types: list[str]) -> list[str]:
+    """Return what can be chosen as a type: what there is, each family of it, then all others."""
+    families = sorted({f"{one.partition('.')[0]}.*" for one in types})
+    return [*families, *types, *sorted(EVENT_TYPES - set(types))][:200]

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Response, g, render_template, request
+from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
@@ -30,7 +31,6 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    "Strict-Transport-Security": "max-age=31536000",
 }
 _SENTENCES = {
     400: "The hub could not make sense of that request. Go back and try it once more.",
@@ -38,6 +38,7 @@ _SENTENCES = {
     404: "There is nothing at this address. What was here may have been removed.",
     405: "This address is not used in that way.",
     409: "Somebody else was quicker, or it changed meanwhile. Look at it again.",
+    413: "That was more than the hub takes in one form.",
     429: "That was too often. Wait a minute and try again.",
     503: "The database does not answer right now. Nothing was changed; try again in a moment.",
 }
@@ -62,6 +63,7 @@ def for_all_pages() -> dict[str, Any]:
         "person": person,
         "may_operate": person is not None and person.may(Permission.OPERATE),
         "may_administer": person is not None and person.may(Permission.ADMINISTER),
+        "has_proved": person is not None and person.has_proved(now()),
         "site": hub().configuration.site,
         "now": now(),
         "partial": is_partial(),
@@ -76,12 +78,23 @@ def on_http(error: HTTPException) -> Response:
     return page("error.html", status, title=title, sentence=sentence)
 
 
+@dashboard.errorhandler(CSRFError)
+def on_strange_form(error: CSRFError) -> Response:
+    """Refuse a form that is too old, or of another session (403: RFC 9110, 15.5.4)."""
+    sentence = (
+        "This form was too old, or did not come from this browser. "
+        "Go back, load the page again, and try it once more."
+    )
+    return page("error.html", 403, title="Nothing was changed", sentence=sentence)
+
+
 @dashboard.errorhandler(HubError)
 def on_refusal(error: HubError) -> Response:
     """Show what core would not do, in its own words: they say what to do instead."""
     status = 404 if isinstance(error, NotFound) else 409
     title = "Not found" if status == 404 else "Not done"
-    return page("error.html", status, title=title, sentence=f"{str(error).rstrip('.')}.")
+    words = str(error).rstrip(".")
+    return page("error.html", status, title=title, sentence=f"{words[:1].upper()}{words[1:]}.")
 
 
 @dashboard.errorhandler(SQLAlchemyError)
@@ -99,7 +112,7 @@ def dress(response: Response) -> Response:
     response.headers.extend(
         {name: value for name, value in HEADERS.items() if name not in response.headers}
     )
-    if request.endpoint == "dashboard.static":
+    if request.endpoint == "dashboard.static" and response.status_code in (200, 304):
         response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
     else:
         response.headers.setdefault("Cache-Control", "no-store")

@@ -1,14 +1,113 @@
 """`/replays`: deliveries run again, many at once, under a person's eyes."""
 
-from flask import Response
+from typing import Any
+
+from flask import Response, flash, redirect, request, url_for
+from werkzeug.exceptions import BadRequest
+from werkzeug.wrappers import Response as BaseResponse
 
 from hub.core.access.roles import Permission
+from hub.core.board import effects
+from hub.core.board.deliveries import events_of
+from hub.core.replay import Plan
+from hub.core.replays import progress, running
+from hub.core.replays.planning import Group
+from hub.core.replays.progress import Became
 from hub.web.dashboard.blueprint import dashboard
-from hub.web.dashboard.gate import allowed
+from hub.web.dashboard.choosing import after, before, wanted
+from hub.web.dashboard.gate import allowed, hub, now, viewer
 from hub.web.dashboard.pages import page
+
+PAGE = 50
+BECAME = {
+    Became.SUCCEEDED: ("good", "✓", "succeeded"),
+    Became.SAME_ERROR: ("bad", "✕", "failed as before"),
+    Became.OTHER_ERROR: ("bad", "✕", "failed otherwise"),
+    Became.UNKNOWN: ("doubt", "?", "unknown"),
+    Became.SKIPPED: ("quiet", "–", "skipped"),
+    Became.ON_ITS_WAY: ("wait", "…", "on its way"),
+    Became.LEFT: ("quiet", "–", "left alone"),
+    Became.NOT_YET: ("wait", "…", "not begun"),
+    Became.GONE: ("quiet", "–", "not kept any more"),
+}
 
 
 @dashboard.get("/replays")
 @allowed(Permission.VIEW)
 def replays_page() -> Response:
-    return page("error.html", title="replays_page", sentence="Not there yet.")
+    start = before()
+    with hub().store.read() as connection:
+        rows = progress.list_replays(connection, limit=PAGE + 1, before=start)
+    more = len(rows) > PAGE
+    return page(
+        "replays.html",
+        rows=rows[:PAGE],
+        older=url_for("dashboard.replays_page", before=rows[PAGE - 1].id) if more else None,
+        newest=url_for("dashboard.replays_page") if start else None,
+    )
+
+
+@dashboard.get("/replays/<replay_id>")
+@allowed(Permission.VIEW)
+def replay_page(replay_id: str) -> Response:
+    found_id, became = wanted(replay_id), _became()
+    with hub().store.read() as connection:
+        row = progress.replay_row(connection, found_id)
+        counts = progress.counts(connection, row)
+        items = progress.items(connection, found_id, became=became, limit=PAGE, after=after())
+        ids = [one.event_id for one in items.rows if one.event_id]
+        events = events_of(connection, ids)
+    here = url_for("dashboard.replay_page", replay_id=found_id, became=became)
+    next_page = url_for(
+        "dashboard.replay_page", replay_id=found_id, became=became, after=items.after
+    )
+    return page(
+        "replay.html",
+        replay=row,
+        counts=counts,
+        items=items,
+        events=events,
+        became=became,
+        words=BECAME,
+        going=row.state in running.GOING or counts.get(Became.ON_ITS_WAY, 0) > 0,
+        eta_s=progress.eta_s(row),
+        left_out=[_left_out(one) for one in row.left_out],
+        more=next_page if items.after else None,
+        first=here if after() else None,
+    )
+
+
+@dashboard.post("/replays/<replay_id>/<turn>")
+@allowed(Permission.OPERATE)
+def turn_replay(replay_id: str, turn: str) -> BaseResponse:
+    """Pause, continue or cancel."""
+    turns = {
+        "pause": (running.pause, "Paused. What is on its way already goes on."),
+        "continue": (running.go_on, "It goes on."),
+        "cancel": (running.cancel, "Cancelled. What had not begun stays as it was."),
+    }
+    if turn not in turns:
+        raise BadRequest
+    make, words = turns[turn]
+    found_id = wanted(replay_id)
+    with hub().store.write() as connection:
+        make(connection, found_id, actor=viewer().actor, now=now())
+    flash(words, "good")
+    return redirect(url_for("dashboard.replay_page", replay_id=found_id), 303)
+
+
+def _became() -> Became | None:
+    text = request.args.get("became")
+    if not text:
+        return None
+    if text not in list(Became):
+        raise BadRequest
+    return Became(text)
+
+
+def _left_out(group: dict[str, Any]) -> str:
+    found = Group(
+        group["destination"], group["action"], Plan.REFUSED, group["state"],
+        group["may_have"], group["count"],
+    )  # fmt: skip
+    return effects.what_happens(hub().configuration, found)

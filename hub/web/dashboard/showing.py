@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from flask import g, url_for
 from markupsafe import Markup
 
+from hub.core.access import redaction
 from hub.core.access.roles import Person
 from hub.core.errors import ExpressionError
 from hub.core.filters import money as as_money
@@ -19,7 +20,7 @@ from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.gate import hub, now
 
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
-MASK = "•••"
+MASK = redaction.MASK
 
 
 @dashboard.app_template_filter("moment")
@@ -75,6 +76,13 @@ def personal(value: Any) -> Any:
     if value in (None, "") or (person is not None and person.sees_personal):
         return value
     return MASK
+
+
+@dashboard.app_template_filter("redacted")
+def redacted(value: Any) -> Any:
+    """Return a tree or a text as it is for those who may see it, with masks for the others."""
+    person: Person | None = g.get("person")
+    return value if person is not None and person.sees_personal else redaction.redact(value)
 
 
 @dashboard.app_template_global("asset")

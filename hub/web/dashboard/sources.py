@@ -1,14 +1,168 @@
-"""`/sources`: where webhooks come from, and how to set that up."""
+"""`/sources`: where webhooks come from, what to paste there, and what was refused."""
 
-from flask import Response
+from urllib.parse import urlsplit
 
+from flask import Response, current_app, flash, redirect, request, url_for
+from werkzeug.test import Client
+from werkzeug.wrappers import Response as BaseResponse
+
+from adapters import InboundRequest
+from hub.core import listing
 from hub.core.access.roles import Permission
+from hub.core.again import take_in_again
+from hub.core.audit import note
+from hub.core.board import sources as board
+from hub.core.configuration import Source
+from hub.core.errors import NotFound, Refused
+from hub.core.ids import parse_id
+from hub.core.models import RequestState
+from hub.core.samples import address_of, external_id_of, live_destinations, make_sample
+from hub.core.silence import rate_words
 from hub.web.dashboard.blueprint import dashboard
-from hub.web.dashboard.gate import allowed
+from hub.web.dashboard.gate import allowed, hub, now, viewer
 from hub.web.dashboard.pages import page
+
+REFUSED_SHOWN = 10
+AGAIN_AT_ONCE = 200
 
 
 @dashboard.get("/sources")
 @allowed(Permission.VIEW)
 def sources_page() -> Response:
-    return page("error.html", title="sources_page", sentence="Not there yet.")
+    with hub().store.read() as connection:
+        heard = board.all_heard(connection, hub().configuration, now=now())
+    return page("sources.html", heard=heard)
+
+
+@dashboard.get("/sources/<slug>")
+@allowed(Permission.VIEW)
+def source_page(slug: str) -> Response:
+    source, public_url = _source(slug), hub().public_url
+    with hub().store.read() as connection:
+        heard = board.all_heard(connection, hub().configuration, now=now())
+        secrets = board.secrets_of(connection, source)
+        rejected = board.rejected_of(connection, source, public_url=public_url, limit=REFUSED_SHOWN)
+        unreadable = board.unreadable_of(
+            connection, source, public_url=public_url, limit=REFUSED_SHOWN
+        )
+    return page(
+        "source.html",
+        one=next(each for each in heard if each.slug == slug),
+        address=_origin() + address_of(hub(), slug) if source.enabled else None,
+        is_public=public_url is not None,
+        setup=board.setup_of(source),
+        sample_types=hub().inbound(slug).sample_types() if source.enabled else (),
+        expected=rate_words(source.expect) if source.expect else None,
+        secrets=secrets,
+        rejected=rejected,
+        unreadable=unreadable,
+    )
+
+
+@dashboard.get("/sources/<slug>/sample")
+@allowed(Permission.OPERATE)
+def sample_page(slug: str) -> Response:
+    """Say whom a sample would reach, before it is sent."""
+    kind, is_test = request.args.get("type", ""), bool(request.args.get("test"))
+    sample = _sample(slug, kind, is_test=is_test)
+    reached = live_destinations(hub(), slug, sample)
+    return page("sample.html", slug=slug, kind=kind, is_test=is_test, reached=reached)
+
+
+@dashboard.post("/sources/<slug>/sample")
+@allowed(Permission.OPERATE)
+def send_sample(slug: str) -> BaseResponse:
+    """Post a sample to the source's own address, and go on to what became of it."""
+    kind, is_test = request.form.get("type", ""), bool(request.form.get("test"))
+    sample = _sample(slug, kind, is_test=is_test)
+    status = _post(sample)
+    with hub().store.write() as connection:
+        note(
+            connection,
+            actor=viewer().actor,
+            action="sample.send",
+            subject=f"source {slug}",
+            now=now(),
+            detail={"type": kind, "status": status},
+        )
+    filters = {"source": slug, "external_id": external_id_of(hub(), slug, sample)}
+    with hub().store.read() as connection:
+        found = listing.list_events(connection, filters=filters, limit=1)
+    if not found:
+        flash(f"The hub did not take the sample: it answered {status}. See below why.", "bad")
+        return redirect(url_for("dashboard.source_page", slug=slug), 303)
+    flash("The sample came in. This is what became of it.", "good")
+    return redirect(f"/events/{found[0]['id']}", 303)
+
+
+@dashboard.post("/sources/<slug>/again")
+@allowed(Permission.OPERATE)
+def take_again(slug: str) -> BaseResponse:
+    """Verify and read again: one request, or all of a state that were kept."""
+    source = _source(slug)
+    state = RequestState(request.form.get("state", "")) if request.form.get("state") in (
+        RequestState.REJECTED, RequestState.UNREADABLE
+    ) else None  # fmt: skip
+    one = parse_id(request.form.get("request", ""))
+    if one is None and state is None:
+        raise NotFound("there is nothing of that id")
+    wanted = [one] if one else []
+    if one is None and state is not None:
+        with hub().store.read() as connection:
+            wanted = list(board.kept_ids(connection, source.slug, state, limit=AGAIN_AT_ONCE))
+    taken, last_refusal = 0, ""
+    for request_id in wanted:
+        try:
+            with hub().store.write() as connection:
+                became = take_in_again(connection, hub(), request_id).state
+                note(connection, actor=viewer().actor, action="request.again",
+                     subject=f"request {request_id}", now=now())  # fmt: skip
+        except Refused as error:
+            last_refusal = str(error)
+            continue
+        if became is RequestState.UNREADABLE:
+            last_refusal = "it verifies, and still cannot be read"
+        else:
+            taken += 1
+    hub().waker.wake()
+    _tell(taken, len(wanted), last_refusal)
+    return redirect(url_for("dashboard.source_page", slug=slug), 303)
+
+
+def _tell(taken: int, tried: int, refusal: str) -> None:
+    if not tried:
+        flash("Nothing was kept that could be taken in again.", "doubt")
+    elif taken == tried:
+        flash(f"Taken in: {taken} of {tried}.", "good")
+    else:
+        flash(f"Taken in: {taken} of {tried}. The others: {refusal}.", "doubt" if taken else "bad")
+
+
+def _source(slug: str) -> Source:
+    found = hub().configuration.sources.get(slug)
+    if found is None:
+        raise NotFound("hub.yaml has no such source")
+    return found
+
+
+def _origin() -> str:
+    return hub().public_url or request.host_url.rstrip("/")
+
+
+def _sample(slug: str, kind: str, *, is_test: bool) -> InboundRequest:
+    _source(slug)
+    return make_sample(hub(), slug, kind or None, origin=_origin(), live=not is_test, now=now())
+
+
+def _post(sample: InboundRequest) -> int:
+    """Return what this app answers to a request at its own front door."""
+    split = urlsplit(sample.url)
+    path = split.path if sample.path_secret is None else f"{split.path}/{sample.path_secret}"
+    answer = Client(current_app.wsgi_app).post(
+        path,
+        base_url=f"{split.scheme}://{split.netloc}/",
+        headers=dict(sample.headers),
+        data=sample.body,
+        environ_overrides={"REMOTE_ADDR": request.remote_addr or "127.0.0.1"},
+    )
+    return answer.status_code

@@ -1,14 +1,142 @@
-"""`/unknown`: outcomes that nobody knows, and what a person can say of them."""
+"""`/unknown`: what nobody knows the outcome of, the evidence, and the three answers."""
 
-from flask import Response
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
 
+from flask import Response, flash, redirect, request, url_for
+from werkzeug.exceptions import BadRequest
+from werkzeug.wrappers import Response as BaseResponse
+
+from hub.core.access.redaction import MASK
 from hub.core.access.roles import Permission
+from hub.core.access.views import note_view
+from hub.core.board import unknown
+from hub.core.board.deliveries import events_of
+from hub.core.board.effects import thing_of
+from hub.core.board.words import ANSWERS
+from hub.core.settle import Answer
 from hub.web.dashboard.blueprint import dashboard
-from hub.web.dashboard.gate import allowed
+from hub.web.dashboard.choosing import before, instant_of, wanted
+from hub.web.dashboard.gate import allowed, hub, now, viewer
 from hub.web.dashboard.pages import page
+
+PAGE = 20
+EXAMPLES = 5
+LONGEST_REASON = 500
+SUBJECT = "outcomes that are unknown"
 
 
 @dashboard.get("/unknown")
 @allowed(Permission.VIEW)
 def unknown_page() -> Response:
-    return page("error.html", title="unknown_page", sentence="Not there yet.")
+    start = before()
+    with hub().store.read() as connection:
+        rows = unknown.list_doubtful(connection, hub(), limit=PAGE + 1, before=start)
+        events = events_of(connection, [row.event_id for row in rows])
+        alike = unknown.alike(connection)
+    if rows:
+        _note_view()
+    shown = rows[:PAGE]
+    return page(
+        "unknown.html",
+        rows=shown,
+        events=events,
+        alike=alike,
+        answers=ANSWERS,
+        older=url_for("dashboard.unknown_page", before=shown[-1].id) if len(rows) > PAGE else None,
+        newest=url_for("dashboard.unknown_page") if start else None,
+    )
+
+
+@dashboard.get("/unknown/alike")
+@allowed(Permission.OPERATE)
+def alike_page() -> Response:
+    """Show what was sent to one destination in one minute, to be answered together."""
+    destination, action = request.args.get("destination", ""), request.args.get("action", "")
+    since = instant_of(request.args.get("minute", ""))
+    with hub().store.read() as connection:
+        ids = unknown.ids_alike(connection, destination, action, since)
+    return _asked(ids)
+
+
+@dashboard.post("/unknown")
+@allowed(Permission.OPERATE)
+def answer_unknown() -> BaseResponse:
+    """Settle what nobody knew of. What would happen again is asked about once more."""
+    answer, ids = _answer(), [wanted(text) for text in request.form.getlist("ids")]
+    reason = request.form.get("reason", "").strip()
+    if not 0 < len(ids) <= unknown.MOST_ALIKE or len(reason) > LONGEST_REASON or "\x00" in reason:
+        raise BadRequest
+    sure = request.form.get("sure") == answer
+    if not reason or (answer is Answer.AGAIN and not sure):
+        return _asked(ids, answer=answer, reason=reason)
+    with hub().store.write() as connection:
+        done = unknown.answer_all(
+            connection, ids, answer, reason=reason, actor=viewer().actor, now=now()
+        )
+    if done.settled:
+        hub().waker.wake()
+        words = ANSWERS[answer][0].lower()
+        flash(
+            f"Noted for {done.settled:,}: “{words}”." if len(ids) > 1 else f"Noted: {words}.",
+            "good",
+        )
+    if done.before:
+        others = (
+            f" And {len(done.before) - 1:,} more were settled before." if done.before[1:] else ""
+        )
+        flash(f"Nothing was changed: {done.before[0]}.{others}", "doubt")
+    return redirect(url_for("dashboard.unknown_page"), 303)
+
+
+@dashboard.app_template_global("what_it_was")
+def what_it_was(row: Any) -> str:
+    """Return what was to be done, and to whom: `text message to •••• 0101`."""
+    thing = thing_of(hub().configuration, row.destination, row.action).one
+    reached = row.parameters.get("to") or row.parameters.get("email")
+    return f"{thing} to {_reached(reached)}" if reached else thing
+
+
+def _reached(value: Any) -> str:
+    """Return whom something reaches; of a number, the end is enough to tell it by."""
+    if isinstance(value, list):
+        return ", ".join(_reached(one) for one in value[:3])
+    if isinstance(value, Mapping):
+        value = value.get("email", "")
+    text = str(value)
+    if viewer().sees_personal:
+        return text
+    digits = [c for c in text if c.isdigit()]
+    is_number = "@" not in text and len(digits) >= 8
+    return f"{MASK}• {''.join(digits[-4:])}" if is_number else MASK
+
+
+def _asked(ids: Sequence[UUID], *, answer: Answer | None = None, reason: str = "") -> Response:
+    """Show what an answer would do to these, before it is given."""
+    with hub().store.read() as connection:
+        rows = unknown.doubtful(connection, hub(), ids)
+        events = events_of(connection, [row.event_id for row in rows[:EXAMPLES]])
+    if rows:
+        _note_view()
+    return page(
+        "answer.html",
+        rows=rows,
+        events=events,
+        examples=EXAMPLES,
+        answer=answer,
+        reason=reason,
+        answers=ANSWERS,
+    )
+
+
+def _note_view() -> None:
+    with hub().store.write() as connection:
+        note_view(connection, viewer(), SUBJECT, now())
+
+
+def _answer() -> Answer:
+    text = request.form.get("answer")
+    if text not in list(Answer):
+        raise BadRequest
+    return Answer(str(text))

@@ -1,14 +1,142 @@
 """`/users`: who may sign in, and as what."""
 
-from flask import Response
+from typing import Any
+from uuid import UUID
 
-from hub.core.access.roles import Permission
+from flask import Response, abort, flash, redirect, request, url_for
+from sqlalchemy import Connection
+from werkzeug.wrappers import Response as BaseResponse
+
+from hub.core.access import sessions, tries, users
+from hub.core.access.roles import Permission, Role
+from hub.core.access.users import Account
+from hub.core.errors import Refused
+from hub.core.ids import parse_id
 from hub.web.dashboard.blueprint import dashboard
-from hub.web.dashboard.gate import allowed
+from hub.web.dashboard.browsers import welcome_link
+from hub.web.dashboard.gate import allowed, hub, now, viewer
 from hub.web.dashboard.pages import page
 
 
 @dashboard.get("/users")
 @allowed(Permission.ADMINISTER)
 def users_page() -> Response:
-    return page("error.html", title="users_page", sentence="Not there yet.")
+    return _users()
+
+
+@dashboard.post("/users")
+@allowed(Permission.ADMINISTER, proof=True)
+def invite() -> BaseResponse:
+    name, role, personal = request.form.get("name", ""), _role(), _personal()
+    actor = viewer().actor
+    try:
+        with hub().store.write() as connection:
+            user_id = users.add(
+                connection, name, role, password_hash=None, sees_personal=personal, actor=actor,
+                now=now(),
+            )  # fmt: skip
+            user = users.with_id(connection, user_id)
+            secret = users.invite(connection, user, actor=actor, now=now())
+    except Refused as error:
+        given = {"name": name, "role": role, "personal": personal}
+        return _users(422, fault=f"{str(error).capitalize()}.", given=given)
+    return _link_page(user, secret)
+
+
+@dashboard.get("/users/<user_id>")
+@allowed(Permission.ADMINISTER)
+def user_page(user_id: str) -> Response:
+    rules = hub().configuration.users
+    with hub().store.read() as connection:
+        user = users.with_id(connection, _wanted(user_id))
+        waits = tries.waiting(connection, [user.name], now=now())
+        found = sessions.list_open(
+            connection, user.id, now=now(), idle=rules.idle, longest=rules.longest
+        )
+    return page("user.html", user=user, waits=waits.get(user.name), sessions=found, roles=Role)
+
+
+@dashboard.post("/users/<user_id>/change")
+@allowed(Permission.ADMINISTER, proof=True)
+def change_user(user_id: str) -> BaseResponse:
+    with hub().store.write() as connection:
+        user = users.with_id(connection, _wanted(user_id))
+        users.change(
+            connection, user, role=_role(), sees_personal=_personal(), actor=viewer().actor,
+            now=now(),
+        )  # fmt: skip
+    return _done(user, f"{user.name} is changed; it counts at once.")
+
+
+@dashboard.post("/users/<user_id>/disable")
+@allowed(Permission.ADMINISTER, proof=True)
+def disable_user(user_id: str) -> BaseResponse:
+    with hub().store.write() as connection:
+        user = _somebody_else(connection, user_id)
+        users.disable(connection, user, actor=viewer().actor, now=now())
+    return _done(user, f"{user.name} is signed out everywhere, and cannot sign in.")
+
+
+@dashboard.post("/users/<user_id>/enable")
+@allowed(Permission.ADMINISTER, proof=True)
+def enable_user(user_id: str) -> BaseResponse:
+    with hub().store.write() as connection:
+        user = users.with_id(connection, _wanted(user_id))
+        users.enable(connection, user, actor=viewer().actor, now=now())
+    return _done(user, f"{user.name} can sign in again.")
+
+
+@dashboard.post("/users/<user_id>/reset")
+@allowed(Permission.ADMINISTER, proof=True)
+def reset_user(user_id: str) -> BaseResponse:
+    with hub().store.write() as connection:
+        user = _somebody_else(connection, user_id)
+        secret = users.reset(connection, user, actor=viewer().actor, now=now())
+    return _link_page(user, secret)
+
+
+@dashboard.post("/users/<user_id>/unlock")
+@allowed(Permission.ADMINISTER, proof=True)
+def unlock_user(user_id: str) -> BaseResponse:
+    with hub().store.write() as connection:
+        user = users.with_id(connection, _wanted(user_id))
+        users.unlock(connection, user, actor=viewer().actor, now=now())
+    return _done(user, f"{user.name} can try again at once.")
+
+
+def _wanted(user_id: str) -> UUID:
+    return parse_id(user_id) or abort(404)
+
+
+def _somebody_else(connection: Connection, user_id: str) -> Account:
+    user = users.with_id(connection, _wanted(user_id))
+    if user.id == viewer().user_id:
+        raise Refused("that is your own account: ask another admin, or use `hub users`")
+    return user
+
+
+def _role() -> Role:
+    try:
+        return Role(request.form.get("role", ""))
+    except ValueError:
+        abort(400)
+
+
+def _personal() -> bool:
+    return "personal" in request.form
+
+
+def _done(user: Account, words: str) -> BaseResponse:
+    flash(words, "good")
+    return redirect(url_for("dashboard.user_page", user_id=user.id), 303)
+
+
+def _link_page(user: Account, secret: str) -> Response:
+    return page("user_link.html", user=user, link=welcome_link(secret))
+
+
+def _users(status: int = 200, **values: Any) -> Response:
+    with hub().store.read() as connection:
+        found = users.list_all(connection)
+        waits = tries.waiting(connection, [user.name for user in found], now=now())
+    return page("users.html", status, users=found, waits=waits, roles=Role, **values)

@@ -13,7 +13,7 @@ from tests.adapters.contract.recorded import Fixture
 from tests.adapters.contract.strange import is_text
 
 FAMILIES = {
-    "lead": "name email phone message fields page referrer utm consent",
+    "lead": "name email phone message fields page referrer utm consent attachments",
     "payment invoice checkout": (
         "amount currency email phone name customer_id object_id number reason url metadata"
     ),

@@ -54,3 +54,30 @@ setInterval(() => {
     if (one.textContent !== words) one.textContent = words;
   });
 }, 1000);
+
+// What was unfolded stays so when a part of the page is fetched anew.
+let unfolded = [];
+document.addEventListener("htmx:beforeSwap", () => {
+  unfolded = [...document.querySelectorAll("details[open][id]")].map((one) => one.id);
+});
+document.addEventListener("htmx:afterSettle", () => {
+  unfolded.forEach((id) => document.getElementById(id)?.setAttribute("open", ""));
+});
+
+// The list of events goes on by itself while its switch is on and somebody looks.
+const TAIL_MOST = 500;
+
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const button = document.querySelector("input[data-tail]");
+  const looks = document.visibilityState === "visible" && (!button || button.checked);
+  if (event.target.id === "tail" && !looks) event.preventDefault();
+});
+
+document.addEventListener("htmx:afterSettle", () => {
+  const list = document.getElementById("events");
+  const rows = list ? list.querySelectorAll("tbody tr") : [];
+  if (!rows.length) return;
+  list.hidden = false;
+  document.querySelectorAll(".empty").forEach((one) => one.remove());
+  [...rows].slice(TAIL_MOST).forEach((one) => one.remove());
+});

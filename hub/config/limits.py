@@ -1,0 +1,115 @@
+"""`limits`, at the top and of a destination, and the `captcha` of a form."""
+
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validate
+
+from adapters.contract.outbound import Outbound
+from hub.config.addresses import address_fault
+from hub.config.entries import Entry, Reading, entry, keys_of, known_keys, load
+from hub.config.faults import shown
+from hub.config.lines import Located
+from hub.config.values import Choice, RateLimit, Text, Texts, Tree, Whole
+from hub.core.configuration import Captcha, FormLimits, TextLimits
+
+CAPTCHAS = ("turnstile", "hcaptcha", "recaptcha")
+_SITE_KEY = "expected the public key beside the secret, letters and digits"
+
+
+class Countries(Texts):
+    """One country, or a list of them, by their two letters."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> tuple[str, ...]:
+        import phonenumbers  # slow to import, and many files never use it
+
+        codes = tuple(code.upper() for code in super()._deserialize(value, *args, **kwargs))
+        for code in codes:
+            if code not in phonenumbers.SUPPORTED_REGIONS:
+                raise ValidationError(f"there is no country `{shown(code)}`; expected US, CA, …")
+        return codes
+
+
+class Moment(fields.Field[float]):
+    """Seconds, also parts of one."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> float:
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 60:
+            return float(value)
+        raise ValidationError("expected seconds, from 0 to 60")
+
+
+class FormLimitsSchema(Schema):
+    per_address = RateLimit()
+    per_network = RateLimit()
+    refuse = RateLimit()
+    repeats = RateLimit()
+    links = Whole(low=0, high=1000)
+    min_seconds = Moment()
+
+
+class LimitsSchema(Schema):
+    forms = Tree()
+
+
+class TextLimitsSchema(Schema):
+    countries = Countries()
+    per_number = RateLimit()
+    per_prefix = RateLimit()
+    per_address = RateLimit()
+    per_day = Whole(low=1, high=1_000_000)
+
+
+class CaptchaSchema(Schema):
+    kind = Choice(*CAPTCHAS, required=True)
+    site_key = Text(
+        required=True,
+        validate=validate.Regexp(r"[A-Za-z0-9_-]{1,200}\Z", error=_SITE_KEY),
+        error_messages={"required": f"is required, for the form that the hub shows: {_SITE_KEY}"},
+    )
+    secret = Text(required=True)
+    url = Text()
+
+
+def read_form_limits(root: Located, reading: Reading) -> FormLimits:
+    """Return what the file says about forms as a whole; every key has a default."""
+    node = root.value.get("limits")
+    if node is None or node.value is None:
+        return FormLimits()
+    if not isinstance(node.value, dict):
+        reading.faults.add(node.line, ("limits",), "expected a mapping of keys")
+        return FormLimits()
+    found = entry(node, ("limits",), reading)
+    known_keys(found, keys_of(LimitsSchema()), (), reading)
+    load(LimitsSchema(), found, reading)
+    return FormLimits(**_below(found, "forms", FormLimitsSchema(), reading))
+
+
+def read_text_limits(found: Entry, adapter: type[Outbound], reading: Reading) -> TextLimits:
+    """Return the `limits` of a destination, which only one that texts may have."""
+    if "limits" not in found.node.value:
+        return TextLimits()
+    if not any(action.phone for action in adapter.actions.values()):
+        found.fault(reading, ("limits",), "are for destinations that send texts; take them out")
+        return TextLimits()
+    return TextLimits(**_below(found, "limits", TextLimitsSchema(), reading))
+
+
+def read_captcha(found: Entry, reading: Reading) -> Captcha | None:
+    """Return who checks the answers to a form's captcha; None without one, or with a fault."""
+    values = _below(found, "captcha", CaptchaSchema(), reading)
+    if not {"kind", "secret", "site_key"} <= values.keys():
+        return None
+    url = values.get("url")
+    if url and (fault := address_fault(url, allow_private=reading.allow_private)):
+        found.fault(reading, ("captcha", "url"), fault)
+    return Captcha(**values)
+
+
+def _below(found: Entry, key: str, schema: Schema, reading: Reading) -> dict[str, Any]:
+    node = found.node.value.get(key)
+    if node is None or not isinstance(node.value, dict):
+        return {}  # what is no mapping was reported with its own schema
+    given = {name: item for name, item in node.value.items() if item.value is not None}
+    below = Entry(Located(given, node.line), (*found.path, key))
+    known_keys(below, keys_of(schema), (), reading)
+    return load(schema, below, reading)

@@ -1,0 +1,122 @@
+"""`people`: who looks after leads, how they are reached, and when they are there."""
+
+import re
+from collections.abc import Iterable
+from datetime import date
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields
+
+from hub.config.entries import Reading, entries, keys_of, known_keys, load
+from hub.config.lines import Located
+from hub.config.values import Text, Texts, Whole
+from hub.core.leads.hours import Hours, parse_hours
+from hub.core.leads.people import Absence, Person
+
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+
+
+class EmailAddress(Text):
+    """An e-mail address that mail could be sent to."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        from email_validator import EmailNotValidError, validate_email  # many files name nobody
+
+        text = super()._deserialize(value, *args, **kwargs)
+        try:
+            return validate_email(text, check_deliverability=False).normalized
+        except EmailNotValidError as error:
+            raise ValidationError("expected an e-mail address like dana@example.org") from error
+
+
+class Phone(Text):
+    """A number in E.164, with its country."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        import phonenumbers  # slow to import, and many files never use it
+
+        text = super()._deserialize(str(value) if type(value) is int else value, *args, **kwargs)
+        expected = "expected a number with its country, like +12025550123, in quotes"
+        if not _E164.fullmatch(text):
+            raise ValidationError(expected)
+        try:
+            number = phonenumbers.parse(text)
+        except phonenumbers.NumberParseException as error:
+            raise ValidationError(expected) from error
+        if not phonenumbers.is_possible_number(number):
+            raise ValidationError("there is no such number: it has too many digits, or too few")
+        return text
+
+
+class WorkingHours(fields.Field[Hours]):
+    """`Mon-Fri 08:00-18:00`, several parts with commas between them."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Hours:
+        try:
+            return parse_hours(value if isinstance(value, str) else "")
+        except ValueError as error:
+            raise ValidationError(str(error)) from error
+
+
+class Dates(Texts):
+    """A date, a range of dates, or a list of them."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        if value == []:
+            return ()
+        texts = super()._deserialize(value, *args, **kwargs)
+        found = [absence_of(text) for text in texts]
+        wrong = {
+            at: ["expected a date like 2026-12-24, or a range like 2026-12-24..2027-01-02"]
+            for at, absence in enumerate(found)
+            if absence is None
+        }
+        if wrong:
+            raise ValidationError(wrong if isinstance(value, list) else wrong[0])
+        return tuple(absence for absence in found if absence)
+
+
+class PersonSchema(Schema):
+    name = Text(required=True)
+    email = EmailAddress()
+    phone = Phone()
+    hours = WorkingHours()
+    away = Dates()
+    weight = Whole(low=1, high=100)
+
+
+def read_people(root: Located, reading: Reading) -> dict[str, Person]:
+    """Return the people who could be read; what is wrong with them is reported."""
+    people = {}
+    for slug, found in entries(root, "people", reading).items():
+        schema = PersonSchema()
+        known_keys(found, keys_of(schema), (), reading)
+        values = load(schema, found, reading)
+        people[slug] = Person(**{"name": slug} | values, slug=slug)
+    return people
+
+
+def absence_of(text: str) -> Absence | None:
+    """Return the days that `2026-12-24` or `2026-12-24..2027-01-02` means; None if none."""
+    first, dots, last = text.partition("..")
+    days = [_day(part.strip()) for part in ((first, last) if dots else (first, first))]
+    if days[0] is None or days[1] is None or days[0] > days[1]:
+        return None
+    return Absence(days[0], days[1])
+
+
+def days_of(absences: Iterable[Absence]) -> frozenset[date]:
+    """Return each day of some absences."""
+    return frozenset(
+        date.fromordinal(ordinal)
+        for absence in absences
+        for ordinal in range(absence.first.toordinal(), absence.last.toordinal() + 1)
+    )
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text) if _DATE.fullmatch(text) else None
+    except ValueError:
+        return None

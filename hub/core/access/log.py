@@ -1,0 +1,38 @@
+"""The audit log as it is read: newest first, by who, what and about whom."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, select
+
+from hub.core.models import AuditEntry
+
+FILTERS = ("actor", "action", "subject")
+MOST_ROWS = 1000
+MOST_EXPORTED = 50_000
+
+
+def list_entries(
+    connection: Connection,
+    *,
+    filters: Mapping[str, str],
+    limit: int,
+    before: UUID | None = None,
+) -> list[dict[str, Any]]:
+    """Return entries, newest first: `id at actor action subject reason detail`.
+
+    `filters` are some of `FILTERS`, each an exact value; `before`: only what is older than it.
+    """
+    statement = (
+        select(
+            AuditEntry.id, AuditEntry.at, AuditEntry.actor, AuditEntry.action,
+            AuditEntry.subject, AuditEntry.reason, AuditEntry.detail,
+        )
+        .where(*(getattr(AuditEntry, name) == filters[name] for name in FILTERS if name in filters))
+        .order_by(AuditEntry.id.desc())
+        .limit(limit)
+    )  # fmt: skip
+    if before is not None:
+        statement = statement.where(AuditEntry.id < before)
+    return [dict(row._mapping) for row in connection.execute(statement)]

@@ -1,0 +1,93 @@
+"""What somebody who may not see personal data sees of a tree: its shape, and masks.
+
+Masked are all texts and numbers under a key that names a person's own (`email`, `From`,
+`fields`), and wherever they stand in a text, e-mail addresses and phone numbers. It rather masks
+too much: a number of seven digits may be a phone's.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+MASK = "•••"
+
+_PERSONAL = frozenset(
+    # who somebody is
+    "name names firstname lastname fullname surname forename nickname profilename username "
+    "salutation birthday birthdate birth dob gender company organization "
+    # where they can be reached
+    "email emails mail phone phones tel telephone mobile cell fax whatsapp wa caller called "
+    "address addresses street line1 line2 line3 city town zip postcode postal province latitude "
+    "longitude location ip forwarded "
+    # what they wrote, or was written to them
+    "from to by cc bcc sender recipient recipients envelope message messages comment comments note "
+    "notes question questions answer answers body text html subject content media attachments "
+    "headers fields properties property value values description personalizations substitutions "
+    "variables".split()
+)
+_WORDS = re.compile(r"[A-Z]?[a-z]+[0-9]*|[A-Z]+(?![a-z])[0-9]*|[^\W_]+")
+_TOKEN = re.compile(r"\S+")
+_AT = ("@", "＠", "%40", "&#64;", "&#x40;", "&commat;", "\\u0040")
+_NUMBERS = re.compile(
+    r"(?P<id>"
+    r"(?<![0-9A-Za-z])[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}(?![0-9A-Za-z])"
+    r"|(?<![0-9A-Za-z])(?:[A-Z]{2})?[0-9a-f]{32}(?![0-9A-Za-z])"
+    r"|(?<![\d+(.-])(?:19|20)[0-9]{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
+    r"(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
+    r"(?!\d)|(?![\s().-]{0,3}\d)))"
+    r"|(?P<phone>\+?[(]?\d(?:[\s().\-/\u00b7\u2010-\u2015]{0,3}\d){6,})"
+)
+
+
+def redact(value: Any) -> Any:
+    """Return a tree with everything personal masked. Its shape, flags and absences stay."""
+    return _redacted(value, within=False)
+
+
+def mask_all(value: Any) -> Any:
+    """Return a tree with every text and number masked: what a person typed into a form."""
+    return _redacted(value, within=True)
+
+
+def redact_text(text: str) -> str:
+    """Return a text in which e-mail addresses and phone numbers are masked."""
+    return _NUMBERS.sub(_without_phone, _TOKEN.sub(_without_email, text))
+
+
+def is_personal(key: str) -> bool:
+    """Return whether a key, however it is written (`first_name`, `FromCity`), names a person's."""
+    words = {word.lower() for word in _WORDS.findall(key)}
+    return not _PERSONAL.isdisjoint(words) or key.lower() in _PERSONAL
+
+
+def _redacted(value: Any, *, within: bool) -> Any:
+    if isinstance(value, str):
+        return MASK if within and value else redact_text(value)
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, Mapping):
+        return dict(_entries(value, within=within))
+    if isinstance(value, list | tuple):
+        return [_redacted(item, within=within) for item in value]
+    if isinstance(value, int | float) and not within:
+        return value
+    return MASK
+
+
+def _entries(value: Mapping[Any, Any], *, within: bool) -> Iterator[tuple[str, Any]]:
+    taken: set[str] = set()
+    for key, item in value.items():
+        shown = redact_text(str(key))
+        while shown in taken:  # two addresses as keys look the same, and are two
+            shown += MASK
+        taken.add(shown)
+        yield shown, _redacted(item, within=within or is_personal(str(key)))
+
+
+def _without_email(token: re.Match[str]) -> str:
+    text = token[0]
+    return MASK if any(at in text for at in _AT) else text
+
+
+def _without_phone(found: re.Match[str]) -> str:
+    return MASK if found["phone"] else found[0]

@@ -1,0 +1,1 @@
+"""What the dashboard's pages ask of the tables: bounded, by key, each served by an index."""

@@ -1,0 +1,256 @@
+"""The list of events: filtered, found, the newest first; each page costs a bounded amount of work.
+
+What an index serves is read from it; the rest is looked through in steps. A page that was not
+filled before its work was used up says how far it has looked, and the next one goes on there.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Subquery,
+    false,
+    func,
+    literal_column,
+    select,
+    tuple_,
+    union_all,
+)
+
+from hub.core.board.indexing import moment_of
+from hub.core.board.listed import Listed, listed, select_listed, with_deliveries
+from hub.core.board.search import Query, steps
+from hub.core.ids import first_id
+from hub.core.models import EventState, StoredEvent
+
+MOST_STEPS = 10
+MOST_FOUND = 1000
+"""So much that a search found is held against the other filters for one page."""
+MOST_WALKS, WALKED_ROWS = 4, 2000
+MOST_TYPES = 200
+MOST_MERGED = 40
+FIRST, LAST = UUID(int=0), UUID(int=2**128 - 1)
+
+Way = Callable[[Select[Any], UUID, UUID], Select[Any]]
+"""Makes a SELECT read along an index, from the newest below an id to the oldest from an id on."""
+
+_BY_STATE = {
+    EventState.HELD: "state = 'held'",
+    EventState.INCOMPLETE: "state = 'incomplete'",
+    EventState.UNMATCHED: "state = 'unmatched'",
+}
+"""States that have an index of their own, as it says them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a list shows; None is everything. `type` may be a glob: `payment.*`."""
+
+    source: str | None = None
+    type: str | None = None
+    state: str | None = None
+    contact: UUID | None = None
+    live: bool | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    query: Query | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """Rows, and the id below which the next page begins; None: there is nothing more.
+
+    `looked_to`: the page is not full, and nothing older than this was looked at.
+    """
+
+    rows: Sequence[Listed]
+    older: UUID | None = None
+    looked_to: datetime | None = None
+
+
+Found = tuple[list[Listed], UUID | None]
+
+
+def list_events(
+    connection: Connection, filters: Filters, *, most: int, before: UUID | None = None
+) -> EventPage:
+    """Return a page of events, newest first, older than `before`."""
+    if filters.until:
+        before = min(filter(None, (before, first_id(filters.until))))
+    rows: list[Listed] = []
+    floor: UUID | None = before
+    look = _walked if filters.query is None else _searched
+    for found, floor in look(connection, filters, before=before, most=most + 1):
+        rows += found
+        if len(rows) > most or (floor and filters.since and floor < first_id(filters.since)):
+            floor = None
+            break
+    shown = with_deliveries(connection, rows[:most])
+    if len(rows) > most:
+        return EventPage(shown, shown[-1].id)
+    return EventPage(shown, floor, _moment(floor) if floor else None)
+
+
+def list_newer(connection: Connection, filters: Filters, *, after: UUID, most: int) -> list[Listed]:
+    """Return the events that came after one, newest first: the next `most`, when there are more."""
+    found = (
+        select_listed(connection, StoredEvent)
+        .where(StoredEvent.id > after, *_conditions(StoredEvent, filters))
+        .order_by(StoredEvent.id)
+        .limit(most)
+    )
+    rows = [listed(connection, row) for row in connection.execute(found)]
+    return with_deliveries(connection, rows[::-1])
+
+
+def newest_id(connection: Connection) -> UUID | None:
+    """Return the id of the newest event; None when there is none."""
+    newest = select(StoredEvent.id).order_by(StoredEvent.id.desc()).limit(1)
+    return connection.execute(newest).scalar_one_or_none()
+
+
+def types_seen(connection: Connection) -> list[str]:
+    """Return the types of the events that there are, in order; the first `MOST_TYPES`."""
+    first = select(func.min(StoredEvent.type).label("type")).cte("seen", recursive=True)
+    later = select(func.min(StoredEvent.type)).where(StoredEvent.type > first.c.type)
+    seen = first.union_all(select(later.scalar_subquery()).where(first.c.type.is_not(None)))
+    rows = connection.execute(select(seen.c.type).limit(MOST_TYPES)).scalars()
+    return [one for one in rows if one is not None]
+
+
+def _moment(event_id: UUID) -> datetime:
+    return datetime.fromtimestamp(moment_of(event_id) / 1000, UTC)
+
+
+def _searched(
+    connection: Connection, filters: Filters, *, before: UUID | None, most: int
+) -> Iterator[Found]:
+    """Yield what a search finds, step by step, and how far each has looked."""
+    conditions = _conditions(StoredEvent, filters)
+    since = first_id(filters.since) if filters.since else None
+    query = filters.query or Query("", ())
+    looked_at = 0
+    for n, step in enumerate(steps(connection, query, before=before)):
+        ids = [one for one in step.ids if since is None or one >= since]
+        found = select_listed(connection, StoredEvent).where(StoredEvent.id.in_(ids), *conditions)
+        found = found.order_by(StoredEvent.id.desc()).limit(most)
+        rows = connection.execute(found).all() if ids else []
+        yield [listed(connection, row) for row in rows], step.looked_to
+        looked_at += len(ids)
+        if n + 1 == MOST_STEPS or looked_at >= MOST_FOUND:
+            return
+
+
+def _walked(
+    connection: Connection, filters: Filters, *, before: UUID | None, most: int
+) -> Iterator[Found]:
+    """Yield what is found along an index, step by step, and how far each has looked."""
+    ways, is_all = _driving(connection, filters)
+    since = first_id(filters.since) if filters.since else FIRST
+    floor = before or LAST
+    for _ in range(MOST_WALKS):
+        looked = _merged(connection, ways, since, floor, most if is_all else WALKED_ROWS)
+        found = select(looked).where(*([] if is_all else _conditions(looked.c, filters)))
+        rows = connection.execute(found.order_by(looked.c.id.desc()).limit(most)).all()
+        last = None
+        if len(rows) < most and not is_all:
+            nth = select(looked.c.id).order_by(looked.c.id.desc()).offset(WALKED_ROWS - 1).limit(1)
+            last = connection.execute(nth).scalar_one_or_none()
+        yield [listed(connection, row) for row in rows], last
+        if last is None:
+            return
+        floor = last
+
+
+def _driving(connection: Connection, filters: Filters) -> tuple[Sequence[Way], bool]:
+    """Return the ways along which an index is read, and whether they are all that is asked for."""
+    wanted = {name for name in ("source", "type", "state", "contact", "live")
+              if getattr(filters, name) is not None}  # fmt: skip
+    if filters.contact:
+        return [_along(StoredEvent.contact_id, filters.contact)], wanted == {"contact"}
+    if filters.state in _BY_STATE:
+        return [_within(_BY_STATE[EventState(filters.state)])], wanted == {"state"}
+    if filters.live is False:
+        return [_within("NOT live")], wanted == {"live"}
+    if filters.type and (types := _types(connection, filters.type)) is not None:
+        return [_along(StoredEvent.type, one) for one in types], wanted == {"type"}
+    if filters.source:
+        return [_along(StoredEvent.source, filters.source)], wanted == {"source"}
+    return [_within("1 = 1")], not wanted
+
+
+def _along(column: Any, value: Any) -> Way:
+    """Return how to read an index of a column and the id, for one value of the column.
+
+    As one key, so that no planner takes the index of ids for it: what was common once may have
+    been rare since, and it would look through all that is newer.
+    """
+    types = [column.type, StoredEvent.id.type]
+    key = tuple_(column, StoredEvent.id)
+
+    def read(statement: Select[Any], since: UUID, before: UUID) -> Select[Any]:
+        low, high = tuple_(value, since, types=types), tuple_(value, before, types=types)
+        return statement.where(key >= low, key < high).order_by(
+            column.desc(), StoredEvent.id.desc()
+        )
+
+    return read
+
+
+def _within(condition: str) -> Way:
+    """Return how to read an index of ids that holds what a condition says, and nothing else."""
+
+    def read(statement: Select[Any], since: UUID, before: UUID) -> Select[Any]:
+        ids = StoredEvent.id
+        return statement.where(literal_column(condition), ids >= since, ids < before).order_by(
+            ids.desc()
+        )
+
+    return read
+
+
+def _types(connection: Connection, wanted: str) -> list[str] | None:
+    """Return the types that a glob means; None when they are too many to be read one by one."""
+    if "*" not in wanted:
+        return [wanted]
+    seen = types_seen(connection)
+    pattern = wanted.replace("[", "[[]").replace("?", "[?]")
+    found = [one for one in seen if fnmatchcase(one, pattern)]
+    return found if len(seen) < MOST_TYPES and len(found) <= MOST_MERGED else None
+
+
+def _merged(
+    connection: Connection, ways: Sequence[Way], since: UUID, before: UUID, size: int
+) -> Subquery:
+    """Return the newest rows that are met along any of the ways, and no row twice."""
+    wanted = select_listed(connection, StoredEvent)
+    each = [way(wanted, since, before).limit(size) for way in ways]
+    if not each:
+        return wanted.where(false()).subquery()
+    if len(each) == 1:
+        return each[0].subquery()
+    apart = union_all(*[select(one.subquery()) for one in each]).subquery()
+    return select(apart).order_by(apart.c.id.desc()).limit(size).subquery()
+
+
+def _conditions(columns: Any, filters: Filters) -> list[ColumnElement[bool]]:
+    wanted: list[ColumnElement[bool]] = [
+        getattr(columns, name) == getattr(filters, name)
+        for name in ("source", "state", "live")
+        if getattr(filters, name) is not None
+    ]
+    if filters.contact:
+        wanted.append(columns.contact_id == filters.contact)
+    if filters.type and "*" in filters.type:
+        pattern = filters.type.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        wanted.append(columns.type.like(pattern.replace("*", "%"), escape="\\"))
+    elif filters.type:
+        wanted.append(columns.type == filters.type)
+    return wanted

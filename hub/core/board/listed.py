@@ -1,0 +1,73 @@
+"""One event as a list shows it: what its sentence names, and how its deliveries are."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, Select, case, func, select
+
+from hub.core.models import Delivery, StoredEvent
+
+SMALL_BYTES = 16 * 1024
+NAMED = ("name", "email", "phone", "amount", "currency", "subject", "from", "to", "reason",
+         "status", "number", "plan")  # fmt: skip
+"""The canonical fields that a sentence may name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One event in a list; `data` has the fields of `NAMED`, `deliveries` how many by state."""
+
+    id: UUID
+    type: str
+    native_type: str
+    source: str
+    external_id: str
+    received_at: datetime
+    state: str
+    live: bool
+    contact_id: UUID | None
+    duplicates: int
+    backfilled: bool
+    data: Mapping[str, Any] = field(repr=False)
+    deliveries: Mapping[str, int] = field(default_factory=dict)
+
+
+_COLUMNS = ("id", "type", "native_type", "source", "external_id", "received_at", "state", "live",
+            "contact_id", "duplicates", "backfilled")  # fmt: skip
+
+
+def select_listed(connection: Connection, columns: Any) -> Select[Any]:
+    """Return a SELECT of what a row shows; a large event's data stays where it is."""
+    size = func.pg_column_size if connection.dialect.name == "postgresql" else func.length
+    large = size(columns.data) > SMALL_BYTES
+    data = case((~large, columns.data), else_=None).label("data")
+    return select(*[getattr(columns, one) for one in _COLUMNS], data, large.label("large"))
+
+
+def listed(connection: Connection, row: Row[Any]) -> Listed:
+    """Return a row of such a SELECT."""
+    told = _few(connection, row.id) if row.large else row.data or {}
+    data = {name: told[name] for name in NAMED if told.get(name) is not None}
+    return Listed(**{one: getattr(row, one) for one in _COLUMNS}, data=data)
+
+
+def _few(connection: Connection, event_id: UUID) -> dict[str, Any]:
+    """Return the fields that a sentence names, of one event with much in it."""
+    columns = [StoredEvent.data[name].label(f"told_{name}") for name in NAMED]
+    row = connection.execute(select(*columns).where(StoredEvent.id == event_id)).one()
+    return dict(zip(NAMED, row, strict=True))
+
+
+def with_deliveries(connection: Connection, rows: Sequence[Listed]) -> list[Listed]:
+    """Return the rows with how many deliveries each has, by state."""
+    counted: dict[UUID, dict[str, int]] = {}
+    for event_id, state, count in connection.execute(
+        select(Delivery.event_id, Delivery.state, func.count())
+        .where(Delivery.event_id.in_([row.id for row in rows]))
+        .group_by(Delivery.event_id, Delivery.state)
+    ):
+        counted.setdefault(event_id, {})[state] = count
+    return [replace(row, deliveries=counted.get(row.id, {})) for row in rows]

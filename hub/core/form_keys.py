@@ -1,0 +1,34 @@
+"""The keys that forms sign their submission tokens with, one per source, made of one secret."""
+
+import hmac
+from dataclasses import replace
+from types import MappingProxyType
+
+from adapters.registry import inbound
+from hub.core.configuration import Configuration, Source
+
+
+def has_forms(configuration: Configuration) -> bool:
+    """Return whether any source is a form."""
+    return any(_is_form(source) for source in configuration.sources.values())
+
+
+def with_form_keys(configuration: Configuration, secret: str) -> Configuration:
+    """Return the configuration with a `token_key` among the settings of each form.
+
+    Every process must be given the same secret: a token that another key has signed says nothing.
+    """
+    sources = {
+        slug: _keyed(source, secret.encode()) if _is_form(source) else source
+        for slug, source in configuration.sources.items()
+    }
+    return replace(configuration, sources=MappingProxyType(sources))
+
+
+def _is_form(source: Source) -> bool:
+    return inbound(source.adapter).takes_forms
+
+
+def _keyed(source: Source, secret: bytes) -> Source:
+    key = hmac.digest(secret, f"form:{source.slug}".encode(), "sha256")
+    return replace(source, settings=MappingProxyType({**source.settings, "token_key": key}))

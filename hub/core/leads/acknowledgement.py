@@ -1,0 +1,189 @@
+"""Who took a lead: by the link in what told them of it, by a reply of `1`, or by a command.
+
+The first one has it; everybody after is told who that was.
+"""
+
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, func, insert, select
+
+from hub.core import alerts
+from hub.core.audit import note
+from hub.core.errors import NotFound
+from hub.core.leads.people import Person
+from hub.core.models import (
+    Acknowledgement,
+    Attempt,
+    LeadLink,
+    StoredEvent,
+    Telling,
+    insert_if_new,
+)
+
+NOBODY_TOOK_IT = "nobody took the lead"
+TOKEN_BYTES = 16
+LINK_DAYS = 30
+REPLY_DAYS = 3
+"""For how long a reply counts: later, `ok` is an answer to something else."""
+REPLIES = frozenset({"1", "ok", "yes"})
+REPLY_TYPES = ("sms.received", "sms.opted_in")
+"""`yes` is how some providers' numbers are joined again."""
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{22}")
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Who took a lead (nobody by name: a command did), how and when; `is_new`: just now."""
+
+    person: str | None
+    name: str | None
+    how: str
+    at: datetime
+    is_new: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What an address stands for: one person, one lead, and the lead's own name."""
+
+    event_id: UUID
+    person: str
+    lead: str
+
+
+def acknowledge(
+    connection: Connection,
+    event_id: UUID,
+    person: Person | None,
+    *,
+    how: str,
+    actor: str,
+    now: datetime,
+) -> Taken:
+    """Note that a lead is being looked after; return who does, which may be somebody else.
+
+    Raises:
+        NotFound: there is no such event.
+    """
+    known = select(StoredEvent.id).where(StoredEvent.id == event_id)
+    if connection.execute(known).first() is None:
+        raise NotFound(f"there is no event {event_id}")
+    slug, name = (person.slug, person.name) if person else (None, None)
+    made = connection.execute(
+        insert_if_new(connection, Acknowledgement)
+        .values(event_id=event_id, person=slug, name=name, how=how, actor=actor, at=now)
+        .returning(Acknowledgement.event_id)
+    ).first()
+    if made is None:
+        standing = taken(connection, event_id)
+        assert standing is not None  # noqa: S101 - what is in the way is there
+        return standing
+    alerts.end(connection, NOBODY_TOOK_IT, subject_of(event_id), now=now)
+    detail = {"person": slug, "how": how}
+    note(connection, actor=actor, action="lead.acknowledge", subject=subject_of(event_id),
+         now=now, detail=detail)  # fmt: skip
+    return Taken(slug, name, how, now, is_new=True)
+
+
+def taken(connection: Connection, event_id: UUID) -> Taken | None:
+    """Return who took a lead; None as long as nobody has."""
+    columns = (Acknowledgement.person, Acknowledgement.name, Acknowledgement.how,
+               Acknowledgement.at)  # fmt: skip
+    row = connection.execute(
+        select(*columns).where(Acknowledgement.event_id == event_id)
+    ).one_or_none()
+    return Taken(**row._mapping) if row else None
+
+
+def subject_of(event_id: UUID) -> str:
+    """Return what alerts and the audit log call a lead."""
+    return f"event {event_id}"
+
+
+def new_link(connection: Connection, event_id: UUID, person: str, *, now: datetime) -> str:
+    """Return the path by which that person can take that lead. It cannot be read back."""
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    values = {"event_id": event_id, "person": person, "created_at": now}
+    connection.execute(insert(LeadLink).values(digest=_digest(token), **values))
+    return f"/a/{token}"
+
+
+def link_of(connection: Connection, token: str, *, now: datetime) -> Link | None:
+    """Return what a token stands for; None when it is none, or too old."""
+    if not _TOKEN.fullmatch(token):
+        return None
+    row = connection.execute(
+        select(LeadLink.event_id, LeadLink.person, StoredEvent.data)
+        .join(StoredEvent, StoredEvent.id == LeadLink.event_id)
+        .where(
+            LeadLink.digest == _digest(token),
+            LeadLink.created_at > now - timedelta(days=LINK_DAYS),
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    name = (row.data or {}).get("name")
+    return Link(row.event_id, row.person, name if isinstance(name, str) else "")
+
+
+def is_reply(event_type: str, data: Mapping[str, Any]) -> bool:
+    """Return whether a text says no more than `1`, `ok` or `yes`."""
+    body = data.get("body")
+    if event_type not in REPLY_TYPES or not isinstance(body, str):
+        return False
+    return body.strip().rstrip(".!").casefold() in REPLIES
+
+
+def take_reply(
+    connection: Connection,
+    people: Mapping[str, Person],
+    *,
+    event_type: str,
+    data: Mapping[str, Any],
+    said_at: datetime,
+    now: datetime,
+) -> UUID | None:
+    """Take a person's reply for the newest lead that they had been told of when they said it.
+
+    Those that they have already are passed over. Was the newest taken by somebody else, the reply
+    takes nothing: it was meant for that one, and an older lead must not end with nobody.
+    Returns the lead that it took.
+    """
+    if not is_reply(event_type, data):
+        return None
+    slugs = [one.slug for one in people.values() if one.phone and one.phone == data.get("from")]
+    if not slugs:
+        return None
+    sent = select(Attempt.id).where(
+        Attempt.delivery_id == Telling.delivery_id, Attempt.started_at <= said_at
+    )
+    row = connection.execute(
+        select(Telling.event_id, Telling.person, Acknowledgement.at.label("taken_at"))
+        .outerjoin(Acknowledgement, Acknowledgement.event_id == Telling.event_id)
+        .where(
+            Telling.person.in_(slugs),
+            Telling.created_at > said_at - timedelta(days=REPLY_DAYS),
+            sent.exists(),
+            func.coalesce(Acknowledgement.person, "").not_in(slugs),
+        )
+        .order_by(Telling.created_at.desc(), Telling.event_id.desc())
+        .limit(1)
+    ).one_or_none()
+    if row is None or row.taken_at is not None:
+        return None
+    event_id: UUID = row.event_id
+    actor = f"person:{row.person}"
+    acknowledge(connection, event_id, people[row.person], how="reply", actor=actor, now=now)
+    return event_id
+
+
+def _digest(token: str) -> bytes:
+    return sha256(token.encode()).digest()

@@ -1,0 +1,122 @@
+"""Whom a lead is given to: decided once for each list, kept for ever, whatever hub.yaml says later.
+
+It is decided in the transaction that claims the first delivery which asks for it, and nobody else
+decides meanwhile: so two workers give one lead to one person, and turns are taken one by one.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, func, literal, select
+
+from hub.core.contacts import one_at_a_time
+from hub.core.leads.hours import Calendar
+from hub.core.leads.people import Person
+from hub.core.leads.rules import Rule, choose
+from hub.core.models import Assignment, insert_if_new
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """A decision as it is kept."""
+
+    assign: str
+    person: str
+    name: str
+    rule: int
+    why: str
+    decided_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AssignList:
+    """A list under `assign`, and all that its rules are decided with."""
+
+    name: str
+    rules: Sequence[Rule]
+    people: Mapping[str, Person]
+    calendar: Calendar
+
+
+class KeptTurns:
+    """Who had which leads of a list, as the table says."""
+
+    def __init__(self, connection: Connection, assign: str) -> None:
+        self._connection = connection
+        self._assign = assign
+
+    def last_turns(self, people: Sequence[str]) -> Mapping[str, int]:
+        columns = [
+            select(func.coalesce(func.max(Assignment.n), 0))
+            .where(Assignment.person == slug, Assignment.assign == self._assign)
+            .scalar_subquery()
+            .label(f"last_{at}")
+            for at, slug in enumerate(people)
+        ]
+        return dict(zip(people, self._connection.execute(select(*columns)).one(), strict=True))
+
+    def turns_among(self, people: Sequence[str], most: int) -> Mapping[str, int]:
+        latest = (
+            select(Assignment.person)
+            .where(Assignment.assign == self._assign, Assignment.person.in_(people))
+            .order_by(Assignment.n.desc())
+            .limit(most)
+            .subquery()
+        )
+        counted = select(latest.c.person, func.count()).group_by(latest.c.person)
+        return {row[0]: row[1] for row in self._connection.execute(counted)}
+
+
+def assigned(connection: Connection, event_id: UUID, assign: str) -> Assigned | None:
+    """Return to whom a list gave a lead; None when it has not been decided."""
+    found = assignments_of(connection, event_id)
+    return next((one for one in found if one.assign == assign), None)
+
+
+def assignments_of(connection: Connection, event_id: UUID) -> list[Assigned]:
+    """Return to whom a lead was given, by the names of the lists."""
+    columns = [getattr(Assignment, name) for name in Assigned.__slots__]
+    rows = connection.execute(
+        select(*columns).where(Assignment.event_id == event_id).order_by(Assignment.assign)
+    )
+    return [Assigned(**row._mapping) for row in rows]
+
+
+def assign(
+    connection: Connection,
+    event_id: UUID,
+    chosen_by: AssignList,
+    context: Mapping[str, Any],
+    *,
+    now: datetime,
+) -> Assigned:
+    """Return to whom a list gives a lead; decide it if nobody has."""
+    if found := assigned(connection, event_id, chosen_by.name):
+        return found
+    one_at_a_time(connection)
+    if found := assigned(connection, event_id, chosen_by.name):
+        return found
+    choice = choose(
+        chosen_by.rules,
+        chosen_by.people,
+        context,
+        now=now,
+        calendar=chosen_by.calendar,
+        turns=KeptTurns(connection, chosen_by.name),
+    )
+    decided = Assigned(
+        chosen_by.name, choice.person.slug, choice.person.name, choice.rule, choice.why, now
+    )
+    _keep(connection, event_id, decided)
+    return decided
+
+
+def _keep(connection: Connection, event_id: UUID, decided: Assigned) -> None:
+    values = {name: getattr(decided, name) for name in Assigned.__slots__}
+    next_n = select(func.coalesce(func.max(Assignment.n), literal(0)) + 1).scalar_subquery()
+    connection.execute(
+        insert_if_new(connection, Assignment).values(event_id=event_id, n=next_n, **values)
+    )

@@ -1,0 +1,157 @@
+"""Leads that nobody took: the next person is told, until all were.
+
+A telling is a row with the time from which the next one is due. The row is closed and its
+successor, with the delivery that tells, is made in one transaction: killed in between, it is as if
+nothing had been done; two clocks never work on the same row, and a person is told once.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, and_, insert, or_, select, update
+
+from hub.core import alerts
+from hub.core.hub import Hub
+from hub.core.ids import new_id, parse_id
+from hub.core.ingest import delivery_row
+from hub.core.ingest_store import insert_deliveries
+from hub.core.leads.acknowledgement import NOBODY_TOOK_IT, subject_of, taken
+from hub.core.leads.assignment import assigned
+from hub.core.leads.owners import calendar_of, telling_values
+from hub.core.leads.people import Person
+from hub.core.leads.rules import successors
+from hub.core.models import (
+    Acknowledgement,
+    Delivery,
+    DeliveryState,
+    Telling,
+    database_now,
+)
+from hub.core.routing import ESCALATE, Match
+
+NOT_REACHED = ("undelivered", "failed", "bounced", "dropped")
+"""What a provider tells later of what it took, and did not bring."""
+
+_TOLD = (DeliveryState.SUCCEEDED, DeliveryState.UNKNOWN)
+_NOT_TOLD = (DeliveryState.FAILED, DeliveryState.SKIPPED)
+
+
+def escalate(connection: Connection, hub: Hub, *, most: int, now: datetime) -> int:
+    """Tell the next person of up to `most` leads that nobody took in time; return of how many.
+
+    When all were told, an alert begins.
+    """
+    _schedule(connection, most)
+    due = connection.execute(
+        select(Telling.__table__)
+        .where(Telling.closed_at.is_(None), Telling.due_at <= database_now())
+        .order_by(Telling.due_at)
+        .limit(most)
+        .with_for_update(skip_locked=True)
+    ).all()
+    told = 0
+    for row in due:
+        ended = _go_on(connection, hub, row, now)
+        told += ended.startswith("told ")
+        connection.execute(
+            update(Telling)
+            .where(Telling.id == row.id)
+            .values(closed_at=database_now(), ended=ended)
+        )
+    _end_alerts(connection, now)
+    return told
+
+
+def _schedule(connection: Connection, most: int) -> None:
+    """Set from when the next one is due, where it is known how the telling ended."""
+    has_end = Telling.due_at.is_(None) & Delivery.state.in_([*_TOLD, *_NOT_TOLD])
+    too_late = and_(Telling.due_at > database_now(), Delivery.status.in_(NOT_REACHED))
+    rows = connection.execute(
+        select(
+            Telling.id,
+            Telling.after_s,
+            Delivery.state,
+            Delivery.status,
+            Delivery.finished_at,
+            select(database_now()).scalar_subquery().label("now"),
+        )
+        .join(Delivery, Delivery.id == Telling.delivery_id)
+        .where(Telling.closed_at.is_(None), or_(has_end, too_late))
+        .limit(most)
+        .with_for_update(of=Telling, skip_locked=True)
+    ).all()
+    for row in rows:
+        connection.execute(update(Telling).where(Telling.id == row.id).values(due_at=_due_at(row)))
+
+
+def _due_at(row: Any) -> datetime:
+    now: datetime = row.now
+    if row.state in _NOT_TOLD or row.status in NOT_REACHED:
+        return now
+    told_at: datetime = row.finished_at or now
+    return told_at + timedelta(seconds=row.after_s)
+
+
+def _go_on(connection: Connection, hub: Hub, row: Row[Any], now: datetime) -> str:
+    """Tell the next person, unless somebody took the lead; return how the telling ended."""
+    if taken(connection, row.event_id):
+        return "taken"
+    route = hub.router.named(row.route)
+    if route is not None and route.escalate_after_s is None:
+        return "the route does not escalate any more"
+    told = _told(connection, row.event_id, row.route)
+    person = _next(connection, hub, row, told, now) if route else None
+    telling = hub.router.named(f"{ESCALATE}{row.route}:{row.n + 1}")
+    if person is None or telling is None or route is None:
+        sentence = (
+            f"route {row.route} has told {', '.join(told)}, and nobody took it: look after it, and "
+            f"say so with `hub acknowledge {row.event_id}`"
+        )
+        alerts.begin(connection, NOBODY_TOOK_IT, subject_of(row.event_id), sentence, now=now)
+        return "nobody is left"
+    match = Match(telling, DeliveryState.PENDING)
+    delivery = delivery_row(match, {"id": row.event_id, "received_at": now})
+    insert_deliveries(connection, [delivery])
+    values = telling_values(
+        row.event_id, row.route, row.n + 1, person.slug, row.assign, delivery["id"],
+        route.escalate_after_s or row.after_s,
+    )  # fmt: skip
+    connection.execute(insert(Telling).values(id=new_id(now), created_at=now, **values))
+    return f"told {person.slug}"
+
+
+def _told(connection: Connection, event_id: UUID, route: str) -> list[str]:
+    found = select(Telling.person).where(Telling.event_id == event_id, Telling.route == route)
+    return list(connection.execute(found.order_by(Telling.n)).scalars())
+
+
+def _next(
+    connection: Connection, hub: Hub, row: Row[Any], told: Sequence[str], now: datetime
+) -> Person | None:
+    """Return who comes next and was not told: those on duty first, nobody who is away."""
+    found = assigned(connection, row.event_id, row.assign)
+    rules = hub.configuration.assign.get(row.assign)
+    if found is None or rules is None:
+        return None
+    people, calendar = hub.configuration.people, calendar_of(hub.configuration.site)
+    left = [
+        people[slug]
+        for slug in successors(rules, found.rule, found.person)
+        if slug not in told and not people[slug].is_away(now, calendar)
+    ]
+    on_duty = (one for one in left if one.is_on_duty(now, calendar))
+    return next(on_duty, left[0] if left else None)
+
+
+def _end_alerts(connection: Connection, now: datetime) -> None:
+    """End the alerts of leads that somebody took just as they began."""
+    told = alerts.subjects(connection, NOBODY_TOOK_IT)
+    ids = [found for subject in told if (found := parse_id(subject.rpartition(" ")[2]))]
+    if not ids:
+        return
+    done = select(Acknowledgement.event_id).where(Acknowledgement.event_id.in_(ids))
+    done = done.order_by(Acknowledgement.event_id)  # one order of locks
+    for event_id in connection.execute(done).scalars():
+        alerts.end(connection, NOBODY_TOOK_IT, subject_of(event_id), now=now)

@@ -1,0 +1,174 @@
+"""Leads that are held: kept, with nothing done about them, until a person says what they are."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, literal_column, select, update
+
+from adapters import Event
+from adapters.contract.fields import rfc3339
+from hub.core.audit import note
+from hub.core.context import event_again
+from hub.core.errors import NotFound, Refused
+from hub.core.hub import Hub
+from hub.core.ingest import Prepared, delivery_row, wants_folding
+from hub.core.ingest_store import insert_deliveries
+from hub.core.models import EventState, StoredEvent
+
+_IS_HELD = StoredEvent.state == literal_column(f"'{EventState.HELD}'")
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """What became of a lead that was let go on: its state, and how many deliveries it made."""
+
+    state: EventState
+    deliveries: int
+
+
+def hold(prepared: Prepared, reason: str) -> Prepared:
+    """Return a prepared request whose events will be stored and nothing else.
+
+    They are not folded either: no contact is made out of what a program typed.
+    """
+    held = {"state": EventState.HELD, "held_reason": reason, "folded": True}
+    return _marked(prepared, held, deliveries=False)
+
+
+def sent_by(prepared: Prepared, sender: str) -> Prepared:
+    """Return a prepared request whose events will say which address they came from, digested."""
+    return _marked(prepared, {"sender": sender}, deliveries=True)
+
+
+def list_held(
+    connection: Connection, *, limit: int, before: UUID | None = None
+) -> list[dict[str, Any]]:
+    """Return what is held, the newest first: `id source type received_at reason`."""
+    columns = (StoredEvent.id, StoredEvent.source, StoredEvent.type, StoredEvent.received_at)
+    statement = select(*columns, StoredEvent.held_reason.label("reason")).where(_IS_HELD)
+    if before:
+        statement = statement.where(StoredEvent.id < before)
+    rows = connection.execute(statement.order_by(StoredEvent.id.desc()).limit(limit))
+    return [
+        row._asdict() | {"id": str(row.id), "received_at": rfc3339(row.received_at)} for row in rows
+    ]
+
+
+def release(
+    connection: Connection,
+    hub: Hub,
+    event_id: UUID,
+    *,
+    actor: str,
+    now: datetime,
+    reason: str | None = None,
+) -> Released:
+    """Let a held lead run as if it came now: matched with today's routes, then folded.
+
+    Raises:
+        NotFound: there is no such event.
+        Refused: it is not held, or not any more.
+    """
+    row = _held(connection, event_id)
+    matches = hub.router.match(
+        _event(connection, hub, row),
+        event_id=row.id,
+        source=row.source,
+        received_at=row.received_at,
+    )
+    state = EventState.MATCHED if matches else EventState.UNMATCHED
+    connection.execute(
+        update(StoredEvent)
+        .where(StoredEvent.id == row.id)
+        .values(
+            state=state,
+            config_version=hub.router.version,
+            folded=not wants_folding(row.type, row.data or {}),
+        )
+    )
+    made = {"id": row.id, "received_at": now}
+    insert_deliveries(connection, [delivery_row(match, made) for match in matches])
+    _note(connection, "release", row, actor=actor, now=now, reason=reason)
+    return Released(state, len(matches))
+
+
+def discard(
+    connection: Connection, event_id: UUID, *, actor: str, now: datetime, reason: str
+) -> None:
+    """Put a held lead aside for good; it is kept, and nothing follows from it.
+
+    Raises:
+        NotFound: there is no such event.
+        Refused: it is not held, or not any more, or no reason is given.
+    """
+    if not reason.strip():
+        raise Refused("to discard a lead needs a reason: --reason '...'")
+    row = _held(connection, event_id)
+    connection.execute(
+        update(StoredEvent)
+        .where(StoredEvent.id == row.id)
+        .values(state=EventState.DISCARDED, folded=True)
+    )
+    _note(connection, "discard", row, actor=actor, now=now, reason=reason)
+
+
+def _held(connection: Connection, event_id: UUID) -> Row[Any]:
+    """Return a held event, locked: of two people who decide at once, the second finds it done."""
+    row = connection.execute(
+        select(StoredEvent.__table__).where(StoredEvent.id == event_id).with_for_update()
+    ).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no event {event_id}: `hub held` lists what is held")
+    if row.state != EventState.HELD:
+        raise Refused(f"event {event_id} is not held: it is {row.state}")
+    return row
+
+
+def _event(connection: Connection, hub: Hub, row: Row[Any]) -> Event:
+    """Return a stored event as routes see it, with the sender's own object if it can be read."""
+    data = dict(row.data or {})
+    again = event_again(connection, hub.inbound, row.request_id, row.external_id)
+    if again is not None and "native" in again.data:
+        data["native"] = again.data["native"]
+    return Event(
+        type=row.type,
+        native_type=row.native_type,
+        external_id=row.external_id,
+        occurred_at=row.occurred_at,
+        data=data,
+        live=row.live,
+    )
+
+
+def _marked(prepared: Prepared, marks: Mapping[str, Any], *, deliveries: bool) -> Prepared:
+    if prepared.batch is None:
+        return prepared
+    batch = replace(
+        prepared.batch,
+        events=[event | dict(marks) for event in prepared.batch.events],
+        deliveries=prepared.batch.deliveries if deliveries else [],
+    )
+    return replace(prepared, batch=batch)
+
+
+def _note(
+    connection: Connection,
+    did: str,
+    row: Row[Any],
+    *,
+    actor: str,
+    now: datetime,
+    reason: str | None,
+) -> None:
+    note(
+        connection,
+        actor=actor,
+        action=f"event.{did}",
+        subject=f"event {row.id}",
+        now=now,
+        reason=reason,
+        detail={"held for": row.held_reason},
+    )

@@ -1,0 +1,70 @@
+"""Replays of many kept going, beside the sweep: a little every moment, at each one's rate."""
+
+import logging
+import time
+from datetime import UTC, datetime
+from threading import Thread
+from uuid import UUID
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnection
+
+from hub.core.hub import Hub
+from hub.core.replays.running import let_go, running
+from hub.core.trouble import Trouble, trouble_of
+
+EVERY_S = 0.5
+LONGEST_S = 2.0
+"""How long one replay may go on, batch after batch, before the others have their turn."""
+
+log = logging.getLogger(__name__)
+
+
+class Replays:
+    """Lets replays go on as long as there are any, in a thread of its own."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._thread: Thread | None = None
+
+    def look(self) -> None:
+        """Begin to, unless it is being done; return at once."""
+        if self._thread is not None and self._thread.is_alive():
+            return
+        self._thread = Thread(target=self._round, name="replays", daemon=True)
+        self._thread.start()
+
+    def _round(self) -> None:
+        try:
+            while let_all_go(self._hub):
+                time.sleep(EVERY_S)
+        except (DBAPIError, NoConnection) as error:
+            log.error("replays wait: the database (%s)", type(error).__name__)
+
+
+def let_all_go(hub: Hub) -> int:
+    """Let of every replay go what its rate allows by now; return how many there are.
+
+    Raises:
+        DBAPIError, NoConnection: the database is gone, or has none left for us.
+    """
+    with hub.store.read() as connection:
+        replay_ids = running(connection)
+    for replay_id in replay_ids:
+        ends_s = time.monotonic() + LONGEST_S
+        try:
+            while _let_some_go(hub, replay_id) and time.monotonic() < ends_s:
+                pass
+        except DBAPIError as error:
+            if trouble_of(error) is Trouble.GONE:
+                raise
+            log.error("replay %s: a batch must wait (%s)", replay_id, type(error.orig).__name__)
+    return len(replay_ids)
+
+
+def _let_some_go(hub: Hub, replay_id: UUID) -> int:
+    with hub.store.write() as connection:
+        count = let_go(connection, hub, replay_id, now=datetime.now(UTC))
+    if count:
+        hub.waker.wake()
+    return count

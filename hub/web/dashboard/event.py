@@ -1,0 +1,203 @@
+"""`/events/<id>`: one event with all that hangs on it, and what can be downloaded of it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import orjson
+from flask import Response
+from sqlalchemy import Connection, Row
+from werkzeug.exceptions import Forbidden, NotFound
+
+from adapters import Event
+from hub.core.access.redaction import redact
+from hub.core.access.roles import Permission
+from hub.core.access.views import note_view
+from hub.core.board import event as board
+from hub.core.board.matching import Why, reasons, reasons_then
+from hub.core.board.trees import cut
+from hub.core.errors import Refused
+from hub.core.hub import Hub
+from hub.core.ids import parse_id
+from hub.core.leads.assignment import assignments_of
+from hub.core.models import DUE_STATES, DeliveryState
+from hub.core.reapplying import missing
+from hub.core.routing import rfc3339
+from hub.core.stored import as_event, find_event, read_again
+from hub.web.dashboard.blueprint import dashboard
+from hub.web.dashboard.bodies import Shown, shown
+from hub.web.dashboard.gate import allowed, hub, now, viewer
+from hub.web.dashboard.pages import page
+
+MOST_READ_AGAIN_BYTES = 2 * 1024 * 1024
+"""What is larger is not parsed to show a page; its attachments can be downloaded still."""
+UNDER_WAY = frozenset({*DUE_STATES, DeliveryState.RUNNING})
+
+
+def event_id_of(text: str) -> UUID:
+    """Return the id in an address.
+
+    Raises:
+        NotFound: it is none.
+    """
+    found = parse_id(text)
+    if found is None:
+        raise NotFound
+    return found
+
+
+@dashboard.get("/events/<event_id>")
+@allowed(Permission.VIEW)
+def event_page(event_id: str) -> Response:
+    wanted = event_id_of(event_id)
+    with hub().store.read() as connection:
+        values = _gather(connection, hub(), wanted)
+        note_view(connection, viewer(), f"event {wanted}", now())
+    return page("event.html", **values)
+
+
+@dashboard.get("/events/<event_id>/attachments/<int:number>")
+@allowed(Permission.VIEW)
+def event_attachment(event_id: str, number: int) -> Response:
+    """Answer with one file that came with an event, never to be opened by the browser itself."""
+    _must_see_personal()
+    wanted = event_id_of(event_id)
+    with hub().store.read() as connection:
+        again = read_again(connection, hub(), find_event(connection, wanted))
+        files = again.attachments if again else ()
+        if not 1 <= number <= len(files):
+            raise NotFound
+        note_view(connection, viewer(), f"event {wanted}", now())
+    return download(files[number - 1].content, files[number - 1].name, "application/octet-stream")
+
+
+@dashboard.get("/events/<event_id>/download")
+@allowed(Permission.VIEW)
+def event_download(event_id: str) -> Response:
+    """Answer with an event as JSON; masked for those who may not see personal data."""
+    wanted = event_id_of(event_id)
+    with hub().store.read() as connection:
+        row = find_event(connection, wanted)
+        note_view(connection, viewer(), f"event {wanted}", now())
+    names = ("type", "native_type", "source", "external_id", "state", "live", "data")
+    told: dict[str, Any] = {name: getattr(row, name) for name in names}
+    times = {name: rfc3339(getattr(row, name)) for name in ("occurred_at", "received_at")}
+    tree = {"id": str(row.id)} | times | (told if viewer().sees_personal else redact(told))
+    body = orjson.dumps(tree, option=orjson.OPT_INDENT_2)
+    return download(body, f"event-{row.id}.json", "application/json")
+
+
+@dashboard.app_template_filter("cut_tree")
+def cut_tree(tree: Any) -> Any:
+    """Return what a page can show of a tree."""
+    return cut(tree)
+
+
+@dashboard.app_template_filter("redacted_values")
+def redacted_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a condition looked at, by dotted names, as whoever looks may see it."""
+    return {path: _at(path, value) for path, value in values.items()}
+
+
+@dashboard.app_template_filter("redacted_changes")
+def redacted_changes(changes: Sequence[Sequence[Any]]) -> list[tuple[str, Any, Any]]:
+    """Return what was changed in a copy, as whoever looks may see it."""
+    return [(path, _at(path, before), _at(path, after)) for path, before, after in changes]
+
+
+def download(body: bytes, name: str, kind: str) -> Response:
+    """Return bytes that a browser saves and never shows."""
+    answer = Response(body, content_type=kind)
+    answer.headers.set("Content-Disposition", "attachment", filename=_file_name(name))
+    answer.headers["X-Content-Type-Options"] = "nosniff"
+    return answer
+
+
+def body_shown(connection: Connection, request: Row[Any] | None) -> Shown | None:
+    """Return a request's body as whoever looks may see it; None when it was not kept."""
+    body = board.body_of(connection, request.id) if request is not None else None
+    if request is None or body is None:
+        return None
+    source = hub().configuration.sources.get(request.source)
+    typed = source is None or (source.enabled and hub().inbound(request.source).takes_forms)
+    return shown(body, request.headers, personal=viewer().sees_personal, typed=typed)
+
+
+def _gather(connection: Connection, served: Hub, wanted: UUID) -> dict[str, Any]:
+    row = find_event(connection, wanted)
+    request = board.request_of(connection, row.request_id)
+    small = request is not None and request.size_bytes <= MOST_READ_AGAIN_BYTES
+    again = read_again(connection, served, row) if small else None
+    runs = board.runs_of(connection, wanted)
+    event = as_event(row, again)
+    return {
+        "event": row,
+        "data": cut({name: row.data[name] for name in row.data or {} if name != "native"}),
+        "arrived": request,
+        "body": body_shown(connection, request),
+        "repeats": board.repeats_of(connection, row),
+        "runs": runs,
+        "by_route": _by_route(served, runs),
+        "under_way": any(run.delivery.state in UNDER_WAY for run in runs),
+        "contact": board.person_of(connection, row),
+        "cause_delivery": board.cause_of(connection, row.data or {}),
+        "caused": board.caused_by(connection, runs),
+        "copies": board.copies_of(connection, wanted),
+        "owners": assignments_of(connection, wanted),
+        "version": served.router.version,
+        "today": reasons(served, event, event_id=wanted, row=row),
+        "then": _then(connection, served, row, event),
+        "missing": _missing(connection, served, row, event),
+    }
+
+
+def _then(connection: Connection, served: Hub, row: Row[Any], event: Event) -> list[Why] | None:
+    """Return the reasons of the version that matched it; None when that is today's, or not kept."""
+    if row.config_version == served.router.version:
+        return None
+    routes = board.routes_then(connection, row.config_version)
+    if routes is None:
+        return None
+    return reasons_then(served, routes, event, event_id=row.id, row=row)
+
+
+def _by_route(served: Hub, runs: list[board.Run]) -> dict[str, Any]:
+    """Return the deliveries by the name of their route, today's name too."""
+    found: dict[str, Any] = {}
+    for run in runs:
+        route = served.router.named(run.delivery.route)
+        if route:
+            found[route.name] = run.delivery
+        found[run.delivery.route] = run.delivery
+    return found
+
+
+def _missing(connection: Connection, served: Hub, row: Row[Any], event: Event) -> list[str]:
+    try:
+        return [match.route.name for match in missing(connection, served, row, event)]
+    except Refused:
+        return []
+
+
+def _at(path: str, value: Any) -> Any:
+    """Return a value that stands under a dotted path, masked if any name of the path says so."""
+    if viewer().sees_personal:
+        return value
+    tree = value
+    for name in reversed(path.split(".")):
+        tree = {name: tree}
+    masked = redact(tree)
+    while isinstance(tree, Mapping) and tree is not value:
+        tree, masked = next(iter(tree.values())), next(iter(masked.values()))
+    return masked
+
+
+def _must_see_personal() -> None:
+    if not viewer().sees_personal:
+        raise Forbidden
+
+
+def _file_name(name: str) -> str:
+    """Return a name that no system reads as anything but a name."""
+    safe = "".join(c if c.isalnum() or c in "._- " else "_" for c in name).strip(". ")
+    return safe[-120:] or "file"

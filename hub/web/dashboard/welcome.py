@@ -1,0 +1,76 @@
+"""`/welcome/…`: the links that are good once, for a first account or a password of one's own."""
+
+from flask import Response, flash, redirect, request, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from hub.core.access import entry, tickets, users
+from hub.core.access.passwords import password_fault
+from hub.core.access.tickets import Held, Purpose
+from hub.core.errors import NotFound, Refused
+from hub.gateways.passwords import hash_password
+from hub.web.dashboard.blueprint import dashboard
+from hub.web.dashboard.browsers import browser, keep_session
+from hub.web.dashboard.gate import hub, now, open_to_all
+from hub.web.dashboard.pages import page
+
+
+@dashboard.get("/welcome/<token>")
+@open_to_all
+def welcome_page(token: str) -> BaseResponse:
+    _, name = _good(token)
+    return _form(name, is_first=name is None)
+
+
+@dashboard.post("/welcome/<token>")
+@open_to_all
+def welcome(token: str) -> BaseResponse:
+    held, known_name = _good(token)
+    name = known_name or request.form.get("name", "")
+    password = request.form.get("password", "")
+    fault = new_password_fault(password, name) or (None if known_name else _name_fault(name))
+    if fault:
+        return _form(name, 422, is_first=known_name is None, fault=fault)
+    session_token = _enter(token, held, name, hash_password(password))
+    keep_session(session_token)
+    flash(f"Welcome, {name.strip().lower()}. You are signed in.", "good")
+    return redirect(url_for("dashboard.now_page"), 303)
+
+
+def new_password_fault(password: str, name: str) -> str | None:
+    """Return what is wrong with the two new passwords of a form, None if nothing is."""
+    if password != request.form.get("again", ""):
+        return "The two passwords are not the same: type them once more."
+    configuration = hub().configuration
+    least, site = configuration.users.password_min, configuration.site.name
+    return password_fault(password, least=least, name=name, site=site)
+
+
+def _form(
+    name: str | None, status: int = 200, *, is_first: bool, fault: str | None = None
+) -> Response:
+    least = hub().configuration.users.password_min
+    return page("welcome.html", status, name=name, is_first=is_first, fault=fault, least=least)
+
+
+def _good(token: str) -> tuple[Held, str | None]:
+    """Return what a link is good for, and whose it is; of the first account, nobody's yet."""
+    with hub().store.read() as connection:
+        held = tickets.find(connection, token, Purpose.FIRST, Purpose.PASSWORD, now=now())
+        if held is None or (held.user_id is None and entry.anybody(connection)):
+            raise NotFound(entry.STALE_LINK)
+        return held, users.with_id(connection, held.user_id).name if held.user_id else None
+
+
+def _enter(token: str, held: Held, name: str, password_hash: str) -> str:
+    with hub().store.write() as connection:
+        if held.purpose is Purpose.FIRST:
+            return entry.found(connection, token, name, password_hash, browser(), now=now())
+        return entry.set_password(connection, token, password_hash, browser(), now=now())
+
+
+def _name_fault(name: str) -> str | None:
+    try:
+        users.wanted_name(name)
+    except Refused as error:
+        return f"{str(error)[0].upper()}{str(error)[1:]}."
+    return None

@@ -1,0 +1,135 @@
+"""A town with people: leads come in, their owners are told by `ops.post`, and time can be moved."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, select, update
+
+from adapters.http.outbound import HttpOutbound
+from hub.core.claim import Claimed, claim
+from hub.core.configuration import Configuration, Source
+from hub.core.context import Contexts
+from hub.core.lanes import Hold, ensure, take
+from hub.core.leads.escalation import escalate
+from hub.core.leads.owners import Owners
+from hub.core.leads.people import Person
+from hub.core.leads.rules import Rule
+from hub.core.models import Attempt, Delivery, StoredEvent, Telling, database_later, database_now
+from hub.core.routing import site_scope
+from hub.gateways.database import Database
+from tests.core.making import NOW, SITE, Town, route, rows
+
+PUBLIC = "https://hub.example"
+DANA = Person("dana", "Dana", email="dana@acme.example", phone="+12025550101")
+LEE = Person("lee", "Lee", email="lee@acme.example", phone="+12025550102")
+SAM = Person("sam", "Sam", email="sam@acme.example", phone="+12025550103")
+ATTEMPTS = {
+    "succeeded": "accepted",
+    "failed": "rejected",
+    "skipped": "not_processed",
+    "unknown": "unknown",
+}
+TELL = {"body": {"to": "{{ owner.phone }}", "lead": "{{ data.name }}"}}
+
+
+def tell(name: str = "tell", **changes: Any) -> Any:
+    """Return a route that tells the owner, and the next person ten minutes later."""
+    return route(name, **{"with_": TELL, "escalate_after_s": 600.0} | changes)
+
+
+@dataclass
+class Office(Town):
+    """Dana and Lee and Sam; leads are for the first of them unless told otherwise."""
+
+    people: Mapping[str, Person] = field(
+        default_factory=lambda: {one.slug: one for one in (DANA, LEE, SAM)}
+    )
+    rules: tuple[Rule, ...] = (Rule(to=("dana", "lee")), Rule(to=("sam",)))
+    source_assign: str | None = "sales"
+    public_url: str | None = PUBLIC
+    timezone: str = "America/New_York"
+
+    @property
+    def configuration(self) -> Configuration:
+        source = Source("provider", "provider", {}, assign=self.source_assign)
+        return replace(
+            super().configuration,
+            site=replace(SITE, timezone=self.timezone),
+            sources={"provider": source},
+            people=self.people,
+            assign={"sales": self.rules, "turns": (Rule(to=("lee", "dana"), pick="least_recent"),)},
+        )
+
+    def claim(
+        self, connection: Connection, hold: Hold, *, slots: int = 8, sandbox: bool = False
+    ) -> list[Claimed]:
+        configuration = self.configuration
+        contexts = Contexts(
+            connection,
+            site=site_scope(configuration.site),
+            inbound=self.inbound,
+            now=NOW,
+            owners=Owners(connection, configuration, public_url=self.public_url, now=NOW),
+        )
+        return claim(
+            connection, hold, slots=slots, router=self.router, contexts=contexts, now=NOW,
+            sandbox=sandbox, actions=HttpOutbound.actions,
+        )[0]  # fmt: skip
+
+
+@dataclass
+class Desk:
+    """An office over a database, and short ways to what happens in it."""
+
+    office: Office
+    database: Database
+
+    def lead(self, id: str = "e1", **data: Any) -> UUID:
+        """Take a lead in; return its event's id."""
+        with self.database.write() as connection:
+            self.office.take_in(connection, {"id": id, "data": {"name": "Jane"} | data})
+            found = select(StoredEvent.id).where(StoredEvent.external_id == id)
+            return connection.execute(found).scalar_one()
+
+    def work(self, destination: str = "ops") -> list[Any]:
+        """Claim all that is due, and return what would be sent."""
+        with self.database.write() as connection:
+            ensure(connection, [destination])
+            holds = take(connection, "me", [destination], most=1)
+            claimed = [one for hold in holds for one in self.office.claim(connection, hold)]
+            connection.exec_driver_sql("UPDATE lanes SET lease_until = NULL, holder = NULL")
+        return [one.parameters["body"] for one in claimed]
+
+    def end(self, state: str = "succeeded", *, minutes_ago: float = 0, **values: Any) -> None:
+        """Let the deliveries that are under way have ended so."""
+        with self.database.write() as connection:
+            connection.execute(
+                update(Attempt).where(Attempt.state == "calling").values(state=ATTEMPTS[state])
+            )
+            connection.execute(
+                update(Delivery)
+                .where(Delivery.state == "running")
+                .values(state=state, finished_at=database_later(-60 * minutes_ago), **values)
+            )
+
+    def tick(self) -> int:
+        """Let the clock tell the next ones."""
+        with self.database.write() as connection:
+            return escalate(connection, self.office, most=100, now=NOW)
+
+    def pass_time(self) -> None:
+        """Let all that waits be due."""
+        with self.database.write() as connection:
+            connection.execute(
+                update(Telling).where(Telling.due_at.is_not(None)).values(due_at=database_now())
+            )
+
+    def rows(self, table: Any, *order: Any) -> list[Any]:
+        with self.database.read() as connection:
+            return rows(connection, table, *order)
+
+    def told(self) -> list[str]:
+        """Return who was told, the first one first."""
+        return [row.person for row in self.rows(Telling, Telling.n)]

@@ -1,0 +1,80 @@
+"""People with passwords, and how they fill in the forms of the door."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pyotp
+from flask.testing import FlaskClient
+from sqlalchemy import func, select, update
+
+from hub.core.access import second_factor, users
+from hub.core.access.roles import Role
+from hub.core.models import AuditEntry, Session
+from hub.gateways.passwords import hash_password
+from hub.gateways.totp import Vault
+from tests.dashboard.board import SECRET_KEY, Board
+
+PASSWORD = "lemon otter trail"
+HASH = hash_password(PASSWORD)
+FIELD = re.compile(r'name="(csrf_token|locked)" value="([^"]+)"')
+
+
+def add(board: Board, name: str = "jane", role: Role = Role.ADMIN) -> users.Account:
+    """Add somebody with `PASSWORD`."""
+    with board.hub.store.write() as connection:
+        users.add(connection, name, role, password_hash=HASH, actor="tests", now=datetime.now(UTC))
+        return users.named(connection, name)
+
+
+def known(board: Board, name: str) -> users.Account:
+    """Return an account as it is now."""
+    with board.hub.store.read() as connection:
+        return users.named(connection, name)
+
+
+def give_factor(board: Board, user: users.Account) -> tuple[str, list[str]]:
+    """Turn a second factor on; return its secret and the recovery codes."""
+    secret = pyotp.random_base32()
+    with board.hub.store.write() as connection:
+        codes = second_factor.turn_on(
+            connection, user.id, Vault(SECRET_KEY).lock(secret, str(user.id)), 1,
+            actor="tests", now=datetime.now(UTC),
+        )  # fmt: skip
+    return secret, codes
+
+
+def fields(client: FlaskClient, path: str) -> dict[str, str]:
+    """Return the hidden fields of the first form on a page."""
+    return dict(FIELD.findall(client.get(path, follow_redirects=True).text))
+
+
+def sign_in(client: FlaskClient, name: str = "jane", password: str = PASSWORD, **more: str) -> Any:
+    form = fields(client, "/sign-in") | {"name": name, "password": password} | more
+    return client.post("/sign-in", data=form)
+
+
+def signed_in(board: Board, name: str = "jane") -> FlaskClient:
+    """Return a browser in which somebody has just signed in."""
+    client = board.app.test_client()
+    assert sign_in(client, name).status_code == 303
+    return client
+
+
+def is_in(client: FlaskClient) -> bool:
+    """Return whether somebody is signed in."""
+    return client.get("/account").status_code == 200
+
+
+def audited(board: Board, action: str) -> int:
+    """Return how many entries of an action there are."""
+    with board.hub.store.read() as connection:
+        counted = select(func.count()).where(AuditEntry.action == action)
+        return connection.execute(counted).scalar_one()
+
+
+def wait_eleven_minutes(board: Board) -> None:
+    """Let every password have been given eleven minutes ago."""
+    with board.hub.store.write() as connection:
+        at = datetime.now(UTC) - timedelta(minutes=11)
+        connection.execute(update(Session).values(proved_at=at))

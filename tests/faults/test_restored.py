@@ -1,0 +1,212 @@
+"""The database comes back from a backup: what was sent since is not sent again."""
+
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from sqlalchemy import make_url
+
+from hub.core.restored import newest
+from hub.gateways.marks import read_mark
+from hub.gateways.queue import connect
+from tests.far_end import FarEnd
+from tests.faults.hubs import FaultyHub, polite
+from tests.journeys.test_texts import CONFIG, NUMBERS, WITHIN_S
+from tests.running import stripe_event, until
+from tests.twilio_far_end import TOKEN, TwilioFarEnd
+
+BEFORE, AFTER, NEVER = range(2), range(2, 6), range(6, 7)
+"""Texts sent before the backup, texts sent after it, and one that was never sent."""
+WITH_POSTS = CONFIG.replace(
+    "destinations:",
+    'destinations:\n  ops: {adapter: http, url: "${FAR_END}/hook", secret: "${OPS_SECRET}"}',
+).replace(
+    "routes:",
+    "routes:\n  post: {on: payment.succeeded, live: any, do: ops.post, "
+    'with: {body: {event: "{{ event.external_id }}"}}}',
+)
+
+
+class Backup:
+    """A copy of a database, made and brought back while nobody is connected."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self._url = url
+        self._copy = folder / "backup.db"
+
+    def take(self) -> None:
+        name = make_url(self._url).database or ""
+        if self._url.startswith("sqlite"):
+            sqlite3.connect(name).execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+            shutil.copyfile(name, self._copy)
+        else:
+            self._as_owner("CREATE DATABASE {1} TEMPLATE {0}")
+
+    def restore(self) -> None:
+        name = make_url(self._url).database or ""
+        if self._url.startswith("sqlite"):
+            for file in Path(name).parent.glob(Path(name).name + "*"):
+                file.unlink()
+            shutil.copyfile(self._copy, name)
+        else:
+            self._as_owner("DROP DATABASE {0} WITH (FORCE)")
+            self._as_owner("CREATE DATABASE {0} TEMPLATE {1}")
+            self._as_owner("DROP DATABASE {1}")
+
+    def _as_owner(self, statement: str) -> None:
+        url = make_url(self._url).set(drivername="postgresql")
+        names = sql.Identifier(url.database or ""), sql.Identifier(f"{url.database}_backup")
+        owner = url.set(database="postgres").render_as_string(hide_password=False)
+        with psycopg.connect(owner, autocommit=True) as connection:
+            connection.execute(sql.SQL(statement).format(*names))
+
+
+class Business:
+    """A hub that texts and posts for each payment, and its database."""
+
+    def __init__(self, hub: FaultyHub, twilio: TwilioFarEnd, far_end: FarEnd, url: str) -> None:
+        self.hub = hub
+        self.twilio = twilio
+        self.far_end = far_end
+        self.backup = Backup(url, hub.folder)
+        self._bodies: dict[int, bytes] = {}
+
+    def send(self, texts: range) -> None:
+        """Send events, the same bytes whenever they are sent again."""
+        for n in texts:
+            fresh = stripe_event(f"evt_{n}", metadata={"to": NUMBERS[n]})
+            body = self._bodies.setdefault(n, fresh)
+            assert self.hub.post(body) == 200
+
+    def wait_for(self, **states: int) -> None:
+        until(lambda: self.states() == states, WITHIN_S, f"{states}")
+
+    def states(self) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for row in self.hub.deliveries():
+            if row["destination"] == "texts":
+                found[row["state"]] = found.get(row["state"], 0) + 1
+        return found
+
+    def texts(self) -> list[int]:
+        """Return how often each person was texted."""
+        return [len(self.twilio.sent_to(number)) for number in NUMBERS]
+
+    def posts(self) -> list[str]:
+        return [one.json["event"] for one in self.far_end.received if one.path == "/hook"]
+
+    def kinds(self) -> list[str]:
+        return [alert["kind"] for alert in self.hub.cli("alerts")]
+
+    def stop(self) -> None:
+        for process in self.hub.processes.values():
+            process.terminate()
+        for process in self.hub.processes.values():
+            process.wait(WITHIN_S)
+        self.hub._database.engine.dispose()
+
+    def lose_what_came_after_the_backup(self) -> None:
+        """Do some work, take a backup, do more, and restore. Nothing runs at the end."""
+        self.hub.start("web", "worker", "clock")
+        self.send(BEFORE)
+        self.wait_for(succeeded=len(BEFORE))
+        until(lambda: len(self.posts()) == len(BEFORE), WITHIN_S, "the posts")
+        self.stop()
+        self.backup.take()
+        self.hub.start("web", "worker")
+        self.send(AFTER)
+        self.wait_for(succeeded=len(BEFORE) + len(AFTER))
+        until(lambda: len(self.posts()) == len(BEFORE) + len(AFTER), WITHIN_S, "the posts")
+        self.hub.start("clock")
+        until(self._is_marked, WITHIN_S, "the mark")
+        self.stop()
+        self.backup.restore()
+
+    def _is_marked(self) -> bool:
+        with self.hub._database.read() as connection, connect(self.hub.environ["REDIS_URL"]) as one:
+            return read_mark(one) == newest(connection)
+
+
+@pytest.fixture
+def start(tmp_path: Path, redis_url: str) -> Iterator[Callable[[str], Business]]:
+    """A function that makes a hub over a database; nothing runs yet."""
+    twilio = TwilioFarEnd(timeout_s=60)
+    hubs: list[FaultyHub] = []
+
+    def behave(received):
+        return twilio.behave(received) if "/Accounts/" in received.path else polite(received)
+
+    with FarEnd(behave) as far_end:
+
+        def make(database_url: str) -> Business:
+            hub = FaultyHub(
+                tmp_path, far_end=far_end, hurry=True, config=WITH_POSTS,
+                database_url=database_url, redis_url=redis_url,
+                environ={"TWILIO_AUTH_TOKEN": TOKEN},
+            )  # fmt: skip
+            hub.environ["HUB_PUBLIC_URL"] = hub.address
+            hubs.append(hub)
+            return Business(hub, twilio, far_end, database_url)
+
+        yield make
+        for hub in hubs:
+            hub.__exit__()
+
+
+ONCE_EACH = [1] * len([*BEFORE, *AFTER, *NEVER]) + [0] * (
+    len(NUMBERS) - len([*BEFORE, *AFTER, *NEVER])
+)
+"""How often each person is to be texted: those nobody wrote to are the rest."""
+
+
+def test_texts_that_the_lost_hub_sent_are_found_and_not_sent_again(
+    start, mostly_postgresql_url
+) -> None:
+    """F53 restored from a backup: texts are looked up"""
+    business = start(mostly_postgresql_url)
+    business.lose_what_came_after_the_backup()
+    business.hub.start("web", "worker")
+    business.send(BEFORE)
+    business.send(AFTER)
+    business.send(NEVER)
+    business.wait_for(succeeded=len(BEFORE), unknown=len(AFTER) + len(NEVER))
+    assert "restored from a backup" in business.kinds(), "noticed by the worker alone"
+    business.hub.start("clock")
+    business.wait_for(succeeded=len(BEFORE) + len(AFTER) + len(NEVER))
+    assert business.texts() == ONCE_EACH
+    assert len(business.posts()) == len(set(business.posts())), "nor was a post made twice"
+    assert business.kinds().count("restored from a backup") == 1
+    assert not business.hub.died("worker")
+
+
+def test_where_nothing_can_be_looked_up_a_person_is_asked(start, postgresql_url) -> None:
+    """F53 restored from a backup: a person is asked"""
+    business = start(postgresql_url)
+    business.lose_what_came_after_the_backup()
+    business.twilio.lists = False
+    business.hub.start("web", "worker", "clock")
+    business.send(AFTER)
+    business.wait_for(succeeded=len(BEFORE), unknown=len(AFTER))
+    until(
+        lambda: business.kinds().count("unknown outcome") >= len(AFTER), WITHIN_S, "the questions"
+    )
+    assert business.states() == {"succeeded": len(BEFORE), "unknown": len(AFTER)}
+    assert sum(business.texts()) == len(BEFORE) + len(AFTER)
+
+
+@pytest.mark.faults
+def test_without_redis_the_word_of_a_person_counts(start, sqlite_url, redis_server) -> None:
+    """F53 restored from a backup: Redis lost too"""
+    business = start(sqlite_url)
+    business.lose_what_came_after_the_backup()
+    with redis_server.client() as client:
+        client.flushall()
+    business.hub.cli("db", "restored", "--since", "1h")
+    business.hub.start("web", "worker", "clock")
+    business.send(AFTER)
+    business.wait_for(succeeded=len(BEFORE) + len(AFTER))
+    assert sum(business.texts()) == len(BEFORE) + len(AFTER)
