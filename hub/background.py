@@ -29,6 +29,8 @@ from hub.jobs.workshop import Workshop
 from hub.settings import Settings
 
 BUSY_AGAIN_S = 1.0
+CONNECTIONS = 4
+"""One for each thread of the clock: its own, lists, look-ups, replays. Others open one or two."""
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +43,7 @@ def create_hub(settings: Settings, environ: Mapping[str, str]) -> Hub:
     """
     return Hub(
         configuration=read_configuration(settings, environ),
-        store=open_database(settings.database_url, pool_size=2),
+        store=open_database(settings.database_url, pool_size=CONNECTIONS),
         waker=Flusher(settings.redis_url),
         public_url=settings.public_url,
         allow_private=settings.allow_private_destinations,

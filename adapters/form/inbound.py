@@ -168,8 +168,7 @@ class Form(FormInbound):
         """Return a submission as a script on the page would post it; there is no test mode."""
         nonce = external_id if _NONCE.fullmatch(external_id) else _digest(external_id).hex()
         token = self.issue_token(now - FILLED_IN_WITHIN, nonce)
-        body = sampling.sample_body(self._declared, native_type, token)
-        return Sample(body, {"content-type": JSON, "accept": JSON})
+        return sampling.sample_of(self._declared, native_type, token, nonce)
 
     def sample_types(self) -> Sequence[str]:
         """Return the native types that `sample` knows."""

@@ -2,15 +2,20 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
+from uuid import UUID
 
 import click
 from marshmallow import ValidationError
+from sqlalchemy import Connection
 
 from hub.cli.session import now, open_hub, open_settings, wanted_id
 from hub.cli.tables import print_rows, shown
 from hub.config.values import Duration
 from hub.core import listing
+from hub.core.board import events as board
+from hub.core.board.search import read_query
 from hub.core.models import DeliveryState, EventState, RequestState
 
 Command = Callable[..., None]
@@ -57,6 +62,7 @@ def requests(source: str | None, state: str | None, **page: Any) -> None:
 @click.option("--external-id", help="The provider's own id.")
 @click.option("--live/--test", default=None, help="Only live or only test-mode events.")
 @click.option("--since", metavar="2h", callback=_ago, help="Only what came since 30m, 2h, 3d.")
+@click.option("--search", metavar="TEXT", help="Any id, e-mail, phone, amount, or words of it.")
 @_paged
 def events(
     source: str | None,
@@ -65,6 +71,7 @@ def events(
     external_id: str | None,
     live: bool | None,
     since: datetime | None,
+    search: str | None,
     **page: Any,
 ) -> None:
     """List the events: what happened, in the hub's words."""
@@ -76,7 +83,25 @@ def events(
         "external_id": external_id,
         "live": live,
     }
-    _print(listing.list_events, columns, filters, page, since=since)
+    rows_of = partial(_found, search) if search else listing.list_events
+    _print(rows_of, columns, filters, page, since=since)
+
+
+def _found(
+    text: str,
+    connection: Connection,
+    *,
+    filters: dict[str, Any],
+    limit: int,
+    before: UUID | None,
+    since: datetime | None,
+) -> list[dict[str, Any]]:
+    """Return the rows of the events that a search finds."""
+    country = open_hub(open_settings()).configuration.site.country
+    wanted = {name: filters[name] for name in ("source", "type", "state", "live")}
+    query = board.Filters(query=read_query(text, country=country), since=since, **wanted)
+    ids = [row.id for row in board.list_events(connection, query, most=limit, before=before).rows]
+    return listing.list_events(connection, filters=filters, limit=limit, ids=ids)
 
 
 @click.command()

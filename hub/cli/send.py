@@ -14,6 +14,7 @@ from hub.cli.tables import print_json
 from hub.core import listing
 from hub.core.errors import HubError
 from hub.core.hub import Hub
+from hub.core.models import EventState
 from hub.core.samples import address_of, external_id_of, live_destinations, make_sample
 
 LOOK_EVERY_S = 0.1
@@ -55,6 +56,8 @@ def send(
         raise HubError(f"it was not taken: {status}. `hub requests` may say why")
     external_id = external_id_of(hub, source, sent)
     event = _await(hub, source, external_id, wait_s)
+    if event["state"] == EventState.HELD:
+        click.echo(f"it is held: {event['held_reason']}", err=True)
     print_json(event) if as_json else print_event(event)
 
 

@@ -19,7 +19,11 @@ from hub.core.leads.acknowledgement import taken
 from hub.core.leads.assignment import assignments_of
 
 MOST_CHILDREN = 200
-_NOT_FETCHED = "it says too little, and its source has no account with credentials to fetch it with"
+_NOTHING_FOLLOWS = {
+    "incomplete": "it says too little, and its source has no account with credentials to fetch it",
+    "held": "nothing follows until `hub release`, or `hub discard`, says what it is",
+    "discarded": "somebody has put it aside",
+}
 
 
 @click.command()
@@ -98,7 +102,8 @@ def print_event(event: dict[str, Any]) -> None:
     """Print an event for a person."""
     click.secho(f"event {event['id']}", bold=True)
     for name in ("type", "native_type", "source", "external_id", "occurred_at", "received_at",
-                 "state", "live", "contact", "duplicates", "data_error"):  # fmt: skip
+                 "state", "held_reason", "live", "contact", "duplicates",
+                 "data_error"):  # fmt: skip
         if event[name] is not None:
             click.echo(f"  {name.replace('_', ' '):12} {shown(event[name])}")
     data = {name: value for name, value in (event["data"] or {}).items() if name != "native"}
@@ -110,7 +115,7 @@ def print_event(event: dict[str, Any]) -> None:
         who = taken_by["person"] or "somebody"
         click.echo(f"  taken        by {shown(who)}, {taken_by['how']}")
     if not event["deliveries"]:
-        click.echo(f"  {_NOT_FETCHED if event['state'] == 'incomplete' else 'no route takes it'}")
+        click.echo(f"  {_NOTHING_FOLLOWS.get(event['state'], 'no route takes it')}")
     for delivery in event["deliveries"]:
         print_delivery(delivery)
 

@@ -92,6 +92,15 @@ def read_figures(connection: Connection) -> Figures:
 
 def backlog_statement() -> Any:
     """Return the one statement over deliveries; each part of it reads a partial index alone."""
+    return union_all(_waiting(), _counted((DeliveryState.RUNNING,)), _counted(NEEDS_YOU))
+
+
+def unfinished_statement() -> Any:
+    """Return the part of it that indexes answer alone: what is due, scheduled and running."""
+    return union_all(_waiting(), _counted((DeliveryState.RUNNING,)))
+
+
+def _waiting() -> Any:
     is_due = Delivery.next_attempt_at <= database_now()
     due: Any = literal_column("'due'")
     scheduled: Any = literal_column("'scheduled'")
@@ -108,7 +117,7 @@ def backlog_statement() -> Any:
         .where(_among(DUE_STATES))
         .group_by(Delivery.destination, standing)
     )
-    return union_all(waiting, _counted((DeliveryState.RUNNING,)), _counted(NEEDS_YOU))
+    return waiting
 
 
 def _counted(states: Sequence[DeliveryState]) -> Any:

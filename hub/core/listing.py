@@ -94,9 +94,14 @@ def list_events(
     limit: int,
     before: UUID | None = None,
     since: datetime | None = None,
+    ids: Sequence[UUID] | None = None,
 ) -> list[Row]:
-    """Return events; filters: `source type state live external_id contact_id`."""
+    """Return events, these `ids` alone if given; filters: `source type state live external_id
+    contact_id`.
+    """
     statement = select(*_EVENT)
+    if ids is not None:
+        statement = statement.where(StoredEvent.id.in_(ids))
     if since:
         statement = statement.where(StoredEvent.received_at >= since)
     return _page(connection, statement, StoredEvent, filters, limit, before)
@@ -155,7 +160,7 @@ def list_alerts(
 def event_row(connection: Connection, event_id: UUID) -> Row | None:
     """Return an event with its canonical data and its request's id; None when there is none."""
     columns = (*_EVENT, StoredEvent.data, StoredEvent.data_error, StoredEvent.config_version,
-               StoredEvent.request_id)  # fmt: skip
+               StoredEvent.request_id, StoredEvent.held_reason)  # fmt: skip
     return _one(connection, select(*columns).where(StoredEvent.id == event_id))
 
 

@@ -2,7 +2,7 @@
 verifying, a destination that nothing goes out to. The clock tells of each for as long as it lasts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -71,15 +71,30 @@ class Blocked:
     setbacks: int
 
 
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What is amiss with the sources, found once for all that show it."""
+
+    silent: Sequence[Silent]
+    unverified: Sequence[Unverified]
+
+
+def watch_sources(
+    connection: Connection, configuration: Configuration, *, now: datetime
+) -> Watched:
+    """Return the sources that are silent, and those of which nothing verifies."""
+    return Watched(
+        find_silent(connection, configuration, now=now), find_unverified(connection, configuration)
+    )
+
+
 def tell_of_silence(connection: Connection, configuration: Configuration, *, now: datetime) -> None:
     """Begin the alerts of what is so, end those of what is over."""
-    silent = {
-        f"source {one.source}": _silent_words(one)
-        for one in find_silent(connection, configuration, now=now)
-    }
+    watched = watch_sources(connection, configuration, now=now)
+    silent = {f"source {one.source}": _silent_words(one) for one in watched.silent}
     unverified = {
         f"source {one.source}": f"{one.count} requests since it last verified: {one.reason}"
-        for one in find_unverified(connection, configuration)
+        for one in watched.unverified
     }
     blocked = {
         f"destination {one.destination}": one.reason

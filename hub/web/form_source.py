@@ -1,7 +1,7 @@
 """What every answer at a form's address needs: the form that is meant, and who may read it."""
 
 from flask import Blueprint, Response, current_app, request
-from werkzeug.exceptions import HTTPException, NotFound, TooManyRequests
+from werkzeug.exceptions import HTTPException, NotFound, ServiceUnavailable, TooManyRequests
 
 from adapters import FormInbound
 from hub.core.configuration import Source
@@ -45,7 +45,7 @@ def wants_json() -> bool:
 @forms.errorhandler(HTTPException)
 def on_http(error: HTTPException) -> Response:
     answer = pages.problem(error.code or 400, as_json=wants_json())
-    if isinstance(error, TooManyRequests) and error.retry_after:
+    if isinstance(error, TooManyRequests | ServiceUnavailable) and error.retry_after:
         answer.headers["Retry-After"] = str(error.retry_after)
     return answer
 

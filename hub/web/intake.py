@@ -1,7 +1,10 @@
 """An HTTP request taken apart, bytes first: what the adapters may look at, or a refusal."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from io import BufferedIOBase
+from threading import BoundedSemaphore
 from typing import Any
 from urllib.parse import quote
 
@@ -11,14 +14,22 @@ from werkzeug.exceptions import (
     NotFound,
     RequestEntityTooLarge,
     RequestTimeout,
+    ServiceUnavailable,
     UnsupportedMediaType,
 )
 
 from adapters import InboundRequest
 from hub.gateways.watchdog import WATCHDOG
+from hub.web.answers import RETRY_AFTER_S
+from hub.web.arrival import WHOLE_MOST_BYTES
 
 BODY_TIMEOUT_S = 15
 _LENGTH_DIGITS = 18
+# Threads wait for bodies too large to be collected before: together for fewer than there are
+# threads, so that slow senders, who need not be anybody we know, keep nobody else out.
+FORMS_AT_ONCE, WEBHOOKS_AT_ONCE = 4, 2
+_FORM_PLACES = BoundedSemaphore(FORMS_AT_ONCE)
+_WEBHOOK_PLACES = BoundedSemaphore(WEBHOOKS_AT_ONCE)
 
 
 def inbound_request(
@@ -37,7 +48,7 @@ def inbound_request(
     where `BODY_TIMEOUT_S` is too short.
 
     Raises:
-        HTTPException: 400, 404, 408, 413 or 415; nothing may be stored then.
+        HTTPException: 400, 404, 408, 413, 415 or 503; nothing may be stored then.
     """
     if not environ.get("HTTP_HOST"):  # RFC 9112, 3.2
         raise BadRequest
@@ -89,6 +100,7 @@ def read_body(environ: dict[str, Any], max_bytes: int, timeout_s: float | None =
         RequestEntityTooLarge: it has more than `max_bytes`, chunked or not.
         RequestTimeout: it did not come within `timeout_s`, else `BODY_TIMEOUT_S`.
         BadRequest: its length or its chunks cannot be read, or the sender broke off.
+        ServiceUnavailable: so many large ones are on their way that others would have to wait.
     """
     declared = environ.get("CONTENT_LENGTH") or None
     if declared is not None:
@@ -114,7 +126,7 @@ def _read(environ: dict[str, Any], wanted: int, timeout_s: float) -> bytes:
     socket = environ.get("gunicorn.socket")
     if socket is None:
         return stream.read(wanted)
-    with WATCHDOG.guard(socket, timeout_s) as guard:
+    with _place(environ, wanted), WATCHDOG.guard(socket, timeout_s) as guard:
         try:
             body = stream.read(wanted)
         except (OSError, ParseException) as error:
@@ -122,6 +134,25 @@ def _read(environ: dict[str, Any], wanted: int, timeout_s: float) -> bytes:
     if guard.expired:
         raise RequestTimeout
     return body
+
+
+@contextmanager
+def _place(environ: dict[str, Any], wanted: int) -> Iterator[None]:
+    """Take a place among those whose bodies are waited for.
+
+    Raises:
+        ServiceUnavailable: there is none.
+    """
+    if wanted <= WHOLE_MOST_BYTES:  # it was collected before
+        yield
+        return
+    places = _FORM_PLACES if environ["PATH_INFO"].startswith("/forms/") else _WEBHOOK_PLACES
+    if not places.acquire(blocking=False):
+        raise ServiceUnavailable(retry_after=RETRY_AFTER_S)
+    try:
+        yield
+    finally:
+        places.release()
 
 
 def _headers(environ: dict[str, Any], path_secret: str | None) -> dict[str, str]:

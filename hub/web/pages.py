@@ -35,6 +35,7 @@ _SENTENCES = {
     413: "It is more than this form takes. Nothing was kept.",
     415: "A form is sent urlencoded, as multipart/form-data or as JSON, without Content-Encoding.",
     429: "Too much came from your address. Please send it again in a few minutes.",
+    503: "It could not be taken in just now. Nothing was kept; please send it again in a moment.",
     422: "Something is missing or not as expected. Nothing was kept yet.",
 }
 _BACK = "Go back with your browser's button: what you typed is still there."

@@ -32,6 +32,7 @@ from hub.web.webhooks import late_status, note_refusal
 
 ARRIVE_WITHIN_S = 15
 LEAVE_WITHIN_S = 2
+UNREAD_S = 0.01
 HELD_MOST_BYTES = 64 * 1024 * 1024
 """What all requests on their way in may take of the memory; beyond it, threads wait for them."""
 READ_BYTES = 64 * 1024
@@ -61,6 +62,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._arriving[conn] = arrival
         self.poller.register(conn.sock, EVENT_READ, partial(self._on_more, conn))
         self._on_more(conn, conn.sock)  # mostly it is there already
+
+    def _keepalive_after(self, conn: TConn, keepalive: bool) -> bool:
+        """Keep no connection whose body was not read: no thread waits for what nobody wants."""
+        until = time.monotonic() + UNREAD_S
+        return keepalive and bool(conn.parser.finish_body(deadline=until))
 
     def finish_request(self, conn: TConn, fs: "Future[Any]") -> None:
         """Keep a connection that may be kept; let the others go without waiting for them."""

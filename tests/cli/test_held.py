@@ -11,6 +11,7 @@ from hub.background import create_hub, prepare_store
 from hub.core.ingest import ingest, prepare
 from hub.core.leads.held import hold
 from hub.settings import load_settings
+from tests.far_end import FarEnd, Received, Reply
 
 NOBODY = "01a1fc1d-2301-71ea-8e52-8a5d2d149a6d"
 CONFIG = """
@@ -132,3 +133,24 @@ def test_what_is_not_there_is_named(office, command) -> None:
         f"hub: there is no event {NOBODY}: `hub held` lists what is held"
     )
     assert "is not an id" in office.run(*command, "x").sentence
+
+
+def test_send_says_that_what_it_sent_is_held_and_why(office) -> None:
+    def take_in(received: Received) -> Reply:
+        hub = create_hub(load_settings(os.environ), os.environ)
+        url, now = "http://hub/forms/contact", datetime.now(UTC)
+        prepared = prepare(
+            source=hub.configuration.sources["contact"],
+            adapter=hub.inbound("contact"),
+            router=hub.router,
+            request=InboundRequest("POST", url, received.headers, received.body, now),
+        )
+        with hub.store.write() as connection:
+            ingest(connection, hold(prepared, REASON))
+        return Reply(200)
+
+    with FarEnd(take_in) as far_end:
+        said = office.run("send", "contact", "--url", f"{far_end.url}/forms/contact", "--yes")
+    assert said.code == 0
+    assert f"it is held: {REASON}" in said.err
+    assert "nothing follows until `hub release`" in said.out

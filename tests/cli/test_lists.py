@@ -5,6 +5,7 @@ import re
 import pytest
 
 from hub.cli import tables
+from hub.core.board.indexing import index_some
 
 EVENT = (
     "id type native_type source external_id occurred_at received_at state live contact duplicates"
@@ -166,3 +167,14 @@ def test_a_row_in_a_pipe_is_one_line(desk) -> None:
     desk.receive("evt_1")
     desk.set_state("tell", "unknown", error="it answered 500, " * 20)
     assert len(desk.run("deliveries").out.splitlines()) == 4
+
+
+def test_events_are_found_by_what_people_know_of_them(desk_anywhere) -> None:
+    desk_anywhere.receive("evt_1")
+    desk_anywhere.receive("evt_2")
+    with desk_anywhere.store.write() as connection:
+        assert index_some(connection, most=10) == 2
+    for text, wanted in {"evt_1": ["evt_1"], "$42.00": ["evt_2", "evt_1"], "nobody": []}.items():
+        found = desk_anywhere.json("events", "--search", text)
+        assert [one["external_id"] for one in found] == wanted
+    assert desk_anywhere.json("events", "--search", "evt_1", "--source", "else") == []

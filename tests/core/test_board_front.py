@@ -9,7 +9,7 @@ from sqlalchemy import insert, update
 from hub.core import alerts, lanes
 from hub.core.beats import CLOCK, beat, last_beat
 from hub.core.board import charts
-from hub.core.board.destinations import last_error, latency, standings
+from hub.core.board.destinations import ended_badly, last_error, latency, standings
 from hub.core.board.needs import find_needs
 from hub.core.board.sources import all_heard, kept_ids, secrets_of
 from hub.core.configuration import Route
@@ -25,7 +25,10 @@ from hub.core.models import (
     database_later,
 )
 from hub.core.pausing import set_paused
+from hub.core.silence import Watched, watch_sources
 from tests.core.making import NOW, deliveries_of, hold_of, request, route
+
+NOTHING = Watched((), ())
 
 
 @pytest.fixture
@@ -35,7 +38,10 @@ def needs(database, town):
     def find(connection, *, now=NOW):
         beat(connection, CLOCK)
         places = standings(connection, town.configuration)
-        return [one for one in find_needs(connection, town, places, now=now) if one.kind != "time"]
+        watched = watch_sources(connection, town.configuration, now=now)
+        return [
+            one for one in find_needs(connection, watched, places, now=now) if one.kind != "time"
+        ]
 
     return find
 
@@ -127,7 +133,7 @@ def test_a_clock_that_stands_still_is_told(database, town):
         places = standings(connection, town.configuration)
 
         def kinds() -> set[str]:
-            return {one.kind for one in find_needs(connection, town, places, now=NOW)}
+            return {one.kind for one in find_needs(connection, NOTHING, places, now=NOW)}
 
         assert "clock" in kinds()
         beat(connection, CLOCK)
@@ -143,7 +149,7 @@ def test_clocks_that_are_apart_are_told(database, town):
         theirs = last_beat(connection, CLOCK)
         for apart_s, is_told in ((0, False), (25, False), (35, True), (-35, True)):
             now = theirs + timedelta(seconds=apart_s)
-            kinds = {one.kind for one in find_needs(connection, town, [], now=now)}
+            kinds = {one.kind for one in find_needs(connection, NOTHING, [], now=now)}
             assert ("time" in kinds) is is_told
 
 
@@ -238,6 +244,14 @@ def test_latency_is_of_the_calls_that_went_well(database, town):
         assert latency(connection, "elsewhere").calls == 0
 
 
+def test_what_ended_badly_is_counted_by_destination_and_state(database, town):
+    with database.write() as connection:
+        for n, state in enumerate(("failed", "failed", "unknown", "succeeded")):
+            town.take_in(connection, {"id": f"e{n}"})
+            failed(connection, "no", state=state)
+        assert ended_badly(connection) == {"ops": {"failed": 2, "unknown": 1}}
+
+
 def test_the_last_error_is_of_what_waits_and_else_of_what_failed(database, town):
     with database.write() as connection:
         assert last_error(connection, "ops") is None
@@ -277,5 +291,5 @@ def test_a_source_says_which_secret_its_latest_events_bore(database, town):
 
 def test_a_source_that_nobody_heard_waits_for_its_first(database, town):
     with database.read() as connection:
-        [one] = all_heard(connection, town.configuration, now=NOW)
+        [one] = all_heard(connection, town.configuration, NOTHING)
     assert (one.look, one.last_verified_at, one.counts["accepted"]) == ("wait", None, 0)

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from hub.core.board import events as board
 from hub.core.board import search
-from hub.core.board.events import Filters, list_events, list_newer, types_seen
+from hub.core.board.events import Filters, list_events, list_newer
 from hub.core.board.indexing import index_some
+from hub.core.board.listed import types_seen
 from hub.core.board.search import found_by, read_query
 from hub.core.board.terms import MOST_CHARACTERS, terms_of, words_of
 from hub.core.models import StoredEvent

@@ -1,11 +1,12 @@
 """Deliveries for the dashboard's tests: made in the tables, in whatever state a test needs."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, insert, select, update
 
 from hub.core.ids import new_id
 from hub.core.models import Attempt, Delivery, StoredEvent, StoredRequest
@@ -108,3 +109,15 @@ def doubt(connection: Connection, count: int = 1, **values: Any) -> list[UUID]:
     parameters = {"to": "+12025550101", "body": "Thank you, Jane Doe."}
     try_once(connection, ids, "unknown", **{"parameters": parameters} | values)
     return ids
+
+
+def states(town: Any) -> list[str]:
+    """Return the states of all deliveries of a board."""
+    with town.hub.store.read() as connection:
+        return sorted(connection.execute(select(Delivery.state)).scalars())
+
+
+def text_of(answer: Any) -> str:
+    """Return the words of a page."""
+    said = re.sub(r"<[^>]+>", " ", answer.get_data(as_text=True))
+    return " ".join(said.replace("&#39;", "'").split())

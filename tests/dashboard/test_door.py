@@ -217,3 +217,17 @@ def test_sessions_end_when_nobody_clicks_and_after_a_week(make_board):
             at = datetime.now(UTC) - timedelta(minutes=age)
             connection.execute(update(Session).values({column: at}))
         assert is_in(client) is stays, (column, age)
+
+
+def test_a_page_that_renews_itself_keeps_nobody_signed_in(board):
+    add(board)
+    client = board.app.test_client()
+    sign_in(client)
+    with board.hub.store.write() as connection:
+        at = datetime.now(UTC) - timedelta(hours=2)
+        connection.execute(update(Session).values(seen_at=at))
+    for headers, moves in (({"HX-Request": "true"}, False), ({}, True)):
+        assert client.get("/", headers=headers).status_code == 200
+        with board.hub.store.read() as connection:
+            seen_at = connection.execute(select(Session.seen_at)).scalar_one()
+        assert (seen_at > at) is moves

@@ -7,9 +7,8 @@ import pytest
 from sqlalchemy import select, update
 
 from hub.core.access.roles import Role
-from hub.core.models import Attempt, AuditEntry, Delivery
-from tests.dashboard.delivering import TOWN, doubt
-from tests.dashboard.test_replays import text_of
+from hub.core.models import Attempt, AuditEntry
+from tests.dashboard.delivering import TOWN, doubt, states, text_of
 
 EVIDENCE = [
     {"at": "2026-11-21T12:02:05Z", "by": "lookup", "said": "several are alike"},
@@ -32,11 +31,6 @@ def answer(town, ids, client=None, **fields):
     form = {"csrf_token": town.csrf(), "ids": [str(one) for one in ids], "answer": "arrived",
             "reason": "they said so"} | fields  # fmt: skip
     return (client or town.client()).post("/unknown", data=form)
-
-
-def states(town) -> list[str]:
-    with town.hub.store.read() as connection:
-        return sorted(connection.execute(select(Delivery.state)).scalars())
 
 
 def test_an_empty_page_says_what_would_stand_here(town):
@@ -73,6 +67,7 @@ def test_who_may_not_see_people_sees_the_end_of_the_number(town):
     said = text_of(town.client(Role.VIEWER, sees_personal=False).get("/unknown"))
     assert "Text message to •••• 0101" in said
     assert "2025550101" not in said
+    assert "for The provider's own news" in said
     assert "Jane" not in said
 
 
@@ -136,6 +131,7 @@ def test_many_alike_are_answered_at_once_after_a_look(town):
     leave(town, 1, at=outage + timedelta(hours=1))
     client = town.client()
     said = client.get("/unknown").text
+    assert "7 text messages through sms" in said
     link = said.partition('href="/unknown/alike')[2].partition('"')[0].replace("&amp;", "&")
     page = client.get(f"/unknown/alike{link}")
     assert "What became of these 7?" in text_of(page)

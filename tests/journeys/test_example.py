@@ -94,6 +94,13 @@ def check_lead(hub: RunningHub) -> None:
     assert text.startswith("Hello,\n\nthank you for writing to us.")
 
 
+def check_more_leads(hub: RunningHub) -> None:
+    """Samples are no spam, however many are sent."""
+    for _ in range(4):
+        event = hub.cli("send", "contact", "--wait", "0")
+        assert event["state"] == "matched"
+
+
 def check_bounce(hub: RunningHub) -> None:
     event, sent = played(hub, "sendgrid", "bounce")
     assert event["type"] == "email.bounced"
@@ -126,6 +133,7 @@ def test_a_payment_a_lead_and_a_bounce_do_what_the_file_says(
         hub.start("web", "worker", "clock")
         check_payment(hub)
         check_lead(hub)
+        check_more_leads(hub)
         check_bounce(hub)
         check_trouble(hub)
         check_text_message(hub)

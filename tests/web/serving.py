@@ -1,17 +1,21 @@
 """A web process on a real socket, what it keeps, and a sender that may be as rude as it likes."""
 
+import hmac
 import http.client
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
 
+from adapters.form import tokens
 from hub.core import listing
 from hub.core.models import SourceState
 from hub.gateways.database import Database, open_database
+from hub.gateways.keys import local_secret
 from tests.running import OPS_SECRET, STRIPE_SECRET, RunningHub, stripe_signature
 
 PREVIOUS_SECRET = "whsec_the_secret_before_this_one"
@@ -193,3 +197,10 @@ def chunked(chunks: Sequence[bytes]) -> bytes:
     """Return chunks with their frames, and the last one."""
     framed = (b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
     return b"".join(framed) + b"0\r\n\r\n"
+
+
+def token(web: Web, nonce: str, *, age_s: float = 30.0) -> str:
+    """Return a token of the form `contact`, given out so long ago by a hub without SECRET_KEY."""
+    secret = local_secret(web.running.folder / "var").encode()
+    key = hmac.digest(secret, b"form:contact", "sha256")
+    return tokens.issue(key, datetime.now(UTC) - timedelta(seconds=age_s), nonce)

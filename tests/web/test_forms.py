@@ -1,20 +1,16 @@
 """`POST /forms/<source>` on a real socket: what a browser and a script are told, what is kept."""
 
-import hmac
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 
-from adapters.form import tokens
-from hub.gateways.keys import local_secret
 from tests.running import until
-from tests.web.serving import ORIGIN, Answer, Kept, Web
+from tests.web.serving import ORIGIN, Answer, Kept, Web, token
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 FORM = "/forms/contact"
@@ -43,13 +39,6 @@ def post(
 
 def post_json(web: Web, values: Any, *headers: tuple[str, str]) -> Answer:
     return post(web, json.dumps(values).encode(), ("Content-Type", "application/json"), *headers)
-
-
-def token(web: Web, nonce: str) -> str:
-    """Return a token of a hub without a SECRET_KEY that somebody filled a form in with."""
-    secret = local_secret(web.running.folder / "var").encode()
-    key = hmac.digest(secret, b"form:contact", "sha256")
-    return tokens.issue(key, datetime.now(UTC) - timedelta(seconds=30), nonce)
 
 
 def multipart(parts: list[tuple[str, str]], boundary: str = "b") -> bytes:

@@ -8,6 +8,8 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
+from hub.settings import WEB_THREADS
+from hub.web.intake import FORMS_AT_ONCE, WEBHOOKS_AT_ONCE
 from tests.running import stripe_event, until
 from tests.web.impatient import ARRIVE_WITHIN_S, BODY_TIMEOUT_S
 from tests.web.serving import MAIL_SECRET, Web, read_answer, request
@@ -38,6 +40,19 @@ UNFINISHED = {
     "no body after 100-continue": head(("Content-Length", "50"), ("Expect", "100-continue")),
 }
 
+LARGE_UNFINISHED = {
+    "a large upload": request(
+        b"",
+        ("Content-Length", "1500000"),
+        ("Content-Type", "multipart/form-data; boundary=b"),
+        path="/forms/job",
+    ),
+    "a large webhook": request(b"", ("Content-Length", "1500000"), path="/webhooks/large"),
+    "what is too large": head(("Content-Length", "1500000")),
+    "a body for nobody": request(b"", ("Content-Length", "1500000"), path="/webhooks/nobody"),
+}
+"""What a thread may wait for, or for its end; all of it costs its sender nothing."""
+
 
 @contextmanager
 def crowd(web: Web, sent: bytes, size: int = CROWD) -> Iterator[list[socket.socket]]:
@@ -49,7 +64,9 @@ def crowd(web: Web, sent: bytes, size: int = CROWD) -> Iterator[list[socket.sock
         yield socks
 
 
-@pytest.mark.parametrize("sent", UNFINISHED.values(), ids=UNFINISHED)
+@pytest.mark.parametrize(
+    "sent", [*UNFINISHED.values(), *LARGE_UNFINISHED.values()], ids=[*UNFINISHED, *LARGE_UNFINISHED]
+)
 def test_two_hundred_unfinished_requests_hold_up_nobody(web: Web, sent: bytes) -> None:
     before = web.ids()
     name = f"evt_between_{len(sent)}"
@@ -194,3 +211,16 @@ def trickle(sock: socket.socket) -> int:
             return 0
     sock.settimeout(30)
     return read_answer(sock).status
+
+
+def test_one_upload_too_many_is_asked_to_come_again(web: Web) -> None:
+    upload = LARGE_UNFINISHED["a large upload"]
+    with crowd(web, upload):
+        answer = web.exchange(upload)
+    assert answer is not None
+    assert (answer.status, answer.headers["retry-after"]) == (503, "10")
+    assert b"send it again" in answer.body
+
+
+def test_some_threads_never_wait_for_a_large_body() -> None:
+    assert FORMS_AT_ONCE + WEBHOOKS_AT_ONCE < WEB_THREADS

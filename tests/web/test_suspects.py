@@ -5,7 +5,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode
@@ -14,15 +13,12 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from adapters import FormInbound
-from adapters.form.declaration import FormSettings
-from adapters.form.inbound import Form
 from hub.core.models import StoredEvent
 from tests.gateways.servers import Far, http_server
 from tests.running import RunningHub, until
 from tests.stores import RedisServer
 from tests.web.calling import call, make_app
-from tests.web.serving import Answer, Kept, Web
+from tests.web.serving import Answer, Kept, Web, token
 
 THANKS = "https://acme.example/thanks"
 CONFIG = """
@@ -41,7 +37,6 @@ destinations:
 routes:
   leads: {{on: "lead.*", do: ops.post, with: {{body: "{{{{ data.email }}}}"}}}}
 """
-SETTINGS = FormSettings().load({"fields": {"email": {}}})
 COUNTED_WITHIN_S = 20
 PARALLEL = 16
 
@@ -122,10 +117,6 @@ def outcome(site: Web, values: dict[str, Any], **options: Any) -> tuple[Answer, 
     return answer, reason_of(site, site.kept(before))
 
 
-def token(form: FormInbound, age_s: float, nonce: str) -> str:
-    return form.issue_token(datetime.now(UTC) - timedelta(seconds=age_s), nonce)
-
-
 def test_a_plain_page_without_a_token_is_not_spam(site: Web) -> None:
     answer, reason = outcome(site, lead(message="My roof leaks: https://example.org/photo.jpg"))
     assert (answer.status, answer.headers["location"], reason) == (303, THANKS, None)
@@ -146,7 +137,7 @@ def test_what_fills_in_the_trap_is_held_and_gets_the_same_answer(site: Web) -> N
 @pytest.mark.parametrize(("age_s", "held"), [(0, True), (60, False)])
 def test_what_is_sent_as_soon_as_the_form_was_given_out_is_held(site: Web, age_s, held) -> None:
     """B77."""
-    given = token(Form(SETTINGS), age_s, f"view-{time.monotonic_ns()}")
+    given = token(site, f"view-{time.monotonic_ns()}", age_s=age_s)
     _, reason = outcome(site, lead(_token=given))
     assert reason == ("too fast: sent within 2 s of opening the form" if held else None)
 
@@ -177,7 +168,7 @@ def test_the_same_text_again_and_again_is_held_from_the_fourth_on(site: Web) -> 
 
 def test_a_double_click_is_one_lead_that_is_not_held(site: Web) -> None:
     """B68."""
-    values = lead(_token=token(Form(SETTINGS), 60, f"view-{time.monotonic_ns()}"))
+    values = lead(_token=token(site, f"view-{time.monotonic_ns()}", age_s=60))
     before, by = site.ids(), Visitors.new()
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: post(site, values, by=by), range(8)))

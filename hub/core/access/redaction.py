@@ -25,6 +25,7 @@ _PERSONAL = frozenset(
     "headers fields properties property value values description personalizations substitutions "
     "variables".split()
 )
+_TECHNICAL = frozenset({"contenttype", "contentlength", "contentencoding"})
 _WORDS = re.compile(r"[A-Z]?[a-z]+[0-9]*|[A-Z]+(?![a-z])[0-9]*|[^\W_]+")
 _TOKEN = re.compile(r"\S+")
 _AT = ("@", "＠", "%40", "&#64;", "&#x40;", "&commat;", "\\u0040")
@@ -56,6 +57,8 @@ def redact_text(text: str) -> str:
 
 def is_personal(key: str) -> bool:
     """Return whether a key, however it is written (`first_name`, `FromCity`), names a person's."""
+    if "".join(filter(str.isalnum, key)).lower() in _TECHNICAL:
+        return False
     words = {word.lower() for word in _WORDS.findall(key)}
     return not _PERSONAL.isdisjoint(words) or key.lower() in _PERSONAL
 

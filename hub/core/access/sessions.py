@@ -66,8 +66,12 @@ def find(
     now: datetime,
     idle: timedelta = IDLE,
     longest: timedelta = LONGEST,
+    seen: bool = True,
 ) -> Person | None:
-    """Return who a token stands for; None when it ended, grew old, or the account is disabled."""
+    """Return who a token stands for; None when it ended, grew old, or the account is disabled.
+
+    `seen`: a person asks, and not a page that renews itself.
+    """
     row = connection.execute(
         select(Session.id, Session.seen_at, Session.proved_at, Session.user_id, User.name,
                User.role, User.sees_personal, User.totp_secret.is_not(None).label("has_factor"))
@@ -82,7 +86,7 @@ def find(
     ).one_or_none()  # fmt: skip
     if row is None:
         return None
-    if row.seen_at < now - SEEN_EVERY:
+    if seen and row.seen_at < now - SEEN_EVERY:
         connection.execute(update(Session).where(Session.id == row.id).values(seen_at=now))
     return Person(
         row.user_id,

@@ -1,5 +1,6 @@
 """How the destinations are: what holds each back, what waits for it, how quickly it answers."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,15 +13,24 @@ from hub.core import alerts
 from hub.core.board.charts import percentile
 from hub.core.board.words import Cause, cause
 from hub.core.configuration import Configuration, Destination
-from hub.core.figures import Backlog, backlog_statement
-from hub.core.models import IS_DUE, Alert, Attempt, Delivery, Lane, database_now
+from hub.core.figures import Backlog, unfinished_statement
+from hub.core.models import (
+    IS_DUE,
+    Alert,
+    Attempt,
+    Delivery,
+    Lane,
+    database_now,
+)
 from hub.core.pausing import paused_by
 
 MEASURED = 100
+MOST = 2000
 LATE_S = 60.0
 
 _IS_SUCCEEDED = Delivery.state == literal_column("'succeeded'")
 _IS_FAILED = Delivery.state == literal_column("'failed'")
+_IS_UNKNOWN = Delivery.state == literal_column("'unknown'")
 _PREFIXES = ("refused us: ", "does not answer: ", "asked to wait: ")
 
 
@@ -28,8 +38,8 @@ _PREFIXES = ("refused us: ", "does not answer: ", "asked to wait: ")
 class Standing:
     """A destination and how it is. `look` is good, wait, doubt, bad or quiet; `words` say why.
 
-    `counts` are its deliveries `due`, `scheduled`, `running`, `failed`, `unknown`; `oldest_s` is
-    how long the oldest has been due. `reason` is the exact one of a block, `since` when that or a
+    `counts` are its deliveries `due`, `scheduled`, `running`; `oldest_s` is how long the oldest
+    has been due. `reason` is the exact one of a block, `since` when that or a
     pause began, if that is known; `until` when it is tried again.
     """
 
@@ -81,6 +91,18 @@ def standings(connection: Connection, configuration: Configuration) -> list[Stan
         _standing(connection, one, lanes.get(one.slug), backlogs.get(one.slug, ()), began)
         for one in configuration.destinations.values()
     ]
+
+
+def ended_badly(connection: Connection) -> dict[str, Counter[str]]:
+    """Return how many deliveries failed or are in doubt, by destination: of the newest `MOST`."""
+    found: dict[str, Counter[str]] = {}
+    for state, is_in_it in (("failed", _IS_FAILED), ("unknown", _IS_UNKNOWN)):
+        newest = select(Delivery.destination).where(is_in_it).order_by(Delivery.id.desc())
+        some = newest.limit(MOST).subquery()
+        counted = select(some.c.destination, func.count().label("total"))
+        for row in connection.execute(counted.group_by(some.c.destination)):
+            found.setdefault(row.destination, Counter())[state] = row.total
+    return found
 
 
 def latency(connection: Connection, destination: str) -> Latency:
@@ -178,7 +200,7 @@ def _lanes(connection: Connection) -> dict[str, Row[Any]]:
 
 def _backlogs(connection: Connection) -> dict[str, list[Backlog]]:
     found: dict[str, list[Backlog]] = {}
-    for row in connection.execute(backlog_statement()):
+    for row in connection.execute(unfinished_statement()):
         age_s = (row.now - row.oldest_at).total_seconds() if row.standing == "due" else 0.0
         part = Backlog(row.destination, row.standing, row.total, max(0.0, age_s))
         found.setdefault(row.destination, []).append(part)

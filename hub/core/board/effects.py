@@ -75,8 +75,11 @@ def what_happens(configuration: Configuration, group: Group) -> str:
     many, place = thing.counted(group.count), f"{thing.where} {group.destination}"
     if group.plan is Plan.REFUSED:
         return _left(group, thing, many)
-    if group.destination not in configuration.destinations:
+    known = configuration.destinations.get(group.destination)
+    if known is None:
         return f"{many}: {group.destination} is not in hub.yaml, so this will fail"
+    if not known.enabled:
+        return f"{many}: {group.destination} is switched off in hub.yaml, so this will wait"
     if not is_live(configuration, group.destination):
         return f"{many} will be recorded, not {thing.done}: {group.destination} is in the sandbox"
     if group.plan is Plan.AGAIN:
@@ -88,8 +91,10 @@ def what_happens(configuration: Configuration, group: Group) -> str:
     return f"{many} will be {thing.done} {place}"
 
 
-def how_safe(group: Group) -> str:
+def how_safe(configuration: Configuration, group: Group) -> str:
     """Return what keeps a group from happening twice, or that nothing does."""
+    if group.plan is not Plan.REFUSED and not is_live(configuration, group.destination):
+        return "Nothing leaves the hub."
     if group.state == DeliveryState.SKIPPED and group.plan is Plan.ANEW:
         return "They were skipped when they were decided: a condition did not hold then."
     if group.state == DeliveryState.WAITING:

@@ -17,7 +17,6 @@ from sqlalchemy import (
     Select,
     Subquery,
     false,
-    func,
     literal_column,
     select,
     tuple_,
@@ -25,7 +24,14 @@ from sqlalchemy import (
 )
 
 from hub.core.board.indexing import moment_of
-from hub.core.board.listed import Listed, listed, select_listed, with_deliveries
+from hub.core.board.listed import (
+    MOST_TYPES,
+    Listed,
+    listed,
+    select_listed,
+    types_seen,
+    with_deliveries,
+)
 from hub.core.board.search import Query, steps
 from hub.core.ids import first_id
 from hub.core.models import EventState, StoredEvent
@@ -34,7 +40,6 @@ MOST_STEPS = 10
 MOST_FOUND = 1000
 """So much that a search found is held against the other filters for one page."""
 MOST_WALKS, WALKED_ROWS = 4, 2000
-MOST_TYPES = 200
 MOST_MERGED = 40
 FIRST, LAST = UUID(int=0), UUID(int=2**128 - 1)
 
@@ -108,21 +113,6 @@ def list_newer(connection: Connection, filters: Filters, *, after: UUID, most: i
     )
     rows = [listed(connection, row) for row in connection.execute(found)]
     return with_deliveries(connection, rows[::-1])
-
-
-def newest_id(connection: Connection) -> UUID | None:
-    """Return the id of the newest event; None when there is none."""
-    newest = select(StoredEvent.id).order_by(StoredEvent.id.desc()).limit(1)
-    return connection.execute(newest).scalar_one_or_none()
-
-
-def types_seen(connection: Connection) -> list[str]:
-    """Return the types of the events that there are, in order; the first `MOST_TYPES`."""
-    first = select(func.min(StoredEvent.type).label("type")).cte("seen", recursive=True)
-    later = select(func.min(StoredEvent.type)).where(StoredEvent.type > first.c.type)
-    seen = first.union_all(select(later.scalar_subquery()).where(first.c.type.is_not(None)))
-    rows = connection.execute(select(seen.c.type).limit(MOST_TYPES)).scalars()
-    return [one for one in rows if one is not None]
 
 
 def _moment(event_id: UUID) -> datetime:

@@ -1,4 +1,4 @@
-"""One event as a list shows it: what its sentence names, and how its deliveries are."""
+"""One event as a list shows it: what its sentence names, and how its deliveries are; the types."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, Select, case, func, select
 from hub.core.models import Delivery, StoredEvent
 
 SMALL_BYTES = 16 * 1024
+MOST_TYPES = 200
 NAMED = ("name", "email", "phone", "amount", "currency", "subject", "from", "to", "reason",
          "status", "number", "plan")  # fmt: skip
 """The canonical fields that a sentence may name."""
@@ -71,3 +72,18 @@ def with_deliveries(connection: Connection, rows: Sequence[Listed]) -> list[List
     ):
         counted.setdefault(event_id, {})[state] = count
     return [replace(row, deliveries=counted.get(row.id, {})) for row in rows]
+
+
+def newest_id(connection: Connection) -> UUID | None:
+    """Return the id of the newest event; None when there is none."""
+    newest = select(StoredEvent.id).order_by(StoredEvent.id.desc()).limit(1)
+    return connection.execute(newest).scalar_one_or_none()
+
+
+def types_seen(connection: Connection) -> list[str]:
+    """Return the types of the events that there are, in order; the first `MOST_TYPES`."""
+    first = select(func.min(StoredEvent.type).label("type")).cte("seen", recursive=True)
+    later = select(func.min(StoredEvent.type)).where(StoredEvent.type > first.c.type)
+    seen = first.union_all(select(later.scalar_subquery()).where(first.c.type.is_not(None)))
+    rows = connection.execute(select(seen.c.type).limit(MOST_TYPES)).scalars()
+    return [one for one in rows if one is not None]

@@ -10,17 +10,11 @@ from hub.core.beats import CLOCK, last_beat
 from hub.core.board import troubles
 from hub.core.board.destinations import Standing
 from hub.core.board.troubles import Need
-from hub.core.hub import Hub
 from hub.core.models import (
     Alert,
     database_now,
 )
-from hub.core.silence import (
-    MOST_COUNTED,
-    find_silent,
-    find_unverified,
-    rate_words,
-)
+from hub.core.silence import MOST_COUNTED, Watched, rate_words
 
 MOST_ALERTS = 20
 CLOCK_LATE = timedelta(seconds=60)
@@ -38,14 +32,14 @@ _TOLD_APART = frozenset(
 
 
 def find_needs(
-    connection: Connection, hub: Hub, places: Sequence[Standing], *, now: datetime
+    connection: Connection, watched: Watched, places: Sequence[Standing], *, now: datetime
 ) -> list[Need]:
-    """Return all that needs a person. `places` is how the destinations are."""
+    """Return all that needs a person: `places` are the destinations, `watched` the sources."""
     found = [
         *_clocks(connection, now),
         *_stuck(places),
         *_held_back(places),
-        *_sources(connection, hub, now),
+        *_sources(watched),
         *troubles.failed(connection),
         *troubles.unknown(connection),
         *troubles.unreadable(connection),
@@ -113,8 +107,8 @@ def _held_back(places: Sequence[Standing]) -> Iterator[Need]:
             )
 
 
-def _sources(connection: Connection, hub: Hub, now: datetime) -> Iterator[Need]:
-    for gone in find_unverified(connection, hub.configuration):
+def _sources(watched: Watched) -> Iterator[Need]:
+    for gone in watched.unverified:
         yield Need(
             "unverified",
             f"Nothing from {gone.source} verifies any more"
@@ -127,7 +121,7 @@ def _sources(connection: Connection, hub: Hub, now: datetime) -> Iterator[Need]:
             detail=gone.reason,
             at_least=gone.count == MOST_COUNTED,
         )
-    for quiet in find_silent(connection, hub.configuration, now=now):
+    for quiet in watched.silent:
         yield Need(
             "silent",
             f"{quiet.source} has gone silent" if quiet.since else f"{quiet.source} is silent",

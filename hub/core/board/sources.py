@@ -13,13 +13,7 @@ from adapters.registry import inbound
 from hub.core.board.advice import Advice, advice_for
 from hub.core.configuration import Configuration, Source
 from hub.core.models import RequestState, StoredEvent, StoredRequest
-from hub.core.silence import (
-    IS_REJECTED,
-    IS_UNREADABLE,
-    find_silent,
-    find_unverified,
-    states,
-)
+from hub.core.silence import IS_REJECTED, IS_UNREADABLE, Watched, states
 
 LOOKED_THROUGH = 2000
 """How many refused or unreadable requests, of all sources, are looked through for one's own."""
@@ -77,12 +71,12 @@ class Refused:
 
 
 def all_heard(
-    connection: Connection, configuration: Configuration, *, now: datetime
+    connection: Connection, configuration: Configuration, watched: Watched
 ) -> list[Heard]:
     """Return every source of the file and how it is, in the file's order."""
     rows = states(connection)
-    silent = {one.source for one in find_silent(connection, configuration, now=now)}
-    unverified = {one.source for one in find_unverified(connection, configuration)}
+    silent = {one.source for one in watched.silent}
+    unverified = {one.source for one in watched.unverified}
     return [
         _heard(one, rows.get(slug), is_silent=slug in silent, is_unverified=slug in unverified)
         for slug, one in configuration.sources.items()

@@ -17,7 +17,7 @@ from hub.core.models import (
 )
 from hub.core.silence import IS_UNREADABLE
 
-MOST = 5000
+MOST = 2000
 """How many rows of one trouble are looked at; then the count is `at least`."""
 
 

@@ -165,7 +165,7 @@ def _answer(
         return Cause(own[0], own[1].format(**names))
     for statuses, words, hint in _BY_STATUS:
         if status in statuses:
-            told = f": “{_short(said)}”" if said and status < 500 else ""
+            told = f": “{_short(said)}”" if said and 400 <= status < 500 else ""
             return Cause(words.format(**names) + told, hint.format(**names))
     told = f"{status}: “{_short(said)}”" if said else str(status)
     return Cause(f"{provider} answered {told}")

@@ -24,6 +24,7 @@ from hub.core.leads.people import Person
 from hub.core.leads.rules import successors
 from hub.core.models import (
     Acknowledgement,
+    Alert,
     Delivery,
     DeliveryState,
     Telling,
@@ -33,6 +34,8 @@ from hub.core.routing import ESCALATE, Match
 
 NOT_REACHED = ("undelivered", "failed", "bounced", "dropped")
 """What a provider tells later of what it took, and did not bring."""
+JUST_BEGAN_MINUTES = 10
+"""Longer than any transaction: an alert of earlier is ended by whoever takes the lead."""
 
 _TOLD = (DeliveryState.SUCCEEDED, DeliveryState.UNKNOWN)
 _NOT_TOLD = (DeliveryState.FAILED, DeliveryState.SKIPPED)
@@ -146,8 +149,14 @@ def _next(
 
 
 def _end_alerts(connection: Connection, now: datetime) -> None:
-    """End the alerts of leads that somebody took just as they began."""
-    told = alerts.subjects(connection, NOBODY_TOOK_IT)
+    """End the alerts of leads that somebody took just as they began: of all, not many."""
+    told = connection.execute(
+        select(Alert.subject).where(
+            Alert.kind == NOBODY_TOOK_IT,
+            Alert.ended_at.is_(None),
+            Alert.began_at > now - timedelta(minutes=JUST_BEGAN_MINUTES),
+        )
+    ).scalars()
     ids = [found for subject in told if (found := parse_id(subject.rpartition(" ")[2]))]
     if not ids:
         return

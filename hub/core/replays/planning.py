@@ -27,6 +27,7 @@ from sqlalchemy.orm import aliased
 
 from adapters import Effect
 from hub.core.configuration import Configuration
+from hub.core.errors import Refused
 from hub.core.hub import Hub
 from hub.core.models import (
     Attempt,
@@ -41,6 +42,8 @@ from hub.core.replay import Plan
 from hub.core.selection import Selection
 
 EXAMPLES = 3
+MOST = 250_000
+"""Among how many deliveries a replay chooses, at most: a page must answer within seconds."""
 OURS_PER_MINUTE = 60_000
 """About how many the hub itself lets go when nothing holds it back."""
 
@@ -123,7 +126,12 @@ def plan_of(
 def preview(
     connection: Connection, hub: Hub, selection: Selection, *, again: bool, examples: int = EXAMPLES
 ) -> Preview:
-    """Return what a replay of a selection would do now."""
+    """Return what a replay of a selection would do now.
+
+    Raises:
+        Refused: too many deliveries would have to be looked at.
+    """
+    _check_bounds(connection, selection)
     plan = plan_of(connection, hub, selection, again=again)
     keys = (Delivery.route, Delivery.destination, Delivery.action, Delivery.state)
     chosen = selection.apply(select(*keys, plan.label("plan"))).subquery()
@@ -140,6 +148,14 @@ def preview(
         for group, members in groups.values()
     ]
     return Preview(sorted(found, key=_order))
+
+
+def _check_bounds(connection: Connection, selection: Selection) -> None:
+    looked_at = select(Delivery.id).where(*selection.indexed()).limit(MOST + 1).subquery()
+    if connection.execute(select(func.count()).select_from(looked_at)).scalar_one() > MOST:
+        raise Refused(
+            f"more than {MOST:,} deliveries would have to be looked at: choose a state, or a time"
+        )
 
 
 def examples_of(connection: Connection, ids: Sequence[UUID]) -> Mapping[UUID, Any]:

@@ -3,12 +3,12 @@
 Whoever may not see personal data gets no exact bytes: what cannot be masked is not shown.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-import orjson
 
 from adapters import Unreadable
 from adapters.contract.json import read_json
@@ -69,7 +69,7 @@ def _pretty(body: bytes, mask: Any) -> str | None:
         tree = read_json(body)
     except Unreadable:
         return None
-    return orjson.dumps(mask(tree), option=orjson.OPT_INDENT_2).decode("utf-8", "replace")
+    return json.dumps(mask(tree), indent=2, ensure_ascii=False)
 
 
 def _pairs(text: str, mask: Any) -> tuple[tuple[str, str], ...]:

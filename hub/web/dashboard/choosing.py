@@ -16,6 +16,7 @@ from hub.web.dashboard.gate import hub
 
 MOST_CHOSEN = 200
 """How many deliveries can be chosen one by one."""
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
 def chosen(values: Any = None) -> Selection:
@@ -80,14 +81,17 @@ def instant_of(text: str) -> datetime:
     """Return a time that was typed or is in an address; without a zone it is in the site's.
 
     Raises:
-        BadRequest: it is none.
+        BadRequest: it is none, or of no time that the hub can have to do with.
     """
     try:
         at = datetime.fromisoformat(text)
         zone = ZoneInfo(hub().configuration.site.timezone)
-        return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)
+        at = (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise BadRequest from error
+    if not EARLIEST <= at < LATEST:
+        raise BadRequest
+    return at
 
 
 @dashboard.app_template_filter("local")

@@ -1,5 +1,7 @@
 """`/destinations`: whom the hub calls, how that goes, and holding one back."""
 
+from collections import Counter
+
 from flask import Response, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -22,7 +24,8 @@ def destinations_page() -> Response:
     with hub().store.read() as connection:
         places = board.standings(connection, hub().configuration)
         took = {one.slug: board.latency(connection, one.slug) for one in places}
-    return page("destinations.html", places=places, took=took)
+        ended = board.ended_badly(connection)
+    return page("destinations.html", places=places, took=took, ended=ended, most=board.MOST)
 
 
 @dashboard.get("/destinations/<slug>")
@@ -33,11 +36,13 @@ def destination_page(slug: str) -> Response:
         places = board.standings(connection, hub().configuration)
         took = board.latency(connection, slug)
         error = board.last_error(connection, slug)
+        ended = board.ended_badly(connection).get(slug, Counter())
     return page(
         "destination.html",
         one=next(each for each in places if each.slug == slug),
         took=took,
         error=error,
+        ended=ended,
         rate=rate_words(configured.rate) if configured.rate else None,
         routes=[each for each in hub().configuration.routes.values() if each.destination == slug],
     )

@@ -132,7 +132,8 @@ def _gather(connection: Connection, served: Hub, wanted: UUID) -> dict[str, Any]
     event = as_event(row, again)
     return {
         "event": row,
-        "data": cut({name: row.data[name] for name in row.data or {} if name != "native"}),
+        "says": _says(row.data or {}),
+        "data": row.data or {},
         "arrived": request,
         "body": body_shown(connection, request),
         "repeats": board.repeats_of(connection, row),
@@ -149,6 +150,14 @@ def _gather(connection: Connection, served: Hub, wanted: UUID) -> dict[str, Any]
         "then": _then(connection, served, row, event),
         "missing": _missing(connection, served, row, event),
     }
+
+
+def _says(data: Mapping[str, Any]) -> Any:
+    """Return what an event says, without what the page tells apart: its money."""
+    told = {"native"}
+    if isinstance(data.get("amount"), int) and data.get("currency"):
+        told |= {"amount", "currency"}
+    return cut({name: value for name, value in data.items() if name not in told})
 
 
 def _then(connection: Connection, served: Hub, row: Row[Any], event: Event) -> list[Why] | None:

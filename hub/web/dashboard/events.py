@@ -12,8 +12,8 @@ from adapters import EVENT_TYPES
 from hub.core.access.redaction import redact_text
 from hub.core.access.roles import Permission
 from hub.core.audit import note
-from hub.core.board.events import Filters, list_events, list_newer, newest_id, types_seen
-from hub.core.board.listed import Listed
+from hub.core.board.events import Filters, list_events, list_newer
+from hub.core.board.listed import Listed, newest_id, types_seen
 from hub.core.board.sentences import sentence
 from hub.core.models import EventState
 from hub.core.ports import Store

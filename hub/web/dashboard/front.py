@@ -17,6 +17,7 @@ from hub.core.board.sources import all_heard, last_event_at
 from hub.core.errors import NotFound
 from hub.core.ids import parse_id
 from hub.core.leads import held as leads
+from hub.core.silence import watch_sources
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.drawing import counts, durations
 from hub.web.dashboard.gate import allowed, hub, now, viewer
@@ -30,9 +31,10 @@ HELD_A_PAGE = 50
 def now_page() -> Response:
     with hub().store.read() as connection:
         places = standings(connection, hub().configuration)
-        needs = find_needs(connection, hub(), places, now=now())
+        watched = watch_sources(connection, hub().configuration, now=now())
+        needs = find_needs(connection, watched, places, now=now())
         hours = last_hours(connection, now=now())
-        heard = all_heard(connection, hub().configuration, now=now())
+        heard = all_heard(connection, hub().configuration, watched)
         last_at = last_event_at(connection)
     return page(
         "now.html",

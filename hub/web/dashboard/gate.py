@@ -132,8 +132,9 @@ def _signed_in() -> Person | None:
     if not isinstance(token, str):
         return None
     rules = hub().configuration.users
+    seen = not request.headers.get("HX-Request")
     with hub().store.read() as connection:
-        return find(connection, token, now=now(), idle=rules.idle, longest=rules.longest)
+        return find(connection, token, now=now(), idle=rules.idle, longest=rules.longest, seen=seen)
 
 
 def _refuse_what_others_sent() -> None:

@@ -45,9 +45,13 @@ _SENTENCES = {
 
 
 def page(template: str, status: int = 200, **values: Any) -> Response:
-    """Return a page. In a template `person` is who looks at it, None at the door."""
+    """Return a page. In a template `person` is who looks at it, None at the door.
+
+    Half a surrogate pair, which JSON may hold and UTF-8 may not, is shown as its escape.
+    """
     text = render_template(f"dashboard/{template}", **values)
-    return Response(text, status, content_type="text/html; charset=utf-8")
+    body = text.encode("utf-8", "backslashreplace")
+    return Response(body, status, content_type="text/html; charset=utf-8")
 
 
 def is_partial() -> bool:

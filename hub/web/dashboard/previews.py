@@ -1,6 +1,7 @@
 """`/replays/preview`: what a replay would do, before it does it; and its start."""
 
 import secrets
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from hub.core.access.roles import Permission
 from hub.core.board import effects
 from hub.core.board.deliveries import events_of
 from hub.core.errors import Refused
+from hub.core.replay import Plan
 from hub.core.replays import planning, running, starting
 from hub.core.replays.starting import Wish
 from hub.core.selection import Selection
@@ -94,8 +96,7 @@ def _previewed(*, refused: str | None = None) -> Response:
         examples=examples,
         events=events,
         lanes=lanes,
-        told=[(group, effects.what_happens(configuration, group), effects.how_safe(group))
-              for group in foreseen.groups],
+        told=[_told(group) for group in foreseen.groups],
         rates=[(per_minute, name, planning.takes_s(configuration, foreseen, per_minute))
                for per_minute, name in RATES],
         proved=viewer().has_proved(now()),
@@ -104,6 +105,17 @@ def _previewed(*, refused: str | None = None) -> Response:
         here=_address(selection, again=again),
         other=_address(selection, again=not again),
     )  # fmt: skip
+
+
+def _told(group: planning.Group) -> dict[str, Any]:
+    """Return a group with what is said of it; `twice`: something real happens a second time."""
+    configuration = hub().configuration
+    return {
+        "group": group,
+        "words": effects.what_happens(configuration, group),
+        "safety": effects.how_safe(configuration, group),
+        "twice": group.plan is Plan.AGAIN and effects.is_live(configuration, group.destination),
+    }
 
 
 def _wish() -> Wish:

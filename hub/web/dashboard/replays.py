@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from hub.core.access.roles import Permission
 from hub.core.board import effects
 from hub.core.board.deliveries import events_of
+from hub.core.models import ReplayState
 from hub.core.replay import Plan
 from hub.core.replays import progress, running
 from hub.core.replays.planning import Group
@@ -19,6 +20,7 @@ from hub.web.dashboard.gate import allowed, hub, now, viewer
 from hub.web.dashboard.pages import page
 
 PAGE = 50
+SMALL = 5000
 BECAME = {
     Became.SUCCEEDED: ("good", "✓", "succeeded"),
     Became.SAME_ERROR: ("bad", "✕", "failed as before"),
@@ -70,6 +72,7 @@ def replay_page(replay_id: str) -> Response:
         became=became,
         words=BECAME,
         going=row.state in running.GOING or counts.get(Became.ON_ITS_WAY, 0) > 0,
+        every_s=_looks_every_s(row),
         eta_s=progress.eta_s(row),
         left_out=[_left_out(one) for one in row.left_out],
         more=next_page if items.after else None,
@@ -94,6 +97,13 @@ def turn_replay(replay_id: str, turn: str) -> BaseResponse:
         make(connection, found_id, actor=viewer().actor, now=now())
     flash(words, "good")
     return redirect(url_for("dashboard.replay_page", replay_id=found_id), 303)
+
+
+def _looks_every_s(row: Any) -> int:
+    """Return how often a page looks again: what is large takes longer to count."""
+    if row.state != ReplayState.RUNNING:
+        return 10
+    return 2 if row.total <= SMALL else 10
 
 
 def _became() -> Became | None:

@@ -3,6 +3,7 @@
 from urllib.parse import urlsplit
 
 from flask import Response, current_app, flash, redirect, request, url_for
+from sqlalchemy import Connection
 from werkzeug.test import Client
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -17,7 +18,7 @@ from hub.core.errors import NotFound, Refused
 from hub.core.ids import parse_id
 from hub.core.models import RequestState
 from hub.core.samples import address_of, external_id_of, live_destinations, make_sample
-from hub.core.silence import rate_words
+from hub.core.silence import rate_words, watch_sources
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.gate import allowed, hub, now, viewer
 from hub.web.dashboard.pages import page
@@ -30,7 +31,7 @@ AGAIN_AT_ONCE = 200
 @allowed(Permission.VIEW)
 def sources_page() -> Response:
     with hub().store.read() as connection:
-        heard = board.all_heard(connection, hub().configuration, now=now())
+        heard = _heard(connection)
     return page("sources.html", heard=heard)
 
 
@@ -39,7 +40,7 @@ def sources_page() -> Response:
 def source_page(slug: str) -> Response:
     source, public_url = _source(slug), hub().public_url
     with hub().store.read() as connection:
-        heard = board.all_heard(connection, hub().configuration, now=now())
+        heard = _heard(connection)
         secrets = board.secrets_of(connection, source)
         rejected = board.rejected_of(connection, source, public_url=public_url, limit=REFUSED_SHOWN)
         unreadable = board.unreadable_of(
@@ -136,6 +137,12 @@ def _tell(taken: int, tried: int, refusal: str) -> None:
         flash(f"Taken in: {taken} of {tried}.", "good")
     else:
         flash(f"Taken in: {taken} of {tried}. The others: {refusal}.", "doubt" if taken else "bad")
+
+
+def _heard(connection: Connection) -> list[board.Heard]:
+    configuration = hub().configuration
+    watched = watch_sources(connection, configuration, now=now())
+    return board.all_heard(connection, configuration, watched)
 
 
 def _source(slug: str) -> Source:

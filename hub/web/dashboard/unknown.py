@@ -98,6 +98,13 @@ def what_it_was(row: Any) -> str:
     return f"{thing} to {_reached(reached)}" if reached else thing
 
 
+@dashboard.app_template_global("so_many")
+def so_many(group: unknown.Alike) -> str:
+    """Return how many of what went where: `9 text messages through sms`."""
+    thing = thing_of(hub().configuration, group.destination, group.action)
+    return f"{thing.counted(group.count)} {thing.where} {group.destination}"
+
+
 def _reached(value: Any) -> str:
     """Return whom something reaches; of a number, the end is enough to tell it by."""
     if isinstance(value, list):

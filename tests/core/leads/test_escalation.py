@@ -6,10 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
 from hub.core import alerts
 from hub.core.folding import fold_some
+from hub.core.ids import new_id
 from hub.core.leads.acknowledgement import NOBODY_TOOK_IT, acknowledge, taken
 from hub.core.leads.escalation import escalate
 from hub.core.leads.hours import parse_hours
@@ -19,6 +20,9 @@ from hub.core.models import Acknowledgement, Alert, AuditEntry, Delivery, Stored
 from hub.core.replay import preview, replay
 from tests.core.leads.office import DANA, LEE, SAM, Desk, tell
 from tests.core.making import NOW, route
+
+MORE_THAN_SQLITE_TAKES = 33_000
+"""Parameters of one statement."""
 
 
 def phone(slug: str) -> str:
@@ -339,3 +343,18 @@ def test_a_reply_counts_when_a_route_asked_for_its_contact_first(desk) -> None:
         found = taken(connection, event_id)
     assert found is not None
     assert found.person == "dana"
+
+
+def test_a_year_of_leads_that_nobody_took_does_not_stop_the_clock(desk) -> None:
+    with desk.database.write() as connection:
+        began_at = NOW - timedelta(days=30)
+        said = [
+            {"id": new_id(NOW), "kind": NOBODY_TOOK_IT, "subject": f"event {new_id(NOW)}",
+             "message": "x", "began_at": began_at}
+            for _ in range(MORE_THAN_SQLITE_TAKES)
+        ]  # fmt: skip
+        connection.execute(insert(Alert), said)
+    desk.lead()
+    desk.work()
+    desk.end()
+    assert told_next(desk) == [phone("lee")]

@@ -230,7 +230,7 @@ def test_the_list_is_paged_newest_first_and_holds_nothing_else(database, town) -
 
 
 def test_the_planner_lists_what_is_held_by_its_index(database) -> None:
-    with database.read() as connection, said_to(connection) as said:
+    with database.write() as connection, said_to(connection) as said:  # `explain` sets for it alone
         list_held(connection, limit=9, before=new_id(NOW))
         plan = explain(connection, *said[-1])
     assert "ix_events_held" in plan
