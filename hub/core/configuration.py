@@ -33,8 +33,8 @@ class FormLimits:
     """From when on what a form takes in is held; beyond `refuse` an address is turned away.
 
     `per_address`, `per_network` and `refuse` count the posts to all forms, `repeats` those to one
-    form with one text. `links` are those in all texts together. Whoever takes less than `min_seconds` from
-    seeing the form to sending it is no person.
+    form with one text. `links` are those in all texts together. Whoever takes less than
+    `min_seconds` from seeing the form to sending it is no person.
     """
 
     per_address: Rate = Rate(20, 600)

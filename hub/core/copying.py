@@ -15,14 +15,18 @@ from sqlalchemy import Connection, Row, insert
 from adapters import Event, Unreadable
 from adapters.contract.json import read_json, storable
 from hub.core.audit import note
+from hub.core.contacts import ABOUT_THE_PERSON
 from hub.core.errors import Refused
+from hub.core.following import has_news
 from hub.core.hub import Hub
 from hub.core.ids import new_id
-from hub.core.ingest import delivery_row, wants_folding
+from hub.core.ingest import IDENTITY_FIELDS, delivery_row, wants_folding
 from hub.core.ingest_store import insert_deliveries
 from hub.core.models import EventCopy, EventKey, EventState, StoredEvent
 from hub.core.stored import as_event, find_event, read_again
 
+TELLS_OF = ("hub_attempt", "delivery_id", "message_id")
+"""Fields by which news finds the message that it is of: no person may turn it to another."""
 LARGEST_BYTES = 256 * 1024
 MOST_CHANGES = 100
 
@@ -60,7 +64,7 @@ def copy_event(
 
     Raises:
         NotFound: there is no such event.
-        Refused: nothing was changed.
+        Refused: nothing was changed, or of which message it tells.
     """
     row = find_event(connection, event_id)
     original = as_event(row, read_again(connection, hub, row))
@@ -69,6 +73,8 @@ def copy_event(
     changes = list(_changes(before, kept, ""))[:MOST_CHANGES]
     if not changes:
         raise Refused("nothing was changed: replay the event itself instead")
+    if other := [name for name in TELLS_OF if before.get(name) != kept.get(name)]:
+        raise Refused(f"{other[0]} says of which message it tells: leave it as it is")
     copy_id = new_id(now)
     native, _ = storable({"native": original.data["native"]} if "native" in original.data else {})
     copied = replace(original, external_id=f"copy:{copy_id}", data=kept | native, incomplete=False)
@@ -101,6 +107,7 @@ def _insert(
     same = {"source": row.source, "external_id": copied.external_id}
     key = {"event_id": copy_id, "fingerprint": b"", "first_seen_at": now}
     connection.execute(insert(EventKey).values(same | key))
+    is_hearsay = _is_hearsay(row.type, copied.data)
     columns = {
         "id": copy_id,
         "request_id": row.request_id,
@@ -110,9 +117,21 @@ def _insert(
         "received_at": now,
         "live": row.live,
         "data": copied.data,
-        "folded": not wants_folding(row.type, copied.data),
+        "folded": is_hearsay or not wants_folding(row.type, copied.data),
+        "contact_id": row.contact_id if is_hearsay and _is_of_same(row, copied) else None,
     }
     connection.execute(insert(StoredEvent).values(same | columns | dict(marks)))
+
+
+def _is_hearsay(event_type: str, data: Mapping[str, Any]) -> bool:
+    """Return whether an event would be believed: what became of a message, who takes a lead, who
+    somebody is now. What a person typed settles none of these in a provider's or customer's name.
+    """
+    return has_news(event_type, data) or event_type.startswith(ABOUT_THE_PERSON)
+
+
+def _is_of_same(row: Row[Any], copied: Event) -> bool:
+    return all((row.data or {}).get(name) == copied.data.get(name) for name in IDENTITY_FIELDS)
 
 
 def _changes(before: Any, after: Any, path: str) -> Iterator[Change]:

@@ -45,7 +45,7 @@ def fold_some(connection: Connection, hub: Hub, *, most: int, now: datetime) -> 
         try:
             with connection.begin_nested():
                 fold(connection, facts, now=now)
-        except DBAPIError as error:
+        except Exception as error:  # noqa: BLE001 - one event must not keep the others waiting
             _give_up(row, error)
             mine = StoredEvent.id == row.id
             connection.execute(update(StoredEvent).where(mine).values(folded=True))
@@ -88,19 +88,19 @@ def _tell(connection: Connection, hub: Hub, row: Row[Any], now: datetime) -> boo
                 said_at=row.occurred_at,
                 now=now,
             )
-    except DBAPIError as error:
-        if trouble_of(error) is Trouble.BUSY:
+    except Exception as error:  # noqa: BLE001 - one event must not keep the others waiting
+        if isinstance(error, DBAPIError) and trouble_of(error) is Trouble.BUSY:
             return False  # the call that it tells of is being recorded: a little later
         _give_up(row, error)
     return True
 
 
-def _give_up(row: Row[Any], error: DBAPIError) -> None:
-    """Say that the database cannot keep what one event tells.
+def _give_up(row: Row[Any], error: Exception) -> None:
+    """Say that what one event tells cannot be kept.
 
     Raises:
         DBAPIError: it is not the event's fault.
     """
-    if trouble_of(error) is not Trouble.ROW:
+    if isinstance(error, DBAPIError) and trouble_of(error) is not Trouble.ROW:
         raise error
-    log.error("event %s tells something that cannot be kept", row.id)
+    log.error("event %s tells something that cannot be kept (%s)", row.id, type(error).__name__)

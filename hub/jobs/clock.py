@@ -5,15 +5,19 @@ A second clock is harmless.
 
 import logging
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from threading import Event
+from traceback import extract_tb
 from types import FrameType
 
 from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
+from hub.core import alerts
 from hub.core.beats import CLOCK, beat
 from hub.core.board.indexing import index_some
 from hub.core.completing import Round, fetch_the_incomplete
@@ -26,6 +30,7 @@ from hub.core.leads.escalation import escalate
 from hub.core.restored import end_alert
 from hub.core.silence import tell_of_silence
 from hub.core.sweep import sweep
+from hub.core.trouble import Trouble, trouble_of
 from hub.gateways.destinations import Gate
 from hub.gateways.queue import enqueue_drain
 from hub.jobs.hours import Hours
@@ -39,6 +44,7 @@ FOLDS, FOLD_AT_ONCE = 10, 100
 INDEXES, INDEX_AT_ONCE = 10, 200
 FETCHES = 200
 ESCALATES = 100
+SHOWN_FRAMES = 3
 
 log = logging.getLogger(__name__)
 
@@ -66,33 +72,57 @@ def run(hub: Hub, redis: Redis, gates: Mapping[str, Gate]) -> None:
 
 
 def tick(hub: Hub, redis: Redis, round_: Round | None = None) -> set[str]:
-    """Sweep once; return what is gone."""
+    """Do every duty once; return what is gone or broken. A broken duty stops no other."""
+    duties: Mapping[str, Callable[[], object]] = {
+        "looking for a restored database": lambda: watch(hub, redis),
+        "sweeping": lambda: _sweep(hub, round_),
+        "asking people": lambda: _ask(hub),
+        "escalating": lambda: _escalate(hub),
+        "folding": lambda: _fold(hub),
+        "indexing": lambda: _index(hub),
+    }
     troubles: set[str] = set()
-    try:
-        watch(hub, redis)
-        with hub.store.write() as connection:
-            sweep(connection, hub.configuration)
-            now = datetime.now(UTC)
-            fetch_the_incomplete(connection, hub, most=FETCHES, now=now, round_=round_)
-            close_the_seen(connection, now=now)
-        with hub.store.write() as connection:
-            ask_people(connection, hub, now=now)
-            tell_of_silence(connection, hub.configuration, now=now)
-            beat(connection, CLOCK)
-            end_alert(connection, now=now)
-        with hub.store.write() as connection:
-            escalate(connection, hub, most=ESCALATES, now=now)
-            end_passed(connection, now=now)
-            forget(connection, now=now)
-        _fold(hub)
-        _index(hub)
-    except DBAPIError as error:
-        troubles.add(f"the database does not answer ({type(error.orig).__name__})")
+    broken: dict[str, str] = {}
+    for name, duty in duties.items():
+        try:
+            duty()
+        except DBAPIError as error:
+            troubles.add(f"the database does not answer ({type(error.orig).__name__})")
+            if trouble_of(error) is Trouble.GONE:
+                break
+        except Exception as error:  # noqa: BLE001 - the last resort of a duty
+            broken[name] = f"{type(error).__name__} at {_place(error)}"
+    _tell_of_broken(hub, broken)
     try:
         enqueue_drain(redis)
     except RedisError as error:
         troubles.add(f"Redis does not answer ({type(error).__name__})")
-    return troubles
+    return troubles | {f"{name} failed: {why}" for name, why in broken.items()}
+
+
+def _sweep(hub: Hub, round_: Round | None) -> None:
+    with hub.store.write() as connection:
+        sweep(connection, hub.configuration)
+        now = datetime.now(UTC)
+        fetch_the_incomplete(connection, hub, most=FETCHES, now=now, round_=round_)
+        close_the_seen(connection, now=now)
+
+
+def _ask(hub: Hub) -> None:
+    now = datetime.now(UTC)
+    with hub.store.write() as connection:
+        ask_people(connection, hub, now=now)
+        tell_of_silence(connection, hub.configuration, now=now)
+        beat(connection, CLOCK)
+        end_alert(connection, now=now)
+
+
+def _escalate(hub: Hub) -> None:
+    now = datetime.now(UTC)
+    with hub.store.write() as connection:
+        escalate(connection, hub, most=ESCALATES, now=now)
+        end_passed(connection, now=now)
+        forget(connection, now=now)
 
 
 def _fold(hub: Hub) -> None:
@@ -109,6 +139,23 @@ def _index(hub: Hub) -> None:
         with hub.store.write() as connection:
             if index_some(connection, most=INDEX_AT_ONCE) < INDEX_AT_ONCE:
                 return
+
+
+def _tell_of_broken(hub: Hub, broken: Mapping[str, str]) -> None:
+    """Let an alert last as long as a duty fails."""
+    now = datetime.now(UTC)
+    with suppress(DBAPIError), hub.store.write() as connection:
+        for name in alerts.subjects(connection, alerts.DUTY_FAILS) - broken.keys():
+            alerts.end(connection, alerts.DUTY_FAILS, name, now=now)
+        for name, why in broken.items():
+            sentence = f"The clock's {name} fails ({why}): the logs say more."
+            alerts.begin(connection, alerts.DUTY_FAILS, name, sentence, now=now)
+
+
+def _place(error: Exception) -> str:
+    """Return where it happened; what an exception says may quote a body."""
+    frames = extract_tb(error.__traceback__)[-SHOWN_FRAMES:]
+    return " < ".join(f"{Path(one.filename).stem}.{one.name}:{one.lineno}" for one in frames[::-1])
 
 
 def _note(known: set[str], now: set[str]) -> None:

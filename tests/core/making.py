@@ -27,7 +27,6 @@ from hub.core.models import (
     StoredRequest,
     database_later,
 )
-from hub.core.models.search import event_search
 from hub.core.routing import Router, site_scope
 from hub.core.templates import Condition, Parameters
 from hub.gateways.database import open_database

@@ -1,6 +1,7 @@
 """Replays of many under way: at their rate, once, whoever is killed, paused or cancelled."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from hub.core.models import (
 from hub.core.replays import progress, running
 from hub.core.replays.progress import Became
 from hub.core.replays.running import cancel, go_on, let_go, pause
+from hub.core.selection import Selection
 from tests.core.making import NOW, Town, deliveries_of, rows
 from tests.core.replaying import FAST, begin, fill, finish, run, save_up
 
@@ -223,3 +225,24 @@ def test_only_what_runs_is_looked_at(database, failed) -> None:
         assert running.running(connection) == [replay_id]
         pause(connection, replay_id, actor="user:jane", now=NOW)
         assert running.running(connection) == []
+
+
+def test_two_replays_that_overlap_let_it_happen_a_second_time_and_not_a_third(
+    database, failed
+) -> None:
+    failed(2, state="succeeded", error=None)
+    with database.write() as connection:
+        ids = [row.id for row in deliveries_of(connection)]
+        again = {"again": True, "reason": "they lost it"}
+        first = begin(connection, Selection(state="succeeded"), **again).replay_id
+        other = Selection(state="succeeded", ids=tuple(ids))
+        second = begin(connection, other, token="form-2", **again).replay_id
+    finish(database, first)
+    with database.write() as connection:
+        connection.execute(
+            update(Delivery).values(state="succeeded", finished_at=NOW + timedelta(seconds=9))
+        )
+    finish(database, second)
+    with database.read() as connection:
+        assert {(row.state, row.key_n) for row in deliveries_of(connection)} == {("succeeded", 1)}
+        assert progress.replay_row(connection, second).moved_on == 2

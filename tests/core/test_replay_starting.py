@@ -172,3 +172,16 @@ def test_two_admins_at_once_start_one_replay(database, failed) -> None:
     assert sorted(one.is_new for one in found) == [False, True]
     with database.read() as connection:
         assert connection.execute(select(func.count()).select_from(ReplayItem)).scalar() == 20
+
+
+def test_what_was_shown_to_run_once_is_not_begun_twice(database, failed) -> None:
+    """It succeeded between the look and the start: the reason given was for others."""
+    failed(3)
+    with database.write() as connection:
+        first, second, _ = (row.id for row in deliveries_of(connection))
+        again = {"again": True, "reason": "they lost it", "seen": 3, "seen_twice": 1}
+        for one in (first, second):
+            connection.execute(update(Delivery).where(Delivery.id == one).values(state="succeeded"))
+        with pytest.raises(Refused, match="2 would happen a second time"):
+            begin(connection, ALL, **again)
+        assert begin(connection, ALL, **again | {"seen_twice": 2}).is_new

@@ -231,3 +231,26 @@ def test_a_page_that_renews_itself_keeps_nobody_signed_in(board):
         with board.hub.store.read() as connection:
             seen_at = connection.execute(select(Session.seen_at)).scalar_one()
         assert (seen_at > at) is moves
+
+
+@pytest.mark.parametrize("change", ["password", "disabled", "reset"])
+def test_who_was_at_the_door_when_the_account_changed_does_not_come_in(board, monkeypatch, change):
+    """An old password that is being checked while it is changed begins no session after all."""
+    user, check = add(board), passwords.is_password
+
+    def slowly(password, password_hash):
+        good = check(password, password_hash)
+        values = {
+            "password": {"password_hash": passwords.hash_password("other words here")},
+            "disabled": {"disabled_at": datetime.now(UTC)},
+            "reset": {"password_hash": None},
+        }
+        with board.hub.store.write() as connection:
+            connection.execute(update(User).where(User.id == user.id).values(**values[change]))
+        return good
+
+    monkeypatch.setattr("hub.web.dashboard.proof.is_password", slowly)
+    client = board.app.test_client()
+    assert sign_in(client).status_code == 409
+    with board.hub.store.read() as connection:
+        assert connection.execute(select(Session.id)).all() == []

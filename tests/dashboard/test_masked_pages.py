@@ -7,12 +7,15 @@ from html import escape
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from hub.core.access.roles import Role
 from hub.core.configuration import Source
 from hub.core.ingest import ingest, prepare
+from hub.core.models import StoredEvent
 from tests.adapters.contract.recorded import ALL, Fixture, adapter
-from tests.dashboard.happening import fold_all
+from tests.dashboard.delivering import TOWN, put
+from tests.dashboard.happening import fold_all, pay
 
 PERSONAL = ("name", "email", "phone", "from", "to", "subject", "text", "html", "body", "message")
 SHORTEST = 6
@@ -96,3 +99,39 @@ def test_whoever_may_see_it_does_and_is_audited_once(board):
             "SELECT subject FROM audit_log WHERE action = 'view.personal'"
         ).all()
     assert [row[0] for row in rows] == [f"event {event_id}"]
+
+
+def test_whoever_sees_masks_finds_nobody_by_what_is_under_them(board):
+    event_id = pay(board, "evt_1", shipping={"name": "Jane Doe"})
+    fold_all(board)
+    masked = board.client(Role.VIEWER, sees_personal=False)
+    other = board.client(Role.VIEWER, name="sees")
+    row = f"/events/{event_id}"
+    for query in ("jane", "jan*", "jane@example.com", "example.com", "JANE $42.00", "doe"):
+        assert row in other.get("/events", query_string={"q": query}).text, query
+        assert row not in masked.get("/events", query_string={"q": query}).text, query
+    for query in ("evt_1", str(event_id), "$42.00"):
+        assert row in masked.get("/events", query_string={"q": query}).text, query
+
+
+def test_an_address_as_an_id_is_not_found_by_whoever_sees_masks(board):
+    event_id = pay(board, "evt_1")
+    with board.hub.store.write() as connection:
+        connection.execute(update(StoredEvent).values(external_id="jane@example.com"))
+    masked = board.client(Role.VIEWER, sees_personal=False)
+    assert f"/events/{event_id}" not in masked.get("/events?q=jane@example.com").text
+
+
+def test_errors_are_searched_by_those_alone_who_see_all_of_them(make_board):
+    board = make_board(TOWN)
+    with board.hub.store.write() as connection:
+        put(connection, error="+12025550101 is blocked")
+    masked = board.client(Role.OPERATOR, sees_personal=False)
+    form = {"csrf_token": board.csrf(), "token": "form-0001", "q": "+1202"}
+    assert masked.get("/deliveries").status_code == 200
+    assert 'name="q"' not in masked.get("/deliveries").text
+    for path in ("/deliveries?q=%2B1202", "/replays/preview?q=%2B1202"):
+        assert masked.get(path).status_code == 403
+    for path in ("/replays", "/replays/preview"):
+        assert masked.post(path, data=form).status_code == 403
+    assert board.client(Role.OPERATOR, name="all").get("/deliveries?q=%2B1202").status_code == 200

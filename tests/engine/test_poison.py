@@ -12,8 +12,9 @@ from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
 
 import hub.gateways.queue as queues
+from hub.core import folding
 from hub.core.folding import fold_some
-from hub.core.models import Contact, Identity
+from hub.core.models import Alert, Contact, Identity
 from hub.gateways.queue import QUEUE, enqueue_drain
 from hub.jobs import clock, worker
 from hub.jobs.drain import Drain
@@ -126,6 +127,48 @@ def test_contacts_are_folded_by_the_clock_while_the_workers_are_busy(stage, redi
     with redis_server.client() as redis:
         assert clock.tick(shop.hub, redis) == set()
     assert unfolded(stage) == []
+
+
+def test_a_duty_of_the_clock_that_fails_stops_no_other_and_somebody_is_told(
+    stage, redis_server, monkeypatch
+) -> None:
+    shop = stage.workshop(keyed("rate: 1/1m"))
+    stage.put(shop, "evt_1")
+
+    def fails(*_: object, **__: object) -> None:
+        raise ValueError("what a customer wrote")
+
+    with redis_server.client() as redis:
+        with monkeypatch.context() as patched:
+            patched.setattr(clock, "escalate", fails)
+            [trouble] = clock.tick(shop.hub, redis)
+            assert trouble.startswith("escalating failed: ValueError at test_poison.fails")
+            assert "customer" not in trouble
+        assert unfolded(stage) == []
+        assert [one.subject for one in stage.rows(Alert) if not one.ended_at] == ["escalating"]
+        assert clock.tick(shop.hub, redis) == set()
+    assert all(one.ended_at for one in stage.rows(Alert))
+
+
+def test_an_event_whose_news_is_poison_is_left_and_the_others_are_folded(
+    stage, redis_server, monkeypatch, caplog
+) -> None:
+    shop = stage.workshop(keyed("rate: 1/1m"))
+    stage.put(shop, *(f"evt_{n}" for n in range(3)))
+
+    def follow(*_: object, data: dict[str, object], **__: object) -> None:
+        told.append(data)
+        if len(told) == 2:
+            raise ValueError("what a customer wrote")
+
+    told: list[object] = []
+    monkeypatch.setattr(folding, "follow", follow)
+    with redis_server.client() as redis:
+        assert clock.tick(shop.hub, redis) == set()
+    assert len(told) == 3
+    assert unfolded(stage) == []
+    assert caplog.text.count("tells something that cannot be kept (ValueError)") == 1
+    assert "customer" not in caplog.text
 
 
 def test_nothing_of_a_payload_gets_into_logs_or_the_queue_when_the_database_refuses_it(

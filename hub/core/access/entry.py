@@ -87,7 +87,15 @@ def come_in(
     by: str,
     now: datetime,
 ) -> str:
-    """Sign somebody in who has proved everything; return the new session's token."""
+    """Sign somebody in who has proved everything; return the new session's token.
+
+    Raises:
+        Refused: while that was checked, the password became another, or the account was disabled.
+    """
+    still = (User.id == user_id, User.disabled_at.is_(None), User.password_hash.is_not(None),
+             User.password_hash == knock.password_hash)  # fmt: skip
+    if connection.execute(select(User.id).where(*still).with_for_update()).first() is None:
+        raise Refused("your account was changed just now: sign in again")
     tries.forgive(connection, knock.counted)
     return _begin(connection, user_id, knock.name, browser, by=by, now=now)
 
@@ -134,6 +142,7 @@ def set_password(
     user = users.with_id(connection, held.user_id)
     connection.execute(update(User).where(User.id == user.id).values(password_hash=password_hash))
     sessions.end_all(connection, user.id, now=now)
+    tickets.cancel(connection, Purpose.HALF, user.id, now=now)
     tries.unlock(connection, user.name)
     note(
         connection, actor=f"user:{user.name}", action="password.set", subject=f"user {user.name}",

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Select, literal, select, union
 from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.sql.expression import cast
 
+from hub.core.access.redaction import redact_text
 from hub.core.board.indexing import (
     SAME_MOMENT_BITS,
     era_of,
@@ -21,7 +22,7 @@ from hub.core.board.indexing import (
     moment_of,
     row_id_of,
 )
-from hub.core.board.terms import Term, terms_of, whole_word
+from hub.core.board.terms import Term, is_amount, terms_of, whole_word
 from hub.core.ids import parse_id
 from hub.core.models import Delivery, StoredEvent, StoredRequest
 from hub.core.models.search import event_search, event_search_fts
@@ -52,10 +53,18 @@ class Query:
     terms: Sequence[Term]
 
 
-def read_query(text: str, *, country: str) -> Query:
-    """Return what a text asks for. What is too long is cut."""
+def read_query(text: str, *, country: str, personal: bool = True) -> Query:
+    """Return what a text asks for. What is too long is cut.
+
+    `personal`: whoever asks may see personal data. The others find by ids and amounts alone: that
+    a name or a number is found in an event would tell them what its page masks.
+    """
     text = text.replace("\x00", "").encode("utf-8", "replace").decode().strip()[:LONGEST_QUERY]
-    return Query(text, terms_of(text, country=country))
+    terms = terms_of(text, country=country)
+    if personal:
+        return Query(text, terms)
+    tells_nobody = all(is_amount(word) for term in terms for word in term.words)
+    return Query(text if redact_text(text) == text else "", terms if tells_nobody else ())
 
 
 def steps(connection: Connection, query: Query, *, before: UUID | None) -> Iterator[Step]:

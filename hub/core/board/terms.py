@@ -27,6 +27,7 @@ _EMAIL_ENDS = "<>[](){}\"'`,;:.!?"
 _LONG_NUMBER = re.compile(r"\+?\(?\d(?:[\s().\-/]{0,3}\d){8,14}(?!\d)")
 _AMOUNT = re.compile(r"(?<![\w.,@])(?P<sign>[$€£¥])?\s?(?P<number>\d{1,3}(?:,\d{3}){1,5}"
                      r"(?:\.\d{1,4})?|\d{1,15}(?:\.\d{1,4})?)(?!\.?[\w@])")  # fmt: skip
+_MONEY = re.compile(r"=[\d.]+")
 _WORD = re.compile(r"\w+")
 _FOREIGN = re.compile(r"[^\w@.+~=-]")
 _PREFIX = re.compile(r"(\w{3,})\*")
@@ -74,6 +75,11 @@ def terms_of(text: str, *, country: str) -> list[Term]:
 def whole_word(text: str) -> str:
     """Return an id as one word, however it is written."""
     return _FOREIGN.sub("_", fold(text))[:LONGEST_WORD]
+
+
+def is_amount(word: str) -> bool:
+    """Return whether a word is an amount of money."""
+    return _MONEY.fullmatch(word) is not None
 
 
 def fold(text: str) -> str:

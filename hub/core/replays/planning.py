@@ -97,9 +97,14 @@ class Preview:
         return sum(group.count for group in self.groups)
 
     @property
+    def twice(self) -> int:
+        """How many may happen a second time."""
+        return sum(group.count for group in self.groups if group.plan is Plan.AGAIN)
+
+    @property
     def needs_reason(self) -> bool:
         """Whether something may happen a second time."""
-        return any(group.plan is Plan.AGAIN for group in self.groups)
+        return self.twice > 0
 
 
 def plan_of(

@@ -15,6 +15,7 @@ from hub.core.audit import note
 from hub.core.errors import NotFound, Refused
 from hub.core.hub import Hub
 from hub.core.models import (
+    Delivery,
     DeliveryState,
     ItemState,
     Replay,
@@ -22,7 +23,7 @@ from hub.core.models import (
     ReplayState,
     database_now,
 )
-from hub.core.replay import Planned
+from hub.core.replay import Plan, Planned
 from hub.core.replay import preview as preview_rows
 from hub.core.replay import replay as run_again
 
@@ -128,8 +129,12 @@ def _run(
         one.delivery_id: one
         for one in preview_rows(connection, hub, {"ids": ids}, again=replay.again, lock=True)
     }
+    done = _done_since(connection, ids, replay.created_at) if replay.again else set()
     agreed = [
-        one for item in items if (one := current.get(item.delivery_id)) and one.plan == item.plan
+        one
+        for item in items
+        if (one := current.get(item.delivery_id)) and one.plan == item.plan
+        if one.plan is not Plan.AGAIN or one.delivery_id not in done
     ]
     run_again(connection, hub, agreed, actor=replay.actor, now=now, reason=replay.reason)
     queued = {one.delivery_id for one in agreed}
@@ -142,6 +147,14 @@ def _run(
     if left:
         connection.execute(_LEAVE.where(ReplayItem.replay_id == replay.id), left)
     return len(left)
+
+
+def _done_since(connection: Connection, ids: Sequence[UUID], at: datetime) -> set[UUID]:
+    """Return what ended after that instant: another replay may have repeated it meanwhile, and
+    nobody has asked for a third time.
+    """
+    since = select(Delivery.id).where(Delivery.id.in_(ids), Delivery.finished_at > at)
+    return set(connection.execute(since).scalars())
 
 
 _LEAVE = (

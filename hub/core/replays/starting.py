@@ -23,7 +23,7 @@ from hub.core.models import (
     insert_if_new,
 )
 from hub.core.replay import Plan
-from hub.core.replays.planning import plan_of, preview
+from hub.core.replays.planning import Preview, plan_of, preview
 from hub.core.replays.running import GOING, a_step
 from hub.core.selection import Selection
 
@@ -34,7 +34,10 @@ SLOWEST, FASTEST = 1, 600_000
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What somebody asks for. `token` is the form's; `seen` is how many they were told of, when."""
+    """What somebody asks for. `token` is the form's; `seen` is how many they were told of, when.
+
+    `seen_twice` is how many of them happen a second time.
+    """
 
     selection: Selection
     token: str
@@ -42,6 +45,7 @@ class Wish:
     again: bool = False
     reason: str | None = None
     seen: int | None = None
+    seen_twice: int | None = None
     seen_at: datetime | None = None
 
 
@@ -66,7 +70,7 @@ def start(connection: Connection, hub: Hub, wish: Wish, *, actor: str, now: date
     if known := _same(connection, wish, fingerprint, now):
         return Started(known, is_new=False)
     foreseen = preview(connection, hub, wish.selection, again=wish.again, examples=0)
-    _check(wish, foreseen.total, needs_reason=foreseen.needs_reason)
+    _check(wish, foreseen)
     left_out = [
         {"destination": group.destination, "action": group.action, "state": group.state,
          "may_have": group.may_have, "count": group.count}
@@ -123,14 +127,18 @@ def _same(connection: Connection, wish: Wish, fingerprint: str, now: datetime) -
     ).scalar_one_or_none()
 
 
-def _check(wish: Wish, total: int, *, needs_reason: bool) -> None:
+def _check(wish: Wish, foreseen: Preview) -> None:
+    total, twice = foreseen.total, foreseen.twice
     if not SLOWEST <= wish.per_minute <= FASTEST:
         raise Refused(f"the rate must be between {SLOWEST} and {FASTEST} a minute")
     if not total:
         raise Refused("nothing of this would run again now: look below why")
     if wish.seen is not None and total > wish.seen * 1.1 + 10:
         raise Refused(f"it was {wish.seen} and is {total} by now: look again before you start")
-    if needs_reason and not (wish.reason or "").strip():
+    if wish.seen_twice is not None and twice > wish.seen_twice:
+        raise Refused(f"{twice} would happen a second time by now, and not {wish.seen_twice}: look "
+                      "again before you start")  # fmt: skip
+    if twice and not (wish.reason or "").strip():
         raise Refused("something would happen a second time: say why")
 
 

@@ -14,7 +14,7 @@ from hub.core.board.events import Filters
 from hub.core.board.search import read_query
 from hub.core.ids import parse_id
 from hub.core.models import EventState
-from hub.web.dashboard.gate import hub, now
+from hub.web.dashboard.gate import hub, now, viewer
 
 NAMES = ("q", "source", "type", "state", "live", "since", "until", "contact")
 """The filters, as addresses call them."""
@@ -49,7 +49,7 @@ def read_filters(said: Mapping[str, str]) -> Filters:
     state, live = said.get("state"), said.get("live")
     if (state and state not in set(EventState)) or (live and live not in _LIVE):
         raise BadRequest
-    country = hub().configuration.site.country
+    country, personal = hub().configuration.site.country, viewer().sees_personal
     return Filters(
         source=said.get("source"),
         type=said.get("type"),
@@ -58,7 +58,7 @@ def read_filters(said: Mapping[str, str]) -> Filters:
         live=_LIVE[live] if live else None,
         since=_moment(said["since"]) if "since" in said else None,
         until=_moment(said["until"]) if "until" in said else None,
-        query=read_query(said["q"], country=country) if "q" in said else None,
+        query=read_query(said["q"], country=country, personal=personal) if "q" in said else None,
     )
 
 

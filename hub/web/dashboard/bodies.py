@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-
 from adapters import Unreadable
 from adapters.contract.json import read_json
 from hub.core.access.redaction import mask_all, redact

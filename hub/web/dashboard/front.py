@@ -98,7 +98,7 @@ def release_held(event_id: str) -> BaseResponse:
 @dashboard.post("/held/<event_id>/discard")
 @allowed(Permission.OPERATE)
 def discard_held(event_id: str) -> BaseResponse:
-    reason = request.form.get("reason", "").strip()[:500] or "looked like spam"
+    reason = request.form.get("reason", "").replace("\x00", "").strip()[:500] or "looked like spam"
     with hub().store.write() as connection:
         leads.discard(connection, _wanted(event_id), actor=viewer().actor, now=now(), reason=reason)
     flash("Put aside. It is kept, and nothing is done about it.", "good")

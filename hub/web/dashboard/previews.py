@@ -119,7 +119,7 @@ def _told(group: planning.Group) -> dict[str, Any]:
 
 
 def _wish() -> Wish:
-    seen, seen_at = request.form.get("seen", ""), request.form.get("seen_at")
+    seen_at = request.form.get("seen_at")
     token = request.form.get("token", "")
     reason = request.form.get("reason", "").strip()
     if not 8 <= len(token) <= 64 or not token.isascii() or not token.isprintable():
@@ -132,9 +132,15 @@ def _wish() -> Wish:
         per_minute=_per_minute(),
         again=bool(request.form.get("again")),
         reason=reason or None,
-        seen=int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 10 else None,
+        seen=_count("seen"),
+        seen_twice=_count("seen_twice"),
         seen_at=instant_of(seen_at) if seen_at else None,
     )
+
+
+def _count(name: str) -> int | None:
+    text = request.form.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 def _per_minute() -> int:

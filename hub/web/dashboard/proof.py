@@ -1,7 +1,7 @@
 """Proving who one is: every password and code is checked here, and counted before it is."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from hub.core.access import entry, second_factor
@@ -45,6 +45,7 @@ def hear_password(name: str, password: str, *, wrong: str = WRONG) -> Heard:
         renewed = hash_password(password)
         with hub().store.write() as connection:
             entry.rehash(connection, knock.user_id, knock.password_hash, renewed)
+        return replace(heard, knock=replace(knock, password_hash=renewed))
     return heard
 
 

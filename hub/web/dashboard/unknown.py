@@ -54,6 +54,8 @@ def unknown_page() -> Response:
 def alike_page() -> Response:
     """Show what was sent to one destination in one minute, to be answered together."""
     destination, action = request.args.get("destination", ""), request.args.get("action", "")
+    if "\x00" in destination + action:
+        raise BadRequest
     since = instant_of(request.args.get("minute", ""))
     with hub().store.read() as connection:
         ids = unknown.ids_alike(connection, destination, action, since)
