@@ -185,3 +185,17 @@ def test_what_was_shown_to_run_once_is_not_begun_twice(database, failed) -> None
         with pytest.raises(Refused, match="2 would happen a second time"):
             begin(connection, ALL, **again)
         assert begin(connection, ALL, **again | {"seen_twice": 2}).is_new
+
+
+def test_what_was_made_after_the_look_is_not_run(database, failed) -> None:
+    failed(3)
+    with database.write() as connection:
+        ids = sorted(row.id for row in deliveries_of(connection))
+        looked = NOW + timedelta(minutes=5)
+        late = (ids[-1].int & (1 << 80) - 1) | (int(looked.timestamp() * 1000) + 60_000 << 80)
+        connection.execute(
+            update(Delivery).where(Delivery.id == ids[-1]).values(id=UUID(int=late))
+        )
+        begin(connection, seen=2, seen_at=looked)
+        taken = {row.delivery_id for row in rows(connection, ReplayItem, ReplayItem.delivery_id)}
+    assert taken == set(ids[:2])

@@ -135,3 +135,13 @@ def test_errors_are_searched_by_those_alone_who_see_all_of_them(make_board):
     for path in ("/replays", "/replays/preview"):
         assert masked.post(path, data=form).status_code == 403
     assert board.client(Role.OPERATOR, name="all").get("/deliveries?q=%2B1202").status_code == 200
+
+
+def test_why_a_lead_is_held_is_told_without_its_addresses(board):
+    pay(board, "evt_1")
+    values = {"state": "held", "held_reason": "the same as of jane@example.com"}
+    with board.hub.store.write() as connection:
+        connection.execute(update(StoredEvent).values(**values))
+    text = board.client(Role.VIEWER, sees_personal=False).get("/held").text
+    assert "the same as of" in text
+    assert "jane@" not in text

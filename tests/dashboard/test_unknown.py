@@ -179,3 +179,13 @@ def test_what_others_wrote_is_inert(town):
     said = town.client().get("/unknown").text
     assert "<img src=x" not in said
     assert said.count("&lt;img src=x") >= 3
+
+
+def test_many_are_sent_again_by_whoever_gave_the_password_lately(town):
+    ids = leave(town, 3)
+    admin = town.client()
+    wait_eleven_minutes(town)
+    asked = answer(town, ids, admin, answer="again", sure="again")
+    assert asked.location.startswith("/prove")
+    assert answer(town, ids[:1], admin, answer="again", sure="again").location == "/unknown"
+    assert answer(town, ids[1:], admin, answer="drop").location == "/unknown"

@@ -3,7 +3,7 @@
 A replay and its deliveries are written down together; from then on it goes on by itself.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -69,7 +69,8 @@ def start(connection: Connection, hub: Hub, wish: Wish, *, actor: str, now: date
     fingerprint = wish.selection.fingerprint(again=wish.again)
     if known := _same(connection, wish, fingerprint, now):
         return Started(known, is_new=False)
-    foreseen = preview(connection, hub, wish.selection, again=wish.again, examples=0)
+    seen = _as_seen(wish)
+    foreseen = preview(connection, hub, seen, again=wish.again, examples=0)
     _check(wish, foreseen)
     left_out = [
         {"destination": group.destination, "action": group.action, "state": group.state,
@@ -100,7 +101,7 @@ def start(connection: Connection, hub: Hub, wish: Wish, *, actor: str, now: date
         if known is None:
             raise Refused("the same replay ended just now: look at what is left of it")
         return Started(known, is_new=False)
-    _take_in(connection, hub, wish, replay_id)
+    _take_in(connection, hub, seen, replay_id, again=wish.again)
     note(
         connection,
         actor=actor,
@@ -142,9 +143,17 @@ def _check(wish: Wish, foreseen: Preview) -> None:
         raise Refused("something would happen a second time: say why")
 
 
-def _take_in(connection: Connection, hub: Hub, wish: Wish, replay_id: UUID) -> None:
-    plan = plan_of(connection, hub, wish.selection, again=wish.again)
-    chosen = wish.selection.apply(
+def _as_seen(wish: Wish) -> Selection:
+    """Return the selection without what was made after it was looked at."""
+    ends = [one for one in (wish.selection.until, wish.seen_at) if one]
+    return replace(wish.selection, until=min(ends)) if ends else wish.selection
+
+
+def _take_in(
+    connection: Connection, hub: Hub, seen: Selection, replay_id: UUID, *, again: bool
+) -> None:
+    plan = plan_of(connection, hub, seen, again=again)
+    chosen = seen.apply(
         select(
             literal(replay_id, ReplayItem.replay_id.type),
             Delivery.id,

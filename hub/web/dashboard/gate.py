@@ -106,8 +106,13 @@ def admit() -> BaseResponse | None:
     if lacks_second_factor(g.person) and not getattr(view, _EARLY):
         return _sent_to("dashboard.second_factor_page")
     if getattr(view, _PROOF) and not g.person.has_proved(now()):
-        return _sent_to("dashboard.prove_page")
+        return sent_to_prove()
     return None
+
+
+def sent_to_prove() -> BaseResponse:
+    """Ask for the password again, for what is dear only in some cases."""
+    return _sent_to("dashboard.prove_page")
 
 
 def own_path(target: str | None) -> str | None:

@@ -18,7 +18,7 @@ from hub.core.board.words import ANSWERS
 from hub.core.settle import Answer
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.choosing import before, instant_of, wanted
-from hub.web.dashboard.gate import allowed, hub, now, viewer
+from hub.web.dashboard.gate import allowed, hub, now, sent_to_prove, viewer
 from hub.web.dashboard.pages import page
 
 PAGE = 20
@@ -73,6 +73,8 @@ def answer_unknown() -> BaseResponse:
     sure = request.form.get("sure") == answer
     if not reason or (answer is Answer.AGAIN and not sure):
         return _asked(ids, answer=answer, reason=reason)
+    if answer is Answer.AGAIN and len(ids) > 1 and not viewer().has_proved(now()):
+        return sent_to_prove()
     with hub().store.write() as connection:
         done = unknown.answer_all(
             connection, ids, answer, reason=reason, actor=viewer().actor, now=now()
