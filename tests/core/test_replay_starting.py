@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Barrier
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select, update
@@ -145,8 +146,9 @@ def test_one_that_ended_is_another_only_for_whom_has_looked_since(
     finish(database, first.replay_id)
     with database.write() as connection:
         connection.execute(update(Delivery).values(state="failed"))
-        connection.execute(update(Replay).values(created_at=NOW - timedelta(seconds=ago)))
-        seen_at = NOW - timedelta(seconds=seen_ago) if seen_ago else None
+        now = NOW + timedelta(hours=1) if seen_ago else NOW  # what was looked at was there by then
+        connection.execute(update(Replay).values(created_at=now - timedelta(seconds=ago)))
+        seen_at = now - timedelta(seconds=seen_ago) if seen_ago else None
         assert begin(connection, token="form-2", seen_at=seen_at).is_new is is_new
 
 
@@ -193,9 +195,7 @@ def test_what_was_made_after_the_look_is_not_run(database, failed) -> None:
         ids = sorted(row.id for row in deliveries_of(connection))
         looked = NOW + timedelta(minutes=5)
         late = (ids[-1].int & (1 << 80) - 1) | (int(looked.timestamp() * 1000) + 60_000 << 80)
-        connection.execute(
-            update(Delivery).where(Delivery.id == ids[-1]).values(id=UUID(int=late))
-        )
+        connection.execute(update(Delivery).where(Delivery.id == ids[-1]).values(id=UUID(int=late)))
         begin(connection, seen=2, seen_at=looked)
         taken = {row.delivery_id for row in rows(connection, ReplayItem, ReplayItem.delivery_id)}
     assert taken == set(ids[:2])

@@ -145,3 +145,11 @@ def test_why_a_lead_is_held_is_told_without_its_addresses(board):
     text = board.client(Role.VIEWER, sees_personal=False).get("/held").text
     assert "the same as of" in text
     assert "jane@" not in text
+
+
+def test_a_type_that_names_somebody_is_masked_beside_the_delivery(make_board):
+    board = make_board(TOWN)
+    with board.hub.store.write() as connection:
+        put(connection, event_type="crm.jane@example.com")
+    masked = board.client(Role.VIEWER, sees_personal=False)
+    assert "jane@" not in masked.get("/deliveries").text

@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 from hub.core.access.roles import Role
 from hub.core.models import Attempt, AuditEntry
 from tests.dashboard.delivering import TOWN, doubt, states, text_of
+from tests.dashboard.people import wait_eleven_minutes
 
 EVIDENCE = [
     {"at": "2026-11-21T12:02:05Z", "by": "lookup", "said": "several are alike"},
@@ -189,3 +190,13 @@ def test_many_are_sent_again_by_whoever_gave_the_password_lately(town):
     assert asked.location.startswith("/prove")
     assert answer(town, ids[:1], admin, answer="again", sure="again").location == "/unknown"
     assert answer(town, ids[1:], admin, answer="drop").location == "/unknown"
+
+
+def test_what_somebody_else_gave_as_a_reason_is_masked_too(town):
+    [one] = leave(town)
+    masked = town.client(Role.OPERATOR, name="masked", sees_personal=False)
+    answer(town, [one], reason="jane@example.com told me")
+    answer(town, [one], masked)
+    said = text_of(masked.get("/unknown"))
+    assert "has answered before you" in said
+    assert "jane@" not in said

@@ -20,6 +20,7 @@ from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.choosing import before, instant_of, wanted
 from hub.web.dashboard.gate import allowed, hub, now, sent_to_prove, viewer
 from hub.web.dashboard.pages import page
+from hub.web.dashboard.showing import redacted
 
 PAGE = 20
 EXAMPLES = 5
@@ -90,7 +91,7 @@ def answer_unknown() -> BaseResponse:
         others = (
             f" And {len(done.before) - 1:,} more were settled before." if done.before[1:] else ""
         )
-        flash(f"Nothing was changed: {done.before[0]}.{others}", "doubt")
+        flash(f"Nothing was changed: {redacted(done.before[0])}.{others}", "doubt")
     return redirect(url_for("dashboard.unknown_page"), 303)
 
 
