@@ -69,10 +69,11 @@ def take(
         .order_by(Lane.destination)
         .limit(most)
         .with_for_update(skip_locked=True)
+        .cte("free")  # looked for once: a sub-query may be run anew for each row, past its LIMIT
     )
     taken = connection.execute(
         update(Lane)
-        .where(Lane.destination.in_(free.scalar_subquery()))
+        .where(Lane.destination.in_(select(free.c.destination)))
         .values(token=Lane.token + 1, holder=holder, lease_until=database_later(LEASE_S))
         .returning(Lane.destination, Lane.token, Lane.setbacks, Lane.failures)
     )

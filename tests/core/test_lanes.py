@@ -9,6 +9,7 @@ from sqlalchemy import update
 from hub.core import lanes
 from hub.core.errors import NotFound
 from hub.core.models import Delivery, Lane
+from hub.gateways.database import open_database
 from tests.core.making import Town, end_lease, hold_of, one_delivery, route, rows
 
 MANY = [f"d{n}" for n in range(8)]
@@ -185,3 +186,16 @@ def test_a_lane_that_is_being_worked_in_cannot_be_paused_in_between(database, to
             assert not pausing.done()
             working.commit()
             pausing.result(5)
+
+
+def test_no_plan_takes_more_lanes_than_wanted(postgresql_url) -> None:
+    """A nested loop runs a sub-query anew for each row, and SKIP LOCKED then finds other rows."""
+    database = open_database(postgresql_url)
+    town = Town(routes=[route(name, destination=name) for name in MANY])
+    with database.write() as connection:
+        town.take_in(connection, {"id": "e1"})
+        lanes.ensure(connection, MANY)
+        for switch in "hashjoin mergejoin hashagg material sort indexscan bitmapscan".split():
+            connection.exec_driver_sql(f"SET LOCAL enable_{switch} = off")
+        assert len(lanes.take(connection, "me", MANY, most=3)) == 3
+    database.engine.dispose()

@@ -25,7 +25,7 @@ HOUR = 3600
 ASKED = {
     "soon": "3",
     "hour": str(HOUR),
-    "date": format_datetime(datetime.now(UTC) + timedelta(hours=1)).replace("+0000", "GMT"),
+    "date": "",  # an hour from when it is said
     "garbage": "when the moon is full",
     "negative": "-5",
     "years": "99999999999",
@@ -49,6 +49,10 @@ routes:
 """
 
 
+def _in_an_hour() -> str:
+    return format_datetime(datetime.now(UTC) + timedelta(hours=1)).replace("+0000", "GMT")
+
+
 class Busy:
     """Says 429 to the first two calls of each path."""
 
@@ -61,7 +65,7 @@ class Busy:
         with self._lock:
             self._refused[name] = self._refused.get(name, 0) + 1
             if self._refused[name] <= 2:
-                return Reply(429, b"{}", {"Retry-After": ASKED[name]})
+                return Reply(429, b"{}", {"Retry-After": ASKED[name] or _in_an_hour()})
         return Reply()
 
 
