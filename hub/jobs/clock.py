@@ -62,16 +62,17 @@ def run(hub: Hub, redis: Redis, gates: Mapping[str, Gate]) -> None:
     listings, lookups, hours = Listings(hub), Lookups(hub, gates), Hours(hub)
     replays, round_ = Replays(hub), Round()
     while True:
-        _note(troubles, tick(hub, redis, round_))
+        _note(troubles, tick(hub, redis, round_, hours))
         listings.look()
         lookups.look()
-        hours.look()
         replays.look()
         if stop.wait(EVERY_S):
             return
 
 
-def tick(hub: Hub, redis: Redis, round_: Round | None = None) -> set[str]:
+def tick(
+    hub: Hub, redis: Redis, round_: Round | None = None, hours: Hours | None = None
+) -> set[str]:
     """Do every duty once; return what is gone or broken. A broken duty stops no other."""
     duties: Mapping[str, Callable[[], object]] = {
         "looking for a restored database": lambda: watch(hub, redis),
@@ -80,6 +81,7 @@ def tick(hub: Hub, redis: Redis, round_: Round | None = None) -> set[str]:
         "escalating": lambda: _escalate(hub),
         "folding": lambda: _fold(hub),
         "indexing": lambda: _index(hub),
+        "counting the hours": lambda: hours.look() if hours else None,
     }
     troubles: set[str] = set()
     broken: dict[str, str] = {}

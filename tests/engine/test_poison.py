@@ -18,6 +18,7 @@ from hub.core.models import Alert, Contact, Identity
 from hub.gateways.queue import QUEUE, enqueue_drain
 from hub.jobs import clock, worker
 from hub.jobs.drain import Drain
+from hub.jobs.hours import Hours
 from hub.jobs.workshop import open_workshop
 from tests.engine.stage import keyed, unfolded
 
@@ -148,6 +149,17 @@ def test_a_duty_of_the_clock_that_fails_stops_no_other_and_somebody_is_told(
         assert [one.subject for one in stage.rows(Alert) if not one.ended_at] == ["escalating"]
         assert clock.tick(shop.hub, redis) == set()
     assert all(one.ended_at for one in stage.rows(Alert))
+
+
+def test_hours_that_cannot_be_counted_do_not_end_the_clock(stage, redis_server) -> None:
+    class Broken(Hours):
+        def look(self) -> None:
+            raise ZeroDivisionError
+
+    shop = stage.workshop(keyed("rate: 1/1m"))
+    with redis_server.client() as redis:
+        [trouble] = clock.tick(shop.hub, redis, None, Broken(shop.hub))
+    assert trouble.startswith("counting the hours failed: ZeroDivisionError")
 
 
 def test_an_event_whose_news_is_poison_is_left_and_the_others_are_folded(
