@@ -2,7 +2,6 @@
 
 import logging
 from datetime import UTC, datetime
-from threading import Thread
 
 from sqlalchemy.exc import DBAPIError
 
@@ -11,25 +10,20 @@ from hub.core.backfill import STILL_COMING, failed, fill, filled, turn, why_not
 from hub.core.configuration import Source
 from hub.core.hub import Hub
 from hub.gateways.lists import list_since
+from hub.jobs.beside import Beside
 
 log = logging.getLogger(__name__)
 
 
-class Listings:
+class Listings(Beside):
     """Looks through the providers' lists beside the sweep, never two looks at once."""
+
+    name = "listings"
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._thread: Thread | None = None
 
-    def look(self) -> None:
-        """Begin to look, unless a look is under way; return at once."""
-        if self._thread is not None and self._thread.is_alive():
-            return
-        self._thread = Thread(target=self._look, name="listings", daemon=True)
-        self._thread.start()
-
-    def _look(self) -> None:
+    def _round(self) -> None:
         for source in self._hub.configuration.sources.values():
             if source.enabled and why_not(self._hub, source) is None:
                 try:

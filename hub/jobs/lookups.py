@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from threading import Thread
 
 from sqlalchemy.exc import DBAPIError
 
@@ -13,26 +12,21 @@ from hub.core.hub import Hub
 from hub.core.ledger import Turn
 from hub.core.trouble import Trouble, trouble_of
 from hub.gateways.destinations import Gate
+from hub.jobs.beside import Beside
 
 AT_ONCE = 50
 
 log = logging.getLogger(__name__)
 
 
-class Lookups:
+class Lookups(Beside):
     """Looks up what is in doubt, never two rounds at once."""
+
+    name = "lookups"
 
     def __init__(self, hub: Hub, gates: Mapping[str, Gate]) -> None:
         self._hub = hub
         self._gates = gates
-        self._thread: Thread | None = None
-
-    def look(self) -> None:
-        """Begin a round, unless one is under way; return at once."""
-        if self._thread is not None and self._thread.is_alive():
-            return
-        self._thread = Thread(target=self._round, name="lookups", daemon=True)
-        self._thread.start()
 
     def _round(self) -> None:
         try:

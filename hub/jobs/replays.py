@@ -3,7 +3,6 @@
 import logging
 import time
 from datetime import UTC, datetime
-from threading import Thread
 from uuid import UUID
 
 from sqlalchemy.exc import DBAPIError
@@ -12,6 +11,7 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 from hub.core.hub import Hub
 from hub.core.replays.running import let_go, running
 from hub.core.trouble import Trouble, trouble_of
+from hub.jobs.beside import Beside
 
 EVERY_S = 0.5
 LONGEST_S = 2.0
@@ -20,19 +20,13 @@ LONGEST_S = 2.0
 log = logging.getLogger(__name__)
 
 
-class Replays:
+class Replays(Beside):
     """Lets replays go on as long as there are any, in a thread of its own."""
+
+    name = "replays"
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._thread: Thread | None = None
-
-    def look(self) -> None:
-        """Begin to, unless it is being done; return at once."""
-        if self._thread is not None and self._thread.is_alive():
-            return
-        self._thread = Thread(target=self._round, name="replays", daemon=True)
-        self._thread.start()
 
     def _round(self) -> None:
         try:

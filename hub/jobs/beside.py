@@ -1,0 +1,20 @@
+"""Work beside the clock's sweep: one round at a time, in a thread that nobody waits for."""
+
+from threading import Thread
+
+
+class Beside:
+    """Does `_round` in a thread of its own whenever it is asked to and not at it already."""
+
+    name = "beside"
+    _thread: Thread | None = None
+
+    def look(self) -> None:
+        """Begin a round, unless one is under way; return at once."""
+        if self._thread is not None and self._thread.is_alive():
+            return
+        self._thread = Thread(target=self._round, name=self.name, daemon=True)
+        self._thread.start()
+
+    def _round(self) -> None:
+        raise NotImplementedError
