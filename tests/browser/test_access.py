@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyotp
 import pytest
+from playwright.sync_api import expect
 
 from hub.core.access.roles import Role
 from hub.supervisor import die_with_parent
@@ -73,8 +74,8 @@ def test_the_first_admin_comes_in_sets_a_factor_up_and_comes_back_with_it(browse
     secret = page.locator("[data-copy]").get_attribute("data-copy").replace(" ", "")
     page.get_by_label("six figures").fill(pyotp.TOTP(secret).now())
     page.get_by_role("button", name="Turn it on").click()
+    expect(page.locator("ul.codes code")).to_have_count(10)
     codes = page.locator("ul.codes code").all_text_contents()
-    assert len(codes) == 10
     assert_accessible(page)
     sign_out(page)
 
@@ -97,7 +98,7 @@ def test_the_first_admin_comes_in_sets_a_factor_up_and_comes_back_with_it(browse
     page.get_by_label("Recovery code").fill(codes[0])
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url("**/events")
-    assert page.get_by_role("navigation", name="Main").is_visible()
+    expect(page.get_by_role("navigation", name="Main")).to_be_visible()
 
 
 @pytest.mark.parametrize(("dark", "narrow"), LOOKS)
@@ -113,6 +114,7 @@ def test_the_pages_of_access_are_for_everybody(running, visit, dark, narrow):
         page.goto(path)
         check(page)
     page.get_by_role("link", name="Show all").click()
+    page.wait_for_url("**/audit")
     page.goto("/users")
     page.get_by_role("textbox", name="Name").fill("bob")
     page.get_by_role("button", name="Make a link").click()
@@ -120,6 +122,7 @@ def test_the_pages_of_access_are_for_everybody(running, visit, dark, narrow):
     check(page)
     page.get_by_role("button", name="Back to the users").click()
     page.get_by_role("link", name="bob").click()
+    page.wait_for_url("**/users/*-*")
     check(page)
 
 
@@ -130,8 +133,8 @@ def check(page):
 
 def test_a_viewer_meets_a_shut_door(running, visit):
     page = visit(running(), "/users", role=Role.VIEWER)
-    assert page.get_by_text("Your account may not do that.").is_visible()
-    assert page.get_by_role("link", name="Audit log").count() == 0
+    expect(page.get_by_text("Your account may not do that.")).to_be_visible()
+    expect(page.get_by_role("link", name="Audit log")).to_have_count(0)
     sign_out(page)
     page.goto("/")
     assert "/sign-in" in page.url
