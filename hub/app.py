@@ -17,6 +17,7 @@ from hub.web.acknowledge import acknowledging
 from hub.web.forms import forms
 from hub.web.health import health
 from hub.web.metrics import metrics
+from hub.web.storing import Together
 from hub.web.tally import Tally
 from hub.web.webhooks import webhooks
 
@@ -53,6 +54,7 @@ def create_app(settings: Settings, environ: Mapping[str, str]) -> Flask:
         allow_private=settings.allow_private_destinations,
     )
     app.extensions |= {"hub": hub, "hub_settings": settings, "hub_tally": Tally(database)}
+    app.extensions["hub_together"] = Together(database)
     app.extensions |= {
         "hub_captchas": Captchas(allow_private=settings.allow_private_destinations),
         "hub_proxy_hops": settings.proxy_hops,

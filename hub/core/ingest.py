@@ -100,9 +100,14 @@ def ingest(connection: Connection, prepared: Prepared) -> Ingested:
         unreadable = row | {"state": RequestState.UNREADABLE, "reason": prepared.reason}
         connection.execute(insert_if_new(connection, StoredRequest), unreadable)
         return Ingested(row["id"], RequestState.UNREADABLE)
-    stored = ingest_store.store(connection, prepared.batch)
+    return ingested(prepared, ingest_store.store(connection, prepared.batch))
+
+
+def ingested(prepared: Prepared, stored: ingest_store.Stored) -> Ingested:
+    """Return what became of a request that could be read."""
     state = RequestState.ACCEPTED if stored.new_event_ids else RequestState.DUPLICATE
-    return Ingested(row["id"], state, prepared.events, stored.new_event_ids, stored.conflict)
+    request_id = prepared.row["id"]
+    return Ingested(request_id, state, prepared.events, stored.new_event_ids, stored.conflict)
 
 
 def store_rejected(

@@ -42,16 +42,59 @@ class Stored:
 
 def store(connection: Connection, batch: Batch) -> Stored:
     """Store a batch; what was there before is counted as a duplicate instead."""
-    batch.events.sort(key=lambda event: event["external_id"])  # two batches lock in one order
-    insert_new = _postgresql if connection.dialect.name == "postgresql" else _sqlite
-    new = insert_new(connection, batch)
+    if connection.dialect.name == "postgresql":
+        new = insert_new(connection, [batch])[0]
+    else:
+        new = _sqlite(connection, batch)
+    return count_rest(connection, batch, new)
+
+
+def insert_new(connection: Connection, batches: Sequence[Batch]) -> list[list[UUID]]:
+    """Insert what is new of each batch, in one statement of PostgreSQL; return its events' ids.
+
+    What is not new is left to `count_rest`, batch by batch.
+    """
+    events = [event for batch in batches for event in batch.events]
+    events.sort(key=_locking)
+    parameters = {
+        "requests": _json([_request_values(batch) for batch in batches]),
+        "bodies": [batch.request["body"] for batch in batches],
+        "events": _json([_event_values(event) for event in events]),
+        "deliveries": _json([row for batch in batches for row in batch.deliveries]),
+    }
+    new = set(connection.exec_driver_sql(_INSERT, parameters).scalars())
+    return [[e["id"] for e in batch.events if e["id"] in new] for batch in batches]
+
+
+def count_rest(connection: Connection, batch: Batch, new: Sequence[UUID]) -> Stored:
+    """Count what of a batch was there before; `new` is what was not."""
     if len(new) == len(batch.events):
         return Stored(new)
     return _count_duplicates(connection, batch, new)
 
 
+def _locking(event: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return where an event's keys come in the one order in which all writes take them."""
+    return event["source"], event["fact_key"] or "", event["external_id"]
+
+
+_REQUEST_COLUMNS = {
+    "id": "uuid",
+    "source": "text",
+    "state": "text",
+    "received_at": "timestamptz",
+    "method": "text",
+    "url": "text",
+    "headers": "jsonb",
+    "size_bytes": "int",
+    "signed_by": "text",
+}
 _EVENT_COLUMNS = {
     "id": "uuid",
+    "request_id": "uuid",
+    "source": "text",
+    "received_at": "timestamptz",
+    "config_version": "text",
     "type": "text",
     "native_type": "text",
     "external_id": "text",
@@ -79,55 +122,58 @@ _DELIVERY_COLUMNS = {
 }
 
 
-def _rows(name: str, columns: Mapping[str, str]) -> str:
-    """Return the rows of a JSON array; one parameter is cheaper to send than an array a column."""
-    typed = ", ".join(f"{column} {kind}" for column, kind in columns.items())
-    return f"json_to_recordset(%({name})s::json) AS t({typed})"
+def _typed(columns: Mapping[str, str]) -> str:
+    return ", ".join(f"{column} {kind}" for column, kind in columns.items())
 
 
+# JSON arrays of rows: one parameter is cheaper to send than an array a column.
 _INSERT = f"""
-WITH incoming AS MATERIALIZED (SELECT * FROM {_rows("events", _EVENT_COLUMNS)}),
+WITH incoming AS MATERIALIZED (
+  SELECT * FROM json_to_recordset(%(events)s::json) AS e({_typed(_EVENT_COLUMNS)})
+),
 new_key AS (
   INSERT INTO event_keys (source, external_id, fact_key, event_id, fingerprint, first_seen_at)
-  SELECT %(source)s, external_id, fact_key, id, fingerprint, %(received_at)s FROM incoming
+  SELECT source, external_id, fact_key, id, fingerprint, received_at FROM incoming
   ON CONFLICT DO NOTHING RETURNING event_id
-),
-request AS (
-  INSERT INTO inbound_requests (id, source, state, received_at, method, url, headers, body,
-    size_bytes, signed_by, conflict, reason, event_id)
-  SELECT %(id)s, %(source)s, %(state)s, %(received_at)s, %(method)s, %(url)s, %(headers)s::jsonb,
-    %(body)s, %(size_bytes)s, %(signed_by)s, false, NULL, (SELECT event_id FROM new_key LIMIT 1)
-  WHERE EXISTS (SELECT FROM new_key)
 ),
 event AS (
   INSERT INTO events (id, request_id, source, type, native_type, external_id, occurred_at,
     received_at, state, live, data, data_error, config_version, folded, held_reason, sender)
-  SELECT id, %(id)s, %(source)s, type, native_type, external_id, occurred_at,
-    %(received_at)s, state, live, data, data_error, %(config_version)s, folded, held_reason, sender
+  SELECT id, request_id, source, type, native_type, external_id, occurred_at,
+    received_at, state, live, data, data_error, config_version, folded, held_reason, sender
   FROM incoming JOIN new_key ON new_key.event_id = incoming.id
+  RETURNING id, request_id
+),
+request AS (
+  INSERT INTO inbound_requests (id, source, state, received_at, method, url, headers, size_bytes,
+    signed_by, body, conflict, reason, event_id)
+  SELECT r.*, false, NULL, first.id
+  FROM ROWS FROM (
+    json_to_recordset(%(requests)s::json) AS ({_typed(_REQUEST_COLUMNS)}),
+    unnest(%(bodies)b::bytea[])
+  ) AS r({", ".join(_REQUEST_COLUMNS)}, body)
+  JOIN (SELECT DISTINCT ON (request_id) request_id, id FROM event ORDER BY request_id, id) AS first
+    ON first.request_id = r.id
 ),
 delivery AS (
   INSERT INTO deliveries (id, event_id, route, destination, action, state, error, created_at,
     since, next_attempt_at, finished_at)
-  SELECT t.id, t.event_id, route, destination, action, state, error, now(), now(),
+  SELECT d.id, d.event_id, route, destination, action, state, error, now(), now(),
     CASE WHEN due THEN now() + delay_s * interval '1 second' END,
     CASE WHEN NOT due THEN now() END
-  FROM {_rows("deliveries", _DELIVERY_COLUMNS)} JOIN new_key ON new_key.event_id = t.event_id
+  FROM json_to_recordset(%(deliveries)s::json) AS d({_typed(_DELIVERY_COLUMNS)})
+  JOIN new_key ON new_key.event_id = d.event_id
 )
 SELECT event_id FROM new_key
 """  # noqa: S608
 
 
-def _postgresql(connection: Connection, batch: Batch) -> list[UUID]:
-    parameters = batch.request | {
-        "config_version": batch.events[0]["config_version"],
-        "headers": _json(batch.request["headers"]),
-        "events": _json(
-            [e | {"fingerprint": rf"\x{e['fingerprint'].hex()}"} for e in batch.events]
-        ),
-        "deliveries": _json(batch.deliveries),
-    }
-    return list(connection.exec_driver_sql(_INSERT, parameters).scalars())
+def _request_values(batch: Batch) -> dict[str, Any]:
+    return {name: batch.request[name] for name in _REQUEST_COLUMNS}
+
+
+def _event_values(event: Mapping[str, Any]) -> dict[str, Any]:
+    return {**event, "fingerprint": rf"\x{event['fingerprint'].hex()}"}
 
 
 def _json(value: Any) -> str:

@@ -56,7 +56,7 @@ def take_in(source_slug: str) -> Response:
         source=source, adapter=form, router=hub.router, request=received, signed_by=signed_by
     )
     prepared = sift(source, form, received, prepared)
-    ingested = store(hub, prepared)
+    ingested = store(hub, current_app.extensions["hub_together"], prepared)
     tally.ingested(source_slug, received.received_at, ingested.state)
     if ingested.new_event_ids:
         hub.waker.wake()

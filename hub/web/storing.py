@@ -1,23 +1,68 @@
 """What is done with every request that was taken in, wherever it was posted: kept, or refused."""
 
+from collections.abc import Sequence
+from uuid import UUID
+
 from flask import Response
 from sqlalchemy.exc import DBAPIError
 
 from adapters import InboundRequest
 from hub.core.configuration import Source
+from hub.core.grouping import Grouping
 from hub.core.hub import Hub
-from hub.core.ingest import Ingested, Prepared, ingest, store_rejected
+from hub.core.ingest import Ingested, Prepared, ingest, ingested, store_rejected
+from hub.core.ingest_store import Batch, Stored, count_rest, insert_new
+from hub.core.ports import Store
 from hub.web.answers import answer
 from hub.web.tally import Tally
 
+GROUP_MOST = 32
+GROUP_MOST_BYTES = 1024 * 1024
+"""The bodies of one group: a large one keeps nobody waiting who came with it."""
 
-def store(hub: Hub, prepared: Prepared) -> Ingested:
+
+class Together:
+    """The writes of requests that are taken in at the same time: on PostgreSQL they are one."""
+
+    def __init__(self, database: Store) -> None:
+        self._database = database
+        self._group = Grouping(self._insert, most=GROUP_MOST, most_size=GROUP_MOST_BYTES)
+
+    @property
+    def waiting(self) -> int:
+        """Return how many wait for the write before theirs."""
+        return self._group.waiting
+
+    def ingest(self, prepared: Prepared) -> Ingested | None:
+        """Store a request; None where it must be tried alone, nothing of it is stored then."""
+        batch = prepared.batch
+        if batch is None or self._database.dialect != "postgresql":
+            return None
+        new = self._group(batch, size=batch.request["size_bytes"])
+        if new is None:
+            return None
+        if len(new) == len(batch.events):
+            return ingested(prepared, Stored(new))
+        with self._database.read() as connection:
+            return ingested(prepared, count_rest(connection, batch, new))
+
+    def _insert(self, batches: Sequence[Batch]) -> Sequence[Sequence[UUID] | None]:
+        with self._database.read() as connection:
+            try:
+                return insert_new(connection, batches)
+            except DBAPIError as error:
+                if error.connection_invalidated or len(batches) == 1:
+                    raise
+                return [None] * len(batches)  # one of them is to blame, and not for the others
+
+
+def store(hub: Hub, together: Together, prepared: Prepared) -> Ingested:
     """Store; once more when the line to the database turns out to be dead.
 
     Storing twice is harmless: the second finds the first one's keys, and that they are its own.
     """
     try:
-        return _ingest(hub, prepared)
+        return together.ingest(prepared) or _ingest(hub, prepared)
     except DBAPIError as error:
         if not error.connection_invalidated:
             raise

@@ -57,7 +57,7 @@ def take_in(source_slug: str, path_secret: str | None = None) -> Response:
             tally.rejected(source_slug, received.received_at, str(error), traced=False)
             return answer(401)
         return refuse(hub, tally, source, received, str(error))
-    ingested = store(hub, prepared)
+    ingested = store(hub, current_app.extensions["hub_together"], prepared)
     tally.ingested(source_slug, received.received_at, ingested.state)
     if ingested.new_event_ids:
         hub.waker.wake()

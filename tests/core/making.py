@@ -16,7 +16,7 @@ from adapters.http.outbound import HttpOutbound
 from hub.core.claim import Claimed, claim
 from hub.core.configuration import Configuration, Destination, Route, Site, Source
 from hub.core.context import Contexts
-from hub.core.ingest import Ingested, ingest, prepare
+from hub.core.ingest import Ingested, Prepared, ingest, prepare
 from hub.core.lanes import Hold, ensure, take
 from hub.core.models import (
     Attempt,
@@ -141,15 +141,18 @@ class Town:
 
     def take_in(self, connection: Connection, *events: dict[str, Any], **options: Any) -> Ingested:
         """Take a request with these events in, a second after the one before."""
+        return ingest(connection, self.prepared(*events, **options))
+
+    def prepared(self, *events: dict[str, Any], **options: Any) -> Prepared:
+        """Return a request with these events, ready to be stored, a second after the one before."""
         options.setdefault("at", NOW + timedelta(seconds=self.taken))
         self.taken += 1
-        prepared = prepare(
+        return prepare(
             source=self.configuration.sources["provider"],
             adapter=self.provider,
             router=self.router,
             request=request(*events, **options),
         )
-        return ingest(connection, prepared)
 
     def claim(
         self, connection: Connection, hold: Hold, *, slots: int = 8, sandbox: bool = False

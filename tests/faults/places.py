@@ -44,17 +44,20 @@ def _after(owner: Any, name: str, place: str) -> None:
 def _web_before_commit(place: str) -> None:
     """PostgreSQL commits with its statement: die before it. SQLite: between write and COMMIT."""
     from hub.core import ingest_store
+    from hub.web import storing
 
-    original = ingest_store.store
+    original, insert_new = ingest_store.store, storing.insert_new
 
     def store(connection: Any, batch: Any) -> Any:
-        if connection.dialect.name == "postgresql":
-            die_once(place)
         stored = original(connection, batch)
         die_once(place)
         return stored
 
-    ingest_store.store = store
+    def insert(connection: Any, batches: Any) -> Any:
+        die_once(place)
+        return insert_new(connection, batches)
+
+    ingest_store.store, storing.insert_new = store, insert
 
 
 def _web_after_commit(place: str) -> None:
