@@ -30,7 +30,7 @@ bench: setup ## measure, and print the table
 	$(BIN)/python -m tests.bench
 
 faults: setup ## kill processes and stores of a running hub, again and again
-	$(BIN)/python -m pytest tests/faults -n 2 --dist worksteal -m "faults or not faults"
+	$(BIN)/python -m pytest tests/faults tests/journeys -n 2 --dist worksteal -m "faults or not faults"
 
 providers: setup ## write the tables of providers anew, after a change of an adapter
 	$(BIN)/python -m tests.docs.providers

@@ -10,7 +10,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-import orjson
 from sqlalchemy import Connection, insert, or_, select, update
 from sqlalchemy.dialects import sqlite
 
@@ -23,6 +22,7 @@ from hub.core.models import (
     database_now,
     insert_if_new,
 )
+from hub.core.recordset import as_json, typed
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +57,10 @@ def insert_new(connection: Connection, batches: Sequence[Batch]) -> list[list[UU
     events = [event for batch in batches for event in batch.events]
     events.sort(key=_locking)
     parameters = {
-        "requests": _json([_request_values(batch) for batch in batches]),
+        "requests": as_json(_request_values(batch) for batch in batches),
         "bodies": [batch.request["body"] for batch in batches],
-        "events": _json([_event_values(event) for event in events]),
-        "deliveries": _json([row for batch in batches for row in batch.deliveries]),
+        "events": as_json(_event_values(event) for event in events),
+        "deliveries": as_json(row for batch in batches for row in batch.deliveries),
     }
     new = set(connection.exec_driver_sql(_INSERT, parameters).scalars())
     return [[e["id"] for e in batch.events if e["id"] in new] for batch in batches]
@@ -122,14 +122,9 @@ _DELIVERY_COLUMNS = {
 }
 
 
-def _typed(columns: Mapping[str, str]) -> str:
-    return ", ".join(f"{column} {kind}" for column, kind in columns.items())
-
-
-# JSON arrays of rows: one parameter is cheaper to send than an array a column.
 _INSERT = f"""
 WITH incoming AS MATERIALIZED (
-  SELECT * FROM json_to_recordset(%(events)s::json) AS e({_typed(_EVENT_COLUMNS)})
+  SELECT * FROM json_to_recordset(%(events)s::json) AS e({typed(_EVENT_COLUMNS)})
 ),
 new_key AS (
   INSERT INTO event_keys (source, external_id, fact_key, event_id, fingerprint, first_seen_at)
@@ -149,7 +144,7 @@ request AS (
     signed_by, body, conflict, reason, event_id)
   SELECT r.*, false, NULL, first.id
   FROM ROWS FROM (
-    json_to_recordset(%(requests)s::json) AS ({_typed(_REQUEST_COLUMNS)}),
+    json_to_recordset(%(requests)s::json) AS ({typed(_REQUEST_COLUMNS)}),
     unnest(%(bodies)b::bytea[])
   ) AS r({", ".join(_REQUEST_COLUMNS)}, body)
   JOIN (SELECT DISTINCT ON (request_id) request_id, id FROM event ORDER BY request_id, id) AS first
@@ -161,7 +156,7 @@ delivery AS (
   SELECT d.id, d.event_id, route, destination, action, state, error, now(), now(),
     CASE WHEN due THEN now() + delay_s * interval '1 second' END,
     CASE WHEN NOT due THEN now() END
-  FROM json_to_recordset(%(deliveries)s::json) AS d({_typed(_DELIVERY_COLUMNS)})
+  FROM json_to_recordset(%(deliveries)s::json) AS d({typed(_DELIVERY_COLUMNS)})
   JOIN new_key ON new_key.event_id = d.event_id
 )
 SELECT event_id FROM new_key
@@ -174,10 +169,6 @@ def _request_values(batch: Batch) -> dict[str, Any]:
 
 def _event_values(event: Mapping[str, Any]) -> dict[str, Any]:
     return {**event, "fingerprint": rf"\x{event['fingerprint'].hex()}"}
-
-
-def _json(value: Any) -> str:
-    return orjson.dumps(value).decode()
 
 
 def _sqlite(connection: Connection, batch: Batch) -> list[UUID]:
