@@ -1,4 +1,4 @@
-"""Journeys go over PostgreSQL; those that ask for both databases go over SQLite in `make faults`."""
+"""Journeys go over PostgreSQL; those for both databases go over SQLite too in `make faults`."""
 
 import pytest
 
