@@ -17,6 +17,7 @@ BLOCKED = "destination blocked"
 RESTORED = "restored from a backup"
 LIST_NOT_READABLE = "list not readable"
 CAP_REACHED = "cap reached"
+CAPTCHA_FAILS = "captcha does not work"
 DUTY_FAILS = "duty of the clock fails"
 
 

@@ -1,5 +1,6 @@
 """What nobody would notice by itself: a source that says nothing, signatures that stopped
-verifying, a destination that nothing goes out to. The clock tells of each for as long as it lasts.
+verifying, a destination that nothing goes out to, a captcha that vouches for nobody. The clock
+tells of each for as long as it lasts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from sqlalchemy import Connection, Row, exists, func, literal_column, select
 from hub.core import alerts
 from hub.core.configuration import Configuration, Rate, Source
 from hub.core.ids import first_id
+from hub.core.leads.captcha import failing
 from hub.core.models import (
     ConfigVersion,
     Lane,
@@ -104,6 +106,9 @@ def tell_of_silence(connection: Connection, configuration: Configuration, *, now
     _tell(connection, alerts.SILENT_SOURCE, silent, now)
     _tell(connection, alerts.NOT_VERIFIED, unverified, now)
     _tell(connection, alerts.BLOCKED, blocked, now)
+    no_captcha = failing(connection, configuration)
+    deaf = {f"source {slug}": why for slug, why in no_captcha.items()}
+    _tell(connection, alerts.CAPTCHA_FAILS, deaf, now)
 
 
 def find_silent(

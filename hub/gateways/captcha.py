@@ -15,6 +15,7 @@ import orjson
 
 from adapters import Answer, Transport, TransportError
 from hub.core.configuration import Captcha
+from hub.core.leads.captcha import NO_ANSWER, NOT_ASKED, NOT_REACHED, REFUSES_US
 
 ADDRESSES = {
     "turnstile": "https://challenges.cloudflare.com/turnstile/v0/siteverify",
@@ -45,12 +46,12 @@ class Captchas:
         A provider that does not answer proves nothing either. Never inside a transaction.
         """
         if not given or len(given) > LONGEST_ANSWER:
-            return "captcha: it was not answered"
+            return NOT_ASKED
         try:
             answer = self._ask(captcha, given)
         except TransportError as error:
             log.warning("captcha %s was not reached: %s", captcha.kind, error)
-            return "captcha: its provider could not be reached"
+            return NOT_REACHED
         return _read(captcha, answer)
 
     def _ask(self, captcha: Captcha, given: str) -> Answer:
@@ -74,11 +75,11 @@ def _read(captcha: Captcha, answer: Answer) -> str | None:
     told = _object(answer)
     if told is None:
         log.warning("captcha %s answered with %d and nothing to read", captcha.kind, answer.status)
-        return "captcha: its provider gave no answer"
+        return NO_ANSWER
     codes = told.get("error-codes")
     if isinstance(codes, list) and any(code in _OUR_FAULTS for code in codes):
         log.error("captcha %s refuses the form's `secret`", captcha.kind)
-        return "captcha: its provider refuses the form's `secret`: mend it in hub.yaml"
+        return REFUSES_US
     if told.get("success") is not True:
         return "captcha: it was answered wrongly"
     score = told.get("score")
