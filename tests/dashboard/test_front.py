@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from sqlalchemy import insert, select, update
 
 from hub.core import alerts
@@ -71,8 +72,8 @@ def keep(board: Board, state: str, reason: str, **values) -> str:
     return str(row_id)
 
 
-def hold(board: Board, **data) -> str:
-    event_id = pay(board, "evt_held")
+def hold(board: Board, event: str = "evt_held", **data) -> str:
+    event_id = pay(board, event)
     with board.hub.store.write() as connection:
         connection.execute(Delivery.__table__.delete())
         connection.execute(
@@ -225,6 +226,30 @@ def test_a_held_lead_is_let_through_or_put_aside(board):
         assert connection.execute(select(StoredEvent.state)).scalar_one() == "matched"
     assert "Nothing is held" in see(board, "/held")
     assert press(board, f"/held/{event_id}/discard").status_code == 409
+
+
+@pytest.mark.parametrize(("did", "state"), [("release", "matched"), ("discard", "discarded")])
+def test_several_held_leads_are_decided_at_once(board, did, state):
+    ids = [hold(board, f"evt_{n}", name=f"Lead {n}") for n in range(3)]
+    with board.hub.store.write() as connection:
+        connection.execute(update(StoredEvent).values(state="held", held_reason="5 links"))
+    text = see(board, "/held")
+    assert all(f'value="{one}"' in text for one in ids)
+    press(board, f"/held/{ids[0]}/discard")
+    client = board.client(Role.OPERATOR)
+    fields = {"csrf_token": board.csrf(), "ids": ids[:2], "did": did}
+    assert client.post("/held/several", data=fields).location == "/held"
+    assert "1 lead was" in (shown := client.get("/held").text)
+    assert "somebody else had decided about 1" in shown
+    with board.hub.store.read() as connection:
+        states = dict(connection.execute(select(StoredEvent.id, StoredEvent.state)).all())
+    assert {str(one): found for one, found in states.items()} == dict(
+        zip(ids, ("discarded", state, "held"), strict=True)
+    )
+    client.post("/held/several", data=fields | {"ids": []})
+    assert "Select some leads first" in client.get("/held").text
+    assert press(board, "/held/several", ids=ids[2:], did="else").status_code == 404
+    assert press(board, "/held/several", Role.VIEWER, ids=ids[2:], did=did).status_code == 403
 
 
 def test_a_held_lead_is_masked_for_those_who_may_not_see_people(board):

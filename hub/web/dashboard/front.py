@@ -14,7 +14,7 @@ from hub.core.board.destinations import standings
 from hub.core.board.held import list_held
 from hub.core.board.needs import find_needs
 from hub.core.board.sources import all_heard, last_event_at
-from hub.core.errors import NotFound
+from hub.core.errors import NotFound, Refused
 from hub.core.ids import parse_id
 from hub.core.leads import held as leads
 from hub.core.silence import watch_sources
@@ -24,6 +24,7 @@ from hub.web.dashboard.gate import allowed, hub, now, viewer
 from hub.web.dashboard.pages import page
 
 HELD_A_PAGE = 50
+LOOKED_LIKE = "looked like spam"
 
 
 @dashboard.get("/")
@@ -98,10 +99,37 @@ def release_held(event_id: str) -> BaseResponse:
 @dashboard.post("/held/<event_id>/discard")
 @allowed(Permission.OPERATE)
 def discard_held(event_id: str) -> BaseResponse:
-    reason = request.form.get("reason", "").replace("\x00", "").strip()[:500] or "looked like spam"
+    reason = request.form.get("reason", "").replace("\x00", "").strip()[:500] or LOOKED_LIKE
     with hub().store.write() as connection:
         leads.discard(connection, _wanted(event_id), actor=viewer().actor, now=now(), reason=reason)
     flash("Put aside. It is kept, and nothing is done about it.", "good")
+    return _back("dashboard.held_page")
+
+
+@dashboard.post("/held/several")
+@allowed(Permission.OPERATE)
+def decide_several() -> BaseResponse:
+    """Let the selected leads through or put them aside, each by itself."""
+    ids = [_wanted(one) for one in request.form.getlist("ids")[:HELD_A_PAGE]]
+    did = request.form.get("did")
+    if did not in ("release", "discard"):
+        raise NotFound("a lead is released or discarded")
+    actor, at, late = viewer().actor, now(), 0
+    for one in ids:
+        try:
+            with hub().store.write() as connection:
+                if did == "release":
+                    leads.release(connection, hub(), one, actor=actor, now=at)
+                else:
+                    leads.discard(connection, one, actor=actor, now=at, reason=LOOKED_LIKE)
+        except Refused:
+            late += 1  # somebody else was quicker
+    hub().waker.wake()
+    done = len(ids) - late
+    what = "let through" if did == "release" else "put aside"
+    other = f"; somebody else had decided about {late}" if late else ""
+    flash(f"{done} {'lead was' if done == 1 else 'leads were'} {what}{other}."
+          if ids else "Select some leads first.", "good" if done else "doubt")  # fmt: skip
     return _back("dashboard.held_page")
 
 
