@@ -1,7 +1,8 @@
 """Work of many threads done together: what arrives while one group is written is the next group.
 
 Nobody waits for company: who comes alone is written alone, at once. Under load one write, one
-commit and one wait serve many (group commit).
+commit and one wait serve many (group commit). Nor does anybody wait long behind a write that
+hangs: after a while everybody goes alone, as if there were no groups.
 """
 
 from collections import deque
@@ -31,7 +32,8 @@ class Grouping(Generic[Item, Outcome]):
     """Calls `work` with the items of all threads that wait, one group at a time.
 
     `work` returns an outcome for each item, in order; what it raises, every caller of that group
-    gets. A group has at most `most` items, and `most_size` of them together unless it is one.
+    gets. A group has at most `most` items, and `most_size` of them together unless it is one. Who
+    has waited for `patience_s` behind another group goes alone, beside it.
     """
 
     def __init__(
@@ -40,13 +42,20 @@ class Grouping(Generic[Item, Outcome]):
         *,
         most: int,
         most_size: int,
+        patience_s: float,
     ) -> None:
         self._work = work
+        self._patience_s = patience_s
         self._most = most
         self._most_size = most_size
         self._lock = Lock()
         self._waiting: deque[_Place[Item, Outcome]] = deque()
         self._is_busy = False
+
+    @property
+    def is_busy(self) -> bool:
+        """Return whether a group is being worked on."""
+        return self._is_busy
 
     @property
     def waiting(self) -> int:
@@ -62,8 +71,10 @@ class Grouping(Generic[Item, Outcome]):
                 self._waiting.append(place)
             else:
                 self._is_busy = place.leads = True
-        if not place.leads:
-            place.turn.acquire()  # until the leader of its group, or of the one before, lets go
+        if not place.leads and not place.turn.acquire(timeout=self._patience_s):
+            if self._leave(place):
+                return self._work([item])[0]
+            place.turn.acquire()  # its group is being worked on
         if place.leads:
             self._lead(place)
         if place.error is not None:
@@ -93,6 +104,14 @@ class Grouping(Generic[Item, Outcome]):
                     break
                 group.append(self._waiting.popleft())
         return group
+
+    def _leave(self, place: _Place[Item, Outcome]) -> bool:
+        """Take a place out of the queue; return whether it was still there."""
+        with self._lock:
+            if place not in self._waiting:
+                return False
+            self._waiting.remove(place)
+            return True
 
     def _hand_on(self) -> None:
         with self._lock:

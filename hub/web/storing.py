@@ -13,12 +13,15 @@ from hub.core.hub import Hub
 from hub.core.ingest import Ingested, Prepared, ingest, ingested, store_rejected
 from hub.core.ingest_store import Batch, Stored, count_rest, insert_new
 from hub.core.ports import Store
+from hub.core.trouble import Trouble, trouble_of, was_taken_back
 from hub.web.answers import answer
 from hub.web.tally import Tally
 
 GROUP_MOST = 32
 GROUP_MOST_BYTES = 1024 * 1024
 """The bodies of one group: a large one keeps nobody waiting who came with it."""
+GROUP_PATIENCE_S = 0.5
+"""How long a write that hangs, on a lock or a dead line, holds up those behind it."""
 
 
 class Together:
@@ -26,7 +29,9 @@ class Together:
 
     def __init__(self, database: Store) -> None:
         self._database = database
-        self._group = Grouping(self._insert, most=GROUP_MOST, most_size=GROUP_MOST_BYTES)
+        self._group = Grouping(
+            self._insert, most=GROUP_MOST, most_size=GROUP_MOST_BYTES, patience_s=GROUP_PATIENCE_S
+        )
 
     @property
     def waiting(self) -> int:
@@ -51,7 +56,8 @@ class Together:
             try:
                 return insert_new(connection, batches)
             except DBAPIError as error:
-                if error.connection_invalidated or len(batches) == 1:
+                is_ones = trouble_of(error) is Trouble.ROW or was_taken_back(error)
+                if len(batches) == 1 or not is_ones:
                     raise
                 return [None] * len(batches)  # one of them is to blame, and not for the others
 

@@ -38,9 +38,10 @@ class Rush:
     def __init__(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         self.store = database
         self.groups: list[int] = []
-        self._together = Together(database)
         self._may_go_on = Event()
         monkeypatch.setattr(storing, "insert_new", self._insert_new)
+        monkeypatch.setattr(storing, "GROUP_PATIENCE_S", 60)
+        self._together = Together(database)
 
     def _insert_new(self, connection, batches):
         self.groups.append(len(batches))
