@@ -17,6 +17,7 @@ from hub.core import ingest_store
 from hub.core.configuration import Source
 from hub.core.following import has_news
 from hub.core.ids import new_id
+from hub.core.ingest_statement import Batch
 from hub.core.models import DeliveryState, EventState, RequestState, StoredRequest, insert_if_new
 from hub.core.routing import Match, Router
 
@@ -45,7 +46,7 @@ class Prepared:
 
     row: dict[str, Any]
     events: Sequence[Event] = ()
-    batch: ingest_store.Batch | None = None
+    batch: Batch | None = None
     reason: str = ""
 
 
@@ -68,7 +69,7 @@ def prepare(
         events = adapter.parse(request)
     except Unreadable as error:
         return Prepared(row, reason=str(error))
-    batch = ingest_store.Batch(
+    batch = Batch(
         request=row,
         events=[_event_row(event, row, router.version) for event in events],
         deliveries=[],

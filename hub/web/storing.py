@@ -11,7 +11,8 @@ from hub.core.configuration import Source
 from hub.core.grouping import Grouping
 from hub.core.hub import Hub
 from hub.core.ingest import Ingested, Prepared, ingest, ingested, store_rejected
-from hub.core.ingest_store import Batch, Stored, count_rest, insert_new
+from hub.core.ingest_statement import Batch, insert_new
+from hub.core.ingest_store import Stored, count_rest
 from hub.core.ports import Store
 from hub.core.trouble import Trouble, trouble_of, was_taken_back
 from hub.web.answers import answer

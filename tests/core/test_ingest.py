@@ -8,6 +8,7 @@ from sqlalchemy import delete, select
 from adapters import NotVerified
 from hub.core import ingest_store
 from hub.core.ingest import store_rejected
+from hub.core.ingest_statement import Batch
 from hub.core.models import EventKey, RequestState, StoredEvent
 from tests.core.making import (
     NOW,
@@ -213,7 +214,7 @@ def test_two_who_bring_the_same_event_at_once_make_one(database, town) -> None:
 
 
 def test_an_answer_lost_after_the_commit_is_not_a_duplicate(database, town, monkeypatch) -> None:
-    batches: list[ingest_store.Batch] = []
+    batches: list[Batch] = []
     store = ingest_store.store
 
     def remember(connection, batch):

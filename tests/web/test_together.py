@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from hub.core.ingest import Ingested, Prepared
-from hub.core.ingest_store import insert_new
+from hub.core.ingest_statement import insert_new
 from hub.core.models import RequestState
 from hub.gateways.database import Database, open_database
 from hub.web import storing

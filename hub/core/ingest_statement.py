@@ -1,0 +1,146 @@
+"""PostgreSQL's one statement for all that is new of one or many requests.
+
+Its rows come as JSON that it reads like tables: one parameter is cheaper to send than an array a
+column, and one statement than one a row. A duplicate creates nothing, because everything hangs on
+the keys that were really inserted.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The rows of one request. `deliveries` name their event by `event_id`."""
+
+    request: dict[str, Any]
+    events: list[dict[str, Any]]
+    deliveries: list[dict[str, Any]]
+
+
+def insert_new(connection: Connection, batches: Sequence[Batch]) -> list[list[UUID]]:
+    """Insert what is new of each batch, in one statement of PostgreSQL; return its events' ids.
+
+    What is not new is left to `count_rest`, batch by batch.
+    """
+    events = [event for batch in batches for event in batch.events]
+    events.sort(key=_locking)
+    parameters = {
+        "requests": _as_json(_request_values(batch) for batch in batches),
+        "bodies": [batch.request["body"] for batch in batches],
+        "events": _as_json(_event_values(event) for event in events),
+        "deliveries": _as_json(row for batch in batches for row in batch.deliveries),
+    }
+    new = set(connection.exec_driver_sql(_INSERT, parameters).scalars())
+    return [[e["id"] for e in batch.events if e["id"] in new] for batch in batches]
+
+
+def _locking(event: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return where an event's keys come in the one order in which all writes take them."""
+    return event["source"], event["fact_key"] or "", event["external_id"]
+
+
+_REQUEST_COLUMNS = {
+    "id": "uuid",
+    "source": "text",
+    "state": "text",
+    "received_at": "timestamptz",
+    "method": "text",
+    "url": "text",
+    "headers": "jsonb",
+    "size_bytes": "int",
+    "signed_by": "text",
+}
+_EVENT_COLUMNS = {
+    "id": "uuid",
+    "request_id": "uuid",
+    "source": "text",
+    "received_at": "timestamptz",
+    "config_version": "text",
+    "type": "text",
+    "native_type": "text",
+    "external_id": "text",
+    "fact_key": "text",
+    "fingerprint": "bytea",
+    "occurred_at": "timestamptz",
+    "state": "text",
+    "live": "bool",
+    "data": "jsonb",
+    "data_error": "text",
+    "folded": "bool",
+    "held_reason": "text",
+    "sender": "text",
+}
+_DELIVERY_COLUMNS = {
+    "id": "uuid",
+    "event_id": "uuid",
+    "route": "text",
+    "destination": "text",
+    "action": "text",
+    "state": "text",
+    "error": "text",
+    "delay_s": "float8",
+    "due": "bool",
+}
+
+
+def _typed(columns: Mapping[str, str]) -> str:
+    return ", ".join(f"{column} {kind}" for column, kind in columns.items())
+
+
+_INSERT = f"""
+WITH incoming AS MATERIALIZED (
+  SELECT * FROM json_to_recordset(%(events)s::json) AS e({_typed(_EVENT_COLUMNS)})
+),
+new_key AS (
+  INSERT INTO event_keys (source, external_id, fact_key, event_id, fingerprint, first_seen_at)
+  SELECT source, external_id, fact_key, id, fingerprint, received_at FROM incoming
+  ON CONFLICT DO NOTHING RETURNING event_id
+),
+event AS (
+  INSERT INTO events (id, request_id, source, type, native_type, external_id, occurred_at,
+    received_at, state, live, data, data_error, config_version, folded, held_reason, sender)
+  SELECT id, request_id, source, type, native_type, external_id, occurred_at,
+    received_at, state, live, data, data_error, config_version, folded, held_reason, sender
+  FROM incoming JOIN new_key ON new_key.event_id = incoming.id
+  RETURNING id, request_id
+),
+request AS (
+  INSERT INTO inbound_requests (id, source, state, received_at, method, url, headers, size_bytes,
+    signed_by, body, conflict, reason, event_id)
+  SELECT r.*, false, NULL, first.id
+  FROM ROWS FROM (
+    json_to_recordset(%(requests)s::json) AS ({_typed(_REQUEST_COLUMNS)}),
+    unnest(%(bodies)b::bytea[])
+  ) AS r({", ".join(_REQUEST_COLUMNS)}, body)
+  JOIN (SELECT DISTINCT ON (request_id) request_id, id FROM event ORDER BY request_id, id) AS first
+    ON first.request_id = r.id
+),
+delivery AS (
+  INSERT INTO deliveries (id, event_id, route, destination, action, state, error, created_at,
+    since, next_attempt_at, finished_at)
+  SELECT d.id, d.event_id, route, destination, action, state, error, now(), now(),
+    CASE WHEN due THEN now() + delay_s * interval '1 second' END,
+    CASE WHEN NOT due THEN now() END
+  FROM json_to_recordset(%(deliveries)s::json) AS d({_typed(_DELIVERY_COLUMNS)})
+  JOIN new_key ON new_key.event_id = d.event_id
+)
+SELECT event_id FROM new_key
+"""  # noqa: S608
+
+
+def _request_values(batch: Batch) -> dict[str, Any]:
+    return {name: batch.request[name] for name in _REQUEST_COLUMNS}
+
+
+def _event_values(event: Mapping[str, Any]) -> dict[str, Any]:
+    return {**event, "fingerprint": rf"\x{event['fingerprint'].hex()}"}
+
+
+def _as_json(rows: Iterable[Mapping[str, Any]]) -> str:
+    return orjson.dumps(list(rows)).decode()
