@@ -25,6 +25,8 @@ db = SQLAlchemy(metadata=Base.metadata, disable_autonaming=True)
 """Flask's hold on the engine: one per process, made with the app."""
 WEB_ROUND_TRIP_S = 5.0
 """A sender waits 10 s or so: a dead line, and the try of a new one, must cost less than that."""
+WEB_LOCK_TIMEOUT_S = 2.0
+"""Twice that, where what was written with others is tried once more alone."""
 
 
 def create_app(settings: Settings, environ: Mapping[str, str]) -> Flask:
@@ -37,7 +39,9 @@ def create_app(settings: Settings, environ: Mapping[str, str]) -> Flask:
     app = Flask("hub", static_folder=None)
     app.config.update(
         SQLALCHEMY_DATABASE_URI=settings.database_url,
-        SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings.database_url, pool_size=WEB_THREADS),
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(
+            settings.database_url, pool_size=WEB_THREADS, lock_timeout_s=WEB_LOCK_TIMEOUT_S
+        ),
         TRUSTED_HOSTS=list(settings.all_trusted_hosts),
         SECRET_KEY=secret_of(settings),
     )
@@ -54,7 +58,7 @@ def create_app(settings: Settings, environ: Mapping[str, str]) -> Flask:
         allow_private=settings.allow_private_destinations,
     )
     app.extensions |= {"hub": hub, "hub_settings": settings, "hub_tally": Tally(database)}
-    app.extensions["hub_together"] = Together(database)
+    app.extensions["hub_together"] = Together(hub)
     app.extensions |= {
         "hub_captchas": Captchas(allow_private=settings.allow_private_destinations),
         "hub_proxy_hops": settings.proxy_hops,

@@ -82,8 +82,9 @@ class Grouping(Generic[Item, Outcome]):
         return place.outcome  # type: ignore[return-value]
 
     def _lead(self, first: _Place[Item, Outcome]) -> None:
-        group = self._gather(first)
+        group = [first]
         try:
+            self._gather(group)
             outcomes = self._work([place.item for place in group])
             for place, outcome in zip(group, outcomes, strict=True):
                 place.outcome = outcome
@@ -95,15 +96,14 @@ class Grouping(Generic[Item, Outcome]):
             for place in group[1:]:
                 place.turn.release()
 
-    def _gather(self, first: _Place[Item, Outcome]) -> list[_Place[Item, Outcome]]:
-        group, size = [first], first.size
+    def _gather(self, group: list[_Place[Item, Outcome]]) -> None:
+        size = group[0].size
         with self._lock:
             while self._waiting and len(group) < self._most:
                 size += self._waiting[0].size
                 if size > self._most_size:
                     break
                 group.append(self._waiting.popleft())
-        return group
 
     def _leave(self, place: _Place[Item, Outcome]) -> bool:
         """Take a place out of the queue; return whether it was still there."""

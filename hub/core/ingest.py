@@ -69,6 +69,8 @@ def prepare(
         events = adapter.parse(request)
     except Unreadable as error:
         return Prepared(row, reason=str(error))
+    if not events:
+        return Prepared(row, reason="there is no event in it")
     batch = Batch(
         request=row,
         events=[_event_row(event, row, router.version) for event in events],

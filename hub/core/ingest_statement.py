@@ -28,12 +28,14 @@ def insert_new(connection: Connection, batches: Sequence[Batch]) -> list[list[UU
 
     What is not new is left to `count_rest`, batch by batch.
     """
-    events = [event for batch in batches for event in batch.events]
+    events = [
+        _event_values(event, place) for batch in batches for place, event in enumerate(batch.events)
+    ]
     events.sort(key=_locking)
     parameters = {
         "requests": _as_json(_request_values(batch) for batch in batches),
         "bodies": [batch.request["body"] for batch in batches],
-        "events": _as_json(_event_values(event) for event in events),
+        "events": _as_json(events),
         "deliveries": _as_json(row for batch in batches for row in batch.deliveries),
     }
     new = set(connection.exec_driver_sql(_INSERT, parameters).scalars())
@@ -57,6 +59,7 @@ _REQUEST_COLUMNS = {
     "signed_by": "text",
 }
 _EVENT_COLUMNS = {
+    "place": "int",
     "id": "uuid",
     "request_id": "uuid",
     "source": "text",
@@ -108,7 +111,6 @@ event AS (
   SELECT id, request_id, source, type, native_type, external_id, occurred_at,
     received_at, state, live, data, data_error, config_version, folded, held_reason, sender
   FROM incoming JOIN new_key ON new_key.event_id = incoming.id
-  RETURNING id, request_id
 ),
 request AS (
   INSERT INTO inbound_requests (id, source, state, received_at, method, url, headers, size_bytes,
@@ -118,8 +120,10 @@ request AS (
     json_to_recordset(%(requests)s::json) AS ({_typed(_REQUEST_COLUMNS)}),
     unnest(%(bodies)b::bytea[])
   ) AS r({", ".join(_REQUEST_COLUMNS)}, body)
-  JOIN (SELECT DISTINCT ON (request_id) request_id, id FROM event ORDER BY request_id, id) AS first
-    ON first.request_id = r.id
+  JOIN (
+    SELECT DISTINCT ON (request_id) request_id, id
+    FROM incoming JOIN new_key ON new_key.event_id = incoming.id ORDER BY request_id, place
+  ) AS first ON first.request_id = r.id
 ),
 delivery AS (
   INSERT INTO deliveries (id, event_id, route, destination, action, state, error, created_at,
@@ -138,8 +142,8 @@ def _request_values(batch: Batch) -> dict[str, Any]:
     return {name: batch.request[name] for name in _REQUEST_COLUMNS}
 
 
-def _event_values(event: Mapping[str, Any]) -> dict[str, Any]:
-    return {**event, "fingerprint": rf"\x{event['fingerprint'].hex()}"}
+def _event_values(event: Mapping[str, Any], place: int) -> dict[str, Any]:
+    return {**event, "place": place, "fingerprint": rf"\x{event['fingerprint'].hex()}"}
 
 
 def _as_json(rows: Iterable[Mapping[str, Any]]) -> str:

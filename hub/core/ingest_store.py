@@ -109,7 +109,10 @@ def _count_duplicates(connection: Connection, batch: Batch, new: Sequence[UUID])
     ).all()
     mine = {event["id"] for event in batch.events}
     if again := [key.event_id for key in keys if key.event_id in mine and key.event_id not in new]:
-        return Stored([*new, *again])  # our own write: its answer was lost on the way
+        new = [*new, *again]  # our own write: its answer was lost on the way
+        earlier = [event for event in earlier if event["id"] not in again]
+        if not earlier:
+            return Stored(new)
     fingerprints = {event["external_id"]: event["fingerprint"] for event in earlier}
     conflict = any(
         fingerprints.get(key.external_id, key.fingerprint) != key.fingerprint for key in keys

@@ -28,11 +28,6 @@ def trouble_of(error: DBAPIError) -> Trouble:
     return Trouble.GONE if state.startswith(_GONE_CLASSES) else Trouble.ROW
 
 
-def was_taken_back(error: DBAPIError) -> bool:
-    """Return whether a transaction made way for another one (a deadlock): it may work at once."""
-    return (getattr(error.orig, "sqlstate", None) or "").startswith(_BUSY_CLASSES)
-
-
 def _without_state(error: DBAPIError) -> Trouble:
     words = str(error.orig)
     if "locked" in words or "busy" in words:

@@ -16,19 +16,10 @@ LOCK_TIMEOUT_S = 3
 ROUND_TRIP_S = STATEMENT_TIMEOUT_S + 5.0
 """How long an answer may take; what the server does not end by then, a dead line never will."""
 
-_POSTGRESQL_OPTIONS = " ".join(
-    f"-c {name}={value}"
-    for name, value in {
-        "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
-        "lock_timeout": f"{LOCK_TIMEOUT_S}s",
-        "idle_in_transaction_session_timeout": "30s",
-        "timezone": "UTC",
-        "jit": "off",
-    }.items()
-)
 
-
-def engine_options(url: str, *, pool_size: int = 8) -> dict[str, Any]:
+def engine_options(
+    url: str, *, pool_size: int = 8, lock_timeout_s: float = LOCK_TIMEOUT_S
+) -> dict[str, Any]:
     """Return what `create_engine` needs so that a lost database is noticed within seconds.
 
     On a half-open link `statement_timeout` never frees the client: `tcp_user_timeout` does, and
@@ -41,9 +32,16 @@ def engine_options(url: str, *, pool_size: int = 8) -> dict[str, Any]:
     }
     if make_url(url).get_backend_name() == "sqlite":
         return common | {"poolclass": NullPool, "connect_args": {"timeout": 5}}
+    session = {
+        "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
+        "lock_timeout": f"{int(lock_timeout_s * 1000)}ms",
+        "idle_in_transaction_session_timeout": "30s",
+        "timezone": "UTC",
+        "jit": "off",
+    }
     connect_args = {
         "connect_timeout": 3,
-        "options": _POSTGRESQL_OPTIONS,
+        "options": " ".join(f"-c {name}={value}" for name, value in session.items()),
         "keepalives_idle": 10,
         "keepalives_interval": 5,
         "keepalives_count": 2,

@@ -13,14 +13,13 @@ from hub.core.hub import Hub
 from hub.core.ingest import Ingested, Prepared, ingest, ingested, store_rejected
 from hub.core.ingest_statement import Batch, insert_new
 from hub.core.ingest_store import Stored, count_rest
-from hub.core.ports import Store
-from hub.core.trouble import Trouble, trouble_of, was_taken_back
 from hub.web.answers import answer
 from hub.web.tally import Tally
 
 GROUP_MOST = 32
-GROUP_MOST_BYTES = 1024 * 1024
-"""The bodies of one group: a large one keeps nobody waiting who came with it."""
+GROUP_MOST_BYTES = 256 * 1024
+ROW_BYTES = 2048
+"""What a row of a batch weighs beside the body: a mail report has thousands in one request."""
 GROUP_PATIENCE_S = 0.5
 """How long a write that hangs, on a lock or a dead line, holds up those behind it."""
 
@@ -28,10 +27,13 @@ GROUP_PATIENCE_S = 0.5
 class Together:
     """The writes of requests that are taken in at the same time: on PostgreSQL they are one."""
 
-    def __init__(self, database: Store) -> None:
-        self._database = database
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
         self._group = Grouping(
-            self._insert, most=GROUP_MOST, most_size=GROUP_MOST_BYTES, patience_s=GROUP_PATIENCE_S
+            self._insert,
+            most=GROUP_MOST,
+            most_size=GROUP_MOST_BYTES,
+            patience_s=GROUP_PATIENCE_S,
         )
 
     @property
@@ -40,27 +42,36 @@ class Together:
         return self._group.waiting
 
     def ingest(self, prepared: Prepared) -> Ingested | None:
-        """Store a request; None where it must be tried alone, nothing of it is stored then."""
+        """Store a request; None where it is to be stored alone, nothing of it is stored then."""
         batch = prepared.batch
-        if batch is None or self._database.dialect != "postgresql":
+        if batch is None or self._hub.store.dialect != "postgresql":
             return None
-        new = self._group(batch, size=batch.request["size_bytes"])
+        if (weight := _weight(batch)) > GROUP_MOST_BYTES:
+            return None
+        new = self._group(batch, size=weight)
         if new is None:
             return None
         if len(new) == len(batch.events):
             return ingested(prepared, Stored(new))
-        with self._database.read() as connection:
+        if new:
+            self._hub.waker.wake()  # what follows may fail, and these are stored
+        with self._hub.store.read() as connection:
             return ingested(prepared, count_rest(connection, batch, new))
 
     def _insert(self, batches: Sequence[Batch]) -> Sequence[Sequence[UUID] | None]:
-        with self._database.read() as connection:
+        with self._hub.store.read() as connection:
             try:
                 return insert_new(connection, batches)
-            except DBAPIError as error:
-                is_ones = trouble_of(error) is Trouble.ROW or was_taken_back(error)
-                if len(batches) == 1 or not is_ones:
+            except Exception as error:
+                is_gone = isinstance(error, DBAPIError) and error.connection_invalidated
+                if is_gone or len(batches) == 1:
                     raise
                 return [None] * len(batches)  # one of them is to blame, and not for the others
+
+
+def _weight(batch: Batch) -> int:
+    rows = len(batch.events) + len(batch.deliveries)
+    return int(batch.request["size_bytes"]) + ROW_BYTES * rows
 
 
 def store(hub: Hub, together: Together, prepared: Prepared) -> Ingested:

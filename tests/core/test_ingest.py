@@ -52,6 +52,14 @@ def test_the_exact_bytes_are_kept_and_credentials_are_not(database, town) -> Non
     assert kept.headers == {"key": "good", "content-type": "application/json"}
 
 
+def test_a_request_without_an_event_is_kept_and_cannot_be_read(database, town) -> None:
+    with database.write() as connection:
+        taken = town.take_in(connection)
+        [kept] = requests_of(connection)
+    assert taken.state is RequestState.UNREADABLE
+    assert (kept.state, kept.reason) == ("unreadable", "there is no event in it")
+
+
 def test_an_event_that_no_route_takes_is_kept_as_unmatched(database, town) -> None:
     with database.write() as connection:
         town.take_in(connection, {"id": "e1", "type": "sms.sent"})
