@@ -15,7 +15,7 @@ run: setup ## set everything up and run the hub on this machine
 	@exec $(BIN)/hub up
 
 test: setup ## run the tests, against a real Redis and a real PostgreSQL
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 3 --dist worksteal
 
 lint: setup ## check style, format and types
 	$(BIN)/ruff check .

@@ -24,10 +24,11 @@ from gunicorn.http.errors import (  # type: ignore[import-untyped]
     ParseException,
 )
 from gunicorn.util import write_nonblock  # type: ignore[import-untyped]
-from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
+from gunicorn.workers.gthread import TConn  # type: ignore[import-untyped]
 
 from hub.web.answers import RETRY_AFTER_S, SENTENCES
 from hub.web.arrival import Arrival
+from hub.web.sharing import SharingWorker
 from hub.web.webhooks import late_status, note_refusal
 
 ARRIVE_WITHIN_S = 15
@@ -43,7 +44,7 @@ _TOO_LARGE = (LimitRequestHeaders, LimitRequestLine)
 log = logging.getLogger(__name__)
 
 
-class Worker(ThreadWorker):  # type: ignore[misc]
+class Worker(SharingWorker):
     """A gthread worker whose loop collects requests before a thread takes them."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -70,6 +71,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def finish_request(self, conn: TConn, fs: "Future[Any]") -> None:
         """Keep a connection that may be kept; let the others go without waiting for them."""
+        self.answering -= 1
         if not fs.cancelled() and fs.exception() is None and fs.result():
             super().finish_request(conn, fs)
         else:
@@ -136,6 +138,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         conn.data_ready = True
         conn.init()
         conn.parser.unreader.unread(bytes(arrival.data))
+        self.answering += 1
         super().enqueue_req(conn)
 
     def _say_continue(self, conn: TConn, arrival: Arrival) -> None:
