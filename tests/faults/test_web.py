@@ -86,7 +86,8 @@ def test_a_frozen_web_worker_is_replaced_and_the_other_serves(
     """F6 one of two web workers frozen"""
     hub = make_hub(postgresql_url, redis_url, environ={"WEB_CONCURRENCY": "2"})
     hub.start("web", "worker", "clock")
-    [frozen, _] = hub.children("web")
+    until(lambda: len(hub.children("web")) == 2, 20, "both web workers")
+    frozen = hub.children("web")[0]
     with Load(hub, rate=10) as load:
         load.run_for(2)
         signal_at_s = time.monotonic()
