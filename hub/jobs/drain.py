@@ -17,18 +17,14 @@ from sqlalchemy.exc import DBAPIError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from adapters import Outcome, Verdict
-from hub.core.claim import Claimed, claim
+from hub.core.claim import Claimed
 from hub.core.completing import record_and_complete
-from hub.core.context import Contexts
 from hub.core.folding import fold_some
-from hub.core.lanes import workable
-from hub.core.leads.caps import caps_of
-from hub.core.leads.owners import Owners
 from hub.core.restored import Window
-from hub.core.routing import site_scope
 from hub.core.trouble import Trouble, trouble_of
 from hub.gateways.patience import wait_for_store
 from hub.gateways.queue import take_wake_up
+from hub.jobs.claiming import claim_for
 from hub.jobs.keeping import keep_lanes, let_go
 from hub.jobs.lane import Block, HeldLane, perform
 from hub.jobs.restoring import watch
@@ -214,7 +210,7 @@ class Drain:
         try:
             with self._shop.hub.store.write() as connection:
                 late, made = self._record(connection, lane)
-                claimed, more = self._claim(connection, lane, room) if room else ([], None)
+                claimed, more = claim_for(self._shop, connection, lane, room, self._restored)
         except DBAPIError as error:
             if trouble_of(error) is Trouble.GONE:
                 raise
@@ -245,31 +241,6 @@ class Drain:
 
     def _on_end(self, lane: HeldLane, claimed: Claimed, call: Any) -> None:
         self._ends.put((lane, claimed, call.result()))
-
-    def _claim(self, connection: Any, lane: HeldLane, room: int) -> tuple[list[Claimed], bool]:
-        if lane.destination.slug not in workable(connection, [lane.hold]):
-            return [], False
-        hub, now = self._shop.hub, datetime.now(UTC)
-        contexts = Contexts(
-            connection,
-            site=site_scope(hub.configuration.site),
-            inbound=hub.inbound,
-            now=now,
-            owners=Owners(connection, hub.configuration, public_url=hub.public_url, now=now),
-        )
-        actions = lane.gate.adapter.actions
-        return claim(
-            connection,
-            lane.hold,
-            slots=room,
-            router=hub.router,
-            contexts=contexts,
-            now=now,
-            sandbox=lane.destination.sandbox,
-            actions=actions,
-            restored=self._restored,
-            caps=caps_of(connection, hub.configuration, lane.destination, actions, now=now),
-        )
 
     def _hold_back(self, lane: HeldLane, error: DBAPIError) -> None:
         """Let a lane rest whose transaction failed; what has ended on it is recorded alone."""

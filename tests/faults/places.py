@@ -133,9 +133,9 @@ def _worker_before_release(place: str) -> None:
 
 def _worker_before_claim_commit(place: str) -> None:
     """The attempt is written and not committed: nothing was ever claimed."""
-    from hub.jobs import drain
+    from hub.jobs import claiming
 
-    original = drain.claim
+    original = claiming.claim
 
     def claim(*args: Any, **kwargs: Any) -> Any:
         result = original(*args, **kwargs)
@@ -143,7 +143,7 @@ def _worker_before_claim_commit(place: str) -> None:
             die_once(place)
         return result
 
-    drain.claim = claim
+    claiming.claim = claim
 
 
 def _worker_before_record(place: str) -> None:

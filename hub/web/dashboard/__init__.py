@@ -24,6 +24,7 @@ from hub.web.dashboard import (
     welcome,
 )
 from hub.web.dashboard.blueprint import dashboard
+from hub.web.dashboard.cookies import Sessions
 from hub.web.dashboard.gate import csrf
 
 __all__ = ["register"]
@@ -55,6 +56,7 @@ def register(app: Flask, *, secure: bool) -> None:
         WTF_CSRF_CHECK_DEFAULT=False,
         WTF_CSRF_TIME_LIMIT=None,
     )
+    app.session_interface = Sessions()
     csrf.init_app(app)
     app.register_blueprint(dashboard)
     headers = EVERYWHERE | (OVER_TLS if secure else {})
