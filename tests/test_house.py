@@ -38,7 +38,7 @@ def floor(ours: str, libraries: str | None = None, never: str = "") -> Floor:
 
 CORE_LIBRARIES = "sqlalchemy jinja2 markupsafe babel phonenumbers email_validator orjson"
 FLOORS = {
-    "adapters/contract": floor("adapters.contract", "marshmallow werkzeug cryptography"),
+    "adapters/contract": floor("adapters.contract", "marshmallow werkzeug cryptography orjson"),
     "adapters": floor("adapters.contract", ""),
     "hub/core": floor("hub.core ADAPTERS", CORE_LIBRARIES),
     "hub/gateways": floor("hub.core hub.gateways ADAPTERS"),

@@ -13,6 +13,8 @@ from hashlib import sha256
 from math import isfinite
 from typing import Any, NoReturn
 
+import orjson
+
 from adapters.contract.errors import Unreadable
 
 DEPTH_LIMIT = 64
@@ -44,6 +46,19 @@ def digest(value: Any) -> bytes:
     """Return a SHA-256 of what the JSON says: the same for the same, however it was written."""
     # The text is ASCII (surrogates stay escaped), so it encodes whatever the strings hold.
     return sha256(_DIGEST_ENCODER.encode(value).encode("ascii")).digest()
+
+
+def fingerprint(value: Any) -> bytes:
+    """Return what `digest` does, in a third of the time, but never for a part of an id.
+
+    It is the same value nearly always, and none that was kept before would look forged. A float
+    with an exponent is spelled in another way.
+    """
+    try:
+        text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:  # lone surrogates
+        return digest(value)
+    return sha256(text).digest() if text.isascii() else digest(value)
 
 
 def storable(data: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:

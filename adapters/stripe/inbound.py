@@ -26,10 +26,8 @@ one account and no thin ones, in the shape of the account's API version at the t
 endpoint has another, a listed event differs from the one that was sent.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from hashlib import sha256
 from typing import Any
 
 from marshmallow import Schema, fields, validate
@@ -38,7 +36,7 @@ from adapters.contract.errors import Unreadable
 from adapters.contract.event import Event
 from adapters.contract.fields import external_id, utc_from_epoch
 from adapters.contract.inbound import Inbound, Listed, Sample
-from adapters.contract.json import read_json
+from adapters.contract.json import fingerprint, read_json
 from adapters.contract.outbound import Transport
 from adapters.contract.request import InboundRequest
 from adapters.contract.signing import sign_stripe, verify_stripe
@@ -52,7 +50,6 @@ _WRAPPERS = {
     "eventType": "Azure Event Grid",
 }
 _TYPE_LENGTH = 100
-_FINGERPRINT_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 class StripeInboundSettings(Schema):
@@ -190,7 +187,5 @@ def _live(envelope: Mapping[str, Any]) -> bool:
 
 
 def _fingerprint(envelope: Mapping[str, Any]) -> bytes:
-    # pending_webhooks counts down while other endpoints are served. The text is ASCII (surrogates
-    # stay escaped), so it encodes whatever the strings hold.
-    steady = {key: value for key, value in envelope.items() if key != "pending_webhooks"}
-    return sha256(_FINGERPRINT_ENCODER.encode(steady).encode("ascii")).digest()
+    # pending_webhooks counts down while other endpoints are served
+    return fingerprint({k: value for k, value in envelope.items() if k != "pending_webhooks"})

@@ -74,11 +74,10 @@ class Router:
         candidates = self._candidates(source, event.type)
         if not candidates:
             return []
-        context = {
-            "event": event_scope(event, event_id=event_id, source=source, received_at=received_at),
-            "data": Scope("data", event.data),
-            "site": self._site,
-        }
+        context: dict[str, Any] = {}
+        if any(route.when for route in candidates):
+            scope = event_scope(event, event_id=event_id, source=source, received_at=received_at)
+            context = {"event": scope, "data": Scope("data", event.data), "site": self._site}
         matches = (_match(route, event.live, context) for route in candidates)
         return [match for match in matches if match]
 

@@ -4,6 +4,7 @@ import contextlib
 import json
 import math
 import time
+from random import Random
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.contract.errors import Unreadable
-from adapters.contract.json import read_json, storable
+from adapters.contract.json import digest, fingerprint, read_json, storable
 
 VALUES = st.recursive(
     st.none()
@@ -148,3 +149,30 @@ def test_whatever_was_cleaned_can_be_stored(data: dict[str, Any]) -> None:
     text.encode("utf-8")
     assert storable(cleaned) == (cleaned, None)
     assert reason is not None or cleaned == data
+
+
+def shuffled(value: Any, order: Random) -> Any:
+    """Return the same JSON with the keys of its objects in another order."""
+    if isinstance(value, dict):
+        names = order.sample(list(value), len(value))
+        return {name: shuffled(value[name], order) for name in names}
+    return [shuffled(item, order) for item in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("of", [digest, fingerprint])
+@given(value=VALUES, other=VALUES, order=st.randoms())
+def test_a_digest_is_of_what_is_said_and_not_of_how(of, value, other, order) -> None:
+    assert of(shuffled(value, order)) == of(value)
+    said, other_said = json.dumps(value, sort_keys=True), json.dumps(other, sort_keys=True)
+    assert (of(value) == of(other)) == (said == other_said)
+    assert len(of(value)) == 32
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
+def test_the_quick_way_is_the_same_value(value: Any) -> None:
+    assert fingerprint(value) == digest(value)
