@@ -14,6 +14,7 @@ from hub.gateways.queue import Flusher
 from hub.settings import WEB_THREADS, Settings
 from hub.web import answers, dashboard
 from hub.web.acknowledge import acknowledging
+from hub.web.express import Express
 from hub.web.forms import forms
 from hub.web.health import health
 from hub.web.metrics import metrics
@@ -70,4 +71,6 @@ def create_app(settings: Settings, environ: Mapping[str, str]) -> Flask:
     app.register_blueprint(health)
     app.register_blueprint(metrics)
     dashboard.register(app, secure=(settings.public_url or "").startswith("https:"))
+    express = Express(app, settings.database_url) if database.dialect == "postgresql" else None
+    app.extensions["hub_express"] = express
     return app

@@ -35,8 +35,8 @@ def gunicorn_arguments(settings: Settings) -> list[str]:
         f"--workers={settings.web_concurrency}",
         f"--threads={WEB_THREADS}",
         f"--worker-connections={most_connections()}",
-        "--worker-class=hub.web.server.Worker",
-        "--logger-class=hub.web.serverlog.ServerLog",
+        "--worker-class=hub.web.server.worker.Worker",
+        "--logger-class=hub.web.server.log.ServerLog",
         "--no-control-socket",
         # Nothing is taken from a proxy's headers: the public address is in HUB_PUBLIC_URL, and a
         # client behind a proxy on this machine could steer SCRIPT_NAME and the scheme by them.

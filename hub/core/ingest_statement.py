@@ -5,9 +5,9 @@ column, and one statement than one a row. A duplicate creates nothing, because e
 the keys that were really inserted.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -23,20 +23,40 @@ class Batch:
     deliveries: list[dict[str, Any]]
 
 
+class Rows(NamedTuple):
+    """What the statement takes: JSON texts, and bodies in the order of the requests."""
+
+    events: bytes
+    requests: bytes
+    bodies: Sequence[bytes]
+    deliveries: bytes
+
+
+def rows_of(batches: Sequence[Batch]) -> Rows:
+    """Return the rows of some requests, in the one order in which all writes take their keys."""
+    events = [
+        _event_values(event, place) for batch in batches for place, event in enumerate(batch.events)
+    ]
+    events.sort(key=_locking)
+    return Rows(
+        events=orjson.dumps(events),
+        requests=orjson.dumps([_request_values(batch) for batch in batches]),
+        bodies=[batch.request["body"] for batch in batches],
+        deliveries=orjson.dumps([row for batch in batches for row in batch.deliveries]),
+    )
+
+
 def insert_new(connection: Connection, batches: Sequence[Batch]) -> list[list[UUID]]:
     """Insert what is new of each batch, in one statement of PostgreSQL; return its events' ids.
 
     What is not new is left to `count_rest`, batch by batch.
     """
-    events = [
-        _event_values(event, place) for batch in batches for place, event in enumerate(batch.events)
-    ]
-    events.sort(key=_locking)
+    rows = rows_of(batches)
     parameters = {
-        "requests": _as_json(_request_values(batch) for batch in batches),
-        "bodies": [batch.request["body"] for batch in batches],
-        "events": _as_json(events),
-        "deliveries": _as_json(row for batch in batches for row in batch.deliveries),
+        "events": rows.events.decode(),
+        "requests": rows.requests.decode(),
+        "bodies": rows.bodies,
+        "deliveries": rows.deliveries.decode(),
     }
     new = set(connection.exec_driver_sql(_INSERT, parameters).scalars())
     return [[e["id"] for e in batch.events if e["id"] in new] for batch in batches]
@@ -96,9 +116,11 @@ def _typed(columns: Mapping[str, str]) -> str:
     return ", ".join(f"{column} {kind}" for column, kind in columns.items())
 
 
-_INSERT = f"""
+def insert_statement(events: str, requests: str, bodies: str, deliveries: str) -> str:
+    """Return the statement, with these markers for its parameters; it returns new events' ids."""
+    return f"""
 WITH incoming AS MATERIALIZED (
-  SELECT * FROM json_to_recordset(%(events)s::json) AS e({_typed(_EVENT_COLUMNS)})
+  SELECT * FROM json_to_recordset({events}::json) AS e({_typed(_EVENT_COLUMNS)})
 ),
 new_key AS (
   INSERT INTO event_keys (source, external_id, fact_key, event_id, fingerprint, first_seen_at)
@@ -117,8 +139,8 @@ request AS (
     signed_by, body, conflict, reason, event_id)
   SELECT r.*, false, NULL, first.id
   FROM ROWS FROM (
-    json_to_recordset(%(requests)s::json) AS ({_typed(_REQUEST_COLUMNS)}),
-    unnest(%(bodies)b::bytea[])
+    json_to_recordset({requests}::json) AS ({_typed(_REQUEST_COLUMNS)}),
+    unnest({bodies}::bytea[])
   ) AS r({", ".join(_REQUEST_COLUMNS)}, body)
   JOIN (
     SELECT DISTINCT ON (request_id) request_id, id
@@ -131,7 +153,7 @@ delivery AS (
   SELECT d.id, d.event_id, route, destination, action, state, error, now(), now(),
     CASE WHEN due THEN now() + delay_s * interval '1 second' END,
     CASE WHEN NOT due THEN now() END
-  FROM json_to_recordset(%(deliveries)s::json) AS d({_typed(_DELIVERY_COLUMNS)})
+  FROM json_to_recordset({deliveries}::json) AS d({_typed(_DELIVERY_COLUMNS)})
   JOIN new_key ON new_key.event_id = d.event_id
 )
 SELECT event_id FROM new_key
@@ -146,5 +168,4 @@ def _event_values(event: Mapping[str, Any], place: int) -> dict[str, Any]:
     return {**event, "place": place, "fingerprint": rf"\x{event['fingerprint'].hex()}"}
 
 
-def _as_json(rows: Iterable[Mapping[str, Any]]) -> str:
-    return orjson.dumps(list(rows)).decode()
+_INSERT = insert_statement("%(events)s", "%(requests)s", "%(bodies)b", "%(deliveries)s")

@@ -49,16 +49,19 @@ def register(app: Flask) -> None:
             reply.headers["Allow"] = headers["Allow"]
         return reply
 
-    @app.errorhandler(SQLAlchemyError)
-    def on_database(error: SQLAlchemyError) -> Response:
+    @app.errorhandler(Exception)
+    def on_failure(error: Exception) -> Response:
+        return failed(error)
+
+
+def failed(error: Exception) -> Response:
+    """Return the answer to what nobody asked for: the database's trouble, or a defect of ours."""
+    if isinstance(error, SQLAlchemyError):
         cause = type(error.orig).__name__ if isinstance(error, DBAPIError) else type(error).__name__
         log.error("the database could not do it: %s", cause)
         return answer(503)
-
-    @app.errorhandler(Exception)
-    def on_defect(error: Exception) -> Response:
-        log.error("a view failed with %s, at %s", type(error).__name__, _place(error))
-        return answer(500)
+    log.error("a view failed with %s, at %s", type(error).__name__, _place(error))
+    return answer(500)
 
 
 def _place(error: Exception) -> str:

@@ -21,7 +21,7 @@ from werkzeug.exceptions import (
 from adapters import InboundRequest
 from hub.gateways.watchdog import WATCHDOG
 from hub.web.answers import RETRY_AFTER_S
-from hub.web.arrival import WHOLE_MOST_BYTES
+from hub.web.server.arrival import WHOLE_MOST_BYTES
 
 BODY_TIMEOUT_S = 15
 _LENGTH_DIGITS = 18

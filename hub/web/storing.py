@@ -46,17 +46,10 @@ class Together:
         batch = prepared.batch
         if batch is None or self._hub.store.dialect != "postgresql":
             return None
-        if (weight := _weight(batch)) > GROUP_MOST_BYTES:
+        if (weight := weight_of(batch)) > GROUP_MOST_BYTES:
             return None
         new = self._group(batch, size=weight)
-        if new is None:
-            return None
-        if len(new) == len(batch.events):
-            return ingested(prepared, Stored(new))
-        if new:
-            self._hub.waker.wake()  # what follows may fail, and these are stored
-        with self._hub.store.read() as connection:
-            return ingested(prepared, count_rest(connection, batch, new))
+        return None if new is None else finish(self._hub, prepared, batch, new)
 
     def _insert(self, batches: Sequence[Batch]) -> Sequence[Sequence[UUID] | None]:
         with self._hub.store.read() as connection:
@@ -69,7 +62,18 @@ class Together:
                 return [None] * len(batches)  # one of them is to blame, and not for the others
 
 
-def _weight(batch: Batch) -> int:
+def finish(hub: Hub, prepared: Prepared, batch: Batch, new: Sequence[UUID]) -> Ingested:
+    """Return what became of a request whose new events are stored; the others are counted now."""
+    if len(new) == len(batch.events):
+        return ingested(prepared, Stored(new))
+    if new:
+        hub.waker.wake()  # what follows may fail, and these are stored
+    with hub.store.read() as connection:
+        return ingested(prepared, count_rest(connection, batch, new))
+
+
+def weight_of(batch: Batch) -> int:
+    """Return how much of a group's size a request takes, in bytes or so."""
     rows = len(batch.events) + len(batch.deliveries)
     return int(batch.request["size_bytes"]) + ROW_BYTES * rows
 

@@ -8,7 +8,7 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound, RequestTimeout, Serv
 from adapters import NotVerified, Reply
 from hub.core.configuration import Source
 from hub.core.hub import Hub
-from hub.core.ingest import prepare
+from hub.core.ingest import Ingested, prepare
 from hub.web.answers import SENTENCES, answer
 from hub.web.intake import inbound_request
 from hub.web.storing import refuse, store
@@ -58,10 +58,15 @@ def take_in(source_slug: str, path_secret: str | None = None) -> Response:
             return answer(401)
         return refuse(hub, tally, source, received, str(error))
     ingested = store(hub, current_app.extensions["hub_together"], prepared)
-    tally.ingested(source_slug, received.received_at, ingested.state)
+    return _reply(taken(hub, tally, source_slug, received.received_at, ingested))
+
+
+def taken(hub: Hub, tally: Tally, slug: str, at: datetime, ingested: Ingested) -> Reply:
+    """Count what was stored, wake who works on it, and return what its sender hears."""
+    tally.ingested(slug, at, ingested.state)
     if ingested.new_event_ids:
         hub.waker.wake()
-    return _reply(adapter.reply(ingested.events))
+    return hub.inbound(slug).reply(ingested.events)
 
 
 @webhooks.after_app_request

@@ -45,6 +45,7 @@ def _web_before_commit(place: str) -> None:
     """PostgreSQL commits with its statement: die before it. SQLite: between write and COMMIT."""
     from hub.core import ingest_store
     from hub.web import storing
+    from hub.web.express import Express
 
     original, insert_new = ingest_store.store, storing.insert_new
 
@@ -58,12 +59,15 @@ def _web_before_commit(place: str) -> None:
         return insert_new(connection, batches)
 
     ingest_store.store, storing.insert_new = store, insert
+    _before(Express, "send", place)
 
 
 def _web_after_commit(place: str) -> None:
     from hub.web import webhooks
+    from hub.web.express import Express
 
     _after(webhooks, "store", place)
+    _after(Express, "note", place)
 
 
 def _web_after_commit_before_enqueue(place: str) -> None:
@@ -71,6 +75,7 @@ def _web_after_commit_before_enqueue(place: str) -> None:
     from gunicorn.workers.gthread import ThreadWorker
 
     from hub.gateways import queue
+    from hub.web.server.express import ExpressWorker
 
     enqueue = queue.enqueue_drain
 
@@ -87,6 +92,7 @@ def _web_after_commit_before_enqueue(place: str) -> None:
             die_once(place)
         return result
 
+    _after(ExpressWorker, "_answer", place)
     queue.enqueue_drain = never
     ThreadWorker.handle_request = handle_request
 

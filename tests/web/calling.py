@@ -35,6 +35,24 @@ def call(
     remote: str = "127.0.0.1",
 ) -> Answer:
     """Call the application; header names are as on the wire."""
+    environ = environ_of(body, headers, path=path, method=method, remote=remote)
+    said: list[Any] = []
+    chunks = app(environ, lambda status, fields, _=None: said.extend((status, fields)))
+    answer_body = b"".join(chunks)
+    chunks.close()  # type: ignore[attr-defined]
+    answer_headers = {name.lower(): value for name, value in said[1]}
+    return Answer(int(said[0].partition(" ")[0]), answer_headers, answer_body)
+
+
+def environ_of(
+    body: bytes = b"",
+    headers: Mapping[str, str] | None = None,
+    *,
+    path: str = "/webhooks/stripe",
+    method: str = "POST",
+    remote: str = "127.0.0.1",
+) -> dict[str, Any]:
+    """Return what a WSGI server makes of a request."""
     name, _, query = path.partition("?")
     environ: dict[str, Any] = {
         "REQUEST_METHOD": method,
@@ -55,9 +73,4 @@ def call(
     for header, value in (headers or {}).items():
         key = header.upper().replace("-", "_")
         environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = value
-    said: list[Any] = []
-    chunks = app(environ, lambda status, fields, _=None: said.extend((status, fields)))
-    answer_body = b"".join(chunks)
-    chunks.close()  # type: ignore[attr-defined]
-    answer_headers = {name.lower(): value for name, value in said[1]}
-    return Answer(int(said[0].partition(" ")[0]), answer_headers, answer_body)
+    return environ

@@ -7,7 +7,8 @@ from gunicorn.app.wsgiapp import WSGIApplication
 
 from hub.cli.processes import gunicorn_arguments
 from hub.settings import load_settings
-from hub.web import intake, server
+from hub.web import intake
+from hub.web.server import worker
 
 ARRIVE_WITHIN_S = 1.5
 BODY_TIMEOUT_S = 1.5
@@ -15,7 +16,7 @@ BODY_TIMEOUT_S = 1.5
 
 def main() -> None:
     # Set before the workers are forked, which import nothing anew.
-    server.ARRIVE_WITHIN_S = ARRIVE_WITHIN_S
+    worker.ARRIVE_WITHIN_S = ARRIVE_WITHIN_S
     intake.BODY_TIMEOUT_S = BODY_TIMEOUT_S
     sys.argv = ["hub web", *gunicorn_arguments(load_settings(os.environ))]
     WSGIApplication("%(prog)s [OPTIONS] [APP_MODULE]").run()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hub.web.arrival import HEAD_MOST_BYTES, WHOLE_MOST_BYTES, Arrival
+from hub.web.server.arrival import HEAD_MOST_BYTES, WHOLE_MOST_BYTES, Arrival
 
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\n"
 CHUNKS = HEAD + b"Transfer-Encoding: Chunked\r\n\r\n"

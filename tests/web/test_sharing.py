@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from gunicorn.workers.gthread import ThreadWorker
 
-from hub.web.sharing import LEAVE_MOST_S, SharingWorker
+from hub.web.server.sharing import LEAVE_MOST_S, SharingWorker
 
 
 class Idle(SharingWorker):

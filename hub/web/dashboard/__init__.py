@@ -60,6 +60,7 @@ def register(app: Flask, *, secure: bool) -> None:
     csrf.init_app(app)
     app.register_blueprint(dashboard)
     headers = EVERYWHERE | (OVER_TLS if secure else {})
+    app.extensions["hub_headers"] = tuple(headers.items())
 
     @app.after_request
     def protect(response: Response) -> Response:

@@ -6,12 +6,13 @@ are collected, and connections ended, beside the threads. What is not HTTP is an
 hub's words, and neither logged nor sent back: a header or an address may hold a secret.
 """
 
+import gc
 import logging
 import socket
 import time
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
-from http import HTTPStatus
 from selectors import EVENT_READ
 from typing import Any
 
@@ -24,11 +25,11 @@ from gunicorn.http.errors import (  # type: ignore[import-untyped]
     ParseException,
 )
 from gunicorn.util import write_nonblock  # type: ignore[import-untyped]
-from gunicorn.workers.gthread import TConn  # type: ignore[import-untyped]
+from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 
-from hub.web.answers import RETRY_AFTER_S, SENTENCES
-from hub.web.arrival import Arrival
-from hub.web.sharing import SharingWorker
+from hub.web.server.arrival import Arrival
+from hub.web.server.express import ExpressWorker
+from hub.web.server.wire import refusal_bytes
 from hub.web.webhooks import late_status, note_refusal
 
 ARRIVE_WITHIN_S = 15
@@ -43,8 +44,11 @@ _TOO_LARGE = (LimitRequestHeaders, LimitRequestLine)
 
 log = logging.getLogger(__name__)
 
+_KEPT: "Future[bool]" = Future()
+_KEPT.set_result(True)
 
-class Worker(SharingWorker):
+
+class Worker(ExpressWorker):
     """A gthread worker whose loop collects requests before a thread takes them."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -52,6 +56,11 @@ class Worker(SharingWorker):
         self._arriving: dict[TConn, Arrival] = {}  # in the order of their deadlines
         self._leaving: dict[TConn, float] = {}  # likewise
         self._held_bytes = 0
+
+    def load_wsgi(self) -> None:
+        """Load the application; what is there then stays, so garbage is not looked for in it."""
+        super().load_wsgi()
+        gc.freeze()
 
     def enqueue_req(self, conn: TConn) -> None:
         """Wait for a new connection's request, or for the next one on a kept connection."""
@@ -61,8 +70,9 @@ class Worker(SharingWorker):
             self._held_bytes += len(arrival.data)
         conn.sock.setblocking(False)
         self._arriving[conn] = arrival
-        self.poller.register(conn.sock, EVENT_READ, partial(self._on_more, conn))
         self._on_more(conn, conn.sock)  # mostly it is there already
+        if conn in self._arriving:
+            self.poller.register(conn.sock, EVENT_READ, partial(self._on_more, conn))
 
     def _keepalive_after(self, conn: TConn, keepalive: bool) -> bool:
         """Keep no connection whose body was not read: no thread waits for what nobody wants."""
@@ -102,7 +112,7 @@ class Worker(SharingWorker):
         else:
             log.warning("refused with %d what is not HTTP: %s", status, type(exc).__name__)
         try:
-            write_nonblock(client, answer_bytes(status))
+            write_nonblock(client, refusal_bytes(status))
         except OSError:
             log.debug("nobody waited for the answer")
 
@@ -135,11 +145,19 @@ class Worker(SharingWorker):
 
     def _hand_over(self, conn: TConn, arrival: Arrival) -> None:
         self._forget(conn)
-        conn.data_ready = True
-        conn.init()
-        conn.parser.unreader.unread(bytes(arrival.data))
         self.answering += 1
-        super().enqueue_req(conn)
+        data = bytes(arrival.data)
+        if arrival.is_complete and self.goes_express(arrival.data):
+            self.take_express(conn, data)
+        else:
+            self.take_in_thread(conn, data)
+
+    def answered(self, conn: TConn, *, keep: bool) -> None:
+        self.answering -= 1
+        if keep:
+            ThreadWorker.finish_request(self, conn, _KEPT)
+        else:
+            self._leave(conn)
 
     def _say_continue(self, conn: TConn, arrival: Arrival) -> None:
         self._held_bytes -= arrival.promise_continue()
@@ -152,7 +170,7 @@ class Worker(SharingWorker):
     def _refuse(self, conn: TConn, status: int) -> None:
         log.info("refused with %d a request that did not arrive", status)
         try:
-            conn.sock.send(answer_bytes(status))
+            conn.sock.send(refusal_bytes(status))
         except OSError:
             self._close(conn)
         else:
@@ -193,7 +211,8 @@ class Worker(SharingWorker):
         if arrival is not None:
             self._held_bytes -= len(arrival.data)
         self._leaving.pop(conn, None)
-        self.poller.unregister(conn.sock)
+        with suppress(KeyError):  # what is all there at once is never waited for
+            self.poller.unregister(conn.sock)
 
     def _close(self, conn: TConn) -> None:
         self.nr_conns -= 1
@@ -205,16 +224,3 @@ def status_of(error: Exception) -> int:
     if isinstance(error, _OURS) or not isinstance(error, ParseException):
         return 500
     return 431 if isinstance(error, _TOO_LARGE) else 400
-
-
-def answer_bytes(status: int) -> bytes:
-    """Return a whole answer, for where there is no application to make it."""
-    body = f"{SENTENCES[status]}\n".encode()
-    again = f"Retry-After: {RETRY_AFTER_S}\r\n" if status == 503 else ""
-    head = (
-        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
-        f"Connection: close\r\n{again}"
-        "Content-Type: text/plain; charset=utf-8\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body

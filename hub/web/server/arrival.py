@@ -47,6 +47,15 @@ class Arrival:
     def head_is_too_large(self) -> bool:
         return not self.has_head and len(self.data) > HEAD_MOST_BYTES
 
+    @property
+    def is_complete(self) -> bool:
+        """Return whether all of it is there, beyond doubt: its length was said, and has come.
+
+        Nor is anything to be said before it is answered.
+        """
+        is_there = self._wanted is not None and len(self.data) >= self._wanted
+        return is_there and not self.awaits_continue
+
     def add(self, data: bytes) -> None:
         """Take more bytes in."""
         self.data += data

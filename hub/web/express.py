@@ -1,0 +1,146 @@
+"""The short way for webhooks, for a server's loop: verified, read and matched without a wait.
+
+What is out of the ordinary in any way is left to the application: it answers handshakes, refuses
+what does not verify, keeps what cannot be read. Nothing is answered here before it is stored.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from flask import Flask
+from psycopg.pq import Format
+from werkzeug.exceptions import HTTPException
+from werkzeug.sansio.utils import host_is_trusted
+
+from adapters import NotVerified
+from hub.core.hub import Hub
+from hub.core.ingest import Prepared, prepare
+from hub.core.ingest_statement import Batch, insert_statement, rows_of
+from hub.gateways.line import Line, bytea_array
+from hub.web.answers import failed
+from hub.web.intake import inbound_request
+from hub.web.storing import Together, finish, store, weight_of
+from hub.web.tally import Tally
+from hub.web.webhooks import taken
+
+PREFIX = "/webhooks/"
+LOCK_TIMEOUT_S = 0.1
+"""Who waits for a lock longer than that waits in a thread."""
+_STATEMENT = insert_statement("$1", "$2", "$3", "$4")
+_FORMATS = (Format.TEXT, Format.TEXT, Format.BINARY, Format.TEXT)
+
+
+@dataclass(slots=True)
+class Taken:
+    """A webhook that can be stored. `new`: the ids of its new events, once that is known."""
+
+    slug: str
+    received_at: datetime
+    prepared: Prepared
+    batch: Batch
+    weight: int
+    new: Sequence[UUID] | None = None
+
+    @property
+    def is_stored(self) -> bool:
+        """Return whether all of it is new and stored, so that its answer takes no time."""
+        return self.new is not None and len(self.new) == len(self.batch.events)
+
+
+class Answer(NamedTuple):
+    """What the sender of a webhook hears."""
+
+    status: int
+    headers: Sequence[tuple[str, str]]
+    body: bytes
+
+
+class Express:
+    """What a server's loop asks of the hub. `url`: the database's, which is PostgreSQL."""
+
+    def __init__(self, app: Flask, url: str) -> None:
+        self._hub: Hub = app.extensions["hub"]
+        self._tally: Tally = app.extensions["hub_tally"]
+        self._together: Together = app.extensions["hub_together"]
+        self._url = url
+        self._headers: Sequence[tuple[str, str]] = app.extensions["hub_headers"]
+        trusted = app.config["TRUSTED_HOSTS"]
+        self._trusts = lru_cache(maxsize=64)(lambda host: host_is_trusted(host, trusted))
+
+    def open_line(self) -> Line:
+        """Connect a line for `send`; this waits.
+
+        Raises:
+            LineError: the database cannot be reached, or does not take the statement.
+        """
+        return Line.open(self._url, _STATEMENT, lock_timeout_s=LOCK_TIMEOUT_S)
+
+    def begin(self, environ: dict[str, Any]) -> Taken | None:
+        """Return a webhook, ready to be stored; None where it is for the application.
+
+        All of its body must be there.
+        """
+        slug = environ["PATH_INFO"].removeprefix(PREFIX)
+        source = self._hub.configuration.sources.get(slug)
+        if source is None or not source.enabled or not self._trusts(environ.get("HTTP_HOST", "")):
+            return None
+        adapter = self._hub.inbound(slug)
+        if adapter.takes_forms or environ["REQUEST_METHOD"] != "POST":
+            return None
+        try:
+            received = inbound_request(
+                environ,
+                origin=self._hub.public_url,
+                max_bytes=source.max_bytes,
+                received_at=datetime.now(UTC),
+            )
+            if adapter.handshake(received):
+                return None
+            prepared = prepare(
+                source=source, adapter=adapter, router=self._hub.router, request=received
+            )
+        except (HTTPException, NotVerified):
+            return None
+        if prepared.batch is None:
+            return None
+        weight = weight_of(prepared.batch)
+        return Taken(slug, received.received_at, prepared, prepared.batch, weight)
+
+    def send(self, line: Line, together: Sequence[Taken]) -> None:
+        """Have webhooks written in one go.
+
+        Raises:
+            LineError
+        """
+        rows = rows_of([one.batch for one in together])
+        bodies = bytea_array(rows.bodies)
+        line.send((rows.events, rows.requests, bodies, rows.deliveries), _FORMATS)
+
+    def note(self, together: Sequence[Taken], new_ids: Sequence[bytes]) -> None:
+        """Note which events were new; `new_ids` is what the line returned."""
+        found = set(new_ids)
+        for one in together:
+            one.new = [row["id"] for row in one.batch.events if row["id"].bytes in found]
+
+    def answer(self, one: Taken) -> Answer:
+        """Return the answer to a webhook, once it is stored; this waits unless it is.
+
+        Storing again what a line may have stored is harmless: ids and keys stay the same.
+        """
+        try:
+            if one.new is None:
+                ingested = store(self._hub, self._together, one.prepared)
+            else:
+                ingested = finish(self._hub, one.prepared, one.batch, one.new)
+            reply = taken(self._hub, self._tally, one.slug, one.received_at, ingested)
+        except Exception as error:  # noqa: BLE001 - as the application does with what a view raises
+            refusal = failed(error)
+            headers = (*refusal.headers.to_wsgi_list(), *self._headers)
+            return Answer(refusal.status_code, headers, refusal.get_data())
+        kind = () if reply.content_type is None else (("Content-Type", reply.content_type),)
+        length = ("Content-Length", str(len(reply.body)))
+        return Answer(reply.status, (*kind, length, *self._headers), reply.body)

@@ -1,0 +1,164 @@
+"""The short way of webhooks through the server: many at a time, in the loop, without a thread.
+
+It takes requests apart one after the other, has what they bring written in one go, and answers
+when the database says so; meanwhile it begins with the next ones. No thread is in another's way
+then. Whatever is out of the ordinary, or would have to wait, goes to the threads.
+"""
+
+import logging
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from gunicorn.http.wsgi import create  # type: ignore[import-untyped]
+from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
+
+from hub.web.express import Express
+from hub.web.server.sharing import SharingWorker
+from hub.web.server.ways import Exchange, Ways
+from hub.web.server.wire import answer_bytes
+from hub.web.storing import GROUP_MOST, GROUP_MOST_BYTES
+
+EXPRESS_MOST_BYTES = 32 * 1024
+"""What is larger takes a thread: reading it would keep all others waiting."""
+MOST_PARTS = 2000
+"""Nor what has more commas: a list of so many items takes 40 ms to read."""
+GATHER_S = 0.005
+"""How long it begins with more before it writes what it has."""
+_START = b"POST /webhooks/"
+_HTTP = (1, 1)
+
+log = logging.getLogger(__name__)
+
+
+class ExpressWorker(SharingWorker):
+    """A worker whose loop takes webhooks in, as long as the database is prompt."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._ways: Ways | None = None
+        self._ready: list[tuple[TConn, bytes]] = []
+        self._begun: list[Exchange] = []
+
+    def load_wsgi(self) -> None:
+        """Load the application."""
+        super().load_wsgi()
+        express: Express | None = getattr(self.wsgi, "extensions", {}).get("hub_express")
+        if express is not None:
+            self._express = express
+            self._ways = Ways(express, self.poller, self.tpool, self.method_queue, self._on_written)
+
+    def goes_express(self, data: bytearray) -> bool:
+        """Return whether a request, all of it, is one to try the short way with."""
+        if self._ways is None or not self.alive:
+            return False
+        if len(data) > EXPRESS_MOST_BYTES or not data.startswith(_START):
+            return False
+        if data.count(b",") > MOST_PARTS:
+            return False
+        self._ways.open_when_due()
+        return self._ways.are_open
+
+    def take_express(self, conn: TConn, data: bytes) -> None:
+        """Take a request in, the short way if it can be."""
+        self._ready.append((conn, data))
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """Wait for what arrives, and go on with what has arrived."""
+        if self._ways is None:
+            super().wait_for_and_dispatch_events(timeout)
+            return
+        super().wait_for_and_dispatch_events(0 if self._ready else self._ways.left_s(timeout))
+        gather_until_s = time.monotonic() + GATHER_S
+        while self._ready:
+            ready, self._ready = self._ready, []
+            for conn, data in ready:
+                self._begin(conn, data)
+            if len(self._begun) >= GROUP_MOST or time.monotonic() >= gather_until_s:
+                break
+            super().wait_for_and_dispatch_events(0)  # what came meanwhile goes with them
+        self._ways.look_for_late()
+        self._write(self._ways)
+
+    def _begin(self, conn: TConn, data: bytes) -> None:
+        try:
+            exchange = self._exchange(conn, data)
+        except Exception as error:  # noqa: BLE001 - a thread will meet it again, and answer
+            log.debug("not the short way: %s", type(error).__name__)
+            exchange = None
+        if exchange is not None:
+            self._begun.append(exchange)
+        else:
+            conn.parser, conn.initialized = None, False  # as if nobody had looked
+            self.take_in_thread(conn, data)
+
+    def _exchange(self, conn: TConn, data: bytes) -> Exchange | None:
+        """Return a webhook that can be stored; None where it is not so simple."""
+        conn.init()
+        conn.sock.setblocking(False)  # whatever happens, nothing is waited for
+        conn.parser.unreader.unread(data)
+        request = next(conn.parser)
+        if request.version != _HTTP:
+            return None
+        _, environ = create(request, conn.sock, conn.client, conn.server, self.cfg)
+        del environ["gunicorn.socket"]  # its body is there: nobody need watch it come
+        taken = self._express.begin(environ)
+        if taken is None or taken.weight > GROUP_MOST_BYTES:
+            return None
+        keep = not request.should_close() and len(self.keepalived_conns) < self.max_keepalived
+        return Exchange(taken, conn, keep)
+
+    def _write(self, ways: Ways) -> None:
+        while self._begun and ways.has_free:
+            size, weight = 0, 0
+            for exchange in self._begun[:GROUP_MOST]:
+                weight += exchange.taken.weight
+                if weight > GROUP_MOST_BYTES:
+                    break
+                size += 1
+            together, self._begun = self._begun[:size], self._begun[size:]
+            ways.write(together)
+        if self._begun and not ways.are_open:
+            begun, self._begun = self._begun, []
+            self._on_written(begun)
+
+    def _on_written(self, exchanges: Sequence[Exchange]) -> None:
+        for exchange in exchanges:
+            if exchange.taken.is_stored:
+                self.answered(exchange.conn, keep=self._answer(exchange))
+            else:
+                exchange.conn.sock.setblocking(True)
+                self.tpool.submit(self._answer_in_thread, exchange)
+
+    def _answer_in_thread(self, exchange: Exchange) -> None:
+        keep = False
+        try:
+            keep = self._answer(exchange)
+        finally:
+            self.method_queue.defer(partial(self.answered, exchange.conn, keep=keep))
+
+    def _answer(self, exchange: Exchange) -> bool:
+        """Answer; return whether the connection may be kept."""
+        keep = exchange.keep and self.alive
+        try:
+            status, headers, body = self._express.answer(exchange.taken)
+            exchange.conn.sock.sendall(answer_bytes(status, headers, body, keep=keep))
+        except OSError:
+            log.debug("nobody waited for the answer")
+            return False
+        except Exception as error:  # noqa: BLE001 - the loop goes on for all others
+            log.error("an answer could not be sent: %s", type(error).__name__)
+            return False
+        return keep
+
+    def take_in_thread(self, conn: TConn, data: bytes) -> None:
+        """Let a thread take a request in, whatever it is."""
+        conn.data_ready = True
+        conn.init()
+        conn.parser.unreader.unread(data)
+        ThreadWorker.enqueue_req(self, conn)
+
+    def answered(self, conn: TConn, *, keep: bool) -> None:
+        """Let a connection wait for its next request, or go."""
+        raise NotImplementedError

@@ -1,0 +1,169 @@
+"""The loop's lines to the database, and which webhooks are being written on each.
+
+They are opened by a thread, since that takes time. One that is late or broken is closed with the
+others, and for a while there is none: then threads do what the loop would have done.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from functools import partial
+from selectors import EVENT_READ, EVENT_WRITE, BaseSelector
+from typing import Any
+
+from gunicorn.workers.gthread import PollableMethodQueue, TConn  # type: ignore[import-untyped]
+
+from hub.gateways.line import Line, LineError, StatementError
+from hub.web.express import Express, Taken
+
+LINES = 2
+"""While one waits for the disk, the other one works; a third brought nothing."""
+PATIENCE_S = 0.25
+"""How long a write may take."""
+REST_S, REST_AFTER_FAILURE_S = 1.0, 5.0
+"""How long there is no line after one was late or broke, and after one could not be opened."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class Exchange:
+    """A webhook, where its answer goes, and whether the connection may be kept then."""
+
+    taken: Taken
+    conn: TConn
+    keep: bool
+
+
+@dataclass(slots=True, eq=False)
+class Way:
+    """A line, and what is being written on it until when (monotonic)."""
+
+    line: Line
+    written: Sequence[Exchange] = ()
+    late_s: float = 0.0
+    events: int = EVENT_READ
+
+
+@dataclass
+class Ways:
+    """Lines for one loop, on its `poller`; `later` is how threads reach it.
+
+    `on_written` hears what a write came to: what was `taken` knows its new events, or not.
+    """
+
+    express: Express
+    poller: BaseSelector
+    threads: Executor
+    later: PollableMethodQueue
+    on_written: Callable[[Sequence[Exchange]], None]
+    _ways: list[Way] = field(default_factory=list)
+    _open_from_s: float = 0.0
+    _is_opening: bool = False
+    _is_failing: bool = False
+
+    @property
+    def are_open(self) -> bool:
+        """Return whether there are lines."""
+        return bool(self._ways)
+
+    def open_when_due(self) -> None:
+        """Have lines opened, if there are none and it is time."""
+        if not self._ways and not self._is_opening and time.monotonic() >= self._open_from_s:
+            self._is_opening = True
+            self.threads.submit(self._open)
+
+    @property
+    def has_free(self) -> bool:
+        """Return whether `write` would do something now."""
+        return any(not way.written for way in self._ways)
+
+    def left_s(self, most_s: float) -> float:
+        """Return how long to wait for events before `look_for_late`: `most_s` or less."""
+        late_s = min((way.late_s for way in self._ways if way.written), default=None)
+        return most_s if late_s is None else min(most_s, max(0.0, late_s - time.monotonic()))
+
+    def write(self, together: Sequence[Exchange]) -> None:
+        """Have webhooks written on a free line, in one go."""
+        way = next(way for way in self._ways if not way.written)
+        way.written = together
+        way.late_s = time.monotonic() + PATIENCE_S
+        try:
+            self.express.send(way.line, [exchange.taken for exchange in together])
+        except LineError:
+            self.close("a line to the database broke")
+        except Exception as error:  # noqa: BLE001 - one of them is to blame, and not for the others
+            log.info("webhooks that cannot be written together: %s", type(error).__name__)
+            way.written = ()
+            self.on_written(together)
+        else:
+            self._watch(way)
+
+    def look_for_late(self) -> None:
+        """Close the lines when one is late."""
+        now_s = time.monotonic()
+        if any(way.written and now_s > way.late_s for way in self._ways):
+            self.close("the database took too long for a write")
+
+    def close(self, why: str) -> None:
+        """Close the lines; what was being written on them may be stored, or not."""
+        log.info("threads take webhooks in for a while: %s", why)
+        self._open_from_s = time.monotonic() + REST_S
+        ways, self._ways = self._ways, []
+        for way in ways:
+            self.poller.unregister(way.line)
+            way.line.close()
+        for way in ways:
+            self.on_written(way.written)
+
+    def _on_event(self, way: Way, _: Any) -> None:
+        if way not in self._ways:
+            return  # it was closed by another event of the same moment
+        new_ids: list[bytes] | None = None
+        try:
+            new_ids = way.line.receive()
+            if new_ids is not None:
+                self.express.note([exchange.taken for exchange in way.written], new_ids)
+        except StatementError:
+            log.info("the database refused %d webhooks together", len(way.written))
+        except LineError:
+            self.close("a line to the database broke")
+            return
+        else:
+            self._watch(way)
+            if new_ids is None:
+                return
+        written, way.written = way.written, ()
+        self._watch(way)
+        self.on_written(written)
+
+    def _watch(self, way: Way) -> None:
+        events = EVENT_READ | EVENT_WRITE if way.line.is_sending else EVENT_READ
+        if way.events != events:
+            way.events = events
+            self.poller.modify(way.line, events, partial(self._on_event, way))
+
+    def _open(self) -> None:
+        lines: list[Line] = []
+        try:
+            for _ in range(LINES):
+                lines.append(self.express.open_line())
+        except Exception as error:  # noqa: BLE001 - a thread of the pool tells nobody
+            level = logging.DEBUG if self._is_failing else logging.WARNING
+            cause = type(error.__cause__ or error).__name__
+            log.log(level, "threads take webhooks in: the loop gets no line (%s)", cause)
+            self._is_failing = True
+            for line in lines:
+                line.close()
+            self._open_from_s = time.monotonic() + REST_AFTER_FAILURE_S
+            self._is_opening = False
+        else:
+            self.later.defer(self._take, lines)
+
+    def _take(self, lines: Sequence[Line]) -> None:
+        self._is_opening = self._is_failing = False
+        self._ways = [Way(line) for line in lines]
+        for way in self._ways:
+            self.poller.register(way.line, EVENT_READ, partial(self._on_event, way))

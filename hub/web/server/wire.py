@@ -1,0 +1,42 @@
+"""Answers as bytes, for where gunicorn does not make them."""
+
+import time
+from collections.abc import Iterable
+from functools import lru_cache
+from http import HTTPStatus
+
+from gunicorn import SERVER  # type: ignore[import-untyped]
+from gunicorn.util import http_date  # type: ignore[import-untyped]
+
+from hub.web.answers import RETRY_AFTER_S, SENTENCES
+
+
+def answer_bytes(
+    status: int, headers: Iterable[tuple[str, str]], body: bytes, *, keep: bool
+) -> bytes:
+    """Return a whole answer, with the header fields that gunicorn would give it."""
+    lines = [
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase.upper()}",  # as Flask spells it
+        f"Server: {SERVER}",
+        f"Date: {_date(int(time.time()))}",
+        f"Connection: {'keep-alive' if keep else 'close'}",
+        *(f"{name}: {value}" for name, value in headers),
+    ]
+    return "\r\n".join((*lines, "", "")).encode("latin-1") + body
+
+
+@lru_cache(maxsize=2)
+def _date(now_s: int) -> str:
+    return str(http_date(now_s))
+
+
+def refusal_bytes(status: int) -> bytes:
+    """Return what ends a connection, where there is no application to say it."""
+    body = f"{SENTENCES[status]}\n".encode()
+    headers = [
+        ("Content-Type", "text/plain; charset=utf-8"),
+        ("Content-Length", str(len(body))),
+    ]
+    if status == 503:
+        headers.insert(0, ("Retry-After", str(RETRY_AFTER_S)))
+    return answer_bytes(status, headers, body, keep=False)
