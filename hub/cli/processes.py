@@ -22,7 +22,16 @@ def web() -> None:
     """Take webhooks in."""
     settings = open_settings()
     read_configuration(settings, os.environ)
-    os.execv(sys.executable, [sys.executable, "-m", "gunicorn", *gunicorn_arguments(settings)])  # noqa: S606
+    serve(gunicorn_arguments(settings))
+
+
+def serve(arguments: list[str]) -> None:
+    """Become the web server: its workers inherit what is imported here, and start sooner."""
+    import gunicorn.__main__  # type: ignore[import-untyped]
+    from gunicorn.app.wsgiapp import run  # type: ignore[import-untyped]
+
+    sys.argv = [str(gunicorn.__main__.__file__), *arguments]  # what it starts itself anew with
+    run(prog="gunicorn")
 
 
 WSGI_FOLDER = Path(__file__).parents[2]

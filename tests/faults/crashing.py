@@ -71,14 +71,6 @@ def err_about_the_time(file: Path) -> None:
             module.datetime = Shifted  # type: ignore[attr-defined]
 
 
-def _serve_in_this_process(_: str, arguments: list[str]) -> None:
-    """Stand in for the `exec` of the web server, which would lose what was replaced."""
-    from gunicorn.app.wsgiapp import run
-
-    sys.argv = arguments[2:]
-    run()
-
-
 def main() -> None:
     if place := os.environ.get("CRASH_AT"):
         PLACES[place](place)
@@ -86,7 +78,6 @@ def main() -> None:
         hurry()
     if clock := os.environ.get("CLOCK"):
         err_about_the_time(Path(clock))
-    os.execv = _serve_in_this_process  # type: ignore[assignment]
     from hub.cli import main as hub_main
 
     hub_main(sys.argv[1:])
