@@ -104,9 +104,13 @@ def test_news_of_what_was_sent_is_found_by_its_ids(connection, town):
     assert found_by(connection, [], most=5) == []
 
 
-def test_pages_of_a_search_hold_every_event_once_newest_first(connection, town, monkeypatch):
+WALKS = [((5, 9),), ((5, 1), (8, 2), (20, 3)), ((100, 3),)]
+
+
+@pytest.mark.parametrize("walks", WALKS, ids=str)
+def test_pages_of_a_search_hold_every_event_once_newest_first(connection, town, monkeypatch, walks):
     monkeypatch.setattr(search, "STEP", 3)
-    monkeypatch.setattr(search, "NEWEST", 5)
+    monkeypatch.setattr(search, "WALKS", (*walks, (50, 3)))
     for n in range(40):
         data = {"name": "Common"} | ({"email": "rare@example.com"} if n % 9 == 0 else {})
         town.take_in(connection, {"id": f"e{n:02}", "data": data}, at=NOW - timedelta(days=9 * n))
@@ -114,6 +118,10 @@ def test_pages_of_a_search_hold_every_event_once_newest_first(connection, town, 
         pass
     for text, wanted in (("common", range(40)), ("rare@example.com", range(0, 40, 9))):
         assert _all_pages(connection, text) == [f"e{n:02}" for n in wanted]
+        for first, last in ((0, 100), (95, 200), (30, 31), (300, 400), (1000, 2000)):
+            times = {"until": NOW - timedelta(days=first), "since": NOW - timedelta(days=last)}
+            some = [f"e{n:02}" for n in wanted if first < 9 * n <= last]
+            assert _all_pages(connection, text, **times) == some
 
 
 def _all_pages(connection, text="", **filters):

@@ -127,7 +127,7 @@ def _searched(
     since = first_id(filters.since) if filters.since else None
     query = filters.query or Query("", ())
     looked_at = 0
-    for n, step in enumerate(steps(connection, query, before=before)):
+    for n, step in enumerate(steps(connection, query, before=before, since=since)):
         ids = [one for one in step.ids if since is None or one >= since]
         found = select_listed(connection, StoredEvent).where(StoredEvent.id.in_(ids), *conditions)
         found = found.order_by(StoredEvent.id.desc()).limit(most)

@@ -4,7 +4,7 @@ A word that is common is found among the newest events; a rare one by the index,
 So neither reads all that there is.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -29,10 +29,13 @@ from hub.core.models.search import event_search, event_search_fts
 
 STEP = 250
 """So many events are found in one step."""
-NEWEST = 2000
-"""So many are looked through before the index is asked."""
-SPANS = (2, 4, 8, 16, 32)
+WALKS = ((2000, 8), (4000, 15), (16000, STEP))
+"""So many of the newest are looked through in a step, and another such step follows if so many
+were found in it; then the index is asked, which reads all that it finds.
+"""
+SPANS = (1, 4, 16)
 """How many eras (`ERA_DAYS`) each further step goes back."""
+MOST_ERAS = 64
 LONGEST_QUERY = 200
 MOST_BY_ID = 200
 
@@ -67,11 +70,20 @@ def read_query(text: str, *, country: str, personal: bool = True) -> Query:
     return Query(text if redact_text(text) == text else "", terms if tells_nobody else ())
 
 
-def steps(connection: Connection, query: Query, *, before: UUID | None) -> Iterator[Step]:
-    """Yield steps back through time. Nothing is found twice, and each begins below the last."""
+def steps(
+    connection: Connection, query: Query, *, before: UUID | None, since: UUID | None = None
+) -> Iterator[Step]:
+    """Yield steps back through time. Nothing is found twice, and each begins below the last.
+
+    What is older than `since` may be found, but is not looked for.
+    """
     named = _by_id(connection, query.text, before)
-    by_words = _postgresql if connection.dialect.name == "postgresql" else _sqlite
-    for step in by_words(connection, query.terms, before) if query.terms else (Step((), None),):
+    by_words: Iterable[Step] = (Step((), None),)
+    if query.terms and connection.dialect.name == "postgresql":
+        by_words = _postgresql(connection, query.terms, before, since)
+    elif query.terms:
+        by_words = _sqlite(connection, query.terms, before)
+    for step in by_words:
         floor = step.looked_to
         mine = [one for one in named if floor is None or one >= floor]
         named = [one for one in named if one not in set(mine)]
@@ -112,30 +124,36 @@ def _by_id(connection: Connection, text: str, before: UUID | None) -> list[UUID]
 
 
 def _postgresql(
-    connection: Connection, terms: Sequence[Term], before: UUID | None
+    connection: Connection, terms: Sequence[Term], before: UUID | None, since: UUID | None
 ) -> Iterator[Step]:
     wanted = cast(literal(_tsquery(terms)), TSQUERY)
     words, event_id = event_search.c.words, event_search.c.event_id
-    floor = before
+    floor, walk = before, 0
     while True:
-        newest = select(event_id, words).order_by(event_id.desc()).limit(NEWEST)
+        most, enough = WALKS[walk]
+        newest = select(event_id, words).order_by(event_id.desc()).limit(most)
         looked = (newest.where(event_id < floor) if floor else newest).subquery()
         newest_first = looked.c.event_id.desc()
         found = select(looked.c.event_id).where(looked.c.words.op("@@")(wanted))
         ids = list(connection.execute(found.order_by(newest_first).limit(STEP)).scalars())
-        last = select(looked.c.event_id).order_by(newest_first).offset(NEWEST - 1)
+        last = select(looked.c.event_id).order_by(newest_first).offset(most - 1)
         is_common = len(ids) == STEP
         floor = ids[-1] if is_common else connection.execute(last).scalar_one_or_none()
         yield Step(ids, floor)
+        if floor is None:
+            return
         if not is_common:
-            break
+            if len(ids) < enough:
+                break
+            walk += 1
+    oldest = connection.execute(select(event_id).order_by(event_id).limit(1)).scalar_one_or_none()
+    first_era = era_of(max(filter(None, (oldest, since)), default=floor))
     span = 0
     while floor is not None:
+        era = era_of(floor)
+        last_era = max(first_era, era - SPANS[span] + 1) if span < len(SPANS) else first_era
         found = select(event_id).where(words.op("@@")(wanted), event_id < floor)
-        last_era = None
-        if span < len(SPANS):
-            era = era_of(floor)
-            last_era = era - SPANS[span] + 1
+        if era - last_era < MOST_ERAS:
             eras = " | ".join(f"'{era_word(one)}'" for one in range(last_era, era + 1))
             found = found.where(words.op("@@")(cast(literal(eras), TSQUERY)))
         ids = _newest_of(connection, found, STEP)
@@ -143,7 +161,7 @@ def _postgresql(
             floor = ids[-1]
         else:
             span += 1
-            floor = None if last_era is None else first_of_era(last_era)
+            floor = None if last_era <= first_era else first_of_era(last_era)
         yield Step(ids, floor)
 
 
