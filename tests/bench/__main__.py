@@ -8,32 +8,42 @@ from pathlib import Path
 
 import click
 
-from tests.bench import deliveries, ingest, latency, processes
+from tests.bench import deliveries, ingest, latency, pages, processes
 from tests.bench.report import Row, table
 from tests.bench.stage import Stage, fsync_ms, open_stage
 
-ROWS: dict[str, Callable[[Stage, int, float], Row]] = {
-    "ingest": lambda stage, n, s: ingest.measure(stage, rounds=n, seconds=s),
-    "latency": lambda stage, n, s: latency.measure(stage, rounds=n, seconds=s),
-    "slow": lambda stage, n, s: deliveries.measure_slow(stage, rounds=n, seconds=s),
-    "quick": lambda stage, n, s: deliveries.measure_quick(stage, rounds=n, seconds=s),
-    "processes": lambda stage, n, s: processes.measure(stage, rounds=n),
+ROWS: dict[str, Callable[[Stage, int, float, int], Row]] = {
+    "ingest": lambda stage, n, s, _: ingest.measure(stage, rounds=n, seconds=s),
+    "latency": lambda stage, n, s, _: latency.measure(stage, rounds=n, seconds=s),
+    "slow": lambda stage, n, s, _: deliveries.measure_slow(stage, rounds=n, seconds=s),
+    "quick": lambda stage, n, s, _: deliveries.measure_quick(stage, rounds=n, seconds=s),
+    "pages": lambda stage, n, _, events: pages.measure(stage, rounds=n, events=events),
+    "processes": lambda stage, n, s, _: processes.measure(stage, rounds=n),
 }
 
 
 @click.command()
 @click.option("--rounds", default=5, show_default=True, help="How often each is measured.")
 @click.option("--seconds", default=4.0, show_default=True, help="How long each time.")
+@click.option(
+    "--events",
+    type=click.IntRange(min=2 * pages.FEW),
+    default=5_000_000,
+    show_default=True,
+    help="How many `pages` has.",
+)
 @click.option("--only", multiple=True, type=click.Choice(list(ROWS)), help="These rows alone.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write JSON lines here.")
-def bench(rounds: int, seconds: float, only: tuple[str, ...], json_path: Path | None) -> None:
+def bench(
+    rounds: int, seconds: float, events: int, only: tuple[str, ...], json_path: Path | None
+) -> None:
     """Measure the hub beside its floors, in turn, and print the table."""
     measured: list[Row] = []
     with open_stage() as stage:
         disk_ms = fsync_ms(stage.folder)
         for name in only or ROWS:
             click.echo(f"measuring {name} ...", err=True)
-            measured.append(ROWS[name](stage, rounds, seconds))
+            measured.append(ROWS[name](stage, rounds, seconds, events))
     figures = [figure for row in measured for figure in row.figures.values()]
     click.echo(
         f"Medians of {rounds} rounds of {seconds:g} s; an fsync takes {disk_ms:.2f} ms here.\n"

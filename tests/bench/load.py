@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from tests.running import ROOT, STRIPE_SECRET
 
 FIXTURE = ROOT / "tests/fixtures/stripe/payment_intent.succeeded.2020-08-27.json"
-CONNECTIONS = 16
+CONNECTIONS = 64
+"""More than any of them has threads, so that none waits for the sender."""
 REQUESTS_PER_CONNECTION = 100
 """Then it connects anew, so that a server's processes get an even share."""
 

@@ -71,11 +71,14 @@ class Stage:
 
 @contextmanager
 def open_stage() -> Iterator[Stage]:
-    """Start the stores, PostgreSQL with `fsync` on and Redis with its append-only file."""
+    """Start the stores, PostgreSQL with `fsync` on and Redis with its append-only file.
+
+    PostgreSQL has the memory that one gives it where a hub has millions of events.
+    """
     with store_folder() as folder:
         for name in ("postgres", "redis"):
             (folder / name).mkdir()
-        postgres = PostgresServer(folder / "postgres", fsync=True)
+        postgres = PostgresServer(folder / "postgres", fsync=True, shared_buffers="1GB")
         redis = RedisServer(folder / "redis", durable=True)
         postgres.start()
         redis.start()

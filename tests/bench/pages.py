@@ -1,0 +1,374 @@
+"""The row of pages: the list of events, its filters and its search, over many events and few.
+
+Both databases are filled by SQL with 400 days of events. The words that search finds are held
+against those that the hub itself would write. A time is that of a whole GET by somebody signed
+in, one after the other, over both databases in turn; a percentile is over all kinds of a thing.
+"""
+
+import random
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import accumulate, product
+from uuid import UUID
+
+import psycopg
+import requests
+from psycopg.rows import class_row
+
+from hub.core.access import users
+from hub.core.access.roles import Role
+from hub.core.board.indexing import ERA_DAYS, era_of, era_word
+from hub.core.board.terms import words_of
+from hub.core.ids import first_id
+from hub.core.models import EventState
+from hub.gateways.database import open_database
+from tests.bench.report import Row, Target
+from tests.bench.stage import Stage
+from tests.dashboard.board import SECRET_KEY
+from tests.dashboard.people import FIELD, HASH, PASSWORD
+from tests.running import ROOT, RunningHub
+
+FEW = 50_000
+DAYS = 400
+REQUESTS = 40
+"""Of each kind, in each round, over each database."""
+WARM_UP = 4
+MOST_P95_MS = 50
+MOST_RATIO = 1.5
+
+CHUNK = 250_000
+EVENTS_A_REQUEST = 20
+"""No page of these reads a request, so many events share one."""
+EVENTS_A_PERSON = 20
+SUBJECTS, SUBJECT_WORDS = 20_000, 8
+SAMPLE = 300
+
+KINDS = (
+    ("stripe", "payment.succeeded", "payment_intent.succeeded", 220),
+    ("stripe", "invoice.paid", "invoice.paid", 80),
+    ("stripe", "checkout.completed", "checkout.session.completed", 60),
+    ("stripe", "payment.failed", "payment_intent.payment_failed", 40),
+    ("stripe", "payment.refunded", "charge.refunded", 10),
+    ("stripe", "payment.disputed", "charge.dispute.created", 1),
+    ("sendgrid", "email.delivered", "delivered", 240),
+    ("sendgrid", "email.opened", "open", 140),
+    ("sendgrid", "email.clicked", "click", 40),
+    ("sendgrid", "email.bounced", "bounce", 9),
+    ("twilio", "sms.delivered", "delivered", 80),
+    ("twilio", "sms.received", "received", 30),
+    ("contact", "lead.submitted", "form", 50),
+)
+"""Source, type, the provider's own type, and how many of a thousand events are such."""
+
+STATES = {
+    EventState.MATCHED: 0.90,
+    EventState.UNMATCHED: 0.09,
+    EventState.DISCARDED: 0.008,
+    EventState.HELD: 0.001,
+    EventState.INCOMPLETE: 0.001,
+}
+
+_SYLLABLES = ["".join(pair) for pair in product("bdfgklmnprstvz", "aeiou")]
+_WORDS = ["".join(parts) for parts in product(_SYLLABLES, _SYLLABLES[::4], _SYLLABLES[::9])]
+FIRST_NAMES, SURNAMES, VOCABULARY = _WORDS[:200], _WORDS[200:5200], _WORDS[5200:10200]
+NOWHERE = "qqxqq"
+
+_IDS = """
+CREATE FUNCTION pg_temp.ms_of(n bigint) RETURNS bigint IMMUTABLE LANGUAGE sql AS
+    $$ SELECT {start_ms} + n * {span_ms} / {events} $$;
+CREATE FUNCTION pg_temp.id_of(n bigint) RETURNS uuid IMMUTABLE LANGUAGE sql AS
+    $$ SELECT (lpad(to_hex(pg_temp.ms_of(n)), 12, '0') || '7' || substr(md5(n::text), 1, 3)
+               || 'a' || substr(md5(n::text), 4, 15))::uuid $$;
+"""
+_DRAWN = f"""
+CREATE TEMP TABLE kinds (n int, source text, type text, native_type text, has_money bool,
+    words text[]);
+CREATE TEMP TABLE people (n int, name text, email text, phone text, words text[]);
+CREATE TEMP TABLE subjects (n int, subject text, words text[]);
+CREATE TEMP TABLE drawn (n bigint, id uuid, at timestamptz, kind int, person int, subject int,
+    luck float, live bool, amount int, external_id text);
+CREATE TEMP VIEW told AS SELECT drawn.n, id, at, luck, live, source, type, native_type, has_money,
+    external_id,
+    jsonb_strip_nulls(jsonb_build_object('name', name, 'email', email, 'phone', phone,
+        'subject', subjects.subject, 'amount', CASE WHEN has_money THEN amount END,
+        'currency', CASE WHEN has_money THEN 'usd' END)) AS data,
+    kinds.words || people.words || subjects.words || external_id
+        || ('~' || pg_temp.ms_of(drawn.n) / {86_400_000 * ERA_DAYS})
+        || CASE WHEN has_money THEN ARRAY['usd', amount::text, trim_scale(amount / 100.0)::text,
+               '=' || trim_scale(amount / 100.0)] ELSE ARRAY[]::text[] END AS words
+    FROM drawn JOIN kinds ON kinds.n = kind JOIN people ON people.n = person
+    JOIN subjects ON subjects.n = drawn.subject;
+"""
+_DRAW = """
+INSERT INTO drawn
+SELECT n, pg_temp.id_of(n), to_timestamp(pg_temp.ms_of(n) / 1000.0), floor(random() * {kinds}),
+    floor(random() * {people}), floor(random() * {subjects}), random(), random() > 0.01,
+    500 + floor(random() ^ 3 * 100000) * 5,
+    'evt_' || translate(left(md5(n::text || 'x'), 24), '0123456789', 'ghijkmnpqr')
+FROM generate_series({first}, {last}) AS n
+"""
+"""Amounts are in cents: 5 to 5005 dollars, the small ones more often."""
+
+_STORE = (
+    f"""
+INSERT INTO inbound_requests (id, source, state, received_at, method, url, headers, body,
+    size_bytes, conflict, event_id)
+SELECT id, source, 'accepted', at, 'POST', '/webhooks/' || source, '{{}}', '\\x7b7d', 2, false, id
+FROM told WHERE n %% {EVENTS_A_REQUEST} = 0 ORDER BY n
+""",
+    f"""
+INSERT INTO events (id, request_id, source, type, native_type, external_id, occurred_at,
+    received_at, state, live, data, config_version, folded, indexed)
+SELECT id, pg_temp.id_of(n - n %% {EVENTS_A_REQUEST}), source, type, native_type, external_id,
+    at, at, (%(states)s::text[])[width_bucket(luck, %(bounds)s::float[])], live, data, '1',
+    true, true
+FROM told ORDER BY n
+""",
+    """
+INSERT INTO event_search (event_id, words)
+SELECT id, array_to_tsvector(words) FROM told ORDER BY n
+""",
+    """
+INSERT INTO deliveries (id, event_id, route, destination, action, state, created_at, since,
+    finished_at, attempts, tries)
+SELECT id, id, 'receipt', 'email', 'send',
+    CASE WHEN n %% 500 = 0 THEN 'failed' ELSE 'succeeded' END, at, at, at, 1, 1
+FROM told WHERE has_money AND luck < 0.9 ORDER BY n
+""",
+)
+
+_TABLES = ["inbound_requests", "events", "event_search", "deliveries"]
+_INDEXES = """
+SELECT schemaname || '.' || indexname, indexdef FROM pg_indexes
+WHERE tablename = ANY(%s) AND NOT EXISTS (
+    SELECT FROM pg_constraint WHERE conindid = (schemaname || '.' || indexname)::regclass)
+"""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An event that somebody looks for."""
+
+    id: UUID
+    type: str
+    source: str
+    external_id: str
+    received_at: datetime
+    data: dict[str, str | int]
+    words: list[str]
+
+
+Asked = Mapping[str, str]
+
+_WAYS: Mapping[str, Mapping[str, Callable[[Seen], Asked]]] = {
+    "list": {
+        "newest": lambda seen: {},
+        "older": lambda seen: {"before": str(seen.id)},
+    },
+    "filter": {
+        "source": lambda seen: {"source": seen.source},
+        "type": lambda seen: {"type": seen.type},
+        "family": lambda seen: {"type": f"{seen.type.partition('.')[0]}.*"},
+        "state": lambda seen: {"state": random.choice(list(STATES))},
+        "test": lambda seen: {"live": "test"},
+        "source and type": lambda seen: {"source": seen.source, "type": seen.type},
+        "source and state": lambda seen: {
+            "source": seen.source,
+            "state": random.choice(list(STATES)),
+        },
+        "time": lambda seen: {
+            "since": (seen.received_at - timedelta(days=7)).isoformat(),
+            "until": seen.received_at.isoformat(),
+        },
+    },
+    "search": {
+        "name": lambda seen: {"q": str(seen.data["name"])},
+        "first name": lambda seen: {"q": str(seen.data["name"]).split()[0]},
+        "surname": lambda seen: {"q": str(seen.data["name"]).split()[1]},
+        "e-mail": lambda seen: {"q": str(seen.data["email"])},
+        "external id": lambda seen: {"q": seen.external_id},
+        "amount": lambda seen: {"q": f"${int(seen.data.get('amount', 1234)) / 100:.2f}"},
+        "common word": lambda seen: {"q": seen.type.partition(".")[0]},
+        "nowhere": lambda seen: {"q": NOWHERE},
+    },
+}
+"""What is asked for, about an event picked by chance from all the days."""
+_FINDS_IT = {"e-mail", "external id"}
+"""So few events have these that the one picked must be on the page."""
+
+
+def measure(stage: Stage, *, rounds: int, events: int) -> Row:
+    """Return percentiles over `events` events, those over few, and the one ÷ the other."""
+    row = Row("pages")
+    config = (ROOT / "hub.example.yaml").read_text()
+    environ = {"SECRET_KEY": SECRET_KEY}
+    with stage.hub(config, **environ) as few, stage.hub(config, **environ) as many:
+        readers = [_reader(few, FEW), _reader(many, events)]
+        for _ in range(rounds):
+            took_ms = _in_turn(readers, REQUESTS)
+            for name in _WAYS:
+                (small_p50, small_p95), (p50, p95) = (_quantiles(took[name]) for took in took_ms)
+                row.add(f"{name}: p50 of {FEW:,}", "ms", small_p50)
+                row.add(f"{name}: p95 of {FEW:,}", "ms", small_p95)
+                row.add(f"{name}: p50 of {events:,}", "ms", p50)
+                target = Target(MOST_P95_MS, at_most=True)
+                row.add(f"{name}: p95 of {events:,}", "ms", p95, target)
+                ratio = p95 / small_p95
+                row.add(f"{name}: p95 ÷ p95", "×", ratio, Target(MOST_RATIO, at_most=True))
+    return row
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Somebody signed in to a hub, and the events that they look for."""
+
+    address: str
+    session: requests.Session
+    seen: Sequence[Seen]
+
+    def look(self, name: str, kind: str) -> float:
+        """Return how long the page of one such question takes, in milliseconds."""
+        seen = random.choice(self.seen)
+        asked = _WAYS[name][kind](seen)
+        start = time.perf_counter()
+        answer = self.session.get(f"{self.address}/events", params=asked, timeout=30)
+        took_s = time.perf_counter() - start
+        assert answer.status_code == 200, f"{kind}: {answer.status_code}"
+        assert kind not in _FINDS_IT or str(seen.id) in answer.text, f"{kind}: {asked} not found"
+        return took_s * 1000
+
+
+def _in_turn(readers: Sequence[_Reader], times: int) -> list[dict[str, list[float]]]:
+    """Return for each reader how long the pages took, in milliseconds, by what was asked for."""
+    took_ms: list[dict[str, list[float]]] = [{name: [] for name in _WAYS} for _ in readers]
+    questions = [(name, kind) for name, kinds in _WAYS.items() for kind in kinds] * times
+    random.shuffle(questions)
+    for name, kind in questions:
+        for reader, took in zip(readers, took_ms, strict=True):
+            took[name].append(reader.look(name, kind))
+    return took_ms
+
+
+def _quantiles(times_ms: Sequence[float]) -> tuple[float, float]:
+    cuts = statistics.quantiles(times_ms, n=100, method="inclusive")
+    return cuts[49], cuts[94]
+
+
+def _reader(hub: RunningHub, events: int) -> _Reader:
+    url = hub.environ["DATABASE_URL"]
+    _fill(url, events)
+    seen = _pick(url)
+    _see_words(seen)
+    _add_user(url)
+    hub.start("web")
+    reader = _Reader(hub.address, _signed_in(hub.address), seen)
+    _in_turn([reader], WARM_UP)
+    return reader
+
+
+def _add_user(url: str) -> None:
+    database = open_database(url)
+    with database.write() as connection:
+        users.add(
+            connection, "jane", Role.ADMIN, password_hash=HASH, sees_personal=True, actor="bench",
+            now=datetime.now(UTC),
+        )  # fmt: skip
+    database.engine.dispose()
+
+
+def _signed_in(address: str) -> requests.Session:
+    session = requests.Session()
+    form = dict(FIELD.findall(session.get(f"{address}/sign-in", timeout=30).text))
+    form |= {"name": "jane", "password": PASSWORD}
+    answer = session.post(f"{address}/sign-in", data=form, allow_redirects=False, timeout=30)
+    assert answer.status_code == 303, "nobody could sign in"
+    return session
+
+
+def _fill(url: str, events: int) -> None:
+    """Put so many events into an empty database, with all that belongs to them, in order of time.
+
+    Indexes are made afterwards, which is sooner done.
+    """
+    people = max(1, events // EVENTS_A_PERSON)
+    span_ms = DAYS * 86_400_000
+    start_ms = int(time.time() * 1000) - span_ms
+    bounds = [0.0, *accumulate(STATES.values())][: len(STATES)]
+    how = {"states": [str(state) for state in STATES], "bounds": bounds}
+    options = "-c synchronous_commit=off -c maintenance_work_mem=512MB -c work_mem=64MB"
+    with psycopg.connect(url, autocommit=True, options=options) as connection:
+        connection.execute("SET session_replication_role = replica")  # no foreign key is looked up
+        indexes = connection.execute(_INDEXES, [_TABLES]).fetchall()
+        for name, _ in indexes:
+            connection.execute(f"DROP INDEX {name}")
+        connection.execute(_IDS.format(start_ms=start_ms, span_ms=span_ms, events=events))
+        connection.execute(_DRAWN)
+        _tell(connection, people)
+        for first in range(0, events, CHUNK):
+            last = min(first + CHUNK, events) - 1
+            connection.execute("TRUNCATE drawn")
+            most = {"kinds": 1000, "people": people, "subjects": SUBJECTS}
+            connection.execute(_DRAW.format(first=first, last=last, **most))
+            for statement in _STORE:
+                connection.execute(statement, how)
+        for _, definition in indexes:
+            connection.execute(definition)
+        connection.execute("VACUUM ANALYZE")
+        connection.execute("CHECKPOINT")
+
+
+def _tell(connection: psycopg.Connection, people: int) -> None:
+    """Fill the tables that an event is drawn from; each row has its words beside it."""
+    draw = random.Random(1)
+    kinds = [kind[:3] for kind in KINDS for _ in range(kind[3])]
+    with connection.cursor().copy("COPY kinds FROM STDIN") as copy:
+        for n, (source, kind, native) in enumerate(kinds):
+            has_money = source == "stripe"
+            copy.write_row((n, source, kind, native, has_money, words_of(kind, source, "", {})))
+    first_names = _by_rank(draw, FIRST_NAMES, 5, people)
+    surnames = _by_rank(draw, SURNAMES, 20, people)
+    with connection.cursor().copy("COPY people FROM STDIN") as copy:
+        for n, (first, last) in enumerate(zip(first_names, surnames, strict=True)):
+            person = {"name": f"{first.title()} {last.title()}",
+                      "email": f"{first}.{last}{n}@example.com",
+                      "phone": f"+1212{n:07d}"}  # fmt: skip
+            copy.write_row((n, *person.values(), words_of("", "", "", person)))
+    words = _by_rank(draw, VOCABULARY, 5, SUBJECTS * SUBJECT_WORDS)
+    with connection.cursor().copy("COPY subjects FROM STDIN") as copy:
+        for n in range(SUBJECTS):
+            subject = " ".join(words[n * SUBJECT_WORDS : (n + 1) * SUBJECT_WORDS])
+            copy.write_row((n, subject, words_of("", "", "", {"subject": subject})))
+    connection.execute("ANALYZE kinds; ANALYZE people; ANALYZE subjects")
+
+
+def _by_rank(draw: random.Random, words: Sequence[str], flat: int, count: int) -> list[str]:
+    """Return so many words, the first ones often and the last ones seldom, as names are."""
+    return draw.choices(words, weights=[1 / (rank + flat) for rank in range(len(words))], k=count)
+
+
+def _pick(url: str) -> list[Seen]:
+    """Return events from any of the days."""
+    now = datetime.now(UTC)
+    picked = []
+    with psycopg.connect(url) as connection, connection.cursor(row_factory=class_row(Seen)) as rows:
+        for _ in range(SAMPLE):
+            at = now - timedelta(days=random.uniform(0.1, DAYS - 1))
+            rows.execute(
+                "SELECT id, type, source, external_id, received_at, data, "
+                "tsvector_to_array(words) AS words FROM events JOIN event_search ON event_id = id "
+                "WHERE id > %s ORDER BY id LIMIT 1",
+                [first_id(at)],
+            )
+            picked += rows.fetchall()
+    return picked
+
+
+def _see_words(picked: Sequence[Seen]) -> None:
+    """See that these events are found by the very words that the hub would write down."""
+    for seen in picked:
+        words = words_of(seen.type, seen.source, seen.external_id, seen.data)
+        wanted = {*words, era_word(era_of(seen.id))}
+        assert set(seen.words) == wanted, f"search would find other words: {wanted ^ {*seen.words}}"
