@@ -75,3 +75,21 @@ def test_who_awaits_100_continue_hears_it_once(framing: bytes) -> None:
     assert arrival.is_whole
     assert not arrival.awaits_continue
     assert bytes(arrival.data) == HEAD + framing + b"\r\n" + body
+
+
+@pytest.mark.parametrize(
+    ("field", "body", "complete"),
+    [
+        (b"Content-Length: 3", b"abc", True),
+        (b"Content-Length: 3", b"abcd", True),
+        (b"Content-Length: 3", b"ab", False),
+        (b"Content-Length: 3\r\nExpect: 100-continue", b"abc", False),
+        (b"Content-Length: 3\r\nContent-Length: 3", b"abc", False),
+        (b"Transfer-Encoding: chunked", b"0\r\n\r\n", False),
+        (b"X: y", b"", False),
+    ],
+)
+def test_what_is_complete_is_so_beyond_doubt(field: bytes, body: bytes, complete: bool) -> None:
+    arrival = Arrival(0)
+    arrival.add(b"POST / HTTP/1.1\r\n" + field + b"\r\n\r\n" + body)
+    assert arrival.is_complete is complete

@@ -14,7 +14,7 @@ import pytest
 
 from hub.gateways.line import LineError, StatementError
 from hub.web.server import ways as module
-from hub.web.server.express import ExpressWorker
+from hub.web.server.express import EXPRESS_MOST_BYTES, MOST_PARTS, ExpressWorker
 from hub.web.server.sharing import SharingWorker
 from hub.web.server.ways import LINES, Exchange, Ways
 
@@ -242,3 +242,27 @@ def test_a_flood_of_requests_for_the_threads_does_not_keep_the_loop(monkeypatch)
     turning.start()
     turning.join(20)
     assert worker.turns == 3
+
+
+WEBHOOK = b"POST /webhooks/stripe HTTP/1.1\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "goes"),
+    [
+        (WEBHOOK, True),
+        (WEBHOOK + b"x" * (EXPRESS_MOST_BYTES - len(WEBHOOK)), True),
+        (WEBHOOK + b"x" * EXPRESS_MOST_BYTES, False),
+        (WEBHOOK + b"0," * MOST_PARTS, True),
+        (WEBHOOK + b"0," * (MOST_PARTS + 1), False),
+        (WEBHOOK.replace(b"POST", b"GET"), False),
+        (WEBHOOK.replace(b"/webhooks/", b"/forms/"), False),
+    ],
+)
+def test_only_what_is_read_in_no_time_goes_the_short_way(data, goes) -> None:
+    worker = Flooded()
+    worker._ways.open_when_due = lambda: None
+    worker.alive = True
+    assert worker.goes_express(bytearray(data)) is goes
+    worker.alive = False
+    assert not worker.goes_express(bytearray(data))

@@ -8,7 +8,7 @@ then. Whatever is out of the ordinary, or would have to wait, goes to the thread
 import logging
 import time
 from collections.abc import Sequence
-from functools import partial
+from concurrent.futures import Future
 from typing import Any
 
 from gunicorn.http.wsgi import create  # type: ignore[import-untyped]
@@ -30,6 +30,16 @@ _START = b"POST /webhooks/"
 _HTTP = (1, 1)
 
 log = logging.getLogger(__name__)
+
+
+def _done(*, keep: bool) -> "Future[bool]":
+    future: Future[bool] = Future()
+    future.set_result(keep)
+    return future
+
+
+_DONE = {keep: _done(keep=keep) for keep in (True, False)}
+"""What `finish_request` is told by a thread's future: whether the connection may be kept."""
 
 
 class ExpressWorker(SharingWorker):
@@ -126,7 +136,7 @@ class ExpressWorker(SharingWorker):
     def _on_written(self, exchanges: Sequence[Exchange]) -> None:
         for exchange in exchanges:
             if exchange.taken.is_stored:
-                self.answered(exchange.conn, keep=self._answer(exchange))
+                self.finish_request(exchange.conn, _DONE[self._answer(exchange)])
             else:
                 exchange.conn.sock.setblocking(True)
                 self.tpool.submit(self._answer_in_thread, exchange)
@@ -136,7 +146,7 @@ class ExpressWorker(SharingWorker):
         try:
             keep = self._answer(exchange)
         finally:
-            self.method_queue.defer(partial(self.answered, exchange.conn, keep=keep))
+            self.method_queue.defer(self.finish_request, exchange.conn, _DONE[keep])
 
     def _answer(self, exchange: Exchange) -> bool:
         """Answer; return whether the connection may be kept."""
@@ -158,7 +168,3 @@ class ExpressWorker(SharingWorker):
         conn.init()
         conn.parser.unreader.unread(data)
         ThreadWorker.enqueue_req(self, conn)
-
-    def answered(self, conn: TConn, *, keep: bool) -> None:
-        """Let a connection wait for its next request, or go."""
-        raise NotImplementedError

@@ -25,7 +25,7 @@ from gunicorn.http.errors import (  # type: ignore[import-untyped]
     ParseException,
 )
 from gunicorn.util import write_nonblock  # type: ignore[import-untyped]
-from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
+from gunicorn.workers.gthread import TConn  # type: ignore[import-untyped]
 
 from hub.web.server.arrival import Arrival
 from hub.web.server.express import ExpressWorker
@@ -43,9 +43,6 @@ _OURS = (ConfigurationProblem, InvalidResponseHeader, InvalidResponseHeaderName)
 _TOO_LARGE = (LimitRequestHeaders, LimitRequestLine)
 
 log = logging.getLogger(__name__)
-
-_KEPT: "Future[bool]" = Future()
-_KEPT.set_result(True)
 
 
 class Worker(ExpressWorker):
@@ -151,13 +148,6 @@ class Worker(ExpressWorker):
             self.take_express(conn, data)
         else:
             self.take_in_thread(conn, data)
-
-    def answered(self, conn: TConn, *, keep: bool) -> None:
-        self.answering -= 1
-        if keep:
-            ThreadWorker.finish_request(self, conn, _KEPT)
-        else:
-            self._leave(conn)
 
     def _say_continue(self, conn: TConn, arrival: Arrival) -> None:
         self._held_bytes -= arrival.promise_continue()
