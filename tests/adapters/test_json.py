@@ -4,6 +4,8 @@ import contextlib
 import json
 import math
 import time
+from codecs import BOM_UTF8
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from adapters.contract.errors import Unreadable
 from adapters.contract.json import digest, fingerprint, read_json, storable
 
+JSON_SUITE = sorted((Path(__file__).parents[1] / "fixtures/JSONTestSuite/test_parsing").iterdir())
 VALUES = st.recursive(
     st.none()
     | st.booleans()
@@ -35,6 +38,99 @@ def test_what_is_json_is_read_as_python_reads_it(value: Any, escaped: bool) -> N
 def test_any_bytes_give_a_value_or_unreadable(body: bytes) -> None:
     with contextlib.suppress(Unreadable):
         read_json(body)
+
+
+def strictly(body: bytes) -> str:
+    """Return what the standard library reads, told to the letter; "refused" for what is."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        assert len({key for key, _ in pairs}) == len(pairs)
+        return dict(pairs)
+
+    def integer(text: str) -> int:
+        assert -(2**63) <= int(text) < 2**64
+        return int(text)
+
+    def no_constant(name: str) -> None:
+        raise AssertionError(name)
+
+    decoder = json.JSONDecoder(
+        object_pairs_hook=once, parse_int=integer, parse_constant=no_constant
+    )
+    try:
+        return repr(decoder.decode(body.decode()))
+    except (ValueError, AssertionError):
+        return "refused"
+
+
+def read(body: bytes) -> str:
+    try:
+        return repr(read_json(body))
+    except Unreadable:
+        return "refused"
+
+
+@st.composite
+def json_texts(draw: st.DrawFn, deepest: int = 3) -> str:
+    """Texts as somebody might write them: any spaces, keys twice, numbers of any length."""
+    space = st.sampled_from(["", "", " ", "\n", "\t\r"])
+    kinds = ["number", "string", "word", *(["object", "list"] if deepest else [])]
+    match draw(st.sampled_from(kinds)):
+        case "number":
+            text = draw(st.from_regex(r"-?[0-9]{1,22}(\.[0-9]{1,22})?([eE][-+]?[0-9]{1,3})?\Z"))
+        case "string":
+            escapes = st.sampled_from(
+                [r"\u003a", r"\ud800", r"\u0000", r"\"", r"\\", ":", ",[0", "9" * 19]
+            )
+            text = '"' + "".join(draw(st.lists(escapes | st.text("ab:é", max_size=3)))) + '"'
+        case "word":
+            text = draw(st.sampled_from(["null", "true", "false", "NaN", "-Infinity", "nul"]))
+        case "list":
+            text = "[" + ",".join(draw(st.lists(json_texts(deepest - 1), max_size=4))) + "]"
+        case _:
+            key = st.sampled_from(['"a"', '"b"', '"a:"', r'"\u0061"', '""'])
+            pair = st.tuples(key, space, json_texts(deepest - 1)).map(
+                lambda p: f"{p[0]}{p[1]}:{p[2]}"
+            )
+            text = "{" + ",".join(draw(st.lists(pair, max_size=4))) + "}"
+    return f"{draw(space)}{text}{draw(space)}"
+
+
+@given(json_texts())
+def test_a_text_is_read_to_the_letter_as_the_strict_reader_does(text: str) -> None:
+    assert read(text.encode()) == strictly(text.encode())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": 1, "a": 1}',
+        '{"a": {"b": ":"}, "a": "::"}',
+        r'{"a": 1, "a": "\u003a"}',
+        r'{"a": ":", "a": "\\u003a\u003a"}',
+        '[{"x": 18446744073709551616}]',
+        '[{"x":18446744073709551616}]',
+        '{"x":-9223372036854775809}',
+        '["pi_18446744073709551616", -0, -0.0, 1E5, 0.1e1]',
+        "[18446744073709551616.5]",
+        '{"a": 1e400}',
+    ],
+)
+def test_what_a_lenient_reader_gets_wrong_is_read_strictly(text: str) -> None:
+    assert read(text.encode()) == strictly(text.encode())
+
+
+@pytest.mark.parametrize("path", JSON_SUITE, ids=lambda path: path.stem)
+def test_files_that_passed_for_json_somewhere_are_read_strictly(path: Path) -> None:
+    body = path.read_bytes()
+    if body.startswith(BOM_UTF8):
+        body = body.removeprefix(BOM_UTF8)
+    try:
+        expected = strictly(body)
+    except RecursionError:
+        expected = "refused"
+    found = read(body)
+    assert found == expected or (found == "refused" and body.count(b"[") > 64)
 
 
 @pytest.mark.parametrize(
