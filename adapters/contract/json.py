@@ -164,8 +164,8 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(","
 def _is_storable(data: Mapping[str, Any]) -> bool:
     # One pass in C beats a walk in Python; a literal backslash before "u0000" only costs the walk.
     try:
-        text = orjson.dumps(data)
-        if b"null" not in text and b"\\u0000" not in text:  # null may be a float that is no number
+        quick = orjson.dumps(data)
+        if b"null" not in quick and b"\\u0000" not in quick:  # null may be a float that is no number
             return True
     except orjson.JSONEncodeError:
         pass  # a surrogate, or an integer of more than 64 bits

@@ -8,26 +8,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from flask import Flask
 from psycopg.pq import Format
-from werkzeug.exceptions import HTTPException
 from werkzeug.sansio.utils import host_is_trusted
 
-from adapters import NotVerified
+from adapters import InboundRequest, NotVerified
 from hub.core.hub import Hub
 from hub.core.ingest import Prepared, prepare
 from hub.core.ingest_statement import Batch, insert_statement, rows_of
 from hub.gateways.line import Line, bytea_array
 from hub.web.answers import failed
-from hub.web.intake import inbound_request
+from hub.web.server.head import Head
 from hub.web.storing import Together, finish, store, weight_of
 from hub.web.tally import Tally
 from hub.web.webhooks import taken
 
-PREFIX = "/webhooks/"
 LOCK_TIMEOUT_S = 0.1
 """Who waits for a lock longer than that waits in a thread."""
 _STATEMENT = insert_statement("$1", "$2", "$3", "$4")
@@ -79,36 +77,34 @@ class Express:
         """
         return Line.open(self._url, _STATEMENT, lock_timeout_s=LOCK_TIMEOUT_S)
 
-    def begin(self, environ: dict[str, Any]) -> Taken | None:
-        """Return a webhook, ready to be stored; None where it is for the application.
-
-        All of its body must be there.
-        """
-        slug = environ["PATH_INFO"].removeprefix(PREFIX)
-        source = self._hub.configuration.sources.get(slug)
-        if source is None or not source.enabled or not self._trusts(environ.get("HTTP_HOST", "")):
+    def begin(self, head: Head, body: bytes) -> Taken | None:
+        """Return a webhook, ready to be stored; None where it is for the application."""
+        source = self._hub.configuration.sources.get(head.slug)
+        host = head.headers.get("host", "")
+        if source is None or not source.enabled or not host or not self._trusts(host):
             return None
-        adapter = self._hub.inbound(slug)
-        if adapter.takes_forms or environ["REQUEST_METHOD"] != "POST":
+        adapter = self._hub.inbound(head.slug)
+        if adapter.takes_forms or len(body) > source.max_bytes:
             return None
+        received = InboundRequest(
+            method="POST",
+            url=f"{self._hub.public_url or f'http://{host}'}{head.target}",
+            headers=head.headers,
+            body=body,
+            received_at=datetime.now(UTC),
+        )
         try:
-            received = inbound_request(
-                environ,
-                origin=self._hub.public_url,
-                max_bytes=source.max_bytes,
-                received_at=datetime.now(UTC),
-            )
             if adapter.handshake(received):
                 return None
             prepared = prepare(
                 source=source, adapter=adapter, router=self._hub.router, request=received
             )
-        except (HTTPException, NotVerified):
+        except NotVerified:
             return None
         if prepared.batch is None:
             return None
         weight = weight_of(prepared.batch)
-        return Taken(slug, received.received_at, prepared, prepared.batch, weight)
+        return Taken(head.slug, received.received_at, prepared, prepared.batch, weight)
 
     def send(self, line: Line, together: Sequence[Taken]) -> None:
         """Have webhooks written in one go.

@@ -81,7 +81,7 @@ def test_who_awaits_100_continue_hears_it_once(framing: bytes) -> None:
     ("field", "body", "complete"),
     [
         (b"Content-Length: 3", b"abc", True),
-        (b"Content-Length: 3", b"abcd", True),
+        (b"Content-Length: 3", b"abcd", False),
         (b"Content-Length: 3", b"ab", False),
         (b"Content-Length: 3\r\nExpect: 100-continue", b"abc", False),
         (b"Content-Length: 3\r\nContent-Length: 3", b"abc", False),
@@ -93,3 +93,10 @@ def test_what_is_complete_is_so_beyond_doubt(field: bytes, body: bytes, complete
     arrival = Arrival(0)
     arrival.add(b"POST / HTTP/1.1\r\n" + field + b"\r\n\r\n" + body)
     assert arrival.is_complete is complete
+
+
+def test_what_has_come_is_told_in_two_parts() -> None:
+    head = b"POST / HTTP/1.1\r\nContent-Length: 7\r\n\r\n"
+    arrival = Arrival(0)
+    arrival.add(head + b"a\r\n\r\nbc")
+    assert arrival.parts() == (head, b"a\r\n\r\nbc")

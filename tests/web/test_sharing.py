@@ -21,7 +21,7 @@ class Idle(SharingWorker):
         self.poller = selectors.DefaultSelector()
         self.nr_conns, self.worker_connections = 0, 10
         self._accepting = self._is_leaving = False
-        self.answering, self._accept_from_s = answering, 0.0
+        self.answering, self._accept_from_s = set(range(answering)), 0.0
 
     def turn(self) -> None:
         """Go round the loop of `ThreadWorker.run` once."""

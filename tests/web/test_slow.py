@@ -10,6 +10,7 @@ import pytest
 
 from hub.settings import WEB_THREADS
 from hub.web.intake import FORMS_AT_ONCE, WEBHOOKS_AT_ONCE
+from hub.web.server.keeping import LEAVE_WITHIN_S
 from tests.running import stripe_event, until
 from tests.web.impatient import ARRIVE_WITHIN_S, BODY_TIMEOUT_S
 from tests.web.serving import MAIL_SECRET, Web, read_answer, request
@@ -84,6 +85,23 @@ def test_those_who_never_close_after_their_answer_hold_up_nobody(web: Web) -> No
         assert web.send(stripe_event("evt_after_the_crowd")).status == 200
         assert time.monotonic() - started < AT_ONCE_S
         assert {read_answer(sock, "GET").status for sock in socks} == {200}
+
+
+@pytest.mark.parametrize("sent", [b"GET /healthz HTTP/1.0\r\nHost: a\r\n\r\n", b"nonsense\n"])
+def test_who_never_closes_is_closed_after_a_while(web: Web, sent: bytes) -> None:
+    with web.connect() as sock:
+        sock.sendall(sent)
+        while sock.recv(65536):
+            pass
+
+        def is_reset() -> bool:
+            try:
+                sock.sendall(b"x")
+            except ConnectionError:
+                return True
+            return False
+
+        until(is_reset, 5 * LEAVE_WITHIN_S, "the server to close")
 
 
 BEGUN = [name for name, sent in UNFINISHED.items() if sent]

@@ -14,6 +14,7 @@ import pytest
 
 from hub.gateways.line import LineError, StatementError
 from hub.web.server import ways as module
+from hub.web.server.arrival import Arrival
 from hub.web.server.express import EXPRESS_MOST_BYTES, MOST_PARTS, ExpressWorker
 from hub.web.server.sharing import SharingWorker
 from hub.web.server.ways import LINES, Exchange, Ways
@@ -220,19 +221,19 @@ class Flooded(ExpressWorker):
         self._ways = SimpleNamespace(
             left_s=lambda most_s: most_s, look_for_late=self._note, are_open=True, has_free=True
         )
-        self._ready, self._begun = [(None, b"")], []
+        self._ready, self._begun = [(None, b"", b"")], []
         self.turns = 0
 
     def _note(self) -> None:
         self.turns += 1
 
-    def _begin(self, conn: Any, data: bytes) -> None:
+    def _begin(self, conn: Any, head: bytes, body: bytes) -> None:
         """Leave it to a thread."""
 
 
 def test_a_flood_of_requests_for_the_threads_does_not_keep_the_loop(monkeypatch) -> None:
     def one_more(worker: Flooded, timeout: float) -> None:
-        worker._ready.append((None, b""))
+        worker._ready.append((None, b"", b""))
         time.sleep(0.001)  # it takes its time to be read
 
     monkeypatch.setattr(SharingWorker, "wait_for_and_dispatch_events", one_more)
@@ -244,25 +245,30 @@ def test_a_flood_of_requests_for_the_threads_does_not_keep_the_loop(monkeypatch)
     assert worker.turns == 3
 
 
-WEBHOOK = b"POST /webhooks/stripe HTTP/1.1\r\n\r\n"
+HEAD = "POST /webhooks/stripe HTTP/1.1\r\nContent-Length: {}\r\n\r\n"
+ROOM = EXPRESS_MOST_BYTES - len(HEAD.format(10_000))
 
 
 @pytest.mark.parametrize(
-    ("data", "goes"),
+    ("head", "body", "goes"),
     [
-        (WEBHOOK, True),
-        (WEBHOOK + b"x" * (EXPRESS_MOST_BYTES - len(WEBHOOK)), True),
-        (WEBHOOK + b"x" * EXPRESS_MOST_BYTES, False),
-        (WEBHOOK + b"0," * MOST_PARTS, True),
-        (WEBHOOK + b"0," * (MOST_PARTS + 1), False),
-        (WEBHOOK.replace(b"POST", b"GET"), False),
-        (WEBHOOK.replace(b"/webhooks/", b"/forms/"), False),
+        (HEAD, b"", True),
+        (HEAD, b"x" * ROOM, True),
+        (HEAD, b"x" * (ROOM + 1), False),
+        (HEAD, b"0," * MOST_PARTS, True),
+        (HEAD, b"0," * (MOST_PARTS + 1), False),
+        (HEAD.replace("POST", "GET"), b"", False),
+        (HEAD.replace("/webhooks/", "/forms/"), b"", False),
     ],
 )
-def test_only_what_is_read_in_no_time_goes_the_short_way(data, goes) -> None:
+def test_only_what_is_read_in_no_time_goes_the_short_way(head, body, goes) -> None:
+    arrival = Arrival(0)
+    arrival.add(head.format(len(body)).encode() + body)
     worker = Flooded()
     worker._ways.open_when_due = lambda: None
+    worker._ready.clear()
     worker.alive = True
-    assert worker.goes_express(bytearray(data)) is goes
+    assert worker.takes_express(None, arrival) is goes
+    assert worker._ready == ([(None, *arrival.parts())] if goes else [])
     worker.alive = False
-    assert not worker.goes_express(bytearray(data))
+    assert not worker.takes_express(None, arrival)

@@ -51,10 +51,13 @@ class Arrival:
     def is_complete(self) -> bool:
         """Return whether all of it is there, beyond doubt: its length was said, and has come.
 
-        Nor is anything to be said before it is answered.
+        Nor is anything to be said before it is answered, nor has anything come behind it.
         """
-        is_there = self._wanted is not None and len(self.data) >= self._wanted
-        return is_there and not self.awaits_continue
+        return len(self.data) == self._wanted and not self.awaits_continue
+
+    def parts(self) -> tuple[bytes, bytes]:
+        """Return the head, its empty line included, and what came behind it."""
+        return bytes(self.data[: self._body_at]), bytes(self.data[self._body_at :])
 
     def add(self, data: bytes) -> None:
         """Take more bytes in."""

@@ -8,14 +8,15 @@ then. Whatever is out of the ordinary, or would have to wait, goes to the thread
 import logging
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
-from gunicorn.http.wsgi import create  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 
 from hub.web.express import Express
-from hub.web.server.sharing import SharingWorker
+from hub.web.server.arrival import Arrival
+from hub.web.server.head import read_head
+from hub.web.server.keeping import KeepingWorker
 from hub.web.server.ways import Exchange, Ways
 from hub.web.server.wire import answer_bytes
 from hub.web.storing import GROUP_MOST, GROUP_MOST_BYTES
@@ -27,28 +28,17 @@ MOST_PARTS = 2000
 GATHER_S = 0.005
 """How long it begins with more before it writes what it has."""
 _START = b"POST /webhooks/"
-_HTTP = (1, 1)
 
 log = logging.getLogger(__name__)
 
 
-def _done(*, keep: bool) -> "Future[bool]":
-    future: Future[bool] = Future()
-    future.set_result(keep)
-    return future
-
-
-_DONE = {keep: _done(keep=keep) for keep in (True, False)}
-"""What `finish_request` is told by a thread's future: whether the connection may be kept."""
-
-
-class ExpressWorker(SharingWorker):
+class ExpressWorker(KeepingWorker):
     """A worker whose loop takes webhooks in, as long as the database is prompt."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._ways: Ways | None = None
-        self._ready: list[tuple[TConn, bytes]] = []
+        self._ready: list[tuple[TConn, bytes, bytes]] = []
         self._begun: list[Exchange] = []
 
     def load_wsgi(self) -> None:
@@ -59,20 +49,19 @@ class ExpressWorker(SharingWorker):
             self._express = express
             self._ways = Ways(express, self.poller, self.tpool, self.method_queue, self._on_written)
 
-    def goes_express(self, data: bytearray) -> bool:
-        """Return whether a request, all of it, is one to try the short way with."""
-        if self._ways is None or not self.alive:
+    def takes_express(self, conn: TConn, arrival: Arrival) -> bool:
+        """Take a request in if it is one to try the short way with; return whether it is."""
+        if self._ways is None or not self.alive or not arrival.is_complete:
             return False
+        data = arrival.data
         if len(data) > EXPRESS_MOST_BYTES or not data.startswith(_START):
             return False
         if data.count(b",") > MOST_PARTS:
             return False
         self._ways.open_when_due()
+        if self._ways.are_open:
+            self._ready.append((conn, *arrival.parts()))
         return self._ways.are_open
-
-    def take_express(self, conn: TConn, data: bytes) -> None:
-        """Take a request in, the short way if it can be."""
-        self._ready.append((conn, data))
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """Wait for what arrives, and go on with what has arrived."""
@@ -83,41 +72,26 @@ class ExpressWorker(SharingWorker):
         gather_until_s = time.monotonic() + GATHER_S
         while self._ready:
             ready, self._ready = self._ready, []
-            for conn, data in ready:
-                self._begin(conn, data)
+            for conn, head, body in ready:
+                self._begin(conn, head, body)
             if len(self._begun) >= GROUP_MOST or time.monotonic() >= gather_until_s:
                 break
             super().wait_for_and_dispatch_events(0)  # what came meanwhile goes with them
         self._ways.look_for_late()
         self._write(self._ways)
 
-    def _begin(self, conn: TConn, data: bytes) -> None:
+    def _begin(self, conn: TConn, head: bytes, body: bytes) -> None:
+        taken, keep = None, False
         try:
-            exchange = self._exchange(conn, data)
+            if read := read_head(head):
+                taken, keep = self._express.begin(read, body), read.keep
         except Exception as error:  # noqa: BLE001 - a thread will meet it again, and answer
             log.debug("not the short way: %s", type(error).__name__)
-            exchange = None
-        if exchange is not None:
-            self._begun.append(exchange)
-        else:
-            conn.parser, conn.initialized = None, False  # as if nobody had looked
-            self.take_in_thread(conn, data)
-
-    def _exchange(self, conn: TConn, data: bytes) -> Exchange | None:
-        """Return a webhook that can be stored; None where it is not so simple."""
-        conn.init()
-        conn.sock.setblocking(False)  # whatever happens, nothing is waited for
-        conn.parser.unreader.unread(data)
-        request = next(conn.parser)
-        if request.version != _HTTP:
-            return None
-        _, environ = create(request, conn.sock, conn.client, conn.server, self.cfg)
-        del environ["gunicorn.socket"]  # its body is there: nobody need watch it come
-        taken = self._express.begin(environ)
         if taken is None or taken.weight > GROUP_MOST_BYTES:
-            return None
-        keep = not request.should_close() and len(self.keepalived_conns) < self.max_keepalived
-        return Exchange(taken, conn, keep)
+            self.take_in_thread(conn, head + body)
+        else:
+            keep = keep and len(self.keepalived_conns) < self.max_keepalived
+            self._begun.append(Exchange(taken, conn, keep))
 
     def _write(self, ways: Ways) -> None:
         while self._begun and ways.has_free:
@@ -136,7 +110,7 @@ class ExpressWorker(SharingWorker):
     def _on_written(self, exchanges: Sequence[Exchange]) -> None:
         for exchange in exchanges:
             if exchange.taken.is_stored:
-                self.finish_request(exchange.conn, _DONE[self._answer(exchange)])
+                self.end_exchange(exchange.conn, keep=self._answer(exchange))
             else:
                 exchange.conn.sock.setblocking(True)
                 self.tpool.submit(self._answer_in_thread, exchange)
@@ -146,7 +120,7 @@ class ExpressWorker(SharingWorker):
         try:
             keep = self._answer(exchange)
         finally:
-            self.method_queue.defer(self.finish_request, exchange.conn, _DONE[keep])
+            self.method_queue.defer(partial(self.end_exchange, exchange.conn, keep=keep))
 
     def _answer(self, exchange: Exchange) -> bool:
         """Answer; return whether the connection may be kept."""

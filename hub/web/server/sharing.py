@@ -4,7 +4,7 @@ import socket
 import time
 from typing import Any
 
-from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
+from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 
 LEAVE_FOR_S, LEAVE_MOST_S = 0.0005, 0.004
 """How long a new connection is left to other workers, for each request that is being answered."""
@@ -13,12 +13,12 @@ LEAVE_FOR_S, LEAVE_MOST_S = 0.0005, 0.004
 class SharingWorker(ThreadWorker):  # type: ignore[misc]
     """A gthread worker that leaves new connections to one with less to do, for a moment.
 
-    `answering` counts the requests that threads are at; who hands them over keeps it.
+    `answering` are the connections whose requests are at work; who hands them over keeps it.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.answering = 0
+        self.answering: set[TConn] = set()
         self._accept_from_s = 0.0
         self._is_leaving = False
 
@@ -31,7 +31,7 @@ class SharingWorker(ThreadWorker):  # type: ignore[misc]
         now_s = time.monotonic()
         is_again = now_s <= self._accept_from_s + LEAVE_MOST_S
         if self.cfg.workers > 1 and self.answering and not is_again:
-            self._accept_from_s = now_s + min(LEAVE_FOR_S * self.answering, LEAVE_MOST_S)
+            self._accept_from_s = now_s + min(LEAVE_FOR_S * len(self.answering), LEAVE_MOST_S)
             self.set_accept_enabled(False)
             self._is_leaving = True
         else:

@@ -10,10 +10,6 @@ import gc
 import logging
 import socket
 import time
-from concurrent.futures import Future
-from contextlib import suppress
-from functools import partial
-from selectors import EVENT_READ
 from typing import Any
 
 from gunicorn.http.errors import (  # type: ignore[import-untyped]
@@ -29,11 +25,11 @@ from gunicorn.workers.gthread import TConn  # type: ignore[import-untyped]
 
 from hub.web.server.arrival import Arrival
 from hub.web.server.express import ExpressWorker
+from hub.web.server.keeping import unblock
 from hub.web.server.wire import refusal_bytes
 from hub.web.webhooks import late_status, note_refusal
 
 ARRIVE_WITHIN_S = 15
-LEAVE_WITHIN_S = 2
 UNREAD_S = 0.01
 HELD_MOST_BYTES = 64 * 1024 * 1024
 """What all requests on their way in may take of the memory; beyond it, threads wait for them."""
@@ -51,7 +47,6 @@ class Worker(ExpressWorker):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._arriving: dict[TConn, Arrival] = {}  # in the order of their deadlines
-        self._leaving: dict[TConn, float] = {}  # likewise
         self._held_bytes = 0
 
     def load_wsgi(self) -> None:
@@ -65,27 +60,20 @@ class Worker(ExpressWorker):
         if conn.parser is not None:
             arrival.add(conn.parser.unreader.take_buffered())
             self._held_bytes += len(arrival.data)
-        conn.sock.setblocking(False)
+        unblock(conn)
         self._arriving[conn] = arrival
         self._on_more(conn, conn.sock)  # mostly it is there already
         if conn in self._arriving:
-            self.poller.register(conn.sock, EVENT_READ, partial(self._on_more, conn))
+            self.watch(conn)
 
     def _keepalive_after(self, conn: TConn, keepalive: bool) -> bool:
         """Keep no connection whose body was not read: no thread waits for what nobody wants."""
         until = time.monotonic() + UNREAD_S
         return keepalive and bool(conn.parser.finish_body(deadline=until))
 
-    def finish_request(self, conn: TConn, fs: "Future[Any]") -> None:
-        """Keep a connection that may be kept; let the others go without waiting for them."""
-        self.answering -= 1
-        if not fs.cancelled() and fs.exception() is None and fs.result():
-            super().finish_request(conn, fs)
-        else:
-            self._leave(conn)
-
     def murder_pending(self) -> None:
         """End what has had its time, every second."""
+        super().murder_pending()
         now = time.monotonic()
         for conn, arrival in list(self._arriving.items()):
             is_late = arrival.deadline_s <= now
@@ -96,7 +84,7 @@ class Worker(ExpressWorker):
                 if arrival.data:
                     self._refuse(conn, self._late_status(arrival))
                 else:
-                    self._close(conn)
+                    self.close(conn)
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
         """Answer what is not HTTP, or what failed outside the application."""
@@ -113,6 +101,13 @@ class Worker(ExpressWorker):
         except OSError:
             log.debug("nobody waited for the answer")
 
+    def on_readable(self, conn: TConn, sock: socket.socket) -> None:
+        """Go on with a connection of which more can be read."""
+        if conn in self._arriving:
+            self._on_more(conn, sock)
+        else:
+            super().on_readable(conn, sock)
+
     def _on_more(self, conn: TConn, sock: socket.socket) -> None:
         arrival = self._arriving[conn]
         ended = False
@@ -123,7 +118,7 @@ class Worker(ExpressWorker):
                 return
             except OSError:
                 self._forget(conn)
-                self._close(conn)
+                self.close(conn)
                 return
             ended = not data
             self._held_bytes += len(data)
@@ -136,18 +131,15 @@ class Worker(ExpressWorker):
             self._hand_over(conn, arrival)
         elif ended or is_full:
             self._forget(conn)
-            self._close(conn)
+            self.close(conn)
         elif arrival.awaits_continue:
             self._say_continue(conn, arrival)
 
     def _hand_over(self, conn: TConn, arrival: Arrival) -> None:
         self._forget(conn)
-        self.answering += 1
-        data = bytes(arrival.data)
-        if arrival.is_complete and self.goes_express(arrival.data):
-            self.take_express(conn, data)
-        else:
-            self.take_in_thread(conn, data)
+        self.answering.add(conn)
+        if not self.takes_express(conn, arrival):
+            self.take_in_thread(conn, bytes(arrival.data))
 
     def _say_continue(self, conn: TConn, arrival: Arrival) -> None:
         self._held_bytes -= arrival.promise_continue()
@@ -155,58 +147,26 @@ class Worker(ExpressWorker):
             conn.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
         except OSError:
             self._forget(conn)
-            self._close(conn)
+            self.close(conn)
 
     def _refuse(self, conn: TConn, status: int) -> None:
         log.info("refused with %d a request that did not arrive", status)
         try:
             conn.sock.send(refusal_bytes(status))
         except OSError:
-            self._close(conn)
+            self.close(conn)
         else:
-            self._leave(conn)
+            self.leave(conn)
 
     def _late_status(self, arrival: Arrival) -> int:
         words = bytes(arrival.data[:READ_BYTES]).split(b" ", 2) if arrival.has_head else []
         path = words[1].partition(b"?")[0].decode("latin-1") if len(words) == 3 else ""
         return late_status(self.wsgi, path)
 
-    def _leave(self, conn: TConn) -> None:
-        """Say that no more will come, and read on for a while, so that the answer is not lost.
-
-        Closing while the peer still sends would reset the connection (RFC 9112, 9.6).
-        """
-        try:
-            conn.sock.shutdown(socket.SHUT_WR)
-            conn.sock.setblocking(False)
-        except OSError:
-            self._close(conn)
-            return
-        self._leaving[conn] = time.monotonic() + LEAVE_WITHIN_S
-        self.poller.register(conn.sock, EVENT_READ, partial(self._on_rest, conn))
-
-    def _on_rest(self, conn: TConn, sock: socket.socket) -> None:
-        try:
-            data = sock.recv(READ_BYTES)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if not data:
-            self._forget(conn)
-            self._close(conn)
-
     def _forget(self, conn: TConn) -> None:
         arrival = self._arriving.pop(conn, None)
         if arrival is not None:
             self._held_bytes -= len(arrival.data)
-        self._leaving.pop(conn, None)
-        with suppress(KeyError):  # what is all there at once is never waited for
-            self.poller.unregister(conn.sock)
-
-    def _close(self, conn: TConn) -> None:
-        self.nr_conns -= 1
-        conn.close()
 
 
 def status_of(error: Exception) -> int:

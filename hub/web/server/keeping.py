@@ -1,0 +1,122 @@
+"""Connections that live longer than one request: watched, kept for the next one, and ended.
+
+gunicorn watches a connection anew for each request; here it is watched once. And what is not kept
+is ended in the loop, without waiting for its peer.
+"""
+
+import socket
+import time
+from concurrent.futures import Future
+from functools import partial
+from selectors import EVENT_READ
+from typing import Any
+
+from gunicorn.workers.gthread import TConn  # type: ignore[import-untyped]
+
+from hub.web.server.sharing import SharingWorker
+
+LEAVE_WITHIN_S = 2
+REST_BYTES = 64 * 1024
+
+
+class KeepingWorker(SharingWorker):
+    """A gthread worker that keeps and ends connections by itself."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._watched: set[TConn] = set()
+        self._leaving: dict[TConn, float] = {}  # in the order of their deadlines
+
+    def finish_request(self, conn: TConn, fs: "Future[Any]") -> None:
+        """Go on with a connection whose request a thread has answered."""
+        self.end_exchange(conn, keep=fs.exception() is None and fs.result() is True)
+
+    def end_exchange(self, conn: TConn, *, keep: bool) -> None:
+        """Keep a connection that may be kept; let the others go without waiting for them."""
+        self.answering.discard(conn)
+        if not keep:
+            self.leave(conn)
+        elif conn.parser is not None and conn.parser.unreader.buf.getvalue():
+            self.enqueue_req(conn)  # the next request has come behind this one
+        else:
+            unblock(conn)
+            conn.set_timeout()
+            if not self.alive:
+                conn.timeout = min(conn.timeout, time.monotonic() + LEAVE_WITHIN_S)
+            self.keepalived_conns.append(conn)
+            self.watch(conn)
+
+    def murder_keepalived(self, force: bool = False) -> None:
+        """Close what was kept for long enough."""
+        now_s = time.monotonic()
+        while self.keepalived_conns and (force or self.keepalived_conns[0].timeout <= now_s):
+            self.close(self.keepalived_conns.popleft())
+
+    def murder_pending(self) -> None:
+        """Close what was left for long enough, whether its peer has read all or not."""
+        now_s = time.monotonic()
+        for conn, deadline_s in list(self._leaving.items()):
+            if deadline_s > now_s:
+                break
+            self.close(conn)
+
+    def watch(self, conn: TConn) -> None:
+        """Hear when more of a connection can be read, from now on."""
+        if conn not in self._watched:
+            self._watched.add(conn)
+            self.poller.register(conn.sock, EVENT_READ, partial(self.on_readable, conn))
+
+    def unwatch(self, conn: TConn) -> None:
+        """Hear nothing more of a connection."""
+        if conn in self._watched:
+            self._watched.discard(conn)
+            self.poller.unregister(conn.sock)
+
+    def on_readable(self, conn: TConn, sock: socket.socket) -> None:
+        """Go on with a connection of which more can be read, or whose peer has ended it."""
+        if conn not in self._watched:
+            return  # it was closed by another event of the same moment
+        if conn in self._leaving:
+            self._on_rest(conn, sock)
+        elif conn in self.answering:
+            self.unwatch(conn)  # what comes behind its request waits in the socket
+        else:
+            self.keepalived_conns.remove(conn)
+            self.enqueue_req(conn)
+
+    def close(self, conn: TConn) -> None:
+        """Close a connection."""
+        self._leaving.pop(conn, None)
+        self.unwatch(conn)
+        self.nr_conns -= 1
+        conn.close()
+
+    def leave(self, conn: TConn) -> None:
+        """Say that no more will come, and read on for a while, so that the answer is not lost.
+
+        Closing while the peer still sends would reset the connection (RFC 9112, 9.6).
+        """
+        try:
+            conn.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.close(conn)
+            return
+        unblock(conn)
+        self._leaving[conn] = time.monotonic() + LEAVE_WITHIN_S
+        self.watch(conn)
+
+    def _on_rest(self, conn: TConn, sock: socket.socket) -> None:
+        try:
+            data = sock.recv(REST_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self.close(conn)
+
+
+def unblock(conn: TConn) -> None:
+    """Let no call of a connection's socket wait."""
+    if conn.sock.getblocking():
+        conn.sock.setblocking(False)
