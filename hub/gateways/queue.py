@@ -29,14 +29,18 @@ WAIT_WHEN_GONE_S = 0.5
 
 log = logging.getLogger(__name__)
 
-# KEYS: the wake-up, the job's hash, RQ's set of queues, the queue.
-# ARGV: channel, time to live of the wake-up, queue's key, job's id, then the hash's fields.
-_WAKE = """
+# KEYS: the wake-up. ARGV: channel. Mostly one is under way, and this is all that is said.
+_TELL = """
 redis.call('PUBLISH', ARGV[1], '1')
-if not redis.call('SET', KEYS[1], '1', 'NX', 'PX', ARGV[2]) then return 0 end
-redis.call('HSET', KEYS[2], unpack(ARGV, 5))
-redis.call('SADD', KEYS[3], ARGV[3])
-redis.call('RPUSH', KEYS[4], ARGV[4])
+return redis.call('EXISTS', KEYS[1])
+"""
+# KEYS: the wake-up, the job's hash, RQ's set of queues, the queue.
+# ARGV: time to live of the wake-up, queue's key, job's id, then the hash's fields.
+_WAKE = """
+if not redis.call('SET', KEYS[1], '1', 'NX', 'PX', ARGV[1]) then return 0 end
+redis.call('HSET', KEYS[2], unpack(ARGV, 4))
+redis.call('SADD', KEYS[3], ARGV[2])
+redis.call('RPUSH', KEYS[4], ARGV[3])
 return 1
 """
 
@@ -62,6 +66,8 @@ def enqueue_drain(redis: Redis) -> bool:
     Raises:
         RedisError: Redis does not answer.
     """
+    if redis.eval(_TELL, 1, WAKE_KEY, CHANNEL):
+        return False
     job = Job.create(
         DRAIN,
         connection=redis,
@@ -80,7 +86,7 @@ def enqueue_drain(redis: Redis) -> bool:
         Queue.redis_queues_keys,
         f"{Queue.redis_queue_namespace_prefix}{QUEUE}",
     ]
-    arguments = [CHANNEL, WAKE_TTL_MS, keys[3], job.id, *fields]
+    arguments = [WAKE_TTL_MS, keys[3], job.id, *fields]
     return bool(redis.eval(_WAKE, len(keys), *keys, *arguments))
 
 

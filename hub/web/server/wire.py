@@ -15,19 +15,19 @@ def answer_bytes(
     status: int, headers: Iterable[tuple[str, str]], body: bytes, *, keep: bool
 ) -> bytes:
     """Return a whole answer, with the header fields that gunicorn would give it."""
+    return _head(status, tuple(headers), keep, int(time.time())) + body
+
+
+@lru_cache(maxsize=64)  # a server says the same again and again, at least for a second
+def _head(status: int, headers: tuple[tuple[str, str], ...], keep: bool, now_s: int) -> bytes:
     lines = [
         f"HTTP/1.1 {status} {HTTPStatus(status).phrase.upper()}",  # as Flask spells it
         f"Server: {SERVER}",
-        f"Date: {_date(int(time.time()))}",
+        f"Date: {http_date(now_s)}",
         f"Connection: {'keep-alive' if keep else 'close'}",
         *(f"{name}: {value}" for name, value in headers),
     ]
-    return "\r\n".join((*lines, "", "")).encode("latin-1") + body
-
-
-@lru_cache(maxsize=2)
-def _date(now_s: int) -> str:
-    return str(http_date(now_s))
+    return "\r\n".join((*lines, "", "")).encode("latin-1")
 
 
 def refusal_bytes(status: int) -> bytes:
