@@ -29,7 +29,8 @@ class KeepingWorker(SharingWorker):
 
     def finish_request(self, conn: TConn, fs: "Future[Any]") -> None:
         """Go on with a connection whose request a thread has answered."""
-        self.end_exchange(conn, keep=fs.exception() is None and fs.result() is True)
+        is_done = not fs.cancelled() and fs.exception() is None
+        self.end_exchange(conn, keep=is_done and fs.result() is True)
 
     def end_exchange(self, conn: TConn, *, keep: bool) -> None:
         """Keep a connection that may be kept; let the others go without waiting for them."""
