@@ -165,7 +165,8 @@ def _is_storable(data: Mapping[str, Any]) -> bool:
     # One pass in C beats a walk in Python; a literal backslash before "u0000" only costs the walk.
     try:
         quick = orjson.dumps(data)
-        if b"null" not in quick and b"\\u0000" not in quick:  # null may be a float that is no number
+        # null may have been a float that is no number
+        if b"null" not in quick and b"\\u0000" not in quick:
             return True
     except orjson.JSONEncodeError:
         pass  # a surrogate, or an integer of more than 64 bits

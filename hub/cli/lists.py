@@ -15,6 +15,7 @@ from hub.cli.tables import print_rows, shown
 from hub.config.values import Duration
 from hub.core import listing
 from hub.core.board import events as board
+from hub.core.board.filtering import Filters
 from hub.core.board.search import read_query
 from hub.core.models import DeliveryState, EventState, RequestState
 
@@ -99,7 +100,7 @@ def _found(
     """Return the rows of the events that a search finds."""
     country = open_hub(open_settings()).configuration.site.country
     wanted = {name: filters[name] for name in ("source", "type", "state", "live")}
-    query = board.Filters(query=read_query(text, country=country), since=since, **wanted)
+    query = Filters(query=read_query(text, country=country), since=since, **wanted)
     ids = [row.id for row in board.list_events(connection, query, most=limit, before=before).rows]
     return listing.list_events(connection, filters=filters, limit=limit, ids=ids)
 

@@ -27,6 +27,7 @@ from hub.core.models import (
     StoredRequest,
     database_later,
 )
+from hub.core.models.search import event_search
 from hub.core.routing import Router, site_scope
 from hub.core.templates import Condition, Parameters
 from hub.gateways.database import open_database
@@ -219,6 +220,7 @@ def empty(url: str) -> None:
         connection.execute(text("SET LOCAL session_replication_role = replica"))  # no triggers
         for table in reversed(Base.metadata.sorted_tables):
             connection.execute(table.delete())
+        connection.execute(event_search.delete())
     database.engine.dispose()
 
 

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.core.board import events as board
-from hub.core.board import search
-from hub.core.board.events import Filters, list_events, list_newer
+from hub.core.board.events import list_events, list_newer
+from hub.core.board.filtering import Filters
 from hub.core.board.indexing import index_some
 from hub.core.board.listed import types_seen
 from hub.core.board.search import found_by, read_query
@@ -102,49 +101,6 @@ def test_news_of_what_was_sent_is_found_by_its_ids(connection, town):
         assert found_by(connection, [word], most=5) == [row.id]
     assert found_by(connection, ["D-2"], most=5) == []
     assert found_by(connection, [], most=5) == []
-
-
-WALKS = [((5, 9),), ((5, 1), (8, 2), (20, 3)), ((100, 3),)]
-
-
-@pytest.mark.parametrize("walks", WALKS, ids=str)
-def test_pages_of_a_search_hold_every_event_once_newest_first(connection, town, monkeypatch, walks):
-    monkeypatch.setattr(search, "STEP", 3)
-    monkeypatch.setattr(search, "WALKS", (*walks, (50, 3)))
-    for n in range(40):
-        data = {"name": "Common"} | ({"email": "rare@example.com"} if n % 9 == 0 else {})
-        town.take_in(connection, {"id": f"e{n:02}", "data": data}, at=NOW - timedelta(days=9 * n))
-    while index_some(connection, most=7):
-        pass
-    for text, wanted in (("common", range(40)), ("rare@example.com", range(0, 40, 9))):
-        assert _all_pages(connection, text) == [f"e{n:02}" for n in wanted]
-        for first, last in ((0, 100), (95, 200), (30, 31), (300, 400), (1000, 2000)):
-            times = {"until": NOW - timedelta(days=first), "since": NOW - timedelta(days=last)}
-            some = [f"e{n:02}" for n in wanted if first < 9 * n <= last]
-            assert _all_pages(connection, text, **times) == some
-
-
-def _all_pages(connection, text="", **filters):
-    query = read_query(text, country="US") if text else None
-    seen, before = [], None
-    for _ in range(200):
-        page = list_events(connection, Filters(query=query, **filters), most=4, before=before)
-        seen += [row.external_id for row in page.rows]
-        before = page.older
-        if before is None:
-            return seen
-    raise AssertionError("the pages have no end")
-
-
-def test_a_page_that_was_not_filled_says_how_far_it_has_looked(connection, town, monkeypatch):
-    monkeypatch.setattr(board, "MOST_WALKS", 2)
-    monkeypatch.setattr(board, "WALKED_ROWS", 5)
-    for n in range(30):
-        kind = "sms.sent" if n == 0 else "lead.submitted"
-        town.take_in(connection, {"id": f"e{n:02}", "type": kind, "live": n != 0})
-    first = list_events(connection, Filters(source="provider", live=True), most=50)
-    assert (len(first.rows), first.older, bool(first.looked_to)) == (10, first.rows[-1].id, True)
-    assert len(_all_pages(connection, source="provider", live=True)) == 29
 
 
 @pytest.mark.parametrize(

@@ -23,17 +23,19 @@ from sqlalchemy import (
     union_all,
 )
 
+from hub.core.board.filtering import Filters, conditions_of
 from hub.core.board.indexing import moment_of
 from hub.core.board.listed import (
     MOST_TYPES,
     Listed,
+    is_one_of,
     listed,
     select_listed,
     types_seen,
     with_deliveries,
 )
 from hub.core.board.search import Query, steps
-from hub.core.ids import first_id
+from hub.core.ids import FIRST_ID, LAST_ID, first_id
 from hub.core.models import EventState, StoredEvent
 
 MOST_STEPS = 10
@@ -41,7 +43,6 @@ MOST_FOUND = 1000
 """So much that a search found is held against the other filters for one page."""
 MOST_WALKS, WALKED_ROWS = 4, 2000
 MOST_MERGED = 40
-FIRST, LAST = UUID(int=0), UUID(int=2**128 - 1)
 
 Way = Callable[[Select[Any], UUID, UUID], Select[Any]]
 """Makes a SELECT read along an index, from the newest below an id to the oldest from an id on."""
@@ -52,20 +53,6 @@ _BY_STATE = {
     EventState.UNMATCHED: "state = 'unmatched'",
 }
 """States that have an index of their own, as it says them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """What a list shows; None is everything. `type` may be a glob: `payment.*`."""
-
-    source: str | None = None
-    type: str | None = None
-    state: str | None = None
-    contact: UUID | None = None
-    live: bool | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    query: Query | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +68,7 @@ class EventPage:
 
 
 Found = tuple[list[Listed], UUID | None]
+Conditions = Sequence[ColumnElement[bool]]
 
 
 def list_events(
@@ -92,10 +80,10 @@ def list_events(
     rows: list[Listed] = []
     floor: UUID | None = before
     look = _walked if filters.query is None else _searched
-    for found, floor in look(connection, filters, before=before, most=most + 1):
+    for found, looked_to in look(connection, filters, before=before, most=most + 1):
         rows += found
-        if len(rows) > most or (floor and filters.since and floor < first_id(filters.since)):
-            floor = None
+        floor = looked_to
+        if len(rows) > most:
             break
     shown = with_deliveries(connection, rows[:most])
     if len(rows) > most:
@@ -107,7 +95,7 @@ def list_newer(connection: Connection, filters: Filters, *, after: UUID, most: i
     """Return the events that came after one, newest first: the next `most`, when there are more."""
     found = (
         select_listed(connection, StoredEvent)
-        .where(StoredEvent.id > after, *_conditions(StoredEvent, filters))
+        .where(StoredEvent.id > after, *conditions_of(StoredEvent, filters))
         .order_by(StoredEvent.id)
         .limit(most)
     )
@@ -122,20 +110,47 @@ def _moment(event_id: UUID) -> datetime:
 def _searched(
     connection: Connection, filters: Filters, *, before: UUID | None, most: int
 ) -> Iterator[Found]:
-    """Yield what a search finds, step by step, and how far each has looked."""
-    conditions = _conditions(StoredEvent, filters)
-    since = first_id(filters.since) if filters.since else None
+    """Yield what a search finds and how far it has looked, whenever so much is found as is wanted.
+
+    Where words are found is not where events are: what several steps found is read in one go.
+    """
+    conditions = conditions_of(StoredEvent, filters)
+    since = first_id(filters.since) if filters.since else FIRST_ID
     query = filters.query or Query("", ())
+    waiting: list[UUID] = []
     looked_at = 0
-    for n, step in enumerate(steps(connection, query, before=before, since=since)):
-        ids = [one for one in step.ids if since is None or one >= since]
-        found = select_listed(connection, StoredEvent).where(StoredEvent.id.in_(ids), *conditions)
-        found = found.order_by(StoredEvent.id.desc()).limit(most)
-        rows = connection.execute(found).all() if ids else []
-        yield [listed(connection, row) for row in rows], step.looked_to
+    for n, step in enumerate(steps(connection, query, before=before, since=since), start=1):
+        ids = [one for one in step.ids if one >= since]
+        waiting += ids
         looked_at += len(ids)
-        if n + 1 == MOST_STEPS or looked_at >= MOST_FOUND:
+        floor = step.looked_to if step.looked_to and step.looked_to >= since else None
+        is_last = floor is None or n == MOST_STEPS or looked_at >= MOST_FOUND
+        if is_last or len(waiting) >= most:
+            yield _read(connection, waiting, conditions, most), floor
+            waiting = []
+        if is_last:
             return
+
+
+def _read(
+    connection: Connection,
+    ids: Sequence[UUID],
+    conditions: Sequence[ColumnElement[bool]],
+    most: int,
+) -> list[Listed]:
+    """Return the newest of these events, up to `most`, that fit. All do without conditions: then
+    no more are read than that, unless one of them is gone.
+    """
+    rows: list[Listed] = []
+    size = max(most, len(ids)) if conditions else most
+    for n in range(0, len(ids), size):
+        wanted = is_one_of(connection, StoredEvent.id, ids[n : n + size])
+        found = select_listed(connection, StoredEvent).where(wanted, *conditions)
+        found = found.order_by(StoredEvent.id.desc()).limit(most - len(rows))
+        rows += [listed(connection, row) for row in connection.execute(found)]
+        if len(rows) == most:
+            break
+    return rows
 
 
 def _walked(
@@ -143,11 +158,11 @@ def _walked(
 ) -> Iterator[Found]:
     """Yield what is found along an index, step by step, and how far each has looked."""
     ways, is_all = _driving(connection, filters)
-    since = first_id(filters.since) if filters.since else FIRST
-    floor = before or LAST
+    since = first_id(filters.since) if filters.since else FIRST_ID
+    floor = before or LAST_ID
     for _ in range(MOST_WALKS):
         looked = _merged(connection, ways, since, floor, most if is_all else WALKED_ROWS)
-        found = select(looked).where(*([] if is_all else _conditions(looked.c, filters)))
+        found = select(looked).where(*([] if is_all else conditions_of(looked.c, filters)))
         rows = connection.execute(found.order_by(looked.c.id.desc()).limit(most)).all()
         last = None
         if len(rows) < most and not is_all:
@@ -228,19 +243,3 @@ def _merged(
         return each[0].subquery()
     apart = union_all(*[select(one.subquery()) for one in each]).subquery()
     return select(apart).order_by(apart.c.id.desc()).limit(size).subquery()
-
-
-def _conditions(columns: Any, filters: Filters) -> list[ColumnElement[bool]]:
-    wanted: list[ColumnElement[bool]] = [
-        getattr(columns, name) == getattr(filters, name)
-        for name in ("source", "state", "live")
-        if getattr(filters, name) is not None
-    ]
-    if filters.contact:
-        wanted.append(columns.contact_id == filters.contact)
-    if filters.type and "*" in filters.type:
-        pattern = filters.type.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        wanted.append(columns.type.like(pattern.replace("*", "%"), escape="\\"))
-    elif filters.type:
-        wanted.append(columns.type == filters.type)
-    return wanted

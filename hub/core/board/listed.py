@@ -3,10 +3,22 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Select, case, func, select
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Uuid,
+    any_,
+    case,
+    func,
+    literal,
+    select,
+)
 
 from hub.core.models import Delivery, StoredEvent
 
@@ -38,6 +50,7 @@ class Listed:
 
 _COLUMNS = ("id", "type", "native_type", "source", "external_id", "received_at", "state", "live",
             "contact_id", "duplicates", "backfilled")  # fmt: skip
+"""What a row begins with."""
 
 
 def select_listed(connection: Connection, columns: Any) -> Select[Any]:
@@ -48,11 +61,21 @@ def select_listed(connection: Connection, columns: Any) -> Select[Any]:
     return select(*[getattr(columns, one) for one in _COLUMNS], data, large.label("large"))
 
 
+def is_one_of(connection: Connection, column: Any, ids: Sequence[UUID]) -> ColumnElement[bool]:
+    """Return whether a column has one of these ids.
+
+    One parameter for all of them, where there are arrays: the statement is the same for any number.
+    """
+    if connection.dialect.name != "postgresql":
+        return cast(ColumnElement[bool], column.in_(ids))
+    return cast(ColumnElement[bool], column == any_(literal(list(ids), ARRAY(Uuid))))
+
+
 def listed(connection: Connection, row: Row[Any]) -> Listed:
     """Return a row of such a SELECT."""
     told = _few(connection, row.id) if row.large else row.data or {}
     data = {name: told[name] for name in NAMED if told.get(name) is not None}
-    return Listed(**{one: getattr(row, one) for one in _COLUMNS}, data=data)
+    return Listed(**dict(zip(_COLUMNS, row, strict=False)), data=data)
 
 
 def _few(connection: Connection, event_id: UUID) -> dict[str, Any]:
@@ -67,7 +90,7 @@ def with_deliveries(connection: Connection, rows: Sequence[Listed]) -> list[List
     counted: dict[UUID, dict[str, int]] = {}
     for event_id, state, count in connection.execute(
         select(Delivery.event_id, Delivery.state, func.count())
-        .where(Delivery.event_id.in_([row.id for row in rows]))
+        .where(is_one_of(connection, Delivery.event_id, [row.id for row in rows]))
         .group_by(Delivery.event_id, Delivery.state)
     ):
         counted.setdefault(event_id, {})[state] = count
@@ -80,10 +103,17 @@ def newest_id(connection: Connection) -> UUID | None:
     return connection.execute(newest).scalar_one_or_none()
 
 
-def types_seen(connection: Connection) -> list[str]:
-    """Return the types of the events that there are, in order; the first `MOST_TYPES`."""
+def _types_seen() -> Select[str | None]:
     first = select(func.min(StoredEvent.type).label("type")).cte("seen", recursive=True)
     later = select(func.min(StoredEvent.type)).where(StoredEvent.type > first.c.type)
     seen = first.union_all(select(later.scalar_subquery()).where(first.c.type.is_not(None)))
-    rows = connection.execute(select(seen.c.type).limit(MOST_TYPES)).scalars()
+    return select(seen.c.type).limit(MOST_TYPES)
+
+
+_TYPES_SEEN = _types_seen()
+
+
+def types_seen(connection: Connection) -> list[str]:
+    """Return the types of the events that there are, in order; the first `MOST_TYPES`."""
+    rows = connection.execute(_TYPES_SEEN).scalars()
     return [one for one in rows if one is not None]

@@ -1,6 +1,6 @@
 """What happened, in one sentence: "Jane Doe paid $42.00". A table, a row per type."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hub.core.errors import ExpressionError
@@ -59,6 +59,13 @@ SENTENCES: Mapping[str, str] = {
 LONGEST_PART = 80
 UNKNOWN_AMOUNT, NOBODY_KNOWN = "an unknown amount", "somebody"
 
+_PEOPLE: Mapping[str, Sequence[str]] = {
+    "who": ("name", "email", "phone"),
+    "sender": ("name", "from", "phone", "email"),
+    "recipient": ("name", "to", "phone", "email"),
+}
+"""By which field somebody is called: the first that there is."""
+
 _TAILS: Mapping[str, str] = {
     "reason": ": {}", "status": ": {}", "number": " {}", "plan": " “{}”", "subject": ": “{}”",
     "name": " “{}”",
@@ -75,15 +82,21 @@ def sentence(event_type: str, native_type: str, data: Mapping[str, Any]) -> str:
     if template is None:
         provider, _, _ = event_type.partition(".")
         return f"{_part(provider.replace('_', ' ')).capitalize()} told: {_part(native_type)}"
-    values = {
-        "who": _first(data, "name", "email", "phone") or NOBODY_KNOWN,
-        "sender": _first(data, "name", "from", "phone", "email") or NOBODY_KNOWN,
-        "recipient": _first(data, "name", "to", "phone", "email") or NOBODY_KNOWN,
-        "amount": _amount(data),
-        **{name: _tail(data, name, form) for name, form in _TAILS.items()},
-    }
-    told = template.format(**values).replace(f" of {UNKNOWN_AMOUNT}", "")
+    told = template.format_map(_Values(data)).replace(f" of {UNKNOWN_AMOUNT}", "")
     return f"S{told[1:]}" if told.startswith(NOBODY_KNOWN) else told
+
+
+class _Values(dict[str, str]):
+    """What a sentence may name, worked out when it does: a page has many sentences."""
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        super().__init__()
+        self._data = data
+
+    def __missing__(self, name: str) -> str:
+        if name in _PEOPLE:
+            return _first(self._data, *_PEOPLE[name]) or NOBODY_KNOWN
+        return _amount(self._data) if name == "amount" else _tail(self._data, name, _TAILS[name])
 
 
 def _first(data: Mapping[str, Any], *fields: str) -> str | None:

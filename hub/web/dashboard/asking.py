@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from flask import request, url_for
 from werkzeug.exceptions import BadRequest
 
-from hub.core.board.events import Filters
+from hub.core.board.filtering import Filters
 from hub.core.board.search import read_query
 from hub.core.ids import parse_id
 from hub.core.models import EventState

@@ -12,9 +12,11 @@ from adapters import EVENT_TYPES
 from hub.core.access.redaction import redact_text
 from hub.core.access.roles import Permission
 from hub.core.audit import note
-from hub.core.board.events import Filters, list_events, list_newer
+from hub.core.board.events import list_events, list_newer
+from hub.core.board.filtering import Filters
 from hub.core.board.listed import Listed, newest_id, types_seen
 from hub.core.board.sentences import sentence
+from hub.core.ids import FIRST_ID
 from hub.core.models import EventState
 from hub.core.ports import Store
 from hub.core.routing import rfc3339
@@ -43,7 +45,8 @@ def events_page() -> Response:
     with hub().store.read() as connection:
         found = list_events(connection, filters, most=ROWS, before=before)
         types = types_seen(connection)
-        newest = newest_id(connection)
+        goes_on = _goes_on(said, before)
+        newest = newest_id(connection) if goes_on else None
     older = address("events_page", said, before=found.older) if found.older else None
     return page(
         "events.html",
@@ -52,7 +55,7 @@ def events_page() -> Response:
         found=found,
         older=older,
         newest=address("events_page", said) if before else None,
-        tail=_tail(said, newest or UUID(int=0)) if _goes_on(said, before) else None,
+        tail=_tail(said, newest or FIRST_ID) if goes_on else None,
         types=_choices(types),
         sources=sorted(hub().configuration.sources),
         states=[state.value for state in EventState],

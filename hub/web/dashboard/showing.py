@@ -9,7 +9,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from flask import g, url_for
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from hub.core.access import redaction
 from hub.core.access.roles import Person
@@ -29,9 +29,9 @@ def moment(value: datetime | str | None) -> Markup:
     if value is None:
         return Markup('<span class="quiet">never</span>')
     at = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(
-        rfc3339(at), exact(at), relative(at - now())
-    )
+    # Escaped one by one: `Markup.format` reads its template anew for every row of a list.
+    machine, full, ago = escape(rfc3339(at)), escape(exact(at)), escape(relative(at - now()))
+    return Markup(f'<time datetime="{machine}" title="{full}">{ago}</time>')  # noqa: S704
 
 
 @dashboard.app_template_filter("exact")
