@@ -3,6 +3,8 @@
 redis_url, redis_server          empty before each test
 database_url                     a migrated database of the test's own, on SQLite and PostgreSQL
 sqlite_url, postgresql_url       the same, on one of them
+own_postgresql_url               the same where a folder has `postgresql_url` be the emptied one
+emptied_postgresql_url           one for all that ask for it, migrated, without rows: quicker
 postgres_server                  for a test that needs databases which are not migrated
 store_folder                     a folder for a `RedisServer` or `PostgresServer` of one's own
 """
@@ -70,10 +72,26 @@ def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def postgresql_url(postgres_server: PostgresServer, _postgresql_template: str) -> Iterator[str]:
+def own_postgresql_url(postgres_server: PostgresServer, _postgresql_template: str) -> Iterator[str]:
     name = postgres_server.create_database(template=_postgresql_template)
     yield postgres_server.url(name)
     postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def postgresql_url(own_postgresql_url: str) -> str:
+    return own_postgresql_url
+
+
+@pytest.fixture(scope="session")
+def _one_postgresql(postgres_server: PostgresServer, _postgresql_template: str) -> str:
+    return postgres_server.create_database(template=_postgresql_template)
+
+
+@pytest.fixture
+def emptied_postgresql_url(postgres_server: PostgresServer, _one_postgresql: str) -> str:
+    postgres_server.empty_database(_one_postgresql)
+    return postgres_server.url(_one_postgresql)
 
 
 @pytest.fixture

@@ -6,17 +6,18 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import requests
 
 from hub.core.listing import list_deliveries
 from hub.gateways.database import open_database
-from hub.supervisor import die_with_parent
+from tests.forked import Forked
 from tests.stores import free_port
 
 ROOT = Path(__file__).parents[1]
@@ -40,7 +41,10 @@ routes:
 
 
 class RunningHub:
-    """Processes of one hub in one folder; a context manager that stops them all."""
+    """Processes of one hub in one folder; a context manager that stops them all.
+
+    They are forked; measures have them begun anew.
+    """
 
     def __init__(
         self,
@@ -50,8 +54,10 @@ class RunningHub:
         redis_url: str,
         config: str = PLAIN,
         environ: Mapping[str, str] | None = None,
+        begin: Callable[..., Any] = Forked,
     ) -> None:
         self.folder = folder
+        self._begin = begin
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         (folder / "hub.yaml").write_text(config)
@@ -69,7 +75,7 @@ class RunningHub:
             "WEB_CONCURRENCY": "1",
             **(environ or {}),
         }
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.processes: dict[str, Any] = {}
         self._database = open_database(database_url)
 
     def __enter__(self) -> "RunningHub":
@@ -91,22 +97,18 @@ class RunningHub:
     def start(self, *names: str) -> None:
         """Start processes: `web`, `worker`, `worker-2`, `clock`; wait for web to answer."""
         for name in names:
-            log = (self.folder / f"{name}.log").open("ab")
-            self.processes[name] = subprocess.Popen(
-                [sys.executable, "-m", "hub", name.partition("-")[0]],
-                cwd=self.folder,
-                env=self.environ,
-                stdout=log,
-                stderr=log,
-                preexec_fn=die_with_parent(),
-                start_new_session=True,
-            )
+            command = name.partition("-")[0]
+            with (self.folder / f"{name}.log").open("ab") as log:
+                self.processes[name] = self._begin(
+                    "hub", [command], cwd=self.folder, env=self.environ, stdout=log, stderr=log
+                )
         if any(name.startswith("web") for name in names):
             until(lambda: self.get("/healthz") == 200, READY_WITHIN_S, "web to answer")
 
     def signal(self, name: str, number: int) -> None:
         """Send a signal to a process, and to its children if it has any."""
-        os.killpg(self.processes[name].pid, number)
+        with suppress(ProcessLookupError):  # it has ended
+            os.killpg(self.processes[name].pid, number)
 
     def kill(self, name: str) -> None:
         """Kill a process and its children, and see it gone."""
@@ -137,15 +139,19 @@ class RunningHub:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command as a person does."""
-        return subprocess.run(
-            [sys.executable, "-m", "hub", *arguments],
-            cwd=self.folder,
-            env=self.environ,
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=60,
-        )
+        with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
+            process = self._begin(
+                "hub", arguments, cwd=self.folder, env=self.environ, stdout=out, stderr=err
+            )
+            try:
+                code = process.wait(60)
+            finally:
+                process.kill()
+            said = []
+            for file in (out, err):
+                file.seek(0)
+                said.append(file.read())
+        return subprocess.CompletedProcess(arguments, code, *said)
 
     def logs(self) -> str:
         """Return what all processes have logged."""

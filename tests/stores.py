@@ -32,6 +32,19 @@ from hub.supervisor import die_with_parent
 
 READY_WITHIN_S = 30
 STOPPED_WITHIN_S = 30
+EMPTY = """
+DO $$
+DECLARE emptied regclass;
+BEGIN
+  PERFORM pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+    WHERE datname = current_database() AND backend_type = 'client backend'
+      AND pid <> pg_backend_pid();
+  SET LOCAL session_replication_role = replica;  -- no triggers
+  FOR emptied IN SELECT oid FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname <> 'alembic_version'
+  LOOP EXECUTE format('DELETE FROM %s', emptied); END LOOP;
+END $$
+"""
 
 
 class RedisServer:
@@ -139,14 +152,25 @@ class PostgresServer:
         _end(self._process, signal.SIGKILL)
 
     def create_database(self, *, template: str = "template1") -> str:
-        """Return the name of a new database; nobody may be connected to its template."""
+        """Return the name of a new database; nobody may be connected to its template.
+
+        Its files are copied, which is quicker than to write its pages into the log.
+        """
         name = f"test_{uuid.uuid4().hex}"
         self._execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
                 sql.Identifier(name), sql.Identifier(template)
             )
         )
         return name
+
+    def empty_database(self, name: str) -> None:
+        """Delete every row but the revision's, and close the connections of whoever has one.
+
+        That takes a tenth of what a new database does.
+        """
+        with psycopg.connect(self.url(name), autocommit=True) as connection:
+            connection.execute(EMPTY)
 
     def drop_database(self, name: str) -> None:
         """Drop it, whoever is still connected."""

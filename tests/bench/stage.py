@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import requests
@@ -64,9 +65,20 @@ class Stage:
                 redis_url=self.redis.url,
                 config=config,
                 environ={"WEB_CONCURRENCY": str(WEB_PROCESSES), **environ},
+                begin=_begin_anew,
             ) as hub,
         ):
             yield hub
+
+
+def _begin_anew(module: str, arguments: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
+    """Start a process as it is on a server, not forked off one that has its memory already."""
+    return subprocess.Popen(
+        [sys.executable, "-m", module, *arguments],
+        preexec_fn=die_with_parent(),
+        start_new_session=True,
+        **options,
+    )
 
 
 @contextmanager

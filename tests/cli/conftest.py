@@ -18,6 +18,11 @@ def _logging_as_it_was() -> Iterator[None]:
 
 
 @pytest.fixture
+def postgresql_url(emptied_postgresql_url: str) -> str:
+    return emptied_postgresql_url
+
+
+@pytest.fixture
 def desk(tmp_path, sqlite_url, monkeypatch, capsys) -> Iterator[Desk]:
     desk = Desk(tmp_path, sqlite_url, monkeypatch, capsys)
     yield desk

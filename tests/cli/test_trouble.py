@@ -16,6 +16,12 @@ NEWEST = ScriptDirectory(str(MIGRATIONS)).get_current_head()
 PASSWORD = "correct-horse"
 
 
+@pytest.fixture
+def postgresql_url(own_postgresql_url: str) -> str:
+    """Its tables are taken down here."""
+    return own_postgresql_url
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
 def test_tables_that_are_missing_are_said_with_what_to_do(desk, sqlite_url, command) -> None:
     downgrade(sqlite_url, "base")

@@ -1,24 +1,16 @@
-"""A database of the test's own, as core is given it."""
+"""A database as core is given it, empty before each test."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from hub.gateways.database import Database, open_database
-from tests.core.making import Town, empty
-from tests.stores import PostgresServer
-
-
-@pytest.fixture(scope="session")
-def _one_postgresql_url(postgres_server: PostgresServer, _postgresql_template: str) -> str:
-    return postgres_server.url(postgres_server.create_database(template=_postgresql_template))
+from tests.core.making import Town
 
 
 @pytest.fixture
-def postgresql_url(_one_postgresql_url: str) -> str:
-    """One database for all tests here, empty before each."""
-    empty(_one_postgresql_url)
-    return _one_postgresql_url
+def postgresql_url(emptied_postgresql_url: str) -> str:
+    return emptied_postgresql_url
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from marshmallow import Schema
-from sqlalchemy import Connection, select, text, update
+from sqlalchemy import Connection, select, update
 
 from adapters import Effect, Event, Inbound, InboundRequest, NotVerified, Sample, Unreadable
 from adapters.http.outbound import HttpOutbound
@@ -20,17 +20,14 @@ from hub.core.ingest import Ingested, Prepared, ingest, prepare
 from hub.core.lanes import Hold, ensure, take
 from hub.core.models import (
     Attempt,
-    Base,
     Delivery,
     Lane,
     StoredEvent,
     StoredRequest,
     database_later,
 )
-from hub.core.models.search import event_search
 from hub.core.routing import Router, site_scope
 from hub.core.templates import Condition, Parameters
-from hub.gateways.database import open_database
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, 123456, tzinfo=UTC)
 SITE = Site(name="Acme", country="US", timezone="America/New_York")
@@ -211,17 +208,6 @@ def deliveries_of(connection: Connection) -> list[Any]:
 
 def attempts_of(connection: Connection) -> list[Any]:
     return rows(connection, Attempt, Attempt.delivery_id, Attempt.n)
-
-
-def empty(url: str) -> None:
-    """Delete every row, of PostgreSQL: quicker than a database for each test."""
-    database = open_database(url, pool_size=1)
-    with database.write() as connection:
-        connection.execute(text("SET LOCAL session_replication_role = replica"))  # no triggers
-        for table in reversed(Base.metadata.sorted_tables):
-            connection.execute(table.delete())
-        connection.execute(event_search.delete())
-    database.engine.dispose()
 
 
 def one_delivery(connection: Connection, **values: Any) -> UUID:

@@ -8,6 +8,8 @@ from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
 from flask.testing import FlaskClient
 from itsdangerous import URLSafeTimedSerializer
+from jinja2 import BytecodeCache
+from jinja2.bccache import Bucket
 from sqlalchemy import Connection, select
 
 from hub.app import create_app
@@ -22,12 +24,30 @@ SECRET_KEY = "a secret key for the tests of the dashboard"
 PUBLIC = "http://localhost"
 
 
+class _Compiled(BytecodeCache):
+    """Compiled templates, for all boards: most of the first page of a board would be compiling."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._known:
+            bucket.bytecode_from_string(self._known[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._known[bucket.key] = bucket.bytecode_to_string()
+
+
+_COMPILED = _Compiled()
+
+
 class Board:
     """An app with its hub; `client(role)` is a browser in which somebody of that role is."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         settings = load_settings(environ)
         self.app: Flask = create_app(settings, environ)
+        self.app.jinja_env.bytecode_cache = _COMPILED
         self.hub: Hub = self.app.extensions["hub"]
         prepare_store(self.hub)
 

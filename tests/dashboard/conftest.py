@@ -10,6 +10,11 @@ from tests.running import OPS_SECRET, PLAIN, STRIPE_SECRET
 
 
 @pytest.fixture
+def postgresql_url(emptied_postgresql_url: str) -> str:
+    return emptied_postgresql_url
+
+
+@pytest.fixture
 def make_board(tmp_path: Path, database_url: str, redis_url: str) -> Callable[..., Board]:
     """A maker of boards over the test's database: `make_board(config, NAME="value")`."""
 

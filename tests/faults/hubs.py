@@ -2,15 +2,13 @@
 
 import resource
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hub.supervisor import die_with_parent
 from tests.far_end import FarEnd, Received, Reply
+from tests.forked import Forked
 from tests.running import READY_WITHIN_S, RunningHub, until
 
 KEYED = """
@@ -79,16 +77,14 @@ class FaultyHub(RunningHub):
             command = name.partition("-")[0]
             mine = self.die_at.startswith(command)
             with (self.folder / f"{name}.log").open("ab") as log:
-                self.processes[name] = subprocess.Popen(
-                    [sys.executable, "-m", "tests.faults.crashing", command],
+                self.processes[name] = Forked(
+                    "tests.faults.crashing",
+                    [command],
                     cwd=self.folder,
                     env=self.environ
                     | {"CRASH_AT": self.die_at if mine else "", "CLOCK": f"{name}.clock"},
                     stdout=self.output(log),
                     stderr=self.output(log),
-                    stdin=subprocess.DEVNULL,
-                    preexec_fn=die_with_parent(),
-                    start_new_session=True,
                 )
             if limit := self.most_files.get(name):
                 pid = self.processes[name].pid

@@ -1,14 +1,12 @@
 """Fixtures of the web floor: a web process per database, shared by a module."""
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from hub.supervisor import die_with_parent
+from tests.forked import Forked
 from tests.running import READY_WITHIN_S, RunningHub, until
 from tests.stores import PostgresServer, RedisServer
 from tests.web.serving import CONFIG, Web
@@ -71,16 +69,10 @@ def impatient_web(
     shutil.copyfile(_sqlite_template, folder / "hub.db")
     url = f"sqlite:///{folder}/hub.db"
     with _running(folder, url, _redis_server) as running:
-        log = (folder / "web.log").open("ab")
-        running.processes["web"] = subprocess.Popen(
-            [sys.executable, "-m", "tests.web.impatient"],
-            cwd=folder,
-            env=running.environ,
-            stdout=log,
-            stderr=log,
-            preexec_fn=die_with_parent,
-            start_new_session=True,
-        )
+        with (folder / "web.log").open("ab") as log:
+            running.processes["web"] = Forked(
+                "tests.web.impatient", [], cwd=folder, env=running.environ, stdout=log, stderr=log
+            )
         until(lambda: running.get("/healthz") == 200, READY_WITHIN_S, "web to answer")
         yield Web(running, url)
         _assert_no_defect(running)
