@@ -19,6 +19,7 @@ LIST_NOT_READABLE = "list not readable"
 CAP_REACHED = "cap reached"
 CAPTCHA_FAILS = "captcha does not work"
 DUTY_FAILS = "duty of the clock fails"
+ENDS_WORKERS = "delivery ends its workers"
 
 
 def begin(connection: Connection, kind: str, subject: str, message: str, *, now: datetime) -> bool:

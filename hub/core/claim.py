@@ -17,12 +17,14 @@ from sqlalchemy.exc import DBAPIError
 from adapters import Action
 from hub.core.configuration import Route
 from hub.core.context import Contexts
-from hub.core.due import DUE
+from hub.core.deaths import tell_of_deadly
+from hub.core.due import DUE, SUSPECTS
 from hub.core.errors import ExpressionError
 from hub.core.evidence import arrived
 from hub.core.ids import new_id
 from hub.core.lanes import Hold
 from hub.core.leads.caps import Caps, Wanted
+from hub.core.ledger import DEADLY
 from hub.core.models import (
     Attempt,
     AttemptState,
@@ -69,8 +71,9 @@ def claim(
     actions: Mapping[str, Action],
     restored: Sequence[Window] = (),
     caps: Caps | None = None,
+    suspects: bool = False,
 ) -> tuple[list[Claimed], bool]:
-    """Claim up to `slots` due deliveries of a held lane, oldest first.
+    """Claim up to `slots` due deliveries of a held lane, oldest first; of `suspects`, only those.
 
     Returns the claimed, and whether there may be more that are due. `now` is for ids and for the
     age of what is tried first; `actions` are those that the destination has; `restored`
@@ -79,7 +82,7 @@ def claim(
     The lane must have been found `workable` in the same transaction.
     """
     wanted = {"destination": hold.destination, "most": slots}
-    rows: Sequence[Any] = connection.execute(DUE, wanted).all()
+    rows: Sequence[Any] = connection.execute(SUSPECTS if suspects else DUE, wanted).all()
     claimed: list[Claimed] = []
     ended: list[Uncalled] = []
     in_doubt: list[InDoubt] = []
@@ -103,6 +106,7 @@ def claim(
         (claimed if isinstance(prepared, Claimed) else ended).append(prepared)  # type: ignore[arg-type]
     if ended:
         end_uncalled(connection, ended)
+        tell_of_deadly(connection, [one.delivery_id for one in ended if one.error == DEADLY])
     if in_doubt:
         end_in_doubt(connection, in_doubt, now=now)
     if claimed:
@@ -118,6 +122,8 @@ def delivery_key(delivery_id: UUID, key_n: int) -> str:
 def _prepare(
     row: Row[Any], router: Router, contexts: Contexts, actions: Mapping[str, Action], now: datetime
 ) -> Claimed | Uncalled:
+    if row.is_deadly:  # a look-up has let it be tried again
+        return Uncalled(row.id, DeliveryState.FAILED, DEADLY)
     key = delivery_key(row.id, row.key_n)
     route = router.named(row.route)
     error = _mismatch(row, route, actions, frozen=row.last_key == key)

@@ -1,13 +1,14 @@
-"""The statement that finds due work, built once: the oldest first, with all that a claim needs."""
+"""The statements that find due work, built once: the oldest first, with all that a claim needs."""
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import aliased
 
 from hub.core.context import Contexts
+from hub.core.deaths import IS_DEADLY, IS_SUSPECT
 from hub.core.models import IS_DUE, Attempt, AttemptState, Delivery, StoredEvent, database_now
 
 _earlier = aliased(Attempt)
-DUE = (
+_DUE = (
     select(
         Delivery.id,
         Delivery.event_id,
@@ -32,6 +33,7 @@ DUE = (
         .limit(1)
         .scalar_subquery()
         .label("arrived_id"),
+        IS_DEADLY.label("is_deadly"),
     )
     .join(StoredEvent, StoredEvent.id == Delivery.event_id)
     .outerjoin(Attempt, (Attempt.delivery_id == Delivery.id) & (Attempt.n == Delivery.attempts))
@@ -44,3 +46,6 @@ DUE = (
     .limit(bindparam("most"))
     .with_for_update(of=Delivery, skip_locked=True)
 )
+DUE = _DUE.where(~IS_SUSPECT)
+SUSPECTS = _DUE.where(IS_SUSPECT)
+"""What is tried with nothing beside it: two workers in a row have died in its calls."""

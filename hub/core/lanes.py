@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, exists, or_, select, tuple_, update
 
+from hub.core.deaths import IS_SUSPECT
 from hub.core.errors import NotFound
 from hub.core.models import (
     IS_DUE,
@@ -49,11 +50,6 @@ def take(
 
     `holder` names one process for its life.
     """
-    due = exists().where(
-        Delivery.destination == Lane.destination,
-        IS_DUE,
-        Delivery.next_attempt_at <= database_now(),
-    )
     abandoned = exists().where(Delivery.destination == Lane.destination, IS_RUNNING)
     free = (
         select(Lane.destination)
@@ -64,7 +60,7 @@ def take(
                 Lane.lease_until <= database_now(),
                 Lane.holder == _resting(holder),
             ),
-            or_(_open() & due, abandoned),
+            or_(_open() & _HAS_DUE, abandoned),
         )
         .order_by(Lane.destination)
         .limit(most)
@@ -106,6 +102,16 @@ def release(connection: Connection, hold: Hold, *, failures: int = 0, linger_s: 
             failures=failures,
         )
     )
+
+
+def with_suspects(connection: Connection, holds: Sequence[Hold]) -> set[str]:
+    """Return the destinations that may be called, and have due work that is to be tried alone."""
+    found = select(Lane.destination).where(
+        Lane.destination.in_([hold.destination for hold in holds]),
+        _open(),
+        _HAS_DUE.where(IS_SUSPECT),
+    )
+    return set(connection.execute(found).scalars())
 
 
 def workable(connection: Connection, holds: Sequence[Hold]) -> set[str]:
@@ -164,6 +170,11 @@ def _keys(holds: Sequence[Hold]) -> list[tuple[str, int, str]]:
     return [(hold.destination, hold.token, hold.holder) for hold in holds]
 
 
+_HAS_DUE = exists().where(
+    Delivery.destination == Lane.destination,
+    IS_DUE,
+    Delivery.next_attempt_at <= database_now(),
+)
 _LANE_KEY = tuple_(Lane.destination, Lane.token, Lane.holder)
 _WORKABLE = (
     select(Lane.destination)

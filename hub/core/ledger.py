@@ -20,6 +20,13 @@ ABSENCES = 2
 """So many look-ups, so far apart, must find nothing before a call counts as not made."""
 
 WORKER_DIED = Outcome(Verdict.IN_DOUBT, "the worker that made this call ended before its answer")
+MOST_DEATHS = 3
+"""So many attempts of a delivery in a row may end with their worker. The first two deaths may have
+been a neighbour's doing, or of somebody who stopped the worker: the last one is met alone."""
+DEADLY = (
+    f"gave up after {MOST_DEATHS} attempts: each of them ended the worker that made it, by a crash "
+    "or by never coming back: see the worker's log, mend what is wrong there, then replay"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,17 @@ def after_call(outcome: Outcome, protection: Protection, spent: Spent, *, chance
     if protection.repeatable:
         return _again(AttemptState.IN_DOUBT, outcome, protection.plan, spent, chance)
     return Step(DeliveryState.UNKNOWN, AttemptState.UNKNOWN, outcome.message)
+
+
+def after_death(protection: Protection, spent: Spent, *, suspected: bool, chance: float) -> Step:
+    """Return what the death of its worker makes of a running delivery.
+
+    `suspected`: the attempts before this one ended so too, and this one was made alone.
+    """
+    step = after_call(WORKER_DIED, protection, spent, chance=chance)
+    if suspected and step.delivery is not DeliveryState.UNKNOWN:
+        return Step(DeliveryState.FAILED, step.attempt, DEADLY)
+    return step
 
 
 def _again(

@@ -11,9 +11,10 @@ from uuid import UUID
 from sqlalchemy import Connection, bindparam, case, select, update
 
 from adapters import Outcome, Verdict
+from hub.core.deaths import WAS_SUSPECT
 from hub.core.evidence import accepted, tell_doubles
 from hub.core.lanes import Hold
-from hub.core.ledger import WORKER_DIED, Protection, Spent, Step, after_call
+from hub.core.ledger import WORKER_DIED, Protection, Spent, Step, after_death
 from hub.core.models import (
     IS_RUNNING,
     Attempt,
@@ -205,6 +206,7 @@ def orphans(connection: Connection, hold: Hold) -> list[dict[str, Any]]:
             Delivery.tries,
             Delivery.lane_token.label("token"),
             Attempt.id.label("attempt_id"),
+            WAS_SUSPECT.label("suspected"),
         )
         .join(Attempt, (Attempt.delivery_id == Delivery.id) & (Attempt.n == Delivery.attempts))
         .where(
@@ -224,5 +226,5 @@ def abandon(orphan: dict[str, Any], protection: Protection, *, chance: float) ->
         attempt_id=orphan["attempt_id"],
         token=orphan["token"],
         outcome=WORKER_DIED,
-        step=after_call(WORKER_DIED, protection, spent, chance=chance),
+        step=after_death(protection, spent, suspected=orphan["suspected"], chance=chance),
     )

@@ -15,6 +15,7 @@ from jinja2.filters import FILTERS as JINJA_FILTERS
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
+from hub.core.effort import reckoned, spend
 from hub.core.errors import ExpressionError, MissingField
 from hub.core.filters import FILTERS, concatenated, joined, replaced
 from hub.core.plain import is_number, present
@@ -127,12 +128,19 @@ class Sandbox(ImmutableSandboxedEnvironment):
             raise ExpressionError(f"{operator} takes numbers only")
         return super().call_binop(context, operator, left, right)
 
+    def call(__self, __context: Any, __obj: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call a method of a text; what it goes through is reckoned."""
+        spend(__context, getattr(__obj, "__self__", None), *args, *kwargs.values())
+        made = super().call(__context, __obj, *args, **kwargs)
+        spend(__context, made)
+        return made
+
     def _generate(self, source: nodes.Template, *args: Any, **options: Any) -> str:
         return super()._generate(_Bounds(self).visit(source), *args, **options)
 
 
 class _Bounds(NodeTransformer):
-    """Rewrites what a template says so that loops are counted and `~` takes no null."""
+    """Rewrites what a template says so that loops and `in` are reckoned, and `~` takes no null."""
 
     def __init__(self, environment: jinja2.Environment) -> None:
         self._environment = environment
@@ -140,6 +148,13 @@ class _Bounds(NodeTransformer):
     def visit_For(self, node: nodes.For) -> nodes.Node:
         """Count the rounds of a loop."""
         node.iter = self._filtered(node.iter, "for")
+        return self.generic_visit(node)
+
+    def visit_Compare(self, node: nodes.Compare) -> nodes.Node:
+        """Reckon what `in` goes through."""
+        for operand in node.ops:
+            if operand.op in ("in", "notin"):
+                operand.expr = self._filtered(operand.expr, "in")
         return self.generic_visit(node)
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:
@@ -186,8 +201,11 @@ ENVIRONMENT = Sandbox(
     undefined=Undefined, autoescape=False, finalize=present, keep_trailing_newline=True
 )
 ENVIRONMENT.globals.clear()
-ENVIRONMENT.filters = {name: JINJA_FILTERS[name] for name in _JINJA_FILTERS} | {
-    **FILTERS,
+_FILTERS = {name: JINJA_FILTERS[name] for name in _JINJA_FILTERS} | FILTERS
+ENVIRONMENT.filters = {
+    **{name: reckoned(function) for name, function in _FILTERS.items()},
     "for": _counted,
-    "~": concatenated,
+    "in": reckoned(lambda items: items),
+    "~": reckoned(concatenated),
 }
+ENVIRONMENT.tests = {name: reckoned(test) for name, test in ENVIRONMENT.tests.items()}

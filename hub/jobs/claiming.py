@@ -17,9 +17,17 @@ from hub.jobs.workshop import Workshop
 
 
 def claim_for(
-    shop: Workshop, connection: Connection, lane: HeldLane, room: int, restored: Sequence[Window]
+    shop: Workshop,
+    connection: Connection,
+    lane: HeldLane,
+    room: int,
+    restored: Sequence[Window],
+    *,
+    suspects: bool = False,
 ) -> tuple[list[Claimed], bool | None]:
     """Claim up to `room` due deliveries of a lane; none when it is not this worker's any more.
+
+    Those that are suspect are claimed by themselves (`suspects`), and no others then.
 
     Returns the claimed, and whether there may be more that are due: without room nobody looked.
     """
@@ -47,4 +55,5 @@ def claim_for(
         actions=actions,
         restored=restored,
         caps=caps_of(connection, hub.configuration, lane.destination, actions, now=now),
+        suspects=suspects,
     )

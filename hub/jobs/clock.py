@@ -21,6 +21,7 @@ from hub.core import alerts
 from hub.core.beats import CLOCK, beat
 from hub.core.board.indexing import index_some
 from hub.core.completing import Round, fetch_the_incomplete
+from hub.core.deaths import end_alerts
 from hub.core.doubts import ask_people, close_the_seen
 from hub.core.folding import fold_some
 from hub.core.hub import Hub
@@ -117,6 +118,7 @@ def _ask(hub: Hub) -> None:
         tell_of_silence(connection, hub.configuration, now=now)
         beat(connection, CLOCK)
         end_alert(connection, now=now)
+        end_alerts(connection, now=now)
 
 
 def _escalate(hub: Hub) -> None:

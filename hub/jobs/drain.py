@@ -10,11 +10,9 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
-from queue import Empty, SimpleQueue
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from adapters import Outcome, Verdict
 from hub.core.claim import Claimed
@@ -24,9 +22,13 @@ from hub.core.restored import Window
 from hub.core.trouble import Trouble, trouble_of
 from hub.gateways.patience import wait_for_store
 from hub.gateways.queue import take_wake_up
+from hub.jobs import hung
+from hub.jobs.alone import Alone
 from hub.jobs.claiming import claim_for
+from hub.jobs.ends import Ends
 from hub.jobs.keeping import keep_lanes, let_go
 from hub.jobs.lane import Block, HeldLane, perform
+from hub.jobs.parting import Parting
 from hub.jobs.restoring import watch
 from hub.jobs.slice import Slice
 from hub.jobs.workshop import Workshop, open_one
@@ -34,9 +36,7 @@ from hub.jobs.workshop import Workshop, open_one
 RENEW_EVERY_S = 5.0
 LOOK_EVERY_S = 1.0
 """How often a busy drain looks for due work by itself, in case a wake-up was lost."""
-GATHER_S = 0.002
 LINGER_S = 1.0
-RESCUE_S = 20.0
 LONG_WAIT_S = 15.0
 """A lane whose rate lets nothing out for longer is let go, and taken up again by a later drain."""
 FOLD_AT_ONCE = 100
@@ -48,7 +48,8 @@ def drain() -> None:
     """Do all work that is due. The only function that a worker runs."""
     shop = open_one()
     try:
-        Drain(shop).run()
+        with hung.watched():
+            Drain(shop).run()
     except DBAPIError as error:
         log.error("the database does not answer (%s)", type(error.orig).__name__)
         wait_for_store(shop.hub.store, shop.stop)
@@ -60,9 +61,11 @@ class Drain:
     def __init__(self, workshop: Workshop) -> None:
         self._shop = workshop
         self._lanes: dict[str, HeldLane] = {}
-        self._ends: SimpleQueue[tuple[HeldLane, Claimed, Any] | None] = SimpleQueue()
+        self._ends = Ends(self._take_end)
         longest_call_s = max((g.destination.timeout_s for g in workshop.gates.values()), default=0)
         self._slice = Slice(workshop.stop, longest_call_s=longest_call_s)
+        self._alone = Alone()
+        self._parting = Parting()
         self._renew_at_s = time.monotonic() + RENEW_EVERY_S
         self._look_at_s = 0.0
         self._has_worked = False
@@ -75,26 +78,13 @@ class Drain:
         try:
             self._run()
         except BaseException:  # RQ's alarm too: what was done must be written down
-            self._rescue()
+            self._parting.rescue(self._shop, self._lanes, self._ends)
             raise
         let_go(self._shop, self._lanes)
         if self._has_worked:
             watch(self._shop.hub, self._shop.redis)
-        if self._take_ends() or (self._slice.over and not self._shop.stop.is_set()):
+        if self._ends.rest() or (self._slice.over and not self._shop.stop.is_set()):
             self._shop.hub.waker.wake()
-
-    def _rescue(self) -> None:
-        """Claim nothing more; write what was done, as soon as the database is there."""
-        while any(lane.in_flight for lane in self._lanes.values()):
-            if (end := self._ends.get()) is not None:
-                self._take_end(*end)
-        waiting = Retrying(
-            retry=retry_if_exception_type(DBAPIError),
-            wait=wait_random_exponential(max=2),
-            stop=stop_after_delay(RESCUE_S),
-            reraise=True,
-        )
-        waiting(let_go, self._shop, self._lanes)
 
     def _run(self) -> None:
         self._tick(look=True)
@@ -114,10 +104,7 @@ class Drain:
         """After work, wait a little for a wake-up: it is heard here sooner than as a new job."""
         if not self._has_worked:
             return False
-        try:
-            return self._ends.get(timeout=LINGER_S) is None
-        except Empty:
-            return False
+        return self._ends.next(LINGER_S) is True
 
     def _busy(self) -> bool:
         now_s = time.monotonic()
@@ -125,7 +112,7 @@ class Drain:
             not lane.is_empty
             or (
                 lane.wants_more
-                and self._slice.may_claim(lane, self._lanes.values(), now_s)
+                and self._may_claim(lane, now_s)
                 and lane.bucket.wait_s(now_s) < LONG_WAIT_S
             )
             for lane in self._lanes.values()
@@ -136,7 +123,7 @@ class Drain:
         late = {
             name: lane
             for name, lane in self._lanes.items()
-            if lane.is_empty and self._slice.too_late(lane, now_s)
+            if lane.is_empty and (self._parting.has_begun or self._slice.too_late(lane, now_s))
         }
         if late:
             left = self._lanes.keys() - late.keys()
@@ -152,65 +139,76 @@ class Drain:
             wait_s = lane.bucket.wait_s(now_s) if lane.wants_more else 0.0
             if lane.finished or wait_s:
                 until_s.append(now_s + wait_s)
-        try:
-            end = self._ends.get(timeout=max(0.0, min(until_s) - now_s))
-        except Empty:
+        woken = self._ends.next(min(until_s) - now_s)
+        if woken is None:
             return False
-        if end is None:
-            return self._take_ends() or True
-        self._take_end(*end)
-        return self._take_ends(gather_s=GATHER_S)
+        return self._ends.rest(None if woken else self._under_way) or woken
 
-    def _take_ends(self, gather_s: float = 0.0) -> bool:
-        """Take what has ended meanwhile; return whether there was a wake-up among it.
-
-        While calls are under way, more ends are gathered for a moment: one write for all of them.
-        """
-        woken = False
-        until_s = time.monotonic() + gather_s
-        while True:
-            under_way = gather_s and any(lane.in_flight for lane in self._lanes.values())
-            patience_s = max(0.0, until_s - time.monotonic()) if under_way else 0.0
-            try:
-                end = self._ends.get(timeout=patience_s) if patience_s else self._ends.get_nowait()
-            except Empty:
-                return woken
-            if end is None:
-                woken = True
-            else:
-                self._take_end(*end)
+    def _under_way(self) -> bool:
+        return any(lane.in_flight for lane in self._lanes.values())
 
     def _take_end(self, lane: HeldLane, claimed: Claimed, result: Any) -> None:
         lane.finish(claimed, *result)
 
     def _tick(self, *, look: bool) -> None:
-        """Keep, take and let go of lanes; then let each record what ended and claim what fits."""
+        """Keep, take and let go of lanes; then let each record what ended and claim what fits.
+
+        Raises:
+            DBAPIError: the database is gone.
+            CallStuck: see `Parting.look`.
+        """
         now_s = time.monotonic()
+        hung.still_alive()
         renew = now_s >= self._renew_at_s
-        keep_lanes(self._shop, self._lanes, renew=renew, take=look and not self._slice.over)
+        take = look and not self._slice.over and not self._parting.has_begun
+        keep_lanes(self._shop, self._lanes, renew=renew, take=take)
         if renew:
             self._renew_at_s = now_s + RENEW_EVERY_S
         if look:
             self._look_at_s = now_s + LOOK_EVERY_S
+            self._parting.look(self._lanes.values(), now_s)
+        alone = self._try_alone(now_s)
         for lane in list(self._lanes.values()):
-            room = (
-                lane.room(now_s) if self._slice.may_claim(lane, self._lanes.values(), now_s) else 0
-            )
+            room = lane.room(now_s) if alone is None and self._may_claim(lane, now_s) else 0
             if lane.finished or room:
                 self._serve(lane, room)
         self._leave(now_s)
 
-    def _serve(self, lane: HeldLane, room: int) -> None:
+    def _may_claim(self, lane: HeldLane, now_s: float) -> bool:
+        if self._parting.has_begun:
+            return False
+        return self._slice.may_claim(lane, self._lanes.values(), now_s)
+
+    def _try_alone(self, now_s: float) -> HeldLane | None:
+        """Start a call that nothing may be beside; return its lane until that has ended."""
+        lanes = self._lanes.values()
+        while lane := self._alone.turn(lanes, now_s):
+            if self._under_way():
+                return lane
+            for other in [one for one in lanes if one.finished]:
+                self._serve(other, 0)  # what is not written down would seem to have died as well
+            if any(one.finished for one in lanes):
+                return lane
+            if not self._may_claim(lane, now_s):
+                return None
+            self._alone.begin(now_s)
+            self._serve(lane, 1, suspects=True)
+        return None
+
+    def _serve(self, lane: HeldLane, room: int, *, suspects: bool = False) -> None:
         """Record what ended on a lane and claim anew, in one transaction; then call.
 
         Raises:
             DBAPIError: the database is gone.
         """
         now_s = time.monotonic()
+        hung.still_alive()
         try:
             with self._shop.hub.store.write() as connection:
                 late, made = self._record(connection, lane)
-                claimed, more = claim_for(self._shop, connection, lane, room, self._restored)
+                claimed, more = claim_for(
+                    self._shop, connection, lane, room, self._restored, suspects=suspects
+                )
         except DBAPIError as error:
             if trouble_of(error) is Trouble.GONE:
                 raise
@@ -220,7 +218,9 @@ class Drain:
         lane.finished = []
         if made:
             self._shop.hub.waker.wake()
-        if more is not None:
+        if suspects:
+            lane.suspects = bool(claimed)
+        elif more is not None:
             lane.maybe_due = more
         lane.bucket.start(now_s, len(claimed))
         for one in claimed:
@@ -236,7 +236,7 @@ class Drain:
         except RuntimeError:  # no thread can be started
             lane.finish(claimed, Outcome(Verdict.NOT_PROCESSED, "no thread for the call"), None)
             return
-        lane.in_flight[claimed.attempt_id] = now_s
+        lane.in_flight[claimed.delivery_id] = now_s
         call.add_done_callback(partial(self._on_end, lane, claimed))
 
     def _on_end(self, lane: HeldLane, claimed: Claimed, call: Any) -> None:
@@ -245,7 +245,7 @@ class Drain:
     def _hold_back(self, lane: HeldLane, error: DBAPIError) -> None:
         """Let a lane rest whose transaction failed; what has ended on it is recorded alone."""
         name = type(error.orig).__name__
-        lane.maybe_due = False
+        lane.maybe_due = lane.suspects = False
         if trouble_of(error) is Trouble.BUSY:
             log.warning("%s: the database was busy (%s); again in a moment", lane.hold, name)
             return

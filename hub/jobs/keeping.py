@@ -13,6 +13,8 @@ from typing import Any
 
 from hub.core import lanes
 from hub.core.completing import record_and_complete
+from hub.core.deaths import tell_of_deadly
+from hub.core.ledger import DEADLY
 from hub.core.record import Finished, abandon, orphans, record
 from hub.jobs.lane import HeldLane
 from hub.jobs.workshop import THREADS, Workshop
@@ -34,6 +36,9 @@ def keep_lanes(shop: Workshop, held: dict[str, HeldLane], *, renew: bool, take: 
         for lane in learned:
             _write_down(connection, lane)
         taken = _take(connection, shop, held) if take else []
+        mine = [*held.values(), *taken]
+        look = bool(renew or taken)
+        suspects = lanes.with_suspects(connection, [one.hold for one in mine]) if look else ()
     if kept is not None:
         for destination in set(held) - kept:
             if not held[destination].lost:  # its calls go on; what they bring may still count
@@ -47,6 +52,8 @@ def keep_lanes(shop: Workshop, held: dict[str, HeldLane], *, renew: bool, take: 
     if take:
         for lane in held.values():
             lane.maybe_due = True
+    for lane in mine if look else ():
+        lane.suspects = lane.destination.slug in suspects
     held.update({lane.destination.slug: lane for lane in taken})
 
 
@@ -106,9 +113,15 @@ def _take(connection: Any, shop: Workshop, held: dict[str, HeldLane]) -> list[He
         slots = min(gate.destination.concurrency, max(1, THREADS - used))
         used += slots
         lane = HeldLane(hold, gate, slots, shop.bucket(gate.destination))
-        record(connection, list(_orphans(connection, shop, lane)))
+        _settle_orphans(connection, shop, lane)
         taken.append(lane)
     return taken
+
+
+def _settle_orphans(connection: Any, shop: Workshop, lane: HeldLane) -> None:
+    ended = list(_orphans(connection, shop, lane))
+    record(connection, ended)
+    tell_of_deadly(connection, [one.delivery_id for one in ended if one.step.error == DEADLY])
 
 
 def _orphans(connection: Any, shop: Workshop, lane: HeldLane) -> Iterable[Finished]:

@@ -31,6 +31,9 @@ from hub.gateways.destinations import Gate
 
 CIRCUIT_OPENS_AFTER = 10
 STALE_S = LEASE_S - 5
+MARGIN_S = 10.0
+"""What a call may take beyond its destination's `timeout`, which bounds all that waits for others:
+to find a thread, to make the request, to read the answer, on a machine that has much to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +87,14 @@ class HeldLane:
     slots: int
     bucket: Bucket
     maybe_due: bool = True
-    in_flight: dict[UUID, float] = field(default_factory=dict)
+    in_flight: dict[UUID, float] = field(default_factory=dict)  # since when, by delivery
     finished: list[Finished] = field(default_factory=list)
     setbacks: int = 0
     failures: int = 0
     block: Block | None = None
     recovered: bool = False
     lost: bool = False
+    suspects: bool = False
 
     def __post_init__(self) -> None:
         self.setbacks, self.failures = self.hold.setbacks, self.hold.failures
@@ -109,6 +113,10 @@ class HeldLane:
         """Whether there may be due work that nothing but slots and rate keeps back."""
         return self.maybe_due and self.block is None and not self.lost
 
+    def may_call(self, now_s: float) -> bool:
+        """Return whether nothing but its slots keeps a call back."""
+        return self.block is None and not self.lost and self.bucket.free(now_s) > 0
+
     def room(self, now_s: float) -> int:
         """Return how many calls may start now: one to probe with after a setback."""
         if not self.wants_more:
@@ -120,6 +128,17 @@ class HeldLane:
         """Return whether a call has been under way for longer than that."""
         return any(now_s - started_s > threshold_s for started_s in self.in_flight.values())
 
+    def longest_left_s(self, now_s: float) -> float:
+        """Return how long until every call under way has ended, or lasted longer than one can."""
+        return max((self._left_s(started, now_s) for started in self.in_flight.values()), default=0)
+
+    def stuck(self, now_s: float) -> list[UUID]:
+        """Return the deliveries whose calls have lasted longer than one can."""
+        return [one for one, started in self.in_flight.items() if self._left_s(started, now_s) <= 0]
+
+    def _left_s(self, started_s: float, now_s: float) -> float:
+        return started_s + STALE_S + self.destination.timeout_s + MARGIN_S - now_s
+
     def protection(self, action: str, at_least_once: bool) -> Protection:
         """Return what keeps an action of this destination from happening twice."""
         known = self.gate.adapter.actions.get(action)
@@ -128,7 +147,7 @@ class HeldLane:
 
     def finish(self, claimed: Claimed, outcome: Outcome, request: Any) -> None:
         """Keep the end of a call to be recorded, and learn from it how the destination is."""
-        self.in_flight.pop(claimed.attempt_id, None)
+        self.in_flight.pop(claimed.delivery_id, None)
         probing = self.setbacks > 0
         self._learn(outcome)
         age_s = (datetime.now(UTC) - claimed.since).total_seconds()

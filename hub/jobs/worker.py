@@ -4,6 +4,7 @@ Whoever can write to Redis could otherwise run any function here: names are look
 never imported, and a job that brings arguments or callbacks is refused.
 """
 
+import faulthandler
 import logging
 import signal
 from collections.abc import Callable, Mapping
@@ -123,7 +124,11 @@ def listen_for_signals(workshop: Workshop) -> None:
 
 
 def run(workshop: Workshop) -> None:
-    """Work until told to stop. Without Redis, look into the database every second."""
+    """Work until told to stop. Without Redis, look into the database every second.
+
+    A crash (of a library that is not Python) says in which calls it came, as far as it can.
+    """
+    faulthandler.enable()
     open_workshop(workshop)
     gone = False
     while not workshop.stop.is_set():

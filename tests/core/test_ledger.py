@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from adapters import Effect, Outcome, Verdict
 from hub.core.configuration import RetryPlan
-from hub.core.ledger import Protection, Spent, after_call
+from hub.core.ledger import DEADLY, Protection, Spent, after_call, after_death
 from hub.core.retry import block_s, retry_delay_s
 
 PLAN = RetryPlan()
@@ -90,6 +90,29 @@ def test_a_probe_spends_no_try_and_does_not_exhaust_them() -> None:
 def test_a_refused_account_waits_for_days_without_a_try_spent() -> None:
     found = step(Verdict.BLOCKED, Effect.KEYED, tries=99, age_s=1e9)
     assert (found.delivery, found.spends_try) == ("retrying", False)
+
+
+@given(effect=st.sampled_from(SAFE), tries=st.integers(1, 60), plan=PLANS, chance=CHANCE)
+def test_a_delivery_that_was_alone_with_a_third_worker_that_died_is_not_tried_again(
+    effect, tries, plan, chance
+) -> None:
+    protection = Protection(effect, plan)
+    found = after_death(protection, Spent(tries, 0), suspected=True, chance=chance)
+    assert (found.delivery, found.attempt, found.error) == ("failed", "in_doubt", DEADLY)
+    assert found.delay_s is None
+    before = after_death(protection, Spent(tries, 0), suspected=False, chance=chance)
+    assert before.delivery == ("retrying" if tries < plan.attempts else "failed")
+
+
+@pytest.mark.parametrize("suspected", [False, True])
+def test_a_death_leaves_a_call_that_nothing_protects_unknown_however_many_there_were(
+    suspected,
+) -> None:
+    once, often = (Protection(Effect.AT_MOST_ONCE, PLAN, policy) for policy in (False, True))
+    found = after_death(once, Spent(3, 0), suspected=suspected, chance=0.5)
+    assert (found.delivery, found.attempt) == ("unknown", "unknown")
+    found = after_death(often, Spent(3, 0), suspected=suspected, chance=0.5)
+    assert found.delivery == ("failed" if suspected else "retrying")
 
 
 @given(plan=PLANS, tries=st.integers(1, 1000), chance=CHANCE)

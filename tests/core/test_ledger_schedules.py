@@ -127,6 +127,8 @@ def check(world: World, before: tuple[DeliveryState, int, list[AttemptState]]) -
         assert len(open_) == 1
     else:
         assert not open_
+    ended = [one.died for one in world.tried[-world.tries :]] if world.tries else []
+    assert not any(all(ended[n:][:4]) for n in range(len(ended) - 3)), "a fourth worker died of it"
     told = [one for one in accepted if one.closed_by != "person"]
     assert not told or world.effects, "what nobody has was believed"
     keys = [one.key for one in told]

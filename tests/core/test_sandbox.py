@@ -71,6 +71,36 @@ def test_a_short_template_makes_no_huge_value(template: str) -> None:
     assert time.perf_counter() - started_s < 1
 
 
+MANY = [{"price": n, "name": "x" * 50} for n in range(100_000)]
+WORDS = "a word " * 100_000
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% for a in data.many %}{{ data.many | map(attribute='price') | sum }}{% endfor %}",
+        "{% for a in data.many %}{{ data.many | sort(attribute='name') | first }}{% endfor %}",
+        "{% for a in data.many %}{{ 'b' in data.words }}{% endfor %}",
+        "{% for a in data.many %}{{ data.words.split(' ') | length }}{% endfor %}",
+        "{% for a in data.many %}{{ [data.many] | tojson | length }}{% endfor %}",
+        "{{ data.many | map(attribute='name') | map('replace', 'x', data.words[:4000]) | list }}",
+        "{{ data.many | map(attribute='name') | select('in', data.words.split(' ')) | list }}",
+    ],
+)
+def test_a_short_template_goes_not_through_much_data_again_and_again(template: str) -> None:
+    started_s = time.perf_counter()
+    with pytest.raises(ExpressionError, match="so much data is not for a template"):
+        render(template, many=MANY, words=WORDS)
+    assert time.perf_counter() - started_s < 5
+
+
+def test_much_data_is_gone_through_a_few_times() -> None:
+    assert render("{{ data.many | map(attribute='price') | sum }}", many=MANY) == 4_999_950_000
+    assert render("{{ data.words | trim | upper | truncate(20) }}", words=WORDS * 10) == (
+        "A WORD A WORD A..."
+    )
+
+
 def test_the_longest_text_is_made_and_one_character_more_is_not() -> None:
     half = "y" * (MAX_TEXT // 2)
     assert len(render("{{ data.a }}{{ data.b }}", a=half, b=half)) == MAX_TEXT

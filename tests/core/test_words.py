@@ -12,6 +12,7 @@ from hub.core.board.codes import PROVIDERS
 from hub.core.board.effects import THINGS, Thing, how_safe, is_live, thing_of, what_happens
 from hub.core.board.words import ANSWERS, PLANS, cause
 from hub.core.configuration import Configuration, Destination
+from hub.core.ledger import DEADLY
 from hub.core.replay import Plan
 from hub.core.replays.planning import Group
 from hub.core.settle import Answer
@@ -68,6 +69,9 @@ def words(error: str | None, *, code: str | None = None, destination: str = "sms
          "“sms” is not in the settings any more"),
         ("the worker that made this call ended before its answer",
          "The hub was stopped in mid-call"),
+        (DEADLY,
+         "Its calls to “sms” ended the worker that made them, again and again; "
+         "the hub gave up after 3 attempts"),
         ("dropped: they called us instead.", "Somebody dropped it: they called us instead"),
         ("condition", "The route's condition did not hold, so nothing was to be done"),
         (None, "No reason was noted"),

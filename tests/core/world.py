@@ -9,7 +9,9 @@ from adapters import Effect, Outcome, Verdict
 from hub.core.configuration import RetryPlan
 from hub.core.doubts import SETTLE_S
 from hub.core.ledger import (
+    DEADLY,
     LOOK_AGAIN_S,
+    MOST_DEATHS,
     WORKER_DIED,
     Protection,
     Spent,
@@ -18,6 +20,7 @@ from hub.core.ledger import (
     after_absence,
     after_acceptance,
     after_call,
+    after_death,
     has_arrived,
 )
 from hub.core.models import DUE_STATES, AttemptState, DeliveryState
@@ -59,6 +62,7 @@ class Tried:
     sent: bool = False
     outcome: Outcome | None = None
     alive: bool = True
+    died: bool = False
 
 
 @dataclass
@@ -108,8 +112,15 @@ class World:
         """Another worker takes the lane, and settles what the last one left open."""
         self.lane_token += 1
         if self.state is DeliveryState.RUNNING and self.running_token < self.lane_token:
-            self._apply(self.tried[-1], WORKER_DIED, after_call(
-                WORKER_DIED, self.protection, Spent(self.tries, 0), chance=0.5))  # fmt: skip
+            suspected = self._have_died(MOST_DEATHS - 1, before=1)
+            self._apply(self.tried[-1], WORKER_DIED, after_death(
+                self.protection, Spent(self.tries, 0), suspected=suspected, chance=0.5
+            ))  # fmt: skip
+
+    def _have_died(self, last: int, *, before: int = 0) -> bool:
+        """Say whether so many attempts in a row ended with their worker, since a person's word."""
+        recent = self.tried[: len(self.tried) - before][-last:]
+        return self.tries >= last + before and all(one.died for one in recent)
 
     def claim(self) -> None:
         if self.state not in DUE_STATES:
@@ -122,6 +133,9 @@ class World:
             if first.state is not AttemptState.ACCEPTED:
                 first.state, first.closed_by = AttemptState.ACCEPTED, "webhook"
             self._succeed(first.ref or first.seen)
+            return
+        if self._have_died(MOST_DEATHS):
+            self.state, self.error = DeliveryState.FAILED, DEADLY
             return
         doubtful = [one for one in mine if one.state is AttemptState.IN_DOUBT]
         keyed = self.protection.effect is Effect.KEYED
@@ -188,6 +202,7 @@ class World:
 
     def _apply(self, one: Tried, outcome: Outcome, step: Step) -> None:
         one.state, one.ref = step.attempt, outcome.provider_ref
+        one.died = outcome is WORKER_DIED
         self.state, self.error, self.ref = step.delivery, step.error, outcome.provider_ref
 
     def accepted(self, one: Tried, ref: str | None, by: str) -> None:

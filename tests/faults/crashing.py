@@ -4,6 +4,7 @@
 product itself has no such places: no setting can make it crash. It reads
 
 CRASH_AT   the place, a key of `PLACES`; it dies there once, in whatever process comes by first
+POISON     a key of `HARMS`: what calls do whose parameters have the word, each time they are made
 HURRY      leases, renewals, sweeps, wake-ups, look-ups and patience at a fraction of their times
 CLOCK      a file with the seconds by which this process's clock is wrong; read at each look
 """
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.places import PLACES
+from tests.faults.poison import arm
 
 
 def hurry() -> None:
@@ -23,11 +25,13 @@ def hurry() -> None:
     from hub.core import doubts, lanes, ledger
     from hub.core.hub import Hub
     from hub.gateways import queue
-    from hub.jobs import clock, drain, lane
+    from hub.jobs import clock, drain, lane, parting
 
     times: tuple[tuple[Any, str, Any], ...] = (
         (lanes, "LEASE_S", 3.0),
         (lane, "STALE_S", 2.0),
+        (lane, "MARGIN_S", 2.0),
+        (parting, "LONGEST_S", 5.0),
         (drain, "RENEW_EVERY_S", 0.5),
         (clock, "EVERY_S", 1.0),
         (queue, "WAKE_TTL_MS", 1000),
@@ -74,6 +78,8 @@ def err_about_the_time(file: Path) -> None:
 def main() -> None:
     if place := os.environ.get("CRASH_AT"):
         PLACES[place](place)
+    if harm := os.environ.get("POISON"):
+        arm(harm)
     if os.environ.get("HURRY"):
         hurry()
     if clock := os.environ.get("CLOCK"):

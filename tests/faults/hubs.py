@@ -65,6 +65,7 @@ class FaultyHub(RunningHub):
         super().__init__(folder, config=config, environ=environ, **options)
         self.die_at = die_at
         self.most_files: dict[str, int] = {}
+        self.most_bytes: dict[str, int] = {}
 
     def __exit__(self, *error: object) -> None:
         for name in [name for name in self.processes if not self.died(name)]:
@@ -86,9 +87,13 @@ class FaultyHub(RunningHub):
                     stdout=self.output(log),
                     stderr=self.output(log),
                 )
-            if limit := self.most_files.get(name):
-                pid = self.processes[name].pid
-                resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, limit))
+            limits = (
+                (resource.RLIMIT_NOFILE, self.most_files),
+                (resource.RLIMIT_AS, self.most_bytes),
+            )
+            for what, most in limits:
+                if limit := most.get(name):
+                    resource.prlimit(self.processes[name].pid, what, (limit, limit))
         if any(name.startswith("web") for name in names):
             until(lambda: self.get("/healthz") == 200, READY_WITHIN_S, "web to answer")
 

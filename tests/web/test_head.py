@@ -16,7 +16,7 @@ from hub.cli.processes import gunicorn_arguments
 from hub.settings import Settings, load_settings
 from hub.web.intake import inbound_request
 from hub.web.server.arrival import Arrival
-from hub.web.server.head import FIELDS_MOST, HEAD_MOST_BYTES, Head, read_head
+from hub.web.server.head import AT_ONCE_MOST_BYTES, FIELDS_MOST, Head, read_head
 
 BODY = b'{"id": 1}'
 LENGTH = f"Content-Length: {len(BODY)}"
@@ -122,7 +122,7 @@ def test_what_is_ordinary_is_read_at_once(raw: bytes) -> None:
         raw_of("Host: a", line="POST /webhooks/stripe#x HTTP/1.1"),
         raw_of("Host: a", line="POST /forms/stripe HTTP/1.1"),
         raw_of("Host: a", *(f"X-{n}: 1" for n in range(FIELDS_MOST))),
-        raw_of("Host: a", "X: " + "x" * HEAD_MOST_BYTES),
+        raw_of("Host: a", "X: " + "x" * AT_ONCE_MOST_BYTES),
         b"\r\n" + raw_of("Host: a"),
     ],
 )

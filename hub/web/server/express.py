@@ -5,7 +5,10 @@ when the database says so; meanwhile it begins with the next ones. No thread is 
 then. Whatever is out of the ordinary, or would have to wait, goes to the threads.
 """
 
+import errno
 import logging
+import socket
+import struct
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -27,6 +30,9 @@ MOST_PARTS = 2000
 """Nor what has more commas: a list of so many items takes 40 ms to read."""
 GATHER_S = 0.005
 """How long it begins with more before it writes what it has."""
+READ_WITHIN_S = 5
+"""How long a thread waits for a peer that reads nothing of its answer."""
+_SEND_TIMEOUT = struct.pack("ll", READ_WITHIN_S, 0)
 _START = b"POST /webhooks/"
 
 log = logging.getLogger(__name__)
@@ -112,7 +118,7 @@ class ExpressWorker(KeepingWorker):
             if exchange.taken.is_stored:
                 self.end_exchange(exchange.conn, keep=self._answer(exchange))
             else:
-                exchange.conn.sock.setblocking(True)
+                _wait_at_most(exchange.conn)
                 self.tpool.submit(self._answer_in_thread, exchange)
 
     def _answer_in_thread(self, exchange: Exchange) -> None:
@@ -136,9 +142,24 @@ class ExpressWorker(KeepingWorker):
             return False
         return keep
 
+    def handle_request(self, req: Any, conn: TConn) -> bool:
+        """Handle a request in a thread; who does not read the answer is gone."""
+        _wait_at_most(conn)
+        try:
+            return bool(super().handle_request(req, conn))
+        except BlockingIOError as error:
+            raise BrokenPipeError(errno.EPIPE, "the answer was not read") from error
+
     def take_in_thread(self, conn: TConn, data: bytes) -> None:
         """Let a thread take a request in, whatever it is."""
+        self.unwatch(conn)  # gunicorn may close it there, and its number come again meanwhile
         conn.data_ready = True
         conn.init()
         conn.parser.unreader.unread(data)
         ThreadWorker.enqueue_req(self, conn)
+
+
+def _wait_at_most(conn: TConn) -> None:
+    """Let a thread wait for a connection's peer, but not for ever."""
+    conn.sock.setblocking(True)
+    conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _SEND_TIMEOUT)

@@ -8,14 +8,14 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-HEAD_MOST_BYTES = 4000
+AT_ONCE_MOST_BYTES = 4000
 """Less than the least of gunicorn's limits: the one for the first line."""
 FIELDS_MOST = 64
 _HEAD = re.compile(
     r"POST (/webhooks/([A-Za-z0-9._~-]+)(?:\?[A-Za-z0-9._~=&%+-]*)?) HTTP/1\.1\r\n"
     r"((?:[A-Za-z0-9-]+:[\t\x20-\x7e\x80-\xff]*\r\n)+)\r\n"
 )
-_OTHERS = frozenset({"transfer-encoding", "content-encoding", "expect", "upgrade"})
+_ASK_FOR_MORE = frozenset({"transfer-encoding", "content-encoding", "expect", "upgrade"})
 """Fields that ask for more than to be read."""
 
 
@@ -30,7 +30,7 @@ class Head(NamedTuple):
 
 def read_head(head: bytes) -> Head | None:
     """Return the head of a POST to a source, the empty line included; None where it is odd."""
-    if len(head) > HEAD_MOST_BYTES:
+    if len(head) > AT_ONCE_MOST_BYTES:
         return None
     found = _HEAD.fullmatch(head.decode("latin-1"))
     if found is None:
@@ -41,7 +41,11 @@ def read_head(head: bytes) -> Head | None:
     for field in fields:
         name, _, value = field.partition(":")
         headers[name.lower()] = value.strip(" \t")
-    if len(headers) != len(fields) or len(fields) > FIELDS_MOST or not _OTHERS.isdisjoint(headers):
+    if (
+        len(headers) != len(fields)
+        or len(fields) > FIELDS_MOST
+        or not _ASK_FOR_MORE.isdisjoint(headers)
+    ):
         return None
     connection = headers.get("connection", "keep-alive").lower()
     if connection not in ("keep-alive", "close") or not headers.get("content-type", "-"):

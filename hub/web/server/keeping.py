@@ -1,7 +1,7 @@
 """Connections that live longer than one request: watched, kept for the next one, and ended.
 
-gunicorn watches a connection anew for each request; here it is watched once. And what is not kept
-is ended in the loop, without waiting for its peer.
+gunicorn watches a connection anew for each request; here it stays watched while the loop has it.
+And what is not kept is ended in the loop, without waiting for its peer.
 """
 
 import socket
@@ -56,10 +56,8 @@ class KeepingWorker(SharingWorker):
     def murder_pending(self) -> None:
         """Close what was left for long enough, whether its peer has read all or not."""
         now_s = time.monotonic()
-        for conn, deadline_s in list(self._leaving.items()):
-            if deadline_s > now_s:
-                break
-            self.close(conn)
+        while self._leaving and self._leaving[first := next(iter(self._leaving))] <= now_s:
+            self.close(first)
 
     def watch(self, conn: TConn) -> None:
         """Hear when more of a connection can be read, from now on."""
@@ -81,7 +79,7 @@ class KeepingWorker(SharingWorker):
             self._on_rest(conn, sock)
         elif conn in self.answering:
             self.unwatch(conn)  # what comes behind its request waits in the socket
-        else:
+        else:  # what is watched and nothing else is kept
             self.keepalived_conns.remove(conn)
             self.enqueue_req(conn)
 

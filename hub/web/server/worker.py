@@ -30,7 +30,7 @@ from hub.web.server.wire import refusal_bytes
 from hub.web.webhooks import late_status, note_refusal
 
 ARRIVE_WITHIN_S = 15
-UNREAD_S = 0.01
+UNREAD_S = 0.1
 HELD_MOST_BYTES = 64 * 1024 * 1024
 """What all requests on their way in may take of the memory; beyond it, threads wait for them."""
 READ_BYTES = 64 * 1024
@@ -72,7 +72,7 @@ class Worker(ExpressWorker):
         return keepalive and bool(conn.parser.finish_body(deadline=until))
 
     def murder_pending(self) -> None:
-        """End what has had its time, every second."""
+        """End what has had its time, in every turn of the loop."""
         super().murder_pending()
         now = time.monotonic()
         for conn, arrival in list(self._arriving.items()):
