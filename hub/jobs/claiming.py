@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
-from hub.core.claim import Claimed, claim
+from hub.core.claim import claim
 from hub.core.context import Contexts
 from hub.core.lanes import workable
 from hub.core.leads.caps import caps_of
 from hub.core.leads.owners import Owners
+from hub.core.preparing import Claimed
 from hub.core.restored import Window
 from hub.core.routing import site_scope
 from hub.jobs.lane import HeldLane

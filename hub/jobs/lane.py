@@ -21,10 +21,10 @@ from adapters import (
     Outcome,
     Verdict,
 )
-from hub.core.claim import Claimed
 from hub.core.configuration import Destination, Rate
 from hub.core.lanes import LEASE_S, Hold
 from hub.core.ledger import Protection, Spent, after_call
+from hub.core.preparing import Claimed
 from hub.core.record import Finished
 from hub.core.retry import block_s
 from hub.gateways.destinations import Gate

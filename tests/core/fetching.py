@@ -8,12 +8,13 @@ from marshmallow import Schema
 from sqlalchemy import Connection
 
 from adapters import Action, Effect, Event, InboundRequest, Outcome, Unreadable, Verdict
-from hub.core.claim import Claimed, claim
+from hub.core.claim import claim
 from hub.core.completing import record_and_complete
 from hub.core.configuration import Configuration, Destination, RetryPlan, Source
 from hub.core.context import Contexts
 from hub.core.lanes import Hold
 from hub.core.ledger import Protection, Spent, after_call
+from hub.core.preparing import Claimed
 from hub.core.record import Finished
 from hub.core.routing import site_scope
 from hub.gateways.database import Database

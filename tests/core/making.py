@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select, update
 
 from adapters import Effect, Event, Inbound, InboundRequest, NotVerified, Sample, Unreadable
 from adapters.http.outbound import HttpOutbound
-from hub.core.claim import Claimed, claim
+from hub.core.claim import claim
 from hub.core.configuration import Configuration, Destination, Route, Site, Source
 from hub.core.context import Contexts
 from hub.core.ingest import Ingested, Prepared, ingest, prepare
@@ -26,6 +26,7 @@ from hub.core.models import (
     StoredRequest,
     database_later,
 )
+from hub.core.preparing import Claimed
 from hub.core.routing import Router, site_scope
 from hub.core.templates import Condition, Parameters
 

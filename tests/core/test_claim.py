@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from hub.core.claim import delivery_key
 from hub.core.ids import new_id
 from hub.core.models import Attempt, Contact, Delivery, StoredEvent, database_later
+from hub.core.preparing import delivery_key
 from tests.core.making import (
     NOW,
     Town,
