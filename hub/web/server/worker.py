@@ -30,7 +30,7 @@ from hub.web.server.wire import refusal_bytes
 from hub.web.webhooks import late_status, note_refusal
 
 ARRIVE_WITHIN_S = 15
-UNREAD_S = 0.1
+UNREAD_S = 0.03
 HELD_MOST_BYTES = 64 * 1024 * 1024
 """What all requests on their way in may take of the memory; beyond it, threads wait for them."""
 READ_BYTES = 64 * 1024
