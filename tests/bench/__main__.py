@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from tests.bench import deliveries, ingest, latency, pages, processes
+from tests.bench import deliveries, ingest, latency, pages, processes, replay
 from tests.bench.report import Row, table
 from tests.bench.stage import Stage, fsync_ms, open_stage
 
@@ -18,6 +18,7 @@ ROWS: dict[str, Callable[[Stage, int, float, int], Row]] = {
     "slow": lambda stage, n, s, _: deliveries.measure_slow(stage, rounds=n, seconds=s),
     "quick": lambda stage, n, s, _: deliveries.measure_quick(stage, rounds=n, seconds=s),
     "pages": lambda stage, n, _, events: pages.measure(stage, rounds=n, events=events),
+    "replay": lambda stage, n, _, __: replay.measure(stage, rounds=n),
     "processes": lambda stage, n, s, _: processes.measure(stage, rounds=n),
 }
 

@@ -28,7 +28,7 @@ def measure(stage: Stage, *, rounds: int) -> Row:
             hub.start("clock")
             time.sleep(REST_S)
             at_rest_mb = {
-                name: max(_resident_mb(process.pid)) for name, process in hub.processes.items()
+                name: max(resident_mb(process.pid)) for name, process in hub.processes.items()
             }
         for name, seconds in cold_start_s.items():
             row.add(f"{name}: cold start", "s", seconds, Target(2, at_most=True))
@@ -60,7 +60,7 @@ def _start_worker(hub: RunningHub, end: FarEnd) -> float:
     return end.calls()[0][0] - start
 
 
-def _resident_mb(pid: int) -> list[float]:
+def resident_mb(pid: int) -> list[float]:
     """Return what a process and each of its children has in memory, the shared parts too."""
     found = []
     for child in [pid, *_children(pid)]:

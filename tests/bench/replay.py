@@ -1,0 +1,112 @@
+"""The row of bulk replay: how soon 100,000 failed deliveries are due again, and what that weighs.
+
+They are in the database before; the clock lets them go at the fastest rate there is. No worker
+runs: how fast one calls is another row's.
+"""
+
+import time
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import psycopg
+from sqlalchemy import func, select
+
+from hub.background import create_hub
+from hub.core.models import Delivery, DeliveryState, Replay, ReplayState
+from hub.core.replays.starting import FASTEST, Wish, start
+from hub.core.selection import Selection
+from hub.settings import load_settings
+from tests.bench.processes import resident_mb
+from tests.bench.report import Row, Target
+from tests.bench.stage import Stage
+from tests.running import PLAIN, RunningHub, until
+
+DELIVERIES = 100_000
+MOST_S = 60
+FLAT_MB = 10
+REST_S = 3
+
+_STORE = (
+    """
+CREATE TEMP TABLE made AS SELECT n, gen_random_uuid() AS event, gen_random_uuid() AS delivery
+FROM generate_series(1, %(count)s) AS n
+""",
+    """
+INSERT INTO inbound_requests (id, source, state, received_at, method, url, headers, body,
+    size_bytes, conflict)
+VALUES (%(request)s, 'stripe', 'accepted', now(), 'POST', '/webhooks/stripe', '{}', '{}', 2, false)
+""",
+    """
+INSERT INTO events (id, request_id, source, type, native_type, external_id, occurred_at,
+    received_at, state, live, data, config_version, folded, indexed)
+SELECT event, %(request)s, 'stripe', 'payment.succeeded', 'payment_intent.succeeded',
+    'evt_' || n, now(), now(), 'matched', true, '{}', '1', true, true
+FROM made
+""",
+    """
+INSERT INTO deliveries (id, event_id, route, destination, action, state, error, created_at, since,
+    finished_at, attempts, tries)
+SELECT delivery, event, 'all-to-ops', 'ops', 'post', 'failed', 'it answered 500', now(), now(),
+    now(), 1, 1
+FROM made
+""",
+    """
+INSERT INTO attempts (id, delivery_id, n, key, state, parameters, sandbox, started_at, ended_at,
+    status, message)
+SELECT gen_random_uuid(), delivery, 1, delivery::text, 'rejected', '{}', false, now(), now(), 500,
+    'it answered 500'
+FROM made
+""",
+    "ANALYZE",
+)
+
+
+def measure(stage: Stage, *, rounds: int) -> Row:
+    """Return how long all of them take, and by how much the clock grows meanwhile."""
+    row = Row("bulk replay")
+    for _ in range(rounds):
+        with stage.hub(PLAIN, FAR_END="http://127.0.0.1:1") as hub:
+            _fill(hub.environ["DATABASE_URL"])
+            hub.start("clock")
+            time.sleep(REST_S)
+            started_s, done_s, grown_mb = _replayed(hub)
+        row.add(f"{DELIVERIES:,} written down", "s", started_s)
+        row.add(f"{DELIVERIES:,} due again", "s", done_s, Target(MOST_S, at_most=True))
+        row.add("clock: grown by", "MB", grown_mb, Target(FLAT_MB, at_most=True))
+    return row
+
+
+def _fill(url: str) -> None:
+    values = {"count": DELIVERIES, "request": uuid4()}
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in _STORE:
+            connection.execute(statement, values if "%(" in statement else None)  # type: ignore[arg-type]
+
+
+def _replayed(running: RunningHub) -> tuple[float, float, float]:
+    """Return how long it took to begin, and in all, and what the clock took more than at rest."""
+    environ = running.environ | {"HUB_CONFIG": str(running.folder / "hub.yaml")}
+    hub = create_hub(load_settings(environ), environ)
+    weights_mb = [_weight_mb(running)]
+    wish = Wish(Selection(state=DeliveryState.FAILED), str(uuid4()), FASTEST)
+    begin_s = time.monotonic()
+    with hub.store.write() as connection:
+        replay_id = start(connection, hub, wish, actor="bench", now=datetime.now(UTC)).replay_id
+    started_s = time.monotonic() - begin_s
+
+    def is_done() -> bool:
+        weights_mb.append(_weight_mb(running))
+        with hub.store.read() as connection:
+            state = connection.execute(select(Replay.state).where(Replay.id == replay_id))
+            return bool(state.scalar_one() == ReplayState.DONE)
+
+    until(is_done, 5 * MOST_S, "the replay")
+    done_s = time.monotonic() - begin_s
+    with hub.store.read() as connection:
+        due = select(func.count()).where(Delivery.state == DeliveryState.PENDING)
+        assert connection.execute(due).scalar_one() == DELIVERIES, "some are not due"
+    return started_s, done_s, max(weights_mb) - weights_mb[0]
+
+
+def _weight_mb(running: RunningHub) -> float:
+    return max(resident_mb(running.processes["clock"].pid))
