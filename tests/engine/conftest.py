@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from hub.jobs import drain
+from hub.jobs import drain, keeping, lane
 from tests.engine.stage import Stage
 from tests.far_end import FarEnd, Reply
 
@@ -13,6 +14,13 @@ from tests.far_end import FarEnd, Reply
 @pytest.fixture(autouse=True)
 def _drains_linger_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drain, "LINGER_S", 0.05)
+
+
+@pytest.fixture(autouse=True)
+def _retries_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Full jitter may make one due at once, while its drain still lingers."""
+    monkeypatch.setattr(lane, "random", SimpleNamespace(random=lambda: 0.9))
+    monkeypatch.setattr(keeping, "random", lambda: 0.9)
 
 
 @pytest.fixture
