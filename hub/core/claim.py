@@ -5,7 +5,7 @@ become doubtful. What cannot be sent at all (a condition that does not hold, a p
 cannot be rendered) is decided before (`preparing`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -49,13 +49,14 @@ def claim(
     restored: Sequence[Window] = (),
     caps: Caps | None = None,
     suspects: bool = False,
+    on_row: Callable[[], None] = lambda: None,
 ) -> tuple[list[Claimed], bool]:
     """Claim up to `slots` due deliveries of a held lane, oldest first; of `suspects`, only those.
 
     Returns the claimed, and whether there may be more that are due. `now` is for ids and for the
     age of what is tried first; `actions` are those that the destination has; `restored`
     says what may have been done that the database does not know of; `caps` say which texts may
-    not go out.
+    not go out. `on_row` is called before each delivery, whose parameters may take a while.
     The lane must have been found `workable` in the same transaction.
     """
     wanted = {"destination": hold.destination, "most": slots}
@@ -64,6 +65,7 @@ def claim(
     ended: list[Uncalled] = []
     in_doubt: list[InDoubt] = []
     for row in rows:
+        on_row()
         if row.arrived_id and row.last_key == delivery_key(row.id, row.key_n):
             arrived(connection, row.arrived_id, now=now)
             continue

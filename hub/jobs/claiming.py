@@ -13,6 +13,7 @@ from hub.core.leads.owners import Owners
 from hub.core.preparing import Claimed
 from hub.core.restored import Window
 from hub.core.routing import site_scope
+from hub.jobs.hung import still_alive
 from hub.jobs.lane import HeldLane
 from hub.jobs.workshop import Workshop
 
@@ -57,4 +58,5 @@ def claim_for(
         restored=restored,
         caps=caps_of(connection, hub.configuration, lane.destination, actions, now=now),
         suspects=suspects,
+        on_row=still_alive,
     )

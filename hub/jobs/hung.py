@@ -9,7 +9,7 @@ import faulthandler
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 AFTER_S = 60.0
 """How long the drain's thread may not come by. All that it waits for, the database above all, has
@@ -43,4 +43,5 @@ def still_alive() -> None:
     now_s = time.monotonic()
     if _Timer.watching and now_s >= _Timer.set_at_s + AGAIN_AFTER_S:
         _Timer.set_at_s = now_s
-        faulthandler.dump_traceback_later(AFTER_S, exit=True, file=sys.stderr)
+        with suppress(RuntimeError):  # no thread can be started now: again in a second
+            faulthandler.dump_traceback_later(AFTER_S, exit=True, file=sys.stderr)

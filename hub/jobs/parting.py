@@ -61,7 +61,7 @@ class Parting:
             return
         if not self.has_begun:
             self._begin(lanes, now_s)
-        elif not any(lane.in_flight for lane in lanes):
+        elif not any(lane.stuck(now_s) for lane in lanes):
             log.warning("the call has ended after all: this worker goes on")
             self._until_s = None
         if self.has_begun and self.patience_s(lanes, now_s) <= 0:
@@ -84,7 +84,7 @@ class Parting:
         try:
             ends.rest()
             self._wait_for(lanes, ends)
-            _write_down(shop, held)
+            _write_down(shop, held, ends)
         finally:
             left = [lane for lane in lanes if lane.in_flight]
             if left:
@@ -113,15 +113,19 @@ class Parting:
                 )
 
 
-def _write_down(shop: Workshop, held: dict[str, HeldLane]) -> None:
-    hung.still_alive()
+def _write_down(shop: Workshop, held: dict[str, HeldLane], ends: Ends) -> None:
+    def write() -> None:
+        hung.still_alive()
+        ends.rest()  # what has come in since the last time
+        let_go(shop, held)
+
     waiting = Retrying(
         retry=retry_if_exception_type(DBAPIError),
         wait=wait_random_exponential(max=2),
         stop=stop_after_delay(RESCUE_S),
         reraise=True,
     )
-    waiting(let_go, shop, held)
+    waiting(write)
 
 
 def end_process(left: Collection[HeldLane]) -> None:
