@@ -96,7 +96,9 @@ def _record_late(connection: Connection, one: Finished) -> None:
         )
     )
     if not closed.rowcount:
-        if one.once and one.outcome.verdict is Verdict.SUCCEEDED:
+        if one.outcome.verdict is Verdict.SUCCEEDED and (
+            one.once or _was_given_up(connection, one)
+        ):
             _tell_late(connection, one)
         return
     again = one.step.delay_s is not None
@@ -111,6 +113,12 @@ def _record_late(connection: Connection, one: Finished) -> None:
             finished_at=None if again else database_now(),
         )
     )
+
+
+def _was_given_up(connection: Connection, one: Finished) -> bool:
+    """Return whether a delivery has failed without this answer; one that goes on gets its own."""
+    state = select(Delivery.state).where(Delivery.id == one.delivery_id)
+    return connection.execute(state).scalar_one() == DeliveryState.FAILED
 
 
 def _tell_late(connection: Connection, one: Finished) -> None:

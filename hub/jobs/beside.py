@@ -1,9 +1,10 @@
 """Work beside the clock's sweep: one round at a time, in a thread that nobody waits for."""
 
+from abc import ABC, abstractmethod
 from threading import Thread
 
 
-class Beside:
+class Beside(ABC):
     """Does `_round` in a thread of its own whenever it is asked to and not at it already."""
 
     name = "beside"
@@ -16,5 +17,6 @@ class Beside:
         self._thread = Thread(target=self._round, name=self.name, daemon=True)
         self._thread.start()
 
+    @abstractmethod
     def _round(self) -> None:
-        raise NotImplementedError
+        """Do all that there is to do now."""

@@ -72,6 +72,22 @@ def test_a_late_answer_closes_no_call_that_the_next_holder_repeats(stage) -> Non
     assert len(set(stage.far_end.keys())) == 1
 
 
+def test_a_late_answer_of_a_call_that_was_given_up_is_taken_in(stage) -> None:
+    config = keyed("retry: {attempts: 1}")
+    first, second = stage.workshop(config), stage.workshop(config)
+    held = Held(stage.far_end)
+    stage.put(first, "evt_1")
+    with Draining(first):
+        held.wait_for_call()
+        stage.end_leases()
+        stage.drain(second)
+        assert (stage.delivery.state, stage.attempts[0].state) == ("failed", "in_doubt")
+        held.open.set()
+    assert (stage.delivery.state, stage.attempts[0].state) == ("succeeded", "accepted")
+    assert stage.delivery.error is None
+    assert len(stage.far_end.received) == 1
+
+
 def test_of_calls_that_end_together_the_late_ones_and_the_others_are_all_written_down(
     stage,
 ) -> None:
