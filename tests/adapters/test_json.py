@@ -3,7 +3,6 @@
 import contextlib
 import json
 import math
-import time
 from codecs import BOM_UTF8
 from pathlib import Path
 from random import Random
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 
 from adapters.contract.errors import Unreadable
 from adapters.contract.json import digest, fingerprint, read_json, storable
+from tests.timing import little_work
 
 JSON_SUITE = sorted((Path(__file__).parents[1] / "fixtures/JSONTestSuite/test_parsing").iterdir())
 VALUES = st.recursive(
@@ -190,11 +190,10 @@ def test_a_message_never_carries_the_body() -> None:
     assert "4242" not in str(caught.value)
 
 
-def test_two_hundred_thousand_keys_take_less_than_a_second() -> None:
+def test_two_hundred_thousand_keys_are_read_in_time() -> None:
     body = json.dumps({f"key{number}": number for number in range(200_000)}).encode()
-    start = time.perf_counter()
-    assert len(read_json(body)) == 200_000
-    assert time.perf_counter() - start < 1
+    with little_work():
+        assert len(read_json(body)) == 200_000
 
 
 def test_good_data_is_stored_as_it_is() -> None:

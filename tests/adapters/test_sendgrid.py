@@ -1,7 +1,6 @@
 """What is particular to SendGrid's events: batches, their bad items, two keys, our own tokens."""
 
 import json
-import time
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,6 +18,7 @@ from adapters.contract.errors import NotVerified, Unreadable
 from adapters.contract.event import Event
 from adapters.contract.request import InboundRequest
 from adapters.sendgrid.inbound import SendgridInbound, SendgridInboundSettings
+from tests.timing import little_work
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "sendgrid"
 ABOUT = json.loads((FIXTURES / "fixture.json").read_text())
@@ -264,12 +264,11 @@ def test_bytes_of_any_kind_are_events_or_unreadable(body: bytes) -> None:
             assert adapter().parse(request(whole))
 
 
-def test_ten_thousand_items_take_less_than_half_a_second() -> None:
+def test_ten_thousand_items_are_read_in_time() -> None:
     items = [DELIVERED | {"sg_event_id": f"e-{n}", "timestamp": NOW_S - n} for n in range(9_999)]
     body = json.dumps([*items, 7]).encode()
-    begun = time.process_time()
-    found = adapter().parse(request(body))
-    assert time.process_time() - begun < 0.5
+    with little_work():
+        found = adapter().parse(request(body))
     assert len(found) == 10_000
     assert [one.type for one in found].count("sendgrid.unreadable") == 1
 

@@ -1,7 +1,6 @@
 """What somebody who may not see personal data sees: the shape of things, and masks."""
 
 import string
-import time
 from uuid import UUID
 
 import phonenumbers
@@ -10,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.core.access.redaction import MASK, is_personal, mask_all, redact, redact_text
+from tests.timing import little_work
 
 NUMBERS = st.builds(
     lambda area, rest: phonenumbers.parse(f"+1{area}{rest:07}"),
@@ -111,6 +111,5 @@ def test_what_was_typed_into_a_form_is_masked_whatever_it_is_called():
 @pytest.mark.parametrize("piece", ["1", "a", "1 ", "20", "2026-11-", "0123456-", "f", "a@", "(1"])
 def test_a_hostile_text_costs_no_more_than_a_long_one(piece):
     text = piece * (200_000 // len(piece))
-    began_s = time.process_time()
-    redact_text(text)
-    assert time.process_time() - began_s < 1
+    with little_work():
+        redact_text(text)

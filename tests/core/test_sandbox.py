@@ -1,12 +1,11 @@
 """The sandbox: no way out of it, and no huge value out of a short template."""
 
-import time
-
 import pytest
 
 from hub.core.errors import ExpressionError
 from hub.core.plain import MAX_TEXT
 from tests.core.test_templates import render
+from tests.timing import little_work
 
 
 @pytest.mark.parametrize(
@@ -65,10 +64,8 @@ def test_there_is_no_way_out_of_the_sandbox(template: str) -> None:
     ],
 )
 def test_a_short_template_makes_no_huge_value(template: str) -> None:
-    started_s = time.perf_counter()
-    with pytest.raises(ExpressionError):
+    with little_work(), pytest.raises(ExpressionError):
         render(template)
-    assert time.perf_counter() - started_s < 1
 
 
 MANY = [{"price": n, "name": "x" * 50} for n in range(100_000)]
@@ -88,10 +85,8 @@ WORDS = "a word " * 100_000
     ],
 )
 def test_a_short_template_goes_not_through_much_data_again_and_again(template: str) -> None:
-    started_s = time.perf_counter()
-    with pytest.raises(ExpressionError, match="so much data is not for a template"):
+    with little_work(20), pytest.raises(ExpressionError, match="so much data is not for a t"):
         render(template, many=MANY, words=WORDS)
-    assert time.perf_counter() - started_s < 5
 
 
 def test_much_data_is_gone_through_a_few_times() -> None:

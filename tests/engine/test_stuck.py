@@ -14,6 +14,7 @@ from hub.jobs.drain import Drain
 from hub.jobs.parting import CallStuck, Parting
 from tests.engine.stage import eventually
 from tests.far_end import Reply
+from tests.timing import soon
 
 TWO = """
 destinations:
@@ -64,9 +65,9 @@ def test_a_call_that_never_ends_ends_the_worker_and_nothing_else_is_lost(
     stage.put(shop, "evt_1", "evt_stuck")
     stage.far_end.behave = lambda one: Reply(after_s=1.8 if one.path == "/quick" else 0)
     began_s = time.monotonic()
-    with pytest.raises(CallStuck):
+    with soon(), pytest.raises(CallStuck):
         stage.drain(shop)
-    assert LONGEST_S < time.monotonic() - began_s < LONGEST_S + 2.5
+    assert time.monotonic() - began_s > LONGEST_S
     assert ended == [["ops"]]
     found = sorted((row.route, row.state) for row in stage.deliveries)
     assert found == [("ops", "running"), ("ops", "succeeded"), *[("quick", "succeeded")] * 2]

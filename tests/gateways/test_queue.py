@@ -22,6 +22,7 @@ from hub.gateways.queue import (
 )
 from tests.running import until
 from tests.stores import RedisServer
+from tests.timing import soon
 
 
 @pytest.fixture
@@ -112,19 +113,17 @@ def test_a_redis_that_does_not_answer_is_given_up_within_its_time(own_server) ->
     with connect(own_server.url, timeout_s=0.2) as client:
         client.ping()
         own_server.freeze()
-        started_s = time.monotonic()
-        take_wake_up(client)
-        assert time.monotonic() - started_s < 1
+        with soon():
+            take_wake_up(client)
         own_server.thaw()
 
 
 def test_waking_returns_at_once_while_redis_does_not_answer(own_server) -> None:
     flusher = Flusher(own_server.url)
     own_server.freeze()
-    started_s = time.monotonic()
-    for _ in range(100):
-        flusher.wake()
-    assert time.monotonic() - started_s < 0.5
+    with soon():
+        for _ in range(100):
+            flusher.wake()
     own_server.thaw()
 
 

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from hub.gateways.watchdog import Watchdog
+from tests.timing import NEVER_S, soon
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def test_a_socket_that_never_speaks_is_shut_down_at_its_time(watchdog, pair) -> 
     started_s = time.monotonic()
     with watchdog.guard(pair[0], 0.2) as guard:
         assert pair[0].recv(1) == b""
-    assert 0.19 <= time.monotonic() - started_s < 2
+    assert time.monotonic() - started_s >= 0.19
     assert guard.expired
 
 
@@ -36,7 +37,7 @@ def test_a_socket_that_drips_is_shut_down_at_its_time_too(watchdog, pair) -> Non
     ours, theirs = pair
 
     def drip() -> None:
-        for _ in range(200):
+        while True:
             try:
                 theirs.send(b".")
             except OSError:
@@ -44,12 +45,10 @@ def test_a_socket_that_drips_is_shut_down_at_its_time_too(watchdog, pair) -> Non
             time.sleep(0.01)
 
     dripping = threading.Thread(target=drip)
-    started_s = time.monotonic()
-    with watchdog.guard(ours, 0.2) as guard:
+    with soon(), watchdog.guard(ours, 0.2) as guard:
         dripping.start()
         while ours.recv(1):
             pass
-    assert time.monotonic() - started_s < 1.5
     assert guard.expired
     theirs.close()
     dripping.join()
@@ -57,10 +56,10 @@ def test_a_socket_that_drips_is_shut_down_at_its_time_too(watchdog, pair) -> Non
 
 def test_a_socket_whose_block_ends_in_time_is_left_alone(watchdog, pair) -> None:
     ours, theirs = pair
-    with watchdog.guard(ours, 0.1) as guard:
-        theirs.send(b"a")
+    theirs.send(b"a")
+    with watchdog.guard(ours, 0.5) as guard:
         assert ours.recv(1) == b"a"
-    time.sleep(0.2)
+    time.sleep(0.6)
     theirs.send(b"b")
     assert ours.recv(1) == b"b"
     assert not guard.expired
@@ -75,10 +74,8 @@ def test_a_block_that_fails_ends_its_deadline_as_well(watchdog, pair) -> None:
 
 
 def test_a_deadline_that_comes_later_but_ends_sooner_is_kept(watchdog, pair) -> None:
-    started_s = time.monotonic()
-    with watchdog.guard(pair[1], 5) as slow, watchdog.guard(pair[0], 0.1) as quick:
+    with watchdog.guard(pair[1], NEVER_S) as slow, watchdog.guard(pair[0], 0.1) as quick:
         assert pair[0].recv(1) == b""
-    assert time.monotonic() - started_s < 2
     assert (slow.expired, quick.expired) == (False, True)
 
 
