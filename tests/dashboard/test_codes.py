@@ -68,7 +68,7 @@ def test_codes_are_not_guessed_by_trying(board):
     statuses = [
         client.post("/sign-in/code", data=form | {"code": f"{n:06}"}).status_code for n in range(20)
     ]
-    assert statuses[-1] == 429
+    assert set(statuses) == {401, 429}
     assert statuses.count(401) < 10
 
 

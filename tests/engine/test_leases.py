@@ -1,6 +1,7 @@
 """Lanes in the hands of workers that lose connections, sleep, die, or end at the wrong moment."""
 
 import time
+from threading import Event
 
 import psycopg
 import pytest
@@ -17,6 +18,7 @@ from hub.gateways.queue import QUEUE, WAKE_KEY, enqueue_drain
 from hub.jobs.drain import Drain
 from tests.engine.stage import Draining, Held, days_ago, eventually, keyed, once
 from tests.far_end import Reply
+from tests.timing import NEVER_S
 
 
 def test_a_take_that_was_rolled_back_frees_no_lane_of_another_worker(postgresql_stage) -> None:
@@ -69,9 +71,13 @@ def test_a_worker_that_was_held_up_after_its_claim_calls_no_more(
     monkeypatch.setattr(lane_module, "STALE_S", 0.2)
     shop = stage.workshop(once())
     stage.put(shop, "evt_1")
+    go_on = Event()
     for _ in range(shop.pool._max_workers):
-        shop.pool.submit(time.sleep, 2)
-    stage.drain(shop)
+        shop.pool.submit(go_on.wait, NEVER_S)
+    with Draining(shop):
+        eventually(lambda: stage.attempts)
+        time.sleep(0.3)
+        go_on.set()
     assert stage.far_end.received == []
     assert (stage.delivery.state, stage.attempts[0].state) == ("retrying", "not_processed")
     monkeypatch.undo()

@@ -19,7 +19,7 @@ from tests.timing import soon
 TWO = """
 destinations:
   ops: {adapter: http, url: "${FAR_END}/ops", secret: "${OPS_SECRET}", timeout: 1s}
-  quick: {adapter: http, url: "${FAR_END}/quick", secret: "${OPS_SECRET}", timeout: 3s}
+  quick: {adapter: http, url: "${FAR_END}/quick", secret: "${OPS_SECRET}", timeout: 15s}
 routes:
   ops: {on: payment.succeeded, do: ops.post, with: {body: {event: "{{ event.external_id }}"}}}
   quick: {on: payment.succeeded, do: quick.post, with: {body: {}}}

@@ -11,12 +11,15 @@ from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, func, or_, select
+from sqlalchemy import Connection, and_, delete, func, or_, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hub.core.models import LimitCount
 
 SLOTS = 10
+_TAKE_TURNS = text("SELECT pg_advisory_xact_lock(one) FROM unnest(CAST(:turns AS bigint[])) AS one")
+"""The rows alone would not do: who counts in the next slot writes a row of its own, and would not
+wait."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _KEY_BYTES = 16
 
@@ -55,9 +58,9 @@ class Watched:
         return self._span / SLOTS
 
 
-def digest(text: str) -> bytes:
+def digest(words: str) -> bytes:
     """Return what stands for a text that is not to be kept."""
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_KEY_BYTES).digest()
+    return blake2b(words.encode("utf-8", "surrogatepass"), digest_size=_KEY_BYTES).digest()
 
 
 def add(connection: Connection, watched: Collection[Watched], *, now: datetime) -> None:
@@ -65,7 +68,12 @@ def add(connection: Connection, watched: Collection[Watched], *, now: datetime) 
     rows = {one.key: _row(one, now) for one in watched}
     if not rows:
         return
-    insert: Any = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert
+    if connection.dialect.name == "postgresql":
+        turns = [int.from_bytes(key[:8], "big", signed=True) for key in sorted(rows)]
+        connection.execute(_TAKE_TURNS, {"turns": turns})
+        insert: Any = postgresql.insert
+    else:  # SQLite has one writer at a time
+        insert = sqlite.insert
     statement = insert(LimitCount).values([rows[key] for key in sorted(rows)])  # one order of locks
     connection.execute(
         statement.on_conflict_do_update(

@@ -45,21 +45,25 @@ def test_the_same_twice_in_one_go_counts_once(database) -> None:
         assert count(connection, ONE) == 1
 
 
-@pytest.mark.parametrize("parallel", [50])
+PARALLEL = 50
+
+
+@pytest.mark.parametrize("apart_s", [0.0, 6.0], ids=["one slot", "two slots"])
 def test_many_at_once_lose_no_count_and_no_two_of_them_see_the_same(
-    database_url, parallel: int
+    database_url, apart_s: float
 ) -> None:
-    database = open_database(database_url, pool_size=parallel)
+    database = open_database(database_url, pool_size=PARALLEL)
 
-    def post(_: int) -> int:
+    def post(n: int) -> int:
+        seconds = apart_s * (n % 2)
         with database.write() as connection:
-            add(connection, [ONE, OTHER], now=NOW)
-            return count(connection, ONE)
+            add(connection, [ONE, OTHER], now=at(seconds))
+            return count(connection, ONE, seconds)
 
-    with ThreadPoolExecutor(parallel) as pool:
-        seen = list(pool.map(post, range(parallel)))
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        seen = list(pool.map(post, range(PARALLEL)))
     database.engine.dispose()
-    assert sorted(seen) == list(range(1, parallel + 1))
+    assert sorted(seen) == list(range(1, PARALLEL + 1))
 
 
 def test_neither_an_address_nor_a_text_is_kept(database) -> None:
