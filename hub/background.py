@@ -12,12 +12,12 @@ from sqlalchemy.exc import DBAPIError
 
 from hub.config import load_config
 from hub.core.configuration import Configuration
+from hub.core.delivery.lanes import ensure
 from hub.core.errors import ConfigError
-from hub.core.form_keys import has_forms, with_form_keys
 from hub.core.hub import Hub
-from hub.core.lanes import ensure
+from hub.core.inbound.form_keys import has_forms, with_form_keys
+from hub.core.inbound.versions import note_version
 from hub.core.trouble import Trouble, trouble_of
-from hub.core.versions import note_version
 from hub.gateways.database import open_database
 from hub.gateways.destinations import Gate
 from hub.gateways.keys import local_secret

@@ -9,8 +9,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, event, inspect, text
 
-from hub.core.due import DUE
-from hub.core.lanes import ensure, take
+from hub.core.delivery.due import DUE
+from hub.core.delivery.lanes import ensure, take
 from hub.core.models import Base
 from hub.core.models.search import SEARCH_TABLE
 from hub.gateways.database import open_database

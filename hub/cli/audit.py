@@ -7,7 +7,7 @@ import click
 from hub.cli.session import open_hub, open_settings, wanted_id
 from hub.cli.tables import print_rows
 from hub.core.access import log
-from hub.core.routing import rfc3339
+from hub.core.inbound.routing import rfc3339
 
 
 @click.command()

@@ -10,8 +10,8 @@ from adapters import AdapterError
 from hub.cli.session import now, open_hub, open_settings, wake
 from hub.cli.tables import print_json
 from hub.config.values import Duration
-from hub.core.backfill import fill, listing_source
 from hub.core.errors import HubError
+from hub.core.events.backfill import fill, listing_source
 from hub.gateways.lists import list_since
 
 

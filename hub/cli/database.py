@@ -12,8 +12,8 @@ from marshmallow import ValidationError
 from hub.cli.session import actor, agreed, now, open_hub, open_settings
 from hub.cli.tables import print_json
 from hub.config.values import Duration
+from hub.core.delivery.restored import note_restored
 from hub.core.errors import HubError
-from hub.core.restored import note_restored
 from hub.gateways.database import open_database
 from hub.gateways.migrations import downgrade as take_down
 from hub.gateways.migrations import upgrade as bring_up

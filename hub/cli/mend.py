@@ -10,16 +10,16 @@ from sqlalchemy import Connection
 from hub.cli.session import actor, agreed, now, open_hub, open_settings, wake, wanted_id
 from hub.cli.tables import print_json
 from hub.core import listing
-from hub.core.again import take_in_again
 from hub.core.audit import note
+from hub.core.delivery.pausing import set_paused
+from hub.core.delivery.settle import Answer
+from hub.core.delivery.settle import settle as settle_as
 from hub.core.errors import NotFound, Refused
+from hub.core.events.again import take_in_again
 from hub.core.hub import Hub
 from hub.core.models import RequestState
-from hub.core.pausing import set_paused
-from hub.core.replay import FILTER_NAMES, Plan, Planned, preview
-from hub.core.replay import replay as run_again
-from hub.core.settle import Answer
-from hub.core.settle import settle as settle_as
+from hub.core.replays.single import FILTER_NAMES, Plan, Planned, preview
+from hub.core.replays.single import replay as run_again
 
 AT_ONCE = 500
 

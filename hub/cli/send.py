@@ -14,8 +14,8 @@ from hub.cli.tables import print_json
 from hub.core import listing
 from hub.core.errors import HubError
 from hub.core.hub import Hub
+from hub.core.inbound.samples import address_of, external_id_of, live_destinations, make_sample
 from hub.core.models import EventState
-from hub.core.samples import address_of, external_id_of, live_destinations, make_sample
 
 LOOK_EVERY_S = 0.1
 

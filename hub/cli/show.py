@@ -12,8 +12,8 @@ from sqlalchemy import Connection
 from hub.cli.session import open_hub, open_settings, wanted_id
 from hub.cli.tables import inert, print_json, shown
 from hub.core import listing
-from hub.core.context import event_again
 from hub.core.errors import NotFound
+from hub.core.expressions.context import event_again
 from hub.core.hub import Hub
 from hub.core.leads.acknowledgement import taken
 from hub.core.leads.assignment import assignments_of

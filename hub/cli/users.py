@@ -18,7 +18,7 @@ from hub.core.access.roles import Role
 from hub.core.access.users import Account
 from hub.core.errors import Refused
 from hub.core.hub import Hub
-from hub.core.routing import rfc3339
+from hub.core.inbound.routing import rfc3339
 from hub.gateways.passwords import hash_password
 from hub.settings import Settings
 

@@ -10,9 +10,9 @@ from hub.config.expressions import condition
 from hub.config.faults import meant, shown
 from hub.config.lines import Located
 from hub.config.values import SLUG, SLUG_EXPECTED, Choice, Switch, Text, Texts
+from hub.core.expressions.templates import EVENT_NAMES
 from hub.core.leads.people import Person
 from hub.core.leads.rules import PICKS, Area, Rule, parse_area
-from hub.core.templates import EVENT_NAMES
 
 
 class Areas(fields.Field[tuple[Area, ...]]):

@@ -8,7 +8,7 @@ from marshmallow import INCLUDE, Schema, ValidationError
 from hub.config.entries import Entry, Reading, report
 from hub.config.faults import Path, meant, shown
 from hub.core.errors import ExpressionError
-from hub.core.templates import Condition, Parameters
+from hub.core.expressions.templates import Condition, Parameters
 
 
 def condition(found: Entry, text: str, reading: Reading) -> Condition | None:

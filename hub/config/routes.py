@@ -15,7 +15,7 @@ from hub.config.faults import meant, shown
 from hub.config.lines import Located
 from hub.config.values import SLUG, Choice, Duration, Switch, Text, Texts, Tree
 from hub.core.configuration import Destination, Route
-from hub.core.templates import Parameters
+from hub.core.expressions.templates import Parameters
 
 PLANNED = ("quiet_hours", "expires", "after", "order_by", "stale", "purpose")
 PROVIDERS = frozenset(registry.INBOUND)

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
+from hub.core.expressions.templates import Condition, Parameters
 from hub.core.leads.people import Person
 from hub.core.leads.rules import Rule
-from hub.core.templates import Condition, Parameters
 
 
 @dataclass(frozen=True, slots=True)

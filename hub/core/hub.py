@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from adapters import Effect, Inbound
 from adapters.registry import inbound, outbound
 from hub.core.configuration import Configuration
+from hub.core.inbound.routing import Router
 from hub.core.ports import Store, Waker
-from hub.core.routing import Router
 
 
 @dataclass(frozen=True, slots=True)

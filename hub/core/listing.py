@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select
 
+from hub.core.inbound.routing import rfc3339
 from hub.core.models import (
     Alert,
     Attempt,
@@ -16,7 +17,6 @@ from hub.core.models import (
     StoredEvent,
     StoredRequest,
 )
-from hub.core.routing import rfc3339
 
 MOST_ROWS = 1000
 

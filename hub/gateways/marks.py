@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 from redis import Redis
 
+from hub.core.delivery.restored import Mark
 from hub.core.ids import parse_id
-from hub.core.restored import Mark
 
 MARK_KEY = "hub:newest-attempt"
 

@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
-from hub.core.claim import claim
-from hub.core.context import Contexts
-from hub.core.lanes import workable
+from hub.core.delivery.claim import claim
+from hub.core.delivery.lanes import workable
+from hub.core.delivery.preparing import Claimed
+from hub.core.delivery.restored import Window
+from hub.core.expressions.context import Contexts
+from hub.core.inbound.routing import site_scope
 from hub.core.leads.caps import caps_of
 from hub.core.leads.owners import Owners
-from hub.core.preparing import Claimed
-from hub.core.restored import Window
-from hub.core.routing import site_scope
 from hub.jobs.hung import still_alive
 from hub.jobs.lane import HeldLane
 from hub.jobs.workshop import Workshop

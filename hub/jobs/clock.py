@@ -17,21 +17,21 @@ from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
-from hub.core import alerts
-from hub.core.beats import CLOCK, beat
 from hub.core.board.indexing import index_some
-from hub.core.completing import Round, fetch_the_incomplete
-from hub.core.deaths import end_alerts
-from hub.core.doubts import ask_people, close_the_seen
-from hub.core.folding import fold_some
+from hub.core.delivery.deaths import end_alerts
+from hub.core.delivery.doubts import ask_people, close_the_seen
+from hub.core.delivery.restored import end_alert
+from hub.core.delivery.sweep import sweep
+from hub.core.events.completing import Round, fetch_the_incomplete
+from hub.core.events.folding import fold_some
 from hub.core.hub import Hub
 from hub.core.leads.caps import end_passed
 from hub.core.leads.counting import forget
 from hub.core.leads.escalation import escalate
-from hub.core.restored import end_alert
-from hub.core.silence import tell_of_silence
-from hub.core.sweep import sweep
 from hub.core.trouble import Trouble, trouble_of
+from hub.core.watch import alerts
+from hub.core.watch.beats import CLOCK, beat
+from hub.core.watch.silence import tell_of_silence
 from hub.gateways.destinations import Gate
 from hub.gateways.queue import enqueue_drain
 from hub.jobs.hours import Hours

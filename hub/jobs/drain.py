@@ -15,10 +15,10 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 
 from adapters import Outcome, Verdict
-from hub.core.completing import record_and_complete
-from hub.core.folding import fold_some
-from hub.core.preparing import Claimed
-from hub.core.restored import Window
+from hub.core.delivery.preparing import Claimed
+from hub.core.delivery.restored import Window
+from hub.core.events.completing import record_and_complete
+from hub.core.events.folding import fold_some
 from hub.core.trouble import Trouble, trouble_of
 from hub.gateways.patience import wait_for_store
 from hub.gateways.queue import take_wake_up

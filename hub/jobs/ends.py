@@ -5,7 +5,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from hub.core.preparing import Claimed
+from hub.core.delivery.preparing import Claimed
 from hub.jobs.lane import HeldLane
 
 GATHER_S = 0.002

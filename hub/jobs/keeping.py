@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from random import random
 from typing import Any
 
-from hub.core import lanes
-from hub.core.completing import record_and_complete
-from hub.core.deaths import tell_of_deadly
-from hub.core.ledger import DEADLY
-from hub.core.record import Finished, abandon, orphans, record
+from hub.core.delivery import lanes
+from hub.core.delivery.deaths import tell_of_deadly
+from hub.core.delivery.ledger import DEADLY
+from hub.core.delivery.record import Finished, abandon, orphans, record
+from hub.core.events.completing import record_and_complete
 from hub.jobs.lane import HeldLane
 from hub.jobs.workshop import THREADS, Workshop
 

@@ -22,11 +22,11 @@ from adapters import (
     Verdict,
 )
 from hub.core.configuration import Destination, Rate
-from hub.core.lanes import LEASE_S, Hold
-from hub.core.ledger import Protection, Spent, after_call
-from hub.core.preparing import Claimed
-from hub.core.record import Finished
-from hub.core.retry import block_s
+from hub.core.delivery.lanes import LEASE_S, Hold
+from hub.core.delivery.ledger import Protection, Spent, after_call
+from hub.core.delivery.preparing import Claimed
+from hub.core.delivery.record import Finished
+from hub.core.delivery.retry import block_s
 from hub.gateways.destinations import Gate
 
 CIRCUIT_OPENS_AFTER = 10

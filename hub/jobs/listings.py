@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from sqlalchemy.exc import DBAPIError
 
 from adapters import AdapterError
-from hub.core.backfill import STILL_COMING, failed, fill, filled, turn, why_not
 from hub.core.configuration import Source
+from hub.core.events.backfill import STILL_COMING, failed, fill, filled, turn, why_not
 from hub.core.hub import Hub
 from hub.gateways.lists import list_since
 from hub.jobs.beside import Beside

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from sqlalchemy.exc import DBAPIError
 
 from adapters import AdapterError, Call, Effect, Sight, Sighting
-from hub.core.doubts import Doubt, looked, to_look_up
+from hub.core.delivery.doubts import Doubt, looked, to_look_up
+from hub.core.delivery.ledger import Turn
 from hub.core.hub import Hub
-from hub.core.ledger import Turn
 from hub.core.trouble import Trouble, trouble_of
 from hub.gateways.destinations import Gate
 from hub.jobs.beside import Beside

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from redis import Redis
 from redis.exceptions import RedisError
 
+from hub.core.delivery.restored import LASTS, Mark, Window, is_lost, newest, note_restored, windows
 from hub.core.hub import Hub
-from hub.core.restored import LASTS, Mark, Window, is_lost, newest, note_restored, windows
 from hub.gateways.marks import read_mark, write_mark
 
 log = logging.getLogger(__name__)

@@ -17,8 +17,8 @@ from werkzeug.sansio.utils import host_is_trusted
 
 from adapters import InboundRequest, NotVerified
 from hub.core.hub import Hub
-from hub.core.ingest import Prepared, prepare
-from hub.core.ingest_statement import Batch, insert_statement, rows_of
+from hub.core.inbound.ingest import Prepared, prepare
+from hub.core.inbound.statement import Batch, insert_statement, rows_of
 from hub.gateways.line import Line, bytea_array
 from hub.web.answers import failed
 from hub.web.server.head import Head

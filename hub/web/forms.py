@@ -15,7 +15,7 @@ from adapters import (
 )
 from hub.core.configuration import Source
 from hub.core.hub import Hub
-from hub.core.ingest import Ingested, prepare
+from hub.core.inbound.ingest import Ingested, prepare
 from hub.core.listing import list_events
 from hub.web import hosted, pages
 from hub.web.form_source import form_of, forms, is_admitted, wants_json

@@ -12,8 +12,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from werkzeug.exceptions import NotFound
 
-from hub.core.figures import Figures, read_figures
 from hub.core.hub import Hub
+from hub.core.watch.figures import Figures, read_figures
 from hub.web.answers import answer
 
 LOOPBACK = frozenset({"127.0.0.1", "::1"})

@@ -8,11 +8,11 @@ from sqlalchemy.exc import DBAPIError
 
 from adapters import InboundRequest
 from hub.core.configuration import Source
-from hub.core.grouping import Grouping
 from hub.core.hub import Hub
-from hub.core.ingest import Ingested, Prepared, ingest, ingested, store_rejected
-from hub.core.ingest_statement import Batch, insert_new
-from hub.core.ingest_store import Stored, count_rest
+from hub.core.inbound.grouping import Grouping
+from hub.core.inbound.ingest import Ingested, Prepared, ingest, ingested, store_rejected
+from hub.core.inbound.statement import Batch, insert_new
+from hub.core.inbound.store import Stored, count_rest
 from hub.web.answers import answer
 from hub.web.tally import Tally
 

@@ -11,7 +11,7 @@ from werkzeug.exceptions import TooManyRequests
 from adapters import FormInbound, InboundRequest
 from hub.core.configuration import Source
 from hub.core.hub import Hub
-from hub.core.ingest import Prepared
+from hub.core.inbound.ingest import Prepared
 from hub.core.leads.held import hold, sent_by
 from hub.core.leads.suspicion import Post, Sender, sender_of, turned_away, weigh
 from hub.gateways.captcha import Captchas

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hub.core.models import RequestState
 from hub.core.ports import Store
-from hub.core.sources import SourceNews, add_up
+from hub.core.watch.sources import SourceNews, add_up
 
 FLUSH_EVERY_S = 5
 TRACES_PER_MINUTE = 5

@@ -8,7 +8,7 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound, RequestTimeout, Serv
 from adapters import NotVerified, Reply
 from hub.core.configuration import Source
 from hub.core.hub import Hub
-from hub.core.ingest import Ingested, prepare
+from hub.core.inbound.ingest import Ingested, prepare
 from hub.web.answers import SENTENCES, answer
 from hub.web.intake import inbound_request
 from hub.web.storing import refuse, store

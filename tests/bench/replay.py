@@ -13,8 +13,8 @@ from sqlalchemy import func, select
 
 from hub.background import create_hub
 from hub.core.models import Delivery, DeliveryState, Replay, ReplayState
+from hub.core.replays.selection import Selection
 from hub.core.replays.starting import FASTEST, Wish, start
-from hub.core.selection import Selection
 from hub.settings import load_settings
 from tests.bench.processes import resident_mb
 from tests.bench.report import Row, Target

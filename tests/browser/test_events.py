@@ -12,9 +12,9 @@ from sqlalchemy import select
 from adapters import InboundRequest
 from hub.core.board.indexing import index_some
 from hub.core.configuration import Configuration, Source
-from hub.core.ingest import ingest, prepare, store_rejected
+from hub.core.inbound.ingest import ingest, prepare, store_rejected
+from hub.core.inbound.routing import Router
 from hub.core.models import Delivery, StoredEvent
-from hub.core.routing import Router
 from hub.gateways.database import open_database
 from tests.browser.conftest import assert_accessible
 from tests.core.making import Provider

@@ -7,8 +7,8 @@ import pytest
 from playwright.sync_api import expect
 from sqlalchemy import select, update
 
-from hub.core import alerts
 from hub.core.models import Delivery, Lane, StoredEvent
+from hub.core.watch import alerts
 from hub.gateways.database import Database, open_database
 from tests.browser.conftest import assert_accessible
 from tests.far_end import FarEnd

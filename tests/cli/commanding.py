@@ -17,7 +17,7 @@ from adapters import InboundRequest
 from hub.background import create_hub, prepare_store
 from hub.cli import main
 from hub.core.ids import new_id
-from hub.core.ingest import ingest, prepare
+from hub.core.inbound.ingest import ingest, prepare
 from hub.core.models import AuditEntry, Delivery, Lane, StoredEvent, StoredRequest
 from hub.gateways.database import open_database
 from hub.settings import load_settings

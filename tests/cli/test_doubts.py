@@ -5,9 +5,9 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import insert
 
-from hub.core import alerts
 from hub.core.ids import new_id
 from hub.core.models import Attempt
+from hub.core.watch import alerts
 
 AT = datetime(2026, 11, 21, 12, tzinfo=UTC)
 EVIDENCE = [

@@ -8,7 +8,7 @@ import pytest
 
 from adapters import InboundRequest
 from hub.background import create_hub, prepare_store
-from hub.core.ingest import ingest, prepare
+from hub.core.inbound.ingest import ingest, prepare
 from hub.core.leads.held import hold
 from hub.settings import load_settings
 from tests.far_end import FarEnd, Received, Reply

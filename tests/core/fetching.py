@@ -8,15 +8,15 @@ from marshmallow import Schema
 from sqlalchemy import Connection
 
 from adapters import Action, Effect, Event, InboundRequest, Outcome, Unreadable, Verdict
-from hub.core.claim import claim
-from hub.core.completing import record_and_complete
 from hub.core.configuration import Configuration, Destination, RetryPlan, Source
-from hub.core.context import Contexts
-from hub.core.lanes import Hold
-from hub.core.ledger import Protection, Spent, after_call
-from hub.core.preparing import Claimed
-from hub.core.record import Finished
-from hub.core.routing import site_scope
+from hub.core.delivery.claim import claim
+from hub.core.delivery.lanes import Hold
+from hub.core.delivery.ledger import Protection, Spent, after_call
+from hub.core.delivery.preparing import Claimed
+from hub.core.delivery.record import Finished
+from hub.core.events.completing import record_and_complete
+from hub.core.expressions.context import Contexts
+from hub.core.inbound.routing import site_scope
 from hub.gateways.database import Database
 from tests.core.making import NOW, SITE, Provider, Town, hold_of
 

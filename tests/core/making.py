@@ -13,11 +13,14 @@ from sqlalchemy import Connection, select, update
 
 from adapters import Effect, Event, Inbound, InboundRequest, NotVerified, Sample, Unreadable
 from adapters.http.outbound import HttpOutbound
-from hub.core.claim import claim
 from hub.core.configuration import Configuration, Destination, Route, Site, Source
-from hub.core.context import Contexts
-from hub.core.ingest import Ingested, Prepared, ingest, prepare
-from hub.core.lanes import Hold, ensure, take
+from hub.core.delivery.claim import claim
+from hub.core.delivery.lanes import Hold, ensure, take
+from hub.core.delivery.preparing import Claimed
+from hub.core.expressions.context import Contexts
+from hub.core.expressions.templates import Condition, Parameters
+from hub.core.inbound.ingest import Ingested, Prepared, ingest, prepare
+from hub.core.inbound.routing import Router, site_scope
 from hub.core.models import (
     Attempt,
     Delivery,
@@ -26,9 +29,6 @@ from hub.core.models import (
     StoredRequest,
     database_later,
 )
-from hub.core.preparing import Claimed
-from hub.core.routing import Router, site_scope
-from hub.core.templates import Condition, Parameters
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, 123456, tzinfo=UTC)
 SITE = Site(name="Acme", country="US", timezone="America/New_York")

@@ -11,8 +11,8 @@ from hub.core.models import (
 )
 from hub.core.replays import progress
 from hub.core.replays.running import let_go
+from hub.core.replays.selection import Selection
 from hub.core.replays.starting import Started, Wish, start
-from hub.core.selection import Selection
 from tests.core.making import NOW, Town
 
 FAILED = Selection(state="failed")

@@ -12,10 +12,10 @@ from hub.core.board.codes import PROVIDERS
 from hub.core.board.effects import THINGS, Thing, how_safe, is_live, thing_of, what_happens
 from hub.core.board.words import ANSWERS, PLANS, cause
 from hub.core.configuration import Configuration, Destination
-from hub.core.ledger import DEADLY
-from hub.core.replay import Plan
+from hub.core.delivery.ledger import DEADLY
+from hub.core.delivery.settle import Answer
 from hub.core.replays.planning import Group
-from hub.core.settle import Answer
+from hub.core.replays.single import Plan
 
 
 def words(error: str | None, *, code: str | None = None, destination: str = "sms") -> str:

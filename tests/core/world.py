@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from adapters import Effect, Outcome, Verdict
 from hub.core.configuration import RetryPlan
-from hub.core.doubts import SETTLE_S
-from hub.core.ledger import (
+from hub.core.delivery.doubts import SETTLE_S
+from hub.core.delivery.ledger import (
     DEADLY,
     LOOK_AGAIN_S,
     MOST_DEATHS,
@@ -23,9 +23,9 @@ from hub.core.ledger import (
     after_death,
     has_arrived,
 )
+from hub.core.delivery.settle import _ATTEMPT_STATES, Answer
 from hub.core.models import DUE_STATES, AttemptState, DeliveryState
-from hub.core.replay import Plan, _decide
-from hub.core.settle import _ATTEMPT_STATES, Answer
+from hub.core.replays.single import Plan, _decide
 
 HELD_UP_S, CALL_S, FLIGHT_S, LAG_S = 10.0, 20.0, 60.0, 20.0
 """A call leaves within so long of its claim, is waited for, arrives, and is listed."""

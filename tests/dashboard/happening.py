@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import insert, select, update
 
 from hub.core.board.indexing import index_some
-from hub.core.folding import fold_some
+from hub.core.events.folding import fold_some
 from hub.core.ids import new_id
 from hub.core.models import Attempt, Delivery, DeliveryState, StoredEvent
 from tests.dashboard.board import Board

@@ -9,7 +9,7 @@ from sqlalchemy import select, text, update
 from hub.core.access.roles import Role
 from hub.core.board import deliveries as listing
 from hub.core.models import Delivery, StoredEvent
-from hub.core.selection import Selection
+from hub.core.replays.selection import Selection
 from tests.dashboard.delivering import JANE, TOWN, put, try_once
 
 HOSTILE = '"><img src=x onerror=alert(1)>{{7*7}}'

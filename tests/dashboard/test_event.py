@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 
 from adapters import InboundRequest
 from hub.core.access.roles import Role
-from hub.core.ingest import store_rejected
+from hub.core.inbound.ingest import store_rejected
 from hub.core.models import AuditEntry, Delivery, EventCopy, StoredEvent
 from tests.dashboard.happening import delivery_of, end, fold_all, id_of, pay, post, tell
 from tests.running import PLAIN, stripe_event, stripe_signature

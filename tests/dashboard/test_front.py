@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import insert, select, update
 
-from hub.core import alerts
 from hub.core.access.roles import Role
 from hub.core.ids import new_id
 from hub.core.models import (
@@ -17,6 +16,7 @@ from hub.core.models import (
     StoredEvent,
     StoredRequest,
 )
+from hub.core.watch import alerts
 from tests.dashboard.board import Board
 from tests.dashboard.happening import pay
 from tests.far_end import FarEnd, Reply

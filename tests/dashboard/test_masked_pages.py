@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from hub.core.access.roles import Role
 from hub.core.configuration import Source
-from hub.core.ingest import ingest, prepare
+from hub.core.inbound.ingest import ingest, prepare
 from hub.core.models import StoredEvent
 from tests.adapters.contract.recorded import ALL, Fixture, adapter
 from tests.dashboard.delivering import TOWN, put

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hub.core.lanes import set_paused
+from hub.core.delivery.lanes import set_paused
 from hub.core.replays import planning
 from tests.dashboard.delivering import TOWN, put, states, text_of, try_once
 

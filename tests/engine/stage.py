@@ -12,9 +12,9 @@ from sqlalchemy import select, update
 from adapters import InboundRequest
 from hub.background import _workshop, create_hub, prepare_store
 from hub.core.hub import Hub
-from hub.core.ingest import Ingested, Prepared, ingest, prepare
+from hub.core.inbound.ingest import Ingested, Prepared, ingest, prepare
 from hub.core.models import DUE_STATES, Attempt, Delivery, Lane, StoredEvent, database_later
-from hub.core.replay import Planned, preview, replay
+from hub.core.replays.single import Planned, preview, replay
 from hub.gateways.database import open_database
 from hub.jobs.drain import Drain
 from hub.jobs.workshop import Workshop

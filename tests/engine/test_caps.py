@@ -8,9 +8,9 @@ from sqlalchemy import insert
 
 import tests.engine.stage as stages
 from adapters import InboundRequest
-from hub.core import alerts
-from hub.core.ingest import ingest, prepare
+from hub.core.inbound.ingest import ingest, prepare
 from hub.core.models import Alert, LimitCount
+from hub.core.watch import alerts
 from hub.jobs import clock
 
 CONFIG = """

@@ -4,8 +4,8 @@ from collections import Counter
 
 from sqlalchemy import func, select
 
-from hub.core.ingest import ingest
-from hub.core.lanes import LEASE_S
+from hub.core.delivery.lanes import LEASE_S
+from hub.core.inbound.ingest import ingest
 from hub.core.models import DUE_STATES, Delivery
 from tests.engine.chaos import Side, cutter, leases, outside_of, watcher, worker
 from tests.engine.stage import eventually

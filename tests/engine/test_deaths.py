@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from hub.core.deaths import end_alerts
-from hub.core.ledger import DEADLY, WORKER_DIED
+from hub.core.delivery.deaths import end_alerts
+from hub.core.delivery.ledger import DEADLY, WORKER_DIED
 from hub.core.models import Alert, Attempt, Delivery, database_later
 from hub.gateways.destinations import Gate
 from hub.jobs import drain as drains

@@ -5,7 +5,7 @@ from threading import Thread
 
 from sqlalchemy import select, text, update
 
-from hub.core.evidence import accepted
+from hub.core.delivery.evidence import accepted
 from hub.core.models import Attempt, Delivery
 from tests.engine.stage import eventually, once
 from tests.far_end import Reply

@@ -5,7 +5,7 @@ from signal import SIGALRM, getsignal, signal
 import pytest
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
-from hub.core.settle import Answer, settle
+from hub.core.delivery.settle import Answer, settle
 from tests.engine.stage import Draining, Held, days_ago, keyed, once
 from tests.far_end import Reply
 

@@ -10,10 +10,10 @@ from sqlalchemy import event
 import hub.jobs.drain as drains
 import hub.jobs.lane as lane_module
 import hub.jobs.slice as slices
-from hub.core.lanes import Hold, release, take
+from hub.core.delivery.lanes import Hold, release, take
+from hub.core.delivery.settle import Answer, settle
+from hub.core.delivery.sweep import sweep
 from hub.core.models import Delivery
-from hub.core.settle import Answer, settle
-from hub.core.sweep import sweep
 from hub.gateways.queue import QUEUE, WAKE_KEY, enqueue_drain
 from hub.jobs.drain import Drain
 from tests.engine.stage import Draining, Held, days_ago, eventually, keyed, once

@@ -4,7 +4,7 @@ import psycopg
 from sqlalchemy import event
 
 from hub.app import create_app
-from hub.core.ingest import ingest
+from hub.core.inbound.ingest import ingest
 from hub.core.models import RequestState, StoredEvent, StoredRequest
 from tests.engine.stage import keyed
 from tests.running import stripe_event, stripe_signature

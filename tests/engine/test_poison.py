@@ -12,8 +12,8 @@ from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
 
 import hub.gateways.queue as queues
-from hub.core import folding
-from hub.core.folding import fold_some
+from hub.core.events import folding
+from hub.core.events.folding import fold_some
 from hub.core.models import Alert, Contact, Identity
 from hub.gateways.queue import QUEUE, enqueue_drain
 from hub.jobs import clock, worker

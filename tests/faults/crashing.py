@@ -22,7 +22,7 @@ from tests.faults.poison import arm
 
 def hurry() -> None:
     """Shorten the times that a test would otherwise sit through."""
-    from hub.core import doubts, lanes, ledger
+    from hub.core.delivery import doubts, lanes, ledger
     from hub.core.hub import Hub
     from hub.gateways import queue
     from hub.jobs import clock, drain, lane, parting

@@ -43,7 +43,7 @@ def _after(owner: Any, name: str, place: str) -> None:
 
 def _web_before_commit(place: str) -> None:
     """PostgreSQL commits with its statement: die before it. SQLite: between write and COMMIT."""
-    from hub.core import ingest_store
+    from hub.core.inbound import store as ingest_store
     from hub.web import storing
     from hub.web.express import Express
 
@@ -132,7 +132,7 @@ def _worker_after_record(place: str) -> None:
 
 
 def _worker_before_release(place: str) -> None:
-    from hub.core import lanes
+    from hub.core.delivery import lanes
 
     _before(lanes, "release", place)
 
@@ -215,7 +215,7 @@ def _clock_after_look_up_record(place: str) -> None:
 
 def _clock_in_fold(place: str) -> None:
     """The provider's own news has closed a doubt, and is not committed."""
-    from hub.core import folding
+    from hub.core.events import folding
 
     _after(folding, "follow", place)
 

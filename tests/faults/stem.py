@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from hub.background import _workshop, create_hub
-from hub.core import doubts
+from hub.core.delivery import doubts
 from hub.core.hub import Hub
 from hub.jobs import clock, drain, lookups
 from hub.jobs.workshop import Workshop

@@ -16,12 +16,12 @@ from sqlalchemy import select
 
 from adapters import InboundRequest
 from hub.background import _gates, _workshop, create_hub, prepare_store
-from hub.core.alerts import UNKNOWN_OUTCOME
-from hub.core.doubts import ask_people, close_the_seen
-from hub.core.folding import fold_some
-from hub.core.ingest import ingest, prepare
+from hub.core.delivery.doubts import ask_people, close_the_seen
+from hub.core.delivery.settle import Answer, settle
+from hub.core.events.folding import fold_some
+from hub.core.inbound.ingest import ingest, prepare
 from hub.core.models import Alert, Delivery, StoredEvent
-from hub.core.settle import Answer, settle
+from hub.core.watch.alerts import UNKNOWN_OUTCOME
 from hub.jobs.drain import Drain
 from hub.jobs.lookups import look_up_some
 from hub.settings import load_settings

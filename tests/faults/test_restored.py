@@ -10,7 +10,7 @@ import pytest
 from psycopg import sql
 from sqlalchemy import make_url
 
-from hub.core.restored import newest
+from hub.core.delivery.restored import newest
 from hub.gateways.marks import read_mark
 from hub.gateways.queue import connect
 from tests.far_end import FarEnd

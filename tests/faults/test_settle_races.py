@@ -5,8 +5,8 @@ from threading import Barrier
 
 import pytest
 
+from hub.core.delivery.settle import Answer
 from hub.core.errors import Refused
-from hub.core.settle import Answer
 from hub.jobs import drain
 from tests.faults.sweeping import Sweep
 

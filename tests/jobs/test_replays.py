@@ -10,8 +10,8 @@ from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 
 from hub.core.models import Delivery, Replay, ReplayState, database_later
 from hub.core.replays.running import let_go as let_go_really
+from hub.core.replays.selection import Selection
 from hub.core.replays.starting import Wish, start
-from hub.core.selection import Selection
 from hub.gateways.database import open_database
 from hub.jobs import replays
 from hub.jobs.replays import Replays, let_all_go

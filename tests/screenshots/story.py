@@ -17,11 +17,11 @@ from sqlalchemy import Connection, func, select
 
 from adapters import NotVerified
 from hub.background import create_hub, prepare_store
-from hub.core import lanes
 from hub.core.audit import note
 from hub.core.board.charts import count_hour, keep_hours, next_to_count
+from hub.core.delivery import lanes
 from hub.core.hub import Hub
-from hub.core.ingest import ingest, prepare, store_rejected
+from hub.core.inbound.ingest import ingest, prepare, store_rejected
 from hub.core.leads.held import hold
 from hub.core.models import (
     IS_RUNNING,
@@ -30,8 +30,8 @@ from hub.core.models import (
     RequestState,
     database_now,
 )
-from hub.core.silence import tell_of_silence
-from hub.core.sources import SourceNews, add_up
+from hub.core.watch.silence import tell_of_silence
+from hub.core.watch.sources import SourceNews, add_up
 from hub.settings import load_settings
 from tests.dashboard.board import SECRET_KEY
 from tests.far_end import FarEnd

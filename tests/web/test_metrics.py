@@ -11,9 +11,9 @@ from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import insert, select, text, update
 
-from hub.core.figures import backlog_statement
 from hub.core.ids import new_id
 from hub.core.models import Delivery, Lane, StoredEvent
+from hub.core.watch.figures import backlog_statement
 from hub.gateways.migrations import downgrade
 from tests.running import stripe_event, stripe_signature
 from tests.web.calling import call, make_app

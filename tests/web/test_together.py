@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import create_engine, insert, text
 from sqlalchemy.exc import DBAPIError
 
-from hub.core.ingest import Ingested, Prepared, ingest
-from hub.core.ingest_statement import Batch, insert_new
+from hub.core.inbound.ingest import Ingested, Prepared, ingest
+from hub.core.inbound.statement import Batch, insert_new
 from hub.core.models import EventKey, RequestState
 from hub.gateways.database import Database, engine_options, open_database
 from hub.web import storing

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, func, literal, select, union_all
 from hub.core.board.listed import Listed as Event
 from hub.core.board.listed import listed, select_listed
 from hub.core.models import Attempt, Delivery, DeliveryState, StoredEvent, is_among
-from hub.core.selection import Selection
+from hub.core.replays.selection import Selection
 
 WINDOW = 10_000
 """How many deliveries are looked through for one page, at most."""

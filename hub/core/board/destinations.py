@@ -9,11 +9,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, literal_column, select
 
 from adapters.registry import outbound
-from hub.core import alerts
 from hub.core.board.charts import percentile
 from hub.core.board.words import Cause, cause
 from hub.core.configuration import Configuration, Destination
-from hub.core.figures import Backlog, unfinished_statement
+from hub.core.delivery.pausing import paused_by
 from hub.core.models import (
     IS_DUE,
     Alert,
@@ -22,7 +21,8 @@ from hub.core.models import (
     Lane,
     database_now,
 )
-from hub.core.pausing import paused_by
+from hub.core.watch import alerts
+from hub.core.watch.figures import Backlog, unfinished_statement
 
 MEASURED = 100
 MOST = 2000

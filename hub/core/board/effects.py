@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from hub.core.configuration import Configuration
 from hub.core.models import DeliveryState
-from hub.core.replay import Plan
 from hub.core.replays.planning import Group
+from hub.core.replays.single import Plan
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from uuid import UUID
 from adapters import Event
 from hub.core.configuration import Route
 from hub.core.errors import ExpressionError
+from hub.core.expressions.templates import Condition, Scope
 from hub.core.hub import Hub
-from hub.core.routing import event_scope, site_scope
-from hub.core.templates import Condition, Scope
+from hub.core.inbound.routing import event_scope, site_scope
 
 MOST_VALUES = 12
 
@@ -57,7 +57,7 @@ def reasons(hub: Hub, event: Event, *, event_id: UUID, row: Any) -> list[Why]:
 def reasons_then(
     hub: Hub, routes: Mapping[str, Any], event: Event, *, event_id: UUID, row: Any
 ) -> list[Why]:
-    """Return the same of a version that was kept (`hub.core.versions`)."""
+    """Return the same of a version that was kept (`hub.core.inbound.versions`)."""
     rules = [
         _Rule(name, kept["on"], kept["from"], kept["live"], kept["when"], kept["do"],
               kept["enabled"])

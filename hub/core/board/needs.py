@@ -5,8 +5,6 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select
 
-from hub.core import alerts
-from hub.core.beats import CLOCK, last_beat
 from hub.core.board import troubles
 from hub.core.board.destinations import Standing
 from hub.core.board.troubles import Need
@@ -14,7 +12,9 @@ from hub.core.models import (
     Alert,
     database_now,
 )
-from hub.core.silence import MOST_COUNTED, Watched, rate_words
+from hub.core.watch import alerts
+from hub.core.watch.beats import CLOCK, last_beat
+from hub.core.watch.silence import MOST_COUNTED, Watched, rate_words
 
 MOST_ALERTS = 20
 CLOCK_LATE = timedelta(seconds=60)

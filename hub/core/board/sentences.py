@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hub.core.errors import ExpressionError
-from hub.core.filters import money
+from hub.core.expressions.filters import money
 
 SENTENCES: Mapping[str, str] = {
     "lead.submitted": "{who} asked to be contacted",

@@ -13,7 +13,7 @@ from adapters.registry import inbound
 from hub.core.board.advice import Advice, advice_for
 from hub.core.configuration import Configuration, Source
 from hub.core.models import RequestState, StoredEvent, StoredRequest
-from hub.core.silence import IS_REJECTED, IS_UNREADABLE, Watched, states
+from hub.core.watch.silence import IS_REJECTED, IS_UNREADABLE, Watched, states
 
 LOOKED_THROUGH = 2000
 """How many refused or unreadable requests, of all sources, are looked through for one's own."""

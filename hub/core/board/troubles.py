@@ -15,7 +15,7 @@ from hub.core.models import (
     StoredEvent,
     StoredRequest,
 )
-from hub.core.silence import IS_UNREADABLE
+from hub.core.watch.silence import IS_UNREADABLE
 
 MOST = 2000
 """How many rows of one trouble are looked at; then the count is `at least`."""

@@ -9,12 +9,12 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select
 
-from hub.core.doubts import SETTLE_S
+from hub.core.delivery.doubts import SETTLE_S
+from hub.core.delivery.ledger import LOOK_AGAIN_S
+from hub.core.delivery.settle import Answer, settle
 from hub.core.errors import NotFound, Refused
 from hub.core.hub import Hub
-from hub.core.ledger import LOOK_AGAIN_S
 from hub.core.models import Attempt, AttemptState, AuditEntry, Delivery, DeliveryState, is_among
-from hub.core.settle import Answer, settle
 
 MOST_ALIKE = 500
 """How many are answered with one reason, at most."""

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hub.core.board.codes import PROVIDERS, STATUSES
-from hub.core.replay import Plan
-from hub.core.settle import Answer
+from hub.core.delivery.settle import Answer
+from hub.core.replays.single import Plan
 
 LONGEST_SAID = 120
 """How much of a provider's own words stands in a cause; all of them are one click deeper."""

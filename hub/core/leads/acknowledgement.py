@@ -14,7 +14,6 @@ from uuid import UUID
 
 from sqlalchemy import Connection, func, insert, select
 
-from hub.core import alerts
 from hub.core.audit import note
 from hub.core.errors import NotFound
 from hub.core.leads.people import Person
@@ -26,6 +25,7 @@ from hub.core.models import (
     Telling,
     insert_if_new,
 )
+from hub.core.watch import alerts
 
 NOBODY_TOOK_IT = "nobody took the lead"
 TOKEN_BYTES = 16

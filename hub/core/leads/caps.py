@@ -13,11 +13,11 @@ from uuid import UUID
 from sqlalchemy import Connection, select
 
 from adapters import Action, registry
-from hub.core import alerts
 from hub.core.configuration import Configuration, Destination, Rate, Route, TextLimits
 from hub.core.leads.counting import Watched, add, digest, lately
 from hub.core.leads.numbers import odd, prefix_of
 from hub.core.models import LimitCount, StoredEvent, insert_if_new
+from hub.core.watch import alerts
 
 DAY_S = 86_400.0
 _SPANS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))

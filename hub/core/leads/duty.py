@@ -7,12 +7,12 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from hub.core.configuration import Configuration
+from hub.core.inbound.routing import rfc3339
 from hub.core.leads.hours import DAYS
 from hub.core.leads.owners import calendar_of
 from hub.core.leads.people import Person, uncovered
 from hub.core.leads.rules import Rule
 from hub.core.models import Acknowledgement, Assignment, Telling
-from hub.core.routing import rfc3339
 
 
 def people_rows(

@@ -12,11 +12,11 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, and_, insert, or_, select, update
 
-from hub.core import alerts
 from hub.core.hub import Hub
 from hub.core.ids import new_id, parse_id
-from hub.core.ingest import delivery_row
-from hub.core.ingest_store import insert_deliveries
+from hub.core.inbound.ingest import delivery_row
+from hub.core.inbound.routing import ESCALATE, Match
+from hub.core.inbound.store import insert_deliveries
 from hub.core.leads.acknowledgement import NOBODY_TOOK_IT, subject_of, taken
 from hub.core.leads.assignment import assigned
 from hub.core.leads.owners import calendar_of, telling_values
@@ -30,7 +30,7 @@ from hub.core.models import (
     Telling,
     database_now,
 )
-from hub.core.routing import ESCALATE, Match
+from hub.core.watch import alerts
 
 NOT_REACHED = ("undelivered", "failed", "bounced", "dropped")
 """What a provider tells later of what it took, and did not bring."""

@@ -11,11 +11,11 @@ from sqlalchemy import Connection, Row, literal_column, select, update
 from adapters import Event
 from adapters.contract.fields import rfc3339
 from hub.core.audit import note
-from hub.core.context import event_again
 from hub.core.errors import NotFound, Refused
+from hub.core.expressions.context import event_again
 from hub.core.hub import Hub
-from hub.core.ingest import Prepared, delivery_row, wants_folding
-from hub.core.ingest_store import insert_deliveries
+from hub.core.inbound.ingest import Prepared, delivery_row, wants_folding
+from hub.core.inbound.store import insert_deliveries
 from hub.core.models import EventState, StoredEvent
 
 _IS_HELD = StoredEvent.state == literal_column(f"'{EventState.HELD}'")

@@ -10,13 +10,13 @@ from sqlalchemy import Connection, Row, select
 
 from hub.core.configuration import Configuration, Route, Site
 from hub.core.errors import ExpressionError
+from hub.core.expressions.templates import Scope
 from hub.core.ids import new_id
+from hub.core.inbound.routing import ESCALATE
 from hub.core.leads.acknowledgement import new_link, taken
 from hub.core.leads.assignment import AssignList, assign, assigned
 from hub.core.leads.hours import Calendar
 from hub.core.models import Telling, insert_if_new
-from hub.core.routing import ESCALATE
-from hub.core.templates import Scope
 
 NO_ASSIGN = "no `assign` on this source or route: `owner` is nobody"
 NO_ADDRESS = "the hub has no public address: set HUB_PUBLIC_URL"

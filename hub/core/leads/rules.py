@@ -13,9 +13,9 @@ from math import gcd
 from typing import Any, Protocol
 
 from hub.core.errors import ExpressionError
+from hub.core.expressions.templates import Condition
 from hub.core.leads.hours import Calendar
 from hub.core.leads.people import Person
-from hub.core.templates import Condition
 
 AREA_FIELDS = ("postcode", "zip", "postal_code")
 PICKS = ("first", "least_recent", "weighted")

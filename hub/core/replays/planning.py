@@ -1,7 +1,7 @@
 """What a replay of many would do, counted in the database: nothing is fetched row by row.
 
-The expression says in SQL what `hub.core.replay` decides of one delivery; a test holds the two
-together, and each delivery is decided once more, locked, before it is let go.
+The expression says in SQL what `hub.core.replays.single` decides of one delivery; a test holds the
+two together, and each delivery is decided once more, locked, before it is let go.
 """
 
 from collections import Counter
@@ -38,8 +38,8 @@ from hub.core.models import (
     database_now,
     is_among,
 )
-from hub.core.replay import Plan
-from hub.core.selection import Selection
+from hub.core.replays.selection import Selection
+from hub.core.replays.single import Plan
 
 EXAMPLES = 3
 MOST = 250_000

@@ -23,9 +23,9 @@ from hub.core.models import (
     ReplayState,
     database_now,
 )
-from hub.core.replay import Plan, Planned
-from hub.core.replay import preview as preview_rows
-from hub.core.replay import replay as run_again
+from hub.core.replays.single import Plan, Planned
+from hub.core.replays.single import preview as preview_rows
+from hub.core.replays.single import replay as run_again
 
 AT_ONCE = 100
 """How many are let go in one transaction: nobody else waits for long."""

@@ -22,10 +22,10 @@ from hub.core.models import (
     database_later,
     insert_if_new,
 )
-from hub.core.replay import Plan
 from hub.core.replays.planning import Preview, plan_of, preview
 from hub.core.replays.running import GOING, a_step
-from hub.core.selection import Selection
+from hub.core.replays.selection import Selection
+from hub.core.replays.single import Plan
 
 SAME_WITHIN = timedelta(minutes=1)
 SLOWEST, FASTEST = 1, 600_000

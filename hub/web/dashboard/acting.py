@@ -11,12 +11,12 @@ from werkzeug.wrappers import Response as BaseResponse
 from hub.core.access.roles import Permission
 from hub.core.access.views import note_view
 from hub.core.board.words import PLANS
-from hub.core.copying import copy_event, read_edited
 from hub.core.errors import Refused
+from hub.core.events.copying import copy_event, read_edited
+from hub.core.events.reapplying import apply_routes
+from hub.core.events.stored import as_event, find_event, read_again
 from hub.core.leads import held
-from hub.core.reapplying import apply_routes
-from hub.core.replay import Plan, Planned, preview, replay
-from hub.core.stored import as_event, find_event, read_again
+from hub.core.replays.single import Plan, Planned, preview, replay
 from hub.web.dashboard.asking import asked_id, read_id
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.event import event_id_of

@@ -8,10 +8,10 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from hub.core.access.roles import Permission
 from hub.core.access.views import note_view
-from hub.core.again import take_in_again
 from hub.core.audit import note
 from hub.core.board import event as board
 from hub.core.errors import Refused
+from hub.core.events.again import take_in_again
 from hub.core.ids import parse_id
 from hub.core.models import RequestState
 from hub.web.dashboard.blueprint import dashboard

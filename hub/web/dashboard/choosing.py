@@ -10,7 +10,7 @@ from flask import request
 from werkzeug.exceptions import BadRequest, Forbidden, NotFound
 
 from hub.core.ids import parse_id
-from hub.core.selection import NotReadable, Selection, selection_of
+from hub.core.replays.selection import NotReadable, Selection, selection_of
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.gate import hub, viewer
 

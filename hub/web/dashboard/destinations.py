@@ -9,9 +9,9 @@ from hub.core.access.roles import Permission
 from hub.core.audit import note
 from hub.core.board import destinations as board
 from hub.core.configuration import Destination
+from hub.core.delivery.pausing import set_paused
 from hub.core.errors import NotFound
-from hub.core.pausing import set_paused
-from hub.core.silence import rate_words
+from hub.core.watch.silence import rate_words
 from hub.gateways.destinations import probe
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.gate import allowed, hub, now, own_path, viewer

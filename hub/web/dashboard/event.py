@@ -17,13 +17,13 @@ from hub.core.board import event as board
 from hub.core.board.matching import Why, reasons, reasons_then
 from hub.core.board.trees import cut
 from hub.core.errors import Refused
+from hub.core.events.reapplying import missing
+from hub.core.events.stored import as_event, find_event, read_again
 from hub.core.hub import Hub
 from hub.core.ids import parse_id
+from hub.core.inbound.routing import rfc3339
 from hub.core.leads.assignment import assignments_of
 from hub.core.models import DUE_STATES, DeliveryState
-from hub.core.reapplying import missing
-from hub.core.routing import rfc3339
-from hub.core.stored import as_event, find_event, read_again
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.bodies import Shown, shown
 from hub.web.dashboard.gate import allowed, hub, now, viewer

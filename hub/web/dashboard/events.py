@@ -17,9 +17,9 @@ from hub.core.board.filtering import Filters
 from hub.core.board.listed import Listed, newest_id, types_seen
 from hub.core.board.sentences import sentence
 from hub.core.ids import FIRST_ID
+from hub.core.inbound.routing import rfc3339
 from hub.core.models import EventState
 from hub.core.ports import Store
-from hub.core.routing import rfc3339
 from hub.web.dashboard.asking import address, asked, asked_id, read_filters
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.exporting import csv_line

@@ -5,7 +5,6 @@ from uuid import UUID
 from flask import Response, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from hub.core import alerts
 from hub.core.access.roles import Permission
 from hub.core.access.views import note_view
 from hub.core.audit import note
@@ -17,7 +16,8 @@ from hub.core.board.sources import all_heard, last_event_at
 from hub.core.errors import NotFound, Refused
 from hub.core.ids import parse_id
 from hub.core.leads import held as leads
-from hub.core.silence import watch_sources
+from hub.core.watch import alerts
+from hub.core.watch.silence import watch_sources
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.drawing import counts, durations
 from hub.web.dashboard.gate import allowed, hub, now, viewer

@@ -14,10 +14,10 @@ from hub.core.access.roles import Permission
 from hub.core.board import effects
 from hub.core.board.deliveries import events_of
 from hub.core.errors import Refused
-from hub.core.replay import Plan
 from hub.core.replays import planning, running, starting
+from hub.core.replays.selection import Selection
+from hub.core.replays.single import Plan
 from hub.core.replays.starting import Wish
-from hub.core.selection import Selection
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.choosing import arguments_of, chosen, instant_of
 from hub.web.dashboard.gate import allowed, hub, now, own_path, viewer

@@ -10,10 +10,10 @@ from hub.core.access.roles import Permission
 from hub.core.board import effects
 from hub.core.board.deliveries import events_of
 from hub.core.models import ReplayState
-from hub.core.replay import Plan
 from hub.core.replays import progress, running
 from hub.core.replays.planning import Group
 from hub.core.replays.progress import Became
+from hub.core.replays.single import Plan
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.choosing import after, before, wanted
 from hub.web.dashboard.gate import allowed, hub, now, viewer

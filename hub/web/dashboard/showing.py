@@ -14,8 +14,8 @@ from markupsafe import Markup, escape
 from hub.core.access import redaction
 from hub.core.access.roles import Person
 from hub.core.errors import ExpressionError
-from hub.core.filters import money as as_money
-from hub.core.routing import rfc3339
+from hub.core.expressions.filters import money as as_money
+from hub.core.inbound.routing import rfc3339
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.gate import hub, now
 

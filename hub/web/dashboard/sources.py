@@ -10,15 +10,15 @@ from werkzeug.wrappers import Response as BaseResponse
 from adapters import InboundRequest
 from hub.core import listing
 from hub.core.access.roles import Permission
-from hub.core.again import take_in_again
 from hub.core.audit import note
 from hub.core.board import sources as board
 from hub.core.configuration import Source
 from hub.core.errors import NotFound, Refused
+from hub.core.events.again import take_in_again
 from hub.core.ids import parse_id
+from hub.core.inbound.samples import address_of, external_id_of, live_destinations, make_sample
 from hub.core.models import RequestState
-from hub.core.samples import address_of, external_id_of, live_destinations, make_sample
-from hub.core.silence import rate_words, watch_sources
+from hub.core.watch.silence import rate_words, watch_sources
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.gate import allowed, hub, now, viewer
 from hub.web.dashboard.pages import page

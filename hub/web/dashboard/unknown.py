@@ -15,7 +15,7 @@ from hub.core.board import unknown
 from hub.core.board.deliveries import events_of
 from hub.core.board.effects import thing_of
 from hub.core.board.words import ANSWERS
-from hub.core.settle import Answer
+from hub.core.delivery.settle import Answer
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.choosing import before, instant_of, wanted
 from hub.web.dashboard.gate import allowed, hub, now, sent_to_prove, viewer

@@ -8,17 +8,17 @@ from uuid import UUID
 from sqlalchemy import Connection, select, update
 
 from adapters.http.outbound import HttpOutbound
-from hub.core.claim import claim
 from hub.core.configuration import Configuration, Source
-from hub.core.context import Contexts
-from hub.core.lanes import Hold, ensure, take
+from hub.core.delivery.claim import claim
+from hub.core.delivery.lanes import Hold, ensure, take
+from hub.core.delivery.preparing import Claimed
+from hub.core.expressions.context import Contexts
+from hub.core.inbound.routing import site_scope
 from hub.core.leads.escalation import escalate
 from hub.core.leads.owners import Owners
 from hub.core.leads.people import Person
 from hub.core.leads.rules import Rule
 from hub.core.models import Attempt, Delivery, StoredEvent, Telling, database_later, database_now
-from hub.core.preparing import Claimed
-from hub.core.routing import site_scope
 from hub.gateways.database import Database
 from tests.core.making import NOW, SITE, Town, route, rows
 

@@ -10,14 +10,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from hub.core.expressions.templates import Scope
 from hub.core.leads.acknowledgement import link_of
 from hub.core.leads.assignment import AssignList, assign
 from hub.core.leads.hours import Calendar
 from hub.core.leads.owners import NO_ASSIGN
 from hub.core.leads.rules import Rule
 from hub.core.models import Assignment, Delivery, LeadLink
-from hub.core.replay import preview, replay
-from hub.core.templates import Scope
+from hub.core.replays.single import preview, replay
 from tests.core.leads.office import LEE, PUBLIC, Desk, tell
 from tests.core.making import NOW, hold_of, route
 

@@ -12,19 +12,19 @@ from sqlalchemy import select, update
 
 from adapters.http.outbound import HttpOutbound
 from adapters.twilio.outbound import TwilioOutbound
-from hub.core import alerts
-from hub.core.claim import claim
 from hub.core.configuration import Configuration, Destination, Rate, Source, TextLimits
-from hub.core.context import Contexts
-from hub.core.ingest import ingest, prepare
+from hub.core.delivery.claim import claim
+from hub.core.delivery.preparing import Claimed
+from hub.core.expressions.context import Contexts
+from hub.core.inbound.ingest import ingest, prepare
+from hub.core.inbound.routing import site_scope
 from hub.core.leads.caps import caps_of, end_passed
 from hub.core.leads.counting import forget
 from hub.core.leads.held import sent_by
 from hub.core.leads.numbers import odd, prefix_of
 from hub.core.models import Alert, Attempt, LimitCount, database_later
-from hub.core.preparing import Claimed
-from hub.core.replay import preview, replay
-from hub.core.routing import site_scope
+from hub.core.replays.single import preview, replay
+from hub.core.watch import alerts
 from tests.core.making import (
     NOW,
     SITE,

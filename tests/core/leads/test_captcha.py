@@ -6,13 +6,13 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from hub.core import alerts
 from hub.core.configuration import Captcha, Configuration, Source
-from hub.core.ingest import ingest
+from hub.core.inbound.ingest import ingest
 from hub.core.leads.captcha import FAILURES, NOT_ASKED, REFUSES_US, failing
 from hub.core.leads.held import hold
 from hub.core.models import Alert
-from hub.core.silence import tell_of_silence
+from hub.core.watch import alerts
+from hub.core.watch.silence import tell_of_silence
 from tests.core.making import NOW, Town
 
 

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, update
 
-from hub.core import alerts
-from hub.core.folding import fold_some
+from hub.core.events.folding import fold_some
 from hub.core.ids import new_id
 from hub.core.leads.acknowledgement import NOBODY_TOOK_IT, acknowledge, taken
 from hub.core.leads.escalation import escalate
@@ -17,7 +16,8 @@ from hub.core.leads.hours import parse_hours
 from hub.core.leads.people import Absence
 from hub.core.leads.rules import Rule
 from hub.core.models import Acknowledgement, Alert, AuditEntry, Delivery, StoredEvent, Telling
-from hub.core.replay import preview, replay
+from hub.core.replays.single import preview, replay
+from hub.core.watch import alerts
 from tests.core.leads.office import DANA, LEE, SAM, Desk, tell
 from tests.core.making import NOW, route
 

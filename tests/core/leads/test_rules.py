@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hub.core.expressions.templates import Condition, Scope
 from hub.core.leads.hours import Calendar, parse_hours
 from hub.core.leads.people import Absence, Person
 from hub.core.leads.rules import Choice, Rule, choose, parse_area, successors
-from hub.core.templates import Condition, Scope
 
 NOON = datetime(2026, 11, 20, 17, tzinfo=UTC)  # a Friday, 12:00 in New York
 NIGHT = datetime(2026, 11, 21, 5, tzinfo=UTC)

@@ -1,0 +1,174 @@
+"""Claiming: due deliveries become attempts, with their parameters, before a byte leaves.
+
+As many are claimed as there are free slots, never more: an attempt that was never sent must not
+become doubtful. What cannot be sent at all (a condition that does not hold, a parameter that
+cannot be rendered) is decided before (`preparing`).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, case, func, insert, select, update
+
+from adapters import Action
+from hub.core.delivery.deaths import tell_of_deadly
+from hub.core.delivery.due import DUE, SUSPECTS
+from hub.core.delivery.evidence import arrived
+from hub.core.delivery.lanes import Hold
+from hub.core.delivery.ledger import DEADLY
+from hub.core.delivery.preparing import Claimed, delivery_key, prepare
+from hub.core.delivery.restored import Lost, Window, lost_of
+from hub.core.delivery.uncalled import InDoubt, Uncalled, end_in_doubt, end_uncalled
+from hub.core.expressions.context import Contexts
+from hub.core.inbound.routing import Router
+from hub.core.leads.caps import Caps, Wanted
+from hub.core.models import (
+    Attempt,
+    AttemptState,
+    Delivery,
+    DeliveryState,
+    database_now,
+)
+
+KEY_FORGOTTEN = (
+    "it may have happened, and the provider may have forgotten its key by now: it is looked up"
+)
+
+
+def claim(
+    connection: Connection,
+    hold: Hold,
+    *,
+    slots: int,
+    router: Router,
+    contexts: Contexts,
+    now: datetime,
+    sandbox: bool,
+    actions: Mapping[str, Action],
+    restored: Sequence[Window] = (),
+    caps: Caps | None = None,
+    suspects: bool = False,
+    on_row: Callable[[], None] = lambda: None,
+) -> tuple[list[Claimed], bool]:
+    """Claim up to `slots` due deliveries of a held lane, oldest first; of `suspects`, only those.
+
+    Returns the claimed, and whether there may be more that are due. `now` is for ids and for the
+    age of what is tried first; `actions` are those that the destination has; `restored`
+    says what may have been done that the database does not know of; `caps` say which texts may
+    not go out. `on_row` is called before each delivery, whose parameters may take a while.
+    The lane must have been found `workable` in the same transaction.
+    """
+    wanted = {"destination": hold.destination, "most": slots}
+    rows: Sequence[Any] = connection.execute(SUSPECTS if suspects else DUE, wanted).all()
+    claimed: list[Claimed] = []
+    ended: list[Uncalled] = []
+    in_doubt: list[InDoubt] = []
+    for row in rows:
+        on_row()
+        if row.arrived_id and row.last_key == delivery_key(row.id, row.key_n):
+            arrived(connection, row.arrived_id, now=now)
+            continue
+        prepared = prepare(row, router, contexts, actions, now)
+        if isinstance(prepared, Claimed) and _is_too_old(connection, row, prepared, actions, now):
+            prepared = Uncalled(row.id, DeliveryState.UNKNOWN, KEY_FORGOTTEN)
+        if isinstance(prepared, Claimed) and not (sandbox or prepared.route.at_least_once):
+            lost = lost_of(
+                row, actions[prepared.action], prepared.route.parameters, restored,
+                frozen=row.last_key == prepared.key, now=now,
+            )  # fmt: skip
+            if lost:
+                in_doubt.append(_in_doubt(prepared, lost))
+                continue
+        if caps and isinstance(prepared, Claimed) and row.last_key != prepared.key:
+            prepared = _within(caps, row, prepared)
+        (claimed if isinstance(prepared, Claimed) else ended).append(prepared)  # type: ignore[arg-type]
+    if ended:
+        end_uncalled(connection, ended)
+        tell_of_deadly(connection, [one.delivery_id for one in ended if one.error == DEADLY])
+    if in_doubt:
+        end_in_doubt(connection, in_doubt, now=now)
+    if claimed:
+        _start(connection, hold, claimed, now, sandbox)
+    return claimed, len(rows) == slots
+
+
+def _in_doubt(claimed: Claimed, lost: Lost) -> InDoubt:
+    return InDoubt(
+        claimed.delivery_id, claimed.attempt_id, claimed.n, claimed.key, claimed.parameters, lost
+    )
+
+
+def _within(caps: Caps, row: Row[Any], claimed: Claimed) -> Claimed | Uncalled:
+    wanted = Wanted(
+        claimed.route, row.event_id, row.event_source, claimed.action, claimed.parameters
+    )
+    refusal = caps.refusal(wanted)
+    return Uncalled(row.id, DeliveryState.SKIPPED, refusal) if refusal else claimed
+
+
+def _is_too_old(
+    connection: Connection,
+    row: Row[Any],
+    claimed: Claimed,
+    actions: Mapping[str, Action],
+    now: datetime,
+) -> bool:
+    """Return whether a key was first used so long ago that the provider may have forgotten it.
+
+    Only a call that may have been processed is in danger: repeated, it would happen twice.
+    """
+    life_s = actions[claimed.action].key_life_s
+    if life_s is None or row.last_key != claimed.key:
+        return False
+    in_doubt = Attempt.state == AttemptState.IN_DOUBT
+    mine = (Attempt.delivery_id == row.id) & (Attempt.key == claimed.key)
+    first, doubts = connection.execute(
+        select(func.min(Attempt.started_at), func.count().filter(in_doubt)).where(mine)
+    ).one()
+    return bool(doubts) and first <= now - timedelta(seconds=life_s)
+
+
+_RUN = (
+    update(Delivery.__table__)  # type: ignore[arg-type]
+    .where(Delivery.id.in_(bindparam("b_ids", expanding=True)))
+    .values(
+        state=DeliveryState.RUNNING,
+        # How long it has been tried is counted from its first try, not from a pause or delay.
+        since=case((Delivery.attempts == 0, database_now()), else_=Delivery.since),
+        lane_token=bindparam("b_token"),
+        attempts=Delivery.attempts + 1,
+        tries=Delivery.tries + 1,
+        sandbox=bindparam("b_sandbox"),
+        next_attempt_at=None,
+        error=None,
+    )
+)
+_BEGIN = insert(Attempt.__table__)  # type: ignore[arg-type]
+
+
+def _start(
+    connection: Connection,
+    hold: Hold,
+    claimed: Sequence[Claimed],
+    now: datetime,
+    sandbox: bool,
+) -> None:
+    ids = [one.delivery_id for one in claimed]
+    connection.execute(_RUN, {"b_ids": ids, "b_token": hold.token, "b_sandbox": sandbox})
+    connection.execute(
+        _BEGIN,
+        [
+            {
+                "id": one.attempt_id,
+                "delivery_id": one.delivery_id,
+                "n": one.n,
+                "key": one.key,
+                "state": AttemptState.CALLING,
+                "parameters": one.parameters,
+                "sandbox": sandbox,
+                "started_at": now,
+            }
+            for one in claimed
+        ],
+    )

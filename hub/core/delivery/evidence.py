@@ -1,0 +1,161 @@
+"""What is known of an attempt from elsewhere than its answer, and what it makes of the delivery."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, func, select, update
+
+from hub.core.delivery.ledger import Standing, Turn, after_acceptance
+from hub.core.models import Attempt, AttemptState, Delivery, DeliveryState, database_now
+from hub.core.watch import alerts
+from hub.core.words import bounded
+
+MOST_EVIDENCE = 20
+
+
+def accepted(
+    connection: Connection,
+    attempt_id: UUID,
+    *,
+    seen_ref: str | None,
+    by: str,
+    said: str,
+    now: datetime,
+) -> Turn:
+    """Take in that the provider has what an attempt asked for; return what it changed."""
+    seen_ref = bounded(seen_ref) if seen_ref else None
+    row = locked(connection, attempt_id)
+    turn = after_acceptance(standing(connection, row), seen_ref)
+    connection.execute(
+        update(Attempt)
+        .where(Attempt.id == attempt_id)
+        .values(
+            seen_ref=row.seen_ref or seen_ref or "",
+            evidence=with_one_more(row.evidence, by=by, said=said, now=now),
+            **({"state": turn.attempt, "closed_by": by} if turn.attempt else {}),
+            **({"ended_at": database_now()} if turn.attempt and row.ended_at is None else {}),
+            **({"provider_ref": seen_ref} if turn.attempt and seen_ref else {}),
+        )
+    )
+    if turn.delivery:
+        _succeed(connection, row.delivery_id, seen_ref or row.delivery_ref, now)
+    if turn.double:
+        _alert_of_double(connection, row.delivery_id, now)
+    return turn
+
+
+def arrived(connection: Connection, attempt_id: UUID, *, now: datetime) -> None:
+    """End a due delivery: this attempt of it is known to have happened (`has_arrived`)."""
+    row = locked(connection, attempt_id)
+    ref = row.provider_ref or row.seen_ref or None
+    if row.state != AttemptState.ACCEPTED:
+        connection.execute(
+            update(Attempt)
+            .where(Attempt.id == attempt_id)
+            .values(state=AttemptState.ACCEPTED, closed_by="webhook", provider_ref=ref)
+        )
+    _succeed(connection, row.delivery_id, ref, now)
+
+
+def tell_doubles(connection: Connection, delivery_ids: Sequence[UUID]) -> None:
+    """Begin an alert for each delivery of which two attempts under one key were accepted."""
+    twice = (
+        select(Attempt.delivery_id)
+        .where(Attempt.delivery_id.in_(delivery_ids), Attempt.state == AttemptState.ACCEPTED)
+        .group_by(Attempt.delivery_id, Attempt.key)
+        .having(func.count() > 1)
+        .distinct()
+    )
+    found = connection.execute(twice).scalars().all()
+    if found:
+        now = connection.execute(select(database_now())).scalar_one()
+        for delivery_id in found:
+            _alert_of_double(connection, delivery_id, now)
+
+
+def _succeed(connection: Connection, delivery_id: UUID, ref: str | None, now: datetime) -> None:
+    connection.execute(
+        update(Delivery)
+        .where(Delivery.id == delivery_id)
+        .values(
+            state=DeliveryState.SUCCEEDED,
+            provider_ref=ref,
+            error=None,
+            next_attempt_at=None,
+            finished_at=database_now(),
+        )
+    )
+    alerts.end(connection, alerts.UNKNOWN_OUTCOME, subject_of(delivery_id), now=now)
+
+
+def _alert_of_double(connection: Connection, delivery_id: UUID, now: datetime) -> None:
+    sentence = "the provider has it twice: look there, and tell whom it reached"
+    alerts.begin(connection, alerts.DOUBLE_EFFECT, subject_of(delivery_id), sentence, now=now)
+
+
+def locked(connection: Connection, attempt_id: UUID) -> Row[Any]:
+    """Return an attempt and its delivery, locked: the attempt first, as where a call's end is
+    recorded, which is what news of it meets most often.
+    """
+    found = select(Attempt.delivery_id).where(Attempt.id == attempt_id).with_for_update()
+    delivery_id = connection.execute(found).scalar_one()
+    connection.execute(select(Delivery.id).where(Delivery.id == delivery_id).with_for_update())
+    return connection.execute(
+        select(
+            Attempt.id,
+            Attempt.delivery_id,
+            Attempt.state,
+            Attempt.provider_ref,
+            Attempt.seen_ref,
+            Attempt.evidence,
+            Attempt.absences,
+            Attempt.looked_at,
+            Attempt.ended_at,
+            Delivery.state.label("delivery_state"),
+            Delivery.provider_ref.label("delivery_ref"),
+        )
+        .join(Delivery, Delivery.id == Attempt.delivery_id)
+        .where(Attempt.id == attempt_id)
+    ).one()
+
+
+def lock_attempts(connection: Connection, delivery_id: UUID) -> None:
+    """Lock a delivery's open attempt before the delivery itself is, in the order of `locked`."""
+    connection.execute(
+        select(Attempt.id)
+        .where(Attempt.delivery_id == delivery_id, Attempt.state == AttemptState.UNKNOWN)
+        .with_for_update()
+    )
+
+
+def standing(connection: Connection, row: Row[Any]) -> Standing:
+    besides = connection.execute(
+        select(Attempt.id)
+        .where(
+            Attempt.delivery_id == row.delivery_id,
+            Attempt.id != row.id,
+            Attempt.state == AttemptState.ACCEPTED,
+        )
+        .limit(1)
+    ).first()
+    return Standing(
+        DeliveryState(row.delivery_state),
+        AttemptState(row.state),
+        row.provider_ref or row.seen_ref,
+        accepted_besides=besides is not None,
+    )
+
+
+def with_one_more(
+    evidence: list[Any] | None, *, by: str, said: str, now: datetime
+) -> list[dict[str, str]]:
+    """Return the evidence with one more sentence; the oldest give way when there are many."""
+    at = now.isoformat(timespec="seconds").replace("+00:00", "Z")
+    kept = [*(evidence or []), {"at": at, "by": by, "said": bounded(said)}]
+    return kept if len(kept) <= MOST_EVIDENCE else [kept[0], *kept[-(MOST_EVIDENCE - 1) :]]
+
+
+def subject_of(delivery_id: UUID) -> str:
+    return f"delivery {delivery_id}"

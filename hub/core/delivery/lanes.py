@@ -1,0 +1,183 @@
+"""Lanes: who may work for a destination now. One holder at a time, by lease and fencing token.
+
+All times are the database's. A lane is free when its lease is over; whoever takes it gets a higher
+token, and everything that the holder before still writes finds that its token is an old one.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, exists, or_, select, tuple_, update
+
+from hub.core.delivery.deaths import IS_SUSPECT
+from hub.core.errors import NotFound
+from hub.core.models import (
+    IS_DUE,
+    IS_RUNNING,
+    Delivery,
+    Lane,
+    database_later,
+    database_now,
+    insert_if_new,
+)
+
+LEASE_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A lane in somebody's hands. `setbacks` above 0: probe with one call before the rest."""
+
+    destination: str
+    token: int
+    holder: str
+    setbacks: int = 0
+    failures: int = 0
+
+
+def ensure(connection: Connection, destinations: Iterable[str]) -> None:
+    """Give every destination its row."""
+    rows = [{"destination": name} for name in sorted(destinations)]
+    if rows:
+        connection.execute(insert_if_new(connection, Lane), rows)
+
+
+def take(
+    connection: Connection, holder: str, destinations: Sequence[str], *, most: int
+) -> list[Hold]:
+    """Take free lanes of these destinations that have due work, or calls of a holder that died.
+
+    `holder` names one process for its life.
+    """
+    abandoned = exists().where(Delivery.destination == Lane.destination, IS_RUNNING)
+    free = (
+        select(Lane.destination)
+        .where(
+            Lane.destination.in_(destinations),
+            or_(
+                Lane.lease_until.is_(None),
+                Lane.lease_until <= database_now(),
+                Lane.holder == _resting(holder),
+            ),
+            or_(_open() & _HAS_DUE, abandoned),
+        )
+        .order_by(Lane.destination)
+        .limit(most)
+        .with_for_update(skip_locked=True)
+        .cte("free")  # looked for once: a sub-query may be run anew for each row, past its LIMIT
+    )
+    taken = connection.execute(
+        update(Lane)
+        .where(Lane.destination.in_(select(free.c.destination)))
+        .values(token=Lane.token + 1, holder=holder, lease_until=database_later(LEASE_S))
+        .returning(Lane.destination, Lane.token, Lane.setbacks, Lane.failures)
+    )
+    return [Hold(row[0], row[1], holder, row[2], row[3]) for row in taken]
+
+
+def renew(connection: Connection, holds: Sequence[Hold]) -> set[str]:
+    """Make the leases of these lanes last again; return the destinations that are still held."""
+    renewed = connection.execute(
+        update(Lane)
+        .where(_is_held(holds))
+        .values(lease_until=database_later(LEASE_S))
+        .returning(Lane.destination)
+    )
+    return set(renewed.scalars())
+
+
+def release(connection: Connection, hold: Hold, *, failures: int = 0, linger_s: float = 0) -> None:
+    """Let go of a lane, so that the next holder need not wait for its lease.
+
+    `linger_s` keeps it from others, not from its holder, until its rate lets them start anew.
+    """
+    lease_until = database_later(linger_s) if linger_s else None
+    connection.execute(
+        update(Lane)
+        .where(_is_held([hold]))
+        .values(
+            holder=_resting(hold.holder) if linger_s else None,
+            lease_until=lease_until,
+            failures=failures,
+        )
+    )
+
+
+def with_suspects(connection: Connection, holds: Sequence[Hold]) -> set[str]:
+    """Return the destinations that may be called, and have due work that is to be tried alone."""
+    found = select(Lane.destination).where(
+        Lane.destination.in_([hold.destination for hold in holds]),
+        _open(),
+        _HAS_DUE.where(IS_SUSPECT),
+    )
+    return set(connection.execute(found).scalars())
+
+
+def workable(connection: Connection, holds: Sequence[Hold]) -> set[str]:
+    """Return the destinations still held and neither paused nor blocked, locked until commit."""
+    return set(connection.execute(_WORKABLE, {"b_holds": _keys(holds)}).scalars())
+
+
+def block(connection: Connection, hold: Hold, *, for_s: float, reason: str, setbacks: int) -> None:
+    """Let nothing out to a destination for a while; `reason` is for a person."""
+    connection.execute(
+        update(Lane)
+        .where(_is_held([hold]))
+        .values(blocked_until=database_later(for_s), blocked_reason=reason[:500], setbacks=setbacks)
+    )
+
+
+def recover(connection: Connection, hold: Hold) -> None:
+    """Note that a destination answers again."""
+    connection.execute(
+        update(Lane)
+        .where(_is_held([hold]))
+        .values(blocked_until=None, blocked_reason=None, setbacks=0)
+    )
+
+
+def set_paused(connection: Connection, destination: str, *, paused: bool) -> None:
+    """Pause a destination, or let it go on at once (a block is lifted too).
+
+    Raises:
+        NotFound: no such destination has a lane.
+    """
+    values: dict[str, Any] = {"paused": paused}
+    if not paused:
+        values |= {"blocked_until": None, "blocked_reason": None}
+    changed = connection.execute(
+        update(Lane).where(Lane.destination == destination).values(**values)
+    )
+    if not changed.rowcount:
+        raise NotFound(f"there is no destination {destination}")
+
+
+def _resting(holder: str) -> str:
+    """Return the holder's mark on a lane that it has let go of, and others may not take yet."""
+    return f"{holder} rests"
+
+
+def _open() -> Any:
+    return ~Lane.paused & or_(Lane.blocked_until.is_(None), Lane.blocked_until <= database_now())
+
+
+def _is_held(holds: Sequence[Hold]) -> Any:
+    return _LANE_KEY.in_(_keys(holds))
+
+
+def _keys(holds: Sequence[Hold]) -> list[tuple[str, int, str]]:
+    return [(hold.destination, hold.token, hold.holder) for hold in holds]
+
+
+_HAS_DUE = exists().where(
+    Delivery.destination == Lane.destination,
+    IS_DUE,
+    Delivery.next_attempt_at <= database_now(),
+)
+_LANE_KEY = tuple_(Lane.destination, Lane.token, Lane.holder)
+_WORKABLE = (
+    select(Lane.destination)
+    .where(_LANE_KEY.in_(bindparam("b_holds", expanding=True)), _open())
+    .with_for_update(read=True)
+)

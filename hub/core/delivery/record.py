@@ -1,0 +1,238 @@
+"""Recording how calls ended, in groups, and what became of calls whose worker died.
+
+Every write says whose it is: a holder that lost its lane changes nothing any more.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, bindparam, case, select, update
+
+from adapters import Outcome, Verdict
+from hub.core.delivery.deaths import WAS_SUSPECT
+from hub.core.delivery.evidence import accepted, tell_doubles
+from hub.core.delivery.lanes import Hold
+from hub.core.delivery.ledger import WORKER_DIED, Protection, Spent, Step, after_death
+from hub.core.models import (
+    IS_RUNNING,
+    Attempt,
+    AttemptState,
+    Delivery,
+    DeliveryState,
+    database_later,
+    database_now,
+)
+from hub.core.words import bounded_or_none
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A call that is over: its delivery, how it ended, and the step that follows.
+
+    `once`: nothing but the ledger keeps it from happening twice.
+    """
+
+    delivery_id: UUID
+    attempt_id: UUID
+    token: int
+    outcome: Outcome
+    step: Step
+    request: dict[str, Any] | None = None
+    once: bool = False
+
+
+def record(connection: Connection, finished: Sequence[Finished]) -> int:
+    """Write how calls ended; return how many were not this holder's to write any more.
+
+    Whoever took the lane over has settled those; only what is now certain about an outcome that
+    was left *unknown* still counts, whoever found it.
+    """
+    if not finished:
+        return 0
+    closed = connection.execute(_CLOSE_ATTEMPT, [_attempt_values(one) for one in finished])
+    late = len(finished) - closed.rowcount
+    if late:
+        for one in finished:
+            if one.outcome.verdict is not Verdict.IN_DOUBT:
+                _record_late(connection, one)
+    ended = [one for one in finished if one.step.delay_s is None]
+    again = [one for one in finished if one.step.delay_s is not None]
+    if ended:
+        connection.execute(_END, [_delivery_values(one) for one in ended])
+    if again:
+        connection.execute(
+            _AGAIN,
+            [
+                _delivery_values(one)
+                | {
+                    "b_delay_s": one.step.delay_s,
+                    "b_unspent": int(not one.step.spends_try),
+                    "b_refused": int(one.outcome.verdict is Verdict.BLOCKED),
+                }
+                for one in again
+            ],
+        )
+    done = [one for one in finished if one.once and one.outcome.verdict is Verdict.SUCCEEDED]
+    if done:
+        tell_doubles(connection, [one.delivery_id for one in done])
+    return late
+
+
+def _record_late(connection: Connection, one: Finished) -> None:
+    """Close an outcome that was unknown with what this call's answer says; no token is needed."""
+    values = _attempt_values(one)
+    closed = connection.execute(
+        update(Attempt)
+        .where(Attempt.id == one.attempt_id, Attempt.state == AttemptState.UNKNOWN)
+        .values(
+            state=values["b_state"],
+            ended_at=database_now(),
+            status=values["b_status"],
+            code=values["b_code"],
+            message=values["b_message"],
+            provider_ref=values["b_provider_ref"],
+        )
+    )
+    if not closed.rowcount:
+        if one.outcome.verdict is Verdict.SUCCEEDED and (
+            one.once or _was_given_up(connection, one)
+        ):
+            _tell_late(connection, one)
+        return
+    again = one.step.delay_s is not None
+    connection.execute(
+        update(Delivery)
+        .where(Delivery.id == one.delivery_id, Delivery.state == DeliveryState.UNKNOWN)
+        .values(
+            state=one.step.delivery,
+            error=bounded_or_none(one.step.error),
+            provider_ref=values["b_provider_ref"],
+            next_attempt_at=database_later(one.step.delay_s) if again else None,
+            finished_at=None if again else database_now(),
+        )
+    )
+
+
+def _was_given_up(connection: Connection, one: Finished) -> bool:
+    """Return whether a delivery has failed without this answer; one that goes on gets its own."""
+    state = select(Delivery.state).where(Delivery.id == one.delivery_id)
+    return connection.execute(state).scalar_one() == DeliveryState.FAILED
+
+
+def _tell_late(connection: Connection, one: Finished) -> None:
+    """Take in that a call did happen which others have settled without its answer."""
+    known = connection.execute(select(Attempt.state).where(Attempt.id == one.attempt_id))
+    if known.scalar_one() == AttemptState.ACCEPTED:
+        return
+    now = connection.execute(select(database_now())).scalar_one()
+    ref = bounded_or_none(one.outcome.provider_ref)
+    said = "its answer, that it was taken, came after another worker took over"
+    accepted(connection, one.attempt_id, seen_ref=ref, by="answer", said=said, now=now)
+
+
+_MINE = (
+    (Delivery.id == bindparam("b_delivery_id"))
+    & (Delivery.lane_token == bindparam("b_token"))
+    & (Delivery.state == DeliveryState.RUNNING)
+)
+_CLOSE_ATTEMPT = (
+    update(Attempt.__table__)  # type: ignore[arg-type]
+    .where(
+        Attempt.id == bindparam("b_attempt_id"),
+        Attempt.state == AttemptState.CALLING,
+        select(Delivery.id).where(_MINE).exists(),
+    )
+    .values(
+        state=bindparam("b_state"),
+        ended_at=database_now(),
+        status=bindparam("b_status"),
+        code=bindparam("b_code"),
+        message=bindparam("b_message"),
+        provider_ref=bindparam("b_provider_ref"),
+        request=bindparam("b_request"),
+    )
+)
+_END = (
+    update(Delivery.__table__)  # type: ignore[arg-type]
+    .where(_MINE)
+    .values(
+        state=bindparam("b_state"),
+        error=bindparam("b_error"),
+        provider_ref=bindparam("b_provider_ref"),
+        next_attempt_at=None,
+        finished_at=database_now(),
+    )
+)
+_AGAIN = (
+    update(Delivery.__table__)  # type: ignore[arg-type]
+    .where(_MINE)
+    .values(
+        state=bindparam("b_state"),
+        error=bindparam("b_error"),
+        provider_ref=bindparam("b_provider_ref"),
+        next_attempt_at=database_later(bindparam("b_delay_s")),
+        tries=Delivery.tries - bindparam("b_unspent"),
+        # While the account is refused, no time is spent either.
+        since=case((bindparam("b_refused") == 1, database_now()), else_=Delivery.since),
+    )
+)
+
+
+def _attempt_values(one: Finished) -> dict[str, Any]:
+    return {
+        "b_attempt_id": one.attempt_id,
+        "b_delivery_id": one.delivery_id,
+        "b_token": one.token,
+        "b_state": one.step.attempt,
+        "b_status": one.outcome.status,
+        "b_code": bounded_or_none(one.outcome.code),
+        "b_message": bounded_or_none(one.outcome.message),
+        "b_provider_ref": bounded_or_none(one.outcome.provider_ref),
+        "b_request": one.request,
+    }
+
+
+def _delivery_values(one: Finished) -> dict[str, Any]:
+    return {
+        "b_delivery_id": one.delivery_id,
+        "b_token": one.token,
+        "b_state": one.step.delivery,
+        "b_error": bounded_or_none(one.step.error),
+        "b_provider_ref": bounded_or_none(one.outcome.provider_ref),
+    }
+
+
+def orphans(connection: Connection, hold: Hold) -> list[dict[str, Any]]:
+    """Return the calls that an earlier holder of this lane left open."""
+    rows = connection.execute(
+        select(
+            Delivery.id.label("delivery_id"),
+            Delivery.route,
+            Delivery.action,
+            Delivery.tries,
+            Delivery.lane_token.label("token"),
+            Attempt.id.label("attempt_id"),
+            WAS_SUSPECT.label("suspected"),
+        )
+        .join(Attempt, (Attempt.delivery_id == Delivery.id) & (Attempt.n == Delivery.attempts))
+        .where(
+            Delivery.destination == hold.destination,
+            IS_RUNNING,
+            Delivery.lane_token < hold.token,
+        )
+    )
+    return [dict(row._mapping) for row in rows]
+
+
+def abandon(orphan: dict[str, Any], protection: Protection, *, chance: float) -> Finished:
+    """Return the end of a call whose worker died: nobody knows, so its class decides."""
+    spent = Spent(tries=orphan["tries"], age_s=0)
+    return Finished(
+        delivery_id=orphan["delivery_id"],
+        attempt_id=orphan["attempt_id"],
+        token=orphan["token"],
+        outcome=WORKER_DIED,
+        step=after_death(protection, spent, suspected=orphan["suspected"], chance=chance),
+    )

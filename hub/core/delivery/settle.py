@@ -1,0 +1,94 @@
+"""Settling a delivery whose outcome nobody knows: by a person, with a reason, in the audit log."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, select, update
+
+from hub.core.audit import note
+from hub.core.delivery.evidence import lock_attempts, tell_doubles
+from hub.core.errors import NotFound, Refused
+from hub.core.models import Attempt, AttemptState, Delivery, DeliveryState, database_now
+from hub.core.watch import alerts
+
+
+class Answer(StrEnum):
+    ARRIVED = "arrived"
+    AGAIN = "again"
+    DROP = "drop"
+
+
+_ATTEMPT_STATES = {
+    Answer.ARRIVED: AttemptState.ACCEPTED,
+    Answer.AGAIN: AttemptState.NOT_PROCESSED,
+    Answer.DROP: AttemptState.IN_DOUBT,  # nobody said that it did not happen
+}
+
+
+def settle(
+    connection: Connection,
+    delivery_id: UUID,
+    answer: Answer,
+    *,
+    reason: str,
+    actor: str,
+    now: datetime,
+) -> DeliveryState:
+    """Close an unknown outcome as a person says; return the delivery's new state.
+
+    *Again* sends the same parameters once more, as a new attempt.
+
+    Raises:
+        NotFound: there is no such delivery.
+        Refused: its outcome is not unknown, or no reason is given.
+    """
+    if not reason.strip():
+        raise Refused("say why: --reason '...'")
+    lock_attempts(connection, delivery_id)
+    state = connection.execute(
+        select(Delivery.state).where(Delivery.id == delivery_id).with_for_update()
+    ).scalar_one_or_none()
+    if state is None:
+        raise NotFound(f"there is no delivery {delivery_id}")
+    if state != DeliveryState.UNKNOWN:
+        raise Refused(f"its outcome is not unknown: it is {state}")
+    values = _values(answer, reason)
+    connection.execute(
+        update(Attempt)
+        .where(Attempt.delivery_id == delivery_id, Attempt.state == AttemptState.UNKNOWN)
+        .values(state=_ATTEMPT_STATES[answer], ended_at=database_now(), closed_by="person")
+    )
+    connection.execute(update(Delivery).where(Delivery.id == delivery_id).values(**values))
+    if answer is Answer.ARRIVED:
+        tell_doubles(connection, [delivery_id])
+    alerts.end(connection, alerts.UNKNOWN_OUTCOME, f"delivery {delivery_id}", now=now)
+    note(
+        connection,
+        actor=actor,
+        action=f"settle.{answer}",
+        subject=f"delivery {delivery_id}",
+        now=now,
+        reason=reason,
+    )
+    return DeliveryState(values["state"])
+
+
+def _values(answer: Answer, reason: str) -> dict[str, Any]:
+    if answer is Answer.ARRIVED:
+        return {"state": DeliveryState.SUCCEEDED, "error": None, "finished_at": database_now()}
+    if answer is Answer.DROP:
+        return {
+            "state": DeliveryState.FAILED,
+            "error": f"dropped: {reason}",
+            "finished_at": database_now(),
+        }
+    return {
+        "state": DeliveryState.RETRYING,
+        "error": None,
+        "finished_at": None,
+        "next_attempt_at": database_now(),
+        "tries": 0,
+        "since": database_now(),
+    }

@@ -1,0 +1,72 @@
+"""Sweeping up: what no lane's holder will come by to do.
+
+Ended leases need no sweep: whoever takes a lane settles what its last holder left open.
+"""
+
+from sqlalchemy import Connection, select, update
+
+from hub.core.configuration import Configuration
+from hub.core.delivery.ledger import WORKER_DIED
+from hub.core.models import (
+    IS_DUE,
+    IS_RUNNING,
+    Attempt,
+    AttemptState,
+    Delivery,
+    DeliveryState,
+    Lane,
+    database_later,
+    database_now,
+)
+
+GRACE_S = 600.0
+"""How long a delivery waits for a destination that is gone from hub.yaml: a new version of the
+file reaches the processes one after the other."""
+
+
+def sweep(connection: Connection, configuration: Configuration) -> int:
+    """End what waits for a destination that is gone from the file or off; return how many."""
+    return _fail_the_waiting(connection, configuration) + _ask_about_the_running(
+        connection, configuration
+    )
+
+
+def _ask_about_the_running(connection: Connection, configuration: Configuration) -> int:
+    """Calls whose worker died, to a destination that no worker will take up again: unknown."""
+    served = [one.slug for one in configuration.destinations.values() if one.enabled]
+    held = select(Lane.destination).where(Lane.lease_until > database_later(-GRACE_S))
+    left = (
+        IS_RUNNING,
+        Delivery.destination.not_in(served),
+        Delivery.destination.not_in(held),
+    )
+    connection.execute(
+        update(Attempt)
+        .where(
+            Attempt.state == AttemptState.CALLING,
+            Attempt.delivery_id.in_(select(Delivery.id).where(*left)),
+        )
+        .values(state=AttemptState.UNKNOWN, message=WORKER_DIED.message)
+    )
+    changed = connection.execute(
+        update(Delivery).where(*left).values(state=DeliveryState.UNKNOWN, error=WORKER_DIED.message)
+    )
+    return changed.rowcount
+
+
+def _fail_the_waiting(connection: Connection, configuration: Configuration) -> int:
+    changed = connection.execute(
+        update(Delivery)
+        .where(
+            IS_DUE,
+            Delivery.destination.not_in(list(configuration.destinations)),
+            Delivery.next_attempt_at <= database_later(-GRACE_S),
+        )
+        .values(
+            state=DeliveryState.FAILED,
+            error="its destination is not in hub.yaml any more: put it back and replay",
+            next_attempt_at=None,
+            finished_at=database_now(),
+        )
+    )
+    return changed.rowcount

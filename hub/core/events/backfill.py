@@ -1,0 +1,249 @@
+"""Filling gaps: what the provider's own list has and no webhook brought is taken in.
+
+It comes through the same door and the same keys, so that what came before is left alone.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, or_, select, update
+from sqlalchemy.exc import DBAPIError
+
+from adapters import Event, InboundRequest, Listed
+from hub.core.configuration import Source
+from hub.core.errors import Refused
+from hub.core.events.ours import addresses_heard, is_ours
+from hub.core.hub import Hub
+from hub.core.inbound.ingest import Prepared, ingest, prepare
+from hub.core.models import EventKey, SourceState, StoredEvent, insert_if_new
+from hub.core.trouble import Trouble, trouble_of
+from hub.core.watch import alerts
+
+EVERY = timedelta(hours=1)
+OVERLAP = timedelta(hours=1)
+"""How far each look reaches behind the last one: lists, and webhooks, may be late."""
+UNREAD_FOR = timedelta(hours=3)
+"""How long a list may fail to be read before a person is told."""
+STILL_COMING = timedelta(minutes=5)
+"""What happened so lately may be on its way; the clock leaves it to the next look."""
+LONGEST = timedelta(days=7)
+"""How far back the clock looks after an outage; what is older is for a person to ask for."""
+
+BACKFILL = "backfill"
+"""Stands where the label of a secret stands: nobody signed it, we asked for it."""
+
+
+@dataclass(slots=True)
+class Gap:
+    """What a look at a provider's list found: events that were there, and that were missing."""
+
+    listed: int = 0
+    known: int = 0
+    new: int = 0
+    unreadable: int = 0
+
+
+def fill(
+    hub: Hub,
+    source: Source,
+    listed: Iterable[Listed],
+    *,
+    now: datetime,
+    until: datetime | None = None,
+) -> Gap:
+    """Take in what is missing.
+
+    `until` is the clock's: what happened later is left alone, and so is what is not `sure`, or not
+    ours for all that can be told.
+    Each record is a transaction of its own: what was taken in stays, whatever ends the list.
+
+    Raises:
+        DBAPIError: the database is gone or busy.
+    """
+    gap = Gap()
+    with hub.store.read() as connection:
+        heard = addresses_heard(connection, source.slug)
+    for record in listed:
+        gap.listed += 1
+        prepared = _prepare(hub, source, record, now)
+        if prepared.batch is None:
+            gap.unreadable += 1
+            continue
+        if until and (
+            not record.sure or all(event.occurred_at > until for event in prepared.events)
+        ):
+            continue
+        try:
+            with hub.store.write() as connection:
+                new = _fill_one(connection, hub, source, prepared, heard if until else None)
+        except DBAPIError as error:
+            if trouble_of(error) is not Trouble.ROW:
+                raise
+            gap.unreadable += 1
+            continue
+        gap.new += new
+        gap.known += len(prepared.events) - new
+    return gap
+
+
+def _prepare(hub: Hub, source: Source, record: Listed, now: datetime) -> Prepared:
+    request = InboundRequest(
+        method="POST",
+        url=f"{hub.public_url or ''}/webhooks/{source.slug}",
+        headers={name.lower(): value for name, value in record.headers.items()},
+        body=record.body,
+        received_at=now,
+    )
+    return prepare(
+        source=source,
+        adapter=hub.inbound(source.slug),
+        router=hub.router,
+        request=request,
+        signed_by=BACKFILL,
+    )
+
+
+def _fill_one(
+    connection: Connection,
+    hub: Hub,
+    source: Source,
+    prepared: Prepared,
+    heard: set[str] | None,
+) -> int:
+    """Take in what is missing of one record; return how many events that were.
+
+    `heard`: what is not `is_ours` is left alone.
+    """
+    missing = _missing(connection, _sharing(hub, source), prepared)
+    if not missing.events:
+        return 0
+    if heard is not None and not all(is_ours(connection, one, heard) for one in missing.events):
+        return 0
+    new = ingest(connection, missing).new_event_ids
+    connection.execute(update(StoredEvent).where(StoredEvent.id.in_(new)).values(backfilled=True))
+    return len(new)
+
+
+def _sharing(hub: Hub, source: Source) -> list[str]:
+    """Return the sources whose account is the same: what came to one of them has come."""
+    if source.account is None:
+        return [source.slug]
+    sources = hub.configuration.sources.values()
+    return [one.slug for one in sources if one.account == source.account]
+
+
+def _missing(connection: Connection, sources: Sequence[str], prepared: Prepared) -> Prepared:
+    """Return the same without the events that came before: they are no duplicates here."""
+    known = _known(connection, sources, prepared.events)
+    events = [event for event in prepared.events if event.external_id not in known]
+    if prepared.batch is None or len(events) == len(prepared.events):
+        return prepared
+    rows = [row for row in prepared.batch.events if row["external_id"] not in known]
+    ids = {row["id"] for row in rows}
+    deliveries = [row for row in prepared.batch.deliveries if row["event_id"] in ids]
+    batch = replace(prepared.batch, events=rows, deliveries=deliveries)
+    return replace(prepared, events=events, batch=batch)
+
+
+def _known(connection: Connection, sources: Sequence[str], events: Iterable[Event]) -> set[str]:
+    """Return the ids of those that came before, under their own id or as the same fact."""
+    events = list(events)
+    facts = [event.fact_key for event in events if event.fact_key]
+    rows = connection.execute(
+        select(EventKey.external_id, EventKey.fact_key).where(
+            EventKey.source.in_(sources),
+            or_(
+                EventKey.external_id.in_([event.external_id for event in events]),
+                EventKey.fact_key.in_(facts),
+            ),
+        )
+    ).all()
+    ids = {row.external_id for row in rows}
+    known_facts = {row.fact_key for row in rows if row.fact_key}
+    return {
+        event.external_id
+        for event in events
+        if event.external_id in ids or event.fact_key in known_facts
+    }
+
+
+def why_not(hub: Hub, source: Source) -> str | None:
+    """Return why a source's gaps cannot be filled; None when they can."""
+    adapter = hub.inbound(source.slug)
+    if not adapter.lists:
+        return f"`{source.adapter}` keeps no list of what it sent"
+    if adapter.account is None:
+        return None if adapter.can_list else "its settings lack what listing needs"
+    account = hub.configuration.destinations.get(source.account or "")
+    if account is None:
+        return f"it needs a destination with `adapter: {adapter.account}`; name it as `account`"
+    if not account.enabled:
+        return f"its account `{account.slug}` is switched off"
+    if account.sandbox:
+        return f"its account `{account.slug}` plays in the sandbox: give it its credentials"
+    return None
+
+
+def listing_source(hub: Hub, slug: str) -> Source:
+    """Return a source whose gaps can be filled.
+
+    Raises:
+        Refused: there is no such source, or it cannot list; the sentence says what is missing.
+    """
+    source = hub.configuration.sources.get(slug)
+    if source is None or not source.enabled:
+        known = ", ".join(hub.configuration.sources) or "none"
+        raise Refused(f"there is no source {slug}; hub.yaml has {known}")
+    if reason := why_not(hub, source):
+        raise Refused(f"{slug} cannot be backfilled: {reason}")
+    return source
+
+
+def turn(connection: Connection, source: str, *, now: datetime) -> datetime | None:
+    """Return since when a source's list is to be looked through now; None when it need not be.
+
+    Of several clocks one gets the turn. No look finds anything older than the first one: what
+    was before the hub is not its gap. So a first look is noted as done an overlap ahead.
+    """
+    connection.execute(insert_if_new(connection, SourceState).values(source=source))
+    row = connection.execute(
+        select(SourceState.listed_until, SourceState.listing_at)
+        .where(SourceState.source == source)
+        .with_for_update()
+    ).one()
+    if row.listing_at is not None and abs(now - row.listing_at) < EVERY:
+        return None
+    latest = now + OVERLAP
+    until: datetime = min(row.listed_until or latest, latest)
+    connection.execute(
+        update(SourceState)
+        .where(SourceState.source == source)
+        .values(listing_at=now, listed_until=until)
+    )
+    return max(until - OVERLAP, now - LONGEST)
+
+
+def filled(connection: Connection, source: str, *, until: datetime) -> None:
+    """Note up to when a source's list has been compared with what came; never less than before."""
+    connection.execute(
+        update(SourceState)
+        .where(SourceState.source == source, SourceState.listed_until < until)
+        .values(listed_until=until)
+    )
+    alerts.end(connection, alerts.LIST_NOT_READABLE, f"source {source}", now=until)
+
+
+def failed(connection: Connection, source: str, said: str, *, now: datetime) -> None:
+    """Note that a list could not be read; a person is told when that goes on for hours."""
+    until = connection.execute(
+        select(SourceState.listed_until).where(SourceState.source == source)
+    ).scalar_one_or_none()
+    if until is None or until > now - UNREAD_FOR:
+        return
+    since = until.isoformat(timespec="minutes").replace("+00:00", "Z")
+    sentence = (
+        f"what its provider sent since {since} cannot be compared with what came: {said}. "
+        f"Mend its account, or run `hub backfill {source} --since ...`"
+    )
+    alerts.begin(connection, alerts.LIST_NOT_READABLE, f"source {source}", sentence, now=now)

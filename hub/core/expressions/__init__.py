@@ -1,0 +1,1 @@
+"""Conditions and templates, and the sandbox that keeps them small."""

@@ -1,0 +1,1 @@
+"""What a person must know of, and what nobody would notice by itself."""

@@ -1,0 +1,64 @@
+"""A town whose answers get lost: its one delivery is claimed, called, and in doubt."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from adapters import Effect, Outcome, Verdict
+from hub.core.configuration import Configuration, Destination, RetryPlan, Source
+from hub.core.delivery.ledger import Protection, Spent, after_call
+from hub.core.delivery.record import Finished, record
+from tests.core.making import SITE, Town, end_lease, hold_of, make_due
+
+LOST = Outcome(Verdict.IN_DOUBT, "no answer")
+ONCE = Protection(Effect.AT_MOST_ONCE, RetryPlan())
+
+
+@dataclass
+class DoubtfulTown(Town):
+    """A provider of texts that calls back, a stranger, and what can be looked up for how long."""
+
+    can_look: bool = True
+    waits_s: float = 900.0
+
+    @property
+    def configuration(self) -> Configuration:
+        return Configuration(
+            version="0123456789ab",
+            site=SITE,
+            sources={
+                "provider": Source("provider", "http", {}),
+                "stranger": Source("stranger", "hubspot", {}),
+            },
+            destinations={name: Destination(name, "http", {}) for name in self.destinations},
+            routes={one.name: one for one in self.routes},
+        )
+
+    def effect(self, destination: str, action: str) -> Effect:
+        return Effect.AT_MOST_ONCE
+
+    def looked_up(self, destination: str, action: str) -> bool:
+        return self.can_look and destination != "slow"
+
+    def patience_s(self, destination: str, action: str) -> float:
+        return self.waits_s
+
+
+def begin(connection, town) -> tuple[Any, Any]:
+    """Take the lane over and claim the one delivery."""
+    end_lease(connection)
+    make_due(connection)
+    hold = hold_of(connection)
+    [claimed] = town.claim(connection, hold)
+    return hold, claimed
+
+
+def end(connection, hold, claimed, outcome, protection=ONCE) -> int:
+    step = after_call(outcome, protection, Spent(claimed.tries, 0), chance=0.0)
+    return record(connection, [
+        Finished(claimed.delivery_id, claimed.attempt_id, hold.token, outcome, step,
+                 once=protection is ONCE)
+    ])  # fmt: skip
+
+
+def doubt_it(connection, town) -> None:
+    end(connection, *begin(connection, town), LOST)
