@@ -6,7 +6,8 @@ import sys
 import click
 import orjson
 
-from hub.cli.findings import FAULT, Finding, check_everything
+from hub.cli.findings.everything import check_everything
+from hub.cli.findings.finding import FAULT, Finding
 
 
 @click.command()

@@ -9,7 +9,8 @@ from adapters import Call, Outbound, Outcome, Probe, Sighting, Transport, Transp
 from adapters.contract.json import storable
 from adapters.registry import outbound
 from hub.core.configuration import Destination
-from hub.gateways.transport import GuardedTransport, RecordingTransport
+from hub.gateways.recording import RecordingTransport
+from hub.gateways.transport import GuardedTransport
 
 PROBE_TIMEOUT_S = 10
 

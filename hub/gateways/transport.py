@@ -8,33 +8,29 @@ import http.client
 import logging
 import math
 import os
-import re
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.structures import CaseInsensitiveDict
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3 import PoolManager, Timeout
 from urllib3.exceptions import DecodeError, HTTPError, ProtocolError
 
 from adapters import Answer, AnswerLost, NotSent, TransportError
-from hub.gateways import guard
 from hub.gateways.connection import POOLS, Calling, calling, tls_context
+from hub.gateways.preparing import host_of, prepare
 
 logging.getLogger("urllib3.connectionpool").setLevel(logging.WARNING)
 logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
 """Below that they log paths, and the path of a Slack webhook is its secret."""
 
 _HOSTS = 32
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _BROKEN = (HTTPError, http.client.HTTPException, OSError, ValueError)
 _NOT_HTTP = (http.client.BadStatusLine, http.client.LineTooLong, DecodeError)
 
@@ -94,9 +90,9 @@ class GuardedTransport:
             NotSent: no byte of the request was written, or the address is not one we call.
             AnswerLost: the request may have been processed.
         """
-        _read_url(url)
+        request = prepare(method, url, headers, body)
         try:
-            response = self.session.send(_prepare(method, url, headers, body))
+            response = self.session.send(request)
         except requests.RequestException as error:
             raise _why(error) from None
         return Answer(
@@ -104,54 +100,6 @@ class GuardedTransport:
             {name.lower(): value for name, value in response.headers.items()},
             response.content,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """A request that was built and not sent. Its headers are left out: they hold credentials."""
-
-    method: str
-    url: str
-    body: bytes
-
-
-class RecordingTransport:
-    """The sandbox: takes a call, checks its address, sends nothing and gives a made-up answer.
-
-    `answer` gets method and URL (`Outbound.sandbox_answer`). `last` is the calling thread's last
-    request, or None; each of `secrets` in its URL is written as ``***``, and so is the path of a
-    secret that is an address itself (`base_url` may have moved it to another host).
-    """
-
-    def __init__(
-        self, answer: Callable[[str, str], Answer], *, secrets: Collection[str] = ()
-    ) -> None:
-        self._answer = answer
-        paths = [urlsplit(secret).path for secret in secrets if "://" in secret]
-        hidden = [secret for secret in (*secrets, *paths) if secret.strip("/")]
-        self._secrets = sorted(hidden, key=len, reverse=True)
-        self._thread = threading.local()
-
-    @property
-    def last(self) -> Recorded | None:
-        recorded: Recorded | None = getattr(self._thread, "last", None)
-        return recorded
-
-    def send(
-        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes = b""
-    ) -> Answer:
-        """Record the request and return the made-up answer.
-
-        Raises:
-            NotSent: it could not have been sent.
-        """
-        _read_url(url)
-        _prepare(method, url, headers, body)
-        shown = url
-        for secret in self._secrets:
-            shown = shown.replace(secret, "***")
-        self._thread.last = Recorded(method, shown, body)
-        return self._answer(method, url)
 
 
 class _Action(threading.local):
@@ -206,7 +154,7 @@ class _GuardedAdapter(HTTPAdapter):
         limits = self._limits
         deadline_s = min(time.monotonic() + limits.timeout_s, self._action.ends_at_s)
         call = Calling(deadline_s, limits.connect_timeout_s, limits.allow_private)
-        host = _read_url(request.url or "").netloc
+        host = host_of(request.url or "")
         try:
             with calling(call):
                 raw = self._open(request)
@@ -277,24 +225,3 @@ def _why(error: requests.RequestException) -> TransportError:
     if isinstance(error.__cause__, TransportError):
         return error.__cause__
     return AnswerLost("the call ended in a way that we do not know")
-
-
-def _read_url(url: str) -> Any:
-    try:
-        return guard.read_url(url)
-    except guard.AddressRefused as error:
-        raise NotSent(str(error)) from None
-
-
-def _prepare(
-    method: str, url: str, headers: Mapping[str, str], body: bytes
-) -> requests.PreparedRequest:
-    """Return the request with the session's defaults left out; a GET has no empty body."""
-    merged: Any = CaseInsensitiveDict({"accept-encoding": "identity", "user-agent": "hub"})
-    merged.update(headers)
-    if not all(_HEADER_NAME.fullmatch(name) for name in merged):
-        raise NotSent("a header of the request cannot be sent: its name is not one")
-    try:
-        return requests.Request(method, url, headers=merged, data=body or None).prepare()
-    except (requests.RequestException, ValueError):
-        raise NotSent("the address or a header of the request cannot be sent") from None

@@ -7,29 +7,23 @@ stops no other. Running two drains at once is harmless: a lane has one holder.
 
 import logging
 import time
-from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
-from adapters import Outcome, Verdict
 from hub.core.delivery.preparing import Claimed
-from hub.core.delivery.restored import Window
-from hub.core.events.completing import record_and_complete
 from hub.core.events.folding import fold_some
-from hub.core.trouble import Trouble, trouble_of
 from hub.gateways.patience import wait_for_store
 from hub.gateways.queue import take_wake_up
 from hub.jobs import hung
 from hub.jobs.alone import Alone
-from hub.jobs.claiming import claim_for
 from hub.jobs.ends import Ends
 from hub.jobs.keeping import keep_lanes, let_go
-from hub.jobs.lane import Block, HeldLane, perform
+from hub.jobs.lane import HeldLane
 from hub.jobs.parting import Parting
 from hub.jobs.restoring import watch
+from hub.jobs.serving import Serving
 from hub.jobs.slice import Slice
 from hub.jobs.workshop import Workshop, open_one
 
@@ -68,20 +62,19 @@ class Drain:
         self._parting = Parting()
         self._renew_at_s = time.monotonic() + RENEW_EVERY_S
         self._look_at_s = 0.0
-        self._has_worked = False
-        self._restored: Sequence[Window] = ()
+        self._serving = Serving(workshop, self._ends)
 
     def run(self) -> None:
         """Work until nothing is due or the slice is over; leave no lane held."""
         self._shop.on_due = lambda: self._ends.put(None)
-        self._restored = watch(self._shop.hub, self._shop.redis)
+        self._serving.restored = watch(self._shop.hub, self._shop.redis)
         try:
             self._run()
         except BaseException:  # RQ's alarm too: what was done must be written down
             self._parting.rescue(self._shop, self._lanes, self._ends)
             raise
         let_go(self._shop, self._lanes)
-        if self._has_worked:
+        if self._serving.has_called:
             watch(self._shop.hub, self._shop.redis)
         if self._ends.rest() or (self._slice.over and not self._shop.stop.is_set()):
             self._shop.hub.waker.wake()
@@ -102,7 +95,7 @@ class Drain:
 
     def _linger(self) -> bool:
         """After work, wait a little for a wake-up: it is heard here sooner than as a new job."""
-        if not self._has_worked:
+        if not self._serving.has_called:
             return False
         return self._ends.next(LINGER_S) is True
 
@@ -171,7 +164,7 @@ class Drain:
         for lane in list(self._lanes.values()):
             room = lane.room(now_s) if alone is None and self._may_claim(lane, now_s) else 0
             if lane.finished or room:
-                self._serve(lane, room)
+                self._serving.serve(lane, room)
         self._leave(now_s)
 
     def _may_claim(self, lane: HeldLane, now_s: float) -> bool:
@@ -186,74 +179,14 @@ class Drain:
             if self._under_way():
                 return lane
             for other in [one for one in lanes if one.finished]:
-                self._serve(other, 0)  # what is not written down would seem to have died as well
+                self._serving.serve(other, 0)  # unwritten, it would seem to have died as well
             if any(one.finished for one in lanes):
                 return lane
             if not self._may_claim(lane, now_s):
                 return None
             self._alone.begin(now_s)
-            self._serve(lane, 1, suspects=True)
+            self._serving.serve(lane, 1, suspects=True)
         return None
-
-    def _serve(self, lane: HeldLane, room: int, *, suspects: bool = False) -> None:
-        """Record what ended on a lane and claim anew, in one transaction; then call.
-
-        Raises:
-            DBAPIError: the database is gone.
-        """
-        now_s = time.monotonic()
-        hung.still_alive()
-        try:
-            with self._shop.hub.store.write() as connection:
-                late, made = self._record(connection, lane)
-                claimed, more = claim_for(
-                    self._shop, connection, lane, room, self._restored, suspects=suspects
-                )
-        except DBAPIError as error:
-            if trouble_of(error) is Trouble.GONE:
-                raise
-            self._hold_back(lane, error)
-            return
-        self._log(lane, late)
-        lane.finished = []
-        if made:
-            self._shop.hub.waker.wake()
-        if suspects:
-            lane.suspects = bool(claimed)
-        elif more is not None:
-            lane.maybe_due = more
-        lane.bucket.start(now_s, len(claimed))
-        for one in claimed:
-            self._start(lane, one, now_s)
-
-    def _record(self, connection: Any, lane: HeldLane) -> tuple[int, int]:
-        return record_and_complete(connection, self._shop.hub, lane.finished, now=datetime.now(UTC))
-
-    def _start(self, lane: HeldLane, claimed: Claimed, now_s: float) -> None:
-        self._has_worked = True
-        try:
-            call = self._shop.pool.submit(perform, lane.gate, claimed, now_s)
-        except RuntimeError:  # no thread can be started
-            lane.finish(claimed, Outcome(Verdict.NOT_PROCESSED, "no thread for the call"), None)
-            return
-        lane.in_flight[claimed.delivery_id] = now_s
-        call.add_done_callback(partial(self._on_end, lane, claimed))
-
-    def _on_end(self, lane: HeldLane, claimed: Claimed, call: Any) -> None:
-        self._ends.put((lane, claimed, call.result()))
-
-    def _hold_back(self, lane: HeldLane, error: DBAPIError) -> None:
-        """Let a lane rest whose transaction failed; what has ended on it is recorded alone."""
-        name = type(error.orig).__name__
-        lane.maybe_due = lane.suspects = False
-        if trouble_of(error) is Trouble.BUSY:
-            log.warning("%s: the database was busy (%s); again in a moment", lane.hold, name)
-            return
-        with self._shop.hub.store.write() as connection:
-            late, _ = self._record(connection, lane)
-            self._log(lane, late)
-        lane.finished = []
-        lane.block = Block(30, f"has work that the database cannot take ({name})", 0)
 
     def _fold(self) -> bool:
         """Fold some events into contacts while there is nothing else to do."""
@@ -261,12 +194,3 @@ class Drain:
             return (
                 fold_some(connection, self._shop.hub, most=FOLD_AT_ONCE, now=datetime.now(UTC)) > 0
             )
-
-    def _log(self, lane: HeldLane, late: int) -> None:
-        if late:
-            log.warning("%s: %d calls ended after another took over", lane.destination.slug, late)
-            return
-        for one in lane.finished:
-            level = logging.INFO if one.step.error is None else logging.WARNING
-            state, verdict = one.step.delivery, one.outcome.verdict
-            log.log(level, "delivery %s %s: %s", one.delivery_id, state, verdict)

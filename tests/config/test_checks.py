@@ -8,15 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 from hub.cli.check import check
-from hub.cli.findings import (
-    FAULT,
-    Finding,
-    check_database,
-    check_environment,
-    check_everything,
-    check_redis,
-    judge_redis,
-)
+from hub.cli.findings.everything import check_everything
+from hub.cli.findings.finding import FAULT, Finding
+from hub.cli.findings.setup import check_environment
+from hub.cli.findings.stores import check_database, check_redis, judge_redis
 from hub.gateways.migrations import upgrade
 from hub.settings import load_settings
 

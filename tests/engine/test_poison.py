@@ -17,8 +17,8 @@ from hub.core.events.folding import fold_some
 from hub.core.models import Alert, Contact, Identity
 from hub.gateways.queue import QUEUE, enqueue_drain
 from hub.jobs import clock, worker
-from hub.jobs.drain import Drain
 from hub.jobs.hours import Hours
+from hub.jobs.serving import Serving
 from hub.jobs.workshop import open_workshop
 from tests.engine.stage import keyed, unfolded
 
@@ -193,13 +193,13 @@ def test_nothing_of_a_payload_gets_into_logs_or_the_queue_when_the_database_refu
     shop = stage.workshop(ABOUT)
     stage.put(shop, "evt_1")
     monkeypatch.setattr(queues, "JOB_TIMEOUT_S", 1)
-    hold_back = Drain._hold_back
+    hold_back = Serving._hold_back
 
-    def hold_back_for_long(drain, lane, error) -> None:
+    def hold_back_for_long(serving, lane, error) -> None:
         time.sleep(1.5)
-        hold_back(drain, lane, error)
+        hold_back(serving, lane, error)
 
-    monkeypatch.setattr(Drain, "_hold_back", hold_back_for_long)
+    monkeypatch.setattr(Serving, "_hold_back", hold_back_for_long)
     open_workshop(shop)
     with redis_server.client() as redis:
         enqueue_drain(redis)

@@ -119,16 +119,16 @@ def _worker_after_call(place: str) -> None:
 
 def _worker_after_record(place: str) -> None:
     """What ended is committed, and the lane is still held."""
-    from hub.jobs.drain import Drain
+    from hub.jobs.serving import Serving
 
-    original = Drain._log
+    original = Serving._log
 
     def log(self: Any, lane: Any, late: int) -> None:
         if lane.finished:
             die_once(place)
         original(self, lane, late)
 
-    Drain._log = log  # type: ignore[method-assign]
+    Serving._log = log  # type: ignore[method-assign]
 
 
 def _worker_before_release(place: str) -> None:
@@ -163,9 +163,9 @@ def _worker_in_record(place: str) -> None:
 
 
 def _where_something_ended(name: str, place: str, *, before: bool) -> None:
-    from hub.jobs.drain import Drain
+    from hub.jobs.serving import Serving
 
-    original = getattr(Drain, name)
+    original = getattr(Serving, name)
 
     def replaced(self: Any, connection: Any, lane: Any) -> Any:
         if lane.finished and before:
@@ -175,7 +175,7 @@ def _where_something_ended(name: str, place: str, *, before: bool) -> None:
             die_once(place)
         return result
 
-    setattr(Drain, name, replaced)
+    setattr(Serving, name, replaced)
 
 
 def _worker_in_take_over(place: str) -> None:

@@ -18,7 +18,8 @@ import requests
 
 from adapters import Answer, AnswerLost, NotSent, TransportError
 from hub.gateways import connection, guard
-from hub.gateways.transport import GuardedTransport, Recorded, RecordingTransport
+from hub.gateways.recording import Recorded, RecordingTransport
+from hub.gateways.transport import GuardedTransport
 from tests.gateways.servers import Far, http_server, make_certificate, raw_server, read_head
 from tests.timing import NEVER_S, soon
 

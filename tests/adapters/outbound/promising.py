@@ -16,7 +16,7 @@ from adapters import (
     Verdict,
     registry,
 )
-from hub.gateways.transport import RecordingTransport
+from hub.gateways.recording import RecordingTransport
 from tests.adapters.outbound.accounts import ACCOUNTS, EXAMPLES
 from tests.adapters.outbound.conftest import NOW
 

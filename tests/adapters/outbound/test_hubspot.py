@@ -8,7 +8,8 @@ import pytest
 
 from adapters import AnswerLost, Call, Effect, InvalidParameters, NotSent, Verdict
 from adapters.hubspot.outbound import HubspotOutbound
-from hub.gateways.transport import GuardedTransport, RecordingTransport
+from hub.gateways.recording import RecordingTransport
+from hub.gateways.transport import GuardedTransport
 from tests.gateways.servers import Far, raw_server
 
 Calls = Callable[..., Call]

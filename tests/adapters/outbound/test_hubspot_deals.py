@@ -8,7 +8,8 @@ import pytest
 
 from adapters import AnswerLost, Call, Effect, InvalidParameters, Outcome, Verdict
 from adapters.hubspot.outbound import HubspotOutbound
-from hub.gateways.transport import GuardedTransport, RecordingTransport
+from hub.gateways.recording import RecordingTransport
+from hub.gateways.transport import GuardedTransport
 from tests.adapters.outbound.crm import Crm
 from tests.far_end import FarEnd
 from tests.gateways.servers import Far

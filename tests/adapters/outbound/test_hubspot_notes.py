@@ -8,7 +8,8 @@ import pytest
 
 from adapters import AnswerLost, Call, Effect, InvalidParameters, NotSent, Sight, Sighting, Verdict
 from adapters.hubspot.outbound import HubspotOutbound
-from hub.gateways.transport import GuardedTransport, RecordingTransport
+from hub.gateways.recording import RecordingTransport
+from hub.gateways.transport import GuardedTransport
 from tests.adapters.outbound.conftest import NOW
 from tests.adapters.outbound.crm import Crm, marks, said
 from tests.far_end import FarEnd, Received, Reply

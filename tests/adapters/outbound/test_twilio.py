@@ -29,7 +29,8 @@ from adapters.contract.errors import AdapterError
 from adapters.twilio.outbound import TwilioOutbound
 from adapters.twilio.sending import SendParameters
 from adapters.twilio.verdicts import VERDICTS
-from hub.gateways.transport import GuardedTransport, RecordingTransport
+from hub.gateways.recording import RecordingTransport
+from hub.gateways.transport import GuardedTransport
 from tests.adapters.outbound.conftest import NOW
 from tests.adapters.outbound.twilio_calls import (
     ACCOUNT,

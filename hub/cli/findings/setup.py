@@ -1,0 +1,58 @@
+"""What the environment and `hub.yaml` say, and their faults as start-up would tell them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from hub.cli.findings.finding import FAULT, NOTE, OK, Finding
+from hub.config import load_config
+from hub.core.configuration import Configuration
+from hub.core.errors import ConfigError
+from hub.settings import TRUE, Settings, load_settings
+
+UNSIGNED = (
+    "SECRET_KEY is not set: every machine makes its own, so that on another one people are signed "
+    "out, second factors cannot be read and a form's tokens are not known; where there are several "
+    "machines set it to the same 32 random characters"
+)
+
+
+def check_environment(environ: Mapping[str, str]) -> tuple[Settings | None, list[Finding]]:
+    """Return the settings, or None and their faults as start-up would tell them."""
+    try:
+        settings = load_settings(environ)
+    except ConfigError as error:
+        return None, [Finding(FAULT, "environment", fault) for fault in error.faults]
+    public = settings.public_url or "not public: HUB_PUBLIC_URL is not set"
+    findings = [Finding(OK, "environment", public)]
+    if settings.public_url and settings.secret_key is None:
+        findings.append(Finding(NOTE, "environment", UNSIGNED))
+    return settings, findings
+
+
+def check_file(
+    environ: Mapping[str, str], settings: Settings | None
+) -> tuple[Configuration | None, list[Finding]]:
+    """Return what the file says, or None and its faults as start-up would tell them."""
+    fallback = Path(environ.get("HUB_CONFIG", "").strip() or "hub.yaml")
+    path = settings.config_path if settings else fallback
+    try:
+        configuration = load_config(
+            path,
+            environ,
+            published_secrets_allowed=settings is None or settings.public_url is None,
+            allow_private=_private_by_start_up(settings, environ),
+        )
+    except ConfigError as error:
+        return None, [Finding(FAULT, path.name, fault) for fault in error.faults]
+    counts = (
+        f"version {configuration.version}: sources {len(configuration.sources)}, "
+        f"destinations {len(configuration.destinations)}, routes {len(configuration.routes)}"
+    )
+    return configuration, [Finding(OK, path.name, counts)]
+
+
+def _private_by_start_up(settings: Settings | None, environ: Mapping[str, str]) -> bool:
+    """Return what start-up would go by, also while another variable is wrong."""
+    if settings is not None:
+        return settings.allow_private_destinations
+    return environ.get("HUB_ALLOW_PRIVATE_DESTINATIONS", "").strip().lower() in TRUE
