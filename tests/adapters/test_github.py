@@ -151,7 +151,7 @@ def hook() -> Any:
 
 def listed(far: FarEnd, **more: Any) -> list[Listed]:
     settings = {"api_token": TOKEN, "hook": "octocat/hello-world/7", "base_url": far.url} | more
-    transport = GuardedTransport(allow_private=True, timeout_s=2)
+    transport = GuardedTransport(allow_private=True, timeout_s=15)
     return list(adapter(**settings).list_since(SINCE, NOW, transport, {}))
 
 
@@ -233,7 +233,7 @@ def test_a_list_without_end_ends(hook: Hook, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_nothing_is_listed_without_a_token_and_a_hook() -> None:
-    transport = GuardedTransport(allow_private=True, timeout_s=2)
+    transport = GuardedTransport(allow_private=True, timeout_s=15)
     for more in ({}, {"hook": "o/r/1"}, {"hook": "o/r/1", "api_token": ""}):
         with pytest.raises(AccountRefused, match="`api_token` and `hook`"):
             list(adapter(**more).list_since(SINCE, NOW, transport, {}))

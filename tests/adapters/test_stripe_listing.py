@@ -27,7 +27,7 @@ def stripe() -> Iterator[StripeFarEnd]:
 
 @pytest.fixture(scope="module")
 def transport() -> GuardedTransport:
-    return GuardedTransport(allow_private=True, timeout_s=2)
+    return GuardedTransport(allow_private=True, timeout_s=15)
 
 
 def account(url: str, key: str = KEY, **settings: Any) -> dict[str, Any]:

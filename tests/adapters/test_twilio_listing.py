@@ -27,7 +27,7 @@ PICTURE = f"/2010-04-01/Accounts/{MAIN}/Messages/{MMS}/Media/ME{'d' * 32}"
 
 @pytest.fixture(scope="module")
 def transport() -> GuardedTransport:
-    return GuardedTransport(allow_private=True, timeout_s=2)
+    return GuardedTransport(allow_private=True, timeout_s=15)
 
 
 def record(**fields: Any) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from hub.gateways.transport import GuardedTransport
 from tests.gateways.servers import Far, http_server, make_certificate, raw_server, read_head
 from tests.timing import NEVER_S, soon
 
-LOCAL = GuardedTransport(allow_private=True, timeout_s=2, connect_timeout_s=0.5)
+LOCAL = GuardedTransport(allow_private=True, timeout_s=15)
 PATIENT = GuardedTransport(allow_private=True, timeout_s=NEVER_S, connect_timeout_s=0.5)
 PIECES = int(NEVER_S / 0.05)
 """So many that an answer of them lasts too long for anybody."""
@@ -153,7 +153,7 @@ def test_a_rebinding_name_is_looked_up_once_and_its_connection_stays_pinned(
 ) -> None:
     names["rebind.test"] = ["127.0.0.1"]
     url = far.url.replace("127.0.0.1", "rebind.test")
-    transport = GuardedTransport(allow_private=True, timeout_s=2)
+    transport = GuardedTransport(allow_private=True, timeout_s=15)
     assert send(url, transport).status == 200
     names["rebind.test"] = ["224.0.0.1"]
     assert send(url, transport).status == 200
@@ -234,7 +234,7 @@ def test_a_certificate_of_another_host_or_time_is_not_sent_to(
 ) -> None:
     trusted, context = make_certificate(tmp_path, host, days=days)
     with http_server(context) as far:
-        transport = GuardedTransport(allow_private=True, timeout_s=2, ca_file=str(trusted))
+        transport = GuardedTransport(allow_private=True, timeout_s=15, ca_file=str(trusted))
         with pytest.raises(NotSent, match="certificate is not accepted"):
             send(far.url, transport)
         assert far.seen == []
@@ -249,7 +249,7 @@ def test_tls_is_verified_by_name_while_the_address_is_pinned(
     context.sni_callback = lambda sock, name, ctx: shown.append(name)
     with http_server(context) as far:
         url = far.url.replace("127.0.0.1", "crm.test")
-        transport = GuardedTransport(allow_private=True, timeout_s=2, ca_file=str(trusted))
+        transport = GuardedTransport(allow_private=True, timeout_s=15, ca_file=str(trusted))
         assert [send(url, transport).status for _ in range(3)] == [200] * 3
         assert far.connections == 1
         assert shown == ["crm.test"]
@@ -450,7 +450,7 @@ def test_the_environments_proxies_are_ignored(far: Far, monkeypatch: pytest.Monk
 def test_a_connection_is_kept_and_replaced_when_it_rested_or_was_closed(
     far: Far, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    transport = GuardedTransport(allow_private=True, timeout_s=2)
+    transport = GuardedTransport(allow_private=True, timeout_s=15)
     for _ in range(3):
         send(far.url, transport)
     assert far.connections == 1
@@ -497,7 +497,7 @@ def test_many_threads_at_once_each_get_their_own_answer() -> None:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_fork_does_not_use_its_parents_connections(far: Far) -> None:
-    transport = GuardedTransport(allow_private=True, timeout_s=2)
+    transport = GuardedTransport(allow_private=True, timeout_s=15)
     send(far.url, transport)
     child = os.fork()
     if child == 0:

@@ -26,7 +26,7 @@ def far(_server: Far) -> Far:
 
 @pytest.fixture(scope="session")
 def transport() -> GuardedTransport:
-    return GuardedTransport(allow_private=True, timeout_s=2)
+    return GuardedTransport(allow_private=True, timeout_s=15)
 
 
 @pytest.fixture
