@@ -6,14 +6,18 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import create_engine
 
 from hub.cli.check import check
+from hub.cli.findings import stores
 from hub.cli.findings.everything import check_everything
 from hub.cli.findings.finding import FAULT, Finding
 from hub.cli.findings.setup import check_environment
 from hub.cli.findings.stores import check_database, check_redis, judge_redis
+from hub.gateways.database import Database
 from hub.gateways.migrations import upgrade
 from hub.settings import load_settings
+from tests.gateways.servers import raw_server
 
 EXAMPLE = Path(__file__).parents[2] / "hub.example.yaml"
 HEALTHY = {"redis_version": "7.2.4", "maxmemory_policy": "noeviction", "aof_enabled": 1}
@@ -81,6 +85,32 @@ def test_redis_that_evicts_or_is_too_old_is_a_fault() -> None:
     assert "CONFIG SET maxmemory-policy noeviction" in fault.message
     assert judge_redis(HEALTHY | {"redis_version": "6.0.16"})[0].level == FAULT
     assert judge_redis(HEALTHY | {"redis_version": "10.0"})[0].level == "ok"
+
+
+def test_a_pooler_that_drops_what_is_set_for_a_connection_is_a_fault(
+    environ: dict[str, str], postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = load_settings(environ | {"DATABASE_URL": postgresql_url})
+    assert FAULT not in {finding.level for finding in check_database(settings)}
+    monkeypatch.setattr(stores, "open_database", lambda url, **_: Database(create_engine(url)))
+    assert Finding(FAULT, "database", stores.POOLED) in check_database(settings)
+
+
+def test_a_pooler_that_refuses_what_is_set_for_a_connection_is_a_fault(
+    environ: dict[str, str],
+) -> None:
+    said = b"SFATAL\0C08P01\0Munsupported startup parameter: options\0\0"
+
+    def refuse(sock: socket.socket) -> None:
+        sock.recv(65536)
+        sock.sendall(b"E" + (len(said) + 4).to_bytes(4, "big") + said)
+
+    with raw_server(refuse, reads=False) as url:
+        address = url.replace("http://", "postgresql://hub@")
+        settings = load_settings(environ | {"DATABASE_URL": f"{address}/hub?sslmode=disable"})
+        unreached, pooled = check_database(settings)
+    assert "unsupported startup parameter: options" in unreached.message
+    assert pooled == Finding(FAULT, "database", stores.POOLED)
 
 
 def test_an_account_that_is_not_reached_is_a_fault_and_its_token_stays_hidden(

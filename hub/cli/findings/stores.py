@@ -7,11 +7,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import redis
-from sqlalchemy import Connection, make_url
+from sqlalchemy import Connection, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from hub.cli.findings.finding import FAULT, NOTE, OK, Finding
-from hub.gateways.database import open_database
+from hub.gateways.database import STATEMENT_TIMEOUT_S, open_database
 from hub.gateways.revisions import revisions
 from hub.settings import Settings
 
@@ -19,6 +19,10 @@ OLDEST_POSTGRESQL = 14
 OLDEST_SQLITE = (3, 35)
 OLDEST_REDIS = (6, 2)
 STORE_TIMEOUT_S = 3
+POOLED = (
+    "a pooler stands before the server and drops what the hub sets for its connections (time-outs, "
+    "prepared statements): give DATABASE_URL the server's own address"
+)
 
 
 def check_database(settings: Settings) -> list[Finding]:
@@ -28,14 +32,24 @@ def check_database(settings: Settings) -> list[Finding]:
     if is_file and not Path(str(url.database)).exists():
         return [Finding(NOTE, "database", "no file yet: `hub up` or `hub db upgrade` makes it")]
     database = open_database(settings.database_url, pool_size=1)
+    pooled = Finding(FAULT, "database", POOLED)
     try:
         with database.engine.connect() as connection:
-            return [_database_version(connection), _database_schema(connection)]
+            found = [_database_version(connection), _database_schema(connection)]
+            return found if _keeps_settings(connection) else [*found, pooled]
     except SQLAlchemyError as error:
         reason = _reason(getattr(error, "orig", None) or error, url.password)
-        return [Finding(FAULT, "database", f"cannot be reached: {reason}")]
+        unreached = Finding(FAULT, "database", f"cannot be reached: {reason}")
+        return [unreached, pooled] if "startup parameter" in reason else [unreached]
     finally:
         database.engine.dispose()
+
+
+def _keeps_settings(connection: Connection) -> bool:
+    if connection.dialect.name == "sqlite":
+        return True
+    kept = connection.execute(text("SHOW statement_timeout")).scalar_one()
+    return bool(kept == f"{STATEMENT_TIMEOUT_S}s")
 
 
 def _database_version(connection: Connection) -> Finding:
