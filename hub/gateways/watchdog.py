@@ -28,10 +28,15 @@ class Watchdog:
     """Its thread starts with the first guard, and again in a forked child."""
 
     def __init__(self) -> None:
+        self._begin()
+        os.register_at_fork(after_in_child=self._begin)
+
+    def _begin(self) -> None:
+        """Know of nothing: a forked child has no thread of its parent's, and perhaps its lock."""
         self._condition = threading.Condition()
         self._deadlines: list[tuple[float, int, Guard]] = []
         self._count = 0
-        self._owner = 0
+        self._has_thread = False
 
     @contextmanager
     def guard(self, watched: socket.socket, timeout_s: float) -> Iterator[Guard]:
@@ -50,10 +55,9 @@ class Watchdog:
             guard.done = True
 
     def _start(self) -> None:
-        if self._owner != os.getpid():
-            self._owner = os.getpid()
-            self._deadlines = []
+        if not self._has_thread:
             threading.Thread(target=self._run, name="watchdog", daemon=True).start()
+            self._has_thread = True
 
     def _run(self) -> None:
         while True:

@@ -3,7 +3,6 @@
 import gzip
 import ipaddress
 import logging
-import os
 import socket
 import threading
 import time
@@ -20,6 +19,7 @@ from adapters import Answer, AnswerLost, NotSent, TransportError
 from hub.gateways import connection, guard
 from hub.gateways.recording import Recorded, RecordingTransport
 from hub.gateways.transport import GuardedTransport
+from tests.forks import holds_in_a_fork
 from tests.gateways.servers import Far, http_server, make_certificate, raw_server, read_head
 from tests.timing import NEVER_S, soon
 
@@ -499,13 +499,7 @@ def test_many_threads_at_once_each_get_their_own_answer() -> None:
 def test_a_fork_does_not_use_its_parents_connections(far: Far) -> None:
     transport = GuardedTransport(allow_private=True, timeout_s=15)
     send(far.url, transport)
-    child = os.fork()
-    if child == 0:
-        try:
-            os._exit(0 if send(far.url, transport).status == 200 else 1)
-        finally:
-            os._exit(2)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert holds_in_a_fork(lambda: send(far.url, transport).status == 200)
     send(far.url, transport)
     assert far.connections == 2
 

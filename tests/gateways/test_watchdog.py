@@ -1,6 +1,5 @@
 """Deadlines of real sockets."""
 
-import os
 import socket
 import threading
 import time
@@ -8,6 +7,7 @@ import time
 import pytest
 
 from hub.gateways.watchdog import Watchdog
+from tests.forks import holds_in_a_fork
 from tests.timing import NEVER_S, soon
 
 
@@ -87,13 +87,33 @@ def test_a_socket_that_is_closed_already_harms_no_other(watchdog, pair) -> None:
     assert guard.expired
 
 
+def guards_well(watchdog: Watchdog) -> bool:
+    ours, _theirs = socket.socketpair()
+    ours.settimeout(10)
+    with watchdog.guard(ours, 0.1) as guard:
+        said = ours.recv(1)
+    return guard.expired and said == b"" and not watchdog._deadlines
+
+
 def test_a_forked_child_has_deadlines_of_its_own(watchdog, pair) -> None:
     with watchdog.guard(pair[1], 30):  # the child must not inherit this one
-        child = os.fork()
-        if child == 0:
-            ours, _theirs = socket.socketpair()
-            ours.settimeout(10)
-            with watchdog.guard(ours, 0.1) as guard:
-                said = ours.recv(1)
-            os._exit(0 if guard.expired and said == b"" and not watchdog._deadlines else 1)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert holds_in_a_fork(lambda: guards_well(watchdog))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_fork_while_a_thread_is_about_the_deadlines_hangs_nobody(watchdog) -> None:
+    is_at_it, go_on = threading.Event(), threading.Event()
+
+    def be_about_them() -> None:
+        with watchdog._condition:
+            is_at_it.set()
+            go_on.wait(NEVER_S)
+
+    thread = threading.Thread(target=be_about_them)
+    thread.start()
+    is_at_it.wait()
+    try:
+        assert holds_in_a_fork(lambda: guards_well(watchdog), within_s=10)
+    finally:
+        go_on.set()
+        thread.join()
