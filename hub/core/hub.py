@@ -47,6 +47,12 @@ class Hub:
         found = outbound(known.adapter).actions.get(action)
         return found is not None and found.looked_up
 
+    def by_content(self, destination: str, action: str) -> bool:
+        """Return whether a look-up goes by what was sent, and not by a token of ours."""
+        known = self.configuration.destinations.get(destination)
+        found = outbound(known.adapter).actions.get(action) if known else None
+        return found is not None and found.by_content
+
     def patience_s(self, destination: str, action: str) -> float:
         """Return how long evidence is waited for before a person is asked."""
         known = self.configuration.destinations.get(destination)

@@ -49,7 +49,8 @@ def look_up_some(hub: Hub, gates: Mapping[str, Gate]) -> int:
         gate = gates.get(doubt.destination)
         if gate is None:
             continue
-        turn = _take_down(hub, doubt, _look(gate, doubt))
+        at = datetime.now(UTC)  # before: held up afterwards, it would seem a later look
+        turn = _take_down(hub, doubt, _look(gate, doubt), at)
         if turn.delivery:
             settled += 1
             log.warning("delivery %s: a look-up settled it: %s", doubt.delivery_id, turn.delivery)
@@ -58,19 +59,20 @@ def look_up_some(hub: Hub, gates: Mapping[str, Gate]) -> int:
     return settled
 
 
-def _take_down(hub: Hub, doubt: Doubt, sighting: Sighting) -> Turn:
+def _take_down(hub: Hub, doubt: Doubt, sighting: Sighting, at: datetime) -> Turn:
     """Write down what was seen; what cannot be written must not keep the others from their turn."""
     keyed = hub.effect(doubt.destination, doubt.action) is Effect.KEYED
+    by_content = hub.by_content(doubt.destination, doubt.action)
     try:
         with hub.store.write() as connection:
-            return looked(connection, doubt, sighting, keyed=keyed, now=datetime.now(UTC))
+            return looked(connection, doubt, sighting, keyed=keyed, by_content=by_content, now=at)
     except DBAPIError as error:
         if trouble_of(error) is not Trouble.ROW:
             raise
     log.error("delivery %s: what a look-up saw cannot be kept", doubt.delivery_id)
     blank = Sighting(Sight.CANNOT_TELL, "what was seen cannot be kept")
     with hub.store.write() as connection:
-        return looked(connection, doubt, blank, keyed=keyed, now=datetime.now(UTC))
+        return looked(connection, doubt, blank, keyed=keyed, by_content=by_content, now=at)
 
 
 def _look(gate: Gate, doubt: Doubt) -> Sighting:

@@ -1,7 +1,9 @@
 """What the tests of core are made of: a provider, routes, and short ways to the tables."""
 
 import json
+import time
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -9,7 +11,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from marshmallow import Schema
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select, text, update
 
 from adapters import Effect, Event, Inbound, InboundRequest, NotVerified, Sample, Unreadable
 from adapters.http.outbound import HttpOutbound
@@ -29,6 +31,7 @@ from hub.core.models import (
     StoredRequest,
     database_later,
 )
+from hub.gateways.database import Database
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, 123456, tzinfo=UTC)
 SITE = Site(name="Acme", country="US", timezone="America/New_York")
@@ -138,6 +141,9 @@ class Town:
     def effect(self, destination: str, action: str) -> Effect:
         return Effect.KEYED
 
+    def by_content(self, destination: str, action: str) -> bool:
+        return False
+
     def take_in(self, connection: Connection, *events: dict[str, Any], **options: Any) -> Ingested:
         """Take a request with these events in, a second after the one before."""
         return ingest(connection, self.prepared(*events, **options))
@@ -217,3 +223,15 @@ def one_delivery(connection: Connection, **values: Any) -> UUID:
     if values:
         connection.execute(update(Delivery).where(Delivery.id == delivery.id).values(**values))
     return delivery.id
+
+
+def until_somebody_waits(database: Database, *, or_has_ended: Future[Any]) -> None:
+    """Wait until a thread waits for a lock, or has done its work without one."""
+    if database.dialect != "postgresql":  # whoever writes waits for the one who does
+        return
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    ends_s = time.monotonic() + 10
+    with database.read() as connection:
+        while not (or_has_ended.done() or connection.scalar(waiting)):
+            assert time.monotonic() < ends_s, "it neither waits nor ends"
+            time.sleep(0.01)

@@ -1,6 +1,6 @@
 """Look-ups beside the sweep: one poison answer keeps nobody else from being looked up."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -80,3 +80,27 @@ def test_a_poison_answer_stops_no_other_look_up(database, poison) -> None:
         looked = [one.looked_at or one.closed_by for one in attempts_of(connection)]
     assert "succeeded" in states
     assert all(looked)
+
+
+class Absent(Gate):
+    """Finds nothing, and remembers when it was asked."""
+
+    def look_up(self, call: Call, since: Any) -> Sighting:
+        self.asked_at = datetime.now(UTC)
+        return Sighting(Sight.NOT_THERE, "it is not listed")
+
+
+def test_a_look_counts_from_when_it_was_made_however_late_it_is_written_down(database) -> None:
+    """Two clocks look at once, and one then stands still: that is no look a minute later."""
+    town = DoubtfulTown()
+    town.store = database
+    with database.write() as connection:
+        town.take_in(connection, {"id": "e1"})
+        town.claim(connection, hold_of(connection))
+        connection.execute(update(Attempt).values(state="unknown", started_at=LONG_AGO))
+        connection.execute(update(Delivery).values(state="unknown"))
+    gate = Absent(None)
+    look_up_some(town, {"ops": gate})
+    with database.read() as connection:
+        [attempt] = attempts_of(connection)
+    assert (attempt.absences, attempt.looked_at <= gate.asked_at) == (1, True)

@@ -3,11 +3,12 @@
 Hashing takes its time, so it is done by the edge, between the transactions of these steps.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, exists, select, update
+from sqlalchemy import ColumnElement, Connection, exists, select, update
 
 from hub.core.access import sessions, tickets, tries, users
 from hub.core.access.roles import Role
@@ -19,6 +20,7 @@ from hub.core.models import User
 
 NOBODY = "nobody"
 MOST_NAME = 200
+CHANGED_JUST_NOW = "your account was changed just now: sign in again"
 STALE_LINK = "this link was used already, or is too old: ask whoever gave it to you for another"
 
 
@@ -92,10 +94,9 @@ def come_in(
     Raises:
         Refused: while that was checked, the password became another, or the account was disabled.
     """
-    still = (User.id == user_id, User.disabled_at.is_(None), User.password_hash.is_not(None),
-             User.password_hash == knock.password_hash)  # fmt: skip
+    still = _is_still(user_id, knock.password_hash)
     if connection.execute(select(User.id).where(*still).with_for_update()).first() is None:
-        raise Refused("your account was changed just now: sign in again")
+        raise Refused(CHANGED_JUST_NOW)
     tries.forgive(connection, knock.counted)
     return _begin(connection, user_id, knock.name, browser, by=by, now=now)
 
@@ -112,14 +113,23 @@ def rehash(connection: Connection, user_id: UUID, was: str, password_hash: str) 
 def change_password(
     connection: Connection,
     user_id: UUID,
+    was: str | None,
     password_hash: str,
     *,
     session_id: UUID,
     actor: str,
     now: datetime,
 ) -> None:
-    """Give somebody who is signed in another password; all other sessions end."""
-    connection.execute(update(User).where(User.id == user_id).values(password_hash=password_hash))
+    """Give somebody who is signed in, and knew the password, another; all other sessions end.
+
+    Raises:
+        Refused: while that was checked, it became another, or the account was disabled.
+    """
+    changed = connection.execute(
+        update(User).where(*_is_still(user_id, was)).values(password_hash=password_hash)
+    )
+    if not changed.rowcount:
+        raise Refused(CHANGED_JUST_NOW)
     sessions.end_all(connection, user_id, now=now, but=session_id)
     for purpose in (Purpose.PASSWORD, Purpose.HALF):
         tickets.cancel(connection, purpose, user_id, now=now)
@@ -195,6 +205,15 @@ def leave(connection: Connection, session_id: UUID, *, actor: str, now: datetime
     """Sign somebody out of one browser."""
     sessions.end(connection, session_id, now=now)
     note(connection, actor=actor, action="sign_out", subject=actor.replace(":", " "), now=now)
+
+
+def _is_still(user_id: UUID, password_hash: str | None) -> Sequence[ColumnElement[bool]]:
+    return (
+        User.id == user_id,
+        User.disabled_at.is_(None),
+        User.password_hash.is_not(None),
+        User.password_hash == password_hash,
+    )
 
 
 def _begin(

@@ -27,28 +27,29 @@ def turn_on(
     `secret` is encrypted; `step` that of the code which proved that the telephone has it.
 
     Raises:
-        Refused: it is on already.
+        Refused: it is on already, or the account was reset or disabled meanwhile.
     """
+    is_good = User.password_hash.is_not(None) & User.disabled_at.is_(None)
     changed = connection.execute(
         update(User)
-        .where(User.id == user_id, User.totp_secret.is_(None))
+        .where(User.id == user_id, User.totp_secret.is_(None), is_good)
         .values(totp_secret=secret, totp_step=step)
         .returning(User.name)
     ).scalar_one_or_none()
     if changed is None:
-        raise Refused("your second factor is on already: turn it off first")
+        raise Refused("your second factor is on already: turn it off first, or sign in again")
     note(connection, actor=actor, action="second_factor.on", subject=f"user {changed}", now=now)
     return _make_codes(connection, user_id)
 
 
 def drop(connection: Connection, user_id: UUID) -> bool:
     """Ask for no code any more; return whether one was asked for."""
-    connection.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
     changed = connection.execute(
         update(User)
         .where(User.id == user_id, User.totp_secret.is_not(None))
         .values(totp_secret=None, totp_step=None)
     )
+    connection.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
     return changed.rowcount > 0
 
 
@@ -62,10 +63,14 @@ def turn_off(connection: Connection, user_id: UUID, *, actor: str, now: datetime
 def renew_codes(connection: Connection, user_id: UUID, *, actor: str, now: datetime) -> list[str]:
     """Return new recovery codes, to be shown once; the old ones are good no more.
 
+    Who asks twice at once waits: neither would see the other's codes, and end them.
+
     Raises:
         Refused: there is no second factor.
     """
-    user = connection.execute(select(User.name, User.totp_secret).where(User.id == user_id)).one()
+    user = connection.execute(
+        select(User.name, User.totp_secret).where(User.id == user_id).with_for_update()
+    ).one()
     if user.totp_secret is None:
         raise Refused("recovery codes come with a second factor: turn it on first")
     subject = f"user {user.name}"

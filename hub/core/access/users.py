@@ -126,6 +126,8 @@ def change(
 ) -> None:
     """Give somebody another role, or another right to personal data; it counts at once.
 
+    What stays as it was read is not written: somebody else may be taking it away.
+
     Raises:
         Refused: nobody would be left who may give it back.
     """
@@ -133,9 +135,9 @@ def change(
         return
     if role is not Role.ADMIN:
         _keep_an_admin(connection, user)
-    connection.execute(
-        update(User).where(User.id == user.id).values(role=role, sees_personal=sees_personal)
-    )
+    wanted = {"role": role, "sees_personal": sees_personal}
+    values = {name: value for name, value in wanted.items() if value != getattr(user, name)}
+    connection.execute(update(User).where(User.id == user.id).values(**values))
     detail = {
         "role": role,
         "sees_personal": sees_personal,
@@ -180,9 +182,13 @@ def reset(connection: Connection, user: Account, *, actor: str, now: datetime) -
     Raises:
         Refused: the account is disabled.
     """
-    if user.disabled_at is not None:
+    changed = connection.execute(
+        update(User)
+        .where(User.id == user.id, User.disabled_at.is_(None))
+        .values(password_hash=None)
+    )
+    if not changed.rowcount:
         raise Refused(f"{user.name} is disabled: enable the account first")
-    connection.execute(update(User).where(User.id == user.id).values(password_hash=None))
     second_factor.drop(connection, user.id)
     sessions.end_all(connection, user.id, now=now)
     tickets.cancel(connection, Purpose.HALF, user.id, now=now)

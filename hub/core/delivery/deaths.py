@@ -71,7 +71,7 @@ def tell_of_deadly(connection: Connection, delivery_ids: Sequence[UUID]) -> None
 
 def end_alerts(connection: Connection, *, now: datetime) -> None:
     """End the alerts of deliveries that have been replayed since."""
-    subjects = alerts.subjects(connection, alerts.ENDS_WORKERS)
+    subjects = alerts.subjects(connection, alerts.ENDS_WORKERS, to_end=True)
     told = {subject: UUID(subject.split()[-1]) for subject in subjects}
     if not told:
         return

@@ -52,11 +52,24 @@ class Doubt:
 
 
 def looked(
-    connection: Connection, doubt: Doubt, sighting: Sighting, *, keyed: bool, now: datetime
+    connection: Connection,
+    doubt: Doubt,
+    sighting: Sighting,
+    *,
+    keyed: bool,
+    now: datetime,
+    by_content: bool = True,
 ) -> Turn:
-    """Take in what a look-up saw of an attempt; return what it changed."""
-    if sighting.sight is Sight.THERE and _is_anothers(connection, doubt, sighting.provider_ref):
-        said = f"{sighting.message}; but that one was made by another call"
+    """Take in what a look-up saw of an attempt; return what it changed.
+
+    `by_content`: it was known by what was sent, and not by a token of ours. `now` is when it was
+    looked for.
+    """
+    if sighting.sight is Sight.THERE and (
+        (by_content and _is_one_of_several(connection, doubt))
+        or _is_anothers(connection, doubt, sighting.provider_ref)
+    ):
+        said = f"{sighting.message}; but that one was made by another call, or may have been"
         sighting = Sighting(Sight.CANNOT_TELL, said)
     if sighting.sight is Sight.THERE:
         return accepted(
@@ -188,6 +201,17 @@ _DOUBTS = (
     .join(Delivery, Delivery.id == Attempt.delivery_id)
     .where(Delivery.state == DeliveryState.UNKNOWN, Attempt.state == AttemptState.UNKNOWN)
 )
+
+
+def _is_one_of_several(connection: Connection, doubt: Doubt) -> bool:
+    """Return whether another call for the same is open: what was found may be that one's.
+
+    To be asked before `_is_anothers`: what ends in between has its reference by then.
+    """
+    another = select(Attempt.id).where(
+        IS_OPEN, Attempt.delivery_id != doubt.delivery_id, Attempt.parameters == doubt.parameters
+    )
+    return connection.execute(another.limit(1)).first() is not None
 
 
 def _is_anothers(connection: Connection, doubt: Doubt, ref: str | None) -> bool:

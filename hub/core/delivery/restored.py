@@ -144,6 +144,8 @@ def windows(connection: Connection, *, now: datetime) -> list[Window]:
 
 def end_alert(connection: Connection, *, now: datetime) -> None:
     """End the alert when hardly anything comes again any more."""
+    if not alerts.subjects(connection, alerts.RESTORED, to_end=True):
+        return
     latest = select(Restoration.id).where(Restoration.noticed_at > now - TOLD_FOR)
     if connection.execute(latest.limit(1)).first() is None:
         alerts.end(connection, alerts.RESTORED, "database", now=now)

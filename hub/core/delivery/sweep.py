@@ -32,7 +32,11 @@ def sweep(connection: Connection, configuration: Configuration) -> int:
 
 
 def _ask_about_the_running(connection: Connection, configuration: Configuration) -> int:
-    """Calls whose worker died, to a destination that no worker will take up again: unknown."""
+    """Calls whose worker died, to a destination that no worker will take up again: unknown.
+
+    A delivery is what its attempt is: a lane that is let go between the two writes must not make
+    the second one see more than the first, for nobody would ask about a call that seems to go on.
+    """
     served = [one.slug for one in configuration.destinations.values() if one.enabled]
     held = select(Lane.destination).where(Lane.lease_until > database_later(-GRACE_S))
     left = (
@@ -40,16 +44,19 @@ def _ask_about_the_running(connection: Connection, configuration: Configuration)
         Delivery.destination.not_in(served),
         Delivery.destination.not_in(held),
     )
-    connection.execute(
+    closed = connection.execute(
         update(Attempt)
         .where(
             Attempt.state == AttemptState.CALLING,
             Attempt.delivery_id.in_(select(Delivery.id).where(*left)),
         )
         .values(state=AttemptState.UNKNOWN, message=WORKER_DIED.message)
+        .returning(Attempt.delivery_id)
     )
     changed = connection.execute(
-        update(Delivery).where(*left).values(state=DeliveryState.UNKNOWN, error=WORKER_DIED.message)
+        update(Delivery)
+        .where(Delivery.id.in_(closed.scalars().all()), IS_RUNNING)
+        .values(state=DeliveryState.UNKNOWN, error=WORKER_DIED.message)
     )
     return changed.rowcount
 

@@ -18,6 +18,7 @@ from hub.core.hub import Hub
 from hub.core.inbound.ingest import Prepared, ingest, prepare
 from hub.core.models import EventKey, SourceState, StoredEvent, insert_if_new
 from hub.core.trouble import Trouble, trouble_of
+from hub.core.turns import take_turn
 from hub.core.watch import alerts
 
 EVERY = timedelta(hours=1)
@@ -115,6 +116,8 @@ def _fill_one(
 
     `heard`: what is not `is_ours` is left alone.
     """
+    if source.account is not None:  # two of its sources look through one list, each in its turn
+        take_turn(connection, "account", source.account)
     missing = _missing(connection, _sharing(hub, source), prepared)
     if not missing.events:
         return 0

@@ -17,7 +17,7 @@ from adapters.contract.json import storable
 from hub.core.configuration import Route
 from hub.core.delivery.following import has_news
 from hub.core.errors import ExpressionError
-from hub.core.events.contacts import Facts, fold
+from hub.core.events.contacts import Facts, fold, one_at_a_time
 from hub.core.expressions.templates import Condition, Scope
 from hub.core.ids import parse_id
 from hub.core.inbound.routing import FETCH, event_scope
@@ -131,19 +131,31 @@ class Contexts:
         return row._asdict() | {"id": str(row.id), "data": Scope("cause.data", row.data or {})}
 
     def _contact(self, row: Row[Any]) -> dict[str, Any]:
-        contact_id = row.event_contact_id
-        if not row.event_folded:
-            data = row.event_data or {}
-            facts = Facts(row.event_id, row.event_source, row.event_type, data)
-            is_all = not has_news(row.event_type, data)  # which nobody has taken anywhere yet
-            with self._connection.begin_nested():
-                contact_id = fold(self._connection, facts, now=self._now, is_all=is_all)
+        contact_id = row.event_contact_id if row.event_folded else self._folded(row)
         if contact_id is None:
             return {}
         columns = (Contact.id, Contact.name, Contact.email, Contact.phone)
         found = self._connection.execute(select(*columns).where(Contact.id == contact_id)).one()
         known = {name: value for name, value in found._mapping.items() if value is not None}
         return known | {"id": str(contact_id)}
+
+    def _folded(self, row: Row[Any]) -> UUID | None:
+        """Return the contact of an event that was not folded yet when it was read.
+
+        Folded once more after somebody else has, what it tells would stand above newer facts.
+        """
+        one_at_a_time(self._connection)
+        done = select(StoredEvent.contact_id).where(
+            StoredEvent.id == row.event_id, StoredEvent.folded
+        )
+        if found := self._connection.execute(done).one_or_none():
+            contact_id: UUID | None = found.contact_id
+            return contact_id
+        data = row.event_data or {}
+        facts = Facts(row.event_id, row.event_source, row.event_type, data)
+        is_all = not has_news(row.event_type, data)  # which nobody has taken anywhere yet
+        with self._connection.begin_nested():
+            return fold(self._connection, facts, now=self._now, is_all=is_all)
 
     def _results(self, event_id: UUID) -> dict[str, Any]:
         columns = (Delivery.route, Delivery.state, Delivery.provider_ref)

@@ -169,7 +169,7 @@ def caps_of(
 
 def end_passed(connection: Connection, *, now: datetime) -> None:
     """End the alerts of destinations whose caps let everything out again."""
-    for slug in alerts.subjects(connection, alerts.CAP_REACHED):
+    for slug in alerts.subjects(connection, alerts.CAP_REACHED, to_end=True):
         lasting = select(LimitCount.key).where(
             LimitCount.key == _alert_key(slug), LimitCount.ends_at > now
         )

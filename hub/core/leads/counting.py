@@ -11,15 +11,13 @@ from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, func, or_, select, text
+from sqlalchemy import Connection, and_, delete, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hub.core.models import LimitCount
+from hub.core.turns import take_turns
 
 SLOTS = 10
-_TAKE_TURNS = text("SELECT pg_advisory_xact_lock(one) FROM unnest(CAST(:turns AS bigint[])) AS one")
-"""The rows alone would not do: who counts in the next slot writes a row of its own, and would not
-wait."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _KEY_BYTES = 16
 
@@ -68,12 +66,8 @@ def add(connection: Connection, watched: Collection[Watched], *, now: datetime) 
     rows = {one.key: _row(one, now) for one in watched}
     if not rows:
         return
-    if connection.dialect.name == "postgresql":
-        turns = [int.from_bytes(key[:8], "big", signed=True) for key in sorted(rows)]
-        connection.execute(_TAKE_TURNS, {"turns": turns})
-        insert: Any = postgresql.insert
-    else:  # SQLite has one writer at a time
-        insert = sqlite.insert
+    take_turns(connection, rows)  # who counts in the next slot writes another row, and waits not
+    insert: Any = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert
     statement = insert(LimitCount).values([rows[key] for key in sorted(rows)])  # one order of locks
     connection.execute(
         statement.on_conflict_do_update(

@@ -76,7 +76,8 @@ def preview(
     """Return what a replay of these deliveries would do. `where` has names of `FILTER_NAMES`.
 
     `id` selects one delivery, `ids` several, `event` all of an event. `again` includes what has
-    succeeded and what, having no key, may happen twice.
+    succeeded and what, having no key, may happen twice. `lock` locks them before anything is read:
+    read in the statement that waits for them, their attempts would be those of before the wait.
     """
     last = aliased(Attempt)
     doubt = exists().where(  # under the key of the last attempt: what lies before was answered for
@@ -100,9 +101,10 @@ def preview(
             statement = statement.where(Delivery.id.in_(wanted))
         else:
             statement = statement.where(_FILTERS.get(name, Delivery.id) == wanted)
+    statement = statement.order_by(Delivery.id)
     if lock:
-        statement = statement.with_for_update(of=Delivery)
-    rows = connection.execute(statement.order_by(Delivery.id))
+        connection.execute(statement.with_only_columns(Delivery.id).with_for_update(of=Delivery))
+    rows = connection.execute(statement)
     return [_plan(row, hub, again=again) for row in rows]
 
 

@@ -45,8 +45,8 @@ def change_password() -> BaseResponse:
     with hub().store.write() as connection:
         tries.forgive(connection, heard.knock.counted)
         entry.change_password(
-            connection, person.user_id, hashed, session_id=person.session_id, actor=person.actor,
-            now=now(),
+            connection, person.user_id, heard.knock.password_hash, hashed,
+            session_id=person.session_id, actor=person.actor, now=now(),
         )  # fmt: skip
     flash("Your password is changed. Everywhere else you are signed out.", "good")
     return redirect(url_for("dashboard.account_page"), 303)

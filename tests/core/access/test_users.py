@@ -13,7 +13,7 @@ from hub.core.access.tickets import GOOD_FOR, Purpose
 from hub.core.audit import note
 from hub.core.errors import NotFound, Refused
 from hub.core.models import AuditEntry, RecoveryCode, Session, Ticket
-from tests.core.making import NOW
+from tests.core.making import NOW, until_somebody_waits
 
 WHO = {"actor": "tests", "now": NOW}
 
@@ -193,6 +193,111 @@ def test_new_recovery_codes_end_the_old_ones(connection):
     assert second_factor.codes_left(connection, jane.id) == 9
 
 
+def meanwhile(database, first, then):
+    """Do `first`, and `then` in another thread before that is committed; return both results."""
+
+    def beside():
+        with database.write() as connection:
+            return then(connection)
+
+    with ThreadPoolExecutor(1) as threads:
+        with database.write() as connection:
+            result = first(connection)
+            other = threads.submit(beside)
+            until_somebody_waits(database, or_has_ended=other)
+        return result, other.result()
+
+
+@pytest.fixture
+def jane(database):
+    with database.write() as connection:
+        return add(connection)
+
+
+def test_recovery_codes_that_are_renewed_twice_at_once_are_ten(database, jane):
+    with database.write() as connection:
+        second_factor.turn_on(connection, jane.id, "locked", 1, **WHO)
+
+    def renew(connection):
+        return second_factor.renew_codes(connection, jane.id, **WHO)
+
+    _, [code, *_] = meanwhile(database, renew, renew)
+    with database.write() as connection:
+        assert second_factor.codes_left(connection, jane.id) == 10
+        assert second_factor.use_code(connection, jane.id, code, now=NOW)
+
+
+@pytest.mark.parametrize("purpose", [Purpose.FIRST, Purpose.PASSWORD])
+def test_of_two_links_that_are_given_out_at_once_one_is_good(database, jane, purpose):
+    user_id = None if purpose is Purpose.FIRST else jane.id
+
+    def issue(connection):
+        return tickets.issue(connection, purpose, user_id, now=NOW)
+
+    links = meanwhile(database, issue, issue)
+    with database.read() as connection:
+        good = [tickets.find(connection, link, purpose, now=NOW) is not None for link in links]
+    assert good == [False, True]
+
+
+@pytest.mark.parametrize("what", ["password", "second factor"])
+def test_what_is_reset_is_not_set_anew_by_whoever_is_being_put_out(database, jane, what):
+    """Their session was good, and their old password right, a moment before."""
+    with database.write() as connection:
+        theirs = sessions.find(connection, sessions.begin(connection, jane.id, now=NOW), now=NOW)
+
+    def reset(connection):
+        return users.reset(connection, jane, **WHO)
+
+    def set_anew(connection):
+        try:
+            if what == "password":
+                entry.change_password(
+                    connection, jane.id, "x", "mine", session_id=theirs.session_id, **WHO
+                )
+            else:
+                second_factor.turn_on(connection, jane.id, "mine", 1, **WHO)
+        except Refused:
+            return False
+        return True
+
+    link, is_set = meanwhile(database, reset, set_anew)
+    assert not is_set
+    with database.read() as connection:
+        found = users.named(connection, "jane")
+        assert (found.has_password, found.has_second_factor) == (False, False)
+        assert tickets.find(connection, link, Purpose.PASSWORD, now=NOW)
+
+
+def test_an_account_that_is_being_disabled_is_not_reset(database, jane):
+    """Its new link would outlive what lets nobody in."""
+    with database.write() as connection:
+        add(connection, "kim")
+
+    def reset(connection):
+        with pytest.raises(Refused, match="is disabled"):
+            users.reset(connection, jane, **WHO)
+
+    meanwhile(database, lambda connection: users.disable(connection, jane, **WHO), reset)
+
+
+def test_of_two_changes_at_once_neither_takes_the_other_back(database, jane):
+    def change(connection, **changes):
+        kept = {"role": jane.role, "sees_personal": jane.sees_personal}
+        users.change(connection, jane, **kept | changes, **WHO)
+
+    with database.write() as connection:
+        add(connection, "kim")
+    meanwhile(
+        database,
+        lambda connection: change(connection, sees_personal=True),
+        lambda connection: change(connection, role=Role.VIEWER),
+    )
+    with database.read() as connection:
+        jane = users.named(connection, "jane")
+    assert (jane.role, jane.sees_personal) == (Role.VIEWER, True)
+
+
 def test_a_second_factor_is_not_replaced_while_it_is_on(connection):
     jane = add(connection)
     second_factor.turn_on(connection, jane.id, "locked", 1, **WHO)
@@ -204,7 +309,7 @@ def test_a_changed_password_ends_all_other_sessions(connection):
     jane = add(connection)
     tokens = [sessions.begin(connection, jane.id, now=NOW) for _ in range(3)]
     mine = sessions.find(connection, tokens[0], now=NOW)
-    entry.change_password(connection, jane.id, "new", session_id=mine.session_id, **WHO)
+    entry.change_password(connection, jane.id, "x", "new", session_id=mine.session_id, **WHO)
     alive = [sessions.find(connection, token, now=NOW) is not None for token in tokens]
     assert alive == [True, False, False]
 

@@ -1,5 +1,7 @@
 """Doubt settled on both databases: the transition table of the ledger, against the real SQL."""
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +15,7 @@ from adapters.http.outbound import HttpOutbound
 from hub.core.configuration import RetryPlan
 from hub.core.delivery import claim as claiming
 from hub.core.delivery.doubts import ask_people, close_the_seen, looked, to_look_up
+from hub.core.delivery.evidence import accepted
 from hub.core.delivery.following import RANKS, follow
 from hub.core.delivery.lanes import Hold
 from hub.core.delivery.ledger import Protection
@@ -29,7 +32,9 @@ from tests.core.making import (
     hold_of,
     make_due,
     one_delivery,
+    route,
     rows,
+    until_somebody_waits,
 )
 
 TAKEN = Outcome(Verdict.SUCCEEDED, status=201, provider_ref="SM1")
@@ -326,6 +331,59 @@ def test_another_deliverys_message_is_not_taken_for_ours(connection, town) -> No
     [attempt] = attempts_of(connection)
     assert attempt.state == "unknown"
     assert "another call" in attempt.evidence[0]["said"]
+
+
+ALIKE = route(with_={"body": "We call you back."})
+
+
+def two_alike(database, town) -> Any:
+    """Claim two deliveries that send the same; return their lane and the claims."""
+    with database.write() as connection:
+        town.take_in(connection, {"id": "e1"}, {"id": "e2"})
+        make_due(connection)
+        hold = hold_of(connection)
+        return hold, town.claim(connection, hold)
+
+
+def test_a_message_of_which_a_webhook_is_just_telling_settles_no_other_doubt(database) -> None:
+    """Neither waits for the other, and the other message may never have been sent."""
+    town = DoubtfulTown(routes=[ALIKE])
+    hold, claimed = two_alike(database, town)
+    with database.write() as connection:
+        for one in claimed:
+            end(connection, hold, one, LOST)
+        [told_of, doubt] = to_look_up(connection, town, most=9, now=later(300))
+
+    def look_alone() -> None:
+        with database.write() as connection:
+            looked(connection, doubt, THERE, keyed=False, now=later(300))
+
+    with ThreadPoolExecutor(1) as pool:
+        with database.write() as connection:
+            said = {"seen_ref": "SM1", "by": "webhook", "said": "it was sent"}
+            accepted(connection, told_of.attempt_id, **said, now=NOW)
+            other = pool.submit(look_alone)
+            until_somebody_waits(database, or_has_ended=other)
+        other.result()
+    with database.read() as connection:
+        assert sorted(row.state for row in deliveries_of(connection)) == ["succeeded", "unknown"]
+
+
+@pytest.mark.parametrize("by_content", [True, False], ids=["by its content", "by its token"])
+def test_a_message_that_a_call_under_way_may_have_made_settles_no_doubt(
+    database, by_content
+) -> None:
+    town = DoubtfulTown(routes=[ALIKE])
+    hold, [lost, under_way] = two_alike(database, town)
+    with database.write() as connection:
+        end(connection, hold, lost, LOST)
+        [doubt] = to_look_up(connection, town, most=9, now=later(300))
+        look = {"keyed": False, "by_content": by_content}
+        found = looked(connection, doubt, THERE, **look, now=later(300)).delivery
+        assert found == (None if by_content else "succeeded")
+        end(connection, hold, under_way, replace(TAKEN, provider_ref="SM2"))
+        looked(connection, doubt, THERE, **look, now=later(400))
+        assert [row.state for row in deliveries_of(connection)] == ["succeeded", "succeeded"]
 
 
 def test_an_earlier_attempts_message_is_not_taken_for_a_later_ones(connection, town) -> None:

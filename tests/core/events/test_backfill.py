@@ -26,7 +26,16 @@ from hub.core.events.backfill import (
 )
 from hub.core.models import Alert, Delivery, SourceState, StoredEvent
 from tests.core.fetching import FETCHING, THIN, FetchingTown
-from tests.core.making import NOW, Provider, deliveries_of, events_of, requests_of, rows, told
+from tests.core.making import (
+    NOW,
+    Provider,
+    deliveries_of,
+    events_of,
+    requests_of,
+    rows,
+    told,
+    until_somebody_waits,
+)
 
 HOUR = timedelta(hours=1)
 
@@ -83,6 +92,18 @@ def test_what_came_to_another_source_of_the_account_has_come(town) -> None:
     twin = replace(town.source, slug="twin")
     arrive(town, {"id": "e1"})
     assert fill(town, twin, iter([listed({"id": "e1"})]), now=NOW) == Gap(listed=1, known=1)
+
+
+def test_two_sources_of_an_account_that_look_at_once_take_an_event_in_once(town) -> None:
+    """As two clocks do that come back together: each has the turn of another source."""
+    twin, record = replace(town.source, slug="twin"), listed({"id": "e1"})
+    prepared = backfill._prepare(town, town.source, record, NOW)
+    with ThreadPoolExecutor(1) as pool:
+        with town.store.write() as connection:
+            assert backfill._fill_one(connection, town, town.source, prepared, None) == 1
+            other = pool.submit(fill, town, twin, iter([record]), now=NOW)
+            until_somebody_waits(town.store, or_has_ended=other)
+        assert other.result() == Gap(listed=1, known=1)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,16 @@ from hub.core.events.folding import fold_some
 from hub.core.models import Contact, StoredEvent
 from hub.gateways.database import open_database
 from tests.core.delivery.doubting import DoubtfulTown, doubt_it
-from tests.core.making import NOW, deliveries_of, end_lease, events_of, hold_of, route, rows
+from tests.core.making import (
+    NOW,
+    deliveries_of,
+    end_lease,
+    events_of,
+    hold_of,
+    route,
+    rows,
+    until_somebody_waits,
+)
 from tests.running import until
 
 WAITING = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'")
@@ -121,6 +130,30 @@ def test_a_claim_that_folds_its_event_and_those_who_fold_do_not_wait_for_each_ot
         assert [row.contact_id for row in events_of(connection)] == [contact_id]
         assert len(rows(connection, Contact)) == 1
     database.engine.dispose()
+
+
+def test_a_claim_that_waited_for_the_folding_of_its_event_folds_it_no_second_time(
+    database, town
+) -> None:
+    """What the event tells of somebody is older by then than what is known of them."""
+    town.routes = [route(on=("customer.updated",), with_={"body": "{{ contact.name }}"})]
+    with database.write() as connection:
+        for name in ("Old", "New"):
+            data = {"email": "jane@example.com", "name": name}
+            town.take_in(connection, {"id": name, "type": "customer.updated", "data": data})
+
+    def claim() -> list[dict]:
+        with database.write() as connection:
+            return [one.parameters for one in town.claim(connection, hold_of(connection))]
+
+    with ThreadPoolExecutor(1) as pool:
+        with database.write() as connection:
+            fold_some(connection, town, most=10, now=NOW)
+            claiming = pool.submit(claim)
+            until_somebody_waits(database, or_has_ended=claiming)
+        assert claiming.result() == [{"body": "New"}, {"body": "New"}]
+    with database.read() as connection:
+        assert [row.name for row in rows(connection, Contact)] == ["New"]
 
 
 def test_two_who_fold_what_is_left_over_do_not_wait_for_each_other(postgresql_url, town) -> None:

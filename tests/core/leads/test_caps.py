@@ -1,5 +1,6 @@
 """Caps: a form never has the business text whomever, and as often as, a stranger likes."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from types import SimpleNamespace
@@ -37,6 +38,7 @@ from tests.core.making import (
     one_delivery,
     request,
     route,
+    until_somebody_waits,
 )
 
 GOOD = "+12025550101"
@@ -313,6 +315,27 @@ def test_a_later_refusal_makes_the_alert_last_longer(database) -> None:
     with database.write() as connection:
         end_passed(connection, now=NOW + timedelta(minutes=100))
     assert len(said(database)) == 1
+
+
+def test_a_refusal_of_the_moment_in_which_the_alert_would_end_keeps_it(database) -> None:
+    """It is told of already for whoever refuses, and over for the clock: nobody would say it."""
+    town = texting(replace(WIDE_LIMITS, per_number=Rate(1, 3600)))
+    texted(database, town, GOOD, GOOD)
+    town.now = NOW + timedelta(minutes=67)
+    texted(database, town, GOOD)
+
+    def end() -> None:
+        with database.write() as connection:
+            end_passed(connection, now=town.now)
+
+    with ThreadPoolExecutor(1) as pool:
+        with database.write() as connection:
+            town.lead(connection, GOOD)
+            assert town.claim_all(connection) == []
+            ending = pool.submit(end)
+            until_somebody_waits(database, or_has_ended=ending)
+        ending.result()
+    assert said(database) == [(alerts.CAP_REACHED, "sms")]
 
 
 def test_neither_number_nor_prefix_is_kept_by_the_counters(database) -> None:

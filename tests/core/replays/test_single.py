@@ -19,6 +19,7 @@ from tests.core.making import (
     one_delivery,
     route,
     rows,
+    until_somebody_waits,
 )
 
 
@@ -190,3 +191,27 @@ def test_a_bulk_replay_leaves_alone_what_it_may_not_touch(many) -> None:
     assert replay(many, Town(), preview(many, Town(), {}), actor="cli:jane", now=NOW) == 2
     assert sorted(row.state for row in deliveries_of(many)) == ["pending", "pending", "succeeded"]
     assert attempts_of(many) == []
+
+
+def test_a_call_that_ends_in_doubt_while_it_is_waited_for_keeps_its_key(database, town) -> None:
+    """What is read of the attempts must be as new as the delivery's row, which was waited for."""
+    with database.write() as connection:
+        town.take_in(connection, {"id": "e1"})
+        [planned] = preview(connection, town, {"id": one_delivery(connection, state="failed")})
+        one_delivery(connection, state="pending")  # somebody else was quicker to replay it
+        town.claim(connection, hold_of(connection))
+
+    def run_it_again() -> int:
+        with database.write() as connection:
+            return replay(connection, town, [planned], actor="cli:jane", now=NOW)
+
+    with ThreadPoolExecutor(1) as pool:
+        with database.write() as connection:
+            connection.execute(update(Attempt).values(state="in_doubt"))
+            one_delivery(connection, state="failed")
+            replayed = pool.submit(run_it_again)
+            until_somebody_waits(database, or_has_ended=replayed)
+        assert replayed.result() == 0
+    with database.read() as connection:
+        [delivery] = deliveries_of(connection)
+    assert (delivery.state, delivery.key_n) == ("failed", 0)

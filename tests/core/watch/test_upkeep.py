@@ -3,18 +3,21 @@
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, update
 
 from hub.core import listing
+from hub.core.delivery import lanes
 from hub.core.delivery.sweep import GRACE_S, sweep
 from hub.core.ids import new_id, parse_id
 from hub.core.inbound.versions import note_version
 from hub.core.models import ConfigVersion, Delivery, RequestState, SourceState, database_later
 from hub.core.watch.sources import SourceNews, add_up
-from tests.core.making import NOW, Town, deliveries_of, route, rows
+from hub.gateways.database import open_database
+from tests.core.making import NOW, Town, attempts_of, deliveries_of, hold_of, route, rows
 
 
 def test_due_work_of_a_destination_that_is_gone_fails_after_a_while(database, town) -> None:
@@ -29,6 +32,34 @@ def test_due_work_of_a_destination_that_is_gone_fails_after_a_while(database, to
         [delivery] = deliveries_of(connection)
     assert delivery.state == "failed"
     assert "put it back and replay" in delivery.error
+
+
+def test_a_lane_that_is_let_go_during_the_sweep_leaves_no_call_that_nobody_asks_about(
+    postgresql_url, town
+) -> None:
+    """A worker that ends itself lets go of its lanes, and of the call that never comes back."""
+    database, gone = open_database(postgresql_url, pool_size=2), Town(destinations=())
+    with database.write() as connection:
+        town.take_in(connection, {"id": "e1"})
+        hold = hold_of(connection)
+        town.claim(connection, hold)
+
+    def let_go(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("UPDATE attempts"):
+            with database.write() as beside:
+                lanes.release(beside, hold)
+
+    states = []
+    with database.write() as connection:
+        event.listen(connection, "after_cursor_execute", let_go)
+        sweep(connection, gone.configuration)
+    for _ in range(2):
+        with database.write() as connection:
+            [delivery], [attempt] = deliveries_of(connection), attempts_of(connection)
+            states.append((delivery.state, attempt.state))
+            sweep(connection, gone.configuration)
+    database.engine.dispose()
+    assert states == [("running", "calling"), ("unknown", "unknown")]
 
 
 def test_what_happens_at_a_source_is_added_up_by_any_number_of_processes(database) -> None:
