@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 
-from hub.background import read_configuration, secret_of
+from hub.background import kept_configuration, secret_of
 from hub.core.hub import Hub
 from hub.core.models import Base
 from hub.gateways.captcha import Captchas
@@ -36,7 +36,7 @@ def create_app(settings: Settings, environ: Mapping[str, str]) -> Flask:
     Raises:
         ConfigError: `hub.yaml` is wrong, every fault of it; or there is no secret to sign with.
     """
-    configuration = read_configuration(settings, environ)
+    configuration = kept_configuration(settings, environ)
     app = Flask("hub", static_folder=None)
     app.config.update(
         SQLALCHEMY_DATABASE_URI=settings.database_url,

@@ -23,6 +23,7 @@ from hub.gateways.destinations import Gate
 from hub.gateways.keys import local_secret
 from hub.gateways.patience import wait_for_store
 from hub.gateways.queue import Flusher, connect
+from hub.gateways.revisions import revisions
 from hub.jobs import clock as clocks
 from hub.jobs import worker as workers
 from hub.jobs.workshop import Workshop
@@ -82,12 +83,26 @@ def _is_prepared(hub: Hub, stop: Event) -> bool:
     try:
         prepare_store(hub)
     except DBAPIError as error:
-        if trouble_of(error) is Trouble.ROW:
+        why = _migration_needed(hub)
+        if why is None and trouble_of(error) is Trouble.ROW:
             raise
-        log.warning("the database is not ready (%s); again in a moment", type(error.orig).__name__)
+        why = why or type(error.orig).__name__
+        log.warning("the database is not ready (%s); again in a moment", why)
         stop.wait(BUSY_AGAIN_S)
         return False
     return True
+
+
+def _migration_needed(hub: Hub) -> str | None:
+    """Return what to do about tables that are not this version's; None if it is not that."""
+    try:
+        with hub.store.read() as connection:
+            current, newest = revisions(connection)
+    except DBAPIError:
+        return None
+    if current == newest:
+        return None
+    return f"its tables are at {current or 'nothing'}, not {newest}: run `hub db upgrade`"
 
 
 def _gates(settings: Settings, hub: Hub) -> dict[str, Gate]:
@@ -109,6 +124,27 @@ def _workshop(settings: Settings, hub: Hub) -> Workshop:
         redis=connect(settings.redis_url),
         redis_url=settings.redis_url,
     )
+
+
+_KEPT: list[Configuration] = []
+
+
+def keep_configuration(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Read `hub.yaml` for this process and those that it forks.
+
+    Raises:
+        ConfigError: as `read_configuration`; what was kept before stays.
+    """
+    _KEPT[:] = [read_configuration(settings, environ)]
+
+
+def kept_configuration(settings: Settings, environ: Mapping[str, str]) -> Configuration:
+    """Return what was kept, else what `hub.yaml` says now.
+
+    Raises:
+        ConfigError: as `read_configuration`.
+    """
+    return _KEPT[0] if _KEPT else read_configuration(settings, environ)
 
 
 def read_configuration(settings: Settings, environ: Mapping[str, str]) -> Configuration:

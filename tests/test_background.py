@@ -4,11 +4,12 @@ import subprocess
 import sys
 from contextlib import ExitStack
 from dataclasses import replace
+from threading import Event
 
 import pytest
 from alembic.script import ScriptDirectory
 
-from hub.background import create_hub, read_configuration, secret_of
+from hub.background import _is_prepared, create_hub, read_configuration, secret_of
 from hub.core.errors import ConfigError
 from hub.gateways.database import open_database
 from hub.gateways.revisions import MIGRATIONS, revisions
@@ -72,3 +73,20 @@ def test_a_secret_that_cannot_be_kept_is_a_sentence(tmp_path) -> None:
     with pytest.raises(ConfigError, match=r"SECRET_KEY is not set, and .* cannot keep one: "):
         secret_of(settings)
     assert secret_of(replace(settings, secret_key="given")) == "given"
+
+
+@pytest.mark.parametrize("store", ["sqlite", "postgresql"])
+def test_a_worker_before_the_migration_waits_and_says_what_to_run(
+    store, tmp_path, caplog, postgres_server
+) -> None:
+    (tmp_path / "hub.yaml").write_text("site: {name: Acme}\n")
+    url = f"sqlite:///{tmp_path}/hub.db"
+    if store == "postgresql":
+        url = postgres_server.url(postgres_server.create_database())
+    environ = {"DATABASE_URL": url, "HUB_CONFIG": str(tmp_path / "hub.yaml")}
+    hub = create_hub(load_settings(environ), environ)
+    stop = Event()
+    stop.set()
+    assert not _is_prepared(hub, stop)
+    assert "run `hub db upgrade`" in caplog.text
+    hub.store.engine.dispose()

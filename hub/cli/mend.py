@@ -17,11 +17,12 @@ from hub.core.delivery.settle import settle as settle_as
 from hub.core.errors import NotFound, Refused
 from hub.core.events.again import take_in_again
 from hub.core.hub import Hub
-from hub.core.models import RequestState
+from hub.core.models import DeliveryState, RequestState
 from hub.core.replays.single import FILTER_NAMES, Plan, Planned, preview
 from hub.core.replays.single import replay as run_again
 
 AT_ONCE = 500
+STATES = tuple(DeliveryState)
 
 _SENTENCES = {
     Plan.ANEW: "will be rendered anew and sent under a new key",
@@ -172,6 +173,8 @@ def _filters(where: tuple[str, ...]) -> dict[str, Any]:
             raise click.UsageError(
                 f"--where takes NAME=VALUE with {', '.join(sorted(FILTER_NAMES))}"
             )
+        if name == "state" and value not in STATES:
+            raise click.UsageError(f"there is no state {value}: one of {', '.join(STATES)}")
         filters[name] = wanted_id(value) if name == "event" else value
     return filters
 

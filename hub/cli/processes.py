@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from hub.background import read_configuration, run_clock, run_worker
+from hub.background import keep_configuration, run_clock, run_worker
 from hub.cli.session import json_logs, open_settings
 from hub.settings import WEB_THREADS, Settings
 
@@ -21,17 +21,18 @@ MOST_CONNECTIONS = 1000
 def web() -> None:
     """Take webhooks in."""
     settings = open_settings()
-    read_configuration(settings, os.environ)
+    keep_configuration(settings, os.environ)
     serve(gunicorn_arguments(settings))
 
 
 def serve(arguments: list[str]) -> None:
     """Become the web server: its workers inherit what is imported here, and start sooner."""
     import gunicorn.__main__  # type: ignore[import-untyped]
-    from gunicorn.app.wsgiapp import run  # type: ignore[import-untyped]
+
+    from hub.cli.server import Server
 
     sys.argv = [str(gunicorn.__main__.__file__), *arguments]  # what it starts itself anew with
-    run(prog="gunicorn")
+    Server(prog="gunicorn").run()
 
 
 WSGI_FOLDER = Path(__file__).parents[2]

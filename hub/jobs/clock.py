@@ -4,14 +4,12 @@ A second clock is harmless.
 """
 
 import logging
-import signal
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
 from traceback import extract_tb
-from types import FrameType
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -39,6 +37,7 @@ from hub.jobs.listings import Listings
 from hub.jobs.lookups import Lookups
 from hub.jobs.replays import Replays
 from hub.jobs.restoring import watch
+from hub.jobs.signals import when_told_to_end
 
 EVERY_S = 5.0
 FOLDS, FOLD_AT_ONCE = 10, 100
@@ -51,14 +50,9 @@ log = logging.getLogger(__name__)
 
 
 def run(hub: Hub, redis: Redis, gates: Mapping[str, Gate]) -> None:
-    """Sweep until SIGTERM or SIGINT, whatever is gone meanwhile."""
+    """Sweep until told to end, whatever is gone meanwhile."""
     stop = Event()
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
+    when_told_to_end(stop.set)
     troubles: set[str] = set()
     listings, lookups, hours = Listings(hub), Lookups(hub, gates), Hours(hub)
     replays, round_ = Replays(hub), Round()

@@ -6,11 +6,9 @@ never imported, and a job that brings arguments or callbacks is refused.
 
 import faulthandler
 import logging
-import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from traceback import extract_tb
-from types import FrameType
 from typing import Any
 
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -23,6 +21,7 @@ from rq.serializers import JSONSerializer
 
 from hub.gateways.queue import DRAIN, QUEUE, connect
 from hub.jobs.drain import drain
+from hub.jobs.signals import when_told_to_end
 from hub.jobs.workshop import Workshop, open_workshop
 
 WORKER_TTL_S = 30
@@ -111,16 +110,15 @@ _WORKERS: list[Worker] = []
 
 
 def listen_for_signals(workshop: Workshop) -> None:
-    """Make SIGTERM and SIGINT mean: finish what is under way, then end."""
+    """Make signals mean: finish what is under way, then end."""
 
-    def on_signal(number: int, frame: FrameType | None) -> None:
+    def end() -> None:
         log.info("stopping: finishing what is under way")
         workshop.stop.set()
         if _WORKERS:
             _WORKERS[-1].stop_soon()
 
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
+    when_told_to_end(end)
 
 
 def run(workshop: Workshop) -> None:

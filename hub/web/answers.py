@@ -6,7 +6,7 @@ from traceback import extract_tb
 
 from flask import Flask, Response
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, SecurityError
 
 RETRY_AFTER_S = 10
 
@@ -26,11 +26,17 @@ SENTENCES = {
     500: "The hub failed to answer; nothing was accepted.",
     503: "It cannot be stored right now: send it again.",
 }
+NOT_ITS_NAME = (
+    "The hub does not answer to the name that this was sent to (the Host header): "
+    "HUB_PUBLIC_URL or HUB_TRUSTED_HOSTS has to say it."
+)
 
 
-def answer(status: int) -> Response:
+def answer(status: int, sentence: str | None = None) -> Response:
     """Return an error's answer: its sentence, as text that no sender takes for content."""
-    response = Response(SENTENCES[status] + "\n", status, content_type="text/plain; charset=utf-8")
+    response = Response(
+        (sentence or SENTENCES[status]) + "\n", status, content_type="text/plain; charset=utf-8"
+    )
     if status == 503:
         response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return response
@@ -41,6 +47,8 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(HTTPException)
     def on_http(error: HTTPException) -> Response:
+        if isinstance(error, SecurityError):  # an untrusted Host
+            return answer(400, NOT_ITS_NAME)
         status = error.code or 500
         if status not in SENTENCES:
             status = 400 if 400 <= status < 500 else 500

@@ -89,6 +89,9 @@ def test_a_replay_needs_to_be_told_of_what(desk) -> None:
                       ["--where", "state"]):  # fmt: skip
         said = desk.run("replay", *arguments)
         assert (said.code, said.out) == (2, "")
+    said = desk.run("replay", "--where", "state=faild", "--dry-run")
+    assert said.code == 2
+    assert "there is no state faild: one of waiting," in said.err
     for arguments in (["garbage"], [NOBODY], ["--where", "event=garbage"]):
         said = desk.run("replay", *arguments)
         assert said.code == 1

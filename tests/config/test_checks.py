@@ -87,6 +87,16 @@ def test_redis_that_evicts_or_is_too_old_is_a_fault() -> None:
     assert judge_redis(HEALTHY | {"redis_version": "10.0"})[0].level == "ok"
 
 
+def test_a_secret_key_that_can_be_guessed_is_a_fault_and_is_not_shown(
+    environ: dict[str, str],
+) -> None:
+    _, findings = check_environment(environ | {"SECRET_KEY": "sesame"})
+    assert [one.level for one in findings] == ["ok", FAULT]
+    assert "sesame" not in str(findings)
+    _, findings = check_environment(environ | {"SECRET_KEY": "k" * 16})
+    assert [one.level for one in findings] == ["ok"]
+
+
 def test_a_pooler_that_drops_what_is_set_for_a_connection_is_a_fault(
     environ: dict[str, str], postgresql_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

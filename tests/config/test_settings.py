@@ -113,7 +113,7 @@ def test_settings_do_not_show_what_may_hold_a_secret() -> None:
     environ = {
         "DATABASE_URL": "postgres://user:kept-private@db/hub",
         "REDIS_URL": "redis://:kept-private@redis",
-        "SECRET_KEY": "kept-private",
+        "SECRET_KEY": "kept-private, and long enough",
         "METRICS_TOKEN": "kept-private",
     }
     assert "kept-private" not in repr(load_settings(environ))

@@ -8,6 +8,8 @@ import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from marshmallow import Schema
+
 from adapters import registry
 from adapters.contract.inbound import Inbound
 from adapters.contract.outbound import Action, Effect, Outbound
@@ -30,6 +32,9 @@ What goes out: each action, its parameters (in brackets those that may be left o
 it from happening twice, and what settles it when the answer was lost. *keyed*: the provider knows
 the key again and does nothing twice. *natural*: to repeat it changes nothing. *at most once*:
 nothing protects it, so in doubt it is not repeated.
+
+*In hub.yaml*: the keys of such a source or destination, in brackets those that may be left out,
+beside those that all have ([settings.md](settings.md)). What each means is in the module.
 """
 
 
@@ -80,7 +85,8 @@ def _comes_in(kind: type[Inbound]) -> Iterator[str]:
         yield "What was sent while nobody listened can be listed: `hub backfill`."
     if takes_our_names(kind):
         yield "A type that is one of the hub's own stays what it is."
-    elif kind.native_types:
+    yield from ("", f"In hub.yaml: {_keys(kind.settings_schema())}")
+    if kind.native_types and not takes_our_names(kind):
         yield from ("", "| type | event |", "|---|---|")
         yield from (f"| `{native}` | `{ours}` |" for native, ours in kind.native_types.items())
     if kind.ignored_types:
@@ -93,6 +99,7 @@ def _goes_out(kind: type[Outbound]) -> Iterator[str]:
     credentials = " and ".join(f"`{key.replace('|', '` or `')}`" for key in kind.credentials)
     sentence = _first_sentence(module.__doc__)
     yield f"**Out** ([module](../{_path(kind)})): {sentence} Sandbox without {credentials}."
+    yield from ("", f"In hub.yaml: {_keys(kind.settings_schema())}")
     yield from ("", "| action | parameters | class | in doubt |", "|---|---|---|---|")
     for name, action in kind.actions.items():
         if not action.internal:
@@ -101,7 +108,12 @@ def _goes_out(kind: type[Outbound]) -> Iterator[str]:
 
 
 def _parameters(action: Action) -> str:
-    fields = action.parameters().fields.items()
+    return _keys(action.parameters())
+
+
+def _keys(schema: Schema) -> str:
+    """Return the keys of a schema, in brackets those that may be left out."""
+    fields = schema.fields.items()
     named = [(f"`{field.data_key or name}`", field.required) for name, field in fields]
     needed = " ".join(name for name, required in named if required)
     others = " ".join(name for name, required in named if not required)

@@ -321,4 +321,6 @@ def test_a_form_is_shown_and_posted_and_nothing_else(web: Web, method: str) -> N
 
 def test_another_host_is_refused(web: Web) -> None:
     """B66."""
-    assert post(web, JANE, ("Host", "evil.example")).status == 400
+    refused = post(web, JANE, ("Host", "evil.example"))
+    assert refused.status == 400
+    assert b"HUB_TRUSTED_HOSTS" in refused.body

@@ -9,6 +9,11 @@ from hub.core.configuration import Configuration
 from hub.core.errors import ConfigError
 from hub.settings import TRUE, Settings, load_settings
 
+SHORTEST_KEY = 16
+GUESSABLE = (
+    f"SECRET_KEY is shorter than {SHORTEST_KEY} characters and can be guessed; with it "
+    "everybody can be signed in: make it 32 random characters"
+)
 UNSIGNED = (
     "SECRET_KEY is not set: every machine makes its own, so that on another one people are signed "
     "out, second factors cannot be read and a form's tokens are not known; where there are several "
@@ -26,6 +31,8 @@ def check_environment(environ: Mapping[str, str]) -> tuple[Settings | None, list
     findings = [Finding(OK, "environment", public)]
     if settings.public_url and settings.secret_key is None:
         findings.append(Finding(NOTE, "environment", UNSIGNED))
+    if settings.secret_key is not None and len(settings.secret_key) < SHORTEST_KEY:
+        findings.append(Finding(FAULT, "environment", GUESSABLE))
     return settings, findings
 
 
