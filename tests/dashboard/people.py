@@ -17,7 +17,7 @@ from tests.dashboard.board import SECRET_KEY, Board
 
 PASSWORD = "lemon otter trail"
 HASH = hash_password(PASSWORD)
-FIELD = re.compile(r'name="(csrf_token|locked)" value="([^"]+)"')
+FIELD = re.compile(r'name="(csrf_token|locked|form)" value="([^"]+)"')
 
 
 def add(board: Board, name: str = "jane", role: Role = Role.ADMIN) -> users.Account:

@@ -1,14 +1,16 @@
 """What an edited copy cannot do: speak in a provider's name, or in a customer's."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import select, update
 
 from hub.core.access.roles import Role
-from hub.core.models import Attempt, Contact, Delivery, StoredEvent
+from hub.core.models import Attempt, Contact, Delivery, EventCopy, StoredEvent
 from tests.dashboard.delivering import TOWN, doubt, put
 from tests.dashboard.happening import fold_all, pay
+from tests.dashboard.people import fields
 
 OURS = {"hub_attempt", "delivery_id", "message_id"}
 
@@ -67,3 +69,22 @@ def test_a_copy_does_not_say_who_somebody_is_now(board):
         }[copy_id]
     assert (person.name, person.phone) == ("Jane Doe", "+12025550101")
     assert of_copy in (None, contact_id)
+
+
+def test_a_copy_that_is_sent_twice_from_one_page_is_one(board):
+    event_id = pay(board, "evt_1")
+    client, path = board.client(Role.OPERATOR), f"/events/{event_id}/copy"
+    known = {"email": "jane@example.com", "amount": 4300, "currency": "USD"}
+    form = fields(client, path) | {"data": json.dumps(known)}
+    with ThreadPoolExecutor(4) as pool:
+        clients = [board.client(Role.OPERATOR) for _ in range(4)]
+        made = list(pool.map(lambda one: one.post(path, data=form).location, clients))
+    assert len(set(made)) == 1
+    again = {"data": json.dumps(known | {"amount": 4400})}
+    assert client.post(path, data=form | again).location not in made
+    assert client.post(path, data=form | fields(client, path)).location not in made
+    with board.hub.store.read() as connection:
+        copies = select(EventCopy.event_id)
+        assert len(connection.execute(copies).all()) == 3
+        deliveries = select(Delivery.id).where(Delivery.event_id.in_(copies))
+        assert len(connection.execute(deliveries).all()) == 3

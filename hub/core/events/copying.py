@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, insert
+from sqlalchemy import Connection, Row, func, insert, select
 
 from adapters import Event, Unreadable
-from adapters.contract.json import read_json, storable
+from adapters.contract.json import digest, read_json, storable
 from hub.core.audit import note
 from hub.core.delivery.following import has_news
 from hub.core.errors import Refused
@@ -23,7 +23,14 @@ from hub.core.hub import Hub
 from hub.core.ids import new_id
 from hub.core.inbound.ingest import IDENTITY_FIELDS, delivery_row, wants_folding
 from hub.core.inbound.store import insert_deliveries
-from hub.core.models import EventCopy, EventKey, EventState, StoredEvent
+from hub.core.models import (
+    Delivery,
+    EventCopy,
+    EventKey,
+    EventState,
+    StoredEvent,
+    insert_if_new,
+)
 
 TELLS_OF = ("hub_attempt", "delivery_id", "message_id")
 """Fields by which news finds the message that it is of: no person may turn it to another."""
@@ -59,8 +66,11 @@ def copy_event(
     *,
     actor: str,
     now: datetime,
+    form: str = "",
 ) -> tuple[UUID, int]:
     """Store an edited copy and what follows from it; return its id and how many deliveries.
+
+    `form` names the page that it was edited on: sent twice from there, the same is one copy.
 
     Raises:
         NotFound: there is no such event.
@@ -77,7 +87,10 @@ def copy_event(
         raise Refused(f"{other[0]} says of which message it tells: leave it as it is")
     copy_id = new_id(now)
     native, _ = storable({"native": original.data["native"]} if "native" in original.data else {})
-    copied = replace(original, external_id=f"copy:{copy_id}", data=kept | native, incomplete=False)
+    external_id = f"copy:{_name_of(event_id, form, kept) if form else copy_id}"
+    if earlier := _made_before(connection, row.source, external_id, copy_id, now):
+        return earlier
+    copied = replace(original, external_id=external_id, data=kept | native, incomplete=False)
     matches = hub.router.match(copied, event_id=copy_id, source=row.source, received_at=now)
     state = EventState.MATCHED if matches else EventState.UNMATCHED
     marks = {"state": state, "data_error": data_error, "config_version": hub.router.version}
@@ -95,6 +108,30 @@ def copy_event(
     return copy_id, len(matches)
 
 
+def _name_of(event_id: UUID, form: str, data: Mapping[str, Any]) -> UUID:
+    return UUID(bytes=digest([str(event_id), form, data])[:16])
+
+
+def _made_before(
+    connection: Connection, source: str, external_id: str, copy_id: UUID, now: datetime
+) -> tuple[UUID, int] | None:
+    """Take the key of a copy; where it is taken, return whose it is and how many deliveries."""
+    key = {"event_id": copy_id, "fingerprint": b"", "first_seen_at": now}
+    taken = connection.execute(
+        insert_if_new(connection, EventKey)
+        .values({"source": source, "external_id": external_id} | key)
+        .returning(EventKey.event_id)
+    )
+    if taken.first() is not None:
+        return None
+    made_id = select(EventKey.event_id).where(
+        EventKey.source == source, EventKey.external_id == external_id
+    )
+    made: UUID = connection.execute(made_id).scalar_one()
+    deliveries = select(func.count()).where(Delivery.event_id == made)
+    return made, connection.execute(deliveries).scalar_one()
+
+
 def _insert(
     connection: Connection,
     row: Row[Any],
@@ -103,10 +140,8 @@ def _insert(
     now: datetime,
     marks: Mapping[str, Any],
 ) -> None:
-    """Store a copy under a key of its own; its request is that of the original."""
+    """Store a copy whose key has been taken; its request is that of the original."""
     same = {"source": row.source, "external_id": copied.external_id}
-    key = {"event_id": copy_id, "fingerprint": b"", "first_seen_at": now}
-    connection.execute(insert(EventKey).values(same | key))
     is_hearsay = _is_hearsay(row.type, copied.data)
     columns = {
         "id": copy_id,

@@ -15,6 +15,7 @@ from hub.core.errors import Refused
 from hub.core.events.copying import copy_event, read_edited
 from hub.core.events.reapplying import apply_routes
 from hub.core.events.stored import as_event, find_event, read_again
+from hub.core.ids import new_id
 from hub.core.leads import held
 from hub.core.replays.single import Plan, Planned, preview, replay
 from hub.web.dashboard.asking import asked_id, read_id
@@ -86,7 +87,7 @@ def copy_event_page(event_id: str) -> Response:
         note_view(connection, viewer(), f"event {wanted}", now())
     kept = {name: value for name, value in as_event(row, again).data.items() if name != "native"}
     text = orjson.dumps(kept, option=orjson.OPT_INDENT_2).decode()
-    return page("event_copy.html", event=row, text=text, fault=None)
+    return page("event_copy.html", event=row, text=text, form=new_id(now()), fault=None)
 
 
 @dashboard.post("/events/<event_id>/copy")
@@ -96,17 +97,17 @@ def make_copy(event_id: str) -> BaseResponse:
     wanted = event_id_of(event_id)
     if not viewer().sees_personal:
         raise Forbidden
-    text = request.form.get("data", "")
+    text, form = request.form.get("data", ""), request.form.get("form", "")[:64]
     try:
         data = read_edited(text)
         with hub().store.write() as connection:
             copy_id, count = copy_event(
-                connection, hub(), wanted, data, actor=viewer().actor, now=now()
+                connection, hub(), wanted, data, actor=viewer().actor, now=now(), form=form
             )
     except Refused as error:
         with hub().store.read() as connection:
             row = find_event(connection, wanted)
-        return page("event_copy.html", 422, event=row, text=text, fault=str(error))
+        return page("event_copy.html", 422, event=row, text=text, form=form, fault=str(error))
     hub().waker.wake()
     runs = f"{count} {'delivery' if count == 1 else 'deliveries'}"
     flash(f"This is the copy; {runs if count else 'no route'} took it.", "good")
