@@ -120,6 +120,7 @@ def _become(
 ) -> None:
     """Be `python -m module …` from here on, to the end."""
     os.setsid()
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     begun.close()

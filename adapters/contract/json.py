@@ -62,7 +62,8 @@ def fingerprint(value: Any) -> bytes:
         text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError:  # lone surrogates
         return digest(value)
-    return sha256(text).digest() if text.isascii() else digest(value)
+    is_same = text.isascii() and b"\x7f" not in text  # which the other one escapes
+    return sha256(text).digest() if is_same else digest(value)
 
 
 def storable(data: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:

@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from adapters.contract.errors import Unreadable
@@ -269,5 +269,6 @@ def test_a_digest_is_of_what_is_said_and_not_of_how(of, value, other, order) -> 
         lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     )
 )
+@example("\x7f")
 def test_the_quick_way_is_the_same_value(value: Any) -> None:
     assert fingerprint(value) == digest(value)

@@ -99,9 +99,9 @@ def _web_after_commit_before_enqueue(place: str) -> None:
 
 def _worker_after_claim(place: str) -> None:
     """The attempt is committed and not a byte has left."""
-    from hub.jobs import drain
+    from hub.jobs import serving
 
-    _before(drain, "perform", place)
+    _before(serving, "perform", place)
 
 
 def _worker_in_call(place: str) -> None:
