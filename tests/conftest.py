@@ -9,6 +9,7 @@ postgres_server                  for a test that needs databases which are not m
 store_folder                     a folder for a `RedisServer` or `PostgresServer` of one's own
 """
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,8 +20,10 @@ import pytest
 from tests import stores
 from tests.stores import PostgresServer, RedisServer
 
-hypothesis.settings.register_profile("hub", deadline=None)
-hypothesis.settings.load_profile("hub")
+# Whoever runs the tests explores; a merge depends on what it changes, and not on luck.
+hypothesis.settings.register_profile("explore", deadline=None)
+hypothesis.settings.register_profile("merge", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS", "explore"))
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import string
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,21 @@ def test_the_same_bytes_have_the_same_signature_and_a_second_one_of_anybody_s() 
     r, s = decode_dss_signature(base64.b64decode(headers[SIGNATURE]))
     second = base64.b64encode(encode_dss_signature(r, P256_ORDER - s)).decode()
     assert verify(headers | {SIGNATURE: second}) == "public_keys[0]"
+
+
+def test_another_spelling_of_the_same_signature_is_refused() -> None:
+    """The last letter of base64 has bits that say nothing."""
+    bodies = [BODY + b" " * n for n in range(50)]
+    body = next(one for one in bodies if signed(one)[SIGNATURE].endswith("="))
+    headers = signed(body)
+    bare = headers[SIGNATURE].rstrip("=")
+    letters = string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/"
+    odd = bare[:-1] + letters[letters.index(bare[-1]) + 1]
+    odd += "=" * (-len(odd) % 4)
+    assert base64.b64decode(odd) == base64.b64decode(headers[SIGNATURE])
+    with pytest.raises(NotVerified):
+        verify(headers | {SIGNATURE: odd}, body)
+    assert verify(headers, body) == "public_keys[0]"
 
 
 def test_the_boundary_of_timestamp_and_body_cannot_be_moved() -> None:

@@ -41,8 +41,11 @@ def web(express_web: Web) -> Web:
     with admin_of(express_web) as admin:
 
         def has_lines() -> bool:
+            """Return whether they are open, and one was at work just now."""
+            before = admin.execute(f"SELECT max(query_start), count(*) {OURS}").fetchone()
             assert express_web.exchange(webhook(f"evt_warm_{time.monotonic_ns()}")).status == 200
-            return admin.execute(f"SELECT count(*) {OURS}").fetchone() == (LINES,)
+            after = admin.execute(f"SELECT max(query_start), count(*) {OURS}").fetchone()
+            return before[1] == after[1] == LINES and after[0] > before[0]
 
         until(has_lines, 20, "the loop's lines")
     return express_web
