@@ -1,33 +1,33 @@
-"""Puts the web application together. With `hub.background`, all that knows every other file."""
+"""Puts the web application together. With `hub.bootstrap`, all that knows every other file."""
 
 from collections.abc import Mapping
 
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 
-from hub.background import kept_configuration, secret_of
+from hub.bootstrap import kept_configuration, secret_of
 from hub.core.hub import Hub
 from hub.core.models import Base
 from hub.gateways.captcha import Captchas
-from hub.gateways.database import Database, engine_options
-from hub.gateways.queue import Flusher
+from hub.gateways.database.engine import Database, engine_options
+from hub.gateways.redis_queue import Flusher
 from hub.settings import WEB_THREADS, Settings
-from hub.web import answers, dashboard
-from hub.web.acknowledge import acknowledging
+from hub.web import dashboard, errors
 from hub.web.express import Express
-from hub.web.forms import forms
+from hub.web.forms.submit import forms
 from hub.web.health import health
+from hub.web.lead_link import acknowledging
 from hub.web.metrics import metrics
-from hub.web.storing import Together
-from hub.web.tally import Tally
+from hub.web.receiver import Together
+from hub.web.source_counters import Tally
 from hub.web.webhooks import webhooks
 
+# Flask's hold on the engine: one per process, made with the app.
 db = SQLAlchemy(metadata=Base.metadata, disable_autonaming=True)
-"""Flask's hold on the engine: one per process, made with the app."""
+# A sender waits 10 s or so: a dead line, and the try of a new one, must cost less than that.
 WEB_ROUND_TRIP_S = 5.0
-"""A sender waits 10 s or so: a dead line, and the try of a new one, must cost less than that."""
+# Twice that, where what was written with others is tried once more alone.
 WEB_LOCK_TIMEOUT_S = 2.0
-"""Twice that, where what was written with others is tried once more alone."""
 
 
 def create_app(settings: Settings, environ: Mapping[str, str]) -> Flask:
@@ -64,7 +64,7 @@ def create_app(settings: Settings, environ: Mapping[str, str]) -> Flask:
         "hub_captchas": Captchas(allow_private=settings.allow_private_destinations),
         "hub_proxy_hops": settings.proxy_hops,
     }
-    answers.register(app)
+    errors.register(app)
     app.register_blueprint(webhooks)
     app.register_blueprint(forms)
     app.register_blueprint(acknowledging)

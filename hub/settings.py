@@ -16,11 +16,11 @@ from sqlalchemy.exc import ArgumentError
 
 from hub.core.errors import ConfigError
 
+# Of each web process.
 WEB_THREADS = 8
-"""Of each web process."""
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+# Variables of features that do not exist yet: accepting them silently would be a lie.
 PLANNED = ("HUB_ENCRYPTION_KEYS", "SENTRY_DSN")
-"""Variables of features that do not exist yet: accepting them silently would be a lie."""
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 TRUE = frozenset({"1", "true", "yes", "on"})

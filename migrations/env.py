@@ -1,4 +1,4 @@
-"""Alembic's way in. The hub hands it an open connection: see `hub.gateways.migrations`."""
+"""Alembic's way in. The hub hands it an open connection: see `hub.gateways.database.migrations`."""
 
 from alembic import context
 from sqlalchemy import text

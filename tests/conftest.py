@@ -58,7 +58,7 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="session")
 def _postgresql_template(postgres_server: PostgresServer) -> str:
-    from hub.gateways.migrations import upgrade
+    from hub.gateways.database.migrations import upgrade
 
     name = postgres_server.create_database()
     upgrade(postgres_server.url(name))
@@ -67,7 +67,7 @@ def _postgresql_template(postgres_server: PostgresServer) -> str:
 
 @pytest.fixture(scope="session")
 def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from hub.gateways.migrations import upgrade
+    from hub.gateways.database.migrations import upgrade
 
     path = tmp_path_factory.mktemp("migrated") / "hub.db"
     upgrade(f"sqlite:///{path}")

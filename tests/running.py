@@ -15,8 +15,8 @@ from typing import Any
 
 import requests
 
-from hub.core.listing import list_deliveries
-from hub.gateways.database import open_database
+from hub.core.queries.rows import list_deliveries
+from hub.gateways.database.engine import open_database
 from tests.forked import Forked
 from tests.stores import free_port
 

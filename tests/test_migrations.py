@@ -9,13 +9,13 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, event, inspect, text
 
-from hub.core.delivery.due import DUE
+from hub.core.delivery.claim import DUE
 from hub.core.delivery.lanes import ensure, take
 from hub.core.models import Base
 from hub.core.models.search import SEARCH_TABLE
-from hub.gateways.database import open_database
-from hub.gateways.migrations import downgrade, upgrade
-from hub.gateways.revisions import MIGRATIONS, revisions
+from hub.gateways.database.engine import open_database
+from hub.gateways.database.migrations import downgrade, upgrade
+from hub.gateways.database.revisions import MIGRATIONS, revisions
 
 TABLES = set(Base.metadata.tables)
 

@@ -4,8 +4,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+# What nobody may wait for lasts this long in a test.
 NEVER_S = 60.0
-"""What nobody may wait for lasts this long in a test."""
 
 
 @contextmanager

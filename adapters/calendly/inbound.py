@@ -24,7 +24,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from adapters.calendly.sampling import SAMPLE_TYPES, sample_body
+from adapters.calendly.samples import SAMPLE_TYPES, sample_body
 from adapters.contract.errors import Unreadable
 from adapters.contract.event import Event
 from adapters.contract.fields import (
@@ -35,11 +35,11 @@ from adapters.contract.fields import (
     text,
     utc_from_text,
 )
-from adapters.contract.hmac import SecretsSchema, sign_timed, verify_timed
 from adapters.contract.inbound import Inbound, Sample
-from adapters.contract.json import digest, read_json
 from adapters.contract.money import currency_code, minor_units_of
 from adapters.contract.request import InboundRequest
+from adapters.contract.signatures.hmac import SecretsSchema, sign_timed, verify_timed
+from adapters.contract.strict_json import digest, read_json
 
 NATIVE_TYPES = {
     "invitee.created": "booking.created",

@@ -1,4 +1,7 @@
-"""How a provider's answer is read: the one table from status to verdict, and words safe to log."""
+"""How a provider's answer is read: the one table from status to verdict, and words safe to log.
+
+Calls that only read: whatever becomes of them, nothing was done at the provider.
+"""
 
 import json
 import re
@@ -7,11 +10,13 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from adapters.contract.outbound import Answer, Outcome, Verdict
+from adapters.contract.errors import AnswerLost, NotSent
+from adapters.contract.outbound import Answer, Outcome, Probe, Transport, Verdict
 
+# The longest `message` and `code` that we take over from a provider, in characters.
 MAX_WORDS = 300
-"""The longest `message` and `code` that we take over from a provider, in characters."""
 
+# What differs from its hundred; a provider's own table comes before it.
 VERDICTS: Mapping[int, Verdict] = {
     401: Verdict.BLOCKED,
     403: Verdict.BLOCKED,
@@ -19,7 +24,6 @@ VERDICTS: Mapping[int, Verdict] = {
     425: Verdict.NOT_PROCESSED,
     429: Verdict.NOT_PROCESSED,
 }
-"""What differs from its hundred; a provider's own table comes before it."""
 
 _HUNDREDS: Mapping[int, Verdict] = {
     2: Verdict.SUCCEEDED,
@@ -120,3 +124,41 @@ def _seconds_until(text: str, now: datetime) -> float | None:
         return (at.replace(tzinfo=at.tzinfo or UTC) - now).total_seconds()
     except OverflowError:
         return None
+
+
+def read(
+    transport: Transport,
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    method: str = "GET",
+    body: bytes = b"",
+) -> Answer:
+    """Return the answer to a call that changes nothing (`POST` for a search or a token).
+
+    Raises:
+        NotSent: there was no whole answer; unlike the transport's own errors it is never doubt.
+    """
+    try:
+        return transport.send(method, url, headers=headers, body=body)
+    except AnswerLost as error:
+        raise NotSent(str(error)) from error
+
+
+def judge(answer: Answer, *, provider: str, wrong: str, forbidden: str, good: str = "") -> Probe:
+    """Return what the answer to a probe tells about the credentials.
+
+    `wrong` says what to do when they are not accepted (401), `forbidden` when they are and may
+    not do what the hub needs (403).
+    """
+    status = answer.status
+    said = f"{provider} answered {status}"
+    if 200 <= status < 300:
+        return Probe(True, good or f"{provider} accepts the credentials")
+    if status == 401:
+        return Probe(False, f"{said}: it does not know these credentials. {wrong}")
+    if status == 403:
+        return Probe(False, f"{said}: the credentials are good but may not do this. {forbidden}")
+    if status == 429 or status >= 500:
+        return Probe(False, f"{said}. The credentials were not checked; try again later")
+    return Probe(False, f"{said}. Is `base_url` the address of {provider}'s API?")

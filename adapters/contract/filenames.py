@@ -5,8 +5,8 @@ import unicodedata
 from collections.abc import Iterable
 from itertools import count
 
+# In UTF-8; file systems take 255, and something may still be put before it.
 MAX_NAME_BYTES = 150
-"""In UTF-8; file systems take 255, and something may still be put before it."""
 
 _LAST_PART = re.compile(r"[^/\\]*\Z")
 _FORBIDDEN = re.compile(r'[<>:"|?*]')

@@ -68,8 +68,8 @@ class FormInbound(Inbound):
     labels: Mapping[str, str]
     honeypot: str
     takes_files: bool
+    # The origins of all pages that `thanks_page` may name.
     redirect_origins: Sequence[str]
-    """The origins of all pages that `thanks_page` may name."""
 
     @abstractmethod
     def admits(self, origin: str | None, url: str) -> bool:

@@ -59,30 +59,30 @@ class Inbound(ABC):
     """
 
     name: ClassVar[str]
+    # The source's keys beside those that every source has.
     settings_schema: ClassVar[type[Schema]]
-    """The source's keys beside those that every source has."""
+    # The provider's types that have a canonical one.
     native_types: ClassVar[Mapping[str, str]]
-    """The provider's types that have a canonical one."""
+    # Types kept as `<provider>.<native>` on purpose, each with the reason.
     ignored_types: ClassVar[Mapping[str, str]]
-    """Types kept as `<provider>.<native>` on purpose, each with the reason."""
+    # The settings that hold secrets: a text, a list of texts, or a mapping to texts.
     secret_keys: ClassVar[tuple[str, ...]] = ("secrets",)
-    """The settings that hold secrets: a text, a list of texts, or a mapping to texts."""
+    # Whether its senders may prove themselves by `/webhooks/<source>/<secret>`.
     takes_path_secret: ClassVar[bool] = False
-    """Whether its senders may prove themselves by `/webhooks/<source>/<secret>`."""
+    # Whether people post to it, at `/forms/<source>`, and not a provider at `/webhooks/`.
     takes_forms: ClassVar[bool] = False
-    """Whether people post to it, at `/forms/<source>`, and not a provider at `/webhooks/`."""
+    # The longest body that it takes unless the source says otherwise: see `longest_body`.
     max_bytes: ClassVar[int] = 1024 * 1024
-    """The longest body that it takes unless the source says otherwise: see `longest_body`."""
+    # The outbound adapter whose destination has the credentials to fetch and to list with.
     account: ClassVar[str | None] = None
-    """The outbound adapter whose destination has the credentials to fetch and to list with."""
+    # What a person does at the provider, step by step, with the source's address before them.
     setup: ClassVar[tuple[str, ...]] = (
         "Paste the address above where the sender asks for a webhook or callback address.",
         "Let it send JSON by POST, and sign what it sends.",
         "Put the secret it signs with into this source in hub.yaml, and restart the hub.",
     )
-    """What a person does at the provider, step by step, with the source's address before them."""
+    # Whether `list_since` can list the provider's records.
     lists: ClassVar[bool] = False
-    """Whether `list_since` can list the provider's records."""
 
     @abstractmethod
     def __init__(self, settings: Mapping[str, Any]) -> None:

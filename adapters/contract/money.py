@@ -6,8 +6,8 @@ from typing import Any
 
 from adapters.contract.errors import Unreadable
 
+# What every JSON reader still holds exactly; 90 trillion in a currency with cents.
 LARGEST_MINOR = 2**53 - 1
-"""What every JSON reader still holds exactly; 90 trillion in a currency with cents."""
 
 _DECIMAL = re.compile(r"-?[0-9]{1,16}(\.[0-9]{1,12})?", re.ASCII)
 _CODE = re.compile(r"[A-Za-z]{3}", re.ASCII)

@@ -136,16 +136,16 @@ class Outbound(ABC):
     """One destination's adapter, made once from its settings and used by many threads at once."""
 
     name: ClassVar[str]
+    # The destination's keys beside those that every destination has.
     settings_schema: ClassVar[type[Schema]]
-    """The destination's keys beside those that every destination has."""
+    # The keys without which it can only play in the sandbox; `a|b` asks for either of two.
     credentials: ClassVar[tuple[str, ...]]
-    """The keys without which it can only play in the sandbox; `a|b` asks for either of two."""
+    # The keys whose values must never be shown.
     secrets: ClassVar[tuple[str, ...]] = ()
-    """The keys whose values must never be shown."""
     actions: ClassVar[Mapping[str, Action]]
+    # The inbound adapter that takes its status callbacks; `settings["callback_url"]` is then the
+    # public address of the source that does, when there is one.
     calls_back: ClassVar[str | None] = None
-    """The inbound adapter that takes its status callbacks; `settings["callback_url"]` is then the
-    public address of the source that does, when there is one."""
 
     @abstractmethod
     def __init__(self, settings: Mapping[str, Any], transport: Transport) -> None:

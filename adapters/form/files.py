@@ -6,14 +6,15 @@ from typing import Any
 
 from adapters.contract.event import Attachment
 from adapters.contract.filenames import safe_names
-from adapters.contract.forms import Part
+from adapters.contract.form_bodies import Part
 
 MIB = 1024 * 1024
 DEFAULT_BYTES = 5 * MIB
 MOST_FILES = 10
+# Of all files of one submission.
 MOST_BYTES = 40 * MIB
-"""Of all files of one submission."""
 
+# By extension: what a file is, whatever its sender says that it is.
 MEDIA_TYPES = {
     ".jpg": "image/jpeg",
     ".jpeg": "image/jpeg",
@@ -42,7 +43,6 @@ MEDIA_TYPES = {
     ".odt": "application/vnd.oasis.opendocument.text",
     ".ods": "application/vnd.oasis.opendocument.spreadsheet",
 }
-"""By extension: what a file is, whatever its sender says that it is."""
 DEFAULT_ACCEPT = ("image/*", ".pdf", ".txt", ".doc", ".docx", ".odt")
 
 _EXTENSION = re.compile(r"\.[a-z0-9]{1,10}")

@@ -33,24 +33,23 @@ from urllib.parse import urlsplit
 
 from adapters.contract.errors import ForeignOrigin, Unreadable
 from adapters.contract.event import Attachment, Event
+from adapters.contract.form_bodies import Part
 from adapters.contract.form_inbound import FormInbound, Signals
-from adapters.contract.forms import Part
 from adapters.contract.inbound import Sample
 from adapters.contract.request import InboundRequest
-from adapters.form import sampling, tokens
-from adapters.form.declaration import HONEYPOT, FormSettings, well_declared
-from adapters.form.drawing import form_field
+from adapters.form import samples, submission_tokens
 from adapters.form.files import attachments, most_bytes
 from adapters.form.lead import canonical
-from adapters.form.signals import signals_of
+from adapters.form.settings import HONEYPOT, FormSettings, well_declared
+from adapters.form.spam_signals import signals_of
 from adapters.form.submission import JSON, MULTIPART, URLENCODED, Submission, read_submission
-from adapters.form.validation import Validator
+from adapters.form.validation import Validator, form_field
 
 NATIVE_TYPES = {"submission": "lead.submitted"}
 
 TRYING_KEY = b"published: tokens of a hub without a SECRET_KEY"
+# How long ago the person of a sample opened the form: programs are quicker.
 FILLED_IN_WITHIN = timedelta(minutes=1)
-"""How long ago the person of a sample opened the form: programs are quicker."""
 _NONCE = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -143,7 +142,7 @@ class Form(FormInbound):
 
     def issue_token(self, now: datetime, nonce: str) -> str:
         """Return a token for one view of the form."""
-        return tokens.issue(self._key, now, nonce)
+        return submission_tokens.issue(self._key, now, nonce)
 
     def thanks_page(self, request: InboundRequest) -> str | None:
         """Return where the person goes next, None without a page of thanks."""
@@ -168,17 +167,19 @@ class Form(FormInbound):
         """Return a submission as a script on the page would post it; there is no test mode."""
         nonce = external_id if _NONCE.fullmatch(external_id) else _digest(external_id).hex()
         token = self.issue_token(now - FILLED_IN_WITHIN, nonce)
-        return sampling.sample_of(self._declared, native_type, token, nonce)
+        return samples.sample_of(self._declared, native_type, token, nonce)
 
     def sample_types(self) -> Sequence[str]:
         """Return the native types that `sample` knows."""
-        return sampling.SAMPLE_TYPES
+        return samples.SAMPLE_TYPES
 
     def _targets(self) -> Sequence[str]:
         return [*self._redirects, *([self._redirect] if self._redirect else [])]
 
-    def _token(self, submission: Submission, request: InboundRequest) -> tokens.Token | None:
-        return tokens.read(self._key, submission.get("_token"), request.received_at)
+    def _token(
+        self, submission: Submission, request: InboundRequest
+    ) -> submission_tokens.Token | None:
+        return submission_tokens.read(self._key, submission.get("_token"), request.received_at)
 
     def _external_id(self, submission: Submission, request: InboundRequest) -> str:
         """Return what is the same when a submission is repeated, as far as that can be known."""

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from adapters.contract.fields import phone_e164, text
 from adapters.form.submission import Submission
-from adapters.form.texts import is_email
+from adapters.form.text_fields import is_email
 
 UTM = ("source", "medium", "campaign", "term", "content")
 MAX_URL = 2048

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adapters.contract.errors import Unreadable
-from adapters.contract.forms import Part, media_type, read_form, read_multipart
-from adapters.contract.json import read_json
+from adapters.contract.form_bodies import Part, media_type, read_form, read_multipart
 from adapters.contract.request import InboundRequest
+from adapters.contract.strict_json import read_json
 
 JSON = "application/json"
 URLENCODED = "application/x-www-form-urlencoded"

@@ -1,4 +1,7 @@
-"""The schema that a form's declared fields make: what is taken, as what, and what is not."""
+"""Declared fields as those see them who draw the form.
+
+The schema that a form's declared fields make: what is taken, as what, and what is not.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -8,12 +11,41 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 from adapters.contract.errors import InvalidSubmission
 from adapters.contract.fields import rfc3339
+from adapters.contract.form_inbound import FormField
+from adapters.form.field_types import MISSING, TAKERS
+from adapters.form.files import DEFAULT_ACCEPT, extensions
+from adapters.form.settings import KINDS
 from adapters.form.submission import Submission
-from adapters.form.taking import MISSING, TAKERS
-from adapters.form.texts import Taken
+from adapters.form.text_fields import Taken
 
+
+def form_field(name: str, declared: Mapping[str, Any]) -> FormField:
+    """Return a declared field with all that its type implies."""
+    kind = KINDS[declared["type"]]
+    accept = declared.get("accept", DEFAULT_ACCEPT) if declared["type"] == "file" else ()
+    return FormField(
+        name=name,
+        type=declared["type"],
+        label=declared.get("label") or _label(name),
+        required=declared["required"],
+        choices=tuple(declared.get("choices", ())),
+        least=declared.get("min"),
+        most=declared.get("max", kind.longest if kind.sized else None),
+        placeholder=declared.get("placeholder", ""),
+        help=declared.get("help", ""),
+        text=declared.get("text", ""),
+        value=declared.get("value", ""),
+        accept=extensions(accept),
+    )
+
+
+def _label(name: str) -> str:
+    words = name.replace("_", " ").replace("-", " ").strip()
+    return words[:1].upper() + words[1:]
+
+
+# The types that keep what holds spaces alone; of all others it says nothing.
 _BLANK_COUNTS = frozenset({"text", "longtext", "email", "phone", "hidden"})
-"""The types that keep what holds spaces alone; of all others it says nothing."""
 
 
 class Validator:

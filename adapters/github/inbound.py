@@ -31,13 +31,13 @@ from typing import Any
 from adapters.contract.errors import Unreadable
 from adapters.contract.event import Event
 from adapters.contract.fields import external_id
-from adapters.contract.forms import media_type, read_form
-from adapters.contract.hmac import sign_hmac, verify_hmac
+from adapters.contract.form_bodies import media_type, read_form
 from adapters.contract.inbound import Inbound, Listed, Sample
-from adapters.contract.json import digest, read_json
 from adapters.contract.outbound import Transport
 from adapters.contract.request import InboundRequest
-from adapters.github.deliveries import list_deliveries
+from adapters.contract.signatures.hmac import sign_hmac, verify_hmac
+from adapters.contract.strict_json import digest, read_json
+from adapters.github.listing import list_deliveries
 from adapters.github.settings import GithubSettings
 
 NATIVE_TYPES: Mapping[str, str] = {}

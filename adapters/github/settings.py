@@ -6,8 +6,8 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
-from adapters.contract.hmac import SecretsSchema
-from adapters.contract.sending import check_url
+from adapters.contract.requests import check_url
+from adapters.contract.signatures.hmac import SecretsSchema
 
 API = "https://api.github.com"
 

@@ -6,10 +6,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from adapters.contract.errors import NotVerified, Unreadable
-from adapters.contract.forms import read_form
+from adapters.contract.form_bodies import read_form
 from adapters.contract.inbound import Reply
 from adapters.contract.request import InboundRequest
-from adapters.hmac.reading import read_body, value_at
+from adapters.hmac.body import read_body, value_at
 
 MAX_ECHO = 1000
 

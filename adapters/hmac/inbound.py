@@ -32,11 +32,11 @@ from typing import Any
 from adapters.contract.errors import NotVerified, Unreadable
 from adapters.contract.event import Event
 from adapters.contract.fields import external_id, utc_from_epoch
-from adapters.contract.hmac import check_age, check_timestamp, sign_hmac, verify_hmac
 from adapters.contract.inbound import Inbound, Reply, Sample
 from adapters.contract.request import InboundRequest
+from adapters.contract.signatures.hmac import check_age, check_timestamp, sign_hmac, verify_hmac
+from adapters.hmac.body import read_body, value_at
 from adapters.hmac.challenge import Challenge
-from adapters.hmac.reading import read_body, value_at
 from adapters.hmac.settings import DEFAULT_TOLERANCE_S, HmacSettings
 from adapters.hmac.template import Template
 

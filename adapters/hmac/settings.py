@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from adapters.contract.hmac import ALGORITHMS, ENCODINGS, SecretsSchema
+from adapters.contract.signatures.hmac import ALGORITHMS, ENCODINGS, SecretsSchema
 from adapters.hmac.template import Template
 
 DEFAULT_TOLERANCE_S = 300

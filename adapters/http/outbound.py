@@ -27,14 +27,17 @@ from adapters.contract.outbound import (
     Probe,
     Transport,
 )
-from adapters.contract.sending import check_header, check_url, json_body, load_parameters, rebase
-from adapters.contract.signing import sign_standard_webhook, standard_webhook_key
+from adapters.contract.requests import check_header, check_url, json_body, load_parameters, rebase
+from adapters.contract.signatures.standard_webhooks import (
+    sign_standard_webhook,
+    standard_webhook_key,
+)
 
+# Headers of the connection itself. With `webhook-…` and `proxy-…` they cannot be set.
 OURS = frozenset(
     {"connection", "content-length", "expect", "host", "keep-alive", "te", "trailer"}
     | {"transfer-encoding", "upgrade"}
 )
-"""Headers of the connection itself. With `webhook-…` and `proxy-…` they cannot be set."""
 
 MIN_KEY_BYTES = 16
 

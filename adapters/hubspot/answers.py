@@ -10,19 +10,19 @@ from adapters.contract.answers import read_answer, read_object
 from adapters.contract.fields import is_id
 from adapters.contract.outbound import Answer, Outcome, Verdict
 
+# By status: locked by another write, and an account being moved; both pass by themselves.
 VERDICTS = {423: Verdict.NOT_PROCESSED, 477: Verdict.NOT_PROCESSED}
-"""By status: locked by another write, and an account being moved; both pass by themselves."""
 
+# By `category` of a 4xx, whatever its status; the others are as their status says.
 CATEGORIES = {
     "RATE_LIMITS": Verdict.NOT_PROCESSED,
     "EXPIRED_AUTHENTICATION": Verdict.BLOCKED,
     "INVALID_AUTHENTICATION": Verdict.BLOCKED,
     "MISSING_SCOPES": Verdict.BLOCKED,
 }
-"""By `category` of a 4xx, whatever its status; the others are as their status says."""
 
+# By `policyName`, when there is no `Retry-After`; a daily limit ends at the account's midnight.
 WAITS_S = {"SECONDLY": 1.0, "TEN_SECONDLY_ROLLING": 10.0, "DAILY": 3600.0}
-"""By `policyName`, when there is no `Retry-After`; a daily limit ends at the account's midnight."""
 
 _LOCKED_S = 2.0
 _SCOPE = re.compile(r"[A-Za-z0-9._-]{1,100}")

@@ -9,9 +9,9 @@ from marshmallow import Schema, fields
 
 from adapters.contract.answers import read_object
 from adapters.contract.outbound import Answer, Call, Outcome, Verdict
-from adapters.contract.parameters import check_email
-from adapters.hubspot.accounts import Account
+from adapters.contract.requests import check_email
 from adapters.hubspot.answers import is_ref, read_unfound, read_written
+from adapters.hubspot.api import Account
 from adapters.hubspot.parameters import check_properties, is_id, texts
 
 PATH = "/crm/v3/objects/contacts"

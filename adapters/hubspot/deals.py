@@ -8,9 +8,9 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 
 from adapters.contract.answers import read_object
 from adapters.contract.outbound import Answer, Call, Outcome, Verdict
-from adapters.contract.parameters import Minor, check_said
-from adapters.hubspot.accounts import Account
+from adapters.contract.requests import Minor, check_said
 from adapters.hubspot.answers import is_ref, read_unfound, read_written
+from adapters.hubspot.api import Account
 from adapters.hubspot.contacts import find_contact
 from adapters.hubspot.parameters import (
     ObjectId,

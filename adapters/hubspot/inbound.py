@@ -42,14 +42,15 @@ from marshmallow import fields, validate
 
 from adapters.contract.errors import AccountRefused, Unreadable
 from adapters.contract.event import Event
-from adapters.contract.hmac import SecretsSchema
 from adapters.contract.inbound import Inbound, Listed, Sample
-from adapters.contract.json import read_json
 from adapters.contract.outbound import Transport
 from adapters.contract.request import InboundRequest
-from adapters.hubspot import listing, sampling, signatures
-from adapters.hubspot.accounts import Account
-from adapters.hubspot.items import IGNORED_TYPES, NATIVE_TYPES, Ours, read_item
+from adapters.contract.signatures.hmac import SecretsSchema
+from adapters.contract.strict_json import read_json
+from adapters.hubspot import listing, samples
+from adapters.hubspot import signature as signatures
+from adapters.hubspot.api import Account
+from adapters.hubspot.events import IGNORED_TYPES, NATIVE_TYPES, Ours, read_item
 from adapters.hubspot.objects import READERS
 
 
@@ -141,7 +142,7 @@ class HubspotInbound(Inbound):
         self, native_type: str, external_id: str, now: datetime, *, live: bool, url: str
     ) -> Sample:
         """Return a signed webhook of that type; HubSpot has no test mode."""
-        body = sampling.sample_body(native_type, external_id, now)
+        body = samples.sample_body(native_type, external_id, now)
         timestamp_ms = int(now.timestamp()) * 1000
         signature = signatures.sign_v3(self._secrets[0], "POST", url, body, timestamp_ms)
         headers = {
@@ -154,4 +155,4 @@ class HubspotInbound(Inbound):
 
     def sample_types(self) -> Sequence[str]:
         """Return the native types that `sample` knows."""
-        return sampling.SAMPLE_TYPES
+        return samples.SAMPLE_TYPES

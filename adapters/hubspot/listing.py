@@ -15,9 +15,9 @@ from adapters.contract.errors import AccountRefused, NotSent, Unreadable
 from adapters.contract.fields import utc_from_text
 from adapters.contract.inbound import Listed
 from adapters.contract.outbound import Answer
-from adapters.hubspot.accounts import Account
 from adapters.hubspot.answers import words_of
-from adapters.hubspot.items import OBJECTS
+from adapters.hubspot.api import Account
+from adapters.hubspot.events import OBJECTS
 
 MODIFIED = {"contact": "lastmodifieddate", "deal": "hs_lastmodifieddate"}
 

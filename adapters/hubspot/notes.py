@@ -10,10 +10,9 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 
 from adapters.contract.answers import read_object
 from adapters.contract.outbound import Call, Outcome, Sight, Sighting
-from adapters.contract.parameters import check_said
-from adapters.contract.sending import load_parameters
-from adapters.hubspot.accounts import Account
+from adapters.contract.requests import check_said, load_parameters
 from adapters.hubspot.answers import is_ref, read_written
+from adapters.hubspot.api import Account
 from adapters.hubspot.contacts import find_contact
 from adapters.hubspot.parameters import ObjectId, Person
 
@@ -25,8 +24,8 @@ _MARK = "hub_attempt: "
 _PAGE = 100
 _PAGES = 20
 
+# Ids and bodies.
 Notes = Sequence[tuple[str, str]]
-"""Ids and bodies."""
 
 
 class AddNote(Schema):

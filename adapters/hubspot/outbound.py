@@ -43,11 +43,11 @@ from adapters.contract.outbound import (
     Sighting,
     Transport,
 )
-from adapters.contract.sending import load_parameters
+from adapters.contract.requests import load_parameters
 from adapters.hubspot import contacts, deals, notes, subscriptions
-from adapters.hubspot.accounts import SECRETS, Account, AccountSettings
 from adapters.hubspot.answers import words_of
-from adapters.hubspot.fetching import Fetch, fetch
+from adapters.hubspot.api import SECRETS, Account, AccountSettings
+from adapters.hubspot.objects import Fetch, fetch
 
 _PROPERTY = re.compile(r"[a-z][a-z0-9_]{0,99}", re.ASCII)
 _OTHER_SCOPES = (

@@ -10,7 +10,7 @@ from typing import Any
 from marshmallow import ValidationError, fields
 
 from adapters.contract.money import minor_exponent
-from adapters.contract.parameters import check_email
+from adapters.contract.requests import check_email
 
 _ID = re.compile(r"[0-9]{1,20}", re.ASCII)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)

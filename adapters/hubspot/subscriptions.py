@@ -8,9 +8,9 @@ from marshmallow import Schema, fields, validate
 
 from adapters.contract.answers import read_object
 from adapters.contract.outbound import Call, Outcome, Verdict
-from adapters.contract.parameters import check_email, check_said
-from adapters.hubspot.accounts import Account
+from adapters.contract.requests import check_email, check_said
 from adapters.hubspot.answers import read_written
+from adapters.hubspot.api import Account
 from adapters.hubspot.parameters import ObjectId
 
 PATH = "/communication-preferences/v3"

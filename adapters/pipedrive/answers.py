@@ -8,10 +8,10 @@ from typing import Any
 from adapters.contract.answers import read_answer, read_object
 from adapters.contract.outbound import Answer, Outcome, Verdict
 
+# What to wait when the day's budget is spent: nobody says at which hour the day ends.
 DAILY_S = 3600.0
-"""What to wait when the day's budget is spent: nobody says at which hour the day ends."""
+# What to wait when Cloudflare keeps us away, which it does after 429s that were not heeded.
 BANNED_S = 300.0
-"""What to wait when Cloudflare keeps us away, which it does after 429s that were not heeded."""
 
 _PROVIDER = "Pipedrive"
 _LONGEST_WINDOW_S = 3600.0

@@ -5,10 +5,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from adapters.contract.outbound import Call, Outcome, Sight, Sighting
-from adapters.contract.sending import load_parameters
-from adapters.pipedrive.account import Account
+from adapters.contract.requests import load_parameters
 from adapters.pipedrive.answers import read_written, ref_of
-from adapters.pipedrive.listing import SKEW, moment, rows_since
+from adapters.pipedrive.api import SKEW, Account, moment, rows_since
 from adapters.pipedrive.parameters import CreateDeal, major_units, written_fields
 from adapters.pipedrive.persons import person_id
 

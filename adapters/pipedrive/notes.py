@@ -8,10 +8,9 @@ from typing import Any
 
 from adapters.contract.answers import read_object
 from adapters.contract.outbound import Answer, Call, Outcome, Sight, Sighting
-from adapters.contract.sending import load_parameters
-from adapters.pipedrive.account import Account
+from adapters.contract.requests import load_parameters
 from adapters.pipedrive.answers import listed, read_written
-from adapters.pipedrive.listing import SKEW, cannot_tell
+from adapters.pipedrive.api import SKEW, Account, cannot_tell
 from adapters.pipedrive.parameters import AddNote
 from adapters.pipedrive.persons import person_id
 

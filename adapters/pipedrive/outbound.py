@@ -31,6 +31,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from marshmallow import Schema, ValidationError, fields, validate
 
+from adapters.contract.answers import judge
 from adapters.contract.outbound import (
     Action,
     Answer,
@@ -42,11 +43,10 @@ from adapters.contract.outbound import (
     Sighting,
     Transport,
 )
-from adapters.contract.reading import judge
-from adapters.contract.sending import load_parameters
+from adapters.contract.requests import load_parameters
 from adapters.pipedrive import deals, notes, persons
-from adapters.pipedrive.account import Account
 from adapters.pipedrive.answers import is_ban
+from adapters.pipedrive.api import Account
 from adapters.pipedrive.parameters import AddNote, CreateDeal, UpsertPerson
 
 

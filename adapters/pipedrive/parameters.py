@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from adapters.contract.money import minor_exponent
-from adapters.contract.parameters import Minor, check_email, check_said
+from adapters.contract.requests import Minor, check_email, check_said
 
 _ID = re.compile(r"[1-9][0-9]{0,15}", re.ASCII)
 _CUSTOM = re.compile(r"[0-9a-f]{40}", re.ASCII)

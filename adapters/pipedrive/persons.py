@@ -13,17 +13,16 @@ from typing import Any
 from adapters.contract.answers import read_object
 from adapters.contract.fields import rfc3339
 from adapters.contract.outbound import Answer, Call, Outcome, Sight, Sighting, Verdict
-from adapters.contract.sending import load_parameters
-from adapters.pipedrive.account import Account
+from adapters.contract.requests import load_parameters
 from adapters.pipedrive.answers import listed, read_unfound, read_written, ref_of
-from adapters.pipedrive.listing import cannot_tell, moment, rows_since
+from adapters.pipedrive.api import Account, cannot_tell, moment, rows_since
 from adapters.pipedrive.parameters import UpsertPerson, is_id, same_email, written_fields
 
 PATH = "/api/v2/persons"
+# How long a person may be there before the search finds it; far more than is usual.
 LAG = timedelta(minutes=10)
-"""How long a person may be there before the search finds it; far more than is usual."""
+# What to wait for a person who is not there yet.
 NOBODY_S = 60.0
-"""What to wait for a person who is not there yet."""
 
 _LOCKS = 64
 _GONE = frozenset({404, 410})

@@ -19,6 +19,7 @@ class Meaning:
     mend: str = ""
 
 
+# By `errorCode`; any other 4xx is as its status says.
 CODES: Mapping[str, Meaning] = {
     "REQUEST_LIMIT_EXCEEDED": Meaning(
         Verdict.NOT_PROCESSED, 900.0, "The org has used up its API calls of 24 hours"
@@ -39,7 +40,6 @@ CODES: Mapping[str, Meaning] = {
     ),
     "ENTITY_IS_DELETED": Meaning(Verdict.PERMANENT),
 }
-"""By `errorCode`; any other 4xx is as its status says."""
 
 _CAUGHT_UP_S = 2.0
 

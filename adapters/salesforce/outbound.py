@@ -25,6 +25,7 @@ from typing import Any, ClassVar
 
 from marshmallow import Schema
 
+from adapters.contract.answers import judge
 from adapters.contract.errors import AccountRefused
 from adapters.contract.outbound import (
     Action,
@@ -38,12 +39,11 @@ from adapters.contract.outbound import (
     Sighting,
     Transport,
 )
-from adapters.contract.reading import judge
-from adapters.contract.sending import load_parameters
+from adapters.contract.requests import load_parameters
 from adapters.salesforce import records, tasks
-from adapters.salesforce.account import SECRETS, Account, AccountSettings
-from adapters.salesforce.authorization import PATH as TOKEN_PATH
-from adapters.salesforce.authorization import NoTokenNow
+from adapters.salesforce.api import SECRETS, Account, AccountSettings
+from adapters.salesforce.oauth import PATH as TOKEN_PATH
+from adapters.salesforce.oauth import NoTokenNow
 
 
 class SalesforceOutbound(Outbound):

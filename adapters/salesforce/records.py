@@ -8,8 +8,8 @@ from urllib.parse import quote
 from marshmallow import Schema, ValidationError, fields, validate
 
 from adapters.contract.outbound import Call, Outcome
-from adapters.salesforce.account import FIELD, Account
 from adapters.salesforce.answers import read_upserted
+from adapters.salesforce.api import FIELD, Account
 
 _DOTS = re.compile(r"\.{1,2}")
 

@@ -9,9 +9,9 @@ from marshmallow import Schema, ValidationError, fields, validate
 
 from adapters.contract.answers import read_object
 from adapters.contract.outbound import Answer, Call, Outcome, Sight, Sighting
-from adapters.contract.parameters import check_said
-from adapters.salesforce.account import Account
+from adapters.contract.requests import check_said
 from adapters.salesforce.answers import read_upserted, read_written
+from adapters.salesforce.api import Account
 
 PATH = "/sobjects/Task"
 

@@ -9,8 +9,8 @@ from adapters.contract.answers import read_answer, read_object
 from adapters.contract.fields import is_id
 from adapters.contract.outbound import Answer, Outcome, Probe, Verdict
 
+# What to wait after a block for too many bad requests; SendGrid does not say.
 BLOCK_S = 600.0
-"""What to wait after a block for too many bad requests; SendGrid does not say."""
 
 _FOR_A_WHILE = re.compile(r"temporar|too many", re.IGNORECASE)
 _OF_THE_ACCOUNT = re.compile(r"from(\b|_)", re.IGNORECASE)

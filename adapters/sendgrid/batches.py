@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.contract.errors import Unreadable
-from adapters.contract.json import read_json
+from adapters.contract.strict_json import read_json
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _LENIENT = json.JSONDecoder(parse_int=str, parse_float=str)

@@ -28,8 +28,8 @@ NATIVE_TYPES = {
     "group_unsubscribe": "email.unsubscribed",
     "group_resubscribe": "email.resubscribed",
 }
+# What a `bounce` is by its `type`, where it is not what `NATIVE_TYPES` says.
 BOUNCES = {"blocked": "email.deferred"}
-"""What a `bounce` is by its `type`, where it is not what `NATIVE_TYPES` says."""
 
 UNREADABLE = "unreadable"
 

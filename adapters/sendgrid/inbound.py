@@ -30,7 +30,11 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from adapters.contract.ecdsa import (
+from adapters.contract.errors import Unreadable
+from adapters.contract.event import Event
+from adapters.contract.inbound import Inbound, Sample
+from adapters.contract.request import InboundRequest
+from adapters.contract.signatures.ecdsa import (
     check_private_key,
     check_public_key,
     private_key,
@@ -38,11 +42,7 @@ from adapters.contract.ecdsa import (
     sign_ecdsa,
     verify_ecdsa,
 )
-from adapters.contract.errors import Unreadable
-from adapters.contract.event import Event
-from adapters.contract.inbound import Inbound, Sample
-from adapters.contract.request import InboundRequest
-from adapters.sendgrid import facts, sampling
+from adapters.sendgrid import facts, samples
 from adapters.sendgrid.batches import read_batch
 
 NATIVE_TYPES = facts.NATIVE_TYPES
@@ -150,9 +150,9 @@ class SendgridInbound(Inbound):
             raise LookupError(
                 "SendGrid's private key is not ours to sign with: set `sample_key` to one of your "
                 "own and add its public key to `public_keys`; there are samples of "
-                + ", ".join(sampling.SAMPLE_TYPES)
+                + ", ".join(samples.SAMPLE_TYPES)
             )
-        body = sampling.sample_body(native_type, external_id, now)
+        body = samples.sample_body(native_type, external_id, now)
         signature = sign_ecdsa(private_key(self._sample_key), int(now.timestamp()), body)
         headers = {
             "content-type": "application/json",
@@ -163,4 +163,4 @@ class SendgridInbound(Inbound):
 
     def sample_types(self) -> Sequence[str]:
         """Return the native types that `sample` knows."""
-        return sampling.SAMPLE_TYPES
+        return samples.SAMPLE_TYPES

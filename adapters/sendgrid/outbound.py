@@ -24,6 +24,7 @@ from urllib.parse import quote
 
 from marshmallow import Schema, ValidationError, fields
 
+from adapters.contract.answers import judge, read
 from adapters.contract.outbound import (
     Action,
     Answer,
@@ -35,13 +36,9 @@ from adapters.contract.outbound import (
     Sighting,
     Transport,
 )
-from adapters.contract.reading import judge, read
-from adapters.contract.sending import json_body, load_parameters
+from adapters.contract.requests import json_body, load_parameters
 from adapters.sendgrid import answers
-from adapters.sendgrid.activity import sighting
-from adapters.sendgrid.addresses import Mailbox, check_mailbox, mailbox
-from adapters.sendgrid.mail import SendParameters, mail_body
-from adapters.sendgrid.people import (
+from adapters.sendgrid.contacts import (
     CONTACTS,
     ContactParameters,
     SuppressionParameters,
@@ -49,6 +46,8 @@ from adapters.sendgrid.people import (
     suppression_path,
     suppressions_path,
 )
+from adapters.sendgrid.lookup import sighting
+from adapters.sendgrid.mail import Mailbox, SendParameters, check_mailbox, mail_body, mailbox
 
 SEND = "/v3/mail/send"
 _NOBODY = Mailbox("sandbox@example.com")

@@ -30,7 +30,11 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from adapters.contract.ecdsa import (
+from adapters.contract.errors import NotVerified
+from adapters.contract.event import Event
+from adapters.contract.inbound import Inbound, Sample
+from adapters.contract.request import InboundRequest
+from adapters.contract.signatures.ecdsa import (
     SIGNATURE_HEADER,
     check_private_key,
     check_public_key,
@@ -39,11 +43,7 @@ from adapters.contract.ecdsa import (
     sign_ecdsa,
     verify_ecdsa,
 )
-from adapters.contract.errors import NotVerified
-from adapters.contract.event import Event
-from adapters.contract.inbound import Inbound, Sample
-from adapters.contract.request import InboundRequest
-from adapters.sendgrid_inbound import sampling
+from adapters.sendgrid_inbound import samples
 from adapters.sendgrid_inbound.mail import external_id as id_of
 from adapters.sendgrid_inbound.mail import read_mail
 
@@ -155,8 +155,8 @@ class SendgridInboundMail(Inbound):
         self, native_type: str, external_id: str, now: datetime, *, live: bool, url: str
     ) -> Sample:
         """Return an e-mail for the secret address, or a signed one; there is no test mode."""
-        body = sampling.sample_body(native_type, external_id, now)
-        headers = {"content-type": sampling.CONTENT_TYPE}
+        body = samples.sample_body(native_type, external_id, now)
+        headers = {"content-type": samples.CONTENT_TYPE}
         if self._secrets:
             return Sample(body, headers, path_secret=self._secrets[0])
         if self._sample_key is None:
@@ -169,7 +169,7 @@ class SendgridInboundMail(Inbound):
 
     def sample_types(self) -> Sequence[str]:
         """Return the native types that `sample` knows."""
-        return sampling.SAMPLE_TYPES
+        return samples.SAMPLE_TYPES
 
     def _label_of(self, path_secret: str | None) -> str:
         if path_secret is None:

@@ -13,13 +13,20 @@ from adapters.contract.errors import Unreadable
 from adapters.contract.event import Attachment
 from adapters.contract.fields import email_address, is_id, text
 from adapters.contract.filenames import safe_names
-from adapters.contract.forms import Part, read_head, read_multipart
-from adapters.contract.json import read_json
-from adapters.sendgrid_inbound.charsets import LONGEST_HEADER, decode, decode_words
-from adapters.sendgrid_inbound.mime import MAX_TOP_HEAD_BYTES, File, Message, read_message
+from adapters.contract.form_bodies import Part, read_head, read_multipart
+from adapters.contract.strict_json import read_json
+from adapters.sendgrid_inbound.mime import (
+    LONGEST_HEADER,
+    MAX_TOP_HEAD_BYTES,
+    File,
+    Message,
+    decode,
+    decode_words,
+    read_message,
+)
 
+# How far in the future a mail's own date may lie; its clock is somebody else's.
 AHEAD = timedelta(minutes=5)
-"""How far in the future a mail's own date may lie; its clock is somebody else's."""
 
 _KNOWN_BY = ("envelope", "from", "headers", "email")
 # They are judged anew each time, or say who handed the mail over.

@@ -12,11 +12,11 @@ from adapters.contract.money import currency_code, minor_units_of
 
 Native = Mapping[str, Any]
 
+# The `financial_status` of an order that is not paid.
 MONEY_TO_COME = frozenset("pending authorized unpaid partially_paid expired".split())
-"""The `financial_status` of an order that is not paid."""
 
+# What every app has to take; the body is about a shop, and has no id.
 PRIVACY_TOPICS = frozenset({"customers/data_request", "customers/redact", "shop/redact"})
-"""What every app has to take; the body is about a shop, and has no id."""
 
 _TIMES = {
     "orders/create": "created_at",

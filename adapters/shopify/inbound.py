@@ -35,12 +35,12 @@ from adapters.contract.errors import Unreadable
 from adapters.contract.event import Event
 from adapters.contract.fields import external_id as checked_id
 from adapters.contract.fields import utc_from_text
-from adapters.contract.hmac import SecretsSchema, sign_hmac, verify_hmac
 from adapters.contract.inbound import Inbound, Sample
-from adapters.contract.json import read_json
 from adapters.contract.request import InboundRequest
+from adapters.contract.signatures.hmac import SecretsSchema, sign_hmac, verify_hmac
+from adapters.contract.strict_json import read_json
 from adapters.shopify import facts
-from adapters.shopify.sampling import SAMPLE_TYPES, sample_body
+from adapters.shopify.samples import SAMPLE_TYPES, sample_body
 
 NATIVE_TYPES = {
     "orders/create": "order.created",

@@ -29,8 +29,7 @@ from adapters.contract.outbound import (
     Transport,
     Verdict,
 )
-from adapters.contract.parameters import check_said
-from adapters.contract.sending import check_url, json_body, load_parameters, rebase
+from adapters.contract.requests import check_said, check_url, json_body, load_parameters, rebase
 
 BLOCKED_CODES = frozenset(
     {

@@ -33,15 +33,15 @@ from adapters.contract.event import EVENT_TYPES, Event
 from adapters.contract.fields import external_id as checked_id
 from adapters.contract.fields import rfc3339, utc_from_epoch, utc_from_text
 from adapters.contract.inbound import Inbound, Sample
-from adapters.contract.json import read_json
 from adapters.contract.request import InboundRequest
-from adapters.contract.signing import (
+from adapters.contract.signatures.standard_webhooks import (
     label_of_secret,
     read_standard_webhook,
     sign_standard_webhook,
 )
-from adapters.standard_webhooks.canonical import canonical_fields
-from adapters.standard_webhooks.keys import label_of_public_key, public_key, sign_v1a
+from adapters.contract.strict_json import read_json
+from adapters.standard_webhooks.asymmetric import label_of_public_key, public_key, sign_v1a
+from adapters.standard_webhooks.facts import canonical_fields
 from adapters.standard_webhooks.settings import StandardWebhooksSettings
 
 NATIVE_TYPES = {kind: kind for kind in sorted(EVENT_TYPES)}

@@ -5,8 +5,8 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from adapters.contract.signing import standard_webhook_key
-from adapters.standard_webhooks.keys import private_key, public_key
+from adapters.contract.signatures.standard_webhooks import standard_webhook_key
+from adapters.standard_webhooks.asymmetric import private_key, public_key
 
 
 def _is_read_by(read: Callable[[str], object]) -> Callable[[str], None]:

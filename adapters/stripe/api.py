@@ -6,22 +6,57 @@ https://docs.stripe.com/api/idempotent_requests · https://docs.stripe.com/api/c
 REST through the hub's transport, and not Stripe's Python library: that one raises where we need
 the answer's headers (was it replayed? does Stripe want another try?), makes keys of its own, and
 tells Stripe about this machine's environment. Its bytes are matched by a test instead.
+
+Parameters as Stripe's v1 API takes them: a form whose names spell out mappings and lists.
+
+The bytes are those of Stripe's own Python library (`stripe._encode`), which a test holds us to.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
-from adapters.contract.answers import read_object
-from adapters.contract.errors import AdapterError
+from adapters.contract.answers import read, read_object
+from adapters.contract.errors import AdapterError, InvalidParameters
 from adapters.contract.outbound import Answer, Outcome, Transport, Verdict
-from adapters.contract.reading import read
-from adapters.stripe.encoding import encode
-from adapters.stripe.errors import Unfinished, is_stuck, judge_answer, judge_reading
+from adapters.stripe.answers import Unfinished, is_stuck, judge_answer, judge_reading
 
+
+def encode(parameters: Mapping[str, Any]) -> str:
+    """Return `a[b]=c&d[0]=e`; what is None is left out, booleans are `true` and `false`.
+
+    Raises:
+        InvalidParameters: a text has half a character (a lone surrogate).
+    """
+    try:
+        text = urlencode(list(_pairs(parameters)))
+    except UnicodeEncodeError:
+        raise InvalidParameters({"parameters": "cannot be written as UTF-8"}) from None
+    return text.replace("%5B", "[").replace("%5D", "]")
+
+
+def _pairs(parameters: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in parameters.items():
+        yield from _named(name, value)
+
+
+def _named(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _named(f"{name}[{key}]", inner)
+    elif isinstance(value, list):
+        for place, inner in enumerate(value):
+            yield from _named(f"{name}[{place}]", inner)
+    elif isinstance(value, bool):
+        yield name, "true" if value else "false"
+    elif value is not None:
+        yield name, value
+
+
+# What the parameters that we send and the fields that we read were written for.
 API_VERSION = "2026-10-28.endive"
-"""What the parameters that we send and the fields that we read were written for."""
 
 Native = dict[str, Any]
 

@@ -20,11 +20,11 @@ from marshmallow import Schema, fields
 
 from adapters.contract.fields import email_address
 from adapters.contract.outbound import Call, Outcome, Sight, Sighting, Verdict
-from adapters.contract.parameters import check_email
+from adapters.contract.requests import check_email
+from adapters.stripe.answers import error_type
 from adapters.stripe.api import Api, Listing, Native
-from adapters.stripe.errors import error_type
+from adapters.stripe.metadata import Metadata, asked_metadata, is_ours, stamped
 from adapters.stripe.parameters import check_characters
-from adapters.stripe.stamps import Metadata, asked_metadata, is_ours, stamped
 
 PATH = "/v1/customers"
 

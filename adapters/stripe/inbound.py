@@ -36,11 +36,11 @@ from adapters.contract.errors import Unreadable
 from adapters.contract.event import Event
 from adapters.contract.fields import external_id, utc_from_epoch
 from adapters.contract.inbound import Inbound, Listed, Sample
-from adapters.contract.json import fingerprint, read_json
 from adapters.contract.outbound import Transport
 from adapters.contract.request import InboundRequest
-from adapters.contract.signing import sign_stripe, verify_stripe
-from adapters.stripe import events, facts, sampling, thin
+from adapters.contract.signatures.standard_webhooks import sign_stripe, verify_stripe
+from adapters.contract.strict_json import fingerprint, read_json
+from adapters.stripe import facts, listing, samples, thin_events
 from adapters.stripe.fact_keys import fact_key
 from adapters.stripe.native_types import IGNORED_TYPES, NATIVE_TYPES
 
@@ -93,7 +93,7 @@ class StripeInbound(Inbound):
         envelope = _envelope(request.body)
         if envelope.get("object") == "v2.core.event":
             return [
-                thin.thin_event(
+                thin_events.thin_event(
                     envelope,
                     _native_type(envelope),
                     live=_live(envelope),
@@ -104,19 +104,19 @@ class StripeInbound(Inbound):
 
     def complete(self, event: Event, found: Mapping[str, Any]) -> Event:
         """Return a thin event with what `fetch` found."""
-        return thin.complete(event, found)
+        return thin_events.complete(event, found)
 
     def list_since(
         self, since: datetime, now: datetime, transport: Transport, account: Mapping[str, Any]
     ) -> Iterator[Listed]:
         """Yield the snapshot events of the last 30 days at most, oldest first."""
-        return events.list_since(since, now, transport, account)
+        return listing.list_since(since, now, transport, account)
 
     def sample(
         self, native_type: str, external_id: str, now: datetime, *, live: bool, url: str
     ) -> Sample:
         """Return a signed webhook of that type; its ids derive from `external_id` alone."""
-        body = sampling.sample_body(native_type, external_id, now, live=live)
+        body = samples.sample_body(native_type, external_id, now, live=live)
         signature = sign_stripe(self._secrets[0], int(now.timestamp()), body)
         headers = {
             "content-type": "application/json; charset=utf-8",
@@ -127,7 +127,7 @@ class StripeInbound(Inbound):
 
     def sample_types(self) -> Sequence[str]:
         """Return the native types that `sample` knows."""
-        return sampling.SAMPLE_TYPES
+        return samples.SAMPLE_TYPES
 
 
 def _envelope(body: bytes) -> dict[str, Any]:
@@ -149,7 +149,7 @@ def _snapshot_event(envelope: Mapping[str, Any]) -> Event:
     occurred_at = utc_from_epoch(envelope.get("created"), "created")
     native, previous = _data(envelope)
     read = facts.READERS.get(kind)
-    connected = thin.account_of(envelope.get("account"))
+    connected = thin_events.account_of(envelope.get("account"))
     account = {"account": connected} if connected else {}
     return Event(
         type=kind,

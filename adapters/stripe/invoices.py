@@ -16,19 +16,19 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 
 from adapters.contract.errors import AnswerLost, NotSent
 from adapters.contract.outbound import Call, Outcome, Sight, Sighting, Verdict
-from adapters.contract.parameters import check_email
+from adapters.contract.requests import check_email
 from adapters.stripe import customers
 from adapters.stripe import parameters as given
+from adapters.stripe.answers import Unfinished
 from adapters.stripe.api import Api, Listing, Native
-from adapters.stripe.errors import Unfinished
+from adapters.stripe.metadata import Metadata, created_since, find, is_ours, sighting, stamped
 from adapters.stripe.money import stripe_amount
-from adapters.stripe.stamps import Metadata, created_since, find, is_ours, sighting, stamped
 
 PATH, ITEMS, EVENTS = "/v1/invoices", "/v1/invoiceitems", "/v1/events"
+# All calls of one action share the destination's `timeout`.
 MOST_ITEMS = 50
-"""All calls of one action share the destination's `timeout`."""
+# Which line an invoice item is, in its metadata: 1, 2, ...
 ITEM = "hub_item"
-"""Which line an invoice item is, in its metadata: 1, 2, ..."""
 
 _INVOICES_A_PAGE = 25
 

@@ -13,16 +13,21 @@ asks again. 401 is a wrong key, 403 a restricted one without the permission, or 
 `metadata[hub_delivery]`. The same key with other parameters is a 400 `idempotency_error`. A 429
 has no `Retry-After`. Amounts here are in the ISO 4217 minor unit and converted. An e-mail filter
 minds capitals. Objects have the shape of `api_version`, whatever the account's own is.
+
+What Stripe would answer to each good call that the actions make.
 """
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from marshmallow import Schema, ValidationError, fields
 
+from adapters.contract.answers import judge
 from adapters.contract.outbound import (
     Action,
     Answer,
@@ -34,14 +39,40 @@ from adapters.contract.outbound import (
     Sighting,
     Transport,
 )
-from adapters.contract.reading import judge
-from adapters.contract.sending import load_parameters
-from adapters.stripe import customers, events, invoices, links, refunds, sandbox
+from adapters.contract.requests import load_parameters
+from adapters.stripe import customers, invoices, listing, payment_links, refunds
+from adapters.stripe.answers import Unfinished
 from adapters.stripe.api import Account, Api
-from adapters.stripe.errors import Unfinished
 
+_PREFIXES = {
+    "customers": "cus",
+    "payment_links": "plink",
+    "invoices": "in",
+    "invoiceitems": "ii",
+    "refunds": "re",
+}
+_ONE = re.compile(r"/v[12]/(?:core/)?(?P<kind>[a-z_]+)/(?P<id>[A-Za-z0-9_]+)(?:/[a-z]+)?\Z")
+
+
+def answer(method: str, url: str) -> Answer:
+    """Return an empty list, the object asked for, or one just made."""
+    path = urlsplit(url).path
+    body = json.dumps(_object(method, path)).encode("ascii")
+    return Answer(200, {"content-type": "application/json"}, body)
+
+
+def _object(method: str, path: str) -> dict[str, Any]:
+    one = _ONE.search(path)
+    if one:
+        return {"id": one["id"], "object": one["kind"], "currency": "usd"}
+    kind = path.rpartition("/")[2]
+    if method == "GET":
+        return {"object": "list", "url": path, "data": [], "has_more": False}
+    return {"id": f"{_PREFIXES.get(kind, kind)}_sandbox", "object": kind}
+
+
+# Stripe forgets keys after 24 h at the earliest.
 KEY_LIFE_S = 23 * 3600.0
-"""Stripe forgets keys after 24 h at the earliest."""
 
 _KEY = re.compile(r"(?:sk|rk)_[A-Za-z0-9_]{8,250}")
 _ACCOUNT = re.compile(r"acct_[A-Za-z0-9]{1,100}")
@@ -82,10 +113,10 @@ class _Topic:
 
 _TOPICS = {
     "upsert_customer": _Topic(customers.upsert, customers.look_up),
-    "create_payment_link": _Topic(links.create, links.look_up),
+    "create_payment_link": _Topic(payment_links.create, payment_links.look_up),
     "send_invoice": _Topic(invoices.send, invoices.look_up),
     "refund": _Topic(refunds.refund, refunds.look_up),
-    "fetch": _Topic(events.fetch),
+    "fetch": _Topic(listing.fetch),
 }
 
 
@@ -102,10 +133,10 @@ class StripeOutbound(Outbound):
     secrets: ClassVar[tuple[str, ...]] = ("api_key",)
     actions: ClassVar[Mapping[str, Action]] = {
         "upsert_customer": _keyed(customers.UpsertCustomer),
-        "create_payment_link": _keyed(links.CreatePaymentLink),
+        "create_payment_link": _keyed(payment_links.CreatePaymentLink),
         "send_invoice": _keyed(invoices.SendInvoice),
         "refund": _keyed(refunds.Refund),
-        "fetch": Action(Effect.NATURAL, events.Fetch, internal=True),
+        "fetch": Action(Effect.NATURAL, listing.Fetch, internal=True),
     }
 
     def __init__(self, settings: Mapping[str, Any], transport: Transport) -> None:
@@ -141,4 +172,4 @@ class StripeOutbound(Outbound):
         )
 
     def sandbox_answer(self, method: str, url: str) -> Answer:
-        return sandbox.answer(method, url)
+        return answer(method, url)

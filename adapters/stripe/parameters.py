@@ -7,7 +7,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, validate
 
 from adapters.contract.fields import CurrencyCode, MinorUnits
-from adapters.contract.parameters import check_said
+from adapters.contract.requests import check_said
 
 DESCRIPTION_LENGTH = 500
 MOST_UNITS = 1_000_000

@@ -14,10 +14,10 @@ from adapters.contract.answers import safe_words
 from adapters.contract.fields import text
 from adapters.contract.outbound import Call, Outcome, Sighting, Verdict
 from adapters.stripe import parameters as given
+from adapters.stripe.answers import Unfinished, error_type
 from adapters.stripe.api import Api, Listing, Native
-from adapters.stripe.errors import Unfinished, error_type
+from adapters.stripe.metadata import Metadata, find, sighting, stamped
 from adapters.stripe.money import stripe_amount
-from adapters.stripe.stamps import Metadata, find, sighting, stamped
 
 PATH = "/v1/refunds"
 REASONS = ("duplicate", "fraudulent", "requested_by_customer")

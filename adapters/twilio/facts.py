@@ -10,7 +10,7 @@ from typing import Any
 
 from adapters.contract.errors import Unreadable
 from adapters.contract.fields import phone_e164
-from adapters.contract.forms import read_form
+from adapters.contract.form_bodies import read_form
 from adapters.twilio.signature import query_values
 
 Form = Mapping[str, str]

@@ -40,10 +40,9 @@ from adapters.contract.event import Event
 from adapters.contract.inbound import Inbound, Listed, Reply, Sample
 from adapters.contract.outbound import Transport
 from adapters.contract.request import InboundRequest
-from adapters.twilio import facts, listing, sampling, signature
-from adapters.twilio.calls import read_call
-from adapters.twilio.messages import read_message
-from adapters.twilio.streams import read_stream
+from adapters.twilio import api, facts, samples, signature
+from adapters.twilio.event_streams import read_stream
+from adapters.twilio.messages import read_call, read_message
 
 NATIVE_TYPES = {
     "received": "sms.received",
@@ -160,14 +159,14 @@ class TwilioInbound(Inbound):
     ) -> Sample:
         """Return a signed form; Twilio has no test mode, so `live` changes nothing."""
         account_sid = next(iter(self._accounts), None)
-        form = sampling.sample_fields(native_type, external_id, now, account_sid)
+        form = samples.sample_fields(native_type, external_id, now, account_sid)
         headers = {"content-type": f"{signature.FORM}; charset=UTF-8"}
         headers |= {"user-agent": "TwilioProxy/1.1"}
-        return Sample(sampling.encoded(form), headers | self._signed(url, form))
+        return Sample(samples.encoded(form), headers | self._signed(url, form))
 
     def sample_types(self) -> Sequence[str]:
         """Return the native types that `sample` knows."""
-        return sampling.SAMPLE_TYPES
+        return samples.SAMPLE_TYPES
 
     def reply(self, events: Sequence[Event]) -> Reply:
         """Return TwiML that does nothing: whatever else is said would be sent or read aloud."""
@@ -177,7 +176,7 @@ class TwilioInbound(Inbound):
         self, since: datetime, now: datetime, transport: Transport, account: Mapping[str, Any]
     ) -> Iterator[Listed]:
         """Yield the messages sent to us, and what became of those that we sent; newest first."""
-        return listing.list_messages(since, transport, account)
+        return api.list_messages(since, transport, account)
 
     def _candidates(self, signed: signature.Fields) -> dict[str, str]:
         """Every auth token; of the subaccounts' those of the account that the form names."""

@@ -19,15 +19,15 @@ from adapters.contract.answers import safe_words
 from adapters.contract.errors import Unreadable
 from adapters.contract.fields import is_id, rfc3339
 from adapters.contract.outbound import Answer, Sight, Sighting, Transport
-from adapters.twilio import listing
+from adapters.twilio import api
+from adapters.twilio.api import Account, Record
 from adapters.twilio.facts import utc_from_rfc2822
-from adapters.twilio.listing import Account, Record
 
+# How far Twilio's clock may be from ours once that is corrected.
 CLOCKS_DIFFER = timedelta(seconds=5)
-"""How far Twilio's clock may be from ours once that is corrected."""
+# How long before it was sent a message like it was created that may be it; and how far the clocks
+# may be apart for anything to be told.
 SHORTLY = timedelta(minutes=10)
-"""How long before it was sent a message like it was created that may be it; and how far the clocks
-may be apart for anything to be told."""
 MOST_PAGES = 5
 TRIAL_PREFACE = "Sent from your Twilio trial account - "
 
@@ -79,7 +79,7 @@ def look_up(
     account = replace(account, transport=dated)
     since = sent_at - 2 * SHORTLY
     asked = [("To", message["to"])] + ([("From", sender)] if sender else [])
-    by_date = _records(account, [*asked, ("DateSent>", listing.at(since))], since)
+    by_date = _records(account, [*asked, ("DateSent>", api.at(since))], since)
     newest = _records(account, asked, since)
     ahead = now - dated.date if dated.date else timedelta(0)
     if abs(ahead) > SHORTLY:
@@ -124,7 +124,7 @@ def _judged(
 
 def _records(account: Account, query: list[tuple[str, str]], since: datetime) -> _Found:
     records: dict[str, Record] = {}
-    pages = listing.pages(account, [*query, ("PageSize", str(listing.PAGE_SIZE))])
+    pages = api.pages(account, [*query, ("PageSize", str(api.PAGE_SIZE))])
     for page in islice(pages, MOST_PAGES):
         fresh = [record for record in page if _is_since(record, since)]
         records |= {str(one.get("sid")): one for one in fresh if one.get("direction") != "inbound"}

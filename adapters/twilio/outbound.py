@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 
 from marshmallow import Schema, fields, validate
 
-from adapters.contract.answers import read_answer, read_object
+from adapters.contract.answers import judge, read_answer, read_object
 from adapters.contract.outbound import (
     Action,
     Answer,
@@ -34,18 +34,17 @@ from adapters.contract.outbound import (
     Sighting,
     Transport,
 )
-from adapters.contract.reading import judge
-from adapters.contract.sending import load_parameters
+from adapters.contract.requests import load_parameters
 from adapters.twilio import lookup
-from adapters.twilio.listing import Account
-from adapters.twilio.sending import (
+from adapters.twilio.answers import code_of, verdict_of, words_of
+from adapters.twilio.api import Account
+from adapters.twilio.send import (
     SendParameters,
     callback_with,
     check_sender,
     message_form,
     sender_for,
 )
-from adapters.twilio.verdicts import code_of, verdict_of, words_of
 
 _NOBODY = "+15005550006"
 _SANDBOX_SID = "SM" + "0" * 32

@@ -11,7 +11,7 @@ from hashlib import sha256
 from urllib.parse import parse_qs
 
 from adapters.contract.errors import NotVerified, Unreadable
-from adapters.contract.forms import media_type, read_form
+from adapters.contract.form_bodies import media_type, read_form
 from adapters.contract.request import InboundRequest
 
 SIGNATURE = "x-twilio-signature"

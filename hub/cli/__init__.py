@@ -28,13 +28,13 @@ _COMMANDS = {
     "people": "hub.cli.people:people",
     "acknowledge": "hub.cli.people:acknowledge",
     "show": "hub.cli.show:show",
-    "replay": "hub.cli.mend:replay",
-    "settle": "hub.cli.mend:settle",
+    "replay": "hub.cli.actions:replay",
+    "settle": "hub.cli.actions:settle",
     "backfill": "hub.cli.backfill:backfill",
-    "pause": "hub.cli.mend:pause",
-    "resume": "hub.cli.mend:resume",
+    "pause": "hub.cli.actions:pause",
+    "resume": "hub.cli.actions:resume",
     "users": "hub.cli.users:users",
-    "audit": "hub.cli.audit:audit",
+    "audit": "hub.cli.lists:audit",
 }
 
 

@@ -7,12 +7,12 @@ import click
 from marshmallow import ValidationError
 
 from adapters import AdapterError
-from hub.cli.session import now, open_hub, open_settings, wake
+from hub.cli.context import now, open_hub, open_settings, wake
 from hub.cli.tables import print_json
-from hub.config.values import Duration
+from hub.config.fields import Duration
 from hub.core.errors import HubError
 from hub.core.events.backfill import fill, listing_source
-from hub.gateways.lists import list_since
+from hub.gateways.destination_client import list_since
 
 
 class Since(click.ParamType[timedelta]):

@@ -1,13 +1,41 @@
-"""`hub check`: the file, the stores and the accounts; says what to mend; exits 1 for a fault."""
+"""`hub check`: the file, the stores and the accounts; says what to mend; exits 1 for a fault.
+
+All findings in their order: what the later ones stand on comes first.
+"""
 
 import os
 import sys
+from collections.abc import Iterator, Mapping
 
 import click
 import orjson
 
-from hub.cli.findings.everything import check_everything
-from hub.cli.findings.finding import FAULT, Finding
+from hub.cli.checks.accounts import check_accounts, check_people, check_visitors
+from hub.cli.checks.configuration import check_environment, check_file
+from hub.cli.checks.finding import FAULT, Finding
+from hub.cli.checks.stores import check_database, check_redis
+from hub.settings import Settings
+
+
+def check_everything(environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield everything there is to say, as it is found."""
+    settings, findings = check_environment(environ)
+    yield from findings
+    configuration, findings = check_file(environ, settings)
+    yield from findings
+    if settings is not None:
+        yield from check_database(settings)
+        yield from check_redis(settings)
+    if configuration is not None:
+        yield from check_accounts(configuration, allow_private=_allows_private(settings))
+        public_url = settings.public_url if settings else None
+        yield from check_people(configuration, public_url=public_url)
+    if configuration is not None and settings is not None:
+        yield from check_visitors(configuration, settings)
+
+
+def _allows_private(settings: Settings | None) -> bool:
+    return settings is not None and settings.allow_private_destinations
 
 
 @click.command()

@@ -9,15 +9,15 @@ import click
 from alembic.util.exc import CommandError
 from marshmallow import ValidationError
 
-from hub.cli.session import actor, agreed, now, open_hub, open_settings
+from hub.cli.context import actor, agreed, now, open_hub, open_settings
 from hub.cli.tables import print_json
-from hub.config.values import Duration
-from hub.core.delivery.restored import note_restored
+from hub.config.fields import Duration
+from hub.core.delivery.restore_detection import note_restored
 from hub.core.errors import HubError
-from hub.gateways.database import open_database
-from hub.gateways.migrations import downgrade as take_down
-from hub.gateways.migrations import upgrade as bring_up
-from hub.gateways.revisions import revisions
+from hub.gateways.database.engine import open_database
+from hub.gateways.database.migrations import downgrade as take_down
+from hub.gateways.database.migrations import upgrade as bring_up
+from hub.gateways.database.revisions import revisions
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 

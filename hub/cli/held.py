@@ -4,11 +4,12 @@ from typing import Any
 
 import click
 
-from hub.cli.session import actor, now, open_hub, open_settings, wake, wanted_id
+from adapters.contract.fields import rfc3339
+from hub.cli.context import actor, now, open_hub, open_settings, wake, wanted_id
 from hub.cli.tables import print_json, print_rows
-from hub.core import listing
 from hub.core.leads import held as leads
 from hub.core.models import EventState
+from hub.core.queries import rows as listing
 
 
 @click.command()
@@ -19,7 +20,17 @@ def held(*, as_json: bool, before: str | None, limit: int) -> None:
     """List the leads that are held, and why: `hub release` or `hub discard` them."""
     oldest = wanted_id(before) if before else None
     with open_hub(open_settings()).store.read() as connection:
-        rows = leads.list_held(connection, limit=limit, before=oldest)
+        found = leads.list_held(connection, limit=limit, before=oldest)
+    rows = [
+        {
+            "id": str(row.id),
+            "source": row.source,
+            "type": row.type,
+            "received_at": rfc3339(row.received_at),
+            "reason": row.held_reason,
+        }
+        for row in found
+    ]
     print_rows(rows, ("id", "source", "received_at", "reason"), as_json=as_json)
 
 

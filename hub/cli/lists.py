@@ -1,4 +1,7 @@
-"""`hub requests`, `events`, `deliveries`, `unknown`: what is there, newest first."""
+"""`hub requests`, `events`, `deliveries`, `unknown`: what is there, newest first.
+
+`hub audit`: who did what, to what, when and why.
+"""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -10,14 +13,16 @@ import click
 from marshmallow import ValidationError
 from sqlalchemy import Connection
 
-from hub.cli.session import now, open_hub, open_settings, wanted_id
+from hub.cli.context import now, open_hub, open_settings, wanted_id
 from hub.cli.tables import print_rows, shown
-from hub.config.values import Duration
-from hub.core import listing
-from hub.core.board import events as board
-from hub.core.board.filtering import Filters
-from hub.core.board.search import read_query
+from hub.config.fields import Duration
+from hub.core.auth import audit_views
+from hub.core.inbound.routing import rfc3339
 from hub.core.models import DeliveryState, EventState, RequestState
+from hub.core.queries import events as board
+from hub.core.queries import rows as listing
+from hub.core.queries.event_rows import Filters
+from hub.core.search.search import read_query
 
 Command = Callable[..., None]
 
@@ -171,3 +176,30 @@ def _print(
             told = {"at": row["sent_at"], "by": "the call", "said": row["error"]}
             for one in [told, *(row["evidence"] or [])]:
                 click.echo(f"  {shown(one['at'])}  {one['by']}: {shown(one['said'])}")
+
+
+@click.command()
+@click.option("--actor", help="Only what they did: user:jane, cli:jane, nobody.")
+@click.option("--action", help="Only that: sign_in, user.add, delivery.replay, ...")
+@click.option("--subject", help="Only what was done to it: 'user jane', 'delivery ID'.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
+@click.option("--before", metavar="ID", help="Only what is older than this row.")
+@click.option(
+    "--limit", type=click.IntRange(1, audit_views.MOST_ROWS), default=50, show_default=True
+)
+def audit(
+    *, actor: str | None, action: str | None, subject: str | None, as_json: bool,
+    before: str | None, limit: int,
+) -> None:  # fmt: skip
+    """List what people and commands did, newest first."""
+    given = {"actor": actor, "action": action, "subject": subject}
+    filters = {name: value for name, value in given.items() if value}
+    before_id = wanted_id(before) if before else None
+    with open_hub(open_settings()).store.read() as connection:
+        rows = audit_views.list_entries(connection, filters=filters, limit=limit, before=before_id)
+    columns = ("at", "actor", "action", "subject", "reason")
+    print_rows([_shown(row) for row in rows], columns, as_json=as_json)
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    return row | {"id": str(row["id"]), "at": rfc3339(row["at"])}

@@ -2,12 +2,12 @@
 
 import click
 
-from hub.cli.session import actor, now, open_hub, open_settings, wanted_id
+from hub.cli.context import actor, now, open_hub, open_settings, wanted_id
 from hub.cli.tables import print_json, print_rows, shown
 from hub.core.errors import NotFound
 from hub.core.hub import Hub
 from hub.core.leads.acknowledgement import acknowledge as take
-from hub.core.leads.duty import people_rows
+from hub.core.leads.on_call import people_rows
 from hub.core.leads.people import Person
 
 _COLUMNS = ("person", "name", "on_duty", "away", "hours", "last_assigned", "open_leads")

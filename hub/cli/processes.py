@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from hub.background import keep_configuration, run_clock, run_worker
-from hub.cli.session import json_logs, open_settings
+from hub.bootstrap import keep_configuration, run_clock, run_worker
+from hub.cli.context import json_logs, open_settings
 from hub.settings import WEB_THREADS, Settings
 
 GRACE_S = 25

@@ -8,14 +8,14 @@ import click
 import requests
 
 from adapters import InboundRequest
-from hub.cli.session import agreed, now, open_hub, open_settings
+from hub.cli.context import agreed, now, open_hub, open_settings
 from hub.cli.show import describe_event, print_event
 from hub.cli.tables import print_json
-from hub.core import listing
 from hub.core.errors import HubError
 from hub.core.hub import Hub
 from hub.core.inbound.samples import address_of, external_id_of, live_destinations, make_sample
 from hub.core.models import EventState
+from hub.core.queries import rows
 
 LOOK_EVERY_S = 0.1
 
@@ -78,12 +78,12 @@ def _await(hub: Hub, source: str, external_id: str, wait_s: float) -> dict[str, 
     filters = {"source": source, "external_id": external_id}
     with hub.store.read() as connection:
         while True:
-            found = listing.list_events(connection, filters=filters, limit=1)
+            found = rows.list_events(connection, filters=filters, limit=1)
             if not found:
                 raise HubError("it was answered 2xx, but this database has no such event: is the"
                                " hub running on another one?")  # fmt: skip
             event_id = UUID(found[0]["id"])
-            if not listing.open_deliveries(connection, [event_id]) or time.monotonic() > deadline:
-                event = listing.event_row(connection, event_id)
+            if not rows.open_deliveries(connection, [event_id]) or time.monotonic() > deadline:
+                event = rows.event_row(connection, event_id)
                 return describe_event(connection, hub, event or {})
             time.sleep(LOOK_EVERY_S)

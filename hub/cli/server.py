@@ -10,7 +10,7 @@ from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from gunicorn.app.wsgiapp import WSGIApplication  # type: ignore[import-untyped]
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 
-from hub.background import keep_configuration
+from hub.bootstrap import keep_configuration
 from hub.core.errors import ConfigError
 from hub.settings import load_settings
 

@@ -9,14 +9,14 @@ import click
 import orjson
 from sqlalchemy import Connection
 
-from hub.cli.session import open_hub, open_settings, wanted_id
+from hub.cli.context import open_hub, open_settings, wanted_id
 from hub.cli.tables import inert, print_json, shown
-from hub.core import listing
+from hub.core.delivery.context import event_again
 from hub.core.errors import NotFound
-from hub.core.expressions.context import event_again
 from hub.core.hub import Hub
 from hub.core.leads.acknowledgement import taken
 from hub.core.leads.assignment import assignments_of
+from hub.core.queries import rows
 
 MOST_CHILDREN = 200
 _NOTHING_FOLLOWS = {
@@ -56,11 +56,11 @@ def describe(connection: Connection, hub: Hub, wanted: UUID) -> tuple[str, dict[
     Raises:
         NotFound: it names nothing.
     """
-    if event := listing.event_row(connection, wanted):
+    if event := rows.event_row(connection, wanted):
         return "event", describe_event(connection, hub, event)
-    if delivery := listing.delivery_row(connection, wanted):
+    if delivery := rows.delivery_row(connection, wanted):
         return "delivery", _with_attempts(connection, delivery)
-    if request := listing.request_row(connection, wanted):
+    if request := rows.request_row(connection, wanted):
         return "request", request
     raise NotFound(f"there is no event, delivery or request {wanted}")
 
@@ -84,7 +84,7 @@ def describe_event(connection: Connection, hub: Hub, event: dict[str, Any]) -> d
     native = again.data.get("native") if again else None
     if native is not None:
         event["data"] = {"native": native} | (event["data"] or {})
-    deliveries = listing.list_deliveries(
+    deliveries = rows.list_deliveries(
         connection, filters={"event_id": UUID(event["id"])}, limit=MOST_CHILDREN
     )
     event["owners"] = [asdict(one) for one in assignments_of(connection, UUID(event["id"]))]
@@ -95,7 +95,7 @@ def describe_event(connection: Connection, hub: Hub, event: dict[str, Any]) -> d
 
 
 def _with_attempts(connection: Connection, delivery: dict[str, Any]) -> dict[str, Any]:
-    return delivery | {"attempt_rows": listing.attempts_of(connection, UUID(delivery["id"]))}
+    return delivery | {"attempt_rows": rows.attempts_of(connection, UUID(delivery["id"]))}
 
 
 def print_event(event: dict[str, Any]) -> None:

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+# Who reads a pipe wants a row to be a line.
 PIPE_WIDTH = 2000
-"""Who reads a pipe wants a row to be a line."""
 
 _COPIED = ("id", "event_id")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.0-9]*Z", re.ASCII)

@@ -12,15 +12,15 @@ from pathlib import Path
 import click
 from sqlalchemy.exc import OperationalError
 
-from hub.background import read_configuration
-from hub.cli.session import json_logs
-from hub.core.access.entry import invite_first
+from hub.bootstrap import read_configuration
+from hub.cli.context import json_logs
+from hub.core.auth.sign_in import invite_first
 from hub.core.errors import ConfigError
-from hub.gateways.database import open_database
+from hub.gateways.database.engine import open_database
+from hub.gateways.database.migrations import upgrade
 from hub.gateways.embedded_redis import LONGEST_SOCKET_PATH_BYTES, server_command
-from hub.gateways.migrations import upgrade
+from hub.process.supervisor import Program, Supervisor, can_die_with_parent, only_one
 from hub.settings import Settings, load_settings
-from hub.supervisor import Program, Supervisor, can_die_with_parent, only_one
 
 EXAMPLE = Path(__file__).parents[2] / "hub.example.yaml"
 

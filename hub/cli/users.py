@@ -9,17 +9,17 @@ from typing import Any
 import click
 from sqlalchemy import Connection
 
-from hub.cli.session import actor, now, open_hub, open_settings
+from hub.cli.context import actor, now, open_hub, open_settings
 from hub.cli.tables import print_json, print_rows
-from hub.core.access import tries
-from hub.core.access import users as accounts
-from hub.core.access.passwords import password_fault
-from hub.core.access.roles import Role
-from hub.core.access.users import Account
+from hub.core.auth import throttle
+from hub.core.auth import users as accounts
+from hub.core.auth.passwords import password_fault
+from hub.core.auth.roles import Role
+from hub.core.auth.users import Account
 from hub.core.errors import Refused
 from hub.core.hub import Hub
 from hub.core.inbound.routing import rfc3339
-from hub.gateways.passwords import hash_password
+from hub.gateways.crypto import hash_password
 from hub.settings import Settings
 
 MOST_READ = 4096
@@ -38,7 +38,7 @@ def list_users(*, as_json: bool) -> None:
     """List the accounts."""
     with open_hub(open_settings()).store.read() as connection:
         found = accounts.list_all(connection)
-        waits = tries.waiting(connection, [user.name for user in found], now=now())
+        waits = throttle.waiting(connection, [user.name for user in found], now=now())
     rows = [_row(user) | {"waits_until": _moment(waits.get(user.name))} for user in found]
     columns = ("name", "role", "sees_personal", "state", "second_factor", "signed_in_at")
     print_rows(rows, columns, as_json=as_json)

@@ -10,7 +10,7 @@ site, sources, destinations, routes, expressions    one file per thing
 file          puts it together: `load_config`
 """
 
-from hub.config.file import load_config
-from hub.config.secrets import PUBLISHED_SECRETS
+from hub.config.load import load_config
+from hub.config.secret_strength import PUBLISHED_SECRETS
 
 __all__ = ["PUBLISHED_SECRETS", "load_config"]

@@ -5,14 +5,14 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields
 
-from hub.config.entries import Entry, Reading, entry, keys_of, known_keys, load
+from hub.config.errors import meant, shown
 from hub.config.expressions import condition
-from hub.config.faults import meant, shown
-from hub.config.lines import Located
-from hub.config.values import SLUG, SLUG_EXPECTED, Choice, Switch, Text, Texts
+from hub.config.fields import SLUG, SLUG_EXPECTED, Choice, Switch, Text, Texts
+from hub.config.sections import Entry, Reading, entry, keys_of, known_keys, load
+from hub.config.yaml import Located
 from hub.core.expressions.templates import EVENT_NAMES
+from hub.core.leads.assignment_rules import PICKS, Area, Rule, parse_area
 from hub.core.leads.people import Person
-from hub.core.leads.rules import PICKS, Area, Rule, parse_area
 
 
 class Areas(fields.Field[tuple[Area, ...]]):

@@ -7,12 +7,12 @@ from marshmallow import Schema, fields
 
 from adapters import registry
 from adapters.contract.outbound import Outbound
-from hub.config.addresses import address_fault
-from hub.config.entries import Entry, Reading, entries, keys_of, known_keys, load
+from hub.config.fields import Choice, Duration, RateLimit, Switch, Text, Tree, Whole
 from hub.config.limits import read_text_limits
-from hub.config.lines import Located
+from hub.config.sections import Entry, Reading, entries, keys_of, known_keys, load
 from hub.config.sources import is_adapter
-from hub.config.values import Choice, Duration, RateLimit, Switch, Text, Tree, Whole
+from hub.config.urls import address_fault
+from hub.config.yaml import Located
 from hub.core.configuration import Destination, RetryPlan
 
 PLANNED = ("shards",)

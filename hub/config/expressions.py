@@ -5,8 +5,8 @@ from typing import Any
 
 from marshmallow import INCLUDE, Schema, ValidationError
 
-from hub.config.entries import Entry, Reading, report
-from hub.config.faults import Path, meant, shown
+from hub.config.errors import Path, meant, shown
+from hub.config.sections import Entry, Reading, report
 from hub.core.errors import ExpressionError
 from hub.core.expressions.templates import Condition, Parameters
 

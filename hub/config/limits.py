@@ -5,11 +5,11 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validate
 
 from adapters.contract.outbound import Outbound
-from hub.config.addresses import address_fault
-from hub.config.entries import Entry, Reading, entry, keys_of, known_keys, load
-from hub.config.faults import shown
-from hub.config.lines import Located
-from hub.config.values import Choice, RateLimit, Text, Texts, Tree, Whole
+from hub.config.errors import shown
+from hub.config.fields import Choice, RateLimit, Text, Texts, Tree, Whole
+from hub.config.sections import Entry, Reading, entry, keys_of, known_keys, load
+from hub.config.urls import address_fault
+from hub.config.yaml import Located
 from hub.core.configuration import Captcha, FormLimits, TextLimits
 
 CAPTCHAS = ("turnstile", "hcaptcha", "recaptcha")

@@ -9,11 +9,11 @@ from marshmallow import Schema
 from adapters import registry
 from adapters.contract.event import EVENT_TYPES
 from adapters.contract.outbound import Action, Effect
-from hub.config.entries import Entry, Reading, entries, keys_of, known_keys, load
+from hub.config.errors import meant, shown
 from hub.config.expressions import check_parameters, condition, parameters
-from hub.config.faults import meant, shown
-from hub.config.lines import Located
-from hub.config.values import SLUG, Choice, Duration, Switch, Text, Texts, Tree
+from hub.config.fields import SLUG, Choice, Duration, Switch, Text, Texts, Tree
+from hub.config.sections import Entry, Reading, entries, keys_of, known_keys, load
+from hub.config.yaml import Located
 from hub.core.configuration import Destination, Route
 from hub.core.expressions.templates import Parameters
 

@@ -1,15 +1,19 @@
-"""`site`: the business behind the hub."""
+"""`site`: the business behind the hub.
 
+`users`: how people sign in to the dashboard.
+"""
+
+from datetime import timedelta
 from zoneinfo import ZoneInfo, available_timezones
 
 from marshmallow import Schema, ValidationError, validate
 
-from hub.config.entries import Entry, Reading, entry, keys_of, known_keys, load
-from hub.config.faults import meant, shown
-from hub.config.holidays import Holidays
-from hub.config.lines import Located
-from hub.config.values import Text
-from hub.core.configuration import Site
+from hub.config.errors import meant, shown
+from hub.config.fields import Choice, Duration, Text, Whole
+from hub.config.people import Holidays
+from hub.config.sections import Entry, Reading, entry, keys_of, known_keys, load
+from hub.config.yaml import Located
+from hub.core.configuration import SignInRules, Site
 
 _COUNTRY = r"[A-Za-z]{2}\Z"
 
@@ -45,3 +49,38 @@ def read_site(root: Located, reading: Reading) -> Site:
     if "country" in values:
         values["country"] = values["country"].upper()
     return Site(**values)
+
+
+class UsersSchema(Schema):
+    password_min = Whole(low=8, high=64)
+    idle = Duration(low="5m", high="30d")
+    longest = Duration(low="5m", high="90d")
+    second_factor = Choice("optional", "required")
+
+
+def read_sign_in(root: Located, reading: Reading) -> SignInRules:
+    """Return what the file says about signing in; every key has a default."""
+    node = root.value.get("users")
+    if node is None or node.value is None:
+        return SignInRules()
+    if not isinstance(node.value, dict):
+        reading.faults.add(node.line, ("users",), "expected a mapping of keys")
+        return SignInRules()
+    found = entry(node, ("users",), reading)
+    schema = UsersSchema()
+    known_keys(found, keys_of(schema), (), reading)
+    values = load(schema, found, reading)
+    default = SignInRules()
+    rules = SignInRules(
+        password_min=values.get("password_min", default.password_min),
+        idle=_span(values.get("idle"), default.idle),
+        longest=_span(values.get("longest"), default.longest),
+        second_factor_required=values.get("second_factor") == "required",
+    )
+    if rules.idle > rules.longest:
+        found.fault(reading, ("idle",), "longer than `longest`: no session would live to see it")
+    return rules
+
+
+def _span(seconds: float | None, otherwise: timedelta) -> timedelta:
+    return otherwise if seconds is None else timedelta(seconds=seconds)

@@ -7,12 +7,12 @@ from typing import Any
 from marshmallow import Schema
 
 from adapters import Inbound, registry
-from hub.config.entries import Entry, Reading, entries, keys_of, known_keys, load
-from hub.config.faults import Path, meant, shown
+from hub.config.errors import Path, meant, shown
+from hub.config.fields import RateLimit, Size, Switch, Text, Tree
 from hub.config.limits import read_captcha
-from hub.config.lines import Located
-from hub.config.secrets import publication, weakness
-from hub.config.values import RateLimit, Size, Switch, Text, Tree
+from hub.config.secret_strength import publication, weakness
+from hub.config.sections import Entry, Reading, entries, keys_of, known_keys, load
+from hub.config.yaml import Located
 from hub.core.configuration import Source
 
 

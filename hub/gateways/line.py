@@ -17,11 +17,10 @@ from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from hub.gateways.database import engine_options
-from hub.gateways.postgresql import bound_round_trips
+from hub.gateways.database.engine import bound_round_trips, engine_options
 
+# What the database's list of connections calls it.
 APPLICATION_NAME = "hub loop"
-"""What the database's list of connections calls it."""
 OPEN_WITHIN_S = 5.0
 _NAME = b"line"
 _BYTEA = 17

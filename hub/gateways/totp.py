@@ -7,11 +7,11 @@ import pyotp
 import segno
 from cryptography.fernet import Fernet, InvalidToken
 
-from hub.gateways.keys import key_for
+from hub.gateways.crypto import key_for
 
 STEP_S = 30
+# Steps that a telephone's clock may be behind or ahead.
 DRIFT = 1
-"""Steps that a telephone's clock may be behind or ahead."""
 
 
 class Vault:

@@ -18,16 +18,16 @@ from werkzeug.sansio.utils import host_is_trusted
 from adapters import InboundRequest, NotVerified
 from hub.core.hub import Hub
 from hub.core.inbound.ingest import Prepared, prepare
-from hub.core.inbound.statement import Batch, insert_statement, rows_of
+from hub.core.inbound.insert_postgresql import Batch, insert_statement, rows_of
 from hub.gateways.line import Line, bytea_array
-from hub.web.answers import failed
+from hub.web.errors import failed
+from hub.web.receiver import Together, finish, store, weight_of
 from hub.web.server.head import Head
-from hub.web.storing import Together, finish, store, weight_of
-from hub.web.tally import Tally
+from hub.web.source_counters import Tally
 from hub.web.webhooks import taken
 
+# Who waits for a lock longer than that waits in a thread.
 LOCK_TIMEOUT_S = 0.1
-"""Who waits for a lock longer than that waits in a thread."""
 _STATEMENT = insert_statement("$1", "$2", "$3", "$4")
 _FORMATS = (Format.TEXT, Format.TEXT, Format.BINARY, Format.TEXT)
 

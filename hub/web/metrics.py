@@ -13,8 +13,8 @@ from prometheus_client.registry import Collector
 from werkzeug.exceptions import NotFound
 
 from hub.core.hub import Hub
-from hub.core.watch.figures import Figures, read_figures
-from hub.web.answers import answer
+from hub.core.monitoring.metrics import Figures, read_figures
+from hub.web.errors import answer
 
 LOOPBACK = frozenset({"127.0.0.1", "::1"})
 STATES = ("due", "scheduled", "running", "failed", "unknown")

@@ -9,13 +9,13 @@ from adapters import NotVerified, Reply
 from hub.core.configuration import Source
 from hub.core.hub import Hub
 from hub.core.inbound.ingest import Ingested, prepare
-from hub.web.answers import SENTENCES, answer
-from hub.web.intake import inbound_request
-from hub.web.storing import refuse, store
-from hub.web.tally import Tally
+from hub.web.errors import SENTENCES, answer
+from hub.web.receiver import refuse, store
+from hub.web.request_reader import inbound_request
+from hub.web.source_counters import Tally
 
+# What is refused before anybody looks at its signature; 401 is counted where it is decided.
 COUNTED_REFUSALS = frozenset({400, 405, 408, 413, 415, 431})
-"""What is refused before anybody looks at its signature; 401 is counted where it is decided."""
 
 webhooks = Blueprint("webhooks", __name__)
 

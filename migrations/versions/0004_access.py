@@ -25,6 +25,7 @@ _APPEND_ONLY = {
         "FOR EACH STATEMENT EXECUTE FUNCTION audit_log_stays()",
     ],
 }
+# SQLite drops triggers with a table that is altered by copying: do not alter this one so.
 _OPEN_AGAIN = {
     "sqlite": ["DROP TRIGGER audit_log_changed", "DROP TRIGGER audit_log_deleted"],
     "postgresql": [
@@ -32,7 +33,6 @@ _OPEN_AGAIN = {
         "DROP FUNCTION audit_log_stays()",
     ],
 }
-"""SQLite drops triggers with a table that is altered by copying: do not alter this one so."""
 
 
 def upgrade() -> None:

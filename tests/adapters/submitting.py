@@ -7,8 +7,8 @@ import pytest
 
 from adapters.contract.errors import InvalidSubmission
 from adapters.contract.event import Event
-from adapters.form.declaration import FormSettings
 from adapters.form.inbound import Form
+from adapters.form.settings import FormSettings
 from adapters.form.submission import URLENCODED
 from tests.adapters.posting import posted
 

@@ -31,9 +31,9 @@ import json
 from adapters.contract.errors import Unreadable
 from adapters.contract.event import Event
 from adapters.contract.fields import external_id, email_address
-from adapters.contract.hmac import SecretsSchema, sign_hmac, verify_hmac
+from adapters.contract.signatures.hmac import SecretsSchema, sign_hmac, verify_hmac
 from adapters.contract.inbound import Inbound, Sample
-from adapters.contract.json import digest, read_json
+from adapters.contract.strict_json import digest, read_json
 
 
 class AcmeInbound(Inbound):

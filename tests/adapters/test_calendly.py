@@ -9,7 +9,7 @@ import pytest
 from adapters.calendly.inbound import CalendlyInbound
 from adapters.contract.errors import NotVerified, Unreadable
 from adapters.contract.event import Event
-from adapters.contract.hmac import sign_timed
+from adapters.contract.signatures.hmac import sign_timed
 from tests.adapters.posting import FIXTURES, NOW, NOW_S, posted, vectors
 
 SECRET = "calendly_secret_number_one"

@@ -24,8 +24,8 @@ from hypothesis import strategies as st
 from marshmallow import ValidationError
 from sendgrid.helpers.eventwebhook import EventWebhook
 
-from adapters.contract import ecdsa
 from adapters.contract.errors import NotVerified
+from adapters.contract.signatures import ecdsa
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)

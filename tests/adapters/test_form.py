@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 import pytest
 
 from adapters.contract.errors import ForeignOrigin
-from adapters.contract.json import storable
+from adapters.contract.strict_json import storable
 from adapters.form.submission import JSON
 from tests.adapters.posting import FIXTURES, NOW, posted
 from tests.adapters.submitting import GOOD, ORIGIN, URL, faults_of, form, parsed, sent

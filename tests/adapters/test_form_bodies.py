@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.contract.errors import TooManyFields, Unreadable
-from adapters.contract.forms import (
+from adapters.contract.form_bodies import (
     MAX_FIELDS,
     MAX_HEAD_BYTES,
     Part,

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from marshmallow import ValidationError
 
 from adapters.contract.errors import InvalidSubmission, TooManyFields, Unreadable
-from adapters.contract.json import storable
-from adapters.form.declaration import FormSettings
+from adapters.contract.strict_json import storable
+from adapters.form.settings import FormSettings
 from adapters.form.submission import JSON, URLENCODED
-from adapters.form.texts import FILL_IN, LINES, STRANGE
+from adapters.form.text_fields import FILL_IN, LINES, STRANGE
 from tests.adapters.posting import posted
 from tests.adapters.submitting import FIELDS, GOOD, ORIGIN, faults, faults_of, form, parsed
 from tests.timing import little_work

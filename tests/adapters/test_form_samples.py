@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.contract.request import InboundRequest
-from adapters.form.fitting import fitting
+from adapters.form.patterns import fitting
 from tests.adapters.posting import NOW
 from tests.adapters.submitting import URL, form
 

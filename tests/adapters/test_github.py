@@ -10,11 +10,11 @@ from marshmallow import ValidationError
 
 from adapters.contract.errors import AccountRefused, AdapterError, NotSent, NotVerified, Unreadable
 from adapters.contract.event import Event
-from adapters.contract.hmac import sign_hmac
 from adapters.contract.inbound import Listed
+from adapters.contract.signatures.hmac import sign_hmac
 from adapters.github.inbound import GithubInbound
 from adapters.github.settings import GithubSettings
-from hub.gateways.transport import GuardedTransport
+from hub.gateways.http.transport import GuardedTransport
 from tests.adapters.posting import NOW, posted, vectors
 from tests.far_end import FarEnd, Received, Reply
 
@@ -223,7 +223,7 @@ def test_the_token_goes_nowhere_else(hook: Hook) -> None:
 
 
 def test_a_list_without_end_ends(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapters.github.deliveries.MOST_PAGES", 5)
+    monkeypatch.setattr("adapters.github.listing.MOST_PAGES", 5)
     first = f"{PATH}?per_page=100"
     links = {"Link": f'<{hook.far.url}{first}>; rel="next"'}
     hook.strange = {first: Reply(body=b"[]", headers=links)}

@@ -13,8 +13,8 @@ from marshmallow import ValidationError
 
 from adapters.contract.errors import NotVerified, Unreadable
 from adapters.contract.event import Event
-from adapters.contract.hmac import ALGORITHMS, ENCODINGS, sign_hmac, verify_hmac
 from adapters.contract.inbound import Reply
+from adapters.contract.signatures.hmac import ALGORITHMS, ENCODINGS, sign_hmac, verify_hmac
 from adapters.hmac.inbound import HmacInbound
 from adapters.hmac.settings import HmacSettings
 from tests.adapters.posting import NOW, NOW_S, URL, posted, posted_sample

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from adapters.contract.errors import NotVerified
 from adapters.contract.request import InboundRequest
-from adapters.hubspot.signatures import decoded, sign_plain, sign_v3
+from adapters.hubspot.signature import decoded, sign_plain, sign_v3
 from tests.adapters.hubspot import (
     NOW_MS,
     OLD_SECRET,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from adapters.contract.errors import Unreadable
 from adapters.contract.event import Event
-from adapters.contract.json import storable
+from adapters.contract.strict_json import storable
 from adapters.sendgrid_inbound.mime import MAX_DEPTH, read_message
 from tests.adapters.mailing import BASIC, event_of
 from tests.timing import little_work

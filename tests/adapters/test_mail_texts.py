@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.contract.filenames import MAX_NAME_BYTES, safe_name, safe_names
-from adapters.sendgrid_inbound.charsets import decode, decode_base64, decode_words
+from adapters.sendgrid_inbound.mime import decode, decode_base64, decode_words
 from tests.adapters.mailing import BASIC, event_of
 
 

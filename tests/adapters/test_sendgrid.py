@@ -13,10 +13,15 @@ from hypothesis import strategies as st
 from marshmallow import ValidationError
 from sendgrid.helpers.eventwebhook import EventWebhook
 
-from adapters.contract.ecdsa import SIGNATURE_HEADER, TIMESTAMP_HEADER, private_key, sign_ecdsa
 from adapters.contract.errors import NotVerified, Unreadable
 from adapters.contract.event import Event
 from adapters.contract.request import InboundRequest
+from adapters.contract.signatures.ecdsa import (
+    SIGNATURE_HEADER,
+    TIMESTAMP_HEADER,
+    private_key,
+    sign_ecdsa,
+)
 from adapters.sendgrid.inbound import SendgridInbound, SendgridInboundSettings
 from tests.timing import little_work
 

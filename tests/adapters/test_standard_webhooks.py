@@ -14,9 +14,9 @@ from standardwebhooks import Webhook
 
 from adapters.contract.errors import NotVerified, Unreadable
 from adapters.contract.event import EVENT_TYPES, Event
-from adapters.contract.signing import sign_standard_webhook
+from adapters.contract.signatures.standard_webhooks import sign_standard_webhook
+from adapters.standard_webhooks.asymmetric import sign_v1a
 from adapters.standard_webhooks.inbound import StandardWebhooksInbound
-from adapters.standard_webhooks.keys import sign_v1a
 from adapters.standard_webhooks.settings import StandardWebhooksSettings
 from tests.adapters.posting import NOW, NOW_S, URL, posted, posted_sample, vectors
 

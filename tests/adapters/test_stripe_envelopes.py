@@ -9,7 +9,7 @@ from marshmallow import ValidationError
 
 from adapters.contract.errors import NotVerified, Unreadable
 from adapters.contract.request import InboundRequest
-from adapters.contract.signing import sign_stripe
+from adapters.contract.signatures.standard_webhooks import sign_stripe
 from adapters.stripe.inbound import StripeInboundSettings
 from tests.adapters.posting import NOW_S, posted
 from tests.adapters.stripe_events import (

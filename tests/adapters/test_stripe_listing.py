@@ -10,7 +10,7 @@ import pytest
 from adapters import AdapterError, Listed, NotSent
 from adapters.stripe.inbound import StripeInbound
 from adapters.stripe.outbound import StripeOutbound
-from hub.gateways.transport import GuardedTransport
+from hub.gateways.http.transport import GuardedTransport
 from tests.adapters.posting import NOW, NOW_S, posted
 from tests.adapters.stripe_events import ADAPTER, fixture, parsed
 from tests.gateways.servers import raw_server

@@ -11,7 +11,7 @@ from adapters.contract.errors import AccountRefused, AdapterError, NotSent
 from adapters.contract.event import Event
 from adapters.contract.inbound import Listed
 from adapters.contract.request import InboundRequest
-from hub.gateways.transport import GuardedTransport
+from hub.gateways.http.transport import GuardedTransport
 from tests.adapters.openapi import FIXTURES, Specification
 from tests.adapters.twilio import MAIN, NOW, SID, URL, made, parsed
 from tests.gateways.servers import Far, http_server, raw_server

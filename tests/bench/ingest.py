@@ -14,8 +14,8 @@ from tests.bench.report import Row, Target
 from tests.bench.stage import Stage, served
 
 WARM_UP = 600
+# More than any of them takes; what is left over is thrown away.
 PRESIGNED_PER_S = 8000
-"""More than any of them takes; what is left over is thrown away."""
 
 CONFIG = """
 sources: {stripe: {adapter: stripe, secrets: ["${STRIPE_WEBHOOK_SECRET}"]}}

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from tests.running import ROOT, STRIPE_SECRET
 
 FIXTURE = ROOT / "tests/fixtures/stripe/payment_intent.succeeded.2020-08-27.json"
+# More than any of them has threads, so that none waits for the sender.
 CONNECTIONS = 64
-"""More than any of them has threads, so that none waits for the sender."""
+# Then it connects anew, so that a server's processes get an even share.
 REQUESTS_PER_CONNECTION = 100
-"""Then it connects anew, so that a server's processes get an even share."""
 
 
 @dataclass

@@ -18,13 +18,13 @@ import psycopg
 import requests
 from psycopg.rows import class_row
 
-from hub.core.access import users
-from hub.core.access.roles import Role
-from hub.core.board.indexing import ERA_DAYS, era_of, era_word
-from hub.core.board.terms import words_of
+from hub.core.auth import users
+from hub.core.auth.roles import Role
 from hub.core.ids import first_id
 from hub.core.models import EventState
-from hub.gateways.database import open_database
+from hub.core.search.indexer import ERA_DAYS, era_of, era_word
+from hub.core.search.tokenizer import words_of
+from hub.gateways.database.engine import open_database
 from tests.bench.report import Row, Target
 from tests.bench.stage import Stage
 from tests.dashboard.board import SECRET_KEY
@@ -33,19 +33,20 @@ from tests.running import ROOT, RunningHub
 
 FEW = 50_000
 DAYS = 400
+# Of each kind, in each round, over each database.
 REQUESTS = 40
-"""Of each kind, in each round, over each database."""
 WARM_UP = 4
 MOST_P95_MS = 50
 MOST_RATIO = 1.5
 
 CHUNK = 250_000
+# No page of these reads a request, so many events share one.
 EVENTS_A_REQUEST = 20
-"""No page of these reads a request, so many events share one."""
 EVENTS_A_PERSON = 20
 SUBJECTS, SUBJECT_WORDS = 20_000, 8
 SAMPLE = 300
 
+# Source, type, the provider's own type, and how many of a thousand events are such.
 KINDS = (
     ("stripe", "payment.succeeded", "payment_intent.succeeded", 220),
     ("stripe", "invoice.paid", "invoice.paid", 80),
@@ -61,7 +62,6 @@ KINDS = (
     ("twilio", "sms.received", "received", 30),
     ("contact", "lead.submitted", "form", 50),
 )
-"""Source, type, the provider's own type, and how many of a thousand events are such."""
 
 STATES = {
     EventState.MATCHED: 0.90,
@@ -102,6 +102,7 @@ CREATE TEMP VIEW told AS SELECT drawn.n, id, at, luck, live, source, type, nativ
     FROM drawn JOIN kinds ON kinds.n = kind JOIN people ON people.n = person
     JOIN subjects ON subjects.n = drawn.subject;
 """
+# Amounts are in cents: 5 to 5005 dollars, the small ones more often.
 _DRAW = """
 INSERT INTO drawn
 SELECT n, pg_temp.id_of(n), to_timestamp(pg_temp.ms_of(n) / 1000.0), floor(random() * {kinds}),
@@ -110,7 +111,6 @@ SELECT n, pg_temp.id_of(n), to_timestamp(pg_temp.ms_of(n) / 1000.0), floor(rando
     'evt_' || translate(left(md5(n::text || 'x'), 24), '0123456789', 'ghijkmnpqr')
 FROM generate_series({first}, {last}) AS n
 """
-"""Amounts are in cents: 5 to 5005 dollars, the small ones more often."""
 
 _STORE = (
     f"""
@@ -163,6 +163,7 @@ class Seen:
 
 Asked = Mapping[str, str]
 
+# What is asked for, about an event picked by chance from all the days.
 _WAYS: Mapping[str, Mapping[str, Callable[[Seen], Asked]]] = {
     "list": {
         "newest": lambda seen: {},
@@ -195,9 +196,8 @@ _WAYS: Mapping[str, Mapping[str, Callable[[Seen], Asked]]] = {
         "nowhere": lambda seen: {"q": NOWHERE},
     },
 }
-"""What is asked for, about an event picked by chance from all the days."""
+# So few events have these that the one picked must be on the page.
 _FINDS_IT = {"e-mail", "external id"}
-"""So few events have these that the one picked must be on the page."""
 
 
 def measure(stage: Stage, *, rounds: int, events: int) -> Row:

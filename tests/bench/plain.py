@@ -16,7 +16,7 @@ from flask_sqlalchemy import SQLAlchemy
 from redis import Redis
 from rq import Queue, Worker
 
-from adapters.contract.signing import verify_stripe
+from adapters.contract.signatures.standard_webhooks import verify_stripe
 
 ROUTES = ("one", "two", "three")
 QUEUE = "plain"

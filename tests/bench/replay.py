@@ -11,10 +11,10 @@ from uuid import uuid4
 import psycopg
 from sqlalchemy import func, select
 
-from hub.background import create_hub
+from hub.bootstrap import create_hub
 from hub.core.models import Delivery, DeliveryState, Replay, ReplayState
+from hub.core.replays.create import FASTEST, Wish, start
 from hub.core.replays.selection import Selection
-from hub.core.replays.starting import FASTEST, Wish, start
 from hub.settings import load_settings
 from tests.bench.processes import resident_mb
 from tests.bench.report import Row, Target

@@ -15,15 +15,15 @@ import psycopg
 import requests
 
 from hub.cli.processes import gunicorn_arguments
-from hub.gateways.migrations import upgrade
+from hub.gateways.database.migrations import upgrade
+from hub.process.supervisor import die_with_parent
 from hub.settings import load_settings
-from hub.supervisor import die_with_parent
 from tests.running import ROOT, STRIPE_SECRET, RunningHub, until
 from tests.stores import PostgresServer, RedisServer, free_port, store_folder
 
 WEB_PROCESSES = 2
+# As many for every web server that is measured; the threads are the hub's own default.
 WEB_THREADS = 8
-"""As many for every web server that is measured; the threads are the hub's own default."""
 
 
 @dataclass(frozen=True)

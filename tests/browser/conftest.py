@@ -15,8 +15,8 @@ from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from hub.core.access.roles import Role
-from hub.gateways.database import open_database
+from hub.core.auth.roles import Role
+from hub.gateways.database.engine import open_database
 from tests.dashboard.board import SECRET_KEY, add_session, cookie
 from tests.running import PLAIN, RunningHub
 

@@ -10,12 +10,12 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import select
 
 from adapters import InboundRequest
-from hub.core.board.indexing import index_some
 from hub.core.configuration import Configuration, Source
 from hub.core.inbound.ingest import ingest, prepare, store_rejected
 from hub.core.inbound.routing import Router
 from hub.core.models import Delivery, StoredEvent
-from hub.gateways.database import open_database
+from hub.core.search.indexer import index_some
+from hub.gateways.database.engine import open_database
 from tests.browser.conftest import assert_accessible
 from tests.core.making import Provider
 from tests.far_end import FarEnd, Reply

@@ -12,8 +12,8 @@ from uuid import UUID
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from hub.core import listing
-from hub.gateways.database import Database, open_database
+from hub.core.queries import rows as listing
+from hub.gateways.database.engine import Database, open_database
 from tests.browser.conftest import NARROW, WIDE, assert_accessible
 from tests.running import RunningHub, until
 from tests.stores import RedisServer

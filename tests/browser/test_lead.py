@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from hub.core.leads.hours import DAYS
+from hub.core.leads.working_hours import DAYS
 from tests.browser.conftest import NARROW, assert_accessible
 from tests.far_end import FarEnd, Received, Reply
 from tests.journeys.office import DANA, LEE, SAM, Office

@@ -4,9 +4,9 @@ import pytest
 from playwright.sync_api import expect
 from sqlalchemy import select, update
 
-from hub.core.access.roles import Role
+from hub.core.auth.roles import Role
 from hub.core.models import Delivery
-from hub.gateways.database import open_database
+from hub.gateways.database.engine import open_database
 from tests.browser.conftest import assert_accessible
 from tests.dashboard.delivering import JANE, TOWN, doubt, put, try_once
 from tests.far_end import FarEnd, Reply

@@ -14,12 +14,12 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from adapters import InboundRequest
-from hub.background import create_hub, prepare_store
+from hub.bootstrap import create_hub, prepare_store
 from hub.cli import main
 from hub.core.ids import new_id
 from hub.core.inbound.ingest import ingest, prepare
 from hub.core.models import AuditEntry, Delivery, Lane, StoredEvent, StoredRequest
-from hub.gateways.database import open_database
+from hub.gateways.database.engine import open_database
 from hub.settings import load_settings
 from tests.running import OPS_SECRET, STRIPE_SECRET, stripe_event, stripe_signature
 from tests.stores import free_port

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import pytest
 
 from adapters import InboundRequest
-from hub.background import create_hub, prepare_store
+from hub.bootstrap import create_hub, prepare_store
 from hub.core.inbound.ingest import ingest, prepare
 from hub.core.leads.held import hold
 from hub.settings import load_settings

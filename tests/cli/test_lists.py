@@ -5,7 +5,7 @@ import re
 import pytest
 
 from hub.cli import tables
-from hub.core.board.indexing import index_some
+from hub.core.search.indexer import index_some
 
 EVENT = (
     "id type native_type source external_id occurred_at received_at state live contact duplicates"

@@ -3,8 +3,8 @@
 import pytest
 from alembic.script import ScriptDirectory
 
-from hub.gateways.migrations import downgrade, upgrade
-from hub.gateways.revisions import MIGRATIONS
+from hub.gateways.database.migrations import downgrade, upgrade
+from hub.gateways.database.revisions import MIGRATIONS
 from tests.cli.commanding import Desk
 from tests.stores import PostgresServer
 

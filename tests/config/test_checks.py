@@ -8,14 +8,13 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import create_engine
 
-from hub.cli.check import check
-from hub.cli.findings import stores
-from hub.cli.findings.everything import check_everything
-from hub.cli.findings.finding import FAULT, Finding
-from hub.cli.findings.setup import check_environment
-from hub.cli.findings.stores import check_database, check_redis, judge_redis
-from hub.gateways.database import Database
-from hub.gateways.migrations import upgrade
+from hub.cli.check import check, check_everything
+from hub.cli.checks import stores
+from hub.cli.checks.configuration import check_environment
+from hub.cli.checks.finding import FAULT, Finding
+from hub.cli.checks.stores import check_database, check_redis, judge_redis
+from hub.gateways.database.engine import Database
+from hub.gateways.database.migrations import upgrade
 from hub.settings import load_settings
 from tests.gateways.servers import raw_server
 

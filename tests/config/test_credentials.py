@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hub.config import load_config
-from tests.config.test_faults import faults_of
+from tests.config.test_errors import faults_of
 
 OAUTH = "client_id: a, client_secret: b, refresh_token: c"
 

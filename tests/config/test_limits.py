@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from hub.cli.findings.accounts import check_visitors
-from hub.cli.findings.everything import check_everything
+from hub.cli.check import check_everything
+from hub.cli.checks.accounts import check_visitors
 from hub.config import load_config
 from hub.core.configuration import Captcha, Configuration, FormLimits, Rate, TextLimits
 from hub.core.errors import ConfigError

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from hub.config.holidays import PublicHolidays
-from hub.core.leads.duty import gaps
+from hub.config.people import PublicHolidays
+from hub.core.leads.assignment_rules import Area
+from hub.core.leads.on_call import gaps
 from hub.core.leads.people import Absence
-from hub.core.leads.rules import Area
-from tests.config.test_faults import HOLIDAYS, faults_of
-from tests.config.test_file import load
+from tests.config.test_errors import HOLIDAYS, faults_of
+from tests.config.test_load import load
 
 DATES = "expected a date like 2026-12-24, or a range like 2026-12-24..2027-01-02"
 PHONE = "expected a number with its country, like +12025550123, in quotes"

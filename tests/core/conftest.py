@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hub.gateways.database import Database, open_database
+from hub.gateways.database.engine import Database, open_database
 from tests.core.making import Town
 
 

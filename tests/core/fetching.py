@@ -10,19 +10,19 @@ from sqlalchemy import Connection
 from adapters import Action, Effect, Event, InboundRequest, Outcome, Unreadable, Verdict
 from hub.core.configuration import Configuration, Destination, RetryPlan, Source
 from hub.core.delivery.claim import claim
+from hub.core.delivery.context import Contexts
 from hub.core.delivery.lanes import Hold
-from hub.core.delivery.ledger import Protection, Spent, after_call
-from hub.core.delivery.preparing import Claimed
+from hub.core.delivery.prepare import Claimed
 from hub.core.delivery.record import Finished
-from hub.core.events.completing import record_and_complete
-from hub.core.expressions.context import Contexts
+from hub.core.delivery.transitions import Protection, Spent, after_call
+from hub.core.events.enrichment import record_and_complete
 from hub.core.inbound.routing import site_scope
-from hub.gateways.database import Database
+from hub.gateways.database.engine import Database
 from tests.core.making import NOW, SITE, Provider, Town, hold_of
 
 FETCHING = "hub:fetch:provider"
+# What makes an event of `Provider` one that is to be fetched.
 THIN = {"incomplete": True, "fetch": {"id": "501"}}
-"""What makes an event of `Provider` one that is to be fetched."""
 NATURAL = Protection(Effect.NATURAL, RetryPlan())
 ACTIONS = {"fetch": Action(Effect.NATURAL, Schema, internal=True)}
 

@@ -17,9 +17,9 @@ from adapters import Effect, Event, Inbound, InboundRequest, NotVerified, Sample
 from adapters.http.outbound import HttpOutbound
 from hub.core.configuration import Configuration, Destination, Route, Site, Source
 from hub.core.delivery.claim import claim
+from hub.core.delivery.context import Contexts
 from hub.core.delivery.lanes import Hold, ensure, take
-from hub.core.delivery.preparing import Claimed
-from hub.core.expressions.context import Contexts
+from hub.core.delivery.prepare import Claimed
 from hub.core.expressions.templates import Condition, Parameters
 from hub.core.inbound.ingest import Ingested, Prepared, ingest, prepare
 from hub.core.inbound.routing import Router, site_scope
@@ -31,7 +31,7 @@ from hub.core.models import (
     StoredRequest,
     database_later,
 )
-from hub.gateways.database import Database
+from hub.gateways.database.engine import Database
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, 123456, tzinfo=UTC)
 SITE = Site(name="Acme", country="US", timezone="America/New_York")

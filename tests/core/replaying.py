@@ -9,10 +9,10 @@ from hub.core.models import (
     Replay,
     database_later,
 )
-from hub.core.replays import progress
-from hub.core.replays.running import let_go
+from hub.core.replays import status
+from hub.core.replays.advance import let_go
+from hub.core.replays.create import Started, Wish, start
 from hub.core.replays.selection import Selection
-from hub.core.replays.starting import Started, Wish, start
 from tests.core.making import NOW, Town
 
 FAILED = Selection(state="failed")
@@ -51,6 +51,6 @@ def finish(database, replay_id) -> None:
             save_up(connection)
         run(database, replay_id)
         with database.read() as connection:
-            if progress.replay_row(connection, replay_id).state != "running":
+            if status.replay_row(connection, replay_id).state != "running":
                 return
     raise AssertionError("it did not end")

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from adapters import Effect, Outcome, Verdict
 from hub.core.configuration import RetryPlan
-from hub.core.delivery.doubts import SETTLE_S
-from hub.core.delivery.ledger import (
+from hub.core.delivery.reconcile import SETTLE_S
+from hub.core.delivery.settle import _ATTEMPT_STATES, Answer
+from hub.core.delivery.transitions import (
     DEADLY,
     LOOK_AGAIN_S,
     MOST_DEATHS,
@@ -23,12 +24,11 @@ from hub.core.delivery.ledger import (
     after_death,
     has_arrived,
 )
-from hub.core.delivery.settle import _ATTEMPT_STATES, Answer
 from hub.core.models import DUE_STATES, AttemptState, DeliveryState
-from hub.core.replays.single import Plan, _decide
+from hub.core.replays.replay import Plan, _decide
 
+# A call leaves within so long of its claim, is waited for, arrives, and is listed.
 HELD_UP_S, CALL_S, FLIGHT_S, LAG_S = 10.0, 20.0, 60.0, 20.0
-"""A call leaves within so long of its claim, is waited for, arrives, and is listed."""
 KEY_LIFE_S, FORGOTTEN_S = 23 * 3600.0, 24 * 3600.0
 OPEN = (AttemptState.CALLING, AttemptState.UNKNOWN)
 PATIENT = RetryPlan(attempts=50, max_age_s=1e12)

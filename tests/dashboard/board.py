@@ -13,9 +13,9 @@ from jinja2.bccache import Bucket
 from sqlalchemy import Connection, select
 
 from hub.app import create_app
-from hub.background import prepare_store
-from hub.core.access import sessions, users
-from hub.core.access.roles import Role
+from hub.bootstrap import prepare_store
+from hub.core.auth import sessions, users
+from hub.core.auth.roles import Role
 from hub.core.hub import Hub
 from hub.core.models import User
 from hub.settings import load_settings

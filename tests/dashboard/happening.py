@@ -7,10 +7,10 @@ from uuid import UUID
 
 from sqlalchemy import insert, select, update
 
-from hub.core.board.indexing import index_some
-from hub.core.events.folding import fold_some
+from hub.core.events.projections import fold_some
 from hub.core.ids import new_id
 from hub.core.models import Attempt, Delivery, DeliveryState, StoredEvent
+from hub.core.search.indexer import index_some
 from tests.dashboard.board import Board
 from tests.running import stripe_event, stripe_signature
 

@@ -8,10 +8,10 @@ import pyotp
 from flask.testing import FlaskClient
 from sqlalchemy import func, select, update
 
-from hub.core.access import second_factor, users
-from hub.core.access.roles import Role
+from hub.core.auth import second_factor, users
+from hub.core.auth.roles import Role
 from hub.core.models import AuditEntry, Session
-from hub.gateways.passwords import hash_password
+from hub.gateways.crypto import hash_password
 from hub.gateways.totp import Vault
 from tests.dashboard.board import SECRET_KEY, Board
 

@@ -5,7 +5,7 @@ import re
 import pyotp
 import pytest
 
-from hub.core.access.roles import Role
+from hub.core.auth.roles import Role
 from hub.gateways.totp import Vault, step_of
 from tests.core.making import NOW
 from tests.dashboard.board import SECRET_KEY

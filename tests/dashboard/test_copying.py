@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import select, update
 
-from hub.core.access.roles import Role
+from hub.core.auth.roles import Role
 from hub.core.models import Attempt, Contact, Delivery, EventCopy, StoredEvent
 from tests.dashboard.delivering import TOWN, doubt, put
 from tests.dashboard.happening import fold_all, pay

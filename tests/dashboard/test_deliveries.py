@@ -6,9 +6,9 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import select, text, update
 
-from hub.core.access.roles import Role
-from hub.core.board import deliveries as listing
+from hub.core.auth.roles import Role
 from hub.core.models import Delivery, StoredEvent
+from hub.core.queries import deliveries as listing
 from hub.core.replays.selection import Selection
 from tests.dashboard.delivering import JANE, TOWN, put, try_once
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select, update
 
 from adapters import InboundRequest
-from hub.core.access.roles import Role
+from hub.core.auth.roles import Role
 from hub.core.inbound.ingest import store_rejected
 from hub.core.models import AuditEntry, Delivery, EventCopy, StoredEvent
 from tests.dashboard.happening import delivery_of, end, fold_all, id_of, pay, post, tell

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from hub.core.access.roles import Role
+from hub.core.auth.roles import Role
 from hub.web.dashboard import events
 from tests.dashboard.happening import fold_all, pay
 

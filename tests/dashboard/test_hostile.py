@@ -5,7 +5,7 @@ import json
 import pytest
 from sqlalchemy import select, update
 
-from hub.core.access.roles import Role
+from hub.core.auth.roles import Role
 from hub.core.models import StoredEvent
 from tests.dashboard.delivering import TOWN, doubt
 from tests.dashboard.happening import pay, tell

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from hub.core.access.roles import Role
+from hub.core.auth.roles import Role
 from hub.core.configuration import Source
 from hub.core.inbound.ingest import ingest, prepare
 from hub.core.models import StoredEvent
@@ -18,10 +18,10 @@ from tests.dashboard.delivering import TOWN, put
 from tests.dashboard.happening import fold_all, pay
 
 PERSONAL = ("name", "email", "phone", "from", "to", "subject", "text", "html", "body", "message")
+# What is shorter may stand on a page for another reason.
 SHORTEST = 6
-"""What is shorter may stand on a page for another reason."""
+# So may the time at which it came, which a form's fields hold too.
 TIME = re.compile(r"2026-[0-9-]+T[0-9:.]+Z")
-"""So may the time at which it came, which a form's fields hold too."""
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import func, select, update
 
-from hub.core.access.roles import Role
+from hub.core.auth.roles import Role
 from hub.core.models import AuditEntry, Delivery, Replay, ReplayItem, Session
-from hub.core.replays.running import let_go
+from hub.core.replays.advance import let_go
 from tests.dashboard.delivering import TOWN, put, states, text_of
 
 HOSTILE = '"><img src=x onerror=alert(1)>{{7*7}}'

@@ -10,9 +10,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import update
 from werkzeug.routing import Rule
 
-from hub.core.access.roles import Permission, Role
+from hub.core.auth.roles import Permission, Role
 from hub.core.models import Session, User
-from hub.web.dashboard.gate import permission_of
+from hub.web.dashboard.permissions import permission_of
 from tests.dashboard.board import Board
 
 WHO = (*Role, None)

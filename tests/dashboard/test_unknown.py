@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import select, update
 
-from hub.core.access.roles import Role
+from hub.core.auth.roles import Role
 from hub.core.models import Attempt, AuditEntry
 from tests.dashboard.delivering import TOWN, doubt, states, text_of
 from tests.dashboard.people import wait_eleven_minutes

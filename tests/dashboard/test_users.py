@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import update
 
-from hub.core.access.roles import Role
 from hub.core.audit import note
+from hub.core.auth.roles import Role
 from hub.core.models import SignInTry
-from hub.web.dashboard.exporting import csv_line
+from hub.web.dashboard.csv_export import csv_line
 from tests.core.making import NOW
 from tests.dashboard.people import (
     PASSWORD,

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import func, insert, select
 
-from hub.core.access import entry, tickets, users
-from hub.core.access.roles import Role
-from hub.core.access.tickets import Purpose
+from hub.core.auth import one_time_tokens, users
+from hub.core.auth import sign_in as entry
+from hub.core.auth.one_time_tokens import Purpose
+from hub.core.auth.roles import Role
 from hub.core.models import SignInTry, Ticket
 from tests.dashboard.board import Board
 from tests.dashboard.people import (
@@ -88,7 +89,7 @@ def test_a_link_to_set_a_password_ends_what_was_before(board):
     client = board.app.test_client()
     sign_in(client)
     with board.hub.store.write() as connection:
-        token = tickets.issue(connection, Purpose.PASSWORD, user.id, now=datetime.now(UTC))
+        token = one_time_tokens.issue(connection, Purpose.PASSWORD, user.id, now=datetime.now(UTC))
     new = "three other words"
     guest, answer = make_first(board, token, password=new, again=new)
     assert answer.status_code == 303
@@ -107,11 +108,11 @@ def test_old_tickets_and_tries_are_swept(board):
     add(board)
     old = datetime.now(UTC) - timedelta(days=3)
     with board.hub.store.write() as connection:
-        tickets.issue(connection, Purpose.PASSWORD, None, now=old - timedelta(days=1))
+        one_time_tokens.issue(connection, Purpose.PASSWORD, None, now=old - timedelta(days=1))
         connection.execute(insert(SignInTry).values(key=b"x", n=9, last_at=old, free_at=old))
     sign_in(board.app.test_client())
     welcome_token(board)
     with board.hub.store.write() as connection:
-        tickets.issue(connection, Purpose.PASSWORD, None, now=datetime.now(UTC))
+        one_time_tokens.issue(connection, Purpose.PASSWORD, None, now=datetime.now(UTC))
         assert connection.execute(select(func.count()).select_from(SignInTry)).scalar_one() == 0
         assert connection.execute(select(func.count()).select_from(Ticket)).scalar_one() == 1

@@ -3,9 +3,8 @@
 import re
 from pathlib import Path
 
-from adapters.form.declaration import FieldSchema, FormSettings
-from adapters.form.kinds import KINDS
 from adapters.form.lead import UTM
+from adapters.form.settings import KINDS, FieldSchema, FormSettings
 from hub.config import load_config
 
 PAGE = (Path(__file__).parents[2] / "docs" / "forms.md").read_text("utf-8")

@@ -9,10 +9,10 @@ from sqlalchemy import create_engine, select, text
 from sqlalchemy.exc import DBAPIError
 
 from hub.core.models import Lane, database_now
-from hub.gateways.database import Database
-from hub.gateways.patience import wait_for_store
-from hub.jobs.drain import Drain
-from hub.jobs.workshop import Workshop
+from hub.gateways.database.engine import Database
+from hub.gateways.database.wait import wait_for_store
+from hub.worker.context import Workshop
+from hub.worker.drain import Drain
 
 _CUT = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity

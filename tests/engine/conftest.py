@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from hub.jobs import drain, keeping, lane
+from hub.worker import drain, lane, leases
 from tests.engine.stage import Stage
 from tests.far_end import FarEnd, Reply
 
@@ -20,7 +20,7 @@ def _drains_linger_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
 def _retries_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """Full jitter may make one due at once, while its drain still lingers."""
     monkeypatch.setattr(lane, "random", SimpleNamespace(random=lambda: 0.9))
-    monkeypatch.setattr(keeping, "random", lambda: 0.9)
+    monkeypatch.setattr(leases, "random", lambda: 0.9)
 
 
 @pytest.fixture

@@ -10,15 +10,15 @@ from typing import Any
 from sqlalchemy import select, update
 
 from adapters import InboundRequest
-from hub.background import _workshop, create_hub, prepare_store
+from hub.bootstrap import _workshop, create_hub, prepare_store
 from hub.core.hub import Hub
 from hub.core.inbound.ingest import Ingested, Prepared, ingest, prepare
 from hub.core.models import DUE_STATES, Attempt, Delivery, Lane, StoredEvent, database_later
-from hub.core.replays.single import Planned, preview, replay
-from hub.gateways.database import open_database
-from hub.jobs.drain import Drain
-from hub.jobs.workshop import Workshop
+from hub.core.replays.replay import Planned, preview, replay
+from hub.gateways.database.engine import open_database
 from hub.settings import Settings, load_settings
+from hub.worker.context import Workshop
+from hub.worker.drain import Drain
 from tests.far_end import FarEnd, Received, Reply
 from tests.running import OPS_SECRET, STRIPE_SECRET, stripe_event, stripe_signature, until
 
@@ -30,12 +30,12 @@ destinations: {ops: {adapter: http, url: "${FAR_END}/ops", secret: "${OPS_SECRET
 routes:
   all: {on: payment.succeeded, do: ops.post, with: {body: {event: "{{ event.external_id }}"}}}
 """
+# Slack has no key: whether a call of unknown outcome happened, nobody can tell.
 ONCE = """
 destinations: {ops: {adapter: slack, url: "${FAR_END}/ops"OPTIONS}}
 routes:
   all: {on: payment.succeeded, do: ops.post, with: {text: "{{ event.external_id }}"}}
 """
-"""Slack has no key: whether a call of unknown outcome happened, nobody can tell."""
 
 
 def keyed(options: str = "") -> str:

@@ -12,8 +12,8 @@ from tests.engine.stage import eventually
 from tests.far_end import Received, Reply
 
 EVENTS = 67
+# Twice each: not ten in a row, which would open the circuit.
 DOWN_FOR = {f"evt_{n}" for n in (0, 17, 34, 51)}
-"""Twice each: not ten in a row, which would open the circuit."""
 CONFIG = """
 destinations:
   fast:

@@ -7,15 +7,15 @@ import psycopg
 import pytest
 from sqlalchemy import event
 
-import hub.jobs.drain as drains
-import hub.jobs.lane as lane_module
-import hub.jobs.slice as slices
+import hub.worker.drain as drains
+import hub.worker.drain as slices
+import hub.worker.lane as lane_module
 from hub.core.delivery.lanes import Hold, release, take
 from hub.core.delivery.settle import Answer, settle
 from hub.core.delivery.sweep import sweep
 from hub.core.models import Delivery
-from hub.gateways.queue import QUEUE, WAKE_KEY, enqueue_drain
-from hub.jobs.drain import Drain
+from hub.gateways.redis_queue import QUEUE, WAKE_KEY, enqueue_drain
+from hub.worker.drain import Drain
 from tests.engine.stage import Draining, Held, days_ago, eventually, keyed, once
 from tests.far_end import Reply
 from tests.timing import NEVER_S

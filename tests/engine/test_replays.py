@@ -11,7 +11,7 @@ from hub.core.delivery.settle import Answer, settle
 from hub.core.errors import Refused
 from hub.core.ids import new_id
 from hub.core.models import AuditEntry, Delivery
-from hub.core.replays.single import Plan
+from hub.core.replays.replay import Plan
 from tests.engine.stage import days_ago, keyed, once
 from tests.far_end import Reply
 

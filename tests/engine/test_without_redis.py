@@ -1,6 +1,6 @@
 """A worker whose Redis goes away while it waits for work."""
 
-from hub.jobs.worker import WITHOUT_REDIS_EVERY_S
+from hub.worker.rq_worker import WITHOUT_REDIS_EVERY_S
 from tests.running import PLAIN, RunningHub, stripe_event, until
 from tests.stores import RedisServer
 

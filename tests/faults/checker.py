@@ -17,7 +17,7 @@ from hub.core.models import (
     StoredEvent,
     database_now,
 )
-from hub.gateways.database import Database, open_database
+from hub.gateways.database.engine import Database, open_database
 from tests.far_end import FarEnd
 from tests.faults.load import Sender
 

@@ -65,7 +65,7 @@ def own_redis(store_folder: Path) -> Iterator[RedisServer]:
 @pytest.fixture
 def own_postgres(store_folder: Path) -> Iterator[PostgresServer]:
     """A PostgreSQL that may be killed, migrated, with as many connections as a small one has."""
-    from hub.gateways.migrations import upgrade
+    from hub.gateways.database.migrations import upgrade
 
     (store_folder / "pg").mkdir()
     server = PostgresServer(store_folder / "pg", max_connections="40")

@@ -22,22 +22,23 @@ from tests.faults.poison import arm
 
 def hurry() -> None:
     """Shorten the times that a test would otherwise sit through."""
-    from hub.core.delivery import doubts, lanes, ledger
+    from hub.clock import clock
+    from hub.core.delivery import lanes, reconcile, transitions
     from hub.core.hub import Hub
-    from hub.gateways import queue
-    from hub.jobs import clock, drain, lane, parting
+    from hub.gateways import redis_queue
+    from hub.worker import drain, lane, watchdog
 
     times: tuple[tuple[Any, str, Any], ...] = (
         (lanes, "LEASE_S", 3.0),
         (lane, "STALE_S", 2.0),
         (lane, "MARGIN_S", 2.0),
-        (parting, "LONGEST_S", 5.0),
+        (watchdog, "LONGEST_S", 5.0),
         (drain, "RENEW_EVERY_S", 0.5),
         (clock, "EVERY_S", 1.0),
-        (queue, "WAKE_TTL_MS", 1000),
-        (doubts, "SETTLE_S", 4.0),
-        (doubts, "LOOK_AGAIN_S", 1.0),
-        (ledger, "LOOK_AGAIN_S", 1.0),
+        (redis_queue, "WAKE_TTL_MS", 1000),
+        (reconcile, "SETTLE_S", 4.0),
+        (reconcile, "LOOK_AGAIN_S", 1.0),
+        (transitions, "LOOK_AGAIN_S", 1.0),
         (Hub, "patience_s", lambda *_: 8.0),
     )
     for module, name, value in times:
@@ -61,7 +62,7 @@ class _AnyDatetime(type):
 def err_about_the_time(file: Path) -> None:
     """Shift what the hub's own modules see as now; the database has a clock of its own."""
     import hub.app
-    import hub.background  # noqa: F401 - loaded here, so that its names can be replaced
+    import hub.bootstrap  # noqa: F401 - loaded here, so that its names can be replaced
 
     class Shifted(metaclass=_AnyDatetime):
         @classmethod

@@ -12,7 +12,7 @@ from hub.core.models import (
     Lane,
     database_later,
 )
-from hub.gateways.database import Database
+from hub.gateways.database.engine import Database
 
 AN_HOUR = timedelta(hours=1)
 

@@ -43,22 +43,22 @@ def _after(owner: Any, name: str, place: str) -> None:
 
 def _web_before_commit(place: str) -> None:
     """PostgreSQL commits with its statement: die before it. SQLite: between write and COMMIT."""
-    from hub.core.inbound import store as ingest_store
-    from hub.web import storing
+    from hub.core.inbound import insert
+    from hub.web import receiver
     from hub.web.express import Express
 
-    original, insert_new = ingest_store.store, storing.insert_new
+    original, insert_new = insert.store, receiver.insert_new
 
     def store(connection: Any, batch: Any) -> Any:
         stored = original(connection, batch)
         die_once(place)
         return stored
 
-    def insert(connection: Any, batches: Any) -> Any:
+    def insert_grouped(connection: Any, batches: Any) -> Any:
         die_once(place)
         return insert_new(connection, batches)
 
-    ingest_store.store, storing.insert_new = store, insert
+    insert.store, receiver.insert_new = store, insert_grouped
     _before(Express, "send", place)
 
 
@@ -74,10 +74,10 @@ def _web_after_commit_before_enqueue(place: str) -> None:
     """The answer is out and the wake-up is not."""
     from gunicorn.workers.gthread import ThreadWorker
 
-    from hub.gateways import queue
+    from hub.gateways import redis_queue
     from hub.web.server.express import ExpressWorker
 
-    enqueue = queue.enqueue_drain
+    enqueue = redis_queue.enqueue_drain
 
     def never(*args: Any) -> bool:
         if not Path(f"died-at-{place}").exists():
@@ -93,33 +93,33 @@ def _web_after_commit_before_enqueue(place: str) -> None:
         return result
 
     _after(ExpressWorker, "_answer", place)
-    queue.enqueue_drain = never
+    redis_queue.enqueue_drain = never
     ThreadWorker.handle_request = handle_request
 
 
 def _worker_after_claim(place: str) -> None:
     """The attempt is committed and not a byte has left."""
-    from hub.jobs import serving
+    from hub.worker import batch
 
-    _before(serving, "perform", place)
+    _before(batch, "perform", place)
 
 
 def _worker_in_call(place: str) -> None:
     """The request is on its way and its answer has not been read."""
-    from hub.gateways import connection
+    from hub.gateways.http import connection
 
     _before(connection._Response, "begin", place)
 
 
 def _worker_after_call(place: str) -> None:
-    from hub.jobs.drain import Drain
+    from hub.worker.drain import Drain
 
     _before(Drain, "_take_end", place)
 
 
 def _worker_after_record(place: str) -> None:
     """What ended is committed, and the lane is still held."""
-    from hub.jobs.serving import Serving
+    from hub.worker.batch import Serving
 
     original = Serving._log
 
@@ -139,9 +139,9 @@ def _worker_before_release(place: str) -> None:
 
 def _worker_before_claim_commit(place: str) -> None:
     """The attempt is written and not committed: nothing was ever claimed."""
-    from hub.jobs import claiming
+    from hub.worker import batch
 
-    original = claiming.claim
+    original = batch.claim
 
     def claim(*args: Any, **kwargs: Any) -> Any:
         result = original(*args, **kwargs)
@@ -149,7 +149,7 @@ def _worker_before_claim_commit(place: str) -> None:
             die_once(place)
         return result
 
-    claiming.claim = claim
+    batch.claim = claim
 
 
 def _worker_before_record(place: str) -> None:
@@ -163,7 +163,7 @@ def _worker_in_record(place: str) -> None:
 
 
 def _where_something_ended(name: str, place: str, *, before: bool) -> None:
-    from hub.jobs.serving import Serving
+    from hub.worker.batch import Serving
 
     original = getattr(Serving, name)
 
@@ -180,9 +180,9 @@ def _where_something_ended(name: str, place: str, *, before: bool) -> None:
 
 def _worker_in_take_over(place: str) -> None:
     """What the holder before left open is settled in words, and not committed."""
-    from hub.jobs import keeping
+    from hub.worker import leases
 
-    original = keeping.record
+    original = leases.record
 
     def record(connection: Any, finished: Any) -> Any:
         result = original(connection, finished)
@@ -190,44 +190,44 @@ def _worker_in_take_over(place: str) -> None:
             die_once(place)
         return result
 
-    keeping.record = record
+    leases.record = record
 
 
 def _clock_before_look_up_record(place: str) -> None:
     """The provider has been asked, and its word is not written."""
-    from hub.jobs import lookups
+    from hub.clock import reconcile
 
-    _before(lookups, "looked", place)
+    _before(reconcile, "looked", place)
 
 
 def _clock_in_look_up_record(place: str) -> None:
-    from hub.jobs import lookups
+    from hub.clock import reconcile
 
-    _after(lookups, "looked", place)
+    _after(reconcile, "looked", place)
 
 
 def _clock_after_look_up_record(place: str) -> None:
     """What was seen is committed, and perhaps nobody was woken."""
-    from hub.jobs import lookups
+    from hub.clock import reconcile
 
-    _after(lookups, "look_up_some", place)
+    _after(reconcile, "look_up_some", place)
 
 
 def _clock_in_fold(place: str) -> None:
     """The provider's own news has closed a doubt, and is not committed."""
-    from hub.core.events import folding
+    from hub.core.events import projections
 
-    _after(folding, "follow", place)
+    _after(projections, "follow", place)
 
 
 def _clock_after_fold(place: str) -> None:
-    from hub.jobs import clock
+    from hub.clock import clock
 
     _after(clock, "_fold", place)
 
 
 def _clock_in_close_the_seen(place: str) -> None:
-    from hub.jobs import clock
+    from hub.clock import clock
 
     _after(clock, "close_the_seen", place)
 

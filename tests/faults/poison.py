@@ -47,10 +47,10 @@ def arm(harm: str) -> None:
 
     The last timer is shorter than a database may hang: so only here, and not with HURRY.
     """
-    from hub.gateways.destinations import Gate
-    from hub.jobs import hung
+    from hub.gateways.destination_client import Gate
+    from hub.worker import hang_timer
 
-    hung.AFTER_S = 8.0
+    hang_timer.AFTER_S = 8.0
 
     original = Gate.perform
 

@@ -10,12 +10,14 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from hub.background import _workshop, create_hub
-from hub.core.delivery import doubts
+from hub.bootstrap import _workshop, create_hub
+from hub.clock import clock
+from hub.clock import reconcile as clock_reconcile
+from hub.core.delivery import reconcile
 from hub.core.hub import Hub
-from hub.jobs import clock, drain, lookups
-from hub.jobs.workshop import Workshop
 from hub.settings import load_settings
+from hub.worker import drain
+from hub.worker.context import Workshop
 from tests.faults.places import PLACES
 
 NOWHERE = "nowhere"
@@ -29,7 +31,7 @@ def _drain(shop: Workshop) -> None:
 
 def _clock(shop: Workshop) -> None:
     clock.tick(shop.hub, shop.redis)
-    lookups.look_up_some(shop.hub, shop.gates)
+    clock_reconcile.look_up_some(shop.hub, shop.gates)
 
 
 WORKS: Mapping[str, Callable[[Workshop], None]] = {"worker": _drain, "clock": _clock}
@@ -50,7 +52,7 @@ def _live(work: str, place: str) -> None:
 
 
 def main() -> None:
-    assert doubts.SETTLE_S > 60, "the sweep ages attempts; it has the product's own times"
+    assert reconcile.SETTLE_S > 60, "the sweep ages attempts; it has the product's own times"
     for line in sys.stdin:
         work, place = line.split()
         child = os.fork()

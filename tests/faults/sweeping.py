@@ -15,17 +15,17 @@ from uuid import UUID
 from sqlalchemy import select
 
 from adapters import InboundRequest
-from hub.background import _gates, _workshop, create_hub, prepare_store
-from hub.core.delivery.doubts import ask_people, close_the_seen
+from hub.bootstrap import _gates, _workshop, create_hub, prepare_store
+from hub.clock.reconcile import look_up_some
+from hub.core.delivery.reconcile import ask_people, close_the_seen
 from hub.core.delivery.settle import Answer, settle
-from hub.core.events.folding import fold_some
+from hub.core.events.projections import fold_some
 from hub.core.inbound.ingest import ingest, prepare
 from hub.core.models import Alert, Delivery, StoredEvent
-from hub.core.watch.alerts import UNKNOWN_OUTCOME
-from hub.jobs.drain import Drain
-from hub.jobs.lookups import look_up_some
+from hub.core.monitoring.alerts import UNKNOWN_OUTCOME
+from hub.process.supervisor import die_with_parent
 from hub.settings import load_settings
-from hub.supervisor import die_with_parent
+from hub.worker.drain import Drain
 from tests.behaviours import Behaviour
 from tests.far_end import FarEnd
 from tests.faults.passing import age, free_lanes

@@ -33,8 +33,8 @@ routes:
      with: {to: "{{ data.metadata.to }}", body: "{{ event.external_id }}"}}
 """.replace("ACCOUNT", ACCOUNT, 1).replace("SENDER", SENDER, 1)
 
+# What there is to know a text by: status callbacks alone, the list alone, nothing.
 ONCE = ("told", "looked up", "in the dark")
-"""What there is to know a text by: status callbacks alone, the list alone, nothing."""
 WAYS = ("keyed", "natural", *ONCE)
 HTTP_ANSWERS = Answers(
     failure=Reply(500),

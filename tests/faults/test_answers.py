@@ -138,8 +138,8 @@ def peak_mb(pid: int) -> float:
 
 
 SMALL, LARGE = (0, 1, 2, 5), (3, 4)
+# Fewer than the ten failures in a row that open the circuit.
 EACH_ONCE = len(SMALL) + 2 * len(LARGE)
-"""Fewer than the ten failures in a row that open the circuit."""
 
 
 def send_all(hub: FaultyHub, name: str, wrong: tuple[int, ...]) -> None:

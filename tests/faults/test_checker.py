@@ -6,7 +6,7 @@ import pytest
 import requests
 from sqlalchemy import text
 
-from hub.gateways.database import open_database
+from hub.gateways.database.engine import open_database
 from tests.faults import checker
 from tests.faults.checker import Fault
 from tests.faults.load import Answer, Sender

@@ -12,10 +12,10 @@ from tests.faults.places import EXIT_CODE, PLACES
 from tests.running import ROOT, until
 
 WEB = [place for place in PLACES if place.startswith("web")]
+# Quick in the sweep of `test_crash_sweep.py`; here, with a whole hub, when there is time.
 ALSO_SWEPT = {
     "worker.before_claim_commit", "worker.before_record", "worker.in_record",
 }  # fmt: skip
-"""Quick in the sweep of `test_crash_sweep.py`; here, with a whole hub, when there is time."""
 WORKER = [
     slow(place) if place in ALSO_SWEPT else place
     for place in PLACES

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hub.jobs import drain
+from hub.worker import drain
 from tests.behaviours import Behaviour
 from tests.faults.places import PLACES
 from tests.faults.sweeping import Sweep

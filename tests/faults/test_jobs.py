@@ -7,7 +7,7 @@ import redis
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from hub.gateways.queue import DRAIN, QUEUE
+from hub.gateways.redis_queue import DRAIN, QUEUE
 from tests.faults.hubs import KEYED_AND_ONCE
 from tests.faults.load import Sender
 from tests.running import until
@@ -88,7 +88,7 @@ def test_a_job_that_names_another_function_runs_nothing(
             listed.enqueue("os.system", f"touch {traces[0]}"),
             Queue(QUEUE, connection=client).enqueue("os.system", f"touch {traces[1]}"),
             listed.enqueue(DRAIN, f"touch {traces[2]}"),
-            listed.enqueue("hub.jobs.worker.drain"),
+            listed.enqueue("hub.worker.rq_worker.drain"),
             listed.enqueue("subprocess.run", kwargs={"args": ["touch", str(traces[3])]}),
         ]
         hub.start("web", "worker", "clock")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hub.jobs import parting
+from hub.worker import watchdog
 from tests.far_end import Reply
 from tests.faults.hubs import FaultyHub
 from tests.faults.load import Load, Sender
@@ -29,12 +29,12 @@ routes:
 ENOUGH_BYTES = 2**31
 GIVEN_UP_WITHIN_S = 150.0
 NEXT_WITHIN_S = 60.0
+# How a worker ends, and what its log says of that.
 ENDS = {
     -signal.SIGABRT: "Fatal Python error: Aborted",
-    parting.EXIT_CODE: "has lasted longer than its timeout allows",
+    watchdog.EXIT_CODE: "has lasted longer than its timeout allows",
     1: "Timeout (0:00:08)!",
 }
-"""How a worker ends, and what its log says of that."""
 
 
 class Keeper:
@@ -107,9 +107,9 @@ def longest_wait_s(far_end: Any, sender: Sender) -> float:
     ("harm", "code", "count"),
     [
         pytest.param("abort", -signal.SIGABRT, 2, id="aborts"),
-        pytest.param("loops", parting.EXIT_CODE, 1, id="loops", marks=pytest.mark.faults),
+        pytest.param("loops", watchdog.EXIT_CODE, 1, id="loops", marks=pytest.mark.faults),
         pytest.param(
-            "never returns", parting.EXIT_CODE, 2, id="never returns", marks=pytest.mark.faults
+            "never returns", watchdog.EXIT_CODE, 2, id="never returns", marks=pytest.mark.faults
         ),
         pytest.param("loops in C", 1, 1, id="loops in C"),
     ],
@@ -157,7 +157,7 @@ def test_a_worker_that_is_to_stop_while_a_call_hangs_stops(
     until(running, 20, "the call")
     hub.signal("worker", signal.SIGTERM)
     until(lambda: hub.died("worker"), 20, "the worker to end")
-    assert hub.processes["worker"].returncode == parting.EXIT_CODE
+    assert hub.processes["worker"].returncode == watchdog.EXIT_CODE
     [done] = [row for row in hub.deliveries() if row["destination"] == "crm"]
     assert done["state"] == "succeeded"
     assert "jane@example.com" not in hub.logs()

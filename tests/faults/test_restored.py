@@ -10,17 +10,17 @@ import pytest
 from psycopg import sql
 from sqlalchemy import make_url
 
-from hub.core.delivery.restored import newest
-from hub.gateways.marks import read_mark
-from hub.gateways.queue import connect
+from hub.core.delivery.restore_detection import newest
+from hub.gateways.redis_queue import connect
+from hub.gateways.restore_check import read_mark
 from tests.far_end import FarEnd
 from tests.faults.hubs import FaultyHub, polite
 from tests.journeys.test_texts import CONFIG, NUMBERS, WITHIN_S
 from tests.running import stripe_event, until
 from tests.twilio_far_end import TOKEN, TwilioFarEnd
 
+# Texts sent before the backup, texts sent after it, and one that was never sent.
 BEFORE, AFTER, NEVER = range(2), range(2, 6), range(6, 7)
-"""Texts sent before the backup, texts sent after it, and one that was never sent."""
 WITH_POSTS = CONFIG.replace(
     "destinations:",
     'destinations:\n  ops: {adapter: http, url: "${FAR_END}/hook", secret: "${OPS_SECRET}"}',
@@ -157,10 +157,10 @@ def start(tmp_path: Path, redis_url: str) -> Iterator[Callable[[str], Business]]
             hub.__exit__()
 
 
+# How often each person is to be texted: those nobody wrote to are the rest.
 ONCE_EACH = [1] * len([*BEFORE, *AFTER, *NEVER]) + [0] * (
     len(NUMBERS) - len([*BEFORE, *AFTER, *NEVER])
 )
-"""How often each person is to be texted: those nobody wrote to are the rest."""
 
 
 def test_texts_that_the_lost_hub_sent_are_found_and_not_sent_again(

@@ -7,7 +7,7 @@ import pytest
 
 from hub.core.delivery.settle import Answer
 from hub.core.errors import Refused
-from hub.jobs import drain
+from hub.worker import drain
 from tests.faults.sweeping import Sweep
 
 RACES = 4

@@ -139,8 +139,8 @@ BEGIN IF NEW.n = 1 THEN RAISE EXCEPTION 'no'; END IF; RETURN NULL; END $$;
 CREATE CONSTRAINT TRIGGER refuses AFTER INSERT ON noted DEFERRABLE INITIALLY DEFERRED
   FOR EACH ROW EXECUTE FUNCTION refuse();
 """
+# What the server says when it can take the next statement.
 READY = b"Z\x00\x00\x00\x05I"
-"""What the server says when it can take the next statement."""
 
 
 class Holding:

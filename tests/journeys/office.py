@@ -9,7 +9,7 @@ import requests
 from sqlalchemy import select, update
 
 from hub.core.models import Acknowledgement, Telling, database_now
-from hub.gateways.database import open_database
+from hub.gateways.database.engine import open_database
 from tests.far_end import Received, Reply
 from tests.running import RunningHub, until
 from tests.twilio_far_end import ACCOUNT, SENDER, TwilioFarEnd, callback

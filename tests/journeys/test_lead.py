@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from hub.core.leads.hours import DAYS
+from hub.core.leads.working_hours import DAYS
 from tests.far_end import FarEnd
 from tests.faults.hubs import FaultyHub
 from tests.journeys.office import DANA, LEE, SAM, Office

@@ -7,7 +7,7 @@ import pytest
 from psycopg.errors import InsufficientPrivilege
 from sqlalchemy import make_url
 
-from hub.gateways.migrations import downgrade, upgrade
+from hub.gateways.database.migrations import downgrade, upgrade
 from tests.far_end import FarEnd
 from tests.running import RunningHub, stripe_event, until
 

@@ -28,8 +28,8 @@ routes:
 """
 TEXTS = 12
 AT_ONCE = 4
+# A worker is killed when so many texts were accepted: those under way are, all of them.
 DIES_AT = (4, 8)
-"""A worker is killed when so many texts were accepted: those under way are, all of them."""
 WITHIN_S = 90
 NUMBERS = [f"+1202555{1000 + n}" for n in range(TEXTS)]
 

@@ -17,10 +17,10 @@ from flask import Flask
 from playwright.sync_api import Browser, Page, sync_playwright
 from sqlalchemy import Select, select
 
-from hub.core.access.roles import Role
+from hub.core.auth.roles import Role
 from hub.core.models import Delivery, StoredEvent
-from hub.gateways.database import Database, open_database
-from hub.gateways.migrations import upgrade
+from hub.gateways.database.engine import Database, open_database
+from hub.gateways.database.migrations import upgrade
 from tests.browser.conftest import ARGUMENTS, CHROMIUM, MISSING, NARROW, WIDE
 from tests.dashboard.board import SECRET_KEY, add_session, cookie
 from tests.running import RunningHub
@@ -29,8 +29,8 @@ from tests.stores import RedisServer, store_folder
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 MOST_BYTES = 200_000
+# The clock goes round once before anybody looks.
 FIRST_ROUND_MS = 8000
-"""The clock goes round once before anybody looks."""
 
 PATHS = {
     "now": "/",

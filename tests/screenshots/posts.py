@@ -8,9 +8,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 from adapters import InboundRequest
-from adapters.contract.ecdsa import private_key, sign_ecdsa
+from adapters.contract.signatures.ecdsa import private_key, sign_ecdsa
 from adapters.shopify.inbound import ShopifyInbound
-from adapters.stripe.sampling import sample_body
+from adapters.stripe.samples import sample_body
 from adapters.twilio.signature import sign
 from tests.running import STRIPE_SECRET, stripe_signature
 from tests.screenshots.town import FORM_ORIGIN, SENDGRID_PRIVATE, TWILIO_TOKEN, Customer

@@ -16,9 +16,8 @@ from pathlib import Path
 from sqlalchemy import Connection, func, select
 
 from adapters import NotVerified
-from hub.background import create_hub, prepare_store
+from hub.bootstrap import create_hub, prepare_store
 from hub.core.audit import note
-from hub.core.board.charts import count_hour, keep_hours, next_to_count
 from hub.core.delivery import lanes
 from hub.core.hub import Hub
 from hub.core.inbound.ingest import ingest, prepare, store_rejected
@@ -30,8 +29,9 @@ from hub.core.models import (
     RequestState,
     database_now,
 )
-from hub.core.watch.silence import tell_of_silence
-from hub.core.watch.sources import SourceNews, add_up
+from hub.core.monitoring.source_counters import SourceNews, add_up
+from hub.core.monitoring.source_health import tell_of_silence
+from hub.core.queries.hourly_stats import count_hour, keep_hours, next_to_count
 from hub.settings import load_settings
 from tests.dashboard.board import SECRET_KEY
 from tests.far_end import FarEnd
@@ -171,7 +171,7 @@ class Day:
 
     def bad_hours(self) -> None:
         """What went wrong since three hours."""
-        lanes.set_paused(self._open, "books", paused=True)
+        lanes.mark_paused(self._open, "books", paused=True)
         note(self._open, actor="grace", action="pause", subject="books",
              now=self.now - BAD_DAY_BEGAN)  # fmt: skip
         for minutes in range(170, 5, -12):

@@ -143,8 +143,8 @@ def _mailbox(name: str) -> str:
     return ".".join(plain.split())
 
 
+# Who said STOP, whose telephone takes no texts, and whose answers get lost on the way.
 STOPPED, LANDLINES, LOST = slice(3, 5), slice(8, 11), slice(13, 16)
-"""Who said STOP, whose telephone takes no texts, and whose answers get lost on the way."""
 
 
 @dataclass

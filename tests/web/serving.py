@@ -11,11 +11,11 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from adapters.form import tokens
-from hub.core import listing
+from adapters.form import submission_tokens
 from hub.core.models import SourceState
-from hub.gateways.database import Database, open_database
-from hub.gateways.keys import local_secret
+from hub.core.queries import rows as listing
+from hub.gateways.crypto import local_secret
+from hub.gateways.database.engine import Database, open_database
 from tests.running import OPS_SECRET, STRIPE_SECRET, RunningHub, stripe_signature
 
 PREVIOUS_SECRET = "whsec_the_secret_before_this_one"
@@ -203,4 +203,4 @@ def token(web: Web, nonce: str, *, age_s: float = 30.0) -> str:
     """Return a token of the form `contact`, given out so long ago by a hub without SECRET_KEY."""
     secret = local_secret(web.running.folder / "var").encode()
     key = hmac.digest(secret, b"form:contact", "sha256")
-    return tokens.issue(key, datetime.now(UTC) - timedelta(seconds=age_s), nonce)
+    return submission_tokens.issue(key, datetime.now(UTC) - timedelta(seconds=age_s), nonce)

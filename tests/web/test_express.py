@@ -21,9 +21,9 @@ from tests.web.calling import call, make_app
 from tests.web.serving import MAIL_SECRET, PREVIOUS_SECRET, Answer
 from tests.web.test_fuzz import HEADERS, PATHS, events
 
+# What differs between two requests for two events.
 VARYING = {"id", "request_id", "event_id", "external_id", "received_at", "created_at", "since",
            "next_attempt_at", "url", "headers", "body", "data", "occurred_at"}  # fmt: skip
-"""What differs between two requests for two events."""
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from hub.cli.show import describe
-from hub.core import listing
+from hub.core.queries import rows as listing
 from tests.web.serving import Web, exchange, request
 
 FILES = sorted((Path(__file__).parents[1] / "fixtures/JSONTestSuite/test_parsing").iterdir())

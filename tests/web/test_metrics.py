@@ -13,8 +13,8 @@ from sqlalchemy import insert, select, text, update
 
 from hub.core.ids import new_id
 from hub.core.models import Delivery, Lane, StoredEvent
-from hub.core.watch.figures import backlog_statement
-from hub.gateways.migrations import downgrade
+from hub.core.monitoring.metrics import backlog_statement
+from hub.gateways.database.migrations import downgrade
 from tests.running import stripe_event, stripe_signature
 from tests.web.calling import call, make_app
 

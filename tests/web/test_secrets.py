@@ -9,7 +9,7 @@ from flask import Flask
 
 from adapters import Event, InboundRequest, NotVerified
 from adapters.stripe.inbound import StripeInbound
-from hub.core import listing
+from hub.core.queries import rows as listing
 from tests.running import STRIPE_SECRET, stripe_event, stripe_signature
 from tests.web.calling import call, make_app
 from tests.web.serving import Web, request

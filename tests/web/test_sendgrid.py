@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 )
 from sqlalchemy import func, select
 
-from adapters.contract.ecdsa import (
+from adapters.contract.signatures.ecdsa import (
     SIGNATURE_HEADER,
     TIMESTAMP_HEADER,
     private_key,

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from hub.core.listing import list_requests
+from hub.core.queries.rows import list_requests
 from tests.running import STRIPE_SECRET, stripe_event, stripe_signature, until
 from tests.web.serving import PREVIOUS_SECRET, Web, request
 

@@ -9,15 +9,15 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from hub.settings import WEB_THREADS
-from hub.web.intake import FORMS_AT_ONCE, WEBHOOKS_AT_ONCE
+from hub.web.request_reader import FORMS_AT_ONCE, WEBHOOKS_AT_ONCE
 from hub.web.server.keeping import LEAVE_WITHIN_S
 from tests.running import stripe_event, until
 from tests.web.impatient import ARRIVE_WITHIN_S, BODY_TIMEOUT_S
 from tests.web.serving import MAIL_SECRET, Web, read_answer, request
 
 CROWD = 200
+# Far below the time-outs of the hub, far above what an answer takes on a busy machine.
 AT_ONCE_S = 5
-"""Far below the time-outs of the hub, far above what an answer takes on a busy machine."""
 BODY = stripe_event("evt_slow")
 LARGE = b'{"x": "' + b"x" * 1_500_000 + b'"}'
 HEAD_END = b"\r\n\r\n"
@@ -41,6 +41,7 @@ UNFINISHED = {
     "no body after 100-continue": head(("Content-Length", "50"), ("Expect", "100-continue")),
 }
 
+# What a thread may wait for, or for its end; all of it costs its sender nothing.
 LARGE_UNFINISHED = {
     "a large upload": request(
         b"",
@@ -52,7 +53,6 @@ LARGE_UNFINISHED = {
     "what is too large": head(("Content-Length", "1500000")),
     "a body for nobody": request(b"", ("Content-Length", "1500000"), path="/webhooks/nobody"),
 }
-"""What a thread may wait for, or for its end; all of it costs its sender nothing."""
 
 
 @contextmanager

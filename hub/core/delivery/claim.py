@@ -3,6 +3,8 @@
 As many are claimed as there are free slots, never more: an attempt that was never sent must not
 become doubtful. What cannot be sent at all (a condition that does not hold, a parameter that
 cannot be rendered) is decided before (`preparing`).
+
+The statements that find due work, built once: the oldest first, with all that a claim needs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,26 +12,79 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, case, func, insert, select, update
+from sqlalchemy.orm import aliased
 
 from adapters import Action
-from hub.core.delivery.deaths import tell_of_deadly
-from hub.core.delivery.due import DUE, SUSPECTS
+from hub.core.delivery.context import Contexts
 from hub.core.delivery.evidence import arrived
 from hub.core.delivery.lanes import Hold
-from hub.core.delivery.ledger import DEADLY
-from hub.core.delivery.preparing import Claimed, delivery_key, prepare
-from hub.core.delivery.restored import Lost, Window, lost_of
-from hub.core.delivery.uncalled import InDoubt, Uncalled, end_in_doubt, end_uncalled
-from hub.core.expressions.context import Contexts
+from hub.core.delivery.poison import IS_DEADLY, IS_SUSPECT, tell_of_deadly
+from hub.core.delivery.prepare import (
+    Claimed,
+    InDoubt,
+    Uncalled,
+    delivery_key,
+    end_in_doubt,
+    end_uncalled,
+    prepare,
+)
+from hub.core.delivery.restore_detection import Lost, Window, lost_of
+from hub.core.delivery.transitions import DEADLY
 from hub.core.inbound.routing import Router
-from hub.core.leads.caps import Caps, Wanted
+from hub.core.leads.send_limits import Caps, Wanted
 from hub.core.models import (
+    IS_DUE,
     Attempt,
     AttemptState,
     Delivery,
     DeliveryState,
+    StoredEvent,
     database_now,
 )
+
+_earlier = aliased(Attempt)
+_DUE = (
+    select(
+        Delivery.id,
+        Delivery.event_id,
+        Delivery.route,
+        Delivery.destination,
+        Delivery.action,
+        Delivery.attempts,
+        Delivery.tries,
+        Delivery.key_n,
+        Delivery.since,
+        Delivery.unsure_since,
+        *(getattr(StoredEvent, name).label(f"event_{name}") for name in Contexts.EVENT_COLUMNS),
+        Attempt.key.label("last_key"),
+        Attempt.parameters.label("last_parameters"),
+        select(_earlier.id)  # `has_arrived`
+        .where(
+            _earlier.delivery_id == Delivery.id,
+            _earlier.key == Attempt.key,
+            (_earlier.state == AttemptState.ACCEPTED) | _earlier.seen_ref.is_not(None),
+        )
+        .order_by(_earlier.n)
+        .limit(1)
+        .scalar_subquery()
+        .label("arrived_id"),
+        IS_DEADLY.label("is_deadly"),
+    )
+    .join(StoredEvent, StoredEvent.id == Delivery.event_id)
+    .outerjoin(Attempt, (Attempt.delivery_id == Delivery.id) & (Attempt.n == Delivery.attempts))
+    .where(
+        Delivery.destination == bindparam("destination"),
+        IS_DUE,
+        Delivery.next_attempt_at <= database_now(),
+    )
+    .order_by(Delivery.next_attempt_at)
+    .limit(bindparam("most"))
+    .with_for_update(of=Delivery, skip_locked=True)
+)
+DUE = _DUE.where(~IS_SUSPECT)
+# What is tried with nothing beside it: two workers in a row have died in its calls.
+SUSPECTS = _DUE.where(IS_SUSPECT)
+
 
 KEY_FORGOTTEN = (
     "it may have happened, and the provider may have forgotten its key by now: it is looked up"

@@ -7,10 +7,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, func, select, update
 
-from hub.core.delivery.ledger import Standing, Turn, after_acceptance
+from hub.core.delivery.transitions import Standing, Turn, after_acceptance
 from hub.core.models import Attempt, AttemptState, Delivery, DeliveryState, database_now
-from hub.core.watch import alerts
-from hub.core.words import bounded
+from hub.core.monitoring import alerts
+from hub.core.text import bounded
 
 MOST_EVIDENCE = 20
 

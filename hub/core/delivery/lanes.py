@@ -2,19 +2,25 @@
 
 All times are the database's. A lane is free when its lease is over; whoever takes it gets a higher
 token, and everything that the holder before still writes finds that its token is an old one.
+
+Holding a destination back, and letting it go on: what a person does, so it is audited.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, exists, or_, select, tuple_, update
 
-from hub.core.delivery.deaths import IS_SUSPECT
+from hub.core.audit import note
+from hub.core.delivery.poison import IS_SUSPECT
 from hub.core.errors import NotFound
+from hub.core.hub import Hub
 from hub.core.models import (
     IS_DUE,
     IS_RUNNING,
+    AuditEntry,
     Delivery,
     Lane,
     database_later,
@@ -137,7 +143,7 @@ def recover(connection: Connection, hold: Hold) -> None:
     )
 
 
-def set_paused(connection: Connection, destination: str, *, paused: bool) -> None:
+def mark_paused(connection: Connection, destination: str, *, paused: bool) -> None:
     """Pause a destination, or let it go on at once (a block is lifted too).
 
     Raises:
@@ -181,3 +187,33 @@ _WORKABLE = (
     .where(_LANE_KEY.in_(bindparam("b_holds", expanding=True)), _open())
     .with_for_update(read=True)
 )
+
+
+PAUSE, RESUME = "pause", "resume"
+
+
+def set_paused(
+    connection: Connection, hub: Hub, destination: str, *, paused: bool, actor: str, now: datetime
+) -> None:
+    """Pause a destination, or let it go on at once: a block is lifted too.
+
+    Raises:
+        NotFound: there is no such destination in hub.yaml.
+    """
+    if destination not in hub.configuration.destinations:
+        known = ", ".join(hub.configuration.destinations) or "none"
+        raise NotFound(f"there is no destination {destination}; hub.yaml has {known}")
+    ensure(connection, [destination])
+    mark_paused(connection, destination, paused=paused)
+    note(connection, actor=actor, action=PAUSE if paused else RESUME, subject=destination, now=now)
+
+
+def paused_by(connection: Connection, destination: str) -> tuple[str, datetime] | None:
+    """Return who paused a destination last, and when; None if nobody is on record."""
+    row = connection.execute(
+        select(AuditEntry.actor, AuditEntry.at)
+        .where(AuditEntry.subject == destination, AuditEntry.action == PAUSE)
+        .order_by(AuditEntry.id.desc())
+        .limit(1)
+    ).first()
+    return (row.actor, row.at) if row else None

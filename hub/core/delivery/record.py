@@ -11,10 +11,10 @@ from uuid import UUID
 from sqlalchemy import Connection, bindparam, case, select, update
 
 from adapters import Outcome, Verdict
-from hub.core.delivery.deaths import WAS_SUSPECT
 from hub.core.delivery.evidence import accepted, tell_doubles
 from hub.core.delivery.lanes import Hold
-from hub.core.delivery.ledger import WORKER_DIED, Protection, Spent, Step, after_death
+from hub.core.delivery.poison import WAS_SUSPECT
+from hub.core.delivery.transitions import WORKER_DIED, Protection, Spent, Step, after_death
 from hub.core.models import (
     IS_RUNNING,
     Attempt,
@@ -24,7 +24,7 @@ from hub.core.models import (
     database_later,
     database_now,
 )
-from hub.core.words import bounded_or_none
+from hub.core.text import bounded_or_none
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from hub.core.audit import note
 from hub.core.delivery.evidence import lock_attempts, tell_doubles
 from hub.core.errors import NotFound, Refused
 from hub.core.models import Attempt, AttemptState, Delivery, DeliveryState, database_now
-from hub.core.watch import alerts
+from hub.core.monitoring import alerts
 
 
 class Answer(StrEnum):

@@ -6,7 +6,7 @@ Ended leases need no sweep: whoever takes a lane settles what its last holder le
 from sqlalchemy import Connection, select, update
 
 from hub.core.configuration import Configuration
-from hub.core.delivery.ledger import WORKER_DIED
+from hub.core.delivery.transitions import WORKER_DIED
 from hub.core.models import (
     IS_DUE,
     IS_RUNNING,
@@ -19,9 +19,9 @@ from hub.core.models import (
     database_now,
 )
 
+# How long a delivery waits for a destination that is gone from hub.yaml: a new version of the file
+# reaches the processes one after the other.
 GRACE_S = 600.0
-"""How long a delivery waits for a destination that is gone from hub.yaml: a new version of the
-file reaches the processes one after the other."""
 
 
 def sweep(connection: Connection, configuration: Configuration) -> int:

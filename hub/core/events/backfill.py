@@ -11,28 +11,28 @@ from sqlalchemy import Connection, or_, select, update
 from sqlalchemy.exc import DBAPIError
 
 from adapters import Event, InboundRequest, Listed
+from hub.core.advisory_locks import take_turn
 from hub.core.configuration import Source
+from hub.core.database_errors import Trouble, trouble_of
 from hub.core.errors import Refused
-from hub.core.events.ours import addresses_heard, is_ours
+from hub.core.events.ownership import addresses_heard, is_ours
 from hub.core.hub import Hub
 from hub.core.inbound.ingest import Prepared, ingest, prepare
 from hub.core.models import EventKey, SourceState, StoredEvent, insert_if_new
-from hub.core.trouble import Trouble, trouble_of
-from hub.core.turns import take_turn
-from hub.core.watch import alerts
+from hub.core.monitoring import alerts
 
 EVERY = timedelta(hours=1)
+# How far each look reaches behind the last one: lists, and webhooks, may be late.
 OVERLAP = timedelta(hours=1)
-"""How far each look reaches behind the last one: lists, and webhooks, may be late."""
+# How long a list may fail to be read before a person is told.
 UNREAD_FOR = timedelta(hours=3)
-"""How long a list may fail to be read before a person is told."""
+# What happened so lately may be on its way; the clock leaves it to the next look.
 STILL_COMING = timedelta(minutes=5)
-"""What happened so lately may be on its way; the clock leaves it to the next look."""
+# How far back the clock looks after an outage; what is older is for a person to ask for.
 LONGEST = timedelta(days=7)
-"""How far back the clock looks after an outage; what is older is for a person to ask for."""
 
+# Stands where the label of a secret stands: nobody signed it, we asked for it.
 BACKFILL = "backfill"
-"""Stands where the label of a secret stands: nobody signed it, we asked for it."""
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from jinja2.filters import do_round
 
 from adapters.contract.money import minor_exponent
 from hub.core.errors import ExpressionError, MissingField
-from hub.core.expressions.plain import MAX_TEXT, is_number, plain, present
+from hub.core.expressions.limits import MAX_TEXT, is_number, plain, present
 
 _CURRENCY = re.compile("[A-Z]{3}")
 _CODE_BEFORE_NUMBER = re.compile("(?<=[A-Z])(?=[0-9])")  # a code wants a space, a sign does not

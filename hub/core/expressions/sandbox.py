@@ -16,12 +16,11 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
 from hub.core.errors import ExpressionError, MissingField
-from hub.core.expressions.effort import reckoned, spend
 from hub.core.expressions.filters import FILTERS, concatenated, joined, replaced
-from hub.core.expressions.plain import is_number, present
+from hub.core.expressions.limits import is_number, present, reckoned, spend
 
+# How often the loops of one template may go round, all together.
 MAX_STEPS = 10_000
-"""How often the loops of one template may go round, all together."""
 
 _STATEMENTS = (nodes.If, nodes.For, nodes.Output)
 _JINJA_FILTERS = (

@@ -13,18 +13,18 @@ import jinja2
 from jinja2 import meta, nodes
 
 from hub.core.errors import ExpressionError, MissingField
-from hub.core.expressions.plain import bounded, plain, present
+from hub.core.expressions.limits import bounded, plain, present
 from hub.core.expressions.sandbox import ENVIRONMENT, FieldMissing, Scope, check_statements
 
 __all__ = ["Condition", "Parameters", "Scope"]
 
 KNOWN_NAMES = frozenset({"event", "data", "contact", "owner", "results", "cause", "site"})
+# What is known while a webhook is being taken in; the rest needs the database.
 EVENT_NAMES = frozenset({"event", "data", "site"})
-"""What is known while a webhook is being taken in; the rest needs the database."""
 
 _WHOLE = re.compile(r"\{\{[-+]?(.*?)[-+]?\}\}", re.DOTALL)
+# What Python's own compiler says to code that Jinja made of a strange expression.
 _COMPILER_ERRORS = (SyntaxError, RecursionError, ValueError, OverflowError, MemoryError)
-"""What Python's own compiler says to code that Jinja made of a strange expression."""
 
 
 class Condition:

@@ -12,13 +12,13 @@ from uuid import UUID
 from sqlalchemy import Connection, insert
 
 from adapters import Event, Inbound, InboundRequest, Unreadable
-from adapters.contract.json import storable
+from adapters.contract.strict_json import storable
 from hub.core.configuration import Source
-from hub.core.delivery.following import has_news
+from hub.core.delivery.status_callbacks import has_news
 from hub.core.ids import new_id
-from hub.core.inbound import store as ingest_store
+from hub.core.inbound import insert as ingest_store
+from hub.core.inbound.insert_postgresql import Batch
 from hub.core.inbound.routing import Match, Router
-from hub.core.inbound.statement import Batch
 from hub.core.models import DeliveryState, EventState, RequestState, StoredRequest, insert_if_new
 
 DROPPED_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie"})

@@ -16,10 +16,10 @@ from hub.core.errors import ExpressionError
 from hub.core.expressions.templates import Parameters, Scope
 from hub.core.models import DeliveryState
 
+# How the names of the hub's own routes begin; the source follows. No route of the file has it.
 FETCH = "hub:fetch:"
-"""How the names of the hub's own routes begin; the source follows. No route of the file has it."""
+# And of those that tell the next person of a lead; the file's route and a number follow.
 ESCALATE = "hub:escalate:"
-"""And of those that tell the next person of a lead; the file's route and a number follow."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,16 +25,16 @@ from hub.core.models import (
     Telling,
     insert_if_new,
 )
-from hub.core.watch import alerts
+from hub.core.monitoring import alerts
 
 NOBODY_TOOK_IT = "nobody took the lead"
 TOKEN_BYTES = 16
 LINK_DAYS = 30
+# For how long a reply counts: later, `ok` is an answer to something else.
 REPLY_DAYS = 3
-"""For how long a reply counts: later, `ok` is an answer to something else."""
 REPLIES = frozenset({"1", "ok", "yes"})
+# `yes` is how some providers' numbers are joined again.
 REPLY_TYPES = ("sms.received", "sms.opted_in")
-"""`yes` is how some providers' numbers are joined again."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{22}")
 

@@ -12,10 +12,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection, func, literal, select
 
-from hub.core.events.contacts import one_at_a_time
-from hub.core.leads.hours import Calendar
+from hub.core.contacts import one_at_a_time
+from hub.core.leads.assignment_rules import Rule, choose
 from hub.core.leads.people import Person
-from hub.core.leads.rules import Rule, choose
+from hub.core.leads.working_hours import Calendar
 from hub.core.models import Assignment, insert_if_new
 
 

@@ -15,13 +15,13 @@ from sqlalchemy import Connection, Row, and_, insert, or_, select, update
 from hub.core.hub import Hub
 from hub.core.ids import new_id, parse_id
 from hub.core.inbound.ingest import delivery_row
+from hub.core.inbound.insert import insert_deliveries
 from hub.core.inbound.routing import ESCALATE, Match
-from hub.core.inbound.store import insert_deliveries
 from hub.core.leads.acknowledgement import NOBODY_TOOK_IT, subject_of, taken
 from hub.core.leads.assignment import assigned
-from hub.core.leads.owners import calendar_of, telling_values
+from hub.core.leads.assignment_rules import successors
+from hub.core.leads.owner_context import calendar_of, telling_values
 from hub.core.leads.people import Person
-from hub.core.leads.rules import successors
 from hub.core.models import (
     Acknowledgement,
     Alert,
@@ -30,12 +30,12 @@ from hub.core.models import (
     Telling,
     database_now,
 )
-from hub.core.watch import alerts
+from hub.core.monitoring import alerts
 
+# What a provider tells later of what it took, and did not bring.
 NOT_REACHED = ("undelivered", "failed", "bounced", "dropped")
-"""What a provider tells later of what it took, and did not bring."""
+# Longer than any transaction: an alert of earlier is ended by whoever takes the lead.
 JUST_BEGAN_MINUTES = 10
-"""Longer than any transaction: an alert of earlier is ended by whoever takes the lead."""
 
 _TOLD = (DeliveryState.SUCCEEDED, DeliveryState.UNKNOWN)
 _NOT_TOLD = (DeliveryState.FAILED, DeliveryState.SKIPPED)

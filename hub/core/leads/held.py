@@ -1,6 +1,9 @@
-"""Leads that are held: kept, with nothing done about them, until a person says what they are."""
+"""Leads that are held: kept, with nothing done about them, until a person says what they are.
 
-from collections.abc import Mapping
+Leads that are held, with what a person needs to see whether they are real.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -9,13 +12,12 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, literal_column, select, update
 
 from adapters import Event
-from adapters.contract.fields import rfc3339
 from hub.core.audit import note
+from hub.core.delivery.context import event_again
 from hub.core.errors import NotFound, Refused
-from hub.core.expressions.context import event_again
 from hub.core.hub import Hub
 from hub.core.inbound.ingest import Prepared, delivery_row, wants_folding
-from hub.core.inbound.store import insert_deliveries
+from hub.core.inbound.insert import insert_deliveries
 from hub.core.models import EventState, StoredEvent
 
 _IS_HELD = StoredEvent.state == literal_column(f"'{EventState.HELD}'")
@@ -45,16 +47,22 @@ def sent_by(prepared: Prepared, sender: str) -> Prepared:
 
 def list_held(
     connection: Connection, *, limit: int, before: UUID | None = None
-) -> list[dict[str, Any]]:
-    """Return what is held, the newest first: `id source type received_at reason`."""
-    columns = (StoredEvent.id, StoredEvent.source, StoredEvent.type, StoredEvent.received_at)
-    statement = select(*columns, StoredEvent.held_reason.label("reason")).where(_IS_HELD)
+) -> Sequence[Row[Any]]:
+    """Return the held leads, newest first: `id source type received_at held_reason data`."""
+    statement = select(
+        StoredEvent.id,
+        StoredEvent.source,
+        StoredEvent.type,
+        StoredEvent.received_at,
+        StoredEvent.held_reason,
+        StoredEvent.data,
+    ).where(_IS_HELD)
     if before:
         statement = statement.where(StoredEvent.id < before)
-    rows = connection.execute(statement.order_by(StoredEvent.id.desc()).limit(limit))
-    return [
-        row._asdict() | {"id": str(row.id), "received_at": rfc3339(row.received_at)} for row in rows
-    ]
+    found: Sequence[Any] = connection.execute(
+        statement.order_by(StoredEvent.id.desc()).limit(limit)
+    ).all()
+    return found
 
 
 def release(

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from hub.core.leads.hours import WEEK_MINUTES, Calendar, Hours
+from hub.core.leads.working_hours import WEEK_MINUTES, Calendar, Hours
 
 
 @dataclass(frozen=True, slots=True)

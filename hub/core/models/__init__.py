@@ -1,12 +1,9 @@
 """The tables; a file per table or close pair."""
 
-from hub.core.models.access import RecoveryCode, Session, SignInTry, Ticket, User
-from hub.core.models.assignment import Acknowledgement, Assignment, LeadLink, Telling
+from hub.core.models.auth import RecoveryCode, Session, SignInTry, Ticket, User
 from hub.core.models.base import Base, database_later, database_now, insert_if_new
-from hub.core.models.board import Heartbeat, Hour
-from hub.core.models.contact import Contact, Identity
-from hub.core.models.copy import EventCopy
-from hub.core.models.delivery import (
+from hub.core.models.contacts import Contact, Identity
+from hub.core.models.deliveries import (
     DUE_STATES,
     IS_DUE,
     IS_OPEN,
@@ -18,10 +15,25 @@ from hub.core.models.delivery import (
     Lane,
     is_among,
 )
-from hub.core.models.inbound import EventKey, EventState, RequestState, StoredEvent, StoredRequest
-from hub.core.models.limit import LimitCount
-from hub.core.models.record import Alert, AuditEntry, ConfigVersion, Restoration, SourceState
-from hub.core.models.replay import ItemState, Replay, ReplayItem, ReplayState
+from hub.core.models.events import (
+    EventCopy,
+    EventKey,
+    EventState,
+    RequestState,
+    StoredEvent,
+    StoredRequest,
+)
+from hub.core.models.leads import Acknowledgement, Assignment, LeadLink, LimitCount, Telling
+from hub.core.models.operations import (
+    Alert,
+    AuditEntry,
+    ConfigVersion,
+    Heartbeat,
+    Hour,
+    Restoration,
+    SourceState,
+)
+from hub.core.models.replays import ItemState, Replay, ReplayItem, ReplayState
 
 __all__ = [
     "DUE_STATES",

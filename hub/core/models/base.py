@@ -31,8 +31,8 @@ class Instant(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+# JSON; what is put there went through `adapters.contract.strict_json.storable` first.
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
-"""JSON; what is put there went through `adapters.contract.json.storable` first."""
 
 
 class database_now(FunctionElement[datetime]):

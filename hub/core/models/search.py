@@ -9,14 +9,15 @@ from sqlalchemy.dialects.postgresql import TSVECTOR
 
 SEARCH_TABLE = "event_search"
 
+# As PostgreSQL has it.
 event_search = Table(
     SEARCH_TABLE,
     MetaData(),
     Column("event_id", Uuid, primary_key=True),
     Column("words", TSVECTOR, nullable=False),
 )
-"""As PostgreSQL has it."""
 
+# As SQLite has it.
 event_search_fts = table(
     SEARCH_TABLE,
     column("rowid"),
@@ -24,4 +25,3 @@ event_search_fts = table(
     column("words", Text),
     column(SEARCH_TABLE),  # what MATCH is asked of
 )
-"""As SQLite has it."""

@@ -16,8 +16,8 @@ from hub.core.models import Delivery, DeliveryState, StoredEvent, is_among
 
 Statement = TypeVar("Statement", bound=Any)
 
+# The longest text that is searched for, in characters.
 LONGEST = 200
-"""The longest text that is searched for, in characters."""
 
 _YES, _NO = ("yes", "1", "true", "live"), ("no", "0", "false", "test")
 _OF_THE_EVENT = {

@@ -4,43 +4,59 @@ from flask import Flask, Response
 
 from hub.web.dashboard import (
     account,
-    acting,
-    arrived,
     audit,
     deliveries,
     destinations,
-    door,
+    event,
+    event_actions,
+    events,
+    home,
+    reauth,
+    replay_preview,
+    replays,
+    request,
+    second_factor,
+    sign_in,
+    sources,
+    template_filters,
+    unknown,
+    users,
+    welcome,
+)
+from hub.web.dashboard.blueprint import Sessions, dashboard
+from hub.web.dashboard.permissions import csrf
+
+__all__ = ["register"]
+
+# The modules that hang views and filters on the blueprint.
+VIEWS = (
+    account,
+    event_actions,
+    request,
+    audit,
+    deliveries,
+    destinations,
+    sign_in,
     event,
     events,
-    factor,
-    front,
-    previews,
-    proving,
+    second_factor,
+    home,
+    replay_preview,
+    reauth,
     replays,
-    showing,
+    template_filters,
     sources,
     unknown,
     users,
     welcome,
 )
-from hub.web.dashboard.blueprint import dashboard
-from hub.web.dashboard.cookies import Sessions
-from hub.web.dashboard.gate import csrf
 
-__all__ = ["register"]
-
-VIEWS = (
-    account, acting, arrived, audit, deliveries, destinations, door, event, events, factor, front,
-    previews, proving, replays, showing, sources, unknown, users, welcome,
-)  # fmt: skip
-"""The modules that hang views and filters on the blueprint."""
-
+# What every answer of the app has that says nothing else: also those to providers.
 EVERYWHERE = {
     "Content-Security-Policy": "default-src 'none'; base-uri 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
 }
-"""What every answer of the app has that says nothing else: also those to providers."""
 OVER_TLS = {"Strict-Transport-Security": "max-age=31536000"}
 
 

@@ -6,17 +6,17 @@ from uuid import UUID
 from flask import Response, abort, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from hub.core.access import entry, second_factor, sessions, tries
-from hub.core.access.roles import Permission
 from hub.core.audit import note
+from hub.core.auth import second_factor, sessions, sign_in, throttle
+from hub.core.auth.roles import Permission
 from hub.core.ids import parse_id
-from hub.gateways.passwords import hash_password
+from hub.gateways.crypto import hash_password
 from hub.web.dashboard.blueprint import dashboard
-from hub.web.dashboard.gate import allowed, hub, now, viewer
-from hub.web.dashboard.pages import page
-from hub.web.dashboard.proof import hear_password
-from hub.web.dashboard.proving import WRONG
-from hub.web.dashboard.showing import relative
+from hub.web.dashboard.credential_check import hear_password
+from hub.web.dashboard.permissions import allowed, hub, now, viewer
+from hub.web.dashboard.reauth import WRONG
+from hub.web.dashboard.rendering import page
+from hub.web.dashboard.template_filters import relative
 from hub.web.dashboard.welcome import new_password_fault
 
 
@@ -43,8 +43,8 @@ def change_password() -> BaseResponse:
         return _account(heard.status, password_fault=heard.fault)
     hashed = hash_password(password)
     with hub().store.write() as connection:
-        tries.forgive(connection, heard.knock.counted)
-        entry.change_password(
+        throttle.forgive(connection, heard.knock.counted)
+        sign_in.change_password(
             connection, person.user_id, heard.knock.password_hash, hashed,
             session_id=person.session_id, actor=person.actor, now=now(),
         )  # fmt: skip

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 from flask import Response, abort, request, stream_with_context
 
-from hub.core.access import log
-from hub.core.access.roles import Permission
+from hub.core.auth import audit_views
+from hub.core.auth.roles import Permission
 from hub.core.ids import parse_id
 from hub.web.dashboard.blueprint import dashboard
-from hub.web.dashboard.exporting import csv_line
-from hub.web.dashboard.gate import allowed, hub
-from hub.web.dashboard.pages import page
+from hub.web.dashboard.csv_export import csv_line
+from hub.web.dashboard.permissions import allowed, hub
+from hub.web.dashboard.rendering import page
 
 ROWS = 50
 MOST_FILTER = 300
@@ -24,7 +24,9 @@ def audit_page() -> Response:
     before = request.args.get("before")
     before_id = (parse_id(before) or abort(400)) if before else None
     with hub().store.read() as connection:
-        rows = log.list_entries(connection, filters=filters, limit=ROWS + 1, before=before_id)
+        rows = audit_views.list_entries(
+            connection, filters=filters, limit=ROWS + 1, before=before_id
+        )
     older = rows[ROWS - 1]["id"] if len(rows) > ROWS else None
     return page("audit.html", rows=rows[:ROWS], filters=filters, older=older, before=before)
 
@@ -42,18 +44,20 @@ def audit_csv() -> Response:
 def _lines(filters: dict[str, str]) -> Iterator[str]:
     """Yield the newest entries as CSV, page by page, so that few are in memory at once."""
     yield csv_line(_COLUMNS)
-    before, left = None, log.MOST_EXPORTED
+    before, left = None, audit_views.MOST_EXPORTED
     while left > 0:
         with hub().store.read() as connection:
-            rows = log.list_entries(
-                connection, filters=filters, limit=min(left, log.MOST_ROWS), before=before
+            rows = audit_views.list_entries(
+                connection, filters=filters, limit=min(left, audit_views.MOST_ROWS), before=before
             )
         yield from (csv_line([row[column] for column in _COLUMNS]) for row in rows)
-        if len(rows) < log.MOST_ROWS:
+        if len(rows) < audit_views.MOST_ROWS:
             return
         before, left = rows[-1]["id"], left - len(rows)
 
 
 def _filters() -> dict[str, str]:
-    given = {name: request.args.get(name, "").replace("\0", "").strip() for name in log.FILTERS}
+    given = {
+        name: request.args.get(name, "").replace("\0", "").strip() for name in audit_views.FILTERS
+    }
     return {name: text[:MOST_FILTER] for name, text in given.items() if text}

@@ -6,17 +6,17 @@ from flask import Response, redirect, request, url_for
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as BaseResponse
 
-from hub.core import listing
-from hub.core.access.roles import Permission
-from hub.core.board.deliveries import MOST_COUNTED, WINDOW, counts, list_deliveries
-from hub.core.board.sentences import sentence
-from hub.core.board.words import Cause, cause
+from hub.core.auth.roles import Permission
+from hub.core.explain.errors import Cause, cause
+from hub.core.explain.event_summaries import sentence
 from hub.core.models import DeliveryState
+from hub.core.queries import rows
+from hub.core.queries.deliveries import MOST_COUNTED, WINDOW, counts, list_deliveries
 from hub.web.dashboard.blueprint import dashboard
-from hub.web.dashboard.choosing import arguments_of, before, chosen, wanted
-from hub.web.dashboard.gate import allowed, hub
-from hub.web.dashboard.pages import page
-from hub.web.dashboard.showing import redacted
+from hub.web.dashboard.params import arguments_of, before, chosen, wanted
+from hub.web.dashboard.permissions import allowed, hub
+from hub.web.dashboard.rendering import page
+from hub.web.dashboard.template_filters import redacted
 
 PAGE = 50
 
@@ -61,7 +61,7 @@ def delivery_page(delivery_id: str) -> BaseResponse:
     """Go to its event's page, where everything that hangs on it is."""
     found_id = wanted(delivery_id)
     with hub().store.read() as connection:
-        row = listing.delivery_row(connection, found_id)
+        row = rows.delivery_row(connection, found_id)
     if row is None:
         raise NotFound
     return redirect(f"/events/{row['event_id']}#delivery-{found_id}")

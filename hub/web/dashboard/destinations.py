@@ -5,17 +5,17 @@ from collections import Counter
 from flask import Response, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from hub.core.access.roles import Permission
 from hub.core.audit import note
-from hub.core.board import destinations as board
+from hub.core.auth.roles import Permission
 from hub.core.configuration import Destination
-from hub.core.delivery.pausing import set_paused
+from hub.core.delivery.lanes import set_paused
 from hub.core.errors import NotFound
-from hub.core.watch.silence import rate_words
-from hub.gateways.destinations import probe
+from hub.core.monitoring.source_health import rate_words
+from hub.core.queries import destinations as board
+from hub.gateways.destination_client import probe
 from hub.web.dashboard.blueprint import dashboard
-from hub.web.dashboard.gate import allowed, hub, now, own_path, viewer
-from hub.web.dashboard.pages import page
+from hub.web.dashboard.permissions import allowed, hub, now, own_path, viewer
+from hub.web.dashboard.rendering import page
 
 
 @dashboard.get("/destinations")

@@ -10,27 +10,27 @@ from sqlalchemy import Connection, Row
 from werkzeug.exceptions import Forbidden, NotFound
 
 from adapters import Event
-from hub.core.access.redaction import redact
-from hub.core.access.roles import Permission
-from hub.core.access.views import note_view
-from hub.core.board import event as board
-from hub.core.board.matching import Why, reasons, reasons_then
-from hub.core.board.trees import cut
+from hub.core.auth.audit_views import note_view
+from hub.core.auth.redaction import redact
+from hub.core.auth.roles import Permission
 from hub.core.errors import Refused
-from hub.core.events.reapplying import missing
-from hub.core.events.stored import as_event, find_event, read_again
+from hub.core.events.rematch import missing
 from hub.core.hub import Hub
 from hub.core.ids import parse_id
 from hub.core.inbound.routing import rfc3339
 from hub.core.leads.assignment import assignments_of
 from hub.core.models import DUE_STATES, DeliveryState
+from hub.core.queries import event_detail as board
+from hub.core.queries.event_detail import cut
+from hub.core.queries.route_trace import Why, reasons, reasons_then
+from hub.core.rehydrate import as_event, find_event, read_again
 from hub.web.dashboard.blueprint import dashboard
-from hub.web.dashboard.bodies import Shown, shown
-from hub.web.dashboard.gate import allowed, hub, now, viewer
-from hub.web.dashboard.pages import page
+from hub.web.dashboard.body_view import Shown, shown
+from hub.web.dashboard.permissions import allowed, hub, now, viewer
+from hub.web.dashboard.rendering import page
 
+# What is larger is not parsed to show a page; its attachments can be downloaded still.
 MOST_READ_AGAIN_BYTES = 2 * 1024 * 1024
-"""What is larger is not parsed to show a page; its attachments can be downloaded still."""
 UNDER_WAY = frozenset({*DUE_STATES, DeliveryState.RUNNING})
 
 

@@ -9,23 +9,22 @@ from flask import Response, redirect, request
 from werkzeug.exceptions import BadRequest, Forbidden
 
 from adapters import EVENT_TYPES
-from hub.core.access.redaction import redact_text
-from hub.core.access.roles import Permission
 from hub.core.audit import note
-from hub.core.board.events import list_events, list_newer
-from hub.core.board.filtering import Filters
-from hub.core.board.listed import Listed, newest_id, types_seen
-from hub.core.board.sentences import sentence
+from hub.core.auth.redaction import redact_text
+from hub.core.auth.roles import Permission
+from hub.core.explain.event_summaries import sentence
 from hub.core.ids import FIRST_ID
 from hub.core.inbound.routing import rfc3339
 from hub.core.models import EventState
 from hub.core.ports import Store
-from hub.web.dashboard.asking import address, asked, asked_id, read_filters
+from hub.core.queries.event_rows import Filters, Listed, newest_id, types_seen
+from hub.core.queries.events import list_events, list_newer
 from hub.web.dashboard.blueprint import dashboard
-from hub.web.dashboard.exporting import csv_line
-from hub.web.dashboard.gate import allowed, hub, now, viewer
-from hub.web.dashboard.pages import page
-from hub.web.dashboard.showing import amount, redacted
+from hub.web.dashboard.csv_export import csv_line
+from hub.web.dashboard.params import address, asked, asked_id, read_filters
+from hub.web.dashboard.permissions import allowed, hub, now, viewer
+from hub.web.dashboard.rendering import page
+from hub.web.dashboard.template_filters import amount, redacted
 
 ROWS = 50
 TAIL_ROWS = 50

@@ -6,18 +6,18 @@ from flask import Response, flash, redirect, request, url_for
 from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response as BaseResponse
 
-from hub.core.access.roles import Permission
-from hub.core.board import effects
-from hub.core.board.deliveries import events_of
+from hub.core.auth.roles import Permission
+from hub.core.explain import side_effects
 from hub.core.models import ReplayState
-from hub.core.replays import progress, running
-from hub.core.replays.planning import Group
-from hub.core.replays.progress import Became
-from hub.core.replays.single import Plan
+from hub.core.queries.deliveries import events_of
+from hub.core.replays import advance, status
+from hub.core.replays.preview import Group
+from hub.core.replays.replay import Plan
+from hub.core.replays.status import Became
 from hub.web.dashboard.blueprint import dashboard
-from hub.web.dashboard.choosing import after, before, wanted
-from hub.web.dashboard.gate import allowed, hub, now, viewer
-from hub.web.dashboard.pages import page
+from hub.web.dashboard.params import after, before, wanted
+from hub.web.dashboard.permissions import allowed, hub, now, viewer
+from hub.web.dashboard.rendering import page
 
 PAGE = 50
 SMALL = 5000
@@ -39,7 +39,7 @@ BECAME = {
 def replays_page() -> Response:
     start = before()
     with hub().store.read() as connection:
-        rows = progress.list_replays(connection, limit=PAGE + 1, before=start)
+        rows = status.list_replays(connection, limit=PAGE + 1, before=start)
     more = len(rows) > PAGE
     return page(
         "replays.html",
@@ -54,9 +54,9 @@ def replays_page() -> Response:
 def replay_page(replay_id: str) -> Response:
     found_id, became = wanted(replay_id), _became()
     with hub().store.read() as connection:
-        row = progress.replay_row(connection, found_id)
-        counts = progress.counts(connection, row)
-        items = progress.items(connection, found_id, became=became, limit=PAGE, after=after())
+        row = status.replay_row(connection, found_id)
+        counts = status.counts(connection, row)
+        items = status.items(connection, found_id, became=became, limit=PAGE, after=after())
         ids = [one.event_id for one in items.rows if one.event_id]
         events = events_of(connection, ids)
     here = url_for("dashboard.replay_page", replay_id=found_id, became=became)
@@ -71,9 +71,9 @@ def replay_page(replay_id: str) -> Response:
         events=events,
         became=became,
         words=BECAME,
-        going=row.state in running.GOING or counts.get(Became.ON_ITS_WAY, 0) > 0,
+        going=row.state in advance.GOING or counts.get(Became.ON_ITS_WAY, 0) > 0,
         every_s=_looks_every_s(row),
-        eta_s=progress.eta_s(row),
+        eta_s=status.eta_s(row),
         left_out=[_left_out(one) for one in row.left_out],
         more=next_page if items.after else None,
         first=here if after() else None,
@@ -85,9 +85,9 @@ def replay_page(replay_id: str) -> Response:
 def turn_replay(replay_id: str, turn: str) -> BaseResponse:
     """Pause, continue or cancel."""
     turns = {
-        "pause": (running.pause, "Paused. What is on its way already goes on."),
-        "continue": (running.go_on, "It goes on."),
-        "cancel": (running.cancel, "Cancelled. What had not begun stays as it was."),
+        "pause": (advance.pause, "Paused. What is on its way already goes on."),
+        "continue": (advance.go_on, "It goes on."),
+        "cancel": (advance.cancel, "Cancelled. What had not begun stays as it was."),
     }
     if turn not in turns:
         raise BadRequest
@@ -120,4 +120,4 @@ def _left_out(group: dict[str, Any]) -> str:
         group["destination"], group["action"], Plan.REFUSED, group["state"],
         group["may_have"], group["count"],
     )  # fmt: skip
-    return effects.what_happens(hub().configuration, found)
+    return side_effects.what_happens(hub().configuration, found)

@@ -8,20 +8,20 @@ from werkzeug.test import Client
 from werkzeug.wrappers import Response as BaseResponse
 
 from adapters import InboundRequest
-from hub.core import listing
-from hub.core.access.roles import Permission
 from hub.core.audit import note
-from hub.core.board import sources as board
+from hub.core.auth.roles import Permission
 from hub.core.configuration import Source
 from hub.core.errors import NotFound, Refused
-from hub.core.events.again import take_in_again
+from hub.core.events.reingest import take_in_again
 from hub.core.ids import parse_id
 from hub.core.inbound.samples import address_of, external_id_of, live_destinations, make_sample
 from hub.core.models import RequestState
-from hub.core.watch.silence import rate_words, watch_sources
+from hub.core.monitoring.source_health import rate_words, watch_sources
+from hub.core.queries import rows
+from hub.core.queries import sources as board
 from hub.web.dashboard.blueprint import dashboard
-from hub.web.dashboard.gate import allowed, hub, now, viewer
-from hub.web.dashboard.pages import page
+from hub.web.dashboard.permissions import allowed, hub, now, viewer
+from hub.web.dashboard.rendering import page
 
 REFUSED_SHOWN = 10
 AGAIN_AT_ONCE = 200
@@ -88,7 +88,7 @@ def send_sample(slug: str) -> BaseResponse:
         )
     filters = {"source": slug, "external_id": external_id_of(hub(), slug, sample)}
     with hub().store.read() as connection:
-        found = listing.list_events(connection, filters=filters, limit=1)
+        found = rows.list_events(connection, filters=filters, limit=1)
     if not found:
         flash(f"The hub did not take the sample: it answered {status}. See below why.", "bad")
         return redirect(url_for("dashboard.source_page", slug=slug), 303)

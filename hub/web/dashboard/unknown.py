@@ -8,19 +8,19 @@ from flask import Response, flash, redirect, request, url_for
 from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response as BaseResponse
 
-from hub.core.access.redaction import MASK
-from hub.core.access.roles import Permission
-from hub.core.access.views import note_view
-from hub.core.board import unknown
-from hub.core.board.deliveries import events_of
-from hub.core.board.effects import thing_of
-from hub.core.board.words import ANSWERS
+from hub.core.auth.audit_views import note_view
+from hub.core.auth.redaction import MASK
+from hub.core.auth.roles import Permission
 from hub.core.delivery.settle import Answer
+from hub.core.explain.errors import ANSWERS
+from hub.core.explain.side_effects import thing_of
+from hub.core.queries import unknown
+from hub.core.queries.deliveries import events_of
 from hub.web.dashboard.blueprint import dashboard
-from hub.web.dashboard.choosing import before, instant_of, wanted
-from hub.web.dashboard.gate import allowed, hub, now, sent_to_prove, viewer
-from hub.web.dashboard.pages import page
-from hub.web.dashboard.showing import redacted
+from hub.web.dashboard.params import before, instant_of, wanted
+from hub.web.dashboard.permissions import allowed, hub, now, sent_to_prove, viewer
+from hub.web.dashboard.rendering import page
+from hub.web.dashboard.template_filters import redacted
 
 PAGE = 20
 EXAMPLES = 5

@@ -7,15 +7,15 @@ from flask import Response, abort, flash, redirect, request, url_for
 from sqlalchemy import Connection
 from werkzeug.wrappers import Response as BaseResponse
 
-from hub.core.access import sessions, tries, users
-from hub.core.access.roles import Permission, Role
-from hub.core.access.users import Account
+from hub.core.auth import sessions, throttle, users
+from hub.core.auth.roles import Permission, Role
+from hub.core.auth.users import Account
 from hub.core.errors import Refused
 from hub.core.ids import parse_id
 from hub.web.dashboard.blueprint import dashboard
-from hub.web.dashboard.browsers import welcome_link
-from hub.web.dashboard.gate import allowed, hub, now, viewer
-from hub.web.dashboard.pages import page
+from hub.web.dashboard.client import welcome_link
+from hub.web.dashboard.permissions import allowed, hub, now, viewer
+from hub.web.dashboard.rendering import page
 
 
 @dashboard.get("/users")
@@ -49,7 +49,7 @@ def user_page(user_id: str) -> Response:
     rules = hub().configuration.users
     with hub().store.read() as connection:
         user = users.with_id(connection, _wanted(user_id))
-        waits = tries.waiting(connection, [user.name], now=now())
+        waits = throttle.waiting(connection, [user.name], now=now())
         found = sessions.list_open(
             connection, user.id, now=now(), idle=rules.idle, longest=rules.longest
         )
@@ -138,5 +138,5 @@ def _link_page(user: Account, secret: str) -> Response:
 def _users(status: int = 200, **values: Any) -> Response:
     with hub().store.read() as connection:
         found = users.list_all(connection)
-        waits = tries.waiting(connection, [user.name for user in found], now=now())
+        waits = throttle.waiting(connection, [user.name for user in found], now=now())
     return page("users.html", status, users=found, waits=waits, roles=Role, **values)

@@ -3,15 +3,15 @@
 from flask import Response, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from hub.core.access import entry, tickets, users
-from hub.core.access.passwords import password_fault
-from hub.core.access.tickets import Held, Purpose
+from hub.core.auth import one_time_tokens, sign_in, users
+from hub.core.auth.one_time_tokens import Held, Purpose
+from hub.core.auth.passwords import password_fault
 from hub.core.errors import NotFound, Refused
-from hub.gateways.passwords import hash_password
+from hub.gateways.crypto import hash_password
 from hub.web.dashboard.blueprint import dashboard
-from hub.web.dashboard.browsers import browser, keep_session
-from hub.web.dashboard.gate import hub, now, open_to_all
-from hub.web.dashboard.pages import page
+from hub.web.dashboard.client import browser, keep_session
+from hub.web.dashboard.permissions import hub, now, open_to_all
+from hub.web.dashboard.rendering import page
 
 
 @dashboard.get("/welcome/<token>")
@@ -55,17 +55,17 @@ def _form(
 def _good(token: str) -> tuple[Held, str | None]:
     """Return what a link is good for, and whose it is; of the first account, nobody's yet."""
     with hub().store.read() as connection:
-        held = tickets.find(connection, token, Purpose.FIRST, Purpose.PASSWORD, now=now())
-        if held is None or (held.user_id is None and entry.anybody(connection)):
-            raise NotFound(entry.STALE_LINK)
+        held = one_time_tokens.find(connection, token, Purpose.FIRST, Purpose.PASSWORD, now=now())
+        if held is None or (held.user_id is None and sign_in.anybody(connection)):
+            raise NotFound(sign_in.STALE_LINK)
         return held, users.with_id(connection, held.user_id).name if held.user_id else None
 
 
 def _enter(token: str, held: Held, name: str, password_hash: str) -> str:
     with hub().store.write() as connection:
         if held.purpose is Purpose.FIRST:
-            return entry.found(connection, token, name, password_hash, browser(), now=now())
-        return entry.set_password(connection, token, password_hash, browser(), now=now())
+            return sign_in.found(connection, token, name, password_hash, browser(), now=now())
+        return sign_in.set_password(connection, token, password_hash, browser(), now=now())
 
 
 def _name_fault(name: str) -> str | None:

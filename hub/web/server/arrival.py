@@ -5,10 +5,10 @@ Only the framing is read. What is odd counts as whole: the server's own parser t
 
 import re
 
+# More than the server's own limits for one header let through; a longer head is refused.
 HEAD_MOST_BYTES = 64 * 1024
-"""More than the server's own limits for one header let through; a longer head is refused."""
+# What is larger is read while it comes, by the thread that answers it.
 WHOLE_MOST_BYTES = 1024 * 1024 + HEAD_MOST_BYTES
-"""What is larger is read while it comes, by the thread that answers it."""
 
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*(?=\r\n)", re.IGNORECASE)

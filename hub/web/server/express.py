@@ -17,21 +17,21 @@ from typing import Any
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 
 from hub.web.express import Express
+from hub.web.receiver import GROUP_MOST, GROUP_MOST_BYTES
 from hub.web.server.arrival import Arrival
 from hub.web.server.head import read_head
 from hub.web.server.keeping import KeepingWorker
 from hub.web.server.ways import Exchange, Ways
 from hub.web.server.wire import answer_bytes
-from hub.web.storing import GROUP_MOST, GROUP_MOST_BYTES
 
+# What is larger takes a thread: reading it would keep all others waiting.
 EXPRESS_MOST_BYTES = 32 * 1024
-"""What is larger takes a thread: reading it would keep all others waiting."""
+# Nor what has more commas: a list of so many items takes 40 ms to read.
 MOST_PARTS = 2000
-"""Nor what has more commas: a list of so many items takes 40 ms to read."""
+# How long it begins with more before it writes what it has.
 GATHER_S = 0.005
-"""How long it begins with more before it writes what it has."""
+# How long a thread waits for a peer that reads nothing of its answer.
 READ_WITHIN_S = 5
-"""How long a thread waits for a peer that reads nothing of its answer."""
 _SEND_TIMEOUT = struct.pack("ll", READ_WITHIN_S, 0)
 _START = b"POST /webhooks/"
 

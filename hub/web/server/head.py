@@ -8,15 +8,15 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+# Less than the least of gunicorn's limits: the one for the first line.
 AT_ONCE_MOST_BYTES = 4000
-"""Less than the least of gunicorn's limits: the one for the first line."""
 FIELDS_MOST = 64
 _HEAD = re.compile(
     r"POST (/webhooks/([A-Za-z0-9._~-]+)(?:\?[A-Za-z0-9._~=&%+-]*)?) HTTP/1\.1\r\n"
     r"((?:[A-Za-z0-9-]+:[\t\x20-\x7e\x80-\xff]*\r\n)+)\r\n"
 )
+# Fields that ask for more than to be read.
 _ASK_FOR_MORE = frozenset({"transfer-encoding", "content-encoding", "expect", "upgrade"})
-"""Fields that ask for more than to be read."""
 
 
 class Head(NamedTuple):

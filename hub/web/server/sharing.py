@@ -6,8 +6,8 @@ from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 
+# How long a new connection is left to other workers, for each request that is being answered.
 LEAVE_FOR_S, LEAVE_MOST_S = 0.0005, 0.004
-"""How long a new connection is left to other workers, for each request that is being answered."""
 
 
 class SharingWorker(ThreadWorker):  # type: ignore[misc]

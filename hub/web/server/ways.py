@@ -18,12 +18,12 @@ from gunicorn.workers.gthread import PollableMethodQueue, TConn  # type: ignore[
 from hub.gateways.line import Line, LineError, StatementError
 from hub.web.express import Express, Taken
 
+# While one waits for the disk, the other one works; a third brought nothing.
 LINES = 2
-"""While one waits for the disk, the other one works; a third brought nothing."""
+# How long a write may take.
 PATIENCE_S = 0.25
-"""How long a write may take."""
+# How long there is no line after one was late or broke, and after one could not be opened.
 REST_S, REST_AFTER_FAILURE_S = 1.0, 5.0
-"""How long there is no line after one was late or broke, and after one could not be opened."""
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from gunicorn import SERVER  # type: ignore[import-untyped]
 from gunicorn.util import http_date  # type: ignore[import-untyped]
 
-from hub.web.answers import RETRY_AFTER_S, SENTENCES
+from hub.web.errors import RETRY_AFTER_S, SENTENCES
 
 
 def answer_bytes(

@@ -31,8 +31,8 @@ from hub.web.webhooks import late_status, note_refusal
 
 ARRIVE_WITHIN_S = 15
 UNREAD_S = 0.03
+# What all requests on their way in may take of the memory; beyond it, threads wait for them.
 HELD_MOST_BYTES = 64 * 1024 * 1024
-"""What all requests on their way in may take of the memory; beyond it, threads wait for them."""
 READ_BYTES = 64 * 1024
 
 _OURS = (ConfigurationProblem, InvalidResponseHeader, InvalidResponseHeaderName)

@@ -8,7 +8,7 @@ from adapters.contract.errors import AdapterError, NotVerified
 from adapters.contract.event import EVENT_TYPES, Event
 from adapters.contract.fields import rfc3339
 from adapters.contract.inbound import Inbound
-from adapters.contract.json import storable
+from adapters.contract.strict_json import storable
 from tests.adapters.contract.recorded import Fixture
 from tests.adapters.contract.strange import is_text
 
@@ -26,12 +26,12 @@ FAMILIES = {
         "object_id email phone name amount currency status starts_at ends_at items changed"
     ),
 }
+# What the data of a canonical type may hold, whoever sent it: a person in any of them.
 FIELDS = {
     subject: frozenset(f"{fields} name email phone native delivery_id hub_attempt".split())
     for subjects, fields in FAMILIES.items()
     for subject in subjects.split()
 }
-"""What the data of a canonical type may hold, whoever sent it: a person in any of them."""
 
 UNSAFE_IN_NAMES = set("/\\\x00\r\n")
 

@@ -45,8 +45,8 @@ HEADERS = (
     "t=1,v1=00", "a/b", "2026-11-20T12:00:00Z",
 )  # fmt: skip
 QUERIES = ("?", "?=&&=", "?a=%ff%zz&a", "?bodySHA256=x&bodySHA256", "?a=\u20ac", "#", "?#rc=9")
+# How much one recorded body may grow to in all its variants: the suite has to stay fast.
 MAX_BYTES = 8_000_000
-"""How much one recorded body may grow to in all its variants: the suite has to stay fast."""
 
 
 def spread(length: int, at_most: int) -> range:

@@ -3,7 +3,7 @@
 import copy
 from typing import Any
 
-from adapters.contract.json import storable
+from adapters.contract.strict_json import storable
 from tests.adapters.contract.checking import as_expected, check_event
 from tests.adapters.contract.recorded import Fixture, every_fixture
 

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from adapters.contract.errors import Unreadable
-from adapters.contract.forms import read_multipart
+from adapters.contract.form_bodies import read_multipart
 from tests.adapters.contract.strange import is_text, spread, variants
 
 MULTIPART = (

@@ -5,6 +5,7 @@ from typing import Any
 EMAIL = "jane.roe@example.org"
 PHONE = "+442079460018"
 
+# What must never be shown.
 SECRETS = {
     "http": "whsec_YSB0ZXN0IGtleSBvZiB0aGlydHktdHdvIGJ5dGVzLi4=",
     "hubspot": "pat-na1-0123456789abcdef",
@@ -15,8 +16,8 @@ SECRETS = {
     "stripe": "sk_live_0123456789abcdef",
     "twilio": "0123456789abcdef0123456789abcdef",
 }
-"""What must never be shown."""
 
+# Settings with which an adapter is live.
 ACCOUNTS: dict[str, dict[str, Any]] = {
     "http": {"url": "https://far.example/hook", "secret": SECRETS["http"]},
     "hubspot": {"token": SECRETS["hubspot"]},
@@ -35,11 +36,11 @@ ACCOUNTS: dict[str, dict[str, Any]] = {
         "from": "+15005550006",
     },
 }
-"""Settings with which an adapter is live."""
 
+# Settings that are needed in the sandbox too.
 WITHOUT: dict[str, dict[str, Any]] = {"http": {"url": "https://far.example/hook"}}
-"""Settings that are needed in the sandbox too."""
 
+# Good parameters, by adapter and action; they hold Jane's e-mail address and number.
 EXAMPLES: dict[tuple[str, str], dict[str, Any]] = {
     ("http", "post"): {"body": {"email": EMAIL, "phone": PHONE}},
     ("http", "patch"): {"body": {"email": EMAIL, "phone": PHONE}, "path": "people/1"},
@@ -90,4 +91,3 @@ EXAMPLES: dict[tuple[str, str], dict[str, Any]] = {
     ("stripe", "fetch"): {"event_id": "evt_0123456789abcdef"},
     ("twilio", "send"): {"to": PHONE, "body": f"Write to {EMAIL}"},
 }
-"""Good parameters, by adapter and action; they hold Jane's e-mail address and number."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from adapters import Call
-from hub.gateways.transport import GuardedTransport
+from hub.gateways.http.transport import GuardedTransport
 from tests.gateways.servers import Far, http_server
 
 NOW = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)

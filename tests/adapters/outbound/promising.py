@@ -16,7 +16,7 @@ from adapters import (
     Verdict,
     registry,
 )
-from hub.gateways.recording import RecordingTransport
+from hub.gateways.http.sandbox import RecordingTransport
 from tests.adapters.outbound.accounts import ACCOUNTS, EXAMPLES
 from tests.adapters.outbound.conftest import NOW
 
@@ -27,8 +27,8 @@ ONCE = [
     for name, action in ACTIONS
     if registry.outbound(name).actions[action].effect is Effect.AT_MOST_ONCE
 ]
+# Whose success has no body.
 BY_STATUS_ALONE = frozenset({("sendgrid", "send")})
-"""Whose success has no body."""
 
 DOUBTFUL = [
     (*one, status)

@@ -8,7 +8,7 @@ import pytest
 
 from adapters import Call, Outcome, Sighting
 from adapters.stripe.outbound import StripeOutbound
-from hub.gateways.transport import GuardedTransport
+from hub.gateways.http.transport import GuardedTransport
 from tests.adapters.outbound.conftest import NOW
 from tests.stripe_far_end import KEY, StripeFarEnd, stripe_far_end
 

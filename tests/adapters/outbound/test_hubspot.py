@@ -8,8 +8,8 @@ import pytest
 
 from adapters import AnswerLost, Call, Effect, InvalidParameters, NotSent, Verdict
 from adapters.hubspot.outbound import HubspotOutbound
-from hub.gateways.recording import RecordingTransport
-from hub.gateways.transport import GuardedTransport
+from hub.gateways.http.sandbox import RecordingTransport
+from hub.gateways.http.transport import GuardedTransport
 from tests.gateways.servers import Far, raw_server
 
 Calls = Callable[..., Call]

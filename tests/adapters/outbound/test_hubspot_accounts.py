@@ -12,8 +12,8 @@ import pytest
 
 from adapters import AccountRefused, AnswerLost, Call, NotSent, Outcome, Verdict
 from adapters.hubspot.outbound import HubspotOutbound
-from hub.gateways.recording import RecordingTransport
-from hub.gateways.transport import GuardedTransport
+from hub.gateways.http.sandbox import RecordingTransport
+from hub.gateways.http.transport import GuardedTransport
 from tests.adapters.outbound.conftest import NOW
 from tests.adapters.outbound.crm import Crm, refused, said
 from tests.far_end import FarEnd, Received, Reply

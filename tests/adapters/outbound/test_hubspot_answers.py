@@ -8,7 +8,7 @@ import pytest
 
 from adapters import Call, Verdict
 from adapters.hubspot.outbound import HubspotOutbound
-from hub.gateways.transport import GuardedTransport
+from hub.gateways.http.transport import GuardedTransport
 from tests.gateways.servers import Far
 
 Calls = Callable[..., Call]
@@ -20,6 +20,7 @@ def says(status: int, value: Any, **headers: str) -> Said:
 
 
 ABSENT = says(404, {"category": "OBJECT_NOT_FOUND", "message": "resource not found"})
+# By action: parameters, and what is answered before the call that writes.
 WRITES: dict[str, tuple[dict[str, Any], list[Said]]] = {
     "upsert_contact": ({"email": "jane@example.org"}, []),
     "create_deal": ({"name": "Roof"}, [ABSENT]),
@@ -30,7 +31,6 @@ WRITES: dict[str, tuple[dict[str, Any], list[Said]]] = {
         [],
     ),
 }
-"""By action: parameters, and what is answered before the call that writes."""
 
 BLOCKED = ("MISSING_SCOPES", "INVALID_AUTHENTICATION", "EXPIRED_AUTHENTICATION")
 TABLE: list[tuple[Said, str, str | None, float | None]] = [

@@ -17,8 +17,8 @@ from adapters import (
 )
 from adapters.hubspot.inbound import HubspotInbound, HubspotInboundSettings
 from adapters.hubspot.outbound import HubspotOutbound
-from hub.gateways.recording import RecordingTransport
-from hub.gateways.transport import GuardedTransport
+from hub.gateways.http.sandbox import RecordingTransport
+from hub.gateways.http.transport import GuardedTransport
 from tests.adapters.outbound.conftest import NOW
 from tests.adapters.outbound.crm import Crm, refused, said
 from tests.adapters.outbound.test_hubspot_accounts import EXPIRED

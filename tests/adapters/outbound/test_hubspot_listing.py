@@ -8,7 +8,7 @@ import pytest
 
 from adapters import AccountRefused, AdapterError, Event, InboundRequest, NotSent, Unreadable
 from adapters.hubspot.inbound import HubspotInbound, HubspotInboundSettings
-from hub.gateways.transport import GuardedTransport
+from hub.gateways.http.transport import GuardedTransport
 from tests.adapters.outbound.conftest import NOW
 from tests.adapters.outbound.crm import Crm, refused, said
 from tests.far_end import FarEnd, Received, Reply

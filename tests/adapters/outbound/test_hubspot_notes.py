@@ -8,8 +8,8 @@ import pytest
 
 from adapters import AnswerLost, Call, Effect, InvalidParameters, NotSent, Sight, Sighting, Verdict
 from adapters.hubspot.outbound import HubspotOutbound
-from hub.gateways.recording import RecordingTransport
-from hub.gateways.transport import GuardedTransport
+from hub.gateways.http.sandbox import RecordingTransport
+from hub.gateways.http.transport import GuardedTransport
 from tests.adapters.outbound.conftest import NOW
 from tests.adapters.outbound.crm import Crm, marks, said
 from tests.far_end import FarEnd, Received, Reply

@@ -16,7 +16,7 @@ import pytest
 from adapters import Call
 from adapters.hubspot.inbound import HubspotInbound, HubspotInboundSettings
 from adapters.hubspot.outbound import HubspotOutbound
-from hub.gateways.transport import GuardedTransport
+from hub.gateways.http.transport import GuardedTransport
 from tests.adapters.openapi import Specification
 from tests.adapters.outbound.conftest import NOW
 from tests.adapters.outbound.crm import Crm, said

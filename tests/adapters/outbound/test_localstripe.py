@@ -20,7 +20,7 @@ import requests
 from adapters import InboundRequest, Sight, Verdict
 from adapters.contract.errors import NotVerified
 from adapters.stripe.inbound import StripeInbound
-from hub.gateways.transport import GuardedTransport
+from hub.gateways.http.transport import GuardedTransport
 from tests.adapters.outbound.stripe_calls import DELIVERY, OTHER, Desk, desk, destination
 from tests.gateways.servers import Far, Seen
 from tests.stripe_far_end import KEY

@@ -21,7 +21,7 @@ from adapters import (
     Verdict,
 )
 from adapters.pipedrive.outbound import PipedriveOutbound
-from hub.gateways.transport import GuardedTransport
+from hub.gateways.http.transport import GuardedTransport
 from tests.adapters.outbound.conftest import NOW
 from tests.gateways.servers import Far
 
@@ -62,8 +62,8 @@ NOBODY = found()
 NONE_LATELY = data([])
 KNOWN = found({"id": 12, "emails": [EMAIL]}, {"id": 7, "emails": ["JANE+x@example.org"]})
 CREATED = says(201, {"success": True, "data": {"id": 31}})
+# What is read before an action writes.
 BEFORE = {"upsert_person": [NOBODY, NONE_LATELY], "create_deal": [], "add_note": []}
-"""What is read before an action writes."""
 
 
 def adapter(far: Far, transport: Any, **settings: Any) -> PipedriveOutbound:

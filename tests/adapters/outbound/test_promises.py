@@ -20,7 +20,7 @@ from adapters import (
     Verdict,
     registry,
 )
-from hub.gateways.recording import RecordingTransport
+from hub.gateways.http.sandbox import RecordingTransport
 from tests.adapters.outbound.accounts import ACCOUNTS, EXAMPLES, SECRETS, WITHOUT
 from tests.adapters.outbound.promising import (
     ACTIONS,

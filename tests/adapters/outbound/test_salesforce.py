@@ -24,7 +24,7 @@ from adapters import (
     Verdict,
 )
 from adapters.salesforce.outbound import SalesforceOutbound
-from hub.gateways.transport import GuardedTransport
+from hub.gateways.http.transport import GuardedTransport
 from tests.adapters.outbound.conftest import NOW
 from tests.gateways.servers import Far
 

@@ -25,8 +25,8 @@ from sendgrid.helpers.mail import (
 
 from adapters import AnswerLost, Call, Effect, InvalidParameters, NotSent, Sight, Verdict
 from adapters.sendgrid.outbound import SendgridOutbound
-from hub.gateways.recording import RecordingTransport
-from hub.gateways.transport import GuardedTransport
+from hub.gateways.http.sandbox import RecordingTransport
+from hub.gateways.http.transport import GuardedTransport
 from tests.adapters.openapi import FIXTURES, Specification
 from tests.adapters.outbound.conftest import NOW
 from tests.gateways.servers import Far, raw_server

@@ -9,8 +9,8 @@ from marshmallow import ValidationError
 
 from adapters import Call, Effect, InvalidParameters, Verdict
 from adapters.slack.outbound import SlackOutbound
-from hub.gateways.recording import RecordingTransport
-from hub.gateways.transport import GuardedTransport
+from hub.gateways.http.sandbox import RecordingTransport
+from hub.gateways.http.transport import GuardedTransport
 from tests.gateways.servers import Far
 
 Calls = Callable[..., Call]

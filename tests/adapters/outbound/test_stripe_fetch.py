@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from adapters import Call, InvalidParameters, Verdict
-from hub.gateways.transport import GuardedTransport
+from hub.gateways.http.transport import GuardedTransport
 from tests.adapters.outbound.stripe_calls import destination
 from tests.gateways.servers import Far
 

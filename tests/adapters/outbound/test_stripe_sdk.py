@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from stripe._encode import _api_encode  # pyright: ignore
 
 from adapters import Answer, Call, Transport
-from adapters.stripe.api import API_VERSION
-from adapters.stripe.encoding import encode
+from adapters.stripe.api import API_VERSION, encode
 from adapters.stripe.outbound import StripeOutbound
 from tests.adapters.outbound.stripe_calls import DELIVERY, SENT_AT
 

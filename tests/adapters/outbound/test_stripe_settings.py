@@ -9,8 +9,8 @@ from marshmallow import ValidationError
 from adapters import Call, Effect, Verdict
 from adapters.stripe.api import API_VERSION
 from adapters.stripe.outbound import StripeOutbound
-from hub.gateways.recording import RecordingTransport
-from hub.gateways.transport import GuardedTransport
+from hub.gateways.http.sandbox import RecordingTransport
+from hub.gateways.http.transport import GuardedTransport
 from tests.adapters.outbound.stripe_calls import SENT_AT, destination
 from tests.gateways.servers import Far
 from tests.stripe_far_end import KEY

@@ -26,11 +26,11 @@ from adapters import (
     Verdict,
 )
 from adapters.contract.errors import AdapterError
+from adapters.twilio.answers import VERDICTS
 from adapters.twilio.outbound import TwilioOutbound
-from adapters.twilio.sending import SendParameters
-from adapters.twilio.verdicts import VERDICTS
-from hub.gateways.recording import RecordingTransport
-from hub.gateways.transport import GuardedTransport
+from adapters.twilio.send import SendParameters
+from hub.gateways.http.sandbox import RecordingTransport
+from hub.gateways.http.transport import GuardedTransport
 from tests.adapters.outbound.conftest import NOW
 from tests.adapters.outbound.twilio_calls import (
     ACCOUNT,

@@ -13,9 +13,9 @@ from twilio.http.response import Response
 from twilio.rest import Client
 
 from adapters import Call, NotSent, Verdict
+from adapters.twilio.answers import VERDICTS, code_of
 from adapters.twilio.outbound import TwilioOutbound
-from adapters.twilio.verdicts import VERDICTS, code_of
-from hub.gateways.transport import GuardedTransport
+from hub.gateways.http.transport import GuardedTransport
 from tests.adapters.outbound.twilio_calls import (
     ACCOUNT,
     JSON,

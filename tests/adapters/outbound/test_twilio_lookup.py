@@ -10,7 +10,7 @@ import pytest
 from adapters import Call, NotSent, Sight, Transport
 from adapters.contract.errors import AdapterError
 from adapters.twilio.outbound import TwilioOutbound
-from hub.gateways.transport import GuardedTransport
+from hub.gateways.http.transport import GuardedTransport
 from tests.adapters.outbound.conftest import NOW
 from tests.adapters.outbound.twilio_calls import (
     ATTEMPT,

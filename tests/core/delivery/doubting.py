@@ -5,8 +5,8 @@ from typing import Any
 
 from adapters import Effect, Outcome, Verdict
 from hub.core.configuration import Configuration, Destination, RetryPlan, Source
-from hub.core.delivery.ledger import Protection, Spent, after_call
 from hub.core.delivery.record import Finished, record
+from hub.core.delivery.transitions import Protection, Spent, after_call
 from tests.core.making import SITE, Town, end_lease, hold_of, make_due
 
 LOST = Outcome(Verdict.IN_DOUBT, "no answer")

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from hub.core.delivery.preparing import delivery_key
+from hub.core.delivery.prepare import delivery_key
 from hub.core.ids import new_id
 from hub.core.models import Attempt, Contact, Delivery, StoredEvent, database_later
 from tests.core.making import (

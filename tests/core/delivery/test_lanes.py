@@ -9,7 +9,7 @@ from sqlalchemy import update
 from hub.core.delivery import lanes
 from hub.core.errors import NotFound
 from hub.core.models import Delivery, Lane
-from hub.gateways.database import open_database
+from hub.gateways.database.engine import open_database
 from tests.core.making import Town, end_lease, hold_of, one_delivery, route, rows
 
 MANY = [f"d{n}" for n in range(8)]
@@ -125,25 +125,25 @@ def test_a_blocked_lane_rests_until_its_time_and_remembers_its_setbacks(connecti
 
 def test_a_paused_lane_is_neither_taken_nor_worked_in_until_it_is_resumed(connection) -> None:
     [hold] = take(connection)
-    lanes.set_paused(connection, "ops", paused=True)
+    lanes.mark_paused(connection, "ops", paused=True)
     assert lanes.workable(connection, [hold]) == set()
     assert lanes.renew(connection, [hold]) == {"ops"}, "calls under way still have to be recorded"
     lanes.release(connection, hold)
     assert take(connection) == []
-    lanes.set_paused(connection, "ops", paused=False)
+    lanes.mark_paused(connection, "ops", paused=False)
     assert len(take(connection)) == 1
 
 
 def test_resuming_lifts_a_block_too(connection) -> None:
     [hold] = take(connection)
     lanes.block(connection, hold, for_s=600, reason="refused us", setbacks=1)
-    lanes.set_paused(connection, "ops", paused=False)
+    lanes.mark_paused(connection, "ops", paused=False)
     assert lanes.workable(connection, [hold]) == {"ops"}
 
 
 def test_pausing_what_has_no_lane_says_so(connection) -> None:
     with pytest.raises(NotFound, match="no destination nope"):
-        lanes.set_paused(connection, "nope", paused=True)
+        lanes.mark_paused(connection, "nope", paused=True)
 
 
 def test_of_many_who_race_for_the_same_lanes_each_lane_has_one_holder(database) -> None:
@@ -180,7 +180,7 @@ def test_a_lane_that_is_being_worked_in_cannot_be_paused_in_between(database, to
 
             def pause() -> None:
                 with database.write() as connection:
-                    lanes.set_paused(connection, "ops", paused=True)
+                    lanes.mark_paused(connection, "ops", paused=True)
 
             pausing = pool.submit(pause)
             assert not pausing.done()

@@ -7,8 +7,8 @@ from sqlalchemy import select, update
 
 from adapters import Effect, Outcome, Verdict
 from hub.core.configuration import RetryPlan
-from hub.core.delivery.ledger import Protection, Spent, after_call
 from hub.core.delivery.record import Finished, abandon, orphans, record
+from hub.core.delivery.transitions import Protection, Spent, after_call
 from hub.core.models import Delivery, database_now
 from tests.core.making import attempts_of, deliveries_of, end_lease, hold_of
 

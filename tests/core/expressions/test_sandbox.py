@@ -3,7 +3,7 @@
 import pytest
 
 from hub.core.errors import ExpressionError
-from hub.core.expressions.plain import MAX_TEXT
+from hub.core.expressions.limits import MAX_TEXT
 from tests.core.expressions.rendering import render
 from tests.timing import little_work
 

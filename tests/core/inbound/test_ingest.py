@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import delete, select
 
 from adapters import NotVerified
-from hub.core.inbound import store as ingest_store
+from hub.core.inbound import insert as ingest_store
 from hub.core.inbound.ingest import store_rejected
-from hub.core.inbound.statement import Batch
+from hub.core.inbound.insert_postgresql import Batch
 from hub.core.models import EventKey, RequestState, StoredEvent
 from tests.core.making import (
     NOW,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hub.gateways.database import Database
+from hub.gateways.database.engine import Database
 from tests.core.leads.office import Desk, Office, tell
 
 

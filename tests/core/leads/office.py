@@ -10,16 +10,16 @@ from sqlalchemy import Connection, select, update
 from adapters.http.outbound import HttpOutbound
 from hub.core.configuration import Configuration, Source
 from hub.core.delivery.claim import claim
+from hub.core.delivery.context import Contexts
 from hub.core.delivery.lanes import Hold, ensure, take
-from hub.core.delivery.preparing import Claimed
-from hub.core.expressions.context import Contexts
+from hub.core.delivery.prepare import Claimed
 from hub.core.inbound.routing import site_scope
+from hub.core.leads.assignment_rules import Rule
 from hub.core.leads.escalation import escalate
-from hub.core.leads.owners import Owners
+from hub.core.leads.owner_context import Owners
 from hub.core.leads.people import Person
-from hub.core.leads.rules import Rule
 from hub.core.models import Attempt, Delivery, StoredEvent, Telling, database_later, database_now
-from hub.gateways.database import Database
+from hub.gateways.database.engine import Database
 from tests.core.making import NOW, SITE, Town, route, rows
 
 PUBLIC = "https://hub.example"

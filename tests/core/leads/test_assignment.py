@@ -13,11 +13,11 @@ import pytest
 from hub.core.expressions.templates import Scope
 from hub.core.leads.acknowledgement import link_of
 from hub.core.leads.assignment import AssignList, assign
-from hub.core.leads.hours import Calendar
-from hub.core.leads.owners import NO_ASSIGN
-from hub.core.leads.rules import Rule
+from hub.core.leads.assignment_rules import Rule
+from hub.core.leads.owner_context import NO_ASSIGN
+from hub.core.leads.working_hours import Calendar
 from hub.core.models import Assignment, Delivery, LeadLink
-from hub.core.replays.single import preview, replay
+from hub.core.replays.replay import preview, replay
 from tests.core.leads.office import LEE, PUBLIC, Desk, tell
 from tests.core.making import NOW, hold_of, route
 

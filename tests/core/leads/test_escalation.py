@@ -8,21 +8,21 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, update
 
-from hub.core.events.folding import fold_some
+from hub.core.events.projections import fold_some
 from hub.core.ids import new_id
 from hub.core.leads.acknowledgement import NOBODY_TOOK_IT, acknowledge, taken
+from hub.core.leads.assignment_rules import Rule
 from hub.core.leads.escalation import escalate
-from hub.core.leads.hours import parse_hours
 from hub.core.leads.people import Absence
-from hub.core.leads.rules import Rule
+from hub.core.leads.working_hours import parse_hours
 from hub.core.models import Acknowledgement, Alert, AuditEntry, Delivery, StoredEvent, Telling
-from hub.core.replays.single import preview, replay
-from hub.core.watch import alerts
+from hub.core.monitoring import alerts
+from hub.core.replays.replay import preview, replay
 from tests.core.leads.office import DANA, LEE, SAM, Desk, tell
 from tests.core.making import NOW, route
 
+# Parameters of one statement.
 MORE_THAN_SQLITE_TAKES = 33_000
-"""Parameters of one statement."""
 
 
 def phone(slug: str) -> str:

@@ -9,13 +9,13 @@ import pytest
 from sqlalchemy import select
 
 from hub.core.errors import NotFound, Refused
-from hub.core.events.folding import fold_some
+from hub.core.events.projections import fold_some
 from hub.core.ids import new_id
 from hub.core.inbound.ingest import ingest, prepare
 from hub.core.leads.held import discard, hold, list_held, release, sent_by
-from hub.core.listing import list_events
 from hub.core.models import AuditEntry, Contact, StoredEvent
-from hub.gateways.database import open_database
+from hub.core.queries.rows import list_events
+from hub.gateways.database.engine import open_database
 from tests.core.making import (
     NOW,
     Town,

@@ -1,0 +1,1 @@
+"""Signature schemes: each module can verify and sign."""

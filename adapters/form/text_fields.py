@@ -1,0 +1,118 @@
+"""Fields that people type: taken as they came or not at all, with the sentences they read."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import ValidationError, fields
+
+from adapters.form.settings import longest
+from adapters.form.submission import Repeated
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+# A quoted local part may hold almost anything (RFC 5321, 4.1.2); no part holds a line break.
+_EMAIL = re.compile(
+    r"""(?:"(?:[^"\\\x00-\x1f\x7f]|\\[\x20-\x7e]){1,62}"|[^@\s"(),:;<>\[\\\]\x00-\x1f\x7f]{1,64})"""
+    r"""@(?=[^@]{3,255}\Z)(?:[^@\s"(),:;<>\[\\\]\x00-\x1f\x7f.]{1,63}\.)+[^@\s"(),:;<>\[\\\]\x00-\x1f\x7f.]{2,63}\.?"""
+)
+_PHONE = re.compile(r"[0-9 ().+/-]{1,60}(?:(?:x|ext\.?) ?[0-9]{1,6})?", re.IGNORECASE)
+_DIGITS = range(5, 21)
+
+FILL_IN = "Please fill this in."
+NO_TEXT = "This must be a text."
+STRANGE = "This holds characters that cannot be kept."
+LINES = "This must be a single line."
+TWICE = "This was sent twice."
+SHAPE = "This does not look as it should."
+
+
+def is_email(value: str) -> bool:
+    """Tell whether this has the form of an e-mail address; nobody is asked whether it exists."""
+    return _EMAIL.fullmatch(value) is not None
+
+
+class Taken(fields.Field[Any]):
+    """A field made from its declaration."""
+
+    def __init__(self, declared: Mapping[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.declared = declared
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> Any:
+        return self.take(value)
+
+    def take(self, value: Any) -> Any:
+        """Return what is kept of a value that says something.
+
+        Raises:
+            ValidationError: a sentence for whoever typed it, which does not repeat it.
+        """
+        raise NotImplementedError
+
+
+def one_text(value: Any, most: int) -> str:
+    """Return a text that can be kept, and is not too long.
+
+    Raises:
+        ValidationError: it is none.
+    """
+    if isinstance(value, Repeated):
+        raise ValidationError(TWICE)
+    if not isinstance(value, str):
+        raise ValidationError(NO_TEXT)
+    if "\x00" in value or _SURROGATE.search(value):
+        raise ValidationError(STRANGE)
+    count = len(value.replace("\r\n", "\n"))  # a browser counts a line break as one
+    if count > most:
+        raise ValidationError(f"This has {count} characters; at most {most} fit.")
+    return value
+
+
+class Typed(Taken):
+    """A text of one line."""
+
+    one_line = True
+
+    def __init__(self, declared: Mapping[str, Any], **kwargs: Any) -> None:
+        super().__init__(declared, **kwargs)
+        self._most = longest(declared)
+        self._least = declared.get("min", 0)
+        self._pattern = re.compile(declared["pattern"]) if "pattern" in declared else None
+
+    def take(self, value: Any) -> str:
+        text = one_text(value, self._most)
+        if self.one_line and ("\n" in text or "\r" in text):
+            raise ValidationError(LINES)
+        if self.required and not text.strip():
+            raise ValidationError(FILL_IN)
+        if text.strip():
+            self.check(text)
+        return text
+
+    def check(self, value: str) -> None:
+        """Accept a value of this type that is not blank."""
+        if len(value) < self._least:
+            raise ValidationError(f"This has {len(value)} characters; at least {self._least} do.")
+        if self._pattern and not self._pattern.fullmatch(value):
+            raise ValidationError(f"{SHAPE} {self.declared.get('help', '')}".strip())
+
+
+class LongText(Typed):
+    one_line = False
+
+
+class EmailAddress(Typed):
+    def check(self, value: str) -> None:
+        if not is_email(value.strip()):
+            raise ValidationError("Please enter an e-mail address like jane@example.com.")
+        super().check(value)
+
+
+class PhoneNumber(Typed):
+    def check(self, value: str) -> None:
+        digits = sum(c.isdigit() for c in value)
+        if not _PHONE.fullmatch(value.strip()) or digits not in _DIGITS:
+            raise ValidationError("Please enter a phone number, such as +1 212 555 0123.")
+        super().check(value)

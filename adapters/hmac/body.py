@@ -1,0 +1,66 @@
+"""What a sender's request holds: a JSON object or a form, and a value in it or in a header."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from adapters.contract.errors import Unreadable
+from adapters.contract.form_bodies import media_type, read_form
+from adapters.contract.request import InboundRequest
+from adapters.contract.strict_json import read_json
+
+FORM = "application/x-www-form-urlencoded"
+
+
+def read_body(request: InboundRequest) -> dict[str, Any]:
+    """Return the JSON object or, when the content type says so, the form; a name that comes again
+    in a form has a list.
+
+    Raises:
+        Unreadable: it is neither, or empty.
+    """
+    if media_type(request.headers.get("content-type"))[0] == FORM:
+        return _form(request.body)
+    value = read_json(request.body)
+    if not isinstance(value, dict):
+        raise Unreadable(f"the body must be a JSON object, not {type(value).__name__}")
+    return value
+
+
+def value_at(path: str, request: InboundRequest, native: Mapping[str, Any]) -> str:
+    """Return the text at `header:X-Name` or `data.0.id`; a whole number becomes one.
+
+    Raises:
+        Unreadable: there is none.
+    """
+    kind, _, name = path.partition(":")
+    value = request.headers.get(name.lower()) if kind == "header" and name else _at(native, path)
+    if type(value) is int:
+        return str(value)
+    if not isinstance(value, str):
+        raise Unreadable(f"there is no text at {path}")
+    return value
+
+
+def _form(body: bytes) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for name, value in read_form(body):
+        if name not in fields:
+            fields[name] = value
+        elif isinstance(fields[name], list):
+            fields[name].append(value)
+        else:
+            fields[name] = [fields[name], value]
+    if not fields:
+        raise Unreadable("the form is empty")
+    return fields
+
+
+def _at(node: Any, path: str) -> Any:
+    for step in path.split("."):
+        if isinstance(node, dict):
+            node = node.get(step)
+        elif isinstance(node, list) and step.isascii() and step.isdigit() and len(step) < 5:
+            node = node[int(step)] if int(step) < len(node) else None
+        else:
+            return None
+    return node

@@ -1,0 +1,92 @@
+"""Events that Stripe keeps: a thin one completed, and those of the last 30 days listed.
+
+**Docs**: https://docs.stripe.com/api/v2/core/events/retrieve ·
+https://docs.stripe.com/api/events/list · https://docs.stripe.com/context
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from marshmallow import Schema, fields, validate
+
+from adapters.contract.errors import AdapterError
+from adapters.contract.inbound import Listed
+from adapters.contract.outbound import Call, Outcome, Transport, Verdict
+from adapters.stripe.api import Account, Api, Listing, Native
+
+KEPT = timedelta(days=30)
+# An event may have some 50 KB, and an answer 1 MiB.
+PAGE = 20
+
+EVENT_ID = re.compile(r"[A-Za-z0-9_]{1,255}")
+CONTEXT = re.compile(r"[A-Za-z0-9_/.-]{1,255}")
+_OBJECT_PATH = re.compile(r"/v[12](?:/[A-Za-z0-9_-]{1,255}){1,8}")
+
+
+class Fetch(Schema):
+    """A thin event's id, and in whose context it is to be fetched."""
+
+    event_id = fields.String(required=True, validate=validate.Regexp(EVENT_ID.pattern + r"\Z"))
+    context = fields.String(validate=validate.Regexp(CONTEXT.pattern + r"\Z"))
+
+
+def fetch(api: Api, _call: Call, parameters: Mapping[str, Any]) -> Outcome:
+    """Bring an event, and the object that it is about as it is now (None when it is gone)."""
+    if "context" in parameters:
+        api = replace(api, account=api.account.acting(parameters["context"]))
+    event = api.read(f"/v2/core/events/{parameters['event_id']}")
+    related = event.get("related_object")
+    path = related.get("url") if isinstance(related, dict) else None
+    found = {"event": event, "object": _object(api, path)}
+    return Outcome(Verdict.SUCCEEDED, status=200, provider_ref=parameters["event_id"], found=found)
+
+
+def list_since(
+    since: datetime, now: datetime, transport: Transport, settings: Mapping[str, Any]
+) -> Iterator[Listed]:
+    """Yield the account's events since then, oldest first.
+
+    Stripe lists the newest first. The way back to `since` is walked once for the places where
+    pages end; then the pages are asked for again, the oldest first. One page is held at a time.
+    """
+    account = Account.of(settings)
+    if not account.api_key:
+        raise AdapterError(
+            "there is no destination with `adapter: stripe` and an `api_key` to list events with"
+        )
+    if now - since > KEPT:
+        raise AdapterError(
+            f"Stripe keeps events for {KEPT.days} days: ask for those since "
+            f"{now - KEPT:%Y-%m-%d %H:%M} UTC; what is older is in Stripe's own reports"
+        )
+    api = Api(account, transport, now)
+    listing = Listing("/v1/events", {"created": {"gte": int(since.timestamp())}}, PAGE)
+    newest, cursor = api.page(listing, None)
+    for after in reversed(_cursors(api, listing, cursor)):
+        yield from _listed(api.page(listing, after)[0])
+    # The first page as it was: asked for again, it would begin with what has come since.
+    yield from _listed(newest)
+
+
+def _cursors(api: Api, listing: Listing, cursor: str | None) -> list[str]:
+    cursors: list[str] = []
+    while cursor is not None:
+        cursors.append(cursor)
+        cursor = api.page(listing, cursor)[1]
+    return cursors
+
+
+def _listed(page: list[Native]) -> Iterator[Listed]:
+    for event in reversed(page):
+        yield Listed(json.dumps(event, indent=2).encode("ascii"))
+
+
+def _object(api: Api, path: Any) -> Native | None:
+    if not isinstance(path, str) or not _OBJECT_PATH.fullmatch(path):
+        return None
+    answer = api.ask(path, {})
+    return None if answer.status == 404 else api.told(answer)

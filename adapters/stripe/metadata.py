@@ -1,0 +1,109 @@
+"""The mark on everything that the hub makes in Stripe, and how to find it by that mark.
+
+`metadata[hub_delivery]` is the delivery's key. Lists are read and not Stripe's search, which lags
+behind by up to a minute (https://docs.stripe.com/search#data-freshness).
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from marshmallow import ValidationError, fields
+
+from adapters.contract.outbound import Call, Sight, Sighting
+from adapters.stripe.api import Api, Listing, Native
+from adapters.stripe.parameters import check_characters
+
+STAMP = "hub_delivery"
+PAGES_AT_MOST = 20
+# How far Stripe's clock may be behind ours.
+EARLIER = timedelta(minutes=10)
+
+_KEYS = 49  # Stripe takes 50, ours is one
+_KEY_LENGTH, _VALUE_LENGTH = 40, 500
+
+
+def check_metadata(metadata: Mapping[str, object]) -> None:
+    """Accept what Stripe takes as metadata; a marshmallow validator.
+
+    Raises:
+        ValidationError: naming the key.
+    """
+    if len(metadata) > _KEYS:
+        raise ValidationError(f"has more than {_KEYS} keys")
+    for key, value in metadata.items():
+        if not 0 < len(key) <= _KEY_LENGTH or "[" in key or "]" in key:
+            raise ValidationError(f"a key has 1 to {_KEY_LENGTH} characters and no brackets")
+        if key == STAMP:
+            raise ValidationError(f"{STAMP} is the hub's own")
+        if not isinstance(value, str | int | float | None):
+            raise ValidationError(f"{key}: expected a text, a number, true or false")
+        if len(_text(value)) > _VALUE_LENGTH:
+            raise ValidationError(f"{key}: is longer than {_VALUE_LENGTH} characters")
+        check_characters(key + _text(value))
+
+
+class Metadata(fields.Dict):
+    """A mapping of texts, numbers and truth values."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            keys=fields.String(), values=fields.Raw(allow_none=True), validate=check_metadata
+        )
+
+
+def asked_metadata(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Return the metadata that the parameters ask for, without what is empty: that would erase."""
+    texts = {name: _text(value) for name, value in parameters.get("metadata", {}).items()}
+    return {name: text for name, text in texts.items() if text.strip()}
+
+
+def stamped(parameters: Mapping[str, Any], call: Call) -> dict[str, str]:
+    """Return the metadata of something that this call makes."""
+    return {**asked_metadata(parameters), STAMP: call.key}
+
+
+def is_ours(native: Mapping[str, Any], call: Call) -> bool:
+    """Tell whether this delivery made it."""
+    metadata = native.get("metadata")
+    return isinstance(metadata, dict) and metadata.get(STAMP) == call.key
+
+
+def find(api: Api, listing: Listing, call: Call) -> tuple[Native | None, bool]:
+    """Return what this delivery made, and whether the list was read to its end to find nothing."""
+    for count, page in enumerate(api.pages(listing), start=1):
+        ours = next((one for one in page if is_ours(one, call)), None)
+        if ours is not None:
+            return ours, True
+        if count == PAGES_AT_MOST:
+            return None, False
+    return None, True
+
+
+def sighting(found: tuple[Native | None, bool], what: str) -> Sighting:
+    """Return what a search for `what` ("refund") says."""
+    native, whole = found
+    if native is not None:
+        ref = str(native.get("id"))
+        return Sighting(Sight.THERE, f"Stripe has the {what} {ref}", ref, _status(native))
+    if whole:
+        return Sighting(Sight.NOT_THERE, f"Stripe has no {what} of this delivery")
+    return Sighting(
+        Sight.CANNOT_TELL, f"this delivery's {what} is not among the newest that Stripe lists"
+    )
+
+
+def created_since(sent_at: datetime) -> dict[str, Any]:
+    """Return the filter for what was made since then."""
+    return {"created": {"gte": int((sent_at - EARLIER).timestamp())}}
+
+
+def _status(native: Mapping[str, Any]) -> str | None:
+    status = native.get("status")
+    return status if isinstance(status, str) else None
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,190 @@
+"""Puts the processes together that have no web floor: workers, the clock, and commands.
+
+It knows every other file but those of the web, which would only cost memory here.
+"""
+
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from threading import Event
+
+from sqlalchemy.exc import DBAPIError
+
+from hub.clock import clock as clocks
+from hub.config import load_config
+from hub.core.configuration import Configuration
+from hub.core.database_errors import Trouble, trouble_of
+from hub.core.delivery.lanes import ensure
+from hub.core.errors import ConfigError
+from hub.core.hub import Hub
+from hub.core.inbound.config_versions import note_version
+from hub.core.leads.form_tokens import has_forms, with_form_keys
+from hub.gateways.crypto import local_secret
+from hub.gateways.database.engine import open_database
+from hub.gateways.database.revisions import revisions
+from hub.gateways.database.wait import wait_for_store
+from hub.gateways.destination_client import Gate
+from hub.gateways.redis_queue import Flusher, connect
+from hub.settings import Settings
+from hub.worker import rq_worker as workers
+from hub.worker.context import Workshop
+
+BUSY_AGAIN_S = 1.0
+# One for each thread of the clock: its own, lists, look-ups, replays. Others open one or two.
+CONNECTIONS = 4
+
+log = logging.getLogger(__name__)
+
+
+def create_hub(settings: Settings, environ: Mapping[str, str]) -> Hub:
+    """Return the hub without its web floor, for workers, the clock and commands.
+
+    Raises:
+        ConfigError: `hub.yaml` is wrong; every fault of it.
+    """
+    return Hub(
+        configuration=read_configuration(settings, environ),
+        store=open_database(settings.database_url, pool_size=CONNECTIONS),
+        waker=Flusher(settings.redis_url),
+        public_url=settings.public_url,
+        allow_private=settings.allow_private_destinations,
+    )
+
+
+def run_worker(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Work until told to stop; wait for the database first, however long that takes.
+
+    Raises:
+        ConfigError: `hub.yaml` is wrong; every fault of it.
+    """
+    hub = create_hub(settings, environ)
+    workshop = _workshop(settings, hub)
+    workers.listen_for_signals(workshop)
+    while not _is_prepared(hub, workshop.stop):
+        if workshop.stop.is_set():
+            return
+    workers.run(workshop)
+
+
+def run_clock(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Sweep until told to stop.
+
+    Raises:
+        ConfigError: `hub.yaml` is wrong; every fault of it.
+    """
+    hub = create_hub(settings, environ)
+    clocks.run(hub, connect(settings.redis_url), _gates(settings, hub))
+
+
+def _is_prepared(hub: Hub, stop: Event) -> bool:
+    """Wait for the database and prepare it; what answers may still be too busy to be written to."""
+    if not wait_for_store(hub.store, stop):
+        return False
+    try:
+        prepare_store(hub)
+    except DBAPIError as error:
+        why = _migration_needed(hub)
+        if why is None and trouble_of(error) is Trouble.ROW:
+            raise
+        why = why or type(error.orig).__name__
+        log.warning("the database is not ready (%s); again in a moment", why)
+        stop.wait(BUSY_AGAIN_S)
+        return False
+    return True
+
+
+def _migration_needed(hub: Hub) -> str | None:
+    """Return what to do about tables that are not this version's; None if it is not that."""
+    try:
+        with hub.store.read() as connection:
+            current, newest = revisions(connection)
+    except DBAPIError:
+        return None
+    if current == newest:
+        return None
+    return f"its tables are at {current or 'nothing'}, not {newest}: run `hub db upgrade`"
+
+
+def _gates(settings: Settings, hub: Hub) -> dict[str, Gate]:
+    return {
+        destination.slug: Gate(
+            destination,
+            allow_private=settings.allow_private_destinations,
+            public_url=settings.public_url,
+        )
+        for destination in hub.configuration.destinations.values()
+        if destination.enabled
+    }
+
+
+def _workshop(settings: Settings, hub: Hub) -> Workshop:
+    return Workshop(
+        hub=hub,
+        gates=_gates(settings, hub),
+        redis=connect(settings.redis_url),
+        redis_url=settings.redis_url,
+    )
+
+
+_KEPT: list[Configuration] = []
+
+
+def keep_configuration(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Read `hub.yaml` for this process and those that it forks.
+
+    Raises:
+        ConfigError: as `read_configuration`; what was kept before stays.
+    """
+    _KEPT[:] = [read_configuration(settings, environ)]
+
+
+def kept_configuration(settings: Settings, environ: Mapping[str, str]) -> Configuration:
+    """Return what was kept, else what `hub.yaml` says now.
+
+    Raises:
+        ConfigError: as `read_configuration`.
+    """
+    return _KEPT[0] if _KEPT else read_configuration(settings, environ)
+
+
+def read_configuration(settings: Settings, environ: Mapping[str, str]) -> Configuration:
+    """Return what `hub.yaml` says.
+
+    Raises:
+        ConfigError: every fault of it; or it has forms, and there is no secret for their tokens.
+    """
+    configuration = load_config(
+        settings.config_path,
+        environ,
+        published_secrets_allowed=settings.public_url is None,
+        allow_private=settings.allow_private_destinations,
+    )
+    if not has_forms(configuration):
+        return configuration
+    return with_form_keys(configuration, secret_of(settings))
+
+
+def secret_of(settings: Settings) -> str:
+    """Return what cookies and tokens are signed with: `SECRET_KEY`, else this machine's own.
+
+    Raises:
+        ConfigError: there is none, and none can be made.
+    """
+    if settings.secret_key:
+        return settings.secret_key
+    try:
+        return local_secret(settings.var_dir)
+    except OSError as error:
+        sentence = (
+            f"SECRET_KEY is not set, and {settings.var_dir} cannot keep one: {error.strerror}; "
+            "set it to 32 random characters"
+        )
+        raise ConfigError([sentence]) from error
+
+
+def prepare_store(hub: Hub) -> None:
+    """Write down what the configuration needs in the database: its version, a row per lane."""
+    now = datetime.now(UTC)
+    with hub.store.write() as connection:
+        ensure(connection, hub.configuration.destinations)
+        note_version(connection, hub.configuration, now=now)

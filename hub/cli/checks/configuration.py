@@ -1,0 +1,65 @@
+"""What the environment and `hub.yaml` say, and their faults as start-up would tell them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from hub.cli.checks.finding import FAULT, NOTE, OK, Finding
+from hub.config import load_config
+from hub.core.configuration import Configuration
+from hub.core.errors import ConfigError
+from hub.settings import TRUE, Settings, load_settings
+
+SHORTEST_KEY = 16
+GUESSABLE = (
+    f"SECRET_KEY is shorter than {SHORTEST_KEY} characters and can be guessed; with it "
+    "everybody can be signed in: make it 32 random characters"
+)
+UNSIGNED = (
+    "SECRET_KEY is not set: every machine makes its own, so that on another one people are signed "
+    "out, second factors cannot be read and a form's tokens are not known; where there are several "
+    "machines set it to the same 32 random characters"
+)
+
+
+def check_environment(environ: Mapping[str, str]) -> tuple[Settings | None, list[Finding]]:
+    """Return the settings, or None and their faults as start-up would tell them."""
+    try:
+        settings = load_settings(environ)
+    except ConfigError as error:
+        return None, [Finding(FAULT, "environment", fault) for fault in error.faults]
+    public = settings.public_url or "not public: HUB_PUBLIC_URL is not set"
+    findings = [Finding(OK, "environment", public)]
+    if settings.public_url and settings.secret_key is None:
+        findings.append(Finding(NOTE, "environment", UNSIGNED))
+    if settings.secret_key is not None and len(settings.secret_key) < SHORTEST_KEY:
+        findings.append(Finding(FAULT, "environment", GUESSABLE))
+    return settings, findings
+
+
+def check_file(
+    environ: Mapping[str, str], settings: Settings | None
+) -> tuple[Configuration | None, list[Finding]]:
+    """Return what the file says, or None and its faults as start-up would tell them."""
+    fallback = Path(environ.get("HUB_CONFIG", "").strip() or "hub.yaml")
+    path = settings.config_path if settings else fallback
+    try:
+        configuration = load_config(
+            path,
+            environ,
+            published_secrets_allowed=settings is None or settings.public_url is None,
+            allow_private=_private_by_start_up(settings, environ),
+        )
+    except ConfigError as error:
+        return None, [Finding(FAULT, path.name, fault) for fault in error.faults]
+    counts = (
+        f"version {configuration.version}: sources {len(configuration.sources)}, "
+        f"destinations {len(configuration.destinations)}, routes {len(configuration.routes)}"
+    )
+    return configuration, [Finding(OK, path.name, counts)]
+
+
+def _private_by_start_up(settings: Settings | None, environ: Mapping[str, str]) -> bool:
+    """Return what start-up would go by, also while another variable is wrong."""
+    if settings is not None:
+        return settings.allow_private_destinations
+    return environ.get("HUB_ALLOW_PRIVATE_DESTINATIONS", "").strip().lower() in TRUE

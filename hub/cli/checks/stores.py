@@ -1,0 +1,120 @@
+"""Whether the database and Redis answer, are new enough and keep what they are given."""
+
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import redis
+from sqlalchemy import Connection, make_url, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from hub.cli.checks.finding import FAULT, NOTE, OK, Finding
+from hub.gateways.database.engine import STATEMENT_TIMEOUT_S, open_database
+from hub.gateways.database.revisions import revisions
+from hub.settings import Settings
+
+OLDEST_POSTGRESQL = 14
+OLDEST_SQLITE = (3, 35)
+OLDEST_REDIS = (6, 2)
+STORE_TIMEOUT_S = 3
+POOLED = (
+    "a pooler stands before the server and drops what the hub sets for its connections (time-outs, "
+    "prepared statements): give DATABASE_URL the server's own address"
+)
+
+
+def check_database(settings: Settings) -> list[Finding]:
+    """Return whether the database answers, is new enough and has today's schema."""
+    url = make_url(settings.database_url)
+    is_file = url.get_backend_name() == "sqlite" and not str(url.database).startswith("file:")
+    if is_file and not Path(str(url.database)).exists():
+        return [Finding(NOTE, "database", "no file yet: `hub up` or `hub db upgrade` makes it")]
+    database = open_database(settings.database_url, pool_size=1)
+    pooled = Finding(FAULT, "database", POOLED)
+    try:
+        with database.engine.connect() as connection:
+            found = [_database_version(connection), _database_schema(connection)]
+            return found if _keeps_settings(connection) else [*found, pooled]
+    except SQLAlchemyError as error:
+        reason = _reason(getattr(error, "orig", None) or error, url.password)
+        unreached = Finding(FAULT, "database", f"cannot be reached: {reason}")
+        return [unreached, pooled] if "startup parameter" in reason else [unreached]
+    finally:
+        database.engine.dispose()
+
+
+def _keeps_settings(connection: Connection) -> bool:
+    if connection.dialect.name == "sqlite":
+        return True
+    kept = connection.execute(text("SHOW statement_timeout")).scalar_one()
+    return bool(kept == f"{STATEMENT_TIMEOUT_S}s")
+
+
+def _database_version(connection: Connection) -> Finding:
+    if connection.dialect.name == "sqlite":
+        good = sqlite3.sqlite_version_info >= OLDEST_SQLITE
+        version, needed = f"SQLite {sqlite3.sqlite_version}", "SQLite 3.35"
+    else:
+        found = connection.dialect.server_version_info or (0,)
+        good = int(found[0]) >= OLDEST_POSTGRESQL
+        version = f"PostgreSQL {'.'.join(map(str, found))}"
+        needed = f"PostgreSQL {OLDEST_POSTGRESQL}"
+    if good:
+        return Finding(OK, "database", version)
+    return Finding(FAULT, "database", f"{version} is too old: {needed} or newer is needed")
+
+
+def _database_schema(connection: Connection) -> Finding:
+    current, newest = revisions(connection)
+    if current == newest:
+        return Finding(OK, "database", f"migrated to {current}")
+    found = "not migrated" if current is None else f"migrated to {current}, newest is {newest}"
+    return Finding(FAULT, "database", f"{found}: run `hub db upgrade`")
+
+
+def check_redis(settings: Settings) -> list[Finding]:
+    """Return whether Redis answers, is new enough and forgets no wake-up."""
+    socket = settings.var_dir / "redis.sock"
+    if settings.redis_embedded and not socket.exists():
+        return [Finding(NOTE, "redis", "embedded: it starts with `hub up`")]
+    try:
+        client = redis.Redis.from_url(
+            settings.redis_url,
+            socket_timeout=STORE_TIMEOUT_S,
+            socket_connect_timeout=STORE_TIMEOUT_S,
+        )
+        with client:
+            info: dict[str, Any] = client.info()
+    except (redis.RedisError, OSError, ValueError) as error:
+        password = urlsplit(settings.redis_url).password
+        return [Finding(FAULT, "redis", f"cannot be reached: {_reason(error, password)}")]
+    return judge_redis(info)
+
+
+def judge_redis(info: Mapping[str, Any]) -> list[Finding]:
+    """Return what the answer to INFO says about a server."""
+    version = str(info.get("redis_version", "0"))
+    parts = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    if parts >= OLDEST_REDIS:
+        findings = [Finding(OK, "redis", f"version {version}")]
+    else:
+        sentence = f"version {version} is too old: 6.2 or newer is needed"
+        findings = [Finding(FAULT, "redis", sentence)]
+    policy = info.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        sentence = (
+            f"maxmemory-policy is {policy}, which drops wake-ups when memory is short: run "
+            "`redis-cli CONFIG SET maxmemory-policy noeviction` and put it in redis.conf"
+        )
+        findings.append(Finding(FAULT, "redis", sentence))
+    persistence = "on" if info.get("aof_enabled") else "off; wake-ups lost with it are made anew"
+    findings.append(Finding(NOTE, "redis", f"append-only file is {persistence}"))
+    return findings
+
+
+def _reason(error: BaseException, password: object) -> str:
+    """Return the first line of an error; drivers put addresses in it, never mind a password."""
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return line.replace(str(password), "…") if password else line

@@ -1,0 +1,117 @@
+"""What every command starts with: the settings, the hub, and who is asking."""
+
+import getpass
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import wraps
+from uuid import UUID
+
+import click
+from redis.exceptions import RedisError
+from sqlalchemy.exc import DBAPIError
+
+from hub.bootstrap import create_hub
+from hub.core.errors import HubError, NotFound, Refused
+from hub.core.hub import Hub
+from hub.core.ids import parse_id
+from hub.gateways.database.revisions import revisions
+from hub.gateways.logs import configure_logs
+from hub.gateways.redis_queue import connect, enqueue_drain
+from hub.settings import Settings, load_settings
+
+
+def open_settings() -> Settings:
+    """Return the settings, with logs set up as they say.
+
+    Raises:
+        ConfigError: every fault of the environment.
+    """
+    settings = load_settings(os.environ)
+    configure_logs(settings.log_level, settings.log_format)
+    return settings
+
+
+def open_hub(settings: Settings) -> Hub:
+    """Return the hub over a database that answers and has its tables.
+
+    Raises:
+        HubError: it does not; the message says what to do.
+        ConfigError: every fault of `hub.yaml`.
+    """
+    hub = create_hub(settings, os.environ)
+    try:
+        with hub.store.read() as connection:
+            current, newest = revisions(connection)
+    except DBAPIError as error:
+        cause = str(error.orig).strip().splitlines() or [type(error.orig).__name__]
+        raise HubError(f"the database does not answer: {cause[0]}") from error
+    if current != newest:
+        raise HubError("the database does not have this version's tables: run `hub db upgrade`")
+    return hub
+
+
+def wanted_id(text: str) -> UUID:
+    """Return the id that was asked for.
+
+    Raises:
+        NotFound: it is no id at all.
+    """
+    found = parse_id(text)
+    if found is None:
+        raise NotFound(f"{text} is not an id: `hub events` and `hub deliveries` list them")
+    return found
+
+
+def actor() -> str:
+    """Return who is at the command line, for the audit log."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError):  # in a container whose user has no name
+        return f"cli:uid {os.getuid()}"
+
+
+def now() -> datetime:
+    """Return the time, aware UTC."""
+    return datetime.now(UTC)
+
+
+def agreed(question: str, *, yes: bool) -> None:
+    """Ask, unless the answer was given with `--yes`.
+
+    Raises:
+        Abort: the answer was no.
+        Refused: nobody is there to give it.
+    """
+    if yes:
+        return
+    try:
+        answer = click.confirm(question, err=True)
+    except click.Abort as error:
+        if sys.stdin.isatty():
+            raise
+        click.echo(err=True)
+        raise Refused("nobody answered; --yes answers beforehand") from error
+    if not answer:
+        raise click.Abort
+
+
+def wake(settings: Settings) -> None:
+    """Say that work is due; without Redis the sweep does the same within seconds."""
+    with suppress(RedisError):
+        enqueue_drain(connect(settings.redis_url))
+
+
+def json_logs(command: Callable[[], None]) -> Callable[..., None]:
+    """Give a process the option to log in JSON, itself and what it starts."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Log in JSON lines (LOG_FORMAT=json).")
+    @wraps(command)
+    def with_logs(*, as_json: bool) -> None:
+        if as_json:
+            os.environ["LOG_FORMAT"] = "json"
+        command()
+
+    return with_logs

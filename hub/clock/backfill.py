@@ -1,0 +1,72 @@
+"""Every hour, and when the clock comes back: what never arrived is looked for and taken in."""
+
+import logging
+from datetime import UTC, datetime
+
+from sqlalchemy.exc import DBAPIError
+
+from adapters import AdapterError
+from hub.clock.background_task import Beside
+from hub.core.configuration import Source
+from hub.core.events.backfill import STILL_COMING, failed, fill, filled, turn, why_not
+from hub.core.hub import Hub
+from hub.gateways.destination_client import list_since
+
+log = logging.getLogger(__name__)
+
+
+class Listings(Beside):
+    """Looks through the providers' lists beside the sweep, never two looks at once."""
+
+    name = "listings"
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    def _round(self) -> None:
+        for source in self._hub.configuration.sources.values():
+            if source.enabled and why_not(self._hub, source) is None:
+                try:
+                    look_through(self._hub, source, now=datetime.now(UTC))
+                except DBAPIError as error:
+                    kind = type(error.orig).__name__
+                    log.error("%s: the database does not answer (%s)", source.slug, kind)
+                    return
+
+
+def look_through(hub: Hub, source: Source, *, now: datetime) -> None:
+    """Fill a source's gap if it is this process's turn; a list that fails is looked at next time.
+
+    Raises:
+        DBAPIError: the database is gone.
+    """
+    with hub.store.write() as connection:
+        since = turn(connection, source.slug, now=now)
+    if since is None:
+        return
+    until = now - STILL_COMING
+    try:
+        gap = fill(hub, source, list_since(hub, source, since, now), now=now, until=until)
+    except AdapterError as error:
+        log.error("%s: its list could not be read to its end: %s", source.slug, error)
+        _note_failure(hub, source, f"its list says {error}", now)
+        return
+    except DBAPIError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the last resort: the others go on
+        name = type(error).__name__
+        log.error("%s: its list stopped us (%s)", source.slug, name)
+        _note_failure(hub, source, f"its list stops us ({name})", now)
+        return
+    with hub.store.write() as connection:
+        filled(connection, source.slug, until=until)
+    if gap.unreadable:
+        log.error("%s: %d listed records could not be read", source.slug, gap.unreadable)
+    if gap.new:
+        log.warning("%s: %d events had never arrived and were backfilled", source.slug, gap.new)
+        hub.waker.wake()
+
+
+def _note_failure(hub: Hub, source: Source, said: str, now: datetime) -> None:
+    with hub.store.write() as connection:
+        failed(connection, source.slug, said, now=now)

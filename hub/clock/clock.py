@@ -1,0 +1,200 @@
+"""The clock: every few seconds a sweep, every hour a look for what never arrived.
+
+A second clock is harmless.
+
+The clock's count of the last hours, for the dashboard: it reads, and then writes a few rows.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event
+from traceback import extract_tb
+
+from redis import Redis
+from redis.exceptions import RedisError
+from sqlalchemy.exc import DBAPIError
+
+from hub.clock.backfill import Listings
+from hub.clock.reconcile import Lookups
+from hub.clock.replays import Replays
+from hub.core.database_errors import Trouble, trouble_of
+from hub.core.delivery.poison import end_alerts
+from hub.core.delivery.reconcile import ask_people, close_the_seen
+from hub.core.delivery.restore_detection import end_alert
+from hub.core.delivery.sweep import sweep
+from hub.core.events.enrichment import Round, fetch_the_incomplete
+from hub.core.events.projections import fold_some
+from hub.core.hub import Hub
+from hub.core.leads.escalation import escalate
+from hub.core.leads.rate_counters import forget
+from hub.core.leads.send_limits import end_passed
+from hub.core.monitoring import alerts
+from hub.core.monitoring.heartbeats import CLOCK, beat
+from hub.core.monitoring.source_health import tell_of_silence
+from hub.core.queries.hourly_stats import count_hour, keep_hours, next_to_count
+from hub.core.search.indexer import index_some
+from hub.gateways.destination_client import Gate
+from hub.gateways.redis_queue import enqueue_drain
+from hub.gateways.restore_check import watch
+from hub.process.signals import when_told_to_end
+
+COUNT_EVERY_S = 15.0
+
+log = logging.getLogger(__name__)
+
+
+class Hours:
+    """Counts some hours every few seconds."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._next_s = 0.0
+
+    def look(self) -> None:
+        """Count, if it is time again."""
+        if time.monotonic() < self._next_s:
+            return
+        self._next_s = time.monotonic() + COUNT_EVERY_S
+        try:
+            self._count(datetime.now(UTC))
+        except DBAPIError as error:
+            log.warning("the hours are not counted (%s)", type(error.orig).__name__)
+
+    def _count(self, now: datetime) -> None:
+        configuration = self._hub.configuration
+        with self._hub.store.read() as connection:
+            counted = [
+                count_hour(connection, configuration, start, now=now)
+                for start in next_to_count(connection, now=now)
+            ]
+        with self._hub.store.write() as connection:
+            keep_hours(connection, counted, now=now)
+
+
+EVERY_S = 5.0
+FOLDS, FOLD_AT_ONCE = 10, 100
+INDEXES, INDEX_AT_ONCE = 10, 200
+FETCHES = 200
+ESCALATES = 100
+SHOWN_FRAMES = 3
+
+
+def run(hub: Hub, redis: Redis, gates: Mapping[str, Gate]) -> None:
+    """Sweep until told to end, whatever is gone meanwhile."""
+    stop = Event()
+    when_told_to_end(stop.set)
+    troubles: set[str] = set()
+    listings, lookups, hours = Listings(hub), Lookups(hub, gates), Hours(hub)
+    replays, round_ = Replays(hub), Round()
+    while True:
+        _note(troubles, tick(hub, redis, round_, hours))
+        listings.look()
+        lookups.look()
+        replays.look()
+        if stop.wait(EVERY_S):
+            return
+
+
+def tick(
+    hub: Hub, redis: Redis, round_: Round | None = None, hours: Hours | None = None
+) -> set[str]:
+    """Do every duty once; return what is gone or broken. A broken duty stops no other."""
+    duties: Mapping[str, Callable[[], object]] = {
+        "looking for a restored database": lambda: watch(hub, redis),
+        "sweeping": lambda: _sweep(hub, round_),
+        "asking people": lambda: _ask(hub),
+        "escalating": lambda: _escalate(hub),
+        "folding": lambda: _fold(hub),
+        "indexing": lambda: _index(hub),
+        "counting the hours": lambda: hours.look() if hours else None,
+    }
+    troubles: set[str] = set()
+    broken: dict[str, str] = {}
+    for name, duty in duties.items():
+        try:
+            duty()
+        except DBAPIError as error:
+            troubles.add(f"the database does not answer ({type(error.orig).__name__})")
+            if trouble_of(error) is Trouble.GONE:
+                break
+        except Exception as error:  # noqa: BLE001 - the last resort of a duty
+            broken[name] = f"{type(error).__name__} at {_place(error)}"
+    _tell_of_broken(hub, broken)
+    try:
+        enqueue_drain(redis)
+    except RedisError as error:
+        troubles.add(f"Redis does not answer ({type(error).__name__})")
+    return troubles | {f"{name} failed: {why}" for name, why in broken.items()}
+
+
+def _sweep(hub: Hub, round_: Round | None) -> None:
+    with hub.store.write() as connection:
+        sweep(connection, hub.configuration)
+        now = datetime.now(UTC)
+        fetch_the_incomplete(connection, hub, most=FETCHES, now=now, round_=round_)
+        close_the_seen(connection, now=now)
+
+
+def _ask(hub: Hub) -> None:
+    now = datetime.now(UTC)
+    with hub.store.write() as connection:
+        ask_people(connection, hub, now=now)
+        tell_of_silence(connection, hub.configuration, now=now)
+        beat(connection, CLOCK)
+        end_alert(connection, now=now)
+        end_alerts(connection, now=now)
+
+
+def _escalate(hub: Hub) -> None:
+    now = datetime.now(UTC)
+    with hub.store.write() as connection:
+        escalate(connection, hub, most=ESCALATES, now=now)
+        end_passed(connection, now=now)
+        forget(connection, now=now)
+
+
+def _fold(hub: Hub) -> None:
+    """Fold what the workers, being busy, have not: some, so that the next sweep is in time."""
+    for _ in range(FOLDS):
+        with hub.store.write() as connection:
+            if not fold_some(connection, hub, most=FOLD_AT_ONCE, now=datetime.now(UTC)):
+                return
+
+
+def _index(hub: Hub) -> None:
+    """Index some of the events that cannot be searched for yet: those from before there was one."""
+    for _ in range(INDEXES):
+        with hub.store.write() as connection:
+            if index_some(connection, most=INDEX_AT_ONCE) < INDEX_AT_ONCE:
+                return
+
+
+def _tell_of_broken(hub: Hub, broken: Mapping[str, str]) -> None:
+    """Let an alert last as long as a duty fails."""
+    now = datetime.now(UTC)
+    with suppress(DBAPIError), hub.store.write() as connection:
+        for name in alerts.subjects(connection, alerts.DUTY_FAILS) - broken.keys():
+            alerts.end(connection, alerts.DUTY_FAILS, name, now=now)
+        for name, why in broken.items():
+            sentence = f"The clock's {name} fails ({why}): the logs say more."
+            alerts.begin(connection, alerts.DUTY_FAILS, name, sentence, now=now)
+
+
+def _place(error: Exception) -> str:
+    """Return where it happened; what an exception says may quote a body."""
+    frames = extract_tb(error.__traceback__)[-SHOWN_FRAMES:]
+    return " < ".join(f"{Path(one.filename).stem}.{one.name}:{one.lineno}" for one in frames[::-1])
+
+
+def _note(known: set[str], now: set[str]) -> None:
+    """Log what is new and what is over, not what goes on."""
+    for trouble in sorted(now - known):
+        log.error("%s", trouble)
+    for trouble in sorted(known - now):
+        log.info("over: %s", trouble)
+    known.clear()
+    known.update(now)

@@ -1,0 +1,93 @@
+"""Doubts looked up at the providers, beside the sweep: it only reads, and waits for nobody."""
+
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from sqlalchemy.exc import DBAPIError
+
+from adapters import AdapterError, Call, Effect, Sight, Sighting
+from hub.clock.background_task import Beside
+from hub.core.database_errors import Trouble, trouble_of
+from hub.core.delivery.reconcile import Doubt, looked, to_look_up
+from hub.core.delivery.transitions import Turn
+from hub.core.hub import Hub
+from hub.gateways.destination_client import Gate
+
+AT_ONCE = 50
+
+log = logging.getLogger(__name__)
+
+
+class Lookups(Beside):
+    """Looks up what is in doubt, never two rounds at once."""
+
+    name = "lookups"
+
+    def __init__(self, hub: Hub, gates: Mapping[str, Gate]) -> None:
+        self._hub = hub
+        self._gates = gates
+
+    def _round(self) -> None:
+        try:
+            look_up_some(self._hub, self._gates)
+        except DBAPIError as error:
+            kind = type(error.orig).__name__
+            log.error("what is in doubt could not be looked up: the database (%s)", kind)
+
+
+def look_up_some(hub: Hub, gates: Mapping[str, Gate]) -> int:
+    """Look up what is due to be; return how many doubts that settled.
+
+    Raises:
+        DBAPIError: the database is gone.
+    """
+    with hub.store.read() as connection:
+        doubts = to_look_up(connection, hub, most=AT_ONCE, now=datetime.now(UTC))
+    settled = 0
+    for doubt in doubts:
+        gate = gates.get(doubt.destination)
+        if gate is None:
+            continue
+        at = datetime.now(UTC)  # before: held up afterwards, it would seem a later look
+        turn = _take_down(hub, doubt, _look(gate, doubt), at)
+        if turn.delivery:
+            settled += 1
+            log.warning("delivery %s: a look-up settled it: %s", doubt.delivery_id, turn.delivery)
+    if settled:
+        hub.waker.wake()
+    return settled
+
+
+def _take_down(hub: Hub, doubt: Doubt, sighting: Sighting, at: datetime) -> Turn:
+    """Write down what was seen; what cannot be written must not keep the others from their turn."""
+    keyed = hub.effect(doubt.destination, doubt.action) is Effect.KEYED
+    by_content = hub.by_content(doubt.destination, doubt.action)
+    try:
+        with hub.store.write() as connection:
+            return looked(connection, doubt, sighting, keyed=keyed, by_content=by_content, now=at)
+    except DBAPIError as error:
+        if trouble_of(error) is not Trouble.ROW:
+            raise
+    log.error("delivery %s: what a look-up saw cannot be kept", doubt.delivery_id)
+    blank = Sighting(Sight.CANNOT_TELL, "what was seen cannot be kept")
+    with hub.store.write() as connection:
+        return looked(connection, doubt, blank, keyed=keyed, by_content=by_content, now=at)
+
+
+def _look(gate: Gate, doubt: Doubt) -> Sighting:
+    call = Call(
+        action=doubt.action,
+        parameters=doubt.parameters,
+        key=doubt.key,
+        attempt_id=f"{doubt.delivery_id}.{doubt.n}",
+        now=datetime.now(UTC),
+    )
+    try:
+        return gate.look_up(call, doubt.since)
+    except AdapterError as error:
+        return Sighting(Sight.CANNOT_TELL, f"it could not be looked up: {error}")
+    except Exception as error:  # noqa: BLE001 - the last resort: one poison answer stops no other
+        name = type(error).__name__
+        log.error("delivery %s: its look-up failed with %s", doubt.delivery_id, name)
+        return Sighting(Sight.CANNOT_TELL, f"the look-up failed: {name}")

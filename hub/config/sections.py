@@ -1,0 +1,139 @@
+"""One mapping of the file against its keys: unknown, not there yet, missing, of the wrong type."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from marshmallow import EXCLUDE, Schema, ValidationError
+
+from hub.config.env_vars import References
+from hub.config.errors import Faults, Path, meant, shown
+from hub.config.fields import SLUG, SLUG_EXPECTED, Switch
+from hub.config.yaml import Located
+
+_SENTENCES = {
+    "Missing data for required field.": "is required",
+    "Field may not be null.": "is empty",
+    "Not a valid string.": "expected a text; put it in quotes",
+    "Not a valid list.": "expected a list",
+    "Not a valid mapping type.": "expected a mapping",
+    "Not a valid integer.": "expected a whole number",
+    "Not a valid number.": "expected a number",
+    "Not a valid boolean.": "expected true or false",
+    "Not a valid URL.": "expected an address like https://example.org/hook",
+    "Invalid input type.": "expected a mapping",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What every part of the file is read with."""
+
+    faults: Faults
+    references: References
+    published_secrets_allowed: bool = True
+    allow_private: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One mapping of the file, its references filled in, and where it is."""
+
+    node: Located
+    path: Path
+    enabled: bool = True
+
+    @property
+    def name(self) -> str:
+        return str(self.path[-1])
+
+    def text(self, key: str) -> str | None:
+        """Return the text under a key, None when it is not there or no text."""
+        item = self.node.value.get(key)
+        return item.value if item is not None and isinstance(item.value, str) else None
+
+    def fault(self, reading: Reading, below: Path, sentence: str) -> None:
+        """Report what is wrong at a path below this mapping, in its line."""
+        reading.faults.add(self.node.line_of(below), (*self.path, *below), sentence)
+
+
+def entries(root: Located, section: str, reading: Reading) -> dict[str, Entry]:
+    """Return the named mappings of a section. A section may be absent or empty."""
+    node = root.value.get(section)
+    if node is None or node.value is None:
+        return {}
+    if not isinstance(node.value, dict):
+        reading.faults.add(node.line, (section,), "expected a mapping of names")
+        return {}
+    found = {}
+    for name, item in node.value.items():
+        path = (section, name)
+        if not SLUG.fullmatch(name):
+            sentence = f"`{shown(name)}` is not a name; {SLUG_EXPECTED}"
+            reading.faults.add_key(item.line, (section,), sentence)
+        elif not isinstance(item.value, dict):
+            reading.faults.add(item.line, path, "expected a mapping of keys")
+        else:
+            found[name] = entry(item, path, reading)
+    return found
+
+
+def entry(item: Located, path: Path, reading: Reading) -> Entry:
+    """Return a mapping with its references filled in; null counts as absent.
+
+    What says `enabled: false` may name variables that are not set: it needs none of them.
+    """
+    switch = item.value.get("enabled")
+    word = switch and reading.references.fill(switch, (*path, "enabled")).value
+    enabled = word is None or word == "" or not _is_off(word)
+    given = {key: value for key, value in item.value.items() if value.value is not None}
+    filled = reading.references.fill(Located(given, item.line), path, lenient=not enabled)
+    return Entry(filled, path, enabled)
+
+
+def known_keys(
+    found: Entry, known: Iterable[str], planned: Iterable[str], reading: Reading
+) -> None:
+    """Report the keys that are not known, and those whose feature does not exist yet."""
+    names = frozenset(known)
+    for key in found.node.value:
+        if key in planned:
+            found.fault(reading, (key,), f"`{key}` is not there yet")
+        elif key not in names:
+            sentence = f"unknown key `{shown(key)}`{meant(key, names)}"
+            found.fault(reading, (key,), sentence)
+
+
+def load(schema: Schema, found: Entry, reading: Reading) -> dict[str, Any]:
+    """Return what the schema makes of its own keys; without those that it refuses."""
+    try:
+        values = schema.load(found.node.plain(), unknown=EXCLUDE)
+    except ValidationError as error:
+        report(found, (), error.messages, reading)
+        values = error.valid_data
+    return dict(values) if isinstance(values, Mapping) else {}
+
+
+def report(found: Entry, below: Path, messages: Any, reading: Reading) -> None:
+    """Report marshmallow's messages, a tree of lists of sentences, each in its own line."""
+    if isinstance(messages, Mapping):
+        for part, deeper in messages.items():
+            path = below if part in ("_schema", "key", "value") else (*below, part)
+            report(found, path, deeper, reading)
+    else:
+        for message in [messages] if isinstance(messages, str) else messages:
+            sentence = _SENTENCES.get(str(message)) or str(message).rstrip(".")
+            found.fault(reading, below, sentence)
+
+
+def keys_of(schema: Schema) -> frozenset[str]:
+    """Return the keys that a schema loads, as they are written in the file."""
+    loaded = schema.load_fields.items()
+    return frozenset(field.data_key or name for name, field in loaded)
+
+
+def _is_off(word: Any) -> bool:
+    try:
+        return Switch().deserialize(word) is False
+    except ValidationError:
+        return False

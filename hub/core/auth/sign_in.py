@@ -1,0 +1,229 @@
+"""Coming in: the password, the second factor, the session; each step noted in the audit log.
+
+Hashing takes its time, so it is done by the edge, between the transactions of these steps.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, exists, select, update
+
+from hub.core.audit import note
+from hub.core.auth import one_time_tokens, sessions, throttle, users
+from hub.core.auth.one_time_tokens import Purpose
+from hub.core.auth.roles import Role
+from hub.core.auth.throttle import Counted
+from hub.core.errors import Refused
+from hub.core.models import User
+
+NOBODY = "nobody"
+MOST_NAME = 200
+CHANGED_JUST_NOW = "your account was changed just now: sign in again"
+STALE_LINK = "this link was used already, or is too old: ask whoever gave it to you for another"
+
+
+@dataclass(frozen=True, slots=True)
+class Knock:
+    """Somebody who says to be a user, and what is needed to see whether that is so.
+
+    `user_id` is None for a name that nobody has, `password_hash` for an account that nobody can
+    sign in to: the edge then checks the password all the same, against no account's hash.
+    """
+
+    counted: Counted
+    name: str
+    user_id: UUID | None
+    password_hash: str | None = field(repr=False)
+    totp_secret: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Browser:
+    """What is known of where a sign-in comes from."""
+
+    address: str | None
+    agent: str | None
+
+
+def knock(connection: Connection, name: str, browser: Browser, *, now: datetime) -> Knock:
+    """Count a try to prove to be somebody, and return what it is held against."""
+    name = name.replace("\0", "").strip().lower()[:MOST_NAME]
+    counted = throttle.count(connection, name, browser.address, now=now)
+    row = connection.execute(
+        select(User.id, User.password_hash, User.totp_secret)
+        .where(User.name == name, User.disabled_at.is_(None))
+    ).one_or_none()  # fmt: skip
+    if row is None:
+        return Knock(counted, name, None, None, None)
+    return Knock(counted, name, row.id, row.password_hash, row.totp_secret)
+
+
+def turned_away(
+    connection: Connection, knock: Knock, browser: Browser, *, what: str, now: datetime
+) -> None:
+    """Note that `what` was wrong. A name that nobody has is not kept: it may be a password."""
+    note(
+        connection,
+        actor=NOBODY,
+        action="sign_in.refused",
+        subject=f"user {knock.name}" if knock.user_id else "no user",
+        reason=f"wrong {what}",
+        detail={"address": browser.address},
+        now=now,
+    )
+
+
+def half_way(connection: Connection, knock: Knock, *, now: datetime) -> str:
+    """Return the ticket of somebody whose password was right and whose code is to come."""
+    return one_time_tokens.issue(connection, Purpose.HALF, knock.user_id, now=now)
+
+
+def come_in(
+    connection: Connection,
+    knock: Knock,
+    user_id: UUID,
+    browser: Browser,
+    *,
+    by: str,
+    now: datetime,
+) -> str:
+    """Sign somebody in who has proved everything; return the new session's token.
+
+    Raises:
+        Refused: while that was checked, the password became another, or the account was disabled.
+    """
+    still = _is_still(user_id, knock.password_hash)
+    if connection.execute(select(User.id).where(*still).with_for_update()).first() is None:
+        raise Refused(CHANGED_JUST_NOW)
+    throttle.forgive(connection, knock.counted)
+    return _begin(connection, user_id, knock.name, browser, by=by, now=now)
+
+
+def rehash(connection: Connection, user_id: UUID, was: str, password_hash: str) -> None:
+    """Keep a newer hash of the same password, unless that was changed meanwhile."""
+    connection.execute(
+        update(User)
+        .where(User.id == user_id, User.password_hash == was)
+        .values(password_hash=password_hash)
+    )
+
+
+def change_password(
+    connection: Connection,
+    user_id: UUID,
+    was: str | None,
+    password_hash: str,
+    *,
+    session_id: UUID,
+    actor: str,
+    now: datetime,
+) -> None:
+    """Give somebody who is signed in, and knew the password, another; all other sessions end.
+
+    Raises:
+        Refused: while that was checked, it became another, or the account was disabled.
+    """
+    changed = connection.execute(
+        update(User).where(*_is_still(user_id, was)).values(password_hash=password_hash)
+    )
+    if not changed.rowcount:
+        raise Refused(CHANGED_JUST_NOW)
+    sessions.end_all(connection, user_id, now=now, but=session_id)
+    for purpose in (Purpose.PASSWORD, Purpose.HALF):
+        one_time_tokens.cancel(connection, purpose, user_id, now=now)
+    sessions.prove(connection, session_id, now=now)
+    user = users.with_id(connection, user_id)
+    note(connection, actor=actor, action="password.change", subject=f"user {user.name}", now=now)
+
+
+def set_password(
+    connection: Connection, ticket: str, password_hash: str, browser: Browser, *, now: datetime
+) -> str:
+    """Set the password of whoever holds a link; return the token of a session that begins.
+
+    Raises:
+        Refused: the link is good no more.
+    """
+    held = one_time_tokens.use(connection, ticket, Purpose.PASSWORD, now=now)
+    if held is None or held.user_id is None:
+        raise Refused(STALE_LINK)
+    user = users.with_id(connection, held.user_id)
+    connection.execute(update(User).where(User.id == user.id).values(password_hash=password_hash))
+    sessions.end_all(connection, user.id, now=now)
+    one_time_tokens.cancel(connection, Purpose.HALF, user.id, now=now)
+    throttle.unlock(connection, user.name)
+    note(
+        connection, actor=f"user:{user.name}", action="password.set", subject=f"user {user.name}",
+        detail={"address": browser.address}, now=now,
+    )  # fmt: skip
+    return _begin(connection, user.id, user.name, browser, by="a link", now=now)
+
+
+def found(
+    connection: Connection,
+    ticket: str,
+    name: str,
+    password_hash: str,
+    browser: Browser,
+    *,
+    now: datetime,
+) -> str:
+    """Make the first account, an admin's; return the token of a session that begins.
+
+    Raises:
+        Refused: the link is good no more, there is an account already, or nobody is called so.
+    """
+    name = users.wanted_name(name)
+    held = one_time_tokens.use(connection, ticket, Purpose.FIRST, now=now)
+    if held is None or anybody(connection):
+        raise Refused(STALE_LINK)
+    user_id = users.add(
+        connection, name, Role.ADMIN, password_hash=password_hash, sees_personal=True,
+        actor="the first link", now=now,
+    )  # fmt: skip
+    return _begin(connection, user_id, name, browser, by="the first link", now=now)
+
+
+def invite_first(connection: Connection, *, now: datetime) -> str | None:
+    """Return the secret of a link that makes the first account; None when there is one.
+
+    A link that was given out before is good no more.
+    """
+    if anybody(connection):
+        return None
+    return one_time_tokens.issue(connection, Purpose.FIRST, None, now=now)
+
+
+def anybody(connection: Connection) -> bool:
+    """Return whether there is any account."""
+    return bool(connection.execute(select(exists().select_from(User))).scalar())
+
+
+def leave(connection: Connection, session_id: UUID, *, actor: str, now: datetime) -> None:
+    """Sign somebody out of one browser."""
+    sessions.end(connection, session_id, now=now)
+    note(connection, actor=actor, action="sign_out", subject=actor.replace(":", " "), now=now)
+
+
+def _is_still(user_id: UUID, password_hash: str | None) -> Sequence[ColumnElement[bool]]:
+    return (
+        User.id == user_id,
+        User.disabled_at.is_(None),
+        User.password_hash.is_not(None),
+        User.password_hash == password_hash,
+    )
+
+
+def _begin(
+    connection: Connection, user_id: UUID, name: str, browser: Browser, *, by: str, now: datetime
+) -> str:
+    connection.execute(update(User).where(User.id == user_id).values(signed_in_at=now))
+    note(
+        connection, actor=f"user:{name}", action="sign_in", subject=f"user {name}",
+        reason=f"by {by}", detail={"address": browser.address}, now=now,
+    )  # fmt: skip
+    return sessions.begin(
+        connection, user_id, now=now, address=browser.address, agent=browser.agent
+    )

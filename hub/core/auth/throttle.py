@@ -1,0 +1,127 @@
+"""Failed sign-ins, counted before they fail: each one in a row makes the next wait longer.
+
+One statement counts and decides, so that fifty at once are as many as one after the other. Nobody
+is locked out for ever: the wait ends at a quarter of an hour, an account that was used from an
+address before is counted apart for that address, and an admin can let anybody try again at once.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv6Address, ip_address, ip_network
+
+from sqlalchemy import Connection, case, delete, exists, literal, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from hub.core.models import Session, SignInTry, User
+from hub.core.models.base import Instant
+
+FREE_OF_ACCOUNT, FREE_OF_ADDRESS = 5, 20
+WAITS = tuple(timedelta(seconds=2**n) for n in range(10))
+LONGEST_WAIT = timedelta(minutes=15)
+FORGOTTEN_AFTER = timedelta(hours=24)
+KNOWN_FOR = timedelta(days=30)
+# Not `now`: of two tries at once, the one that asked first may be counted last.
+_ALWAYS = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What one try counts towards. `wait` is how long it has to wait; None: it is heard."""
+
+    account: bytes
+    address: bytes | None
+    wait: timedelta | None = None
+
+
+def count(connection: Connection, name: str, address: str | None, *, now: datetime) -> Counted:
+    """Count a try to sign in before it is known how it ends; what has to wait is not counted."""
+    connection.execute(delete(SignInTry).where(SignInTry.last_at < now - FORGOTTEN_AFTER))
+    account = _account_key(name, address if _is_known(connection, name, address, now) else None)
+    counted = Counted(account, _address_key(address) if address else None)
+    for key, free in ((counted.address, FREE_OF_ADDRESS), (account, FREE_OF_ACCOUNT)):
+        if key is not None and (wait := _count(connection, key, free, now=now)):
+            return Counted(account, counted.address, wait)
+    return counted
+
+
+def forgive(connection: Connection, counted: Counted) -> None:
+    """Forget the failures of an account that was signed in to; its address gets its try back."""
+    if counted.address is not None:
+        connection.execute(
+            update(SignInTry)
+            .where(SignInTry.key == counted.address, SignInTry.n > 0)
+            .values(n=SignInTry.n - 1)
+        )
+    connection.execute(delete(SignInTry).where(SignInTry.key == counted.account))
+
+
+def unlock(connection: Connection, name: str) -> None:
+    """Let the next try to sign in to an account be heard at once, from wherever it comes."""
+    addresses = connection.execute(
+        select(Session.address).join(User, User.id == Session.user_id).where(User.name == name)
+        .distinct()
+    ).scalars()  # fmt: skip
+    keys = {_account_key(name, address) for address in [*addresses, None]}
+    connection.execute(delete(SignInTry).where(SignInTry.key.in_(keys)))
+
+
+def waiting(connection: Connection, names: Sequence[str], *, now: datetime) -> dict[str, datetime]:
+    """Return until when the accounts that have to wait do so, wherever they are not known."""
+    keys = {_account_key(name, None): name for name in names}
+    found = select(SignInTry.key, SignInTry.free_at).where(
+        SignInTry.key.in_(keys), SignInTry.free_at > now
+    )
+    return {keys[row.key]: row.free_at for row in connection.execute(found)}
+
+
+def _count(connection: Connection, key: bytes, free: int, *, now: datetime) -> timedelta | None:
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    n = case((SignInTry.last_at < now - FORGOTTEN_AFTER, 1), else_=SignInTry.n + 1)
+    free_at = case(
+        (n < free, literal(_ALWAYS, Instant())),
+        *((n == free + i, literal(now + wait, Instant())) for i, wait in enumerate(WAITS)),
+        else_=literal(now + LONGEST_WAIT, Instant()),
+    )
+    counted = connection.execute(
+        insert(SignInTry)
+        .values(key=key, n=1, last_at=now, free_at=_ALWAYS)
+        .on_conflict_do_update(
+            index_elements=[SignInTry.key],
+            set_={"n": n, "last_at": now, "free_at": free_at},
+            where=SignInTry.free_at <= now,
+        )
+        .returning(SignInTry.n)
+    ).first()
+    if counted:
+        return None
+    free_at_last = select(SignInTry.free_at).where(SignInTry.key == key)
+    until: datetime = connection.execute(free_at_last).scalar_one()
+    return max(until - now, timedelta(seconds=1))
+
+
+def _is_known(connection: Connection, name: str, address: str | None, now: datetime) -> bool:
+    found = exists().where(
+        User.name == name,
+        Session.user_id == User.id,
+        Session.address == address,
+        Session.created_at > now - KNOWN_FOR,
+    )
+    return address is not None and bool(connection.execute(select(found)).scalar())
+
+
+def _account_key(name: str, known_address: str | None) -> bytes:
+    return _digest("account", name, known_address or "")
+
+
+def _address_key(address: str) -> bytes:
+    """Return the key of an address; of IPv6, of the network that one household has."""
+    parsed = ip_address(address)
+    network = ip_network((parsed, 64), strict=False) if isinstance(parsed, IPv6Address) else parsed
+    return _digest("address", str(network))
+
+
+def _digest(*parts: str) -> bytes:
+    text = "\0".join(parts)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()

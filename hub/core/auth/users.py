@@ -1,0 +1,251 @@
+"""Accounts of the dashboard: added, changed, disabled; what is done to them is audited."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, select, update
+
+from hub.core.audit import note
+from hub.core.auth import one_time_tokens, second_factor, sessions, throttle
+from hub.core.auth.one_time_tokens import Purpose
+from hub.core.auth.roles import Role
+from hub.core.errors import NotFound, Refused
+from hub.core.ids import new_id
+from hub.core.models import User, insert_if_new
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,79}")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account, without what it is proved with."""
+
+    id: UUID
+    name: str
+    role: Role
+    sees_personal: bool
+    has_password: bool
+    has_second_factor: bool
+    created_at: datetime
+    signed_in_at: datetime | None
+    disabled_at: datetime | None
+
+
+def wanted_name(text: str) -> str:
+    """Return a name as accounts have it: lower-case.
+
+    Raises:
+        Refused: nobody can be called so.
+    """
+    name = text.strip().lower()
+    if not _NAME.fullmatch(name):
+        raise Refused(
+            "a name is 1 to 80 of a-z 0-9 . _ @ + - and begins with a letter or a figure, "
+            "like jane or jane@acme.example"
+        )
+    return name
+
+
+def add(
+    connection: Connection,
+    name: str,
+    role: Role,
+    *,
+    password_hash: str | None,
+    sees_personal: bool = False,
+    actor: str,
+    now: datetime,
+) -> UUID:
+    """Add an account; return its id.
+
+    Raises:
+        Refused: nobody can be called so, or somebody is.
+    """
+    name = wanted_name(name)
+    user_id = new_id(now)
+    added = connection.execute(
+        insert_if_new(connection, User)
+        .values(
+            id=user_id,
+            name=name,
+            role=role,
+            sees_personal=sees_personal,
+            password_hash=password_hash,
+            created_at=now,
+        )
+        .returning(User.id)
+    ).first()
+    if added is None:
+        raise Refused(f"there is a user {name} already")
+    detail = {"role": role, "sees_personal": sees_personal}
+    _note(connection, "add", name, actor=actor, now=now, detail=detail)
+    return user_id
+
+
+def list_all(connection: Connection) -> list[Account]:
+    """Return all accounts by name, the disabled ones last."""
+    rows = connection.execute(_accounts().order_by(User.disabled_at.is_not(None), User.name))
+    return [_account(row) for row in rows]
+
+
+def named(connection: Connection, name: str) -> Account:
+    """Return an account.
+
+    Raises:
+        NotFound: there is none of that name.
+    """
+    row = connection.execute(_accounts().where(User.name == name.strip().lower())).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no user {name.strip().lower()}: `hub users list` shows them")
+    return _account(row)
+
+
+def with_id(connection: Connection, user_id: UUID | None) -> Account:
+    """Return an account.
+
+    Raises:
+        NotFound: there is none of that id.
+    """
+    row = connection.execute(_accounts().where(User.id == user_id)).one_or_none()
+    if row is None:
+        raise NotFound("there is no such user")
+    return _account(row)
+
+
+def change(
+    connection: Connection,
+    user: Account,
+    *,
+    role: Role,
+    sees_personal: bool,
+    actor: str,
+    now: datetime,
+) -> None:
+    """Give somebody another role, or another right to personal data; it counts at once.
+
+    What stays as it was read is not written: somebody else may be taking it away.
+
+    Raises:
+        Refused: nobody would be left who may give it back.
+    """
+    if (role, sees_personal) == (user.role, user.sees_personal):
+        return
+    if role is not Role.ADMIN:
+        _keep_an_admin(connection, user)
+    wanted = {"role": role, "sees_personal": sees_personal}
+    values = {name: value for name, value in wanted.items() if value != getattr(user, name)}
+    connection.execute(update(User).where(User.id == user.id).values(**values))
+    detail = {
+        "role": role,
+        "sees_personal": sees_personal,
+        "was": {"role": user.role, "sees_personal": user.sees_personal},
+    }
+    _note(connection, "change", user.name, actor=actor, now=now, detail=detail)
+
+
+def disable(connection: Connection, user: Account, *, actor: str, now: datetime) -> None:
+    """Let somebody sign in no more, and end all sessions; links that were given out die.
+
+    Raises:
+        Refused: nobody would be left who may undo it.
+    """
+    if user.disabled_at is not None:
+        return
+    _keep_an_admin(connection, user)
+    connection.execute(update(User).where(User.id == user.id).values(disabled_at=now))
+    sessions.end_all(connection, user.id, now=now)
+    for purpose in (Purpose.PASSWORD, Purpose.HALF):
+        one_time_tokens.cancel(connection, purpose, user.id, now=now)
+    _note(connection, "disable", user.name, actor=actor, now=now)
+
+
+def enable(connection: Connection, user: Account, *, actor: str, now: datetime) -> None:
+    """Let somebody sign in again, who was disabled."""
+    if user.disabled_at is None:
+        return
+    connection.execute(update(User).where(User.id == user.id).values(disabled_at=None))
+    _note(connection, "enable", user.name, actor=actor, now=now)
+
+
+def invite(connection: Connection, user: Account, *, actor: str, now: datetime) -> str:
+    """Return the secret of a link by which somebody sets a password; older ones die."""
+    _note(connection, "link", user.name, actor=actor, now=now)
+    return one_time_tokens.issue(connection, Purpose.PASSWORD, user.id, now=now)
+
+
+def reset(connection: Connection, user: Account, *, actor: str, now: datetime) -> str:
+    """Take password and second factor away and end all sessions; return a link's secret.
+
+    Raises:
+        Refused: the account is disabled.
+    """
+    changed = connection.execute(
+        update(User)
+        .where(User.id == user.id, User.disabled_at.is_(None))
+        .values(password_hash=None)
+    )
+    if not changed.rowcount:
+        raise Refused(f"{user.name} is disabled: enable the account first")
+    second_factor.drop(connection, user.id)
+    sessions.end_all(connection, user.id, now=now)
+    one_time_tokens.cancel(connection, Purpose.HALF, user.id, now=now)
+    throttle.unlock(connection, user.name)
+    _note(connection, "reset", user.name, actor=actor, now=now)
+    return one_time_tokens.issue(connection, Purpose.PASSWORD, user.id, now=now)
+
+
+def unlock(connection: Connection, user: Account, *, actor: str, now: datetime) -> None:
+    """Let the next try to sign in be heard at once, however many have failed."""
+    throttle.unlock(connection, user.name)
+    _note(connection, "unlock", user.name, actor=actor, now=now)
+
+
+def _keep_an_admin(connection: Connection, user: Account) -> None:
+    """See that another admin is left who can sign in. Two who go at once wait for each other."""
+    if user.role is not Role.ADMIN or user.disabled_at is not None:
+        return
+    admins = connection.execute(
+        select(User.id)
+        .where(User.role == Role.ADMIN, User.disabled_at.is_(None))
+        .where(User.password_hash.is_not(None))
+        .order_by(User.id)
+        .with_for_update()
+    ).scalars()
+    if not set(admins) - {user.id}:
+        raise Refused(f"{user.name} is the last admin: make somebody else one first")
+
+
+def _accounts() -> Any:
+    return select(
+        User.id,
+        User.name,
+        User.role,
+        User.sees_personal,
+        User.password_hash.is_not(None).label("has_password"),
+        User.totp_secret.is_not(None).label("has_second_factor"),
+        User.created_at,
+        User.signed_in_at,
+        User.disabled_at,
+    )
+
+
+def _account(row: Any) -> Account:
+    return Account(**dict(row._mapping) | {"role": Role(row.role)})
+
+
+def _note(
+    connection: Connection,
+    change: str,
+    name: str,
+    *,
+    actor: str,
+    now: datetime,
+    detail: dict[str, Any] | None = None,
+) -> None:
+    note(
+        connection, actor=actor, action=f"user.{change}", subject=f"user {name}", now=now,
+        detail=detail,
+    )  # fmt: skip

@@ -1,0 +1,227 @@
+"""What conditions and templates see when a delivery is claimed: the event, and all around it.
+
+What is dear to get (the contact, other deliveries' results, the provider's own object) is fetched
+only for a route that names it.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, ClassVar
+from uuid import UUID
+
+import orjson
+from sqlalchemy import Connection, Row, select
+
+from adapters import AdapterError, Event, Inbound, InboundRequest
+from adapters.contract.strict_json import storable
+from hub.core.configuration import Route
+from hub.core.contacts import Facts, fold, one_at_a_time
+from hub.core.delivery.status_callbacks import has_news
+from hub.core.errors import ExpressionError
+from hub.core.expressions.templates import Condition, Scope
+from hub.core.ids import parse_id
+from hub.core.inbound.routing import FETCH, event_scope
+from hub.core.leads.owner_context import NO_ASSIGN, Owners
+from hub.core.models import Contact, Delivery, StoredEvent, StoredRequest
+
+_AS_KEPT = orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z
+
+
+class Contexts:
+    """Makes contexts inside one transaction."""
+
+    EVENT_COLUMNS: ClassVar = (
+        "type native_type source external_id occurred_at received_at live data request_id "
+        "contact_id folded config_version"
+    ).split()
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        site: Scope,
+        inbound: Callable[[str], Inbound],
+        now: datetime,
+        owners: Owners | None = None,
+    ) -> None:
+        self._connection = connection
+        self._owners = owners
+        self._site = site
+        self._inbound = inbound
+        self._now = now
+        self._read: dict[UUID, Sequence[Event]] = {}
+
+    def parameters(self, route: Route, row: Row[Any]) -> dict[str, Any] | None:
+        """Return a delivery's rendered parameters; None when its condition does not hold.
+
+        `row` has the delivery's `id` and `event_id`, and the event's columns as `event_<name>`.
+
+        Raises:
+            ExpressionError: the condition failed, or a parameter cannot be rendered.
+        """
+        if route.name.startswith(FETCH):
+            return self._fetch(row)
+        when = route.when if route.when and self._undecided(route.when, row) else None
+        names = route.parameters.names | (when.names if when else frozenset())
+        native = route.parameters.uses_native or (when is not None and "native" in when.text)
+        context = self._context(route, row, names, native=native)
+        if when and not when.holds(context):
+            return None
+        if self._owners:
+            self._owners.note_telling(route, row)
+        rendered = storable(route.parameters.render(context))[0]
+        # As they will be read back: a later attempt must send the same bytes.
+        parameters: dict[str, Any] = orjson.loads(orjson.dumps(rendered, option=_AS_KEPT))
+        return parameters
+
+    def cancelled(self, route: Route, row: Row[Any]) -> str | None:
+        """Return why a delivery is not wanted any more; None when it is."""
+        return self._owners.cancelled(route, row) if self._owners else None
+
+    def _fetch(self, row: Row[Any]) -> dict[str, Any]:
+        """Return what the account's action `fetch` needs to know, read again from the bytes."""
+        event = self._again(row)
+        if event is None or event.fetch is None:
+            raise ExpressionError("its request was not kept, or no longer says what to fetch")
+        return dict(event.fetch)
+
+    def _undecided(self, when: Condition, row: Row[Any]) -> bool:
+        """Return whether a condition is to be decided now: it could not be, or it is a replay."""
+        return when.needs_more_than_event or row.key_n > 0
+
+    def _context(
+        self, route: Route, row: Row[Any], names: frozenset[str], *, native: bool
+    ) -> dict[str, Any]:
+        data = dict(row.event_data or {})
+        if native and "native" not in data and (found := self._native(row)) is not None:
+            data["native"] = found
+        context: dict[str, Any] = {
+            "event": event_scope(
+                _Event(row),
+                event_id=row.event_id,
+                source=row.event_source,
+                received_at=row.event_received_at,
+            ),
+            "data": Scope("data", data),
+            "site": self._site,
+        }
+        if "owner" in names:
+            if self._owners is None:
+                raise ExpressionError(NO_ASSIGN)
+            context["owner"] = self._owners.scope(route, row, context)
+        if "contact" in names:
+            context["contact"] = Scope("contact", self._contact(row))
+        if "results" in names:
+            context["results"] = Scope("results", self._results(row.event_id))
+        if "cause" in names:
+            context["cause"] = Scope("cause", self._cause(data.get("delivery_id")))
+        return context
+
+    def _cause(self, delivery_id: object) -> dict[str, Any]:
+        """Return the delivery that an event is news of, and the data of what had caused that."""
+        wanted = parse_id(str(delivery_id or ""))
+        columns = (Delivery.id, Delivery.route, Delivery.destination, Delivery.action)
+        row = self._connection.execute(
+            select(*columns, StoredEvent.type, StoredEvent.data)
+            .join(StoredEvent, StoredEvent.id == Delivery.event_id)
+            .where(Delivery.id == wanted)
+        ).one_or_none()
+        if row is None:
+            return {}
+        return row._asdict() | {"id": str(row.id), "data": Scope("cause.data", row.data or {})}
+
+    def _contact(self, row: Row[Any]) -> dict[str, Any]:
+        contact_id = row.event_contact_id if row.event_folded else self._folded(row)
+        if contact_id is None:
+            return {}
+        columns = (Contact.id, Contact.name, Contact.email, Contact.phone)
+        found = self._connection.execute(select(*columns).where(Contact.id == contact_id)).one()
+        known = {name: value for name, value in found._mapping.items() if value is not None}
+        return known | {"id": str(contact_id)}
+
+    def _folded(self, row: Row[Any]) -> UUID | None:
+        """Return the contact of an event that was not folded yet when it was read.
+
+        Folded once more after somebody else has, what it tells would stand above newer facts.
+        """
+        one_at_a_time(self._connection)
+        done = select(StoredEvent.contact_id).where(
+            StoredEvent.id == row.event_id, StoredEvent.folded
+        )
+        if found := self._connection.execute(done).one_or_none():
+            contact_id: UUID | None = found.contact_id
+            return contact_id
+        data = row.event_data or {}
+        facts = Facts(row.event_id, row.event_source, row.event_type, data)
+        is_all = not has_news(row.event_type, data)  # which nobody has taken anywhere yet
+        with self._connection.begin_nested():
+            return fold(self._connection, facts, now=self._now, is_all=is_all)
+
+    def _results(self, event_id: UUID) -> dict[str, Any]:
+        columns = (Delivery.route, Delivery.state, Delivery.provider_ref)
+        rows = self._connection.execute(select(*columns).where(Delivery.event_id == event_id))
+        return {row.route: {"state": row.state, "provider_ref": row.provider_ref} for row in rows}
+
+    def _native(self, row: Row[Any]) -> Any:
+        event = self._again(row)
+        return event.data.get("native") if event else None
+
+    def _again(self, row: Row[Any]) -> Event | None:
+        """Return an event read again; a batch is read once for all that are claimed of it."""
+        request_id = row.event_request_id
+        if request_id not in self._read:
+            self._read[request_id] = events_again(self._connection, self._inbound, request_id)
+        events = self._read[request_id]
+        return next((one for one in events if one.external_id == row.event_external_id), None)
+
+
+class _Event:
+    """The event's columns of a joined row, by their own names."""
+
+    def __init__(self, row: Row[Any]) -> None:
+        self._row = row
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._row, f"event_{name}")
+
+
+def event_again(
+    connection: Connection,
+    inbound: Callable[[str], Inbound],
+    request_id: UUID,
+    external_id: str,
+) -> Event | None:
+    """Return an event read again from its request's bytes; None when they say it no more.
+
+    A request's only event is that event under any id: a form's hangs on a key that may change.
+    """
+    events = events_again(connection, inbound, request_id)
+    if len(events) == 1:
+        return events[0]
+    return next((event for event in events if event.external_id == external_id), None)
+
+
+def events_again(
+    connection: Connection, inbound: Callable[[str], Inbound], request_id: UUID
+) -> Sequence[Event]:
+    """Return the events of a request, read again from its bytes; none when they were not kept."""
+    request = connection.execute(
+        select(StoredRequest.__table__).where(StoredRequest.id == request_id)
+    ).one_or_none()
+    if request is None or request.body is None:
+        return ()
+    try:
+        return inbound(request.source).parse(stored_request(request))
+    except (AdapterError, LookupError):
+        return ()
+
+
+def stored_request(row: Row[Any]) -> InboundRequest:
+    """Return a kept request as it was when it arrived, less its credentials."""
+    return InboundRequest(
+        method=row.method,
+        url=row.url,
+        headers=row.headers,
+        body=row.body or b"",
+        received_at=row.received_at,
+    )

@@ -1,0 +1,232 @@
+"""Outcomes that no answer told: what is seen elsewhere closes them, and never a guess.
+
+The provider's own webhook names the attempt (`hub_attempt`), or a look-up finds what it made. What
+happened twice is told as an alert, whoever is to blame.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, func, select, tuple_, update
+from sqlalchemy.orm import aliased
+
+from adapters import Sight, Sighting
+from hub.core.delivery.evidence import accepted, locked, standing, subject_of, with_one_more
+from hub.core.delivery.transitions import LOOK_AGAIN_S, Turn, after_absence
+from hub.core.hub import Hub
+from hub.core.models import (
+    IS_OPEN,
+    Attempt,
+    AttemptState,
+    Delivery,
+    DeliveryState,
+    database_now,
+)
+from hub.core.monitoring import alerts
+
+ASKED_AT_ONCE = 100
+# How long after a call's start nothing may be concluded from not finding it.
+SETTLE_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """An attempt of unknown outcome that may be looked up now.
+
+    `since` is when the first call was made that may have had the effect: under the same key there
+    may have been several.
+    """
+
+    delivery_id: UUID
+    attempt_id: UUID
+    n: int
+    key: str
+    destination: str
+    action: str
+    parameters: Mapping[str, Any]
+    sent_at: datetime
+    since: datetime
+
+
+def looked(
+    connection: Connection,
+    doubt: Doubt,
+    sighting: Sighting,
+    *,
+    keyed: bool,
+    now: datetime,
+    by_content: bool = True,
+) -> Turn:
+    """Take in what a look-up saw of an attempt; return what it changed.
+
+    `by_content`: it was known by what was sent, and not by a token of ours. `now` is when it was
+    looked for.
+    """
+    if sighting.sight is Sight.THERE and (
+        (by_content and _is_one_of_several(connection, doubt))
+        or _is_anothers(connection, doubt, sighting.provider_ref)
+    ):
+        said = f"{sighting.message}; but that one was made by another call, or may have been"
+        sighting = Sighting(Sight.CANNOT_TELL, said)
+    if sighting.sight is Sight.THERE:
+        return accepted(
+            connection,
+            doubt.attempt_id,
+            seen_ref=sighting.provider_ref,
+            by="lookup",
+            said=sighting.message,
+            now=now,
+        )
+    row = locked(connection, doubt.attempt_id)
+    absent = sighting.sight is Sight.NOT_THERE
+    absences = row.absences + 1 if absent else 0
+    since_last_s = (now - row.looked_at).total_seconds() if row.looked_at else None
+    turn = Turn()
+    if absent:
+        turn = after_absence(standing(connection, row), absences, since_last_s)
+    connection.execute(
+        update(Attempt)
+        .where(Attempt.id == doubt.attempt_id)
+        .values(
+            absences=absences,
+            looked_at=now,
+            evidence=with_one_more(row.evidence, by="lookup", said=sighting.message, now=now),
+            **({"state": turn.attempt, "closed_by": "lookup"} if turn.attempt else {}),
+            **({"ended_at": database_now()} if turn.attempt else {}),
+        )
+    )
+    if turn.delivery:
+        connection.execute(
+            update(Delivery)
+            .where(Delivery.id == doubt.delivery_id, Delivery.state == DeliveryState.UNKNOWN)
+            .values(
+                state=turn.delivery,
+                error=None,
+                next_attempt_at=database_now(),
+                finished_at=None,
+                # The old key may be forgotten by now; what it made is known not to be there.
+                **({"key_n": Delivery.key_n + 1} if keyed else {}),
+            )
+        )
+        alerts.end(connection, alerts.UNKNOWN_OUTCOME, subject_of(doubt.delivery_id), now=now)
+    return turn
+
+
+def to_look_up(connection: Connection, hub: Hub, *, most: int, now: datetime) -> list[Doubt]:
+    """Return the doubts whose settle time is over and that were not just looked up."""
+    looked_up = [pair for pair in _pairs(connection) if hub.looked_up(*pair)]
+    rows = connection.execute(
+        _DOUBTS.where(
+            tuple_(Delivery.destination, Delivery.action).in_(looked_up),
+            ~Attempt.blind,
+            Attempt.started_at <= now - timedelta(seconds=SETTLE_S),
+            (Attempt.looked_at.is_(None))
+            | (Attempt.looked_at <= now - timedelta(seconds=LOOK_AGAIN_S)),
+        )
+        .order_by(Attempt.looked_at.nulls_first(), Attempt.id)
+        .limit(most)
+    )
+    return [Doubt(**row._mapping) for row in rows]
+
+
+def close_the_seen(connection: Connection, *, now: datetime) -> int:
+    """Close doubts whose evidence came before our own record of the call; return how many."""
+    rows = connection.execute(
+        select(Attempt.id, Attempt.seen_ref).where(
+            Attempt.state == AttemptState.UNKNOWN, Attempt.seen_ref.is_not(None)
+        )
+    ).all()
+    for row in rows:
+        said = "the provider had told of it before the call's end was recorded"
+        accepted(
+            connection, row.id, seen_ref=row.seen_ref or None, by="webhook", said=said, now=now
+        )
+    return len(rows)
+
+
+def ask_people(connection: Connection, hub: Hub, *, now: datetime) -> int:
+    """Begin an alert for doubts that nothing settled in time; return how many are new.
+
+    So many at once; the next sweep goes on. Alerts end whose delivery is in doubt no more,
+    whatever settled it.
+    """
+    columns = (Attempt.delivery_id, Delivery.destination, Delivery.action, Attempt.started_at)
+    rows = connection.execute(_DOUBTS.with_only_columns(*columns)).all()
+    told = alerts.subjects(connection, alerts.UNKNOWN_OUTCOME)
+    for subject in told - {subject_of(row.delivery_id) for row in rows}:
+        alerts.end(connection, alerts.UNKNOWN_OUTCOME, subject, now=now)
+    asked = 0
+    for row in rows:
+        subject = subject_of(row.delivery_id)
+        patience = timedelta(seconds=hub.patience_s(row.destination, row.action))
+        if subject in told or row.started_at > now - patience or asked >= ASKED_AT_ONCE:
+            continue
+        sentence = (
+            f"nobody knows whether {row.destination}.{row.action} happened: "
+            "`hub unknown` shows the evidence, `hub settle` answers"
+        )
+        asked += alerts.begin(connection, alerts.UNKNOWN_OUTCOME, subject, sentence, now=now)
+    return asked
+
+
+def _pairs(connection: Connection) -> list[tuple[str, str]]:
+    """Return the destinations and actions of which something is in doubt."""
+    columns = _DOUBTS.with_only_columns(Delivery.destination, Delivery.action)
+    return [(row.destination, row.action) for row in connection.execute(columns.distinct())]
+
+
+_calls = aliased(Attempt)
+_DOUBTS = (
+    select(
+        Attempt.delivery_id,
+        Attempt.id.label("attempt_id"),
+        Attempt.n,
+        Attempt.key,
+        Delivery.destination,
+        Delivery.action,
+        Attempt.parameters,
+        Attempt.started_at.label("sent_at"),
+        select(func.min(func.coalesce(_calls.earliest_at, _calls.started_at)))
+        .where(
+            _calls.delivery_id == Attempt.delivery_id,
+            _calls.key == Attempt.key,
+            _calls.state.in_([AttemptState.UNKNOWN, AttemptState.IN_DOUBT]),
+        )
+        .scalar_subquery()
+        .label("since"),
+    )
+    .join(Delivery, Delivery.id == Attempt.delivery_id)
+    .where(Delivery.state == DeliveryState.UNKNOWN, Attempt.state == AttemptState.UNKNOWN)
+)
+
+
+def _is_one_of_several(connection: Connection, doubt: Doubt) -> bool:
+    """Return whether another call for the same is open: what was found may be that one's.
+
+    To be asked before `_is_anothers`: what ends in between has its reference by then.
+    """
+    another = select(Attempt.id).where(
+        IS_OPEN, Attempt.delivery_id != doubt.delivery_id, Attempt.parameters == doubt.parameters
+    )
+    return connection.execute(another.limit(1)).first() is not None
+
+
+def _is_anothers(connection: Connection, doubt: Doubt, ref: str | None) -> bool:
+    """Return whether what was found is known to come from another delivery, or another attempt.
+
+    An open attempt may have been told of before its delivery has the reference.
+    """
+    if ref is None:
+        return False
+    deliveries = select(Delivery.id).where(
+        Delivery.provider_ref == ref, Delivery.id != doubt.delivery_id
+    )
+    attempts = select(Attempt.id).where(
+        Attempt.id != doubt.attempt_id,
+        (Attempt.delivery_id == doubt.delivery_id) | IS_OPEN,
+        (Attempt.provider_ref == ref) | (Attempt.seen_ref == ref),
+    )
+    return any(connection.execute(one.limit(1)).first() for one in (deliveries, attempts))

@@ -1,0 +1,197 @@
+"""A database that was restored from a backup: what the hub did after the backup is not known to it.
+
+The newest attempt is marked outside the database. When that attempt is not there any more, what
+may have been done since the backup is not done again unseen: its attempt is *unknown* from the
+start, and settled by evidence or by a person like every other.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, select, update
+
+from adapters import Action, Effect
+from hub.core.audit import note
+from hub.core.expressions.templates import Parameters
+from hub.core.ids import new_id
+from hub.core.models import (
+    IS_DUE,
+    IS_OPEN,
+    Attempt,
+    Delivery,
+    Restoration,
+    StoredEvent,
+    database_now,
+    insert_if_new,
+)
+from hub.core.monitoring import alerts
+
+# How long events may come again, and how long a mark means anything: no provider lists more.
+LASTS = timedelta(days=30)
+# How long the alert stands: providers try again for so long.
+TOLD_FOR = timedelta(days=3)
+# How far clocks and the order of commits may be off.
+SLACK = timedelta(minutes=5)
+
+
+_MADE_ANEW = frozenset({"owner", "results", "cause"})
+# What a template may show that is another one when an event comes again.
+_ANEW = re.compile(r"\bevent\s*\.\s*(id|received_at)\b|\bcontact\s*\.\s*id\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The newest attempt that a process knew of."""
+
+    attempt_id: UUID
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What was done between these times may be missing here."""
+
+    since: datetime
+    noticed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A delivery that may have been made before: not earlier than that.
+
+    `blind`: if so, under another key or in other words than today's, so that not finding it proves
+    nothing.
+    """
+
+    earliest_at: datetime
+    blind: bool
+
+
+def newest(connection: Connection) -> Mark | None:
+    """Return the newest attempt that there is."""
+    row = connection.execute(_NEWEST).one_or_none()
+    return Mark(row.id, row.started_at) if row else None
+
+
+_NEWEST = select(Attempt.id, Attempt.started_at).order_by(Attempt.id.desc()).limit(1)
+
+
+def is_lost(connection: Connection, mark: Mark, *, now: datetime) -> bool:
+    """Return whether a marked attempt is not there any more; one that is too old tells nothing."""
+    if mark.started_at < now - LASTS:
+        return False
+    found = connection.execute(select(Attempt.id).where(Attempt.id == mark.attempt_id))
+    return found.first() is None
+
+
+def note_restored(
+    connection: Connection,
+    *,
+    since: datetime,
+    now: datetime,
+    actor: str,
+    mark: Mark | None = None,
+) -> bool:
+    """Write down that what was done since then may be missing; return False if it is known.
+
+    What is due already may have been done; what is due later, and came before, has not.
+    """
+    values = {"since": since, "noticed_at": now, "mark_id": mark.attempt_id if mark else None}
+    noted = connection.execute(
+        insert_if_new(connection, Restoration)
+        .values(id=new_id(now), **values)
+        .returning(Restoration.id)
+    )
+    if noted.first() is None:
+        return False
+    restored = select(StoredEvent.id).where(StoredEvent.received_at <= since)
+    connection.execute(
+        update(Delivery)
+        .where(
+            IS_DUE,
+            Delivery.next_attempt_at <= database_now(),
+            Delivery.event_id.in_(restored),
+            Delivery.unsure_since.is_(None),
+        )
+        .values(unsure_since=since - SLACK)
+    )
+    # What became of these, and what was tried after them, is lost: by their tokens little is found.
+    connection.execute(update(Attempt).where(IS_OPEN).values(blind=True))
+    from_when = since.isoformat(timespec="seconds").replace("+00:00", "Z")
+    said = (
+        f"what was done after {from_when} is not in it: what may have been sent since is looked "
+        "up, or waits for you (`hub unknown`); `hub backfill SOURCE` brings missing events"
+    )
+    alerts.begin(connection, alerts.RESTORED, "database", said, now=now)
+    detail = {"since": from_when}
+    note(connection, actor=actor, action="restored", subject="database", now=now, detail=detail)
+    return True
+
+
+def windows(connection: Connection, *, now: datetime) -> list[Window]:
+    """Return what may be missing."""
+    rows = connection.execute(
+        select(Restoration.since, Restoration.noticed_at).where(
+            Restoration.noticed_at > now - LASTS
+        )
+    )
+    return [Window(*row) for row in rows]
+
+
+def end_alert(connection: Connection, *, now: datetime) -> None:
+    """End the alert when hardly anything comes again any more."""
+    if not alerts.subjects(connection, alerts.RESTORED, to_end=True):
+        return
+    latest = select(Restoration.id).where(Restoration.noticed_at > now - TOLD_FOR)
+    if connection.execute(latest.limit(1)).first() is None:
+        alerts.end(connection, alerts.RESTORED, "database", now=now)
+
+
+def lost_of(
+    row: Row[Any],
+    action: Action,
+    parameters: Parameters,
+    known: Sequence[Window],
+    *,
+    frozen: bool,
+    now: datetime,
+) -> Lost | None:
+    """Return what is to be feared of a due delivery; None when it may be made as any other.
+
+    `row` has its `unsure_since` and `attempts`, and the event's times. A repeat under the same
+    key is harmless as long as the provider remembers that; an event that came again has a new key.
+    `frozen`: it says the same as an attempt before.
+    """
+    if action.effect is Effect.NATURAL:
+        return None
+    keyed = action.effect is Effect.KEYED
+    found = action.by_content and (frozen or says_the_same(parameters))
+    if row.unsure_since is not None:
+        if _is_safe(action, now - row.unsure_since):
+            return None
+        return Lost(row.unsure_since, blind=not (keyed or found))
+    for window in known:
+        if not row.attempts and _may_have_come_before(row, window):
+            earliest_at = max(window.since, min(row.event_occurred_at, row.event_received_at))
+            return Lost(earliest_at - SLACK, blind=keyed or not found)
+    return None
+
+
+def says_the_same(parameters: Parameters) -> bool:
+    """Return whether an event that came again is told in the words of the first time."""
+    return not (parameters.names & _MADE_ANEW or _ANEW.search(str(parameters.tree)))
+
+
+def _is_safe(action: Action, age: timedelta) -> bool:
+    life_s = action.key_life_s
+    return action.effect is Effect.KEYED and (life_s is None or age.total_seconds() < life_s)
+
+
+def _may_have_come_before(row: Row[Any], window: Window) -> bool:
+    return bool(
+        row.event_received_at > window.since and row.event_occurred_at <= window.noticed_at + SLACK
+    )

@@ -1,0 +1,114 @@
+"""What the provider tells of what we sent: it closes doubts, and is followed on the delivery."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, select, update
+
+from hub.core.delivery.evidence import accepted
+from hub.core.hub import Hub
+from hub.core.ids import parse_id
+from hub.core.leads.acknowledgement import is_reply
+from hub.core.models import Attempt, Delivery
+
+# How far each type of news is along the way; a status never goes back to a lower one.
+RANKS: Mapping[str, int] = {
+    "sms.queued": 1,
+    "sms.sent": 2,
+    "sms.delivered": 3,
+    "sms.undelivered": 3,
+    "sms.failed": 3,
+    "sms.read": 4,
+    "email.processed": 1,
+    "email.deferred": 2,
+    "email.delivered": 3,
+    "email.dropped": 3,
+    "email.opened": 4,
+    "email.clicked": 5,
+    "email.bounced": 6,
+    "email.unsubscribed": 7,
+    "email.spam_reported": 8,
+}
+
+
+def tells_of_ours(event_type: str, data: Mapping[str, Any]) -> bool:
+    """Return whether an event may be news of something that the hub sent."""
+    return event_type in RANKS and ("hub_attempt" in data or "message_id" in data)
+
+
+def has_news(event_type: str, data: Mapping[str, Any]) -> bool:
+    """Return whether an event may tell of something that the hub sent, or who takes a lead."""
+    return tells_of_ours(event_type, data) or is_reply(event_type, data)
+
+
+def follow(
+    connection: Connection,
+    hub: Hub,
+    *,
+    event_type: str,
+    source: str,
+    data: Mapping[str, Any],
+    now: datetime,
+) -> UUID | None:
+    """Take an event's news to its delivery; return the delivery, None when it is not ours.
+
+    Only the provider that was asked is believed: the source has the adapter of the destination.
+    """
+    if not tells_of_ours(event_type, data):
+        return None
+    message_id = str(data["message_id"]) if data.get("message_id") else None
+    found = _attempt(connection, data.get("hub_attempt"), message_id)
+    if found is None or not _same_provider(hub, source, found.destination):
+        return None
+    said = f"{source} told: {event_type}"
+    accepted(connection, found.id, seen_ref=message_id, by="webhook", said=said, now=now)
+    _advance(connection, found.delivery_id, event_type, message_id)
+    delivery_id: UUID = found.delivery_id
+    return delivery_id
+
+
+def _attempt(connection: Connection, token: object, message_id: str | None) -> Any:
+    columns = (Attempt.id, Attempt.delivery_id, Delivery.destination)
+    statement = select(*columns).join(Delivery, Delivery.id == Attempt.delivery_id)
+    delivery, _, number = str(token or "").rpartition(".")
+    if (delivery_id := parse_id(delivery)) and number.isdecimal() and len(number) < 9:
+        found = connection.execute(
+            statement.where(Attempt.delivery_id == delivery_id, Attempt.n == int(number))
+        ).one_or_none()
+        if found is not None:
+            return found
+    if message_id is None:
+        return None
+    return connection.execute(
+        statement.where(
+            Delivery.provider_ref == message_id, Attempt.provider_ref == message_id
+        ).limit(1)
+    ).one_or_none()
+
+
+def _same_provider(hub: Hub, source: str, destination: str) -> bool:
+    told_by = hub.configuration.sources.get(source)
+    asked = hub.configuration.destinations.get(destination)
+    return told_by is not None and asked is not None and told_by.adapter == asked.adapter
+
+
+def _advance(
+    connection: Connection, delivery_id: UUID, event_type: str, message_id: str | None
+) -> None:
+    """Bring the status forward, unless another message is the one that the delivery stands for."""
+    row = connection.execute(
+        select(Delivery.status, Delivery.provider_ref)
+        .where(Delivery.id == delivery_id)
+        .with_for_update()
+    ).one()
+    if message_id and row.provider_ref and message_id != row.provider_ref:
+        return
+    family = event_type.partition(".")[0]
+    if RANKS[event_type] > RANKS.get(f"{family}.{row.status}", 0):
+        connection.execute(
+            update(Delivery)
+            .where(Delivery.id == delivery_id)
+            .values(status=event_type.partition(".")[2])
+        )

@@ -1,0 +1,169 @@
+"""The delivery ledger's decisions: what a call's end, and later evidence, make of it. Pure.
+
+waiting ─▶ pending ─▶ running ─▶ succeeded
+(for time)    ▲          ├─▶ retrying   not processed; again when it is due ─▶ running
+              │          ├─▶ failed     permanent, or attempts or age exhausted
+              │          └─▶ unknown    may have been processed ─▶ succeeded | retrying | failed
+              └ replay
+skipped (the reason beside it)
+"""
+
+from dataclasses import dataclass
+
+from adapters import Effect, Outcome, Verdict
+from hub.core.configuration import RetryPlan
+from hub.core.delivery.backoff import retry_delay_s
+from hub.core.models import AttemptState, DeliveryState
+
+LOOK_AGAIN_S = 60.0
+# So many look-ups, so far apart, must find nothing before a call counts as not made.
+ABSENCES = 2
+
+WORKER_DIED = Outcome(Verdict.IN_DOUBT, "the worker that made this call ended before its answer")
+# So many attempts of a delivery in a row may end with their worker. The first two deaths may have
+# been a neighbour's doing, or of somebody who stopped the worker: the last one is met alone.
+MOST_DEATHS = 3
+DEADLY = (
+    f"gave up after {MOST_DEATHS} attempts: each of them ended the worker that made it, by a crash "
+    "or by never coming back: see the worker's log, mend what is wrong there, then replay"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """What keeps an action from happening twice, and how often it may be tried."""
+
+    effect: Effect
+    plan: RetryPlan
+    at_least_once: bool = False
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether a call of unknown outcome may be made again."""
+        return self.at_least_once or self.effect is not Effect.AT_MOST_ONCE
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a delivery has behind it, this attempt included."""
+
+    tries: int
+    age_s: float
+    probing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Where a delivery and its attempt go. `delay_s` is set when the delivery is due again."""
+
+    delivery: DeliveryState
+    attempt: AttemptState
+    error: str | None = None
+    delay_s: float | None = None
+    spends_try: bool = True
+
+
+def after_call(outcome: Outcome, protection: Protection, spent: Spent, *, chance: float) -> Step:
+    """Return what an outcome makes of a running delivery. `chance` in [0, 1) is the jitter."""
+    if outcome.verdict is Verdict.SUCCEEDED:
+        return Step(DeliveryState.SUCCEEDED, AttemptState.ACCEPTED)
+    if outcome.verdict is Verdict.PERMANENT:
+        return Step(DeliveryState.FAILED, AttemptState.REJECTED, outcome.message)
+    if outcome.verdict is Verdict.BLOCKED:
+        return Step(
+            DeliveryState.RETRYING, AttemptState.BLOCKED, outcome.message, 0, spends_try=False
+        )
+    if outcome.verdict is Verdict.NOT_PROCESSED:
+        return _again(AttemptState.NOT_PROCESSED, outcome, protection.plan, spent, chance)
+    if protection.repeatable:
+        return _again(AttemptState.IN_DOUBT, outcome, protection.plan, spent, chance)
+    return Step(DeliveryState.UNKNOWN, AttemptState.UNKNOWN, outcome.message)
+
+
+def after_death(protection: Protection, spent: Spent, *, suspected: bool, chance: float) -> Step:
+    """Return what the death of its worker makes of a running delivery.
+
+    `suspected`: the attempts before this one ended so too, and this one was made alone.
+    """
+    step = after_call(WORKER_DIED, protection, spent, chance=chance)
+    if suspected and step.delivery is not DeliveryState.UNKNOWN:
+        return Step(DeliveryState.FAILED, step.attempt, DEADLY)
+    return step
+
+
+def _again(
+    attempt: AttemptState, outcome: Outcome, plan: RetryPlan, spent: Spent, chance: float
+) -> Step:
+    if spent.age_s >= plan.max_age_s:
+        hours = plan.max_age_s / 3600
+        return Step(DeliveryState.FAILED, attempt, f"gave up after {hours:g} h: {outcome.message}")
+    if spent.tries >= plan.attempts and not spent.probing:
+        error = f"gave up after {spent.tries} attempts: {outcome.message}"
+        return Step(DeliveryState.FAILED, attempt, error)
+    delay_s = retry_delay_s(plan, spent.tries, chance=chance, asked_s=outcome.retry_after_s)
+    return Step(
+        DeliveryState.RETRYING, attempt, outcome.message, delay_s, spends_try=not spent.probing
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where an attempt and its delivery are when evidence of the attempt comes in.
+
+    `ref` is the provider's id of it, if known; `accepted_besides`: another attempt of the same
+    delivery is known to have been accepted.
+    """
+
+    delivery: DeliveryState
+    attempt: AttemptState
+    ref: str | None = None
+    accepted_besides: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What evidence makes of both; None leaves it. `double`: it happened a second time."""
+
+    delivery: DeliveryState | None = None
+    attempt: AttemptState | None = None
+    double: bool = False
+
+
+def after_acceptance(standing: Standing, seen_ref: str | None) -> Turn:
+    """Return what it means that the provider has what an attempt asked for.
+
+    While the call is under way its own end decides; the evidence is kept beside it until then.
+    """
+    if standing.attempt is AttemptState.CALLING:
+        return Turn()
+    if standing.attempt is AttemptState.ACCEPTED:
+        return Turn(double=bool(seen_ref and standing.ref and seen_ref != standing.ref))
+    if standing.accepted_besides:
+        was_open = standing.attempt is AttemptState.UNKNOWN
+        succeeded = DeliveryState.SUCCEEDED if was_open else None
+        return Turn(succeeded, AttemptState.ACCEPTED, double=True)
+    if standing.delivery is DeliveryState.RUNNING or (
+        standing.delivery is DeliveryState.UNKNOWN and standing.attempt is not AttemptState.UNKNOWN
+    ):
+        return Turn(attempt=AttemptState.ACCEPTED)  # a later attempt is open: its end will tell
+    return Turn(DeliveryState.SUCCEEDED, AttemptState.ACCEPTED)
+
+
+def after_absence(standing: Standing, absences: int, since_last_s: float | None) -> Turn:
+    """Return what it means that a look-up found nothing, for the `absences`-th time in a row.
+
+    `since_last_s` is how long ago the one before was.
+    """
+    apart = since_last_s is not None and since_last_s >= LOOK_AGAIN_S
+    if standing.attempt is not AttemptState.UNKNOWN or absences < ABSENCES or not apart:
+        return Turn()
+    return Turn(DeliveryState.RETRYING, AttemptState.NOT_PROCESSED)
+
+
+def has_arrived(attempt: AttemptState, *, seen: bool) -> bool:
+    """Return whether an earlier attempt under the key of the next one makes that one needless.
+
+    Its acceptance may have been told while a later attempt was under way, or while its own call
+    was: whatever those calls' ends made of the delivery, no further one leaves.
+    """
+    return seen or attempt is AttemptState.ACCEPTED

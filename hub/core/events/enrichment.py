@@ -1,0 +1,179 @@
+"""Events that said too little: what was fetched for them is taken in, and then they are matched."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, literal, literal_column, select, update
+from sqlalchemy.exc import DBAPIError
+
+from adapters import Event, Unreadable
+from adapters.contract.strict_json import storable
+from hub.core.database_errors import Trouble, trouble_of
+from hub.core.delivery.context import event_again
+from hub.core.delivery.record import Finished, record
+from hub.core.hub import Hub
+from hub.core.inbound.ingest import delivery_row, wants_folding
+from hub.core.inbound.insert import insert_deliveries
+from hub.core.inbound.routing import FETCH, Match
+from hub.core.models import (
+    Attempt,
+    AttemptState,
+    Delivery,
+    DeliveryState,
+    EventState,
+    StoredEvent,
+)
+from hub.core.text import bounded
+
+# What was fetched is kept beside the canonical fields unless it is longer.
+MAX_NATIVE_CHARACTERS = 64 * 1024
+
+log = logging.getLogger(__name__)
+
+
+def record_and_complete(
+    connection: Connection, hub: Hub, finished: Sequence[Finished], *, now: datetime
+) -> tuple[int, int]:
+    """Write how calls ended and complete what they fetched.
+
+    Returns how many were not this holder's to write, and how many deliveries were made.
+    """
+    late = record(connection, finished)
+    made = sum(
+        _complete(connection, hub, one.delivery_id, one.outcome.found, now=now)
+        for one in finished
+        if one.outcome.found is not None
+    )
+    return late, made
+
+
+def _complete(
+    connection: Connection, hub: Hub, delivery_id: UUID, found: Mapping[str, Any], *, now: datetime
+) -> int:
+    row = connection.execute(
+        select(StoredEvent.__table__)
+        .join(Delivery, Delivery.event_id == StoredEvent.id)
+        .where(Delivery.id == delivery_id, StoredEvent.state == EventState.INCOMPLETE)
+        .with_for_update(of=StoredEvent)
+    ).one_or_none()
+    if row is None:
+        return 0
+    try:
+        with connection.begin_nested():
+            return _take_in(connection, hub, row, found, now=now)
+    except Unreadable as error:
+        why = f"what was fetched cannot be read: {error}"
+    except DBAPIError as error:
+        if trouble_of(error) is not Trouble.ROW:
+            raise
+        why = "what was fetched cannot be kept"
+    except Exception as error:  # noqa: BLE001 - the last resort: one poison answer stops no lane
+        why = f"what was fetched cannot be read ({type(error).__name__})"
+    log.error("event %s stays incomplete: %s", row.id, why)
+    _refuse(connection, row.id, delivery_id, bounded(why))
+    return 0
+
+
+def _refuse(connection: Connection, event_id: UUID, delivery_id: UUID, why: str) -> None:
+    """Let the fetch fail that brought what is no use: it is listed then, and can be replayed."""
+    connection.execute(update(StoredEvent).where(StoredEvent.id == event_id).values(data_error=why))
+    connection.execute(
+        update(Attempt)
+        .where(Attempt.delivery_id == delivery_id, Attempt.state == AttemptState.ACCEPTED)
+        .values(state=AttemptState.REJECTED, message=why)
+    )
+    connection.execute(
+        update(Delivery)
+        .where(Delivery.id == delivery_id, Delivery.state == DeliveryState.SUCCEEDED)
+        .values(state=DeliveryState.FAILED, error=why)
+    )
+
+
+def _take_in(
+    connection: Connection, hub: Hub, row: Row[Any], found: Mapping[str, Any], *, now: datetime
+) -> int:
+    """Complete one event and create its deliveries; return how many.
+
+    Raises:
+        Unreadable: its bytes are gone, or what was found is not what was asked for.
+    """
+    thin = event_again(connection, hub.inbound, row.request_id, row.external_id)
+    if thin is None:
+        raise Unreadable("its request was not kept")
+    event = hub.inbound(row.source).complete(thin, found)
+    if event.incomplete:
+        raise Unreadable("with it the event still says too little")
+    data, data_error = storable(_kept(event))
+    matches = hub.router.match(
+        event, event_id=row.id, source=row.source, received_at=row.received_at
+    )
+    connection.execute(
+        update(StoredEvent)
+        .where(StoredEvent.id == row.id)
+        .values(
+            type=event.type,
+            state=EventState.MATCHED if matches else EventState.UNMATCHED,
+            data=data,
+            data_error=data_error,
+            config_version=hub.router.version,
+            folded=not wants_folding(event.type, event.data),
+            indexed=False,  # there is more to find it by now
+        )
+    )
+    made = {"id": row.id, "received_at": now}
+    insert_deliveries(connection, [delivery_row(match, made) for match in matches])
+    return len(matches)
+
+
+def _kept(event: Event) -> dict[str, Any]:
+    data = dict(event.data)
+    if len(repr(data.get("native"))) > MAX_NATIVE_CHARACTERS:
+        del data["native"]
+    return data
+
+
+# In literals, as the partial index has it.
+_IS_INCOMPLETE = StoredEvent.state == literal_column(f"'{EventState.INCOMPLETE}'")
+
+
+@dataclass(slots=True)
+class Round:
+    """How far a way through all incomplete events has come. Some of them are so for ever."""
+
+    after: UUID | None = None
+
+
+def fetch_the_incomplete(
+    connection: Connection, hub: Hub, *, most: int, now: datetime, round_: Round | None = None
+) -> int:
+    """Make the deliveries that fetch what is incomplete and has none; return how many.
+
+    Such events came before their source had an account. One whose bytes are gone gets its
+    delivery too: it fails, and says so. So `most` are looked at, from where the round has come to.
+    """
+    round_ = round_ or Round()
+    routes = {slug: hub.router.fetching(slug) for slug in hub.configuration.sources}
+    if not any(routes.values()):
+        return 0
+    page = select(StoredEvent.id, StoredEvent.source).where(_IS_INCOMPLETE)
+    if round_.after is not None:
+        page = page.where(StoredEvent.id > round_.after)
+    looked_at = page.order_by(StoredEvent.id).limit(most).subquery()
+    fetch = Delivery.route == literal(FETCH) + looked_at.c.source
+    rows = connection.execute(
+        select(looked_at, Delivery.id.is_(None).label("is_alone"))
+        .outerjoin(Delivery, (Delivery.event_id == looked_at.c.id) & fetch)
+        .order_by(looked_at.c.id)
+    ).all()
+    round_.after = rows[-1].id if len(rows) == most else None
+    deliveries = [
+        delivery_row(Match(route, DeliveryState.PENDING), {"id": row.id, "received_at": now})
+        for row in rows
+        if row.is_alone and (route := routes.get(row.source))
+    ]
+    insert_deliveries(connection, deliveries)
+    return len(deliveries)

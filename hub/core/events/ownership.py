@@ -1,0 +1,35 @@
+"""Which of a provider's records are the hub's business: an account may serve other programs too."""
+
+from sqlalchemy import Connection, select
+
+from adapters import Event
+from hub.core.delivery.status_callbacks import RANKS
+from hub.core.models import Delivery, StoredEvent
+
+HEARD_LATELY = 5000
+
+
+def addresses_heard(connection: Connection, source: str) -> set[str]:
+    """Return the numbers at which webhooks have reached a source lately."""
+    lately = (
+        select(StoredEvent.data)
+        .where(StoredEvent.source == source, ~StoredEvent.backfilled)
+        .order_by(StoredEvent.id.desc())
+        .limit(HEARD_LATELY)
+    )
+    found = (data.get("to") for data in connection.execute(lately).scalars() if data)
+    return {address for address in found if isinstance(address, str)}
+
+
+def is_ours(connection: Connection, event: Event, heard: set[str]) -> bool:
+    """Return whether nobody else can be meant by a listed event.
+
+    What was sent to a number whose webhooks go elsewhere is not ours, nor is what became of
+    somebody else's message.
+    """
+    if event.type.startswith("sms.") and event.type in RANKS:
+        sent = select(Delivery.id).where(Delivery.provider_ref == event.data.get("message_id"))
+        return connection.execute(sent.limit(1)).first() is not None
+    if event.type.startswith(("sms.", "call.")):
+        return event.data.get("to") in heard
+    return True

@@ -1,0 +1,106 @@
+"""What is done with an event afterwards, off the request's path: its contact, its delivery, and
+the lead that a reply takes.
+"""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy.exc import DBAPIError
+
+from hub.core.contacts import Facts, fold, one_at_a_time
+from hub.core.database_errors import Trouble, trouble_of
+from hub.core.delivery.status_callbacks import follow
+from hub.core.hub import Hub
+from hub.core.leads.acknowledgement import take_reply
+from hub.core.models import StoredEvent
+from hub.core.search.indexer import index_some
+
+_COLUMNS = (StoredEvent.id, StoredEvent.source, StoredEvent.type, StoredEvent.data,
+            StoredEvent.occurred_at)  # fmt: skip
+_LEFT_OVER = 0x68756267  # a lock's number: "hubg"
+
+log = logging.getLogger(__name__)
+
+
+def fold_some(connection: Connection, hub: Hub, *, most: int, now: datetime) -> int:
+    """Fold up to `most` events that are not yet; return how many there were.
+
+    None while somebody else does the same. Locks are taken in one order everywhere: deliveries,
+    then that of folding (`one_at_a_time`), then events. Whoever records a call or claims one holds
+    its delivery first, and may fold its event then; so no event is locked while that is waited for.
+    """
+    if not _is_alone(connection):
+        return 0
+    rows = connection.execute(
+        select(*_COLUMNS).where(~StoredEvent.folded).order_by(StoredEvent.id).limit(most)
+    ).all()
+    told = [row for row in rows if _tell(connection, hub, row, now)]
+    if told:
+        one_at_a_time(connection)
+    for row in _left(connection, told):
+        facts = Facts(row.id, row.source, row.type, row.data or {})
+        try:
+            with connection.begin_nested():
+                fold(connection, facts, now=now)
+        except Exception as error:  # noqa: BLE001 - one event must not keep the others waiting
+            _give_up(row, error)
+            mine = StoredEvent.id == row.id
+            connection.execute(update(StoredEvent).where(mine).values(folded=True))
+    index_some(connection, most=most)
+    return len(rows)
+
+
+def _is_alone(connection: Connection) -> bool:
+    """Return whether this is the only transaction that folds what is left over, to its end."""
+    if connection.dialect.name != "postgresql":
+        return True
+    return bool(connection.scalar(select(func.pg_try_advisory_xact_lock(_LEFT_OVER))))
+
+
+def _left(connection: Connection, told: Sequence[Row[Any]]) -> list[Row[Any]]:
+    """Return the events that nobody has folded while this was waiting: a claim may have."""
+    ids = [row.id for row in told]
+    found = select(StoredEvent.id).where(StoredEvent.id.in_(ids), ~StoredEvent.folded)
+    left = set(connection.execute(found).scalars()) if ids else set()
+    return [row for row in told if row.id in left]
+
+
+def _tell(connection: Connection, hub: Hub, row: Row[Any], now: datetime) -> bool:
+    """Take an event's news to its delivery; return whether the event can be folded now."""
+    try:
+        with connection.begin_nested():
+            follow(
+                connection,
+                hub,
+                event_type=row.type,
+                source=row.source,
+                data=row.data or {},
+                now=now,
+            )
+            take_reply(
+                connection,
+                hub.configuration.people,
+                event_type=row.type,
+                data=row.data or {},
+                said_at=row.occurred_at,
+                now=now,
+            )
+    except Exception as error:  # noqa: BLE001 - one event must not keep the others waiting
+        if isinstance(error, DBAPIError) and trouble_of(error) is Trouble.BUSY:
+            return False  # the call that it tells of is being recorded: a little later
+        _give_up(row, error)
+    return True
+
+
+def _give_up(row: Row[Any], error: Exception) -> None:
+    """Say that what one event tells cannot be kept.
+
+    Raises:
+        DBAPIError: it is not the event's fault.
+    """
+    if isinstance(error, DBAPIError) and trouble_of(error) is not Trouble.ROW:
+        raise error
+    log.error("event %s tells something that cannot be kept (%s)", row.id, type(error).__name__)

@@ -1,0 +1,125 @@
+"""What a replay would do, in words: how many of what, where, and whether it is real."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hub.core.configuration import Configuration
+from hub.core.models import DeliveryState
+from hub.core.replays.preview import Group
+from hub.core.replays.replay import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """What an action makes: one, many, what is done with it, and how its place follows."""
+
+    one: str
+    many: str
+    done: str
+    where: str
+
+    def counted(self, count: int) -> str:
+        return f"{count:,} {self.one if count == 1 else self.many}"
+
+
+_DEAL = Thing("deal", "deals", "created", "in")
+_NOTE = Thing("note", "notes", "added", "in")
+_REQUEST = Thing("request", "requests", "sent", "to")
+THINGS: Mapping[tuple[str, str], Thing] = {
+    ("twilio", "send"): Thing("text message", "text messages", "sent", "through"),
+    ("sendgrid", "send"): Thing("e-mail", "e-mails", "sent", "through"),
+    ("sendgrid", "suppress"): Thing("address", "addresses", "blocked", "in"),
+    ("sendgrid", "unsuppress"): Thing("address", "addresses", "unblocked", "in"),
+    ("sendgrid", "upsert_marketing_contact"): Thing("contact", "contacts", "updated", "in"),
+    ("slack", "post"): Thing("message", "messages", "posted", "through"),
+    ("http", "post"): _REQUEST,
+    ("http", "patch"): _REQUEST,
+    ("http", "put"): _REQUEST,
+    ("hubspot", "upsert_contact"): Thing("contact", "contacts", "updated", "in"),
+    ("hubspot", "create_deal"): _DEAL,
+    ("hubspot", "update_deal"): Thing("deal", "deals", "updated", "in"),
+    ("hubspot", "add_note"): _NOTE,
+    ("hubspot", "set_subscription"): Thing("subscription", "subscriptions", "changed", "in"),
+    ("stripe", "upsert_customer"): Thing("customer", "customers", "updated", "in"),
+    ("stripe", "create_payment_link"): Thing("payment link", "payment links", "made", "in"),
+    ("stripe", "send_invoice"): Thing("invoice", "invoices", "sent", "through"),
+    ("stripe", "refund"): Thing("refund", "refunds", "made", "through"),
+    ("salesforce", "upsert"): Thing("record", "records", "updated", "in"),
+    ("salesforce", "create_task"): Thing("task", "tasks", "created", "in"),
+    ("pipedrive", "upsert_person"): Thing("person", "persons", "updated", "in"),
+    ("pipedrive", "create_deal"): _DEAL,
+    ("pipedrive", "add_note"): _NOTE,
+}
+
+
+def thing_of(configuration: Configuration, destination: str, action: str) -> Thing:
+    """Return what an action of a destination makes; a plain call of what nobody named."""
+    known = configuration.destinations.get(destination)
+    named = THINGS.get((known.adapter, action)) if known else None
+    if named:
+        return named
+    if action == "fetch":
+        return Thing("event", "events", "read", "from")
+    return Thing(f"call of {action}", f"calls of {action}", "made", "to")
+
+
+def is_live(configuration: Configuration, destination: str) -> bool:
+    """Return whether calls to a destination really leave."""
+    known = configuration.destinations.get(destination)
+    return known is not None and known.enabled and not known.sandbox
+
+
+def what_happens(configuration: Configuration, group: Group) -> str:
+    """Return one sentence on what a replay makes of a group of deliveries."""
+    thing = thing_of(configuration, group.destination, group.action)
+    many, place = thing.counted(group.count), f"{thing.where} {group.destination}"
+    if group.plan is Plan.REFUSED:
+        return _left(group, thing, many)
+    known = configuration.destinations.get(group.destination)
+    if known is None:
+        return f"{many}: {group.destination} is not in hub.yaml, so this will fail"
+    if not known.enabled:
+        return f"{many}: {group.destination} is switched off in hub.yaml, so this will wait"
+    if not is_live(configuration, group.destination):
+        return f"{many} will be recorded, not {thing.done}: {group.destination} is in the sandbox"
+    if group.plan is Plan.AGAIN:
+        return f"{many} will be {thing.done} a second time {place}"
+    if group.plan is Plan.NOW:
+        return f"{many} will be {thing.done} {place} now instead of later"
+    if group.state == DeliveryState.SKIPPED and group.plan is Plan.ANEW:
+        return f"{many} will be decided again, and {thing.done} {place} if their route says so"
+    return f"{many} will be {thing.done} {place}"
+
+
+def how_safe(configuration: Configuration, group: Group) -> str:
+    """Return what keeps a group from happening twice, or that nothing does."""
+    if group.plan is not Plan.REFUSED and not is_live(configuration, group.destination):
+        return "Nothing leaves the hub."
+    if group.state == DeliveryState.SKIPPED and group.plan is Plan.ANEW:
+        return "They were skipped when they were decided: a condition did not hold then."
+    if group.state == DeliveryState.WAITING:
+        return "They are not due yet, and would go by themselves."
+    return _SAFETY[group.plan]
+
+
+_SAFETY: Mapping[Plan, str] = {
+    Plan.ANEW: "None of them has happened: each was refused or never left. They are made anew, "
+    "with today's settings.",
+    Plan.REPEAT: "Some of these may have arrived. They are repeated exactly, so that the provider "
+    "can tell, and does nothing twice.",
+    Plan.NOW: "They would be tried again by themselves.",
+    Plan.AGAIN: "They happened, or may have. It will happen again, and nothing keeps the provider "
+    "from that.",
+    Plan.REFUSED: "",
+}
+
+
+def _left(group: Group, thing: Thing, many: str) -> str:
+    it, is_, was = ("it", "is", "was") if group.count == 1 else ("they", "are", "were")
+    if group.state == DeliveryState.UNKNOWN:
+        return f"{many}: nobody knows whether {it} {was} {thing.done}"
+    if group.state == DeliveryState.SUCCEEDED:
+        return f"{many} {was} {thing.done} already"
+    if group.may_have:
+        return f"{many} may have been {thing.done} before"
+    return f"{many}: {it} {is_} on the way already"

@@ -1,0 +1,145 @@
+"""The write behind a 2xx: a request, its events and their deliveries, together or not at all.
+
+PostgreSQL takes one statement (`ingest_statement`), SQLite the same in steps inside
+`BEGIN IMMEDIATE`; what was there before is counted afterwards.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy.dialects import sqlite
+
+from hub.core.inbound.insert_postgresql import Batch, insert_new
+from hub.core.models import (
+    Delivery,
+    EventKey,
+    RequestState,
+    StoredEvent,
+    StoredRequest,
+    database_now,
+    insert_if_new,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    new_event_ids: Sequence[UUID]
+    conflict: bool = False
+
+
+def store(connection: Connection, batch: Batch) -> Stored:
+    """Store a batch; what was there before is counted as a duplicate instead."""
+    if connection.dialect.name == "postgresql":
+        new = insert_new(connection, [batch])[0]
+    else:
+        new = _sqlite(connection, batch)
+    return count_rest(connection, batch, new)
+
+
+def count_rest(connection: Connection, batch: Batch, new: Sequence[UUID]) -> Stored:
+    """Count what of a batch was there before; `new` is what was not."""
+    if len(new) == len(batch.events):
+        return Stored(new)
+    return _count_duplicates(connection, batch, new)
+
+
+def _sqlite(connection: Connection, batch: Batch) -> list[UUID]:
+    new: set[UUID] = set()
+    request = batch.request
+    for event in batch.events:
+        key = {name: event[name] for name in ("external_id", "fact_key", "fingerprint", "source")}
+        inserted = connection.execute(
+            sqlite.insert(EventKey)
+            .values(key | {"event_id": event["id"], "first_seen_at": event["received_at"]})
+            .on_conflict_do_nothing()
+            .returning(EventKey.event_id)
+        )
+        new.update(inserted.scalars())
+    if not new:
+        return []
+    events = [event for event in batch.events if event["id"] in new]
+    connection.execute(insert(StoredRequest), request | {"event_id": events[0]["id"]})
+    columns = [name for name in events[0] if name not in ("fact_key", "fingerprint")]
+    connection.execute(
+        insert(StoredEvent), [{name: event[name] for name in columns} for event in events]
+    )
+    insert_deliveries(connection, [row for row in batch.deliveries if row["event_id"] in new])
+    return [event["id"] for event in events]
+
+
+def insert_deliveries(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert deliveries as `delivery_row` makes them; of one event and route, only the first."""
+    if not rows:
+        return
+    now = connection.scalar(select(database_now()))  # a request taken in again arrived long ago
+    values = [_delivery_values(row, now) for row in rows]
+    connection.execute(insert_if_new(connection, Delivery), values)
+
+
+def _delivery_values(row: Mapping[str, Any], now: Any) -> dict[str, Any]:
+    columns = {name: value for name, value in row.items() if name not in ("delay_s", "due")}
+    due_at = now + timedelta(seconds=row["delay_s"]) if row["due"] else None
+    finished_at = None if row["due"] else now
+    return columns | {
+        "created_at": now,
+        "since": now,
+        "next_attempt_at": due_at,
+        "finished_at": finished_at,
+    }
+
+
+def _count_duplicates(connection: Connection, batch: Batch, new: Sequence[UUID]) -> Stored:
+    """Count what was there before, and keep the request itself when nothing in it was new."""
+    request = batch.request
+    earlier = [event for event in batch.events if event["id"] not in set(new)]
+    keys = connection.execute(
+        select(EventKey.external_id, EventKey.event_id, EventKey.fingerprint).where(
+            EventKey.source == request["source"],
+            or_(
+                EventKey.external_id.in_({event["external_id"] for event in earlier}),
+                EventKey.fact_key.in_(
+                    {event["fact_key"] for event in earlier if event["fact_key"]}
+                ),
+            ),
+        )
+    ).all()
+    mine = {event["id"] for event in batch.events}
+    if again := [key.event_id for key in keys if key.event_id in mine and key.event_id not in new]:
+        new = [*new, *again]  # our own write: its answer was lost on the way
+        earlier = [event for event in earlier if event["id"] not in again]
+        if not earlier:
+            return Stored(new)
+    fingerprints = {event["external_id"]: event["fingerprint"] for event in earlier}
+    conflict = any(
+        fingerprints.get(key.external_id, key.fingerprint) != key.fingerprint for key in keys
+    )
+    connection.execute(
+        update(StoredEvent)
+        .where(StoredEvent.id.in_({key.event_id for key in keys} - set(new)))
+        .values(duplicates=StoredEvent.duplicates + 1)
+    )
+    reason = "the same id came with another body; the first one stands" if conflict else None
+    if new:
+        if conflict:
+            connection.execute(
+                update(StoredRequest)
+                .where(StoredRequest.id == request["id"])
+                .values(conflict=True, reason=reason)
+            )
+        return Stored(new, conflict)
+    connection.execute(
+        insert(StoredRequest),
+        request
+        | {
+            "state": RequestState.DUPLICATE,
+            "conflict": conflict,
+            "reason": reason,
+            "event_id": keys[0].event_id if keys else None,
+            "body": request["body"] if conflict else None,
+        },
+    )
+    return Stored([], conflict)

@@ -1,0 +1,71 @@
+"""Who is there now and what they have to do, for those who look at the team."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from hub.core.configuration import Configuration
+from hub.core.inbound.routing import rfc3339
+from hub.core.leads.assignment_rules import Rule
+from hub.core.leads.owner_context import calendar_of
+from hub.core.leads.people import Person, uncovered
+from hub.core.leads.working_hours import DAYS
+from hub.core.models import Acknowledgement, Assignment, Telling
+
+
+def people_rows(
+    connection: Connection, configuration: Configuration, *, now: datetime
+) -> list[dict[str, Any]]:
+    """Return the people of the file: who is on duty, who is away, and how many leads wait for them.
+
+    `open_leads` are those they were told of and nobody took.
+    """
+    calendar = calendar_of(configuration.site)
+    return [
+        {
+            "person": person.slug,
+            "name": person.name,
+            "hours": person.hours.text if person.hours else None,
+            "on_duty": person.is_on_duty(now, calendar),
+            "away": person.is_away(now, calendar),
+            "last_assigned": _last_assigned(connection, person),
+            "open_leads": _open_leads(connection, person),
+        }
+        for person in configuration.people.values()
+    ]
+
+
+def _last_assigned(connection: Connection, person: Person) -> str | None:
+    wanted = select(func.max(Assignment.decided_at)).where(Assignment.person == person.slug)
+    found: datetime | None = connection.execute(wanted).scalar_one()
+    return None if found is None else rfc3339(found)
+
+
+def _open_leads(connection: Connection, person: Person) -> int:
+    done = select(Acknowledgement.event_id).where(Acknowledgement.event_id == Telling.event_id)
+    counted = select(func.count(func.distinct(Telling.event_id))).where(
+        Telling.person == person.slug, ~done.exists()
+    )
+    return int(connection.execute(counted).scalar_one())
+
+
+def gaps(configuration: Configuration) -> Iterator[tuple[str, str]]:
+    """Yield the lists, each with the first time of an ordinary week, in which nobody is on duty
+    before the last rule has to take who is left.
+    """
+    for name, rules in configuration.assign.items():
+        usual = [rule for rule in rules[:-1] if rule.when is None and not rule.areas]
+        if not usual or any(not rule.within_hours for rule in usual):
+            continue
+        minute = uncovered(_people(configuration, usual))
+        if minute is not None:
+            hour, rest = divmod(minute % (24 * 60), 60)
+            yield name, f"{DAYS[minute // (24 * 60)]} {hour:02}:{rest:02}"
+
+
+def _people(configuration: Configuration, rules: list[Rule]) -> Iterator[Person]:
+    for rule in rules:
+        for slug in rule.to:
+            yield configuration.people[slug]

@@ -1,0 +1,102 @@
+"""Counting what happened lately, in SQL: exact under many at once, and forgotten when it is over.
+
+Time is cut into slots, a tenth of the rate's own time each; a window is all slots that it touches.
+So no window of a rate's length ever holds more than was admitted, and at most a tenth too much is
+remembered. Only digests are kept of who is counted.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from typing import Any
+
+from sqlalchemy import Connection, and_, delete, func, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from hub.core.advisory_locks import take_turns
+from hub.core.models import LimitCount
+
+SLOTS = 10
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_KEY_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What is counted, of whom, and how far back."""
+
+    what: str
+    whom: str
+    per_s: float
+
+    @property
+    def key(self) -> bytes:
+        """Return what stands for it in the database."""
+        return digest(f"{self.what}\0{self.per_s}\0{self.whom}")
+
+    def slot_at(self, now: datetime) -> datetime:
+        """Return when the slot began that an instant lies in."""
+        return _EPOCH + (now - _EPOCH) // self._slot * self._slot
+
+    def oldest(self, now: datetime) -> datetime:
+        """Return the time after which the slots of a window that ends now began."""
+        return now - self._span - self._slot
+
+    def ends_at(self, slot_at: datetime) -> datetime:
+        """Return when a slot is in no window any more."""
+        return slot_at + self._slot + self._span
+
+    @property
+    def _span(self) -> timedelta:
+        return timedelta(seconds=self.per_s)
+
+    @property
+    def _slot(self) -> timedelta:
+        return self._span / SLOTS
+
+
+def digest(words: str) -> bytes:
+    """Return what stands for a text that is not to be kept."""
+    return blake2b(words.encode("utf-8", "surrogatepass"), digest_size=_KEY_BYTES).digest()
+
+
+def add(connection: Connection, watched: Collection[Watched], *, now: datetime) -> None:
+    """Count one more of each; others who count the same wait until this transaction is over."""
+    rows = {one.key: _row(one, now) for one in watched}
+    if not rows:
+        return
+    take_turns(connection, rows)  # who counts in the next slot writes another row, and waits not
+    insert: Any = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert
+    statement = insert(LimitCount).values([rows[key] for key in sorted(rows)])  # one order of locks
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["key", "slot_at"], set_={"n": LimitCount.n + 1}
+        )
+    )
+
+
+def lately(
+    connection: Connection, watched: Collection[Watched], *, now: datetime
+) -> Mapping[Watched, int]:
+    """Return how often each was counted in its window that ends now."""
+    if not watched:
+        return {}
+    windows = [
+        and_(LimitCount.key == one.key, LimitCount.slot_at > one.oldest(now)) for one in watched
+    ]
+    found = connection.execute(
+        select(LimitCount.key, func.sum(LimitCount.n)).where(or_(*windows)).group_by(LimitCount.key)
+    )
+    sums = {key: int(n) for key, n in found}
+    return {one: sums.get(one.key, 0) for one in watched}
+
+
+def forget(connection: Connection, *, now: datetime) -> int:
+    """Delete the slots that are in no window any more; return how many."""
+    return connection.execute(delete(LimitCount).where(LimitCount.ends_at <= now)).rowcount
+
+
+def _row(one: Watched, now: datetime) -> dict[str, Any]:
+    slot_at = one.slot_at(now)
+    return {"key": one.key, "slot_at": slot_at, "n": 1, "ends_at": one.ends_at(slot_at)}

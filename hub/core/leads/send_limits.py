@@ -1,0 +1,221 @@
+"""Caps on texts: a form must not become a way to have the business text whomever a stranger likes.
+
+Decided when a delivery is claimed, before there is an attempt. What a person has written into
+hub.yaml (a literal number, those of `people`) and what is tried once more are not counted.
+
+Telephone numbers that strangers typed: which of them a text may cost money for.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, select
+
+from adapters import Action, registry
+from hub.core.configuration import Configuration, Destination, Rate, Route, TextLimits
+from hub.core.leads.rate_counters import Watched, add, digest, lately
+from hub.core.models import LimitCount, StoredEvent, insert_if_new
+from hub.core.monitoring import alerts
+
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
+_LAST_DIGITS = 4
+
+
+def odd(number: str, countries: Collection[str]) -> str | None:
+    """Return why no text goes to a number, None if one may. Never the number itself.
+
+    Premium-rate, toll-free, satellite, personal and unassigned ranges are odd wherever they are;
+    a calling code that countries share does not make them one.
+    """
+    import phonenumbers  # slow to import, and many files never use it
+    from phonenumbers import PhoneNumberType as Kind
+
+    if not _E164.fullmatch(number):
+        return "it is no telephone number like +12025550123"
+    try:
+        parsed = phonenumbers.parse(number)
+    except phonenumbers.NumberParseException:
+        return "it is a number of no country"
+    ordinary = (Kind.FIXED_LINE, Kind.MOBILE, Kind.FIXED_LINE_OR_MOBILE, Kind.VOIP)
+    if phonenumbers.number_type(parsed) not in ordinary:
+        return "it is a number of a premium, personal or other odd range"
+    if phonenumbers.region_code_for_number(parsed) not in countries:
+        return f"it is a number of another country than {', '.join(sorted(countries))}"
+    return None
+
+
+def prefix_of(number: str) -> str:
+    """Return the first digits of a number: what its neighbours begin with too."""
+    return number[:-_LAST_DIGITS]
+
+
+DAY_S = 86_400.0
+_SPANS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A text that somebody wants to go out."""
+
+    route: Route
+    event_id: UUID
+    source: str
+    action: str
+    parameters: Mapping[str, Any]
+
+
+class Caps:
+    """The caps of one destination, inside one transaction that holds its lane."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        configuration: Configuration,
+        destination: Destination,
+        phones: Mapping[str, str],
+        *,
+        now: datetime,
+    ) -> None:
+        self._connection = connection
+        self._configuration = configuration
+        self._destination = destination
+        self._phones = phones
+        self._now = now
+        self._said: set[str] = set()
+
+    def refusal(self, wanted: Wanted) -> str | None:
+        """Return why a text may not go out, None if it may: it is counted then."""
+        name = self._phones.get(wanted.action)
+        if name is None or self._is_chosen(wanted, name):
+            return None
+        limits = self._limits(wanted.source)
+        if limits == TextLimits():
+            return None
+        to = wanted.parameters.get(name)
+        number = to.rpartition(":")[2] if isinstance(to, str) else ""
+        if limits.countries is not None and (why := odd(number, limits.countries)):
+            return self._refuse(why, DAY_S)
+        rates = list(self._rates(limits, number, wanted.event_id))
+        counts = lately(self._connection, [watched for watched, _, _ in rates], now=self._now)
+        for watched, rate, whose in rates:
+            if counts[watched] >= rate.count:
+                return self._refuse(f"{rate.count} in {_span(rate.per_s)} {whose}", rate.per_s)
+        add(self._connection, [watched for watched, _, _ in rates], now=self._now)
+        return None
+
+    def _limits(self, source: str) -> TextLimits:
+        """Return what holds for an event; nothing is assumed of events that providers vouch for."""
+        given = self._destination.limits
+        known = self._configuration.sources.get(source)
+        if known is not None and not registry.inbound(known.adapter).takes_forms:
+            return given
+        return TextLimits(
+            countries=given.countries or (self._configuration.site.country,),
+            per_number=given.per_number or Rate(3, DAY_S),
+            per_prefix=given.per_prefix or Rate(30, 3_600),
+            per_address=given.per_address,
+            per_day=given.per_day or 500,
+        )
+
+    def _is_chosen(self, wanted: Wanted, name: str) -> bool:
+        """Return whether the business itself says to which number this goes."""
+        written = wanted.route.parameters.tree.get(name)
+        if isinstance(written, str) and "{" not in written:
+            return True
+        people = self._configuration.people.values()
+        to = wanted.parameters.get(name)
+        return isinstance(to, str) and to.rpartition(":")[2] in {one.phone for one in people}
+
+    def _rates(
+        self, limits: TextLimits, number: str, event_id: UUID
+    ) -> Iterator[tuple[Watched, Rate, str]]:
+        """Yield what is counted, how much of it there may be, and whose it is in words."""
+        if limits.per_number:
+            yield (
+                self._watched("number", number, limits.per_number),
+                limits.per_number,
+                ("to one number"),
+            )
+        if limits.per_prefix:
+            prefix = prefix_of(number)
+            yield (
+                self._watched("prefix", prefix, limits.per_prefix),
+                limits.per_prefix,
+                ("to numbers that begin alike"),
+            )
+        if limits.per_address and (sender := self._sender(event_id)):
+            yield (
+                self._watched("address", sender, limits.per_address),
+                limits.per_address,
+                ("asked for from one address"),
+            )
+        if limits.per_day:
+            rate = Rate(limits.per_day, DAY_S)
+            yield self._watched("all", "", rate), rate, "by this destination"
+
+    def _watched(self, what: str, whom: str, rate: Rate) -> Watched:
+        return Watched(f"texts {what}", f"{self._destination.slug}\0{whom}", rate.per_s)
+
+    def _sender(self, event_id: UUID) -> str | None:
+        found = select(StoredEvent.sender).where(StoredEvent.id == event_id)
+        sender: str | None = self._connection.scalar(found)
+        return sender
+
+    def _refuse(self, why: str, for_s: float) -> str:
+        """Have a person told until the window has passed."""
+        if why not in self._said:
+            self._said.add(why)
+            self._tell(why, for_s)
+        return f"cap: {why}"
+
+    def _tell(self, why: str, for_s: float) -> None:
+        slug = self._destination.slug
+        window = Watched("", "", for_s)
+        until = window.ends_at(window.slot_at(self._now))
+        self._connection.execute(
+            insert_if_new(self._connection, LimitCount).values(
+                key=_alert_key(slug), slot_at=until, n=1, ends_at=until
+            )
+        )
+        message = (
+            f"a text was skipped: {why}. `hub deliveries --state skipped --destination {slug}` "
+            "lists them, `limits` in hub.yaml says what may go out; replay what was right"
+        )
+        alerts.begin(self._connection, alerts.CAP_REACHED, slug, message, now=self._now)
+
+
+def caps_of(
+    connection: Connection,
+    configuration: Configuration,
+    destination: Destination,
+    actions: Mapping[str, Action],
+    *,
+    now: datetime,
+) -> Caps | None:
+    """Return the caps of a destination; None for one that reaches no telephone."""
+    phones = {name: action.phone for name, action in actions.items() if action.phone}
+    return Caps(connection, configuration, destination, phones, now=now) if phones else None
+
+
+def end_passed(connection: Connection, *, now: datetime) -> None:
+    """End the alerts of destinations whose caps let everything out again."""
+    for slug in alerts.subjects(connection, alerts.CAP_REACHED, to_end=True):
+        lasting = select(LimitCount.key).where(
+            LimitCount.key == _alert_key(slug), LimitCount.ends_at > now
+        )
+        if connection.execute(lasting.limit(1)).first() is None:
+            alerts.end(connection, alerts.CAP_REACHED, slug, now=now)
+
+
+def _alert_key(slug: str) -> bytes:
+    return digest(f"cap alert\0{slug}")
+
+
+def _span(seconds: float) -> str:
+    """Return `1d`, `90s`: as hub.yaml has it."""
+    size, unit = next((size, unit) for size, unit in _SPANS if seconds % size == 0)
+    return f"{int(seconds // size)}{unit}"

@@ -1,0 +1,129 @@
+"""Which leads a person has to look at before anything follows from them.
+
+A suspect is held, never dropped; only what comes too often from one address is turned away. That a
+page has no signed token says nothing: plain pages have none.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import IPv4Address, IPv6Address, ip_network
+
+from sqlalchemy import Connection
+
+from adapters.contract.form_inbound import Signals
+from hub.core.configuration import FormLimits, Rate
+from hub.core.leads.rate_counters import Watched, add, digest, lately
+
+Address = IPv4Address | IPv6Address
+
+# Shorter texts are names and greetings: many people send the same.
+SHORTEST_REPEAT = 20
+
+_ADDRESS_BITS = {4: 32, 6: 64}
+_NETWORK_BITS = {4: 24, 6: 48}
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who posted, as far as it is known: `address` is an IPv6 customer's whole /64."""
+
+    address: str
+    network: str
+
+    @property
+    def digest(self) -> str:
+        """Return what is kept of the address."""
+        return digest(f"sender\0{self.address}").hex()
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """One submission as it is weighed; `submission` is the same when it is sent again."""
+
+    source: str
+    submission: str
+    signals: Signals
+    sender: Sender | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """`refused`: turn it away. `reasons`: why it is to be held, none if it is not."""
+
+    refused: bool = False
+    reasons: tuple[str, ...] = ()
+
+
+def sender_of(address: Address) -> Sender:
+    """Return the sender at an address."""
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    return Sender(_within(address, _ADDRESS_BITS), _within(address, _NETWORK_BITS))
+
+
+def told_by(signals: Signals, limits: FormLimits) -> Iterator[str]:
+    """Yield what a submission says against itself."""
+    if signals.honeypot:
+        yield "honeypot: a field that people do not see was filled in"
+    if signals.after_s is not None and signals.after_s < limits.min_seconds:
+        yield f"too fast: sent within {limits.min_seconds:g} s of opening the form"
+    if signals.links > limits.links:
+        yield f"links: {signals.links}, and {limits.links} are allowed"
+
+
+def turned_away(connection: Connection, sender: Sender, limits: FormLimits, at: datetime) -> bool:
+    """Return whether an address has had all that it gets for now; counts nothing."""
+    watched = _refusing(sender, limits)
+    return lately(connection, [watched], now=at)[watched] >= limits.refuse.count
+
+
+def weigh(connection: Connection, post: Post, limits: FormLimits) -> Weighed:
+    """Count a submission, and say what is to become of it. Call it in a transaction.
+
+    What is sent again (a double click) is no repeat of its text.
+    """
+    repeats = _repeats(post, limits)
+    rates = list(_rates(post.sender, limits))
+    whom = f"{post.source}\0{post.submission}"
+    submission = Watched("form submission", whom, limits.repeats.per_s)
+    counted = [submission, *(watched for watched, _, _ in rates)]
+    add(connection, counted, now=post.at)
+    seen = lately(connection, [*counted, *repeats], now=post.at)
+    if repeats and seen[submission] == 1:
+        add(connection, repeats, now=post.at)
+        seen = {**seen, **lately(connection, repeats, now=post.at)}
+    if post.sender and seen[_refusing(post.sender, limits)] > limits.refuse.count:
+        return Weighed(refused=True)
+    reasons = list(told_by(post.signals, limits))
+    if any(seen[one] > limits.repeats.count for one in repeats):
+        reasons.append("repeats: the same text came too often")
+    reasons += [why for watched, rate, why in rates if why and seen[watched] > rate.count]
+    return Weighed(reasons=tuple(reasons))
+
+
+def _repeats(post: Post, limits: FormLimits) -> list[Watched]:
+    text = post.signals.text.strip()
+    if len(text) < SHORTEST_REPEAT:
+        return []
+    return [Watched("form text", f"{post.source}\0{text}", limits.repeats.per_s)]
+
+
+def _refusing(sender: Sender, limits: FormLimits) -> Watched:
+    return Watched("form refusal", sender.address, limits.refuse.per_s)
+
+
+def _rates(sender: Sender | None, limits: FormLimits) -> Iterator[tuple[Watched, Rate, str]]:
+    """Yield what is counted of a sender, and what it is held for beyond the rate."""
+    if sender is None:
+        return
+    yield _refusing(sender, limits), limits.refuse, ""
+    address = Watched("form address", sender.address, limits.per_address.per_s)
+    yield address, limits.per_address, "address: too many came from one address"
+    network = Watched("form network", sender.network, limits.per_network.per_s)
+    yield network, limits.per_network, "network: too many came from one network"
+
+
+def _within(address: Address, bits: dict[int, int]) -> str:
+    return str(ip_network((address, bits[address.version]), strict=False))

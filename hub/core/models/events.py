@@ -1,0 +1,152 @@
+"""What came in: the request as it arrived, its events, and the keys that make twice once.
+
+Events that a person made of others: what was changed, and by whom.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from hub.core.models.base import Base, Json
+
+
+class RequestState(StrEnum):
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    UNREADABLE = "unreadable"
+    REJECTED = "rejected"
+
+
+class EventState(StrEnum):
+    MATCHED = "matched"
+    UNMATCHED = "unmatched"
+    INCOMPLETE = "incomplete"
+    HELD = "held"
+    DISCARDED = "discarded"
+
+
+class StoredRequest(Base):
+    """One HTTP request as it arrived: exact bytes, headers without credentials, verdict.
+
+    `body` is absent for a plain duplicate (the first one has it) and for what was too large to
+    keep of a rejected one. `reason` says why it is unreadable, rejected or in conflict.
+    `event_id` is the event that a duplicate repeats, or the first event of an accepted one.
+    """
+
+    __tablename__ = "inbound_requests"
+    __table_args__ = (
+        Index(
+            "ix_inbound_requests_odd",
+            "state",
+            "id",
+            postgresql_where=text("state <> 'accepted'"),
+            sqlite_where=text("state <> 'accepted'"),
+        ),
+        Index("ix_inbound_requests_event_id", "event_id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    source: Mapped[str]
+    state: Mapped[str]
+    received_at: Mapped[datetime]
+    method: Mapped[str]
+    url: Mapped[str]
+    headers: Mapped[dict[str, Any]]
+    body: Mapped[bytes | None]
+    size_bytes: Mapped[int]
+    signed_by: Mapped[str | None]
+    conflict: Mapped[bool] = mapped_column(default=False)
+    reason: Mapped[str | None]
+    event_id: Mapped[UUID | None]
+
+
+class StoredEvent(Base):
+    """One canonical thing that happened.
+
+    `data` lacks the provider's own object, which is read again from the request's bytes when
+    something asks for it, unless it had to be fetched; `data_error` says what could not be kept in
+    it as it came, or why it is still incomplete. `backfilled`: its webhook never came, and it was
+    found in the provider's own list. `held_reason`: why a person had to look at it first; `sender`
+    digests the address that it came from, if that is known. `indexed`: its words can be searched.
+    """
+
+    __tablename__ = "events"
+    __table_args__ = (
+        Index("ix_events_source_id", "source", "id"),
+        Index("ix_events_type_id", "type", "id"),
+        Index("ix_events_external_id", "external_id"),
+        Index("ix_events_contact_id", "contact_id", "id",
+              postgresql_where=text("contact_id IS NOT NULL"),
+              sqlite_where=text("contact_id IS NOT NULL")),
+        Index("ix_events_incomplete", "id", postgresql_where=text("state = 'incomplete'"),
+              sqlite_where=text("state = 'incomplete'")),
+        Index("ix_events_held", "id", postgresql_where=text("state = 'held'"),
+              sqlite_where=text("state = 'held'")),
+        Index("ix_events_unfolded", "id", postgresql_where=text("NOT folded"),
+              sqlite_where=text("NOT folded")),
+        Index("ix_events_unindexed", "id", postgresql_where=text("NOT indexed"),
+              sqlite_where=text("NOT indexed")),
+        Index("ix_events_unmatched", "id", postgresql_where=text("state = 'unmatched'"),
+              sqlite_where=text("state = 'unmatched'")),
+        Index("ix_events_test", "id", postgresql_where=text("NOT live"),
+              sqlite_where=text("NOT live")),
+    )  # fmt: skip
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    request_id: Mapped[UUID] = mapped_column(ForeignKey("inbound_requests.id"))
+    source: Mapped[str]
+    type: Mapped[str]
+    native_type: Mapped[str]
+    external_id: Mapped[str]
+    occurred_at: Mapped[datetime]
+    received_at: Mapped[datetime]
+    state: Mapped[str]
+    live: Mapped[bool]
+    data: Mapped[dict[str, Any] | None]
+    data_error: Mapped[str | None]
+    config_version: Mapped[str]
+    duplicates: Mapped[int] = mapped_column(default=0, server_default="0")
+    contact_id: Mapped[UUID | None] = mapped_column(ForeignKey("contacts.id"))
+    folded: Mapped[bool]
+    backfilled: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    held_reason: Mapped[str | None]
+    sender: Mapped[str | None]
+    indexed: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+
+
+class EventKey(Base):
+    """What makes an event the same event. Outlives the event itself.
+
+    `fingerprint` digests what may not differ between two deliveries of one event.
+    """
+
+    __tablename__ = "event_keys"
+    __table_args__ = (
+        Index("uq_event_keys_fact", "source", "fact_key", unique=True,
+              postgresql_where=text("fact_key IS NOT NULL"),
+              sqlite_where=text("fact_key IS NOT NULL")),
+    )  # fmt: skip
+
+    source: Mapped[str] = mapped_column(primary_key=True)
+    external_id: Mapped[str] = mapped_column(primary_key=True)
+    fact_key: Mapped[str | None]
+    event_id: Mapped[UUID]
+    fingerprint: Mapped[bytes]
+    first_seen_at: Mapped[datetime]
+
+
+class EventCopy(Base):
+    """One edited copy. `changes` are `[path, before, after]`, None where there was nothing."""
+
+    __tablename__ = "event_copies"
+    __table_args__ = (Index("ix_event_copies_original_id", "original_id", "event_id"),)
+
+    event_id: Mapped[UUID] = mapped_column(ForeignKey("events.id"), primary_key=True)
+    original_id: Mapped[UUID] = mapped_column(ForeignKey("events.id"))
+    actor: Mapped[str]
+    made_at: Mapped[datetime]
+    changes: Mapped[list[Any]] = mapped_column(Json)

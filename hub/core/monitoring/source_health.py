@@ -1,0 +1,240 @@
+"""What nobody would notice by itself: a source that says nothing, signatures that stopped
+verifying, a destination that nothing goes out to, a captcha that vouches for nobody. The clock
+tells of each for as long as it lasts.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, exists, func, literal_column, select
+
+from hub.core.configuration import Configuration, Rate, Source
+from hub.core.ids import first_id
+from hub.core.models import (
+    ConfigVersion,
+    Lane,
+    SourceState,
+    StoredEvent,
+    StoredRequest,
+    database_now,
+)
+from hub.core.monitoring import alerts
+from hub.core.monitoring.captcha_health import failing
+
+# So many refused requests in a row are no stranger who tries the address.
+STOPPED_AFTER = 3
+MOST_COUNTED = 100
+
+IS_REJECTED = (StoredRequest.state != literal_column("'accepted'")) & (
+    StoredRequest.state == literal_column("'rejected'")
+)
+# With the partial index's own condition beside it, which SQLite asks for.
+IS_UNREADABLE = (StoredRequest.state != literal_column("'accepted'")) & (
+    StoredRequest.state == literal_column("'unreadable'")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """A source that is heard less than it should be; `since` is when it was last, None for never.
+
+    `heard` is how much came in the time of the rate.
+    """
+
+    source: str
+    expected: Rate
+    since: datetime | None
+    heard: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Unverified:
+    """A source of which nothing verifies. `since`: its last good request, None if there was none.
+
+    `count` are the kept ones since then, `MOST_COUNTED` at most; `reason` is the newest one's.
+    """
+
+    source: str
+    since: datetime | None
+    count: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """A destination that nothing goes out to by the hub's own doing, until `until`."""
+
+    destination: str
+    reason: str
+    until: datetime | None
+    setbacks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What is amiss with the sources, found once for all that show it."""
+
+    silent: Sequence[Silent]
+    unverified: Sequence[Unverified]
+
+
+def watch_sources(
+    connection: Connection, configuration: Configuration, *, now: datetime
+) -> Watched:
+    """Return the sources that are silent, and those of which nothing verifies."""
+    return Watched(
+        find_silent(connection, configuration, now=now), find_unverified(connection, configuration)
+    )
+
+
+def tell_of_silence(connection: Connection, configuration: Configuration, *, now: datetime) -> None:
+    """Begin the alerts of what is so, end those of what is over."""
+    watched = watch_sources(connection, configuration, now=now)
+    silent = {f"source {one.source}": _silent_words(one) for one in watched.silent}
+    unverified = {
+        f"source {one.source}": f"{one.count} requests since it last verified: {one.reason}"
+        for one in watched.unverified
+    }
+    blocked = {
+        f"destination {one.destination}": one.reason
+        for one in find_blocked(connection, configuration)
+        if one.setbacks
+    }
+    _tell(connection, alerts.SILENT_SOURCE, silent, now)
+    _tell(connection, alerts.NOT_VERIFIED, unverified, now)
+    _tell(connection, alerts.BLOCKED, blocked, now)
+    no_captcha = failing(connection, configuration)
+    deaf = {f"source {slug}": why for slug, why in no_captcha.items()}
+    _tell(connection, alerts.CAPTCHA_FAILS, deaf, now)
+
+
+def find_silent(
+    connection: Connection, configuration: Configuration, *, now: datetime
+) -> list[Silent]:
+    """Return the sources that are heard less than they should be.
+
+    A source that never was heard is silent once the file has been in force for that long.
+    """
+    expecting = [one for one in configuration.sources.values() if one.enabled and one.expect]
+    if not expecting:
+        return []
+    heard = states(connection)
+    in_force = connection.execute(
+        select(ConfigVersion.first_seen_at).where(ConfigVersion.version == configuration.version)
+    ).scalar_one_or_none()
+    found = (_silent(connection, one, heard.get(one.slug), in_force, now) for one in expecting)
+    return [one for one in found if one]
+
+
+def find_unverified(connection: Connection, configuration: Configuration) -> list[Unverified]:
+    """Return the sources of which nothing has verified since several were refused."""
+    found = []
+    for slug, state in states(connection).items():
+        source = configuration.sources.get(slug)
+        last_good, last_bad = state.last_verified_at, state.last_rejected_at
+        if source is None or not source.enabled or not last_bad:
+            continue
+        if last_good and last_good >= last_bad:
+            continue
+        refused = _refused_since(connection, slug, last_good)
+        if len(refused) >= STOPPED_AFTER:
+            found.append(Unverified(slug, last_good, len(refused), refused[0].reason or ""))
+    return found
+
+
+def find_blocked(connection: Connection, configuration: Configuration) -> list[Blocked]:
+    """Return the destinations that are blocked, or were and have not answered well since."""
+    is_blocked = func.coalesce(Lane.blocked_until > database_now(), False)
+    rows = connection.execute(
+        select(Lane.destination, Lane.blocked_reason, Lane.blocked_until, Lane.setbacks)
+        .where(Lane.blocked_reason.is_not(None), is_blocked | (Lane.setbacks > 0))
+        .order_by(Lane.destination)
+    )
+    return [
+        Blocked(row.destination, row.blocked_reason or "", row.blocked_until, row.setbacks)
+        for row in rows
+        if row.destination in configuration.destinations
+    ]
+
+
+def states(connection: Connection) -> Mapping[str, Row[Any]]:
+    """Return the sources' rows: when each was heard and refused."""
+    rows = connection.execute(select(SourceState.__table__).order_by(SourceState.source))
+    return {row.source: row for row in rows}
+
+
+def _silent(
+    connection: Connection,
+    source: Source,
+    state: Row[Any] | None,
+    in_force: datetime | None,
+    now: datetime,
+) -> Silent | None:
+    expected = source.expect or Rate(1, 0)
+    begin = now - timedelta(seconds=expected.per_s)
+    last = state.last_verified_at if state else None
+    if last is None:
+        waited = in_force is not None and in_force <= begin
+        return Silent(source.slug, expected, None) if waited else None
+    if last < begin:
+        return Silent(source.slug, expected, last)
+    if expected.count == 1:
+        return None
+    count = _heard(connection, source.slug, first_id(begin), expected.count)
+    if count >= expected.count or not _is_older(connection, source.slug, first_id(begin)):
+        return None
+    return Silent(source.slug, expected, last, count)
+
+
+def _heard(connection: Connection, slug: str, since: UUID, most: int) -> int:
+    """Return how many events of a source came since then; not more than `most` are counted."""
+    some = select(StoredEvent.id).where(StoredEvent.source == slug, StoredEvent.id >= since)
+    counted = select(func.count()).select_from(some.limit(most).subquery())
+    return int(connection.execute(counted).scalar_one())
+
+
+def _is_older(connection: Connection, slug: str, before: UUID) -> bool:
+    """Return whether a source was heard before: one that has just begun owes nothing yet."""
+    older = exists().where(StoredEvent.source == slug, StoredEvent.id < before)
+    return bool(connection.execute(select(older)).scalar_one())
+
+
+def _refused_since(connection: Connection, slug: str, since: datetime | None) -> list[Row[Any]]:
+    refused = select(StoredRequest.id, StoredRequest.reason).where(
+        IS_REJECTED, StoredRequest.source == slug
+    )
+    if since:
+        refused = refused.where(StoredRequest.id >= first_id(since))
+    newest = refused.order_by(StoredRequest.id.desc()).limit(MOST_COUNTED)
+    return list(connection.execute(newest))
+
+
+def _tell(connection: Connection, kind: str, found: Mapping[str, str], now: datetime) -> None:
+    said = alerts.subjects(connection, kind)
+    for subject, message in found.items():
+        if subject not in said:
+            alerts.begin(connection, kind, subject, message, now=now)
+    for subject in said - found.keys():
+        alerts.end(connection, kind, subject, now=now)
+
+
+def _silent_words(one: Silent) -> str:
+    if one.since is None:
+        return f"nothing has come yet; at least {rate_words(one.expected)} is expected"
+    if one.heard:
+        return f"only {one.heard} came; at least {rate_words(one.expected)} is expected"
+    return f"nothing comes any more; at least {rate_words(one.expected)} is expected"
+
+
+_UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
+
+
+def rate_words(rate: Rate) -> str:
+    """Return a rate as people say it: `1 in an hour`, `100 in 10 seconds`."""
+    size, unit = next((s, u) for s, u in _UNITS if rate.per_s % s == 0 or s == 1)
+    count = int(rate.per_s // size)
+    period = f"{'an' if unit == 'hour' else 'a'} {unit}" if count == 1 else f"{count} {unit}s"
+    return f"{rate.count} in {period}"

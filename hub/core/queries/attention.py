@@ -1,0 +1,151 @@
+"""What needs a person now: each trouble once, by its cause, the worst first."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, select
+
+from hub.core.models import (
+    Alert,
+    database_now,
+)
+from hub.core.monitoring import alerts
+from hub.core.monitoring.heartbeats import CLOCK, last_beat
+from hub.core.monitoring.source_health import MOST_COUNTED, Watched, rate_words
+from hub.core.queries import problems
+from hub.core.queries.destinations import Standing
+from hub.core.queries.problems import Need
+
+MOST_ALERTS = 20
+CLOCK_LATE = timedelta(seconds=60)
+CLOCKS_APART = timedelta(seconds=30)
+
+# The kinds, the worst first: what stops everything, what loses things unseen, what failed.
+ORDER = (
+    "time", "clock", "worker", "blocked", "unverified", "silent", "failed", "unknown",
+    "unreadable", "alert", "held", "paused",
+)  # fmt: skip
+
+_TOLD_APART = frozenset(
+    {alerts.UNKNOWN_OUTCOME, alerts.SILENT_SOURCE, alerts.NOT_VERIFIED, alerts.BLOCKED}
+)
+
+
+def find_needs(
+    connection: Connection, watched: Watched, places: Sequence[Standing], *, now: datetime
+) -> list[Need]:
+    """Return all that needs a person: `places` are the destinations, `watched` the sources."""
+    found = [
+        *_clocks(connection, now),
+        *_stuck(places),
+        *_held_back(places),
+        *_sources(watched),
+        *problems.failed(connection),
+        *problems.unknown(connection),
+        *problems.unreadable(connection),
+        *_alerts(connection),
+        *problems.held(connection),
+    ]
+    return sorted(found, key=lambda one: (ORDER.index(one.kind), -one.count, one.subject))
+
+
+def _clocks(connection: Connection, now: datetime) -> Iterator[Need]:
+    theirs = connection.execute(select(database_now())).scalar_one()
+    if abs(theirs - now) > CLOCKS_APART:
+        apart_s = int(abs(theirs - now).total_seconds())
+        yield Need(
+            "time",
+            f"The clocks of this machine and of the database are {apart_s} seconds apart",
+            hint="Set both by a time server (NTP): signatures are refused when a clock is wrong.",
+        )
+    beat = last_beat(connection, CLOCK)
+    if beat is None or beat < theirs - CLOCK_LATE:
+        yield Need(
+            "clock",
+            "The clock is not running: nothing is tried again, looked up or noticed by itself",
+            since=beat,
+            hint="Start the process `hub clock`; `hub up` starts all there are.",
+        )
+
+
+def _stuck(places: Sequence[Standing]) -> Iterator[Need]:
+    late = [one for one in places if one.is_stuck]
+    if not late or any(one.is_held for one in places):
+        return  # somebody is at work, and gets to it
+    oldest_s = max(one.oldest_s for one in late)
+    yield Need(
+        "worker",
+        "Nobody does the work: deliveries are due, and no worker takes them",
+        sum(one.counts.get("due", 0) for one in late),
+        hint="Start the process `hub worker`; `hub up` starts all there are.",
+        detail=f"the oldest has been due for {int(oldest_s // 60)} min",
+    )
+
+
+def _held_back(places: Sequence[Standing]) -> Iterator[Need]:
+    for one in places:
+        waiting = sum(one.counts.get(name, 0) for name in ("due", "scheduled"))
+        if one.is_paused:
+            yield Need(
+                "paused",
+                f"{one.slug} is {one.words}",
+                waiting,
+                one.since,
+                "Nothing goes out to it until somebody lets it go on.",
+                one.slug,
+            )
+        elif one.is_blocked and one.look == "bad":
+            yield Need(
+                "blocked",
+                one.words,
+                waiting,
+                one.since,
+                one.hint,
+                one.slug,
+                detail=one.reason,
+                until=one.until,
+            )
+
+
+def _sources(watched: Watched) -> Iterator[Need]:
+    for gone in watched.unverified:
+        yield Need(
+            "unverified",
+            f"Nothing from {gone.source} verifies any more"
+            if gone.since
+            else f"Nothing from {gone.source} has verified yet",
+            gone.count,
+            gone.since,
+            "Requests are refused until its secret, or its address, is put right.",
+            gone.source,
+            detail=gone.reason,
+            at_least=gone.count == MOST_COUNTED,
+        )
+    for quiet in watched.silent:
+        yield Need(
+            "silent",
+            f"{quiet.source} has gone silent" if quiet.since else f"{quiet.source} is silent",
+            since=quiet.since,
+            hint=f"At least {rate_words(quiet.expected)} is expected"
+            + (f", and {quiet.heard} came." if quiet.heard else ", and nothing came.")
+            + " See whether the webhook is still switched on there.",
+            subject=quiet.source,
+        )
+
+
+def _alerts(connection: Connection) -> Iterator[Need]:
+    rows = connection.execute(
+        select(Alert.__table__)
+        .where(Alert.ended_at.is_(None), Alert.kind.not_in(sorted(_TOLD_APART)))
+        .order_by(Alert.id.desc())
+        .limit(MOST_ALERTS)
+    )
+    for row in rows:
+        yield Need(
+            "alert",
+            f"{row.kind[:1].upper()}{row.kind[1:]}",
+            since=row.began_at,
+            hint=row.message,
+            subject=row.subject,
+            id=str(row.id),
+        )

@@ -1,0 +1,154 @@
+"""One event as a list shows it: what its sentence names, and how its deliveries are; the types.
+
+What a list of events is filtered by, and what that asks of an event's columns.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Uuid,
+    any_,
+    case,
+    func,
+    literal,
+    select,
+)
+
+from hub.core.models import Delivery, StoredEvent
+from hub.core.search.search import Query
+
+SMALL_BYTES = 16 * 1024
+MOST_TYPES = 200
+# The canonical fields that a sentence may name.
+NAMED = ("name", "email", "phone", "amount", "currency", "subject", "from", "to", "reason",
+         "status", "number", "plan")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One event in a list; `data` has the fields of `NAMED`, `deliveries` how many by state."""
+
+    id: UUID
+    type: str
+    native_type: str
+    source: str
+    external_id: str
+    received_at: datetime
+    state: str
+    live: bool
+    contact_id: UUID | None
+    duplicates: int
+    backfilled: bool
+    data: Mapping[str, Any] = field(repr=False)
+    deliveries: Mapping[str, int] = field(default_factory=dict)
+
+
+# What a row begins with.
+_COLUMNS = ("id", "type", "native_type", "source", "external_id", "received_at", "state", "live",
+            "contact_id", "duplicates", "backfilled")  # fmt: skip
+
+
+def select_listed(connection: Connection, columns: Any) -> Select[Any]:
+    """Return a SELECT of what a row shows; a large event's data stays where it is."""
+    size = func.pg_column_size if connection.dialect.name == "postgresql" else func.length
+    large = size(columns.data) > SMALL_BYTES
+    data = case((~large, columns.data), else_=None).label("data")
+    return select(*[getattr(columns, one) for one in _COLUMNS], data, large.label("large"))
+
+
+def is_one_of(connection: Connection, column: Any, ids: Sequence[UUID]) -> ColumnElement[bool]:
+    """Return whether a column has one of these ids.
+
+    One parameter for all of them, where there are arrays: the statement is the same for any number.
+    """
+    if connection.dialect.name != "postgresql":
+        return cast(ColumnElement[bool], column.in_(ids))
+    return cast(ColumnElement[bool], column == any_(literal(list(ids), ARRAY(Uuid))))
+
+
+def listed(connection: Connection, row: Row[Any]) -> Listed:
+    """Return a row of such a SELECT."""
+    told = _few(connection, row.id) if row.large else row.data or {}
+    data = {name: told[name] for name in NAMED if told.get(name) is not None}
+    return Listed(**dict(zip(_COLUMNS, row, strict=False)), data=data)
+
+
+def _few(connection: Connection, event_id: UUID) -> dict[str, Any]:
+    """Return the fields that a sentence names, of one event with much in it."""
+    columns = [StoredEvent.data[name].label(f"told_{name}") for name in NAMED]
+    row = connection.execute(select(*columns).where(StoredEvent.id == event_id)).one()
+    return dict(zip(NAMED, row, strict=True))
+
+
+def with_deliveries(connection: Connection, rows: Sequence[Listed]) -> list[Listed]:
+    """Return the rows with how many deliveries each has, by state."""
+    counted: dict[UUID, dict[str, int]] = {}
+    for event_id, state, count in connection.execute(
+        select(Delivery.event_id, Delivery.state, func.count())
+        .where(is_one_of(connection, Delivery.event_id, [row.id for row in rows]))
+        .group_by(Delivery.event_id, Delivery.state)
+    ):
+        counted.setdefault(event_id, {})[state] = count
+    return [replace(row, deliveries=counted.get(row.id, {})) for row in rows]
+
+
+def newest_id(connection: Connection) -> UUID | None:
+    """Return the id of the newest event; None when there is none."""
+    newest = select(StoredEvent.id).order_by(StoredEvent.id.desc()).limit(1)
+    return connection.execute(newest).scalar_one_or_none()
+
+
+def _types_seen() -> Select[str | None]:
+    first = select(func.min(StoredEvent.type).label("type")).cte("seen", recursive=True)
+    later = select(func.min(StoredEvent.type)).where(StoredEvent.type > first.c.type)
+    seen = first.union_all(select(later.scalar_subquery()).where(first.c.type.is_not(None)))
+    return select(seen.c.type).limit(MOST_TYPES)
+
+
+_TYPES_SEEN = _types_seen()
+
+
+def types_seen(connection: Connection) -> list[str]:
+    """Return the types of the events that there are, in order; the first `MOST_TYPES`."""
+    rows = connection.execute(_TYPES_SEEN).scalars()
+    return [one for one in rows if one is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a list shows; None is everything. `type` may be a glob: `payment.*`."""
+
+    source: str | None = None
+    type: str | None = None
+    state: str | None = None
+    contact: UUID | None = None
+    live: bool | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    query: Query | None = None
+
+
+def conditions_of(columns: Any, filters: Filters) -> list[ColumnElement[bool]]:
+    """Return what its columns must say; when it came and what is searched for are not of these."""
+    wanted: list[ColumnElement[bool]] = [
+        getattr(columns, name) == getattr(filters, name)
+        for name in ("source", "state", "live")
+        if getattr(filters, name) is not None
+    ]
+    if filters.contact:
+        wanted.append(columns.contact_id == filters.contact)
+    if filters.type and "*" in filters.type:
+        pattern = filters.type.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        wanted.append(columns.type.like(pattern.replace("*", "%"), escape="\\"))
+    elif filters.type:
+        wanted.append(columns.type == filters.type)
+    return wanted

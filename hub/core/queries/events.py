@@ -1,0 +1,246 @@
+"""The list of events: filtered, found, the newest first; each page costs a bounded amount of work.
+
+What an index serves is read from it; the rest is looked through in steps. A page that was not
+filled before its work was used up says how far it has looked, and the next one goes on there.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Subquery,
+    false,
+    literal_column,
+    select,
+    tuple_,
+    union_all,
+)
+
+from hub.core.ids import FIRST_ID, LAST_ID, first_id
+from hub.core.models import EventState, StoredEvent
+from hub.core.queries.event_rows import (
+    MOST_TYPES,
+    Filters,
+    Listed,
+    conditions_of,
+    is_one_of,
+    listed,
+    select_listed,
+    types_seen,
+    with_deliveries,
+)
+from hub.core.search.indexer import moment_of
+from hub.core.search.search import Query, steps
+
+MOST_STEPS = 10
+# So much that a search found is held against the other filters for one page.
+MOST_FOUND = 1000
+MOST_WALKS, WALKED_ROWS = 4, 2000
+MOST_MERGED = 40
+
+# Makes a SELECT read along an index, from the newest below an id to the oldest from an id on.
+Way = Callable[[Select[Any], UUID, UUID], Select[Any]]
+
+# States that have an index of their own, as it says them.
+_BY_STATE = {
+    EventState.HELD: "state = 'held'",
+    EventState.INCOMPLETE: "state = 'incomplete'",
+    EventState.UNMATCHED: "state = 'unmatched'",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """Rows, and the id below which the next page begins; None: there is nothing more.
+
+    `looked_to`: the page is not full, and nothing older than this was looked at.
+    """
+
+    rows: Sequence[Listed]
+    older: UUID | None = None
+    looked_to: datetime | None = None
+
+
+Found = tuple[list[Listed], UUID | None]
+Conditions = Sequence[ColumnElement[bool]]
+
+
+def list_events(
+    connection: Connection, filters: Filters, *, most: int, before: UUID | None = None
+) -> EventPage:
+    """Return a page of events, newest first, older than `before`."""
+    if filters.until:
+        before = min(filter(None, (before, first_id(filters.until))))
+    rows: list[Listed] = []
+    floor: UUID | None = before
+    look = _walked if filters.query is None else _searched
+    for found, looked_to in look(connection, filters, before=before, most=most + 1):
+        rows += found
+        floor = looked_to
+        if len(rows) > most:
+            break
+    shown = with_deliveries(connection, rows[:most])
+    if len(rows) > most:
+        return EventPage(shown, shown[-1].id)
+    return EventPage(shown, floor, _moment(floor) if floor else None)
+
+
+def list_newer(connection: Connection, filters: Filters, *, after: UUID, most: int) -> list[Listed]:
+    """Return the events that came after one, newest first: the next `most`, when there are more."""
+    found = (
+        select_listed(connection, StoredEvent)
+        .where(StoredEvent.id > after, *conditions_of(StoredEvent, filters))
+        .order_by(StoredEvent.id)
+        .limit(most)
+    )
+    rows = [listed(connection, row) for row in connection.execute(found)]
+    return with_deliveries(connection, rows[::-1])
+
+
+def _moment(event_id: UUID) -> datetime:
+    return datetime.fromtimestamp(moment_of(event_id) / 1000, UTC)
+
+
+def _searched(
+    connection: Connection, filters: Filters, *, before: UUID | None, most: int
+) -> Iterator[Found]:
+    """Yield what a search finds and how far it has looked, whenever so much is found as is wanted.
+
+    Where words are found is not where events are: what several steps found is read in one go.
+    """
+    conditions = conditions_of(StoredEvent, filters)
+    since = first_id(filters.since) if filters.since else FIRST_ID
+    query = filters.query or Query("", ())
+    waiting: list[UUID] = []
+    looked_at = 0
+    for n, step in enumerate(steps(connection, query, before=before, since=since), start=1):
+        ids = [one for one in step.ids if one >= since]
+        waiting += ids
+        looked_at += len(ids)
+        floor = step.looked_to if step.looked_to and step.looked_to >= since else None
+        is_last = floor is None or n == MOST_STEPS or looked_at >= MOST_FOUND
+        if is_last or len(waiting) >= most:
+            yield _read(connection, waiting, conditions, most), floor
+            waiting = []
+        if is_last:
+            return
+
+
+def _read(
+    connection: Connection,
+    ids: Sequence[UUID],
+    conditions: Sequence[ColumnElement[bool]],
+    most: int,
+) -> list[Listed]:
+    """Return the newest of these events, up to `most`, that fit. All do without conditions: then
+    no more are read than that, unless one of them is gone.
+    """
+    rows: list[Listed] = []
+    size = max(most, len(ids)) if conditions else most
+    for n in range(0, len(ids), size):
+        wanted = is_one_of(connection, StoredEvent.id, ids[n : n + size])
+        found = select_listed(connection, StoredEvent).where(wanted, *conditions)
+        found = found.order_by(StoredEvent.id.desc()).limit(most - len(rows))
+        rows += [listed(connection, row) for row in connection.execute(found)]
+        if len(rows) == most:
+            break
+    return rows
+
+
+def _walked(
+    connection: Connection, filters: Filters, *, before: UUID | None, most: int
+) -> Iterator[Found]:
+    """Yield what is found along an index, step by step, and how far each has looked."""
+    ways, is_all = _driving(connection, filters)
+    since = first_id(filters.since) if filters.since else FIRST_ID
+    floor = before or LAST_ID
+    for _ in range(MOST_WALKS):
+        looked = _merged(connection, ways, since, floor, most if is_all else WALKED_ROWS)
+        found = select(looked).where(*([] if is_all else conditions_of(looked.c, filters)))
+        rows = connection.execute(found.order_by(looked.c.id.desc()).limit(most)).all()
+        last = None
+        if len(rows) < most and not is_all:
+            nth = select(looked.c.id).order_by(looked.c.id.desc()).offset(WALKED_ROWS - 1).limit(1)
+            last = connection.execute(nth).scalar_one_or_none()
+        yield [listed(connection, row) for row in rows], last
+        if last is None:
+            return
+        floor = last
+
+
+def _driving(connection: Connection, filters: Filters) -> tuple[Sequence[Way], bool]:
+    """Return the ways along which an index is read, and whether they are all that is asked for."""
+    wanted = {name for name in ("source", "type", "state", "contact", "live")
+              if getattr(filters, name) is not None}  # fmt: skip
+    if filters.contact:
+        return [_along(StoredEvent.contact_id, filters.contact)], wanted == {"contact"}
+    if filters.state in _BY_STATE:
+        return [_within(_BY_STATE[EventState(filters.state)])], wanted == {"state"}
+    if filters.live is False:
+        return [_within("NOT live")], wanted == {"live"}
+    if filters.type and (types := _types(connection, filters.type)) is not None:
+        return [_along(StoredEvent.type, one) for one in types], wanted == {"type"}
+    if filters.source:
+        return [_along(StoredEvent.source, filters.source)], wanted == {"source"}
+    return [_within("1 = 1")], not wanted
+
+
+def _along(column: Any, value: Any) -> Way:
+    """Return how to read an index of a column and the id, for one value of the column.
+
+    As one key, so that no planner takes the index of ids for it: what was common once may have
+    been rare since, and it would look through all that is newer.
+    """
+    types = [column.type, StoredEvent.id.type]
+    key = tuple_(column, StoredEvent.id)
+
+    def read(statement: Select[Any], since: UUID, before: UUID) -> Select[Any]:
+        low, high = tuple_(value, since, types=types), tuple_(value, before, types=types)
+        return statement.where(key >= low, key < high).order_by(
+            column.desc(), StoredEvent.id.desc()
+        )
+
+    return read
+
+
+def _within(condition: str) -> Way:
+    """Return how to read an index of ids that holds what a condition says, and nothing else."""
+
+    def read(statement: Select[Any], since: UUID, before: UUID) -> Select[Any]:
+        ids = StoredEvent.id
+        return statement.where(literal_column(condition), ids >= since, ids < before).order_by(
+            ids.desc()
+        )
+
+    return read
+
+
+def _types(connection: Connection, wanted: str) -> list[str] | None:
+    """Return the types that a glob means; None when they are too many to be read one by one."""
+    if "*" not in wanted:
+        return [wanted]
+    seen = types_seen(connection)
+    pattern = wanted.replace("[", "[[]").replace("?", "[?]")
+    found = [one for one in seen if fnmatchcase(one, pattern)]
+    return found if len(seen) < MOST_TYPES and len(found) <= MOST_MERGED else None
+
+
+def _merged(
+    connection: Connection, ways: Sequence[Way], since: UUID, before: UUID, size: int
+) -> Subquery:
+    """Return the newest rows that are met along any of the ways, and no row twice."""
+    wanted = select_listed(connection, StoredEvent)
+    each = [way(wanted, since, before).limit(size) for way in ways]
+    if not each:
+        return wanted.where(false()).subquery()
+    if len(each) == 1:
+        return each[0].subquery()
+    apart = union_all(*[select(one.subquery()) for one in each]).subquery()
+    return select(apart).order_by(apart.c.id.desc()).limit(size).subquery()

@@ -1,0 +1,211 @@
+"""How the sources are: when each was heard, by which secret, what was refused and what to do."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, func, select
+
+from adapters import Inbound
+from adapters.registry import inbound
+from hub.core.configuration import Configuration, Source
+from hub.core.explain.rejections import Advice, advice_for
+from hub.core.models import RequestState, StoredEvent, StoredRequest
+from hub.core.monitoring.source_health import IS_REJECTED, IS_UNREADABLE, Watched, states
+
+# How many refused or unreadable requests, of all sources, are looked through for one's own.
+LOOKED_THROUGH = 2000
+# How many of a source's events are looked at for which secret they were signed with.
+LATEST_EVENTS = 200
+VERDICTS = ("accepted", "duplicates", "unreadable", "rejected")
+FORM_SETUP = (
+    "Let the form on your website post to the address above: method post, the address as action.",
+    "Name its fields as `fields` of this source in hub.yaml does.",
+    "Put the origin of the website (https://www.example.org) into `origins` of this source, and "
+    "the page that people see afterwards into `redirect`. Restart the hub.",
+    "Fill it in once yourself: it arrives here as lead.submitted.",
+)
+_PUBLIC_KEYS = "public_keys"
+_FOR_SAMPLES = "sample_key"
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A source and how it is. `look` is good, wait, doubt, bad or quiet; `words` say why.
+
+    `counts` are its requests by verdict, since ever.
+    """
+
+    source: Source
+    look: str
+    words: str
+    counts: Mapping[str, int] = field(default_factory=dict)
+    last_verified_at: datetime | None = None
+    last_rejected_at: datetime | None = None
+
+    @property
+    def slug(self) -> str:
+        return self.source.slug
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """One that is accepted: its place in hub.yaml, and when one of the latest events bore it."""
+
+    label: str
+    last_used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A request that was not taken in, why, and what somebody can do about it."""
+
+    id: UUID
+    received_at: datetime
+    reason: str
+    size_bytes: int
+    is_kept: bool
+    advice: Advice
+
+
+def all_heard(
+    connection: Connection, configuration: Configuration, watched: Watched
+) -> list[Heard]:
+    """Return every source of the file and how it is, in the file's order."""
+    rows = states(connection)
+    silent = {one.source for one in watched.silent}
+    unverified = {one.source for one in watched.unverified}
+    return [
+        _heard(one, rows.get(slug), is_silent=slug in silent, is_unverified=slug in unverified)
+        for slug, one in configuration.sources.items()
+    ]
+
+
+def last_event_at(connection: Connection) -> datetime | None:
+    """Return when the newest event came."""
+    newest = select(StoredEvent.received_at).order_by(StoredEvent.id.desc()).limit(1)
+    return connection.execute(newest).scalar_one_or_none()
+
+
+def setup_of(source: Source) -> Sequence[str]:
+    """Return what a person does at the provider, step by step."""
+    adapter = inbound(source.adapter)
+    is_plain_form = adapter.takes_forms and adapter.setup is Inbound.setup
+    return FORM_SETUP if is_plain_form else adapter.setup
+
+
+def secrets_of(connection: Connection, source: Source) -> list[Secret]:
+    """Return the secrets and keys that a source accepts, never their values."""
+    labels = list(_labels(source))
+    if not labels:
+        return []
+    latest = (
+        select(StoredEvent.request_id, StoredEvent.received_at)
+        .where(StoredEvent.source == source.slug)
+        .order_by(StoredEvent.id.desc())
+        .limit(LATEST_EVENTS)
+        .subquery()
+    )
+    rows = connection.execute(
+        select(StoredRequest.signed_by, func.max(latest.c.received_at).label("used_at"))
+        .join(latest, latest.c.request_id == StoredRequest.id)
+        .group_by(StoredRequest.signed_by)
+    )
+    used = {row.signed_by: row.used_at for row in rows}
+    return [Secret(label, used.get(label)) for label in labels]
+
+
+def rejected_of(
+    connection: Connection, source: Source, *, public_url: str | None, limit: int
+) -> list[Refused]:
+    """Return the newest requests of a source that did not verify."""
+    return _refused(connection, source, IS_REJECTED, public_url, limit)
+
+
+def unreadable_of(
+    connection: Connection, source: Source, *, public_url: str | None, limit: int
+) -> list[Refused]:
+    """Return the newest requests of a source that verified and could not be read."""
+    return _refused(connection, source, IS_UNREADABLE, public_url, limit)
+
+
+def kept_ids(
+    connection: Connection, slug: str, state: RequestState, *, limit: int
+) -> Sequence[UUID]:
+    """Return the requests of a source that can be taken in again, the oldest first."""
+    is_odd = {RequestState.REJECTED: IS_REJECTED, RequestState.UNREADABLE: IS_UNREADABLE}[state]
+    newest = (
+        select(
+            StoredRequest.id, StoredRequest.source, StoredRequest.body.is_not(None).label("kept")
+        )
+        .where(is_odd)
+        .order_by(StoredRequest.id.desc())
+        .limit(LOOKED_THROUGH)
+        .subquery()
+    )
+    own = select(newest.c.id).where(newest.c.source == slug, newest.c.kept)
+    return connection.execute(own.order_by(newest.c.id).limit(limit)).scalars().all()
+
+
+def _heard(source: Source, row: Row[Any] | None, *, is_silent: bool, is_unverified: bool) -> Heard:
+    counts = {name: getattr(row, name) if row else 0 for name in VERDICTS}
+    last = row.last_verified_at if row else None
+    look, words = "good", "heard"
+    if not source.enabled:
+        look, words = "quiet", "switched off"
+    elif is_unverified:
+        look, words = "bad", "does not verify"
+    elif is_silent:
+        look, words = "bad", "silent"
+    elif last is None:
+        look, words = "wait", "waiting for its first webhook"
+    return Heard(source, look, words, counts, last, row.last_rejected_at if row else None)
+
+
+def _labels(source: Source) -> Iterator[str]:
+    """Yield the labels under which the adapter knows its secrets."""
+    for key in (*inbound(source.adapter).secret_keys, _PUBLIC_KEYS):
+        given = source.settings.get(key)
+        if not given or key == _FOR_SAMPLES:
+            continue
+        if isinstance(given, Mapping):
+            yield from (f"{key}.{name}" for name in given)
+        elif isinstance(given, str):
+            yield key
+        else:
+            yield from (f"{key}[{place}]" for place in range(len(given)))
+
+
+def _refused(
+    connection: Connection, source: Source, is_odd: Any, public_url: str | None, limit: int
+) -> list[Refused]:
+    newest = (
+        select(
+            StoredRequest.id,
+            StoredRequest.source,
+            StoredRequest.received_at,
+            StoredRequest.reason,
+            StoredRequest.size_bytes,
+            StoredRequest.url,
+            StoredRequest.headers,
+            StoredRequest.body.is_not(None).label("kept"),
+        )
+        .where(is_odd)
+        .order_by(StoredRequest.id.desc())
+        .limit(LOOKED_THROUGH)
+        .subquery()
+    )
+    own = select(newest).where(newest.c.source == source.slug).order_by(newest.c.id.desc())
+    return [
+        Refused(
+            row.id,
+            row.received_at,
+            row.reason or "",
+            row.size_bytes,
+            bool(row.kept),
+            advice_for(row.reason or "", url=row.url, headers=row.headers, public_url=public_url),
+        )
+        for row in connection.execute(own.limit(limit))
+    ]

@@ -1,0 +1,241 @@
+"""Outcomes that nobody knows, with what speaks for and against, and the answers of people."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, select
+
+from hub.core.delivery.reconcile import SETTLE_S
+from hub.core.delivery.settle import Answer, settle
+from hub.core.delivery.transitions import LOOK_AGAIN_S
+from hub.core.errors import NotFound, Refused
+from hub.core.hub import Hub
+from hub.core.models import Attempt, AttemptState, AuditEntry, Delivery, DeliveryState, is_among
+
+# How many are answered with one reason, at most.
+MOST_ALIKE = 500
+# Among how many, the newest, others like it are looked for.
+GROUPED = 2000
+SAME_TIME = timedelta(minutes=1)
+
+_IS_UNKNOWN = is_among([DeliveryState.UNKNOWN])
+_OPEN = (Attempt.delivery_id == Delivery.id) & (Attempt.state == AttemptState.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One thing that is known. `speaks` is `for`, `against` or empty: it may be either way."""
+
+    said: str
+    by: str
+    at: datetime | None
+    speaks: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubtful:
+    """One delivery of unknown outcome.
+
+    `next_look_at` is None when it cannot be looked up; a person is asked from `asked_at` on.
+    """
+
+    id: UUID
+    event_id: UUID
+    route: str
+    destination: str
+    action: str
+    error: str | None
+    sandbox: bool
+    sent_at: datetime | None
+    parameters: Mapping[str, Any]
+    evidence: Sequence[Evidence]
+    next_look_at: datetime | None
+    asked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """Deliveries to one destination of which nobody knows, sent within one minute."""
+
+    destination: str
+    action: str
+    since: datetime
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """How many were settled, and what was said of the others before."""
+
+    settled: int
+    before: Sequence[str]
+
+
+def list_doubtful(
+    connection: Connection, hub: Hub, *, limit: int, before: UUID | None = None
+) -> Sequence[Doubtful]:
+    """Return what nobody knows of, the newest first."""
+    statement = _SELECT
+    if before:
+        statement = statement.where(Delivery.id < before)
+    rows = connection.execute(statement.order_by(Delivery.id.desc()).limit(limit))
+    return [_doubtful(hub, row) for row in rows]
+
+
+def doubtful(connection: Connection, hub: Hub, ids: Sequence[UUID]) -> Sequence[Doubtful]:
+    """Return those of some deliveries of which nobody knows, the newest first."""
+    statement = _SELECT.where(Delivery.id.in_(ids)).order_by(Delivery.id.desc())
+    return [_doubtful(hub, row) for row in connection.execute(statement)]
+
+
+def alike(connection: Connection) -> Sequence[Alike]:
+    """Return what was sent to one destination within one minute, where it is more than one."""
+    sent = connection.execute(
+        select(Delivery.destination, Delivery.action, Attempt.started_at)
+        .join(Attempt, _OPEN)
+        .where(_IS_UNKNOWN)
+        .order_by(Delivery.id.desc())
+        .limit(GROUPED)
+    )
+    counted = Counter(
+        (row.destination, row.action, row.started_at.replace(second=0, microsecond=0))
+        for row in sent
+    )
+    return [Alike(*key, count) for key, count in counted.items() if count > 1]
+
+
+def ids_alike(
+    connection: Connection, destination: str, action: str, since: datetime
+) -> Sequence[UUID]:
+    """Return the deliveries of such a minute, `MOST_ALIKE` at most."""
+    return (
+        connection.execute(
+            select(Delivery.id)
+            .join(Attempt, _OPEN)
+            .where(
+                _IS_UNKNOWN,
+                Delivery.destination == destination,
+                Delivery.action == action,
+                Attempt.started_at >= since,
+                Attempt.started_at < since + SAME_TIME,
+            )
+            .order_by(Delivery.id)
+            .limit(MOST_ALIKE)
+        )
+        .scalars()
+        .all()
+    )
+
+
+def answer_all(
+    connection: Connection,
+    ids: Sequence[UUID],
+    answer: Answer,
+    *,
+    reason: str,
+    actor: str,
+    now: datetime,
+) -> Answered:
+    """Settle deliveries as a person says; those that are not unknown any more stay as they are.
+
+    Raises:
+        Refused: no reason is given.
+    """
+    if not reason.strip():
+        raise Refused("say how you know")
+    settled, before = 0, []
+    for delivery_id in sorted(ids):
+        try:
+            settle(connection, delivery_id, answer, reason=reason, actor=actor, now=now)
+        except (Refused, NotFound) as error:
+            before.append(_said_before(connection, delivery_id) or str(error))
+        else:
+            settled += 1
+    return Answered(settled, before)
+
+
+def _said_before(connection: Connection, delivery_id: UUID) -> str | None:
+    """Return who settled a delivery, and how."""
+    entry = connection.execute(
+        select(AuditEntry.actor, AuditEntry.action, AuditEntry.reason)
+        .where(
+            AuditEntry.subject == f"delivery {delivery_id}",
+            AuditEntry.action.in_([f"settle.{answer}" for answer in Answer]),
+        )
+        .order_by(AuditEntry.id.desc())
+        .limit(1)
+    ).first()
+    if entry is None:
+        return None
+    who, said = entry.actor.partition(":")[2] or entry.actor, entry.action.partition(".")[2]
+    return f"{who} has answered before you: “{_SAID[Answer(said)]}” ({entry.reason})"
+
+
+_SAID = {Answer.ARRIVED: "it arrived", Answer.AGAIN: "send again", Answer.DROP: "drop it"}
+
+_SELECT: Any = (
+    select(
+        Delivery.id,
+        Delivery.event_id,
+        Delivery.route,
+        Delivery.destination,
+        Delivery.action,
+        Delivery.error,
+        Delivery.sandbox,
+        Attempt.started_at.label("sent_at"),
+        Attempt.looked_at,
+        Attempt.absences,
+        Attempt.evidence,
+        Attempt.parameters,
+    )
+    .outerjoin(Attempt, _OPEN)
+    .where(_IS_UNKNOWN)
+)
+
+
+def _doubtful(hub: Hub, row: Any) -> Doubtful:
+    pair = (row.destination, row.action)
+    looked_up = hub.looked_up(*pair) and row.sent_at is not None
+    return Doubtful(
+        id=row.id,
+        event_id=row.event_id,
+        route=row.route,
+        destination=row.destination,
+        action=row.action,
+        error=row.error,
+        sandbox=row.sandbox,
+        sent_at=row.sent_at,
+        parameters=row.parameters or {},
+        evidence=_evidence(row.evidence or [], row.absences or 0),
+        next_look_at=_next_look(row) if looked_up else None,
+        asked_at=row.sent_at and row.sent_at + timedelta(seconds=hub.patience_s(*pair)),
+    )
+
+
+def _next_look(row: Any) -> datetime:
+    settled: datetime = row.sent_at + timedelta(seconds=SETTLE_S)
+    again = row.looked_at and row.looked_at + timedelta(seconds=LOOK_AGAIN_S)
+    return max(settled, again or settled)
+
+
+def _evidence(told: Sequence[Mapping[str, Any]], absences: int) -> Sequence[Evidence]:
+    """Return what is known. The last look-ups, `absences` of them, found nothing."""
+    found: list[Evidence] = []
+    for one in reversed(told):
+        by, said = str(one.get("by", "")), str(one.get("said", ""))
+        against = by == "lookup" and absences > 0
+        absences -= against
+        speaks = "against" if against else "for" if by == "webhook" else ""
+        found.append(Evidence(said, by, _instant(one.get("at")), speaks))
+    return found[::-1]
+
+
+def _instant(value: Any) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(value))
+    except ValueError:
+        return None

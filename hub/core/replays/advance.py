@@ -1,0 +1,197 @@
+"""Replays under way: let go at their rate, paused and cancelled within a batch.
+
+Each batch is one transaction that holds the replay's row, so that two clocks, or one that
+is killed, let nothing go twice.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from hub.core.audit import note
+from hub.core.errors import NotFound, Refused
+from hub.core.hub import Hub
+from hub.core.models import (
+    Delivery,
+    DeliveryState,
+    ItemState,
+    Replay,
+    ReplayItem,
+    ReplayState,
+    database_now,
+)
+from hub.core.replays.replay import Plan, Planned
+from hub.core.replays.replay import preview as preview_rows
+from hub.core.replays.replay import replay as run_again
+
+# How many are let go in one transaction: nobody else waits for long.
+AT_ONCE = 100
+# For how long a rate is saved up while nobody lets anything go.
+CATCHES_UP = timedelta(seconds=5)
+GOING = (ReplayState.RUNNING, ReplayState.PAUSED)
+
+
+def let_go(connection: Connection, hub: Hub, replay_id: UUID, *, now: datetime) -> int:
+    """Make as many deliveries of a replay due as its rate allows; return how many were looked at.
+
+    Nothing happens while somebody else does that, or when it is paused or has ended.
+    """
+    replay = connection.execute(
+        select(Replay)
+        .with_only_columns(*Replay.__table__.c, database_now().label("at"))
+        .where(Replay.id == replay_id, Replay.state == ReplayState.RUNNING)
+        .with_for_update(skip_locked=True)
+    ).one_or_none()
+    if replay is None:
+        return 0
+    since = max(replay.paid_until, replay.at - max(CATCHES_UP, a_step(replay.per_minute)))
+    allowed = int((replay.at - since).total_seconds() * replay.per_minute / 60)
+    most = min(AT_ONCE, allowed)
+    if most < 1:
+        return 0
+    items = _next(connection, replay, most + 1)
+    moved_on = _run(connection, hub, replay, items[:most], now=now)
+    looked_at = len(items[:most])
+    values: dict[str, Any] = {
+        "queued": Replay.queued + looked_at - moved_on,
+        "moved_on": Replay.moved_on + moved_on,
+        "paid_until": since + timedelta(seconds=looked_at * 60 / replay.per_minute),
+    }
+    if looked_at:
+        values["reached"] = items[:most][-1].delivery_id
+    if len(items) <= most:
+        values |= {"state": ReplayState.DONE, "finished_at": now}
+    connection.execute(update(Replay).where(Replay.id == replay_id).values(**values))
+    return looked_at
+
+
+def a_step(per_minute: int) -> timedelta:
+    """Return how long a rate takes for one delivery."""
+    return timedelta(seconds=60 / per_minute)
+
+
+def running(connection: Connection) -> Sequence[UUID]:
+    """Return the replays under way, the oldest first."""
+    found = select(Replay.id).where(Replay.state == ReplayState.RUNNING).order_by(Replay.id)
+    return connection.execute(found).scalars().all()
+
+
+def pause(connection: Connection, replay_id: UUID, *, actor: str, now: datetime) -> None:
+    """Let nothing more go until it is continued.
+
+    Raises:
+        NotFound, Refused: there is no such replay, or it is not running.
+    """
+    _turn(connection, replay_id, [ReplayState.RUNNING], ReplayState.PAUSED)
+    note(connection, actor=actor, action="replay.pause", subject=f"replay {replay_id}", now=now)
+
+
+def go_on(connection: Connection, replay_id: UUID, *, actor: str, now: datetime) -> None:
+    """Continue a paused replay.
+
+    Raises:
+        NotFound, Refused: there is no such replay, or it is not paused.
+    """
+    _turn(
+        connection, replay_id, [ReplayState.PAUSED], ReplayState.RUNNING, paid_until=database_now()
+    )
+    note(connection, actor=actor, action="replay.continue", subject=f"replay {replay_id}", now=now)
+
+
+def cancel(connection: Connection, replay_id: UUID, *, actor: str, now: datetime) -> None:
+    """End a replay: what it has not let go stays as it is.
+
+    Raises:
+        NotFound, Refused: there is no such replay, or it has ended.
+    """
+    _turn(connection, replay_id, GOING, ReplayState.CANCELLED, finished_at=now)
+    note(connection, actor=actor, action="replay.cancel", subject=f"replay {replay_id}", now=now)
+
+
+def _next(connection: Connection, replay: Any, most: int) -> Sequence[Any]:
+    items = select(ReplayItem.delivery_id, ReplayItem.plan).where(ReplayItem.replay_id == replay.id)
+    if replay.reached:
+        items = items.where(ReplayItem.delivery_id > replay.reached)
+    return connection.execute(items.order_by(ReplayItem.delivery_id).limit(most)).all()
+
+
+def _run(
+    connection: Connection, hub: Hub, replay: Any, items: Sequence[Any], *, now: datetime
+) -> int:
+    """Make what stayed as it was planned due; return how many had moved on."""
+    if not items:
+        return 0
+    ids = [item.delivery_id for item in items]
+    current = {
+        one.delivery_id: one
+        for one in preview_rows(connection, hub, {"ids": ids}, again=replay.again, lock=True)
+    }
+    done = _done_since(connection, ids, replay.created_at) if replay.again else set()
+    agreed = [
+        one
+        for item in items
+        if (one := current.get(item.delivery_id)) and one.plan == item.plan
+        if one.plan is not Plan.AGAIN or one.delivery_id not in done
+    ]
+    run_again(connection, hub, agreed, actor=replay.actor, now=now, reason=replay.reason)
+    queued = {one.delivery_id for one in agreed}
+    connection.execute(
+        update(ReplayItem)
+        .where(ReplayItem.replay_id == replay.id, ReplayItem.delivery_id.in_(queued))
+        .values(state=ItemState.QUEUED, queued_at=now)
+    )
+    left = [{"id": id, "why": why_left(current.get(id))} for id in ids if id not in queued]
+    if left:
+        connection.execute(_LEAVE.where(ReplayItem.replay_id == replay.id), left)
+    return len(left)
+
+
+def _done_since(connection: Connection, ids: Sequence[UUID], at: datetime) -> set[UUID]:
+    """Return what ended after that instant: another replay may have repeated it meanwhile, and
+    nobody has asked for a third time.
+    """
+    since = select(Delivery.id).where(Delivery.id.in_(ids), Delivery.finished_at > at)
+    return set(connection.execute(since).scalars())
+
+
+_LEAVE = (
+    update(ReplayItem)
+    .where(ReplayItem.delivery_id == bindparam("id"))
+    .values(state=ItemState.LEFT, why=bindparam("why"))
+)
+
+
+def why_left(found: Planned | None) -> str:
+    """Return why a delivery that moved on since it was selected is left as it is."""
+    if found is None:
+        return "it is not kept any more"
+    if found.state == DeliveryState.UNKNOWN:
+        return "nobody knows by now whether it happened: settle it first"
+    if found.state in (DeliveryState.RUNNING, DeliveryState.PENDING):
+        return "it was on its way already"
+    if found.state == DeliveryState.SUCCEEDED:
+        return "it had succeeded meanwhile"
+    return f"it had moved on meanwhile, and was {found.state}"
+
+
+def _turn(
+    connection: Connection,
+    replay_id: UUID,
+    before: Sequence[ReplayState],
+    after: ReplayState,
+    **values: Any,
+) -> None:
+    changed = connection.execute(
+        update(Replay)
+        .where(Replay.id == replay_id, Replay.state.in_(before))
+        .values(state=after, **values)
+    )
+    if changed.rowcount:
+        return
+    state = connection.execute(select(Replay.state).where(Replay.id == replay_id)).scalar()
+    if state is None:
+        raise NotFound("there is no such replay")
+    raise Refused(f"the replay is {state}: nothing was changed")

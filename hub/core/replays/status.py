@@ -1,0 +1,165 @@
+"""How replays are getting on, and what became of each delivery of one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, case, func, literal_column, or_, select
+
+from hub.core.errors import NotFound
+from hub.core.models import (
+    Delivery,
+    DeliveryState,
+    ItemState,
+    Replay,
+    ReplayItem,
+    ReplayState,
+    is_among,
+)
+
+# How many items are looked through for a page, at most.
+WINDOW = 10_000
+
+
+class Became(StrEnum):
+    """What has become of an item until now."""
+
+    SUCCEEDED = "succeeded"
+    SAME_ERROR = "same_error"
+    OTHER_ERROR = "other_error"
+    UNKNOWN = "unknown"
+    SKIPPED = "skipped"
+    ON_ITS_WAY = "on_its_way"
+    LEFT = "left"
+    NOT_YET = "not_yet"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A page of items; `after` leads to the next one, None when this is the last."""
+
+    rows: Sequence[Any]
+    after: UUID | None
+
+
+def list_replays(
+    connection: Connection, *, limit: int, before: UUID | None = None
+) -> Sequence[Any]:
+    """Return replays, the newest first."""
+    statement = select(Replay.__table__)
+    if before:
+        statement = statement.where(Replay.id < before)
+    return connection.execute(statement.order_by(Replay.id.desc()).limit(limit)).all()
+
+
+def replay_row(connection: Connection, replay_id: UUID) -> Any:
+    """Return one replay.
+
+    Raises:
+        NotFound: there is none of that id.
+    """
+    row = connection.execute(select(Replay.__table__).where(Replay.id == replay_id)).one_or_none()
+    if row is None:
+        raise NotFound("there is no such replay")
+    return row
+
+
+def eta_s(row: Any) -> float | None:
+    """Return in how many seconds all is let go, at its rate; None when it does not go on."""
+    if row.state != ReplayState.RUNNING:
+        return None
+    return float((row.total - row.queued - row.moved_on) * 60 / row.per_minute)
+
+
+def counts(connection: Connection, row: Any) -> Mapping[Became, int]:
+    """Return how many items have become what; those not let go yet are not looked at."""
+    let_go = row.queued + row.moved_on
+    waiting = {Became.NOT_YET: row.total - let_go, Became.LEFT: row.moved_on}
+    became = _became().label("became")
+    found = connection.execute(
+        select(became, func.count().label("many"))
+        .select_from(ReplayItem)
+        .outerjoin(Delivery, Delivery.id == ReplayItem.delivery_id)
+        .where(ReplayItem.replay_id == row.id, ReplayItem.state == ItemState.QUEUED)
+        .group_by(became)
+    )
+    counted = {Became(one.became): one.many for one in found}
+    return {name: many for name, many in (counted | waiting).items() if many}
+
+
+def items(
+    connection: Connection,
+    replay_id: UUID,
+    *,
+    became: Became | None,
+    limit: int,
+    after: UUID | None = None,
+) -> Items:
+    """Return items of a replay in the order in which they are let go."""
+    mine = ReplayItem.replay_id == replay_id
+    beyond = [ReplayItem.delivery_id > after] if after else []
+    ends = connection.execute(
+        select(ReplayItem.delivery_id)
+        .where(mine, *beyond)
+        .order_by(ReplayItem.delivery_id)
+        .offset(WINDOW)
+        .limit(1)
+    ).scalar_one_or_none()
+    statement = (
+        select(
+            ReplayItem.delivery_id,
+            ReplayItem.plan,
+            ReplayItem.why,
+            ReplayItem.error.label("before"),
+            _became().label("became"),
+            Delivery.event_id,
+            Delivery.destination,
+            Delivery.action,
+            Delivery.route,
+            Delivery.state,
+            Delivery.error,
+            Delivery.attempts,
+            Delivery.next_attempt_at,
+            Delivery.status,
+            Delivery.sandbox,
+        )
+        .outerjoin(Delivery, Delivery.id == ReplayItem.delivery_id)
+        .where(mine, *beyond)
+    )
+    if ends:
+        statement = statement.where(ReplayItem.delivery_id <= ends)
+    if became:
+        statement = statement.where(_became() == became)
+    rows = connection.execute(statement.order_by(ReplayItem.delivery_id).limit(limit + 1)).all()
+    if len(rows) > limit:
+        return Items(rows[:limit], rows[limit - 1].delivery_id)
+    return Items(rows, ends)
+
+
+def _became() -> ColumnElement[str]:
+    """Return what became of an item, over `replay_items` and, if it is there, its delivery."""
+    return case(
+        (ReplayItem.state == ItemState.WAITING, _word(Became.NOT_YET)),
+        (ReplayItem.state == ItemState.LEFT, _word(Became.LEFT)),
+        (Delivery.id.is_(None), _word(Became.GONE)),
+        (is_among([DeliveryState.SUCCEEDED]), _word(Became.SUCCEEDED)),
+        (
+            is_among([DeliveryState.FAILED])
+            & or_(
+                Delivery.error == ReplayItem.error,
+                Delivery.error.is_(None) & ReplayItem.error.is_(None),
+            ),
+            _word(Became.SAME_ERROR),
+        ),
+        (is_among([DeliveryState.FAILED]), _word(Became.OTHER_ERROR)),
+        (is_among([DeliveryState.UNKNOWN]), _word(Became.UNKNOWN)),
+        (is_among([DeliveryState.SKIPPED]), _word(Became.SKIPPED)),
+        else_=_word(Became.ON_ITS_WAY),
+    )
+
+
+def _word(became: Became) -> ColumnElement[str]:
+    return literal_column(f"'{became}'")

@@ -1,0 +1,173 @@
+"""The words that an event is found by, and what somebody who searches asks for, as such words.
+
+Both are folded alike: accents and capitals do not count. A word holds letters, digits and
+`@ . _ - + ~ =` only, so that either database keeps it whole. `=42.5` is an amount of money,
+`15551234567` a telephone.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from adapters.contract.money import minor_exponent
+
+# What is kept of one event, spaces between the words included.
+MOST_CHARACTERS = 8000
+LONGEST_WORD = 100
+MOST_TERMS = 12
+MOST_NODES = 2000
+MOST_READ_CHARACTERS = 4 * MOST_CHARACTERS
+
+# Fields by which news of something that was sent finds it.
+_IDS = ("delivery_id", "hub_attempt", "message_id")
+_EMAIL_ENDS = "<>[](){}\"'`,;:.!?"
+_LONG_NUMBER = re.compile(r"\+?\(?\d(?:[\s().\-/]{0,3}\d){8,14}(?!\d)")
+_AMOUNT = re.compile(r"(?<![\w.,@])(?P<sign>[$€£¥])?\s?(?P<number>\d{1,3}(?:,\d{3}){1,5}"
+                     r"(?:\.\d{1,4})?|\d{1,15}(?:\.\d{1,4})?)(?!\.?[\w@])")  # fmt: skip
+_MONEY = re.compile(r"=[\d.]+")
+_WORD = re.compile(r"\w+")
+_FOREIGN = re.compile(r"[^\w@.+~=-]")
+_PREFIX = re.compile(r"(\w{3,})\*")
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One thing that must be there: any of these words. `prefix`: a word that begins so."""
+
+    words: tuple[str, ...]
+    prefix: bool = False
+
+
+def words_of(event_type: str, source: str, external_id: str, data: Mapping[str, Any]) -> list[str]:
+    """Return the words of an event, each once, bounded; the canonical ones before the rest."""
+    words: dict[str, None] = {}
+    left = MOST_CHARACTERS
+    for word in _all_words(event_type, source, external_id, data):
+        word = word[:LONGEST_WORD]
+        if not word or word in words:
+            continue
+        left -= len(word) + 1
+        if left < 0:
+            break
+        words[word] = None
+    return list(words)
+
+
+def terms_of(text: str, *, country: str) -> list[Term]:
+    """Return what a search asks for; all of it must be there. No terms: nothing can be found.
+
+    A telephone is read as people write it in that country.
+    """
+    folded = fold(text)
+    terms: list[Term] = []
+    for number in _LONG_NUMBER.finditer(folded):
+        if digits := _telephones(number[0], country):
+            terms.append(Term(digits))
+            folded = folded.replace(number[0], " ")
+    for piece in folded.split():
+        terms.extend(_terms_of_piece(piece))
+    return list(dict.fromkeys(terms))[:MOST_TERMS]
+
+
+def whole_word(text: str) -> str:
+    """Return an id as one word, however it is written."""
+    return _FOREIGN.sub("_", fold(text))[:LONGEST_WORD]
+
+
+def is_amount(word: str) -> bool:
+    """Return whether a word is an amount of money."""
+    return _MONEY.fullmatch(word) is not None
+
+
+def fold(text: str) -> str:
+    """Return a text without accents and capitals."""
+    decomposed = unicodedata.normalize("NFKD", text)
+    return "".join(c for c in decomposed if unicodedata.category(c) != "Mn").casefold()
+
+
+def _all_words(
+    event_type: str, source: str, external_id: str, data: Mapping[str, Any]
+) -> Iterator[str]:
+    yield from _WORD.findall(fold(f"{event_type} {source} {external_id}"))
+    for name in _IDS:
+        if isinstance(told := data.get(name), str):
+            yield from (whole_word(told), whole_word(told.rpartition(".")[0]))
+    amount, currency = data.get("amount"), data.get("currency")
+    if type(amount) is int and isinstance(currency, str):
+        major = Decimal(amount).scaleb(-minor_exponent(currency.upper()))
+        yield from (_amount(major), _amount(major)[1:])
+    for text in _texts(data):
+        yield from _words_of_text(fold(text))
+
+
+def _words_of_text(folded: str) -> Iterator[str]:
+    for piece in folded.split():
+        if "@" in piece:
+            yield from _words_of_email(piece.strip(_EMAIL_ENDS))
+    for number in _LONG_NUMBER.findall(folded):
+        yield "".join(filter(str.isdigit, number))
+    for found in _AMOUNT.finditer(folded):
+        if found["sign"] or "." in found["number"]:
+            yield _amount(Decimal(found["number"].replace(",", "")))
+    yield from _WORD.findall(folded)
+
+
+def _words_of_email(email: str) -> Iterator[str]:
+    email = _FOREIGN.sub("_", email)
+    local, _, domain = email.rpartition("@")
+    yield from (word for word in (email, local, domain) if word)
+
+
+def _texts(data: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the texts and numbers of a tree, level by level: what matters most lies on top."""
+    level: list[Any] = list(data.values())
+    seen, left = 0, MOST_READ_CHARACTERS
+    while level and seen < MOST_NODES and left > 0:
+        deeper: list[Any] = []
+        for node in level[: MOST_NODES - seen]:
+            seen += 1
+            if isinstance(node, str):
+                yield node[: max(0, min(left, MOST_CHARACTERS))]
+                left -= len(node)
+            elif isinstance(node, Mapping):
+                deeper.extend(node.values())
+            elif isinstance(node, list):
+                deeper.extend(node)
+            elif isinstance(node, int | float) and not isinstance(node, bool):
+                yield str(node)
+        level = deeper
+
+
+def _terms_of_piece(piece: str) -> Iterable[Term]:
+    if "@" in piece and (email := _FOREIGN.sub("_", piece.strip(_EMAIL_ENDS + "@"))):
+        return [Term((email[:LONGEST_WORD],))]
+    if prefix := _PREFIX.fullmatch(piece):
+        return [Term((prefix[1][:LONGEST_WORD],), prefix=True)]
+    found = _AMOUNT.fullmatch(piece.rstrip(".,;:!?"))
+    if found and (found["sign"] or "." in piece or "," in piece):
+        return [Term((_amount(Decimal(found["number"].replace(",", ""))),))]
+    return [Term((word[:LONGEST_WORD],)) for word in _WORD.findall(piece)]
+
+
+def _amount(major: Decimal) -> str:
+    """Return money as one word, whatever its currency: `=42`, `=42.5`."""
+    text = f"{major:f}"
+    return f"={text.rstrip('0').rstrip('.') if '.' in text else text}"
+
+
+def _telephones(written: str, country: str) -> tuple[str, ...]:
+    """Return the digits of a number as they stand, and as E.164 has them; none if it is none."""
+    import phonenumbers  # slow to import, and few searches need it
+
+    try:
+        parsed = phonenumbers.parse(written, country)
+    except phonenumbers.NumberParseException:
+        return ()
+    if not phonenumbers.is_possible_number(parsed):
+        return ()
+    digits = "".join(filter(str.isdigit, written))
+    e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    return tuple(dict.fromkeys((e164.removeprefix("+"), digits)))

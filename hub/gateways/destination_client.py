@@ -1,0 +1,111 @@
+"""The gates: a destination's adapter with its way out, live or sandbox.
+
+The providers' own lists, read through the guarded transport with the account's credentials.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from adapters import Call, Listed, Outbound, Outcome, Probe, Sighting, Transport, TransportError
+from adapters.contract.strict_json import storable
+from adapters.registry import outbound
+from hub.core.configuration import Destination, Source
+from hub.core.hub import Hub
+from hub.gateways.http.sandbox import RecordingTransport
+from hub.gateways.http.transport import GuardedTransport
+
+PROBE_TIMEOUT_S = 10
+
+
+class Gate:
+    """One destination, ready to be called by many threads at once."""
+
+    def __init__(
+        self, destination: Destination, *, allow_private: bool, public_url: str | None = None
+    ) -> None:
+        self.destination = destination
+        self._settings = dict(destination.settings)
+        if public_url and destination.callback:
+            self._settings["callback_url"] = f"{public_url}/webhooks/{destination.callback}"
+        self._adapter_class = outbound(destination.adapter)
+        self._transport = GuardedTransport(
+            timeout_s=destination.timeout_s,
+            allow_private=allow_private,
+            pool_size=destination.concurrency,
+        )
+        self.adapter = self._adapter(self._transport)
+
+    def perform(self, call: Call) -> tuple[Outcome, dict[str, Any] | None]:
+        """Make the call; in the sandbox, return what would have been sent beside the outcome.
+
+        Raises:
+            AdapterError: see `Outbound.perform`.
+        """
+        if not self.destination.sandbox:
+            with self._transport.one_action():
+                return self.adapter.perform(call), None
+        secrets = [str(self.destination.settings.get(key, "")) for key in self.adapter.secrets]
+        recorder = RecordingTransport(self.adapter.sandbox_answer, secrets=secrets)
+        outcome = self._adapter(recorder).perform(call)
+        return outcome, _as_recorded(recorder)
+
+    def probe(self) -> Probe:
+        """Make one cheap read call that tells whether the credentials are good."""
+        return self.adapter.probe()
+
+    def look_up(self, call: Call, sent_at: datetime) -> Sighting:
+        """Return whether the provider has what a call of unknown outcome would have made.
+
+        Raises:
+            AdapterError: it cannot be seen now.
+        """
+        with self._transport.one_action():
+            return self.adapter.look_up(call, sent_at)
+
+    def _adapter(self, transport: Transport) -> Outbound:
+        return self._adapter_class(self._settings, transport)
+
+
+def probe(destination: Destination, *, allow_private: bool) -> Probe:
+    """Return what one cheap read call tells about an account; the sandbox calls nobody."""
+    adapter = outbound(destination.adapter)
+    if destination.sandbox:
+        missing = [either[0] for either in adapter.missing(destination.settings)]
+        why = f"no {' and no '.join(missing)}" if missing else "mode: sandbox"
+        return Probe(True, f"{why}: plays in sandbox")
+    timeout_s = min(PROBE_TIMEOUT_S, destination.timeout_s)
+    transport = GuardedTransport(timeout_s=timeout_s, allow_private=allow_private)
+    try:
+        return adapter(destination.settings, transport).probe()
+    except TransportError as error:
+        said = f"unreachable: {error}. Is the network up, the address right?"
+        return Probe(False, said)
+
+
+def _as_recorded(recorder: RecordingTransport) -> dict[str, Any] | None:
+    last = recorder.last
+    if last is None:
+        return None
+    try:
+        content = orjson.loads(last.body)
+    except orjson.JSONDecodeError:
+        content = last.body.decode("utf-8", "replace")
+    return storable({"method": last.method, "url": last.url, "body": content})[0]
+
+
+TIMEOUT_S = 30
+
+
+def list_since(hub: Hub, source: Source, since: datetime, now: datetime) -> Iterator[Listed]:
+    """Yield what a source's provider says happened since then.
+
+    Raises:
+        AdapterError: while the list is read: it cannot be read to its end.
+    """
+    account = hub.configuration.destinations.get(source.account or "")
+    transport = GuardedTransport(timeout_s=TIMEOUT_S, allow_private=hub.allow_private)
+    settings = account.settings if account else {}
+    return hub.inbound(source.slug).list_since(since, now, transport, settings)

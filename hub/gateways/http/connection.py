@@ -1,0 +1,227 @@
+"""urllib3 connections that are pinned to checked addresses and end at their call's deadline.
+
+`requests` restarts its read time-out with every byte, so a server that trickles could hold a
+thread for ever. Here each read and write of a socket may only take what is left of its call's
+time. Everything before the request's first byte raises `NotSent` itself, so that nobody has to
+guess afterwards from a chain of wrapped errors how far a call had come.
+"""
+
+import http.client
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError
+
+from adapters import NotSent
+from hub.gateways.http import ssrf_guard
+
+# A pooled connection that rested longer is not used again: the far end may be closing it.
+MAX_IDLE_S = 15
+
+
+@dataclass(slots=True)
+class Calling:
+    """One call in progress, in the thread that makes it."""
+
+    deadline: float
+    connect_timeout_s: float
+    allow_private: bool
+    sent: bool = False
+
+    def left_s(self) -> float:
+        """Return the seconds left.
+
+        Raises:
+            TimeoutError: none are.
+        """
+        left_s = self.deadline - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError("the call's time is over")
+        return left_s
+
+    def connect_s(self) -> float:
+        return min(self.connect_timeout_s, self.left_s())
+
+
+class _Thread(threading.local):
+    calling: Calling
+
+
+_thread = _Thread()
+
+
+@contextmanager
+def calling(call: Calling) -> Iterator[None]:
+    """Make `call` the one that this thread's sockets answer to."""
+    _thread.calling = call
+    try:
+        yield
+    finally:
+        del _thread.calling
+
+
+class _Socket(socket.socket):
+    def recv_into(self, *args: Any) -> int:
+        self.settimeout(_thread.calling.left_s())
+        return super().recv_into(*args)
+
+    def sendall(self, *args: Any) -> None:
+        self.settimeout(_thread.calling.left_s())
+        _thread.calling.sent = True
+        super().sendall(*args)
+
+
+class _TLSSocket(ssl.SSLSocket):
+    """`sendall` calls `send` for every piece; a handshake calls neither."""
+
+    def recv_into(self, *args: Any) -> int:
+        self.settimeout(_thread.calling.left_s())
+        return super().recv_into(*args)
+
+    def send(self, *args: Any) -> int:
+        self.settimeout(_thread.calling.left_s())
+        _thread.calling.sent = True
+        return super().send(*args)
+
+
+@cache
+def tls_context(ca_file: str) -> ssl.SSLContext:
+    """Return the context that trusts `ca_file`, loaded once: half a megabyte for each destination
+    otherwise.
+    """
+    context = ssl.create_default_context(cafile=ca_file)
+    context.sslsocket_class = _TLSSocket
+    return context
+
+
+def _connect(host: str, port: int, *, encrypted: bool) -> socket.socket:
+    """Return a socket to the first address of `host` that takes the connection."""
+    call = _thread.calling
+    try:
+        found = ssrf_guard.find(
+            host,
+            port,
+            timeout_s=call.left_s(),
+            encrypted=encrypted,
+            private=call.allow_private,
+        )
+    except (ssrf_guard.HostNotFound, ssrf_guard.AddressRefused) as error:
+        raise NotSent(str(error)) from None
+    reason = ""
+    for family, address in found:
+        try:
+            return _connect_to(family, address)
+        except TimeoutError:
+            reason = "did not take the connection in time"
+        except ConnectionRefusedError:
+            reason = "refused the connection"
+        except OSError as error:
+            reason = f"cannot be reached ({error.strerror or 'network error'})"
+    raise NotSent(f"{host}: {reason}")
+
+
+def _connect_to(family: int, address: Any) -> socket.socket:
+    sock = _Socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.settimeout(_thread.calling.connect_s())
+        sock.connect(address)
+        sock.settimeout(_thread.calling.connect_s())
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+class _Lines:
+    """The head of an answer, line by line; one that ends before its empty line is cut."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def readline(self, limit: int) -> bytes:
+        line: bytes = self._stream.readline(limit)
+        if not line:
+            raise http.client.RemoteDisconnected("the head of the answer is cut")
+        return line
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+class _Response(http.client.HTTPResponse):
+    """`http.client` takes a head that is cut for a whole one: a bare `200 OK` for a success."""
+
+    def begin(self) -> None:
+        stream = self.fp
+        self.fp = _Lines(stream)  # type: ignore[assignment]
+        try:
+            super().begin()
+        finally:
+            if self.fp is not None:
+                self.fp = stream
+
+
+class _PlainConnection(HTTPConnection):
+    response_class = _Response
+    idle_since: float = 0
+
+    def _new_conn(self) -> socket.socket:
+        return _connect(self._dns_host, self.port or 80, encrypted=False)
+
+
+class _TLSConnection(HTTPSConnection):
+    response_class = _Response
+    idle_since: float = 0
+
+    def _new_conn(self) -> socket.socket:
+        return _connect(self._dns_host, self.port or 443, encrypted=True)
+
+    def connect(self) -> None:
+        try:
+            super().connect()
+        except ssl.SSLCertVerificationError as error:
+            reason = f"its certificate is not accepted ({error.verify_message})"
+        except (TimeoutError, ssl.SSLZeroReturnError, ConnectionError):
+            reason = "the TLS handshake was not finished"
+        except (OSError, HTTPError, ValueError):
+            reason = "the TLS handshake failed"
+        else:
+            return
+        self.close()
+        raise NotSent(f"{self.host}: {reason}")
+
+
+class _FreshPool(HTTPConnectionPool):
+    """Gives out no connection that has rested for long; urllib3 drops those found closed."""
+
+    ConnectionCls: type[Any] = _PlainConnection
+
+    def _get_conn(self, timeout: float | None = None) -> Any:
+        connection: Any = super()._get_conn(timeout)
+        rested_s = time.monotonic() - connection.idle_since
+        if connection.sock is not None and rested_s > MAX_IDLE_S:
+            connection.close()
+        return connection
+
+    def _put_conn(self, conn: Any) -> None:
+        if conn is not None:
+            conn.idle_since = time.monotonic()
+        super()._put_conn(conn)
+
+
+class _FreshTLSPool(_FreshPool, HTTPSConnectionPool):
+    scheme = "https"
+    ConnectionCls = _TLSConnection
+
+
+POOLS = {"http": _FreshPool, "https": _FreshTLSPool}

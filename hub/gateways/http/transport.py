@@ -1,0 +1,265 @@
+"""The one way out to providers: guarded, pinned, in bounded time, and read in bounded memory.
+
+It follows no redirect, tries nothing twice, keeps no cookie and ignores the environment's proxies.
+Its messages name the host, never a path, a header or a body: they are shown and logged.
+
+A request before it is sent: its address is one that we call, its headers can be written.
+"""
+
+import http.client
+import logging
+import math
+import os
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from urllib3 import PoolManager, Timeout
+from urllib3.exceptions import DecodeError, HTTPError, ProtocolError
+
+from adapters import Answer, AnswerLost, NotSent, TransportError
+from hub.gateways.http import ssrf_guard
+from hub.gateways.http.connection import POOLS, Calling, calling, tls_context
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+def prepare(
+    method: str, url: str, headers: Mapping[str, str], body: bytes
+) -> requests.PreparedRequest:
+    """Return the request with the session's defaults left out; a GET has no empty body.
+
+    Raises:
+        NotSent: it cannot be sent as it is.
+    """
+    host_of(url)
+    merged: Any = CaseInsensitiveDict({"accept-encoding": "identity", "user-agent": "hub"})
+    merged.update(headers)
+    if not all(_HEADER_NAME.fullmatch(name) for name in merged):
+        raise NotSent("a header of the request cannot be sent: its name is not one")
+    try:
+        return requests.Request(method, url, headers=merged, data=body or None).prepare()
+    except (requests.RequestException, ValueError):
+        raise NotSent("the address or a header of the request cannot be sent") from None
+
+
+def host_of(url: str) -> str:
+    """Return host and port of an address.
+
+    Raises:
+        NotSent: it is not one that we call.
+    """
+    try:
+        return str(ssrf_guard.read_url(url).netloc)
+    except ssrf_guard.AddressRefused as error:
+        raise NotSent(str(error)) from None
+
+
+logging.getLogger("urllib3.connectionpool").setLevel(logging.WARNING)
+logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
+"""Below that they log paths, and the path of a Slack webhook is its secret."""
+
+_HOSTS = 32
+_BROKEN = (HTTPError, http.client.HTTPException, OSError, ValueError)
+_NOT_HTTP = (http.client.BadStatusLine, http.client.LineTooLong, DecodeError)
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    timeout_s: float
+    connect_timeout_s: float
+    allow_private: bool
+    max_answer_bytes: int
+
+
+class GuardedTransport:
+    """Calls providers over pooled connections. Made once per destination, used by many threads.
+
+    `timeout_s` runs from the start of a call, name look-up included, to the answer's last byte.
+    `max_answer_bytes` counts them decompressed. `ca_file` replaces the public authorities.
+    `session` is for SDKs that take one: the same guard, deadline and cap hold there, and what it
+    raises has a `NotSent` or `AnswerLost` as its `__cause__`.
+    """
+
+    def __init__(
+        self,
+        *,
+        timeout_s: float = 20,
+        connect_timeout_s: float = 3,
+        allow_private: bool = False,
+        max_answer_bytes: int = 1024 * 1024,
+        pool_size: int = 8,
+        ca_file: str | None = None,
+    ) -> None:
+        limits = _Limits(timeout_s, connect_timeout_s, allow_private, max_answer_bytes)
+        self._timeout_s = timeout_s
+        self._action = _Action()
+        self.session = _Session()
+        self.session.adapters.clear()
+        certificates = ca_file or DEFAULT_CA_BUNDLE_PATH
+        adapter = _GuardedAdapter(limits, pool_size, certificates, self._action)
+        self.session.mount("https://", adapter)
+        self.session.mount("http://", adapter)
+
+    @contextmanager
+    def one_action(self) -> Iterator[None]:
+        """Give all calls that this thread makes in the block one `timeout_s` together."""
+        self._action.ends_at_s = time.monotonic() + self._timeout_s
+        try:
+            yield
+        finally:
+            self._action.ends_at_s = math.inf
+
+    def send(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes = b""
+    ) -> Answer:
+        """Return the whole answer, whatever its status; a redirect is an answer too.
+
+        Raises:
+            NotSent: no byte of the request was written, or the address is not one we call.
+            AnswerLost: the request may have been processed.
+        """
+        request = prepare(method, url, headers, body)
+        try:
+            response = self.session.send(request)
+        except requests.RequestException as error:
+            raise _why(error) from None
+        return Answer(
+            response.status_code,
+            {name.lower(): value for name, value in response.headers.items()},
+            response.content,
+        )
+
+
+class _Action(threading.local):
+    """When the action that this thread is about must be over."""
+
+    ends_at_s = math.inf
+
+
+class _Session(requests.Session):
+    """A session without memory: no cookies, no redirects, nothing from the environment."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trust_env = False
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
+
+
+class _GuardedAdapter(HTTPAdapter):
+    """Makes each call of the session. Proxies, certificates, time-outs given to it do not count."""
+
+    def __init__(self, limits: _Limits, pool_size: int, ca_file: str, action: "_Action") -> None:
+        self._limits = limits
+        self._action = action
+        self._tls_context = tls_context(ca_file)
+        super().__init__(pool_connections=_HOSTS, pool_maxsize=pool_size)
+
+    def init_poolmanager(
+        self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any
+    ) -> None:
+        self._pool_maxsize = maxsize
+        self._process_id = os.getpid()
+        self.poolmanager = PoolManager(
+            num_pools=connections,
+            maxsize=maxsize,
+            ssl_context=self._tls_context,
+            cert_reqs="CERT_REQUIRED",
+        )
+        self.poolmanager.pool_classes_by_scheme = dict(POOLS)
+
+    def send(
+        self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
+    ) -> requests.Response:
+        try:
+            return self._send(request)
+        except TransportError as error:
+            raise requests.ConnectionError(str(error), request=request) from error
+
+    def _send(self, request: requests.PreparedRequest) -> requests.Response:
+        limits = self._limits
+        deadline_s = min(time.monotonic() + limits.timeout_s, self._action.ends_at_s)
+        call = Calling(deadline_s, limits.connect_timeout_s, limits.allow_private)
+        host = host_of(request.url or "")
+        try:
+            with calling(call):
+                raw = self._open(request)
+                return self._read(request, raw)
+        except _BROKEN as error:
+            if not call.sent:
+                raise NotSent(f"{host}: {_not_sent(error)}") from error
+            raise AnswerLost(f"{host}: {self._lost(error, call)}") from error
+
+    def _open(self, request: requests.PreparedRequest) -> Any:
+        if self._process_id != os.getpid():
+            # The parent's connections: two processes must never talk over one of them.
+            self.init_poolmanager(_HOSTS, self._pool_maxsize)
+        pool = self.poolmanager.connection_from_url(request.url or "")
+        return pool.urlopen(
+            request.method or "GET",
+            request.path_url,
+            request.body,
+            request.headers,
+            retries=False,
+            redirect=False,
+            assert_same_host=False,
+            preload_content=False,
+            timeout=Timeout(self._limits.connect_timeout_s, self._limits.timeout_s),
+            chunked=request.body is not None and "Content-Length" not in request.headers,
+        )
+
+    def _read(self, request: requests.PreparedRequest, raw: Any) -> requests.Response:
+        limit = self._limits.max_answer_bytes
+        whole = False
+        try:
+            body = raw.read(limit + 1, decode_content=True)
+            whole = len(body) <= limit
+        finally:
+            if whole:
+                raw.release_conn()
+            else:
+                raw.close()
+        if not whole:
+            raise _TooLarge
+        response = self.build_response(request, raw)
+        response._content = body
+        response._content_consumed = True  # type: ignore[attr-defined]
+        return response
+
+    def _lost(self, error: Exception, call: Calling) -> str:
+        if isinstance(error, _TooLarge):
+            return f"its answer is larger than {self._limits.max_answer_bytes // 1024} KiB"
+        if time.monotonic() >= call.deadline:
+            return f"no whole answer came within {self._limits.timeout_s:g} s"
+        inner = error.args[-1] if isinstance(error, ProtocolError) else error
+        if isinstance(inner, _NOT_HTTP) and not isinstance(inner, OSError):
+            return "what it answered is not HTTP that we can read"
+        return "the connection broke before a whole answer was read"
+
+
+class _TooLarge(ValueError):
+    """The answer has more bytes than we read."""
+
+
+def _not_sent(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "could not be connected to in time"
+    return "the request could not be sent"
+
+
+def _why(error: requests.RequestException) -> TransportError:
+    if isinstance(error.__cause__, TransportError):
+        return error.__cause__
+    return AnswerLost("the call ended in a way that we do not know")

@@ -1,0 +1,172 @@
+"""RQ and Redis: they carry wake-ups, nothing else. What must happen is in the database.
+
+One queue, one job, no arguments. A wake-up is enqueued at most once in five seconds unless a
+drain took it in between, however many webhooks come; whoever drains hears of each one at once.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+from rq import Queue
+from rq.job import Job, JobStatus
+from rq.serializers import JSONSerializer
+
+QUEUE = "hub"
+# The job's name on the wire, not an import path: workers of several releases share one queue while
+# the hub is rolled out, so it outlives the module that it once named. `rq_worker.JOBS` maps it.
+DRAIN = "hub.jobs.drain.drain"
+WAKE_KEY = "hub:wake"
+CHANNEL = "hub:due"
+WAKE_TTL_MS = 5000
+JOB_TIMEOUT_S = 120
+FAILURE_TTL_S = 3600
+AT_MOST_EVERY_S = 0.005
+WAIT_WHEN_GONE_S = 0.5
+
+log = logging.getLogger(__name__)
+
+# KEYS: the wake-up. ARGV: channel. Mostly one is under way, and this is all that is said.
+_TELL = """
+redis.call('PUBLISH', ARGV[1], '1')
+return redis.call('EXISTS', KEYS[1])
+"""
+# KEYS: the wake-up, the job's hash, RQ's set of queues, the queue.
+# ARGV: time to live of the wake-up, queue's key, job's id, then the hash's fields.
+_WAKE = """
+if not redis.call('SET', KEYS[1], '1', 'NX', 'PX', ARGV[1]) then return 0 end
+redis.call('HSET', KEYS[2], unpack(ARGV, 4))
+redis.call('SADD', KEYS[3], ARGV[2])
+redis.call('RPUSH', KEYS[4], ARGV[3])
+return 1
+"""
+
+
+def connect(url: str, *, timeout_s: float = 1.0) -> Redis:
+    """Return a client that fails at once: a wake-up may be lost, never waited for."""
+    return Redis.from_url(
+        url,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+def queue(redis: Redis) -> Queue:
+    """Return the one queue."""
+    return Queue(QUEUE, connection=redis, serializer=JSONSerializer)
+
+
+def enqueue_drain(redis: Redis) -> bool:
+    """Tell every drain that work is due, and enqueue one unless a wake-up is under way.
+
+    Raises:
+        RedisError: Redis does not answer.
+    """
+    if redis.eval(_TELL, 1, WAKE_KEY, CHANNEL):
+        return False
+    job = Job.create(
+        DRAIN,
+        connection=redis,
+        serializer=JSONSerializer,
+        timeout=JOB_TIMEOUT_S,
+        result_ttl=0,
+        failure_ttl=FAILURE_TTL_S,
+        status=JobStatus.QUEUED,
+        origin=QUEUE,
+        description="drain",
+    )
+    fields = [part for pair in job.to_dict().items() for part in pair]
+    keys = [
+        WAKE_KEY,
+        job.key,
+        Queue.redis_queues_keys,
+        f"{Queue.redis_queue_namespace_prefix}{QUEUE}",
+    ]
+    arguments = [WAKE_TTL_MS, keys[3], job.id, *fields]
+    return bool(redis.eval(_WAKE, len(keys), *keys, *arguments))
+
+
+def take_wake_up(redis: Redis) -> None:
+    """Make room for the next wake-up; called before the last look for due work."""
+    with suppress(RedisError):
+        redis.delete(WAKE_KEY)
+
+
+class Flusher:
+    """The `Waker` of a process: one thread does the talking, so that no request waits for Redis."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._due = threading.Event()
+        self._start_once = threading.Lock()
+        self._started = False
+
+    def wake(self) -> None:
+        """Note that work is due; return at once."""
+        if not self._started:
+            self._start()
+        self._due.set()
+
+    def _start(self) -> None:
+        with self._start_once:
+            if not self._started:
+                self._started = True
+                threading.Thread(target=self._run, name="flusher", daemon=True).start()
+
+    def _run(self) -> None:
+        redis = connect(self._url)
+        pause = threading.Event()
+        gone = False
+        while True:
+            self._due.wait()
+            self._due.clear()
+            try:
+                enqueue_drain(redis)
+            except RedisError as error:
+                if not gone:
+                    log.warning(
+                        "no wake-up: Redis is gone (%s); the sweep will", type(error).__name__
+                    )
+                gone = True
+                self._due.set()
+                pause.wait(WAIT_WHEN_GONE_S)
+                continue
+            if gone:
+                log.info("Redis is back")
+            gone = False
+            pause.wait(AT_MOST_EVERY_S)
+
+
+class Listener:
+    """Hears, while it is open, that work has become due; silent when Redis is gone."""
+
+    def __init__(self, url: str, on_due: Callable[[], None]) -> None:
+        self._url = url
+        self._on_due = on_due
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop listening, within a second."""
+        self._closed.set()
+
+    def _run(self) -> None:
+        while not self._closed.is_set():
+            try:
+                self._listen()
+            except RedisError:
+                self._closed.wait(WAIT_WHEN_GONE_S)
+
+    def _listen(self) -> None:
+        with connect(self._url) as redis, redis.pubsub(ignore_subscribe_messages=True) as channel:
+            channel.subscribe(CHANNEL)
+            while not self._closed.is_set():
+                if channel.get_message(timeout=0.5):
+                    self._on_due()

@@ -1,0 +1,99 @@
+"""Proving who one is: every password and code is checked here, and counted before it is."""
+
+import math
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from hub.core.auth import second_factor, sign_in
+from hub.core.auth.sign_in import Browser, Knock
+from hub.gateways.crypto import hash_password, is_outdated, is_password
+from hub.gateways.totp import step_of
+from hub.web.dashboard.client import browser, vault
+from hub.web.dashboard.permissions import hub, now
+
+WRONG = "That name and password do not belong together."
+WRONG_CODE = "That code is not good: each is good once, and for half a minute."
+UNREADABLE = (
+    "The hub cannot read your second factor any more, since its SECRET_KEY has changed: "
+    "sign in with a recovery code, or ask an admin to reset your account."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A try to prove something. `fault`: why it failed; `wait`: until the next is heard."""
+
+    knock: Knock
+    browser: Browser
+    fault: str | None = None
+    wait: timedelta | None = None
+
+    @property
+    def status(self) -> int:
+        return 429 if self.wait else 401
+
+
+def hear_password(name: str, password: str, *, wrong: str = WRONG) -> Heard:
+    """Count a try, and check a password; it takes as long for a name that nobody has."""
+    heard = _knock(name)
+    if heard.wait:
+        return heard
+    knock = heard.knock
+    if not is_password(password, knock.password_hash):
+        return _turned_away(heard, "password", wrong)
+    if knock.user_id and knock.password_hash and is_outdated(knock.password_hash):
+        renewed = hash_password(password)
+        with hub().store.write() as connection:
+            sign_in.rehash(connection, knock.user_id, knock.password_hash, renewed)
+        return replace(heard, knock=replace(knock, password_hash=renewed))
+    return heard
+
+
+def hear_code(name: str, code: str) -> Heard:
+    """Count a try, and check a code: of a telephone, or for when it is gone. It is used up."""
+    heard = _knock(name)
+    if heard.wait:
+        return heard
+    if _is_of_telephone(code):
+        return _hear_telephone(heard, code)
+    user_id = heard.knock.user_id
+    with hub().store.write() as connection:
+        good = user_id and second_factor.use_code(connection, user_id, code, now=now())
+    return heard if good else _turned_away(heard, "recovery code", WRONG_CODE)
+
+
+def _hear_telephone(heard: Heard, code: str) -> Heard:
+    knock = heard.knock
+    secret = vault().open(knock.totp_secret or "", str(knock.user_id))
+    if secret is None:
+        return _turned_away(heard, "code", UNREADABLE if knock.totp_secret else WRONG_CODE)
+    step = step_of(secret, code, now())
+    with hub().store.write() as connection:
+        good = step and knock.user_id and second_factor.use_step(connection, knock.user_id, step)
+    return heard if good else _turned_away(heard, "code", WRONG_CODE)
+
+
+def _knock(name: str) -> Heard:
+    seen = browser()
+    with hub().store.write() as connection:
+        knock = sign_in.knock(connection, name, seen, now=now())
+    if wait := knock.counted.wait:
+        return Heard(knock, seen, f"That was too often. Wait {_in_words(wait)}.", wait)
+    return Heard(knock, seen)
+
+
+def _turned_away(heard: Heard, what: str, fault: str) -> Heard:
+    with hub().store.write() as connection:
+        sign_in.turned_away(connection, heard.knock, heard.browser, what=what, now=now())
+    return Heard(heard.knock, heard.browser, fault)
+
+
+def _is_of_telephone(code: str) -> bool:
+    return len("".join(code.split())) == 6
+
+
+def _in_words(wait: timedelta) -> str:
+    seconds = math.ceil(wait.total_seconds())
+    if seconds > 90:
+        return f"{math.ceil(seconds / 60)} minutes"
+    return "a second" if seconds <= 1 else f"{seconds} seconds"

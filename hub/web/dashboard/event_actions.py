@@ -1,0 +1,181 @@
+"""What can be done with an event: run again, take today's routes, be copied with changes."""
+
+from typing import Any
+from uuid import UUID
+
+import orjson
+from flask import Response, flash, redirect, request, url_for
+from werkzeug.exceptions import BadRequest, Forbidden
+from werkzeug.wrappers import Response as BaseResponse
+
+from hub.core.auth.audit_views import note_view
+from hub.core.auth.roles import Permission
+from hub.core.errors import Refused
+from hub.core.events.edited_copies import copy_event, read_edited
+from hub.core.events.rematch import apply_routes
+from hub.core.explain.errors import PLANS
+from hub.core.ids import new_id
+from hub.core.leads import held
+from hub.core.rehydrate import as_event, find_event, read_again
+from hub.core.replays.replay import Plan, Planned, preview, replay
+from hub.web.dashboard.blueprint import dashboard
+from hub.web.dashboard.event import event_id_of
+from hub.web.dashboard.params import asked_id, read_id
+from hub.web.dashboard.permissions import allowed, hub, now, viewer
+from hub.web.dashboard.rendering import page
+
+SOMEBODY_WAS_QUICKER = "Already on its way: somebody was quicker. It runs once."
+LONGEST_REASON = 500
+
+
+@dashboard.get("/events/<event_id>/replay")
+@allowed(Permission.OPERATE)
+def replay_event_page(event_id: str) -> Response:
+    """Show what a replay of one delivery, or of all of them, would do."""
+    wanted, delivery_id = event_id_of(event_id), asked_id("delivery")
+    return _preview(wanted, delivery_id)
+
+
+@dashboard.post("/events/<event_id>/replay")
+@allowed(Permission.OPERATE)
+def replay_event(event_id: str) -> BaseResponse:
+    """Run what was previewed, as far as nobody else did meanwhile."""
+    wanted = event_id_of(event_id)
+    given = request.form.get("delivery")
+    delivery_id = read_id(given) if given else None
+    again = request.form.get("again") == "1"
+    reason = request.form.get("reason", "").replace("\x00", "").strip()[:LONGEST_REASON]
+    agreed = request.form.getlist("plan")
+    if again and not reason:
+        return _preview(wanted, delivery_id, status=422, reason_missing=True)
+    with hub().store.write() as connection:
+        find_event(connection, wanted)
+        planned = preview(connection, hub(), _where(wanted, delivery_id), again=again)
+        going = [one for one in planned if one.plan is not Plan.REFUSED and _said(one) in agreed]
+        count = replay(
+            connection, hub(), going, actor=viewer().actor, now=now(), reason=reason or None
+        )
+    if count:
+        hub().waker.wake()
+    _tell(count, len(agreed))
+    return _back(wanted)
+
+
+@dashboard.post("/events/<event_id>/routes")
+@allowed(Permission.OPERATE)
+def apply_routes_to_event(event_id: str) -> BaseResponse:
+    wanted = event_id_of(event_id)
+    with hub().store.write() as connection:
+        names = apply_routes(connection, hub(), wanted, actor=viewer().actor, now=now())
+    if names:
+        hub().waker.wake()
+        flash(f"On its way: {', '.join(names)}.", "good")
+    else:
+        flash("Nothing was missing: every route of today that takes it has done so.", "doubt")
+    return _back(wanted)
+
+
+@dashboard.get("/events/<event_id>/copy")
+@allowed(Permission.OPERATE)
+def copy_event_page(event_id: str) -> Response:
+    wanted = event_id_of(event_id)
+    if not viewer().sees_personal:
+        raise Forbidden
+    with hub().store.read() as connection:
+        row = find_event(connection, wanted)
+        again = read_again(connection, hub(), row)
+        note_view(connection, viewer(), f"event {wanted}", now())
+    kept = {name: value for name, value in as_event(row, again).data.items() if name != "native"}
+    text = orjson.dumps(kept, option=orjson.OPT_INDENT_2).decode()
+    return page("event_copy.html", event=row, text=text, form=new_id(now()), fault=None)
+
+
+@dashboard.post("/events/<event_id>/copy")
+@allowed(Permission.OPERATE)
+def make_copy(event_id: str) -> BaseResponse:
+    """Store the edited copy and run it through today's routes; the original stays as it is."""
+    wanted = event_id_of(event_id)
+    if not viewer().sees_personal:
+        raise Forbidden
+    text, form = request.form.get("data", ""), request.form.get("form", "")[:64]
+    try:
+        data = read_edited(text)
+        with hub().store.write() as connection:
+            copy_id, count = copy_event(
+                connection, hub(), wanted, data, actor=viewer().actor, now=now(), form=form
+            )
+    except Refused as error:
+        with hub().store.read() as connection:
+            row = find_event(connection, wanted)
+        return page("event_copy.html", 422, event=row, text=text, form=form, fault=str(error))
+    hub().waker.wake()
+    runs = f"{count} {'delivery' if count == 1 else 'deliveries'}"
+    flash(f"This is the copy; {runs if count else 'no route'} took it.", "good")
+    return redirect(url_for(".event_page", event_id=copy_id), 303)
+
+
+@dashboard.post("/events/<event_id>/held")
+@allowed(Permission.OPERATE)
+def decide_held(event_id: str) -> BaseResponse:
+    """Let a held event run, or put it aside for good."""
+    wanted, answer = event_id_of(event_id), request.form.get("answer")
+    reason = request.form.get("reason", "").replace("\x00", "").strip()[:LONGEST_REASON]
+    who: dict[str, Any] = {"actor": viewer().actor, "now": now()}
+    if answer not in ("release", "discard"):
+        raise BadRequest
+    with hub().store.write() as connection:
+        if answer == "release":
+            held.release(connection, hub(), wanted, reason=reason or None, **who)
+        else:
+            held.discard(connection, wanted, reason=reason, **who)
+    hub().waker.wake()
+    flash("Released: it runs now." if answer == "release" else "Discarded: it is kept, and does "
+          "nothing.", "good")  # fmt: skip
+    return _back(wanted)
+
+
+def _preview(
+    wanted: UUID, delivery_id: UUID | None, *, status: int = 200, reason_missing: bool = False
+) -> Response:
+    with hub().store.read() as connection:
+        row = find_event(connection, wanted)
+        planned = preview(connection, hub(), _where(wanted, delivery_id))
+        twice = preview(connection, hub(), _where(wanted, delivery_id), again=True)
+    going = [one for one in planned if one.plan is not Plan.REFUSED]
+    second = [one for one in twice if one.plan is Plan.AGAIN]
+    left = [one for one in planned if one.plan is Plan.REFUSED and one.delivery_id
+            not in {each.delivery_id for each in second}]  # fmt: skip
+    return page(
+        "event_replay.html",
+        status,
+        event=row,
+        delivery_id=delivery_id,
+        going=going,
+        second=second,
+        left=left,
+        plans=PLANS,
+        said=_said,
+        reason_missing=reason_missing,
+    )
+
+
+def _where(wanted: UUID, delivery_id: UUID | None) -> dict[str, Any]:
+    return {"event": wanted} | ({"ids": [delivery_id]} if delivery_id else {})
+
+
+def _said(planned: Planned) -> str:
+    """Return what a person agrees to for one delivery."""
+    return f"{planned.delivery_id}:{planned.plan}"
+
+
+def _tell(count: int, agreed: int) -> None:
+    if count and count == agreed:
+        flash("On its way." if count == 1 else f"{count} deliveries are on their way.", "good")
+    elif count:
+        flash(f"{count} of {agreed} are on their way; the others moved on meanwhile.", "doubt")
+    else:
+        flash(SOMEBODY_WAS_QUICKER if agreed else "Nothing was chosen.", "doubt")
+
+
+def _back(wanted: UUID) -> BaseResponse:
+    return redirect(url_for(".event_page", event_id=wanted), 303)

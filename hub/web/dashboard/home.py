@@ -1,0 +1,144 @@
+"""`/`: what needs somebody, and how the last day went. `/held`: leads that wait for a word."""
+
+from uuid import UUID
+
+from flask import Response, flash, redirect, request, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from hub.core.audit import note
+from hub.core.auth.audit_views import note_view
+from hub.core.auth.roles import Permission
+from hub.core.errors import NotFound, Refused
+from hub.core.ids import parse_id
+from hub.core.leads import held as leads
+from hub.core.leads.held import list_held
+from hub.core.monitoring import alerts
+from hub.core.monitoring.source_health import watch_sources
+from hub.core.queries.attention import find_needs
+from hub.core.queries.destinations import standings
+from hub.core.queries.hourly_stats import last_hours
+from hub.core.queries.sources import all_heard, last_event_at
+from hub.web.dashboard.blueprint import dashboard
+from hub.web.dashboard.permissions import allowed, hub, now, viewer
+from hub.web.dashboard.rendering import page
+from hub.web.dashboard.svg_charts import counts, durations
+
+HELD_A_PAGE = 50
+LOOKED_LIKE = "looked like spam"
+
+
+@dashboard.get("/")
+@allowed(Permission.VIEW)
+def now_page() -> Response:
+    with hub().store.read() as connection:
+        places = standings(connection, hub().configuration)
+        watched = watch_sources(connection, hub().configuration, now=now())
+        needs = find_needs(connection, watched, places, now=now())
+        hours = last_hours(connection, now=now())
+        heard = all_heard(connection, hub().configuration, watched)
+        last_at = last_event_at(connection)
+    return page(
+        "now.html",
+        needs=needs,
+        hours=hours,
+        came=counts(hours, {"accepted": "came"}),
+        ended=counts(hours, {"succeeded": "good", "failed": "bad"}),
+        took=durations(hours),
+        heard=heard,
+        places=places,
+        last_at=last_at,
+    )
+
+
+@dashboard.post("/alerts/<alert_id>/end")
+@allowed(Permission.OPERATE)
+def end_alert(alert_id: str) -> BaseResponse:
+    with hub().store.write() as connection:
+        ended = alerts.end_one(connection, _wanted(alert_id), now=now())
+        note(
+            connection,
+            actor=viewer().actor,
+            action="alert.end",
+            subject=f"alert {alert_id}",
+            now=now(),
+            detail={"kind": ended[0], "about": ended[1]},
+        )
+    flash("Noted. It is told again if it happens again.", "good")
+    return _back("dashboard.now_page")
+
+
+@dashboard.get("/held")
+@allowed(Permission.VIEW)
+def held_page() -> Response:
+    before = parse_id(request.args.get("before", ""))
+    with hub().store.read() as connection:
+        found = list_held(connection, limit=HELD_A_PAGE + 1, before=before)
+    if found and viewer().sees_personal:
+        with hub().store.write() as connection:
+            note_view(connection, viewer(), "held leads", now())
+    rows = found[:HELD_A_PAGE]
+    older = rows[-1].id if len(found) > HELD_A_PAGE else None
+    return page("held.html", rows=rows, older=older, before=before)
+
+
+@dashboard.post("/held/<event_id>/release")
+@allowed(Permission.OPERATE)
+def release_held(event_id: str) -> BaseResponse:
+    with hub().store.write() as connection:
+        released = leads.release(
+            connection, hub(), _wanted(event_id), actor=viewer().actor, now=now()
+        )
+    hub().waker.wake()
+    count = released.deliveries
+    things = "one thing is" if count == 1 else f"{count} things are"
+    flash(f"Let through: {things} being done about it." if count else
+          "Let through. No route does anything about it.", "good")  # fmt: skip
+    return _back("dashboard.held_page")
+
+
+@dashboard.post("/held/<event_id>/discard")
+@allowed(Permission.OPERATE)
+def discard_held(event_id: str) -> BaseResponse:
+    reason = request.form.get("reason", "").replace("\x00", "").strip()[:500] or LOOKED_LIKE
+    with hub().store.write() as connection:
+        leads.discard(connection, _wanted(event_id), actor=viewer().actor, now=now(), reason=reason)
+    flash("Put aside. It is kept, and nothing is done about it.", "good")
+    return _back("dashboard.held_page")
+
+
+@dashboard.post("/held/several")
+@allowed(Permission.OPERATE)
+def decide_several() -> BaseResponse:
+    """Let the selected leads through or put them aside, each by itself."""
+    ids = [_wanted(one) for one in request.form.getlist("ids")[:HELD_A_PAGE]]
+    did = request.form.get("did")
+    if did not in ("release", "discard"):
+        raise NotFound("a lead is released or discarded")
+    actor, at, late = viewer().actor, now(), 0
+    for one in ids:
+        try:
+            with hub().store.write() as connection:
+                if did == "release":
+                    leads.release(connection, hub(), one, actor=actor, now=at)
+                else:
+                    leads.discard(connection, one, actor=actor, now=at, reason=LOOKED_LIKE)
+        except Refused:
+            late += 1  # somebody else was quicker
+    hub().waker.wake()
+    done = len(ids) - late
+    what = "let through" if did == "release" else "put aside"
+    other = f"; somebody else had decided about {late}" if late else ""
+    flash(f"{done} {'lead was' if done == 1 else 'leads were'} {what}{other}."
+          if ids else "Select some leads first.", "good" if done else "doubt")  # fmt: skip
+    return _back("dashboard.held_page")
+
+
+def _wanted(text: str) -> UUID:
+    found = parse_id(text)
+    if found is None:
+        raise NotFound("there is nothing of that id")
+    return found
+
+
+def _back(endpoint: str) -> BaseResponse:
+    return redirect(url_for(endpoint), 303)

@@ -1,0 +1,216 @@
+"""What the addresses of lists of events ask for: read strictly, said again in links.
+
+Which deliveries a page's address means, and the address of a selection.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from flask import request, url_for
+from werkzeug.exceptions import BadRequest, Forbidden, NotFound
+
+from hub.core.ids import parse_id
+from hub.core.models import EventState
+from hub.core.queries.event_rows import Filters
+from hub.core.replays.selection import NotReadable, Selection, selection_of
+from hub.core.search.search import read_query
+from hub.web.dashboard.blueprint import dashboard
+from hub.web.dashboard.permissions import hub, now, viewer
+
+# The filters, as addresses call them.
+NAMES = ("q", "source", "type", "state", "live", "since", "until", "contact")
+LONGEST = 255
+
+_AGO = re.compile(r"(\d{1,4})([mhd])", re.ASCII)
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+_LIVE = {"live": True, "test": False}
+
+
+def asked() -> dict[str, str]:
+    """Return the filters that an address names, as it has them: a link says them again.
+
+    Raises:
+        BadRequest: one is too long, or holds what no text does.
+    """
+    said = {name: request.args.get(name, "").strip() for name in NAMES}
+    for name, text in said.items():
+        if "\x00" in text or (len(text) > LONGEST and name != "q"):
+            raise BadRequest
+    said["q"] = said["q"][:LONGEST]
+    return {name: text for name, text in said.items() if text}
+
+
+def read_filters(said: Mapping[str, str]) -> Filters:
+    """Return what these filters mean; times are of the site's zone unless they say another.
+
+    Raises:
+        BadRequest: one of them means nothing.
+    """
+    state, live = said.get("state"), said.get("live")
+    if (state and state not in set(EventState)) or (live and live not in _LIVE):
+        raise BadRequest
+    country, personal = hub().configuration.site.country, viewer().sees_personal
+    return Filters(
+        source=said.get("source"),
+        type=said.get("type"),
+        state=state,
+        contact=read_id(said["contact"]) if "contact" in said else None,
+        live=_LIVE[live] if live else None,
+        since=_moment(said["since"]) if "since" in said else None,
+        until=_moment(said["until"]) if "until" in said else None,
+        query=read_query(said["q"], country=country, personal=personal) if "q" in said else None,
+    )
+
+
+def read_id(text: str) -> UUID:
+    """Return the id that an address names.
+
+    Raises:
+        BadRequest: it is none.
+    """
+    found = parse_id(text)
+    if found is None:
+        raise BadRequest
+    return found
+
+
+def asked_id(name: str) -> UUID | None:
+    """Return the id under a name of the query string; None when it is not there.
+
+    Raises:
+        BadRequest: it is none.
+    """
+    text = request.args.get(name)
+    return read_id(text) if text else None
+
+
+def address(endpoint: str, said: Mapping[str, Any], **more: Any) -> str:
+    """Return the address of a list with these filters."""
+    return url_for(f".{endpoint}", **{**said, **more})
+
+
+def _moment(text: str) -> datetime:
+    if ago := _AGO.fullmatch(text):
+        moment = now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+    else:
+        moment = _written(text)
+    if not _EARLIEST <= moment < now() + timedelta(days=3660):
+        raise BadRequest
+    return moment
+
+
+def _written(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=ZoneInfo(hub().configuration.site.timezone))
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise BadRequest from error
+
+
+# How many deliveries can be chosen one by one.
+MOST_CHOSEN = 200
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+
+
+def chosen(values: Any = None) -> Selection:
+    """Return what the address (or a form) selects. Times without a zone are in the site's.
+
+    Raises:
+        BadRequest: a value cannot be one of its kind.
+        Forbidden: errors are searched, which name people, by somebody who sees masks there.
+    """
+    values = request.values if values is None else values
+    told: dict[str, Any] = {name: value for name, value in values.items() if name != "ids"}
+    for name in ("since", "until"):
+        if told.get(name):
+            told[name] = instant_of(told[name])
+    ids = values.getlist("ids")
+    if len(ids) > MOST_CHOSEN:
+        raise BadRequest
+    try:
+        selection = selection_of(told | {"ids": ids or None})
+    except NotReadable as error:
+        raise BadRequest from error
+    if selection.q is not None and not viewer().sees_personal:
+        raise Forbidden
+    return selection
+
+
+def arguments_of(selection: Selection) -> Mapping[str, Any]:
+    """Return the arguments of an address that selects the same."""
+    told = dict(selection.as_json())
+    if "live" in told:
+        told["live"] = "yes" if told["live"] else "no"
+    return told
+
+
+def before() -> UUID | None:
+    """Return where the page begins.
+
+    Raises:
+        BadRequest: that is no id.
+    """
+    return _place("before")
+
+
+def after() -> UUID | None:
+    """Return after what the page begins.
+
+    Raises:
+        BadRequest: that is no id.
+    """
+    return _place("after")
+
+
+def wanted(text: str) -> UUID:
+    """Return the id in an address.
+
+    Raises:
+        NotFound: it is none.
+    """
+    found = parse_id(text)
+    if found is None:
+        raise NotFound
+    return found
+
+
+def instant_of(text: str) -> datetime:
+    """Return a time that was typed or is in an address; without a zone it is in the site's.
+
+    Raises:
+        BadRequest: it is none, or of no time that the hub can have to do with.
+    """
+    try:
+        at = datetime.fromisoformat(text)
+        zone = ZoneInfo(hub().configuration.site.timezone)
+        at = (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise BadRequest from error
+    if not EARLIEST <= at < LATEST:
+        raise BadRequest
+    return at
+
+
+@dashboard.app_template_filter("local")
+def local(value: datetime | None) -> str:
+    """Return a time as a field for dates and times has it, in the site's zone."""
+    if value is None:
+        return ""
+    return value.astimezone(ZoneInfo(hub().configuration.site.timezone)).strftime("%Y-%m-%dT%H:%M")
+
+
+def _place(name: str) -> UUID | None:
+    text = request.args.get(name)
+    if not text:
+        return None
+    found = parse_id(text)
+    if found is None:
+        raise BadRequest
+    return found

@@ -1,0 +1,140 @@
+"""Pages: a template with what all of them need, its headers, and the pages of errors."""
+
+import gzip
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from flask import Response, g, render_template, request
+from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from werkzeug.exceptions import HTTPException
+
+from hub.core.auth.roles import Permission
+from hub.core.errors import HubError, NotFound
+from hub.web.dashboard.blueprint import dashboard
+from hub.web.dashboard.permissions import hub, now
+
+LEAST_COMPRESSED_BYTES = 1024
+
+log = logging.getLogger(__name__)
+
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; "
+    "frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+_SENTENCES = {
+    400: "The hub could not make sense of that request. Go back and try it once more.",
+    403: "Your account may not do that. Somebody with the role it needs can, or can give it you.",
+    404: "There is nothing at this address. What was here may have been removed.",
+    405: "This address is not used in that way.",
+    409: "Somebody else was quicker, or it changed meanwhile. Look at it again.",
+    413: "That was more than the hub takes in one form.",
+    429: "That was too often. Wait a minute and try again.",
+    503: "The database does not answer right now. Nothing was changed; try again in a moment.",
+}
+
+
+def page(template: str, status: int = 200, **values: Any) -> Response:
+    """Return a page. In a template `person` is who looks at it, None at the door.
+
+    Half a surrogate pair, which JSON may hold and UTF-8 may not, is shown as its escape.
+    """
+    text = render_template(f"dashboard/{template}", **values)
+    body = text.encode("utf-8", "backslashreplace")
+    return Response(body, status, content_type="text/html; charset=utf-8")
+
+
+def is_partial() -> bool:
+    """Return whether a script asks for a part of the page, not for the whole of it."""
+    return bool(request.headers.get("HX-Request")) and not request.headers.get("HX-Boosted")
+
+
+@dashboard.context_processor
+def for_all_pages() -> dict[str, Any]:
+    """Return what every template knows."""
+    person = g.get("person")
+    return {
+        "person": person,
+        "may_operate": person is not None and person.may(Permission.OPERATE),
+        "may_administer": person is not None and person.may(Permission.ADMINISTER),
+        "has_proved": person is not None and person.has_proved(now()),
+        "site": hub().configuration.site,
+        "now": now(),
+        "partial": is_partial(),
+    }
+
+
+@dashboard.errorhandler(HTTPException)
+def on_http(error: HTTPException) -> Response:
+    status = error.code or 500
+    sentence = _SENTENCES.get(status, "The hub failed to show this. Nothing was changed.")
+    title = HTTPStatus(status).phrase
+    return page("error.html", status, title=title, sentence=sentence)
+
+
+@dashboard.errorhandler(CSRFError)
+def on_strange_form(error: CSRFError) -> Response:
+    """Refuse a form that is too old, or of another session (403: RFC 9110, 15.5.4)."""
+    sentence = (
+        "This form was too old, or did not come from this browser. "
+        "Go back, load the page again, and try it once more."
+    )
+    return page("error.html", 403, title="Nothing was changed", sentence=sentence)
+
+
+@dashboard.errorhandler(HubError)
+def on_refusal(error: HubError) -> Response:
+    """Show what core would not do, in its own words: they say what to do instead."""
+    status = 404 if isinstance(error, NotFound) else 409
+    title = "Not found" if status == 404 else "Not done"
+    words = str(error).rstrip(".")
+    return page("error.html", status, title=title, sentence=f"{words[:1].upper()}{words[1:]}.")
+
+
+@dashboard.errorhandler(SQLAlchemyError)
+def on_database(error: SQLAlchemyError) -> Response:
+    cause = type(error.orig).__name__ if isinstance(error, DBAPIError) else type(error).__name__
+    log.error("the database could not do it: %s", cause)
+    return Response(
+        f"{_SENTENCES[503]}\n", 503, {"Retry-After": "10"}, content_type="text/plain; charset=utf-8"
+    )
+
+
+@dashboard.after_request
+def dress(response: Response) -> Response:
+    """Give every answer its headers, and compress what is worth it."""
+    response.headers.extend(
+        {name: value for name, value in HEADERS.items() if name not in response.headers}
+    )
+    if request.endpoint == "dashboard.static" and response.status_code in (200, 304):
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+    else:
+        response.headers.setdefault("Cache-Control", "no-store")
+    return _compressed(response)
+
+
+def _compressed(response: Response) -> Response:
+    kind = response.mimetype or ""
+    if not (kind.startswith("text/") or kind in ("application/javascript", "image/svg+xml")):
+        return response
+    if response.headers.get("Content-Disposition") or "Content-Encoding" in response.headers:
+        return response
+    response.vary.add("Accept-Encoding")
+    if not request.accept_encodings["gzip"] or response.status_code == 304:
+        return response
+    response.direct_passthrough = False
+    body = response.get_data()
+    if len(body) >= LEAST_COMPRESSED_BYTES:
+        response.set_data(gzip.compress(body, 6))
+        response.headers["Content-Encoding"] = "gzip"
+    return response

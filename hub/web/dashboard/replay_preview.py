@@ -1,0 +1,177 @@
+"""`/replays/preview`: what a replay would do, before it does it; and its start."""
+
+import secrets
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from flask import Response, flash, redirect, request, url_for
+from sqlalchemy.exc import DBAPIError
+from werkzeug.exceptions import BadRequest
+from werkzeug.wrappers import Response as BaseResponse
+
+from hub.core.auth.roles import Permission
+from hub.core.errors import Refused
+from hub.core.explain import side_effects
+from hub.core.queries.deliveries import events_of
+from hub.core.replays import advance, create, preview
+from hub.core.replays.create import Wish
+from hub.core.replays.replay import Plan
+from hub.core.replays.selection import Selection
+from hub.web.dashboard.blueprint import dashboard
+from hub.web.dashboard.params import arguments_of, chosen, instant_of
+from hub.web.dashboard.permissions import allowed, hub, now, own_path, viewer
+from hub.web.dashboard.rendering import page
+
+# Deliveries a minute, with their names; the first one is gentle, and what is chosen unasked.
+RATES = ((60, "1 a second"), (300, "5 a second"), (1200, "20 a second"), (600_000, "All at once"))
+UNITS = {"second": 60, "minute": 1}
+LONGEST_REASON = 500
+
+
+@dashboard.app_template_filter("lasting")
+def lasting(seconds: float) -> str:
+    """Return about how long something takes: `8 minutes`."""
+    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size * 1.5:
+            return f"{round(seconds / size)} {unit}s"
+    whole = max(1, round(seconds))
+    return f"{whole} second{'s' if whole != 1 else ''}"
+
+
+@dashboard.get("/replays/preview")
+@allowed(Permission.OPERATE)
+def preview_page() -> BaseResponse:
+    """Show what a replay would do, and let it start."""
+    if request.args.get("chosen") and not request.args.getlist("ids"):
+        flash("Select deliveries first, or replay all that match.", "doubt")
+        return redirect(_list_they_came_from())
+    return _previewed()
+
+
+@dashboard.post("/replays/preview")
+@allowed(Permission.OPERATE)
+def go_to_preview() -> BaseResponse:
+    """Go to the preview of what a form selects: its address can be come back to."""
+    again = bool(request.form.get("again"))
+    return redirect(_address(chosen(request.form), again=again), 303)
+
+
+@dashboard.post("/replays")
+@allowed(Permission.OPERATE, proof=True)
+def start_replay() -> BaseResponse:
+    """Start what was previewed, once."""
+    wish = _wish()
+    try:
+        with hub().store.write() as connection:
+            started = create.start(connection, hub(), wish, actor=viewer().actor, now=now())
+    except Refused as error:
+        return _previewed(refused=f"Not started: {error}.")
+    if started.is_new:
+        _let_some_go(started.replay_id)
+        flash("Started.", "good")
+    else:
+        flash("Already running: here it is. Nothing was started a second time.", "doubt")
+    return redirect(url_for("dashboard.replay_page", replay_id=started.replay_id), 303)
+
+
+def _previewed(*, refused: str | None = None) -> Response:
+    selection = chosen()
+    again = bool(request.values.get("again"))
+    with hub().store.read() as connection:
+        foreseen = preview.preview(connection, hub(), selection, again=again)
+        ids = [one for group in foreseen.groups for one in group.examples]
+        examples = preview.examples_of(connection, ids)
+        events = events_of(connection, [one.event_id for one in examples.values()])
+        lanes = preview.held_back(connection, {group.destination for group in foreseen.going})
+    configuration = hub().configuration
+    return page(
+        "preview.html",
+        409 if refused else 200,
+        refused=refused,
+        foreseen=foreseen,
+        selection=selection,
+        arguments=arguments_of(selection),
+        again=again,
+        examples=examples,
+        events=events,
+        lanes=lanes,
+        told=[_told(group) for group in foreseen.groups],
+        rates=[(per_minute, name, preview.takes_s(configuration, foreseen, per_minute))
+               for per_minute, name in RATES],
+        proved=viewer().has_proved(now()),
+        form_token=request.form.get("token") or secrets.token_urlsafe(16),
+        reason=request.values.get("reason", "")[:LONGEST_REASON],
+        here=_address(selection, again=again),
+        other=_address(selection, again=not again),
+    )  # fmt: skip
+
+
+def _told(group: preview.Group) -> dict[str, Any]:
+    """Return a group with what is said of it; `twice`: something real happens a second time."""
+    configuration = hub().configuration
+    return {
+        "group": group,
+        "words": side_effects.what_happens(configuration, group),
+        "safety": side_effects.how_safe(configuration, group),
+        "twice": group.plan is Plan.AGAIN
+        and side_effects.is_live(configuration, group.destination),
+    }
+
+
+def _wish() -> Wish:
+    seen_at = request.form.get("seen_at")
+    token = request.form.get("token", "")
+    reason = request.form.get("reason", "").strip()
+    if not 8 <= len(token) <= 64 or not token.isascii() or not token.isprintable():
+        raise BadRequest
+    if len(reason) > LONGEST_REASON or "\x00" in reason:
+        raise BadRequest
+    return Wish(
+        selection=chosen(request.form),
+        token=token,
+        per_minute=_per_minute(),
+        again=bool(request.form.get("again")),
+        reason=reason or None,
+        seen=_count("seen"),
+        seen_twice=_count("seen_twice"),
+        seen_at=instant_of(seen_at) if seen_at else None,
+    )
+
+
+def _count(name: str) -> int | None:
+    text = request.form.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def _per_minute() -> int:
+    rate = request.form.get("rate", "")
+    if rate != "other":
+        return int(rate) if rate in {str(one) for one, _ in RATES} else RATES[0][0]
+    count, unit = request.form.get("count", ""), request.form.get("unit", "")
+    if not (count.isascii() and count.isdigit() and len(count) < 7) or unit not in UNITS:
+        return 0  # which is refused, with what is possible
+    return int(count) * UNITS[unit]
+
+
+def _let_some_go(replay_id: UUID) -> None:
+    """Let the first ones go at once; the clock goes on, and would have begun by itself."""
+    try:
+        with hub().store.write() as connection:
+            advance.let_go(connection, hub(), replay_id, now=now())
+    except DBAPIError:
+        return
+    hub().waker.wake()
+
+
+def _address(selection: Selection, *, again: bool) -> str:
+    """Return the address of a preview."""
+    arguments = arguments_of(selection)
+    return url_for("dashboard.preview_page", **arguments, again="1" if again else None)
+
+
+def _list_they_came_from() -> str:
+    split = urlsplit(request.referrer or "")
+    path = own_path(f"{split.path}?{split.query}") if split.netloc == request.host else None
+    lists = url_for("dashboard.deliveries_page")
+    return path if path and path.startswith(lists) else lists

@@ -1,0 +1,86 @@
+"""`/requests/<id>`: one request as it arrived; what could not be taken in is taken in again."""
+
+from uuid import UUID
+
+from flask import Response, flash, redirect, url_for
+from werkzeug.exceptions import Forbidden, NotFound
+from werkzeug.wrappers import Response as BaseResponse
+
+from hub.core.audit import note
+from hub.core.auth.audit_views import note_view
+from hub.core.auth.roles import Permission
+from hub.core.errors import Refused
+from hub.core.events.reingest import take_in_again
+from hub.core.ids import parse_id
+from hub.core.models import RequestState
+from hub.core.queries import event_detail as board
+from hub.web.dashboard.blueprint import dashboard
+from hub.web.dashboard.event import body_shown, download
+from hub.web.dashboard.permissions import allowed, hub, now, viewer
+from hub.web.dashboard.rendering import page
+
+
+@dashboard.get("/requests/<request_id>")
+@allowed(Permission.VIEW)
+def request_page(request_id: str) -> Response:
+    wanted = _id_of(request_id)
+    with hub().store.read() as connection:
+        row = board.request_of(connection, wanted)
+        if row is None:
+            raise NotFound
+        body = body_shown(connection, row)
+        events = board.events_of(connection, row)
+        note_view(connection, viewer(), f"request {wanted}", now())
+    return page("request.html", request_row=row, body=body, events=events)
+
+
+@dashboard.get("/requests/<request_id>/raw")
+@allowed(Permission.VIEW)
+def request_raw(request_id: str) -> Response:
+    """Answer with the exact bytes, never as anything that a browser would run."""
+    if not viewer().sees_personal:
+        raise Forbidden
+    wanted = _id_of(request_id)
+    with hub().store.read() as connection:
+        body = board.body_of(connection, wanted)
+        if body is None:
+            raise NotFound
+        note_view(connection, viewer(), f"request {wanted}", now())
+    return download(body, f"request-{wanted}.txt", "text/plain")
+
+
+@dashboard.post("/requests/<request_id>/again")
+@allowed(Permission.OPERATE)
+def take_request_in_again(request_id: str) -> BaseResponse:
+    """Verify it again, against the time it arrived; read it again; and take it in."""
+    wanted = _id_of(request_id)
+    try:
+        with hub().store.write() as connection:
+            taken = take_in_again(connection, hub(), wanted)
+            note(
+                connection,
+                actor=viewer().actor,
+                action="request.again",
+                subject=f"request {wanted}",
+                now=now(),
+                detail={"became": taken.state},
+            )
+    except Refused as error:
+        flash(f"Not taken in: {str(error).rstrip('.')}.", "bad")
+        return redirect(url_for(".request_page", request_id=wanted), 303)
+    if taken.new_event_ids:
+        hub().waker.wake()
+        flash("Taken in: this is what happened.", "good")
+        return redirect(url_for(".event_page", event_id=taken.new_event_ids[0]), 303)
+    if taken.state == RequestState.UNREADABLE:
+        flash("It verifies, but it still cannot be read. The reason is below.", "bad")
+    else:
+        flash("It had been taken in before: nothing was done a second time.", "doubt")
+    return redirect(url_for(".request_page", request_id=taken.request_id), 303)
+
+
+def _id_of(text: str) -> UUID:
+    found = parse_id(text)
+    if found is None:
+        raise NotFound
+    return found

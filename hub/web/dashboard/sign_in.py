@@ -1,0 +1,109 @@
+"""Signing in, by password and code, and out."""
+
+from typing import Any
+
+from flask import Response, g, redirect, request, session, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from hub.core.auth import one_time_tokens, users
+from hub.core.auth import sign_in as entry
+from hub.core.auth.one_time_tokens import Purpose
+from hub.core.auth.roles import Permission
+from hub.web.dashboard.blueprint import dashboard
+from hub.web.dashboard.client import forget_session, keep_session, next_page
+from hub.web.dashboard.credential_check import Heard, hear_code, hear_password
+from hub.web.dashboard.permissions import allowed, hub, now, open_to_all, viewer
+from hub.web.dashboard.rendering import page
+
+HALF = "half"
+EXPIRED = "That took too long, or was used already: begin again with your password."
+
+
+@dashboard.get("/sign-in")
+@open_to_all
+def sign_in() -> BaseResponse:
+    if g.person is not None:
+        return redirect(next_page(), 303)
+    return _form("sign_in.html")
+
+
+@dashboard.post("/sign-in")
+@open_to_all
+def sign_in_with_password() -> BaseResponse:
+    heard = hear_password(request.form.get("name", ""), request.form.get("password", ""))
+    if heard.fault or heard.knock.user_id is None:
+        return refused("sign_in.html", heard, next=next_page(), name=heard.knock.name)
+    if heard.knock.totp_secret is None:
+        return _come_in(heard, by="password")
+    with hub().store.write() as connection:
+        ticket = entry.half_way(connection, heard.knock, now=now())
+    session[HALF] = ticket
+    return redirect(url_for("dashboard.sign_in_code", next=request.form.get("next")), 303)
+
+
+@dashboard.get("/sign-in/code")
+@open_to_all
+def sign_in_code() -> BaseResponse:
+    if _half() is None:
+        return redirect(url_for("dashboard.sign_in", next=request.args.get("next")), 303)
+    return _form("sign_in_code.html", recovery="recovery" in request.args)
+
+
+@dashboard.post("/sign-in/code")
+@open_to_all
+def sign_in_with_code() -> BaseResponse:
+    name = _half()
+    if name is None:
+        return page("sign_in.html", 401, next=next_page(), fault=EXPIRED)
+    heard = hear_code(name, request.form.get("code", ""))
+    if heard.fault:
+        recovery = "recovery" in request.form
+        return refused("sign_in_code.html", heard, next=next_page(), recovery=recovery)
+    with hub().store.write() as connection:
+        held = one_time_tokens.use(connection, session[HALF], Purpose.HALF, now=now())
+    if held is None:
+        return page("sign_in.html", 401, next=next_page(), fault=EXPIRED)
+    return _come_in(heard, by="password and code")
+
+
+@dashboard.post("/sign-out")
+@allowed(Permission.VIEW, before_second_factor=True)
+def sign_out() -> BaseResponse:
+    person = viewer()
+    with hub().store.write() as connection:
+        entry.leave(connection, person.session_id, actor=person.actor, now=now())
+    forget_session("You are signed out.")
+    return redirect(url_for("dashboard.sign_in"), 303)
+
+
+def refused(template: str, heard: Heard, **values: Any) -> Response:
+    """Return a form again, with what was wrong and how long the next try has to wait."""
+    answer = page(template, heard.status, fault=heard.fault, **values)
+    if heard.wait:
+        answer.headers["Retry-After"] = str(int(heard.wait.total_seconds()) + 1)
+    return answer
+
+
+def _form(template: str, **values: Any) -> Response:
+    return page(template, next=next_page(), **values)
+
+
+def _half() -> str | None:
+    """Return the name of who gave the right password here lately, and no code yet."""
+    ticket = session.get(HALF)
+    if not isinstance(ticket, str):
+        return None
+    with hub().store.read() as connection:
+        held = one_time_tokens.find(connection, ticket, Purpose.HALF, now=now())
+        return users.with_id(connection, held.user_id).name if held else None
+
+
+def _come_in(heard: Heard, *, by: str) -> BaseResponse:
+    user_id = heard.knock.user_id
+    if user_id is None:
+        return refused("sign_in.html", heard, next=next_page(), name=heard.knock.name)
+    wanted = next_page()
+    with hub().store.write() as connection:
+        token = entry.come_in(connection, heard.knock, user_id, heard.browser, by=by, now=now())
+    keep_session(token)
+    return redirect(wanted, 303)

@@ -1,0 +1,166 @@
+"""What every answer at a form's address needs: the form that is meant, and who may read it.
+
+Answers for people who sent a form: a page for a browser, problem details for a script.
+
+A page brings no script and loads the form's stylesheet alone; what it says about a field never
+repeats what was typed.
+"""
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from flask import Blueprint, Response, current_app, request
+from markupsafe import Markup
+from werkzeug.exceptions import HTTPException, NotFound, ServiceUnavailable, TooManyRequests
+
+from adapters import FormInbound
+from hub.core.configuration import Source
+from hub.core.hub import Hub
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+_PAGE = Markup(
+    '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+    '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+    '<meta name="color-scheme" content="light dark">\n'
+    "<title>{title}</title>\n{style}</head>\n<body>\n<main>\n<h1>{title}</h1>\n{text}</main>\n</body>\n"
+    "</html>\n"
+)
+_SENTENCES = {
+    400: "What was sent cannot be read. Nothing was kept.",
+    403: "This form cannot be sent from that page. Nothing was kept.",
+    404: "There is no form at this address.",
+    408: "It did not arrive in time. Please send it again.",
+    413: "It is more than this form takes. Nothing was kept.",
+    415: "A form is sent urlencoded, as multipart/form-data or as JSON, without Content-Encoding.",
+    429: "Too much came from your address. Please send it again in a few minutes.",
+    503: "It could not be taken in just now. Nothing was kept; please send it again in a moment.",
+    422: "Something is missing or not as expected. Nothing was kept yet.",
+}
+_BACK = "Go back with your browser's button: what you typed is still there."
+_STYLE = Markup('<link rel="stylesheet" href="/forms/{}.css">\n')
+_LINK = Markup('<p><a href="{}">Open the form anew</a></p>\n')
+
+
+def thanks() -> Response:
+    """Return the page for a form that has none of its own."""
+    return _page(200, "Thank you", Markup("<p>{}</p>\n").format("Your message has arrived."))
+
+
+def redirect(address: str) -> Response:
+    """Send the browser to a page that it loads with GET (RFC 9110, 15.4.4)."""
+    return Response(status=303, headers={**HEADERS, "Location": address})
+
+
+def found(values: Mapping[str, str]) -> Response:
+    """Return what a script is told once it is stored."""
+    return Response(json.dumps(values), 200, headers=HEADERS, content_type="application/json")
+
+
+def problem(
+    status: int,
+    *,
+    as_json: bool,
+    faults: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] | None = None,
+    back: str | None = None,
+) -> Response:
+    """Return why it was not taken: `faults` has a sentence for each field that is wrong.
+
+    `back` is the page that the form is on.
+
+    As JSON it is RFC 9457's problem details, with the faults under `errors`.
+    """
+    sentence = _SENTENCES.get(status, _SENTENCES[400])
+    if as_json:
+        details = {
+            "type": "about:blank",
+            "title": HTTPStatus(status).phrase,
+            "status": status,
+            "detail": sentence,
+            **({"errors": dict(faults)} if faults else {}),
+        }
+        kind = "application/problem+json"
+        return Response(json.dumps(details), status, headers=HEADERS, content_type=kind)
+    text = Markup("<p>{}</p>\n").format(sentence)
+    if faults:
+        rows = ((labels or {}).get(name, name) for name in faults)
+        items = (
+            Markup("<li><strong>{}</strong>: {}</li>\n").format(label, fault)
+            for label, fault in zip(rows, faults.values(), strict=True)
+        )
+        text += Markup("<ul>\n{}</ul>\n<p>{}</p>\n").format(Markup().join(items), _BACK)
+    if back:
+        text += _LINK.format(back)
+    return _page(status, "It was not sent", text)
+
+
+def _page(status: int, title: str, text: Markup) -> Response:
+    slug = (request.view_args or {}).get("source_slug")
+    style = _STYLE.format(slug) if slug and status != 404 else ""
+    body = _PAGE.format(title=title, text=text, style=style)
+    return Response(body, status, headers=HEADERS, content_type="text/html; charset=utf-8")
+
+
+forms = Blueprint("forms", __name__, template_folder="templates")
+
+
+def form_of(slug: str) -> tuple[Source, FormInbound]:
+    """Return an enabled source that takes forms.
+
+    Raises:
+        NotFound: there is none of that name.
+    """
+    hub: Hub = current_app.extensions["hub"]
+    source = hub.configuration.sources.get(slug)
+    if source is None or not source.enabled:
+        raise NotFound
+    form = hub.inbound(slug)
+    if not isinstance(form, FormInbound):
+        raise NotFound
+    return source, form
+
+
+def is_admitted(form: FormInbound) -> bool:
+    """Tell whether the page that asks may post the form; one that does not say may."""
+    public_url = current_app.extensions["hub"].public_url
+    return form.admits(request.headers.get("Origin"), public_url or request.host_url)
+
+
+def wants_json() -> bool:
+    """Tell whether a script asks, and not a browser for a page."""
+    accepted = request.accept_mimetypes
+    return (
+        request.mimetype == "application/json"
+        or accepted["application/json"] > accepted["text/html"]
+    )
+
+
+@forms.errorhandler(HTTPException)
+def on_http(error: HTTPException) -> Response:
+    answer = problem(error.code or 400, as_json=wants_json())
+    if isinstance(error, TooManyRequests | ServiceUnavailable) and error.retry_after:
+        answer.headers["Retry-After"] = str(error.retry_after)
+    return answer
+
+
+@forms.after_request
+def let_the_page_read_it(response: Response) -> Response:
+    """Name the page's origin in every answer, errors too, if the form may be sent from there."""
+    response.vary.update(("Accept", "Origin"))
+    origin = request.headers.get("Origin")
+    try:
+        _, form = form_of((request.view_args or {})["source_slug"])
+    except NotFound:
+        return response
+    if origin and is_admitted(form):
+        response.headers["Access-Control-Allow-Origin"] = origin
+    return response

@@ -1,0 +1,140 @@
+"""A submission on its way in: turned away, held for a person, or taken in like any other.
+
+From which address somebody posts, as far as the hub can know; it is never logged.
+"""
+
+from collections.abc import Callable, Mapping
+from ipaddress import ip_address, ip_network
+from math import ceil
+from typing import Any, TypeVar
+
+from flask import current_app, request
+from sqlalchemy.exc import DBAPIError
+from werkzeug.exceptions import TooManyRequests
+
+from adapters import FormInbound, InboundRequest
+from hub.core.configuration import Source
+from hub.core.hub import Hub
+from hub.core.inbound.ingest import Prepared
+from hub.core.leads.held import hold, sent_by
+from hub.core.leads.spam import Address, Post, Sender, sender_of, turned_away, weigh
+from hub.gateways.captcha import Captchas
+from hub.web.source_counters import Tally
+
+# Where proxies are: a peer of these that no setting speaks of stands for many visitors.
+_NEARBY = tuple(
+    ip_network(network)
+    for network in (
+        "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8",
+        "169.254.0.0/16", "::1/128", "fc00::/7", "fe80::/10",
+    )
+)  # fmt: skip
+
+
+def visitor_of(environ: Mapping[str, Any], *, proxy_hops: int) -> Address | None:
+    """Return the address of who posts; None if it is not known.
+
+    Of `X-Forwarded-For` only the last `proxy_hops` entries count: what stands before them is the
+    sender's own to write.
+    """
+    peer = _read(environ.get("REMOTE_ADDR") or "")
+    if proxy_hops == 0:
+        return None if peer is None or _is_nearby(peer) else peer
+    said = [part for part in environ.get("HTTP_X_FORWARDED_FOR", "").split(",") if part.strip()]
+    if said:
+        return _read(said[-min(proxy_hops, len(said))])
+    return None if peer is None or _is_nearby(peer) else peer
+
+
+def _is_nearby(address: Address) -> bool:
+    return any(address.version == near.version and address in near for near in _NEARBY)
+
+
+def _read(text: str) -> Address | None:
+    """Return an address that may have a port or brackets around it; None if it is none."""
+    bare = text.strip()
+    if bare.startswith("["):
+        bare = bare[1:].partition("]")[0]
+    elif bare.count(":") == 1:
+        bare = bare.partition(":")[0]
+    try:
+        address = ip_address(bare.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = getattr(address, "ipv4_mapped", None)
+    return mapped or address
+
+
+T = TypeVar("T")
+
+
+def sift(
+    source: Source, form: FormInbound, received: InboundRequest, prepared: Prepared
+) -> Prepared:
+    """Return what is to be stored of a submission: itself, or itself held.
+
+    Raises:
+        TooManyRequests: nothing of it may be stored.
+    """
+    hub: Hub = current_app.extensions["hub"]
+    if prepared.batch is None:
+        return prepared
+    post = Post(
+        source=source.slug,
+        submission=prepared.events[0].external_id,
+        signals=form.signals(received),
+        sender=_sender(),
+        at=received.received_at,
+    )
+    reasons = _weigh(hub, post)
+    if not reasons and source.captcha:
+        captchas: Captchas = current_app.extensions["hub_captchas"]
+        doubt = captchas.doubt(source.captcha, post.signals.challenge)
+        reasons = (doubt,) if doubt else ()
+    if post.sender:
+        prepared = sent_by(prepared, post.sender.digest)
+    return hold(prepared, "; ".join(reasons)) if reasons else prepared
+
+
+def _sender() -> Sender | None:
+    hops: int = current_app.extensions["hub_proxy_hops"]
+    address = visitor_of(request.environ, proxy_hops=hops)
+    return sender_of(address) if address else None
+
+
+def _weigh(hub: Hub, post: Post) -> tuple[str, ...]:
+    """Count a post; return why it is to be held. A flood is turned away without a write."""
+    limits = hub.configuration.form_limits
+    sender = post.sender
+
+    def is_beyond() -> bool:
+        with hub.store.read() as connection:
+            return sender is not None and turned_away(connection, sender, limits, post.at)
+
+    def weighed() -> tuple[bool, tuple[str, ...]]:
+        with hub.store.write() as connection:
+            found = weigh(connection, post, limits)
+            return found.refused, found.reasons
+
+    if sender is not None and _once_more(is_beyond):
+        _turn_away(post, limits.refuse.per_s)
+    refused, reasons = _once_more(weighed)
+    if refused:
+        _turn_away(post, limits.refuse.per_s)
+    return reasons
+
+
+def _turn_away(post: Post, for_s: float) -> None:
+    tally: Tally = current_app.extensions["hub_tally"]
+    tally.rejected(post.source, post.at, "429: too many from one address", traced=False)
+    raise TooManyRequests(retry_after=ceil(for_s))
+
+
+def _once_more(ask: Callable[[], T]) -> T:
+    """Ask the database, a second time when the line to it turns out to be dead."""
+    try:
+        return ask()
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+    return ask()

@@ -1,0 +1,134 @@
+"""`POST /forms/<source>`: what people send from a page; 200 and 303 mean that it is stored."""
+
+from datetime import UTC, datetime
+
+from flask import Response, current_app, request
+from werkzeug.exceptions import Forbidden, UnsupportedMediaType
+
+from adapters import (
+    FormInbound,
+    InboundRequest,
+    InvalidSubmission,
+    NotVerified,
+    TooManyFields,
+    Unreadable,
+)
+from hub.core.configuration import Source
+from hub.core.hub import Hub
+from hub.core.inbound.ingest import Ingested, prepare
+from hub.core.queries.rows import list_events
+from hub.web.forms import hosted, responses
+from hub.web.forms.responses import form_of, forms, is_admitted, wants_json
+from hub.web.forms.spam_check import sift
+from hub.web.receiver import keep_trace, store
+from hub.web.request_reader import inbound_request
+from hub.web.source_counters import Tally
+
+PREFLIGHT_KEPT_S = 600
+# For a body with files: 5 MB from a telephone take a while.
+FILES_TIMEOUT_S = 60
+
+__all__ = ["forms"]
+
+
+@forms.post("/forms/<source_slug>", provide_automatic_options=False)
+def take_in(source_slug: str) -> Response:
+    hub: Hub = current_app.extensions["hub"]
+    tally: Tally = current_app.extensions["hub_tally"]
+    source, form = form_of(source_slug)
+    received = inbound_request(
+        request.environ,
+        origin=hub.public_url,
+        max_bytes=source.max_bytes,
+        received_at=datetime.now(UTC),
+        timeout_s=FILES_TIMEOUT_S if form.takes_files else None,
+    )
+    if request.mimetype not in form.media_types:
+        raise UnsupportedMediaType
+    try:
+        signed_by = form.verify(received)
+    except NotVerified as error:
+        keep_trace(hub, tally, source, received, str(error))
+        raise Forbidden from error
+    if refusal := _refusal(form, tally, source, received):
+        return refusal
+    prepared = prepare(
+        source=source, adapter=form, router=hub.router, request=received, signed_by=signed_by
+    )
+    prepared = sift(source, form, received, prepared)
+    ingested = store(hub, current_app.extensions["hub_together"], prepared)
+    tally.ingested(source_slug, received.received_at, ingested.state)
+    if ingested.new_event_ids:
+        hub.waker.wake()
+    return _taken(form, received, _event_id(hub, source_slug, ingested))
+
+
+@forms.route("/forms/<source_slug>", methods=["OPTIONS"], provide_automatic_options=False)
+@forms.route("/forms/<source_slug>/token", methods=["OPTIONS"], provide_automatic_options=False)
+def preflight(source_slug: str) -> Response:
+    """Tell a browser whether a script of its page may ask (Fetch, CORS-preflight request)."""
+    _, form = form_of(source_slug)
+    if not is_admitted(form):
+        raise Forbidden
+    methods = "GET" if request.path.endswith("/token") else "GET, POST"
+    allowed = {
+        "Allow": f"{methods}, HEAD, OPTIONS",
+        "Access-Control-Allow-Methods": methods,
+        "Access-Control-Allow-Headers": "Content-Type",
+        "Access-Control-Max-Age": str(PREFLIGHT_KEPT_S),
+    }
+    return Response(status=204, headers=allowed)
+
+
+def _refusal(
+    form: FormInbound, tally: Tally, source: Source, received: InboundRequest
+) -> Response | None:
+    """Return why it cannot be taken in, None if it can. Nothing of it is kept."""
+    try:
+        form.parse(received)
+    except InvalidSubmission as error:
+        # A page that does not send what its form asks for turns everybody away: it must be seen.
+        reason = f"422: wrong or missing: {', '.join(error.faults)}"
+        tally.rejected(source.slug, received.received_at, reason, traced=False)
+        return _wrong(form, source, received, error.faults)
+    except TooManyFields:
+        return responses.problem(413, as_json=wants_json())
+    except Unreadable:
+        return responses.problem(400, as_json=wants_json())
+    return None
+
+
+def _wrong(
+    form: FormInbound, source: Source, received: InboundRequest, faults: dict[str, str]
+) -> Response:
+    """Return the faults as they can be read: by a script, in the hub's own form, on a page."""
+    as_json = wants_json()
+    if not as_json and hosted.MARK in (typed := form.typed(received)):
+        return hosted.again(form, source, typed, faults)
+    return responses.problem(
+        422, as_json=as_json, faults=faults, labels=form.labels, back=_page_of(form, received)
+    )
+
+
+def _page_of(form: FormInbound, received: InboundRequest) -> str | None:
+    """Return the page that the form is on, as far as it says so and is one that may send it."""
+    page = received.headers.get("referer", "")
+    origin = "/".join(page.split("/", 3)[:3])
+    return page if origin and form.admits(origin, received.url) else None
+
+
+def _taken(form: FormInbound, received: InboundRequest, event_id: str) -> Response:
+    next_page = form.thanks_page(received)
+    if wants_json():
+        return responses.found({"id": event_id} | ({"next": next_page} if next_page else {}))
+    return responses.redirect(next_page) if next_page else responses.thanks()
+
+
+def _event_id(hub: Hub, source_slug: str, ingested: Ingested) -> str:
+    """Return the event's id: of a repetition, that of the first."""
+    if ingested.new_event_ids:
+        return str(ingested.new_event_ids[0])
+    filters = {"source": source_slug, "external_id": ingested.events[0].external_id}
+    with hub.store.read() as connection:
+        found = list_events(connection, filters=filters, limit=1)
+    return str(found[0]["id"]) if found else ""

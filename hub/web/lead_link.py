@@ -1,0 +1,97 @@
+"""`/a/<token>`: the page behind the link in what told a person of a lead.
+
+Looking at it changes nothing, since previews of links look at it too; its button takes the lead.
+"""
+
+from datetime import UTC, datetime
+
+from flask import Blueprint, Response, current_app
+from markupsafe import Markup
+from werkzeug.exceptions import HTTPException, NotFound
+
+from hub.core.hub import Hub
+from hub.core.leads.acknowledgement import Link, Taken, acknowledge, link_of, taken
+from hub.core.leads.owner_context import calendar_of
+from hub.core.leads.people import Person
+
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'self'; "
+        "frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "X-Robots-Tag": "noindex",
+}
+_PAGE = Markup(
+    '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+    '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+    '<meta name="color-scheme" content="light dark">\n<title>{title}</title>\n'
+    "<style>body{{font:1.125rem/1.5 system-ui,sans-serif;margin:2rem auto;max-width:32rem;"
+    "padding:0 1rem;overflow-wrap:anywhere}}button{{font:inherit;padding:.75rem 1.5rem}}</style>\n"
+    "</head>\n<body>\n<main>\n<h1>{title}</h1>\n{text}</main>\n</body>\n</html>\n"
+)
+_BUTTON = Markup('<form method="post"><button type="submit">I take this lead</button></form>\n')
+_LONGEST_NAME = 200
+
+acknowledging = Blueprint("acknowledging", __name__)
+
+
+@acknowledging.get("/a/<token>", provide_automatic_options=False)
+def look(token: str) -> Response:
+    hub: Hub = current_app.extensions["hub"]
+    with hub.store.read() as connection:
+        link = link_of(connection, token, now=datetime.now(UTC))
+        if link is None:
+            raise NotFound
+        return _page(_title(link), _text(hub, link, taken(connection, link.event_id)))
+
+
+@acknowledging.post("/a/<token>", provide_automatic_options=False)
+def take(token: str) -> Response:
+    hub: Hub = current_app.extensions["hub"]
+    now = datetime.now(UTC)
+    with hub.store.write() as connection:
+        link = link_of(connection, token, now=now)
+        if link is None:
+            raise NotFound
+        person = _person(hub, link)
+        actor = f"person:{person.slug}"
+        acknowledge(connection, link.event_id, person, how="link", actor=actor, now=now)
+    return Response(status=303, headers={**_HEADERS, "Location": f"/a/{token}"})
+
+
+@acknowledging.errorhandler(HTTPException)
+def on_http(error: HTTPException) -> Response:
+    if error.code == 404:
+        said = Markup("<p>{}</p>\n").format("It is mistyped, or too old.")
+        return _page("There is no such link", said, status=404)
+    response = Response(status=error.code or 400, headers=_HEADERS)
+    if allow := dict(error.get_headers()).get("Allow"):
+        response.headers["Allow"] = allow
+    return response
+
+
+def _person(hub: Hub, link: Link) -> Person:
+    """Return whose link it is; somebody who is gone from the file is known by their name there."""
+    return hub.configuration.people.get(link.person) or Person(link.person, link.person)
+
+
+def _title(link: Link) -> str:
+    return f"Lead: {link.lead[:_LONGEST_NAME]}" if link.lead.strip() else "A lead"
+
+
+def _text(hub: Hub, link: Link, found: Taken | None) -> Markup:
+    if found is None:
+        asked = f"{_person(hub, link).name}, do you look after it? Nobody has taken it yet."
+        return Markup("<p>{}</p>\n").format(asked) + _BUTTON
+    local = calendar_of(hub.configuration.site).local(found.at)
+    who = "You" if found.person == link.person else found.name or "Somebody"
+    said = f"{who} took this lead on {local:%Y-%m-%d} at {local:%H:%M}."
+    return Markup("<p>{}</p>\n").format(said)
+
+
+def _page(title: str, text: Markup, *, status: int = 200) -> Response:
+    body = _PAGE.format(title=title, text=text)
+    return Response(body, status, headers=_HEADERS, content_type="text/html; charset=utf-8")

@@ -1,0 +1,78 @@
+"""How often each source was heard and refused: counted in memory, written every few seconds.
+
+A flood of forged requests must not become a flood of writes.
+"""
+
+import atexit
+import logging
+import threading
+from collections import Counter
+from datetime import datetime
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from hub.core.models import RequestState
+from hub.core.monitoring.source_counters import SourceNews, add_up
+from hub.core.ports import Store
+
+FLUSH_EVERY_S = 5
+# How many refused requests a source leaves behind per minute and process; the rest is counted.
+TRACES_PER_MINUTE = 5
+
+log = logging.getLogger(__name__)
+
+
+class Tally:
+    """Counts for one process; its thread starts with the first request, after any fork."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._news: dict[str, SourceNews] = {}
+        self._traces: Counter[tuple[str, int]] = Counter()
+        self._started = False
+
+    def ingested(self, source: str, at: datetime, state: RequestState) -> None:
+        """Count a verified request."""
+        with self._lock:
+            news = self._news_of(source)
+            news.counts[state] += 1
+            news.last_verified_at = at
+
+    def rejected(self, source: str, at: datetime, reason: str, *, traced: bool = True) -> bool:
+        """Count a refused request; return whether it may leave a trace, if it is to leave one."""
+        with self._lock:
+            news = self._news_of(source)
+            news.counts[RequestState.REJECTED] += 1
+            news.last_rejected_at, news.last_rejected_reason = at, reason
+            if not traced:
+                return False
+            minute = int(at.timestamp() // 60)
+            for key in [key for key in self._traces if key[1] < minute]:
+                del self._traces[key]
+            self._traces[source, minute] += 1
+            return self._traces[source, minute] <= TRACES_PER_MINUTE
+
+    def flush(self) -> None:
+        """Write what was counted since the last time."""
+        with self._lock:
+            news, self._news = self._news, {}
+        if not news:
+            return
+        try:
+            with self._store.write() as connection:
+                add_up(connection, news)
+        except SQLAlchemyError:
+            log.warning("counts of %d sources could not be written and are lost", len(news))
+
+    def _news_of(self, source: str) -> SourceNews:
+        if not self._started:
+            self._started = True
+            atexit.register(self.flush)
+            threading.Thread(target=self._run, name="tally", daemon=True).start()
+        return self._news.setdefault(source, SourceNews())
+
+    def _run(self) -> None:
+        pause = threading.Event()
+        while not pause.wait(FLUSH_EVERY_S):
+            self.flush()

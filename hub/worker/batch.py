@@ -1,0 +1,158 @@
+"""Serving a lane: what ended on it is recorded, what fits is claimed, and the calls begin.
+
+What a claim of due deliveries needs, put together for one lane in one transaction.
+"""
+
+import logging
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from adapters import Outcome, Verdict
+from hub.core.database_errors import Trouble, trouble_of
+from hub.core.delivery.claim import claim
+from hub.core.delivery.context import Contexts
+from hub.core.delivery.lanes import workable
+from hub.core.delivery.prepare import Claimed
+from hub.core.delivery.restore_detection import Window
+from hub.core.events.enrichment import record_and_complete
+from hub.core.inbound.routing import site_scope
+from hub.core.leads.owner_context import Owners
+from hub.core.leads.send_limits import caps_of
+from hub.worker import hang_timer
+from hub.worker.context import Workshop
+from hub.worker.hang_timer import still_alive
+from hub.worker.lane import Block, HeldLane, perform
+from hub.worker.results import Ends
+
+
+def claim_for(
+    shop: Workshop,
+    connection: Connection,
+    lane: HeldLane,
+    room: int,
+    restored: Sequence[Window],
+    *,
+    suspects: bool = False,
+) -> tuple[list[Claimed], bool | None]:
+    """Claim up to `room` due deliveries of a lane; none when it is not this worker's any more.
+
+    Those that are suspect are claimed by themselves (`suspects`), and no others then.
+
+    Returns the claimed, and whether there may be more that are due: without room nobody looked.
+    """
+    if not room:
+        return [], None
+    if lane.destination.slug not in workable(connection, [lane.hold]):
+        return [], False
+    hub, now = shop.hub, datetime.now(UTC)
+    contexts = Contexts(
+        connection,
+        site=site_scope(hub.configuration.site),
+        inbound=hub.inbound,
+        now=now,
+        owners=Owners(connection, hub.configuration, public_url=hub.public_url, now=now),
+    )
+    actions = lane.gate.adapter.actions
+    return claim(
+        connection,
+        lane.hold,
+        slots=room,
+        router=hub.router,
+        contexts=contexts,
+        now=now,
+        sandbox=lane.destination.sandbox,
+        actions=actions,
+        restored=restored,
+        caps=caps_of(connection, hub.configuration, lane.destination, actions, now=now),
+        suspects=suspects,
+        on_row=still_alive,
+    )
+
+
+log = logging.getLogger(__name__)
+
+
+class Serving:
+    """What a drain does with each of its lanes, one transaction at a time."""
+
+    def __init__(self, workshop: Workshop, ends: Ends) -> None:
+        self._shop = workshop
+        self._ends = ends
+        # What the database may not know any more (`hub.core.delivery.restore_detection`).
+        self.restored: Sequence[Window] = ()
+        self.has_called = False
+
+    def serve(self, lane: HeldLane, room: int, *, suspects: bool = False) -> None:
+        """Record what ended on a lane and claim anew, in one transaction; then call.
+
+        Raises:
+            DBAPIError: the database is gone.
+        """
+        now_s = time.monotonic()
+        hang_timer.still_alive()
+        try:
+            with self._shop.hub.store.write() as connection:
+                late, made = self._record(connection, lane)
+                claimed, more = claim_for(
+                    self._shop, connection, lane, room, self.restored, suspects=suspects
+                )
+        except DBAPIError as error:
+            if trouble_of(error) is Trouble.GONE:
+                raise
+            self._hold_back(lane, error)
+            return
+        self._log(lane, late)
+        lane.finished = []
+        if made:
+            self._shop.hub.waker.wake()
+        if suspects:
+            lane.suspects = bool(claimed)
+        elif more is not None:
+            lane.maybe_due = more
+        lane.bucket.start(now_s, len(claimed))
+        for one in claimed:
+            self._start(lane, one, now_s)
+
+    def _record(self, connection: Any, lane: HeldLane) -> tuple[int, int]:
+        return record_and_complete(connection, self._shop.hub, lane.finished, now=datetime.now(UTC))
+
+    def _start(self, lane: HeldLane, claimed: Claimed, now_s: float) -> None:
+        self.has_called = True
+        try:
+            call = self._shop.pool.submit(perform, lane.gate, claimed, now_s)
+        except RuntimeError:  # no thread can be started
+            lane.finish(claimed, Outcome(Verdict.NOT_PROCESSED, "no thread for the call"), None)
+            return
+        lane.in_flight[claimed.delivery_id] = now_s
+        call.add_done_callback(partial(self._on_end, lane, claimed))
+
+    def _on_end(self, lane: HeldLane, claimed: Claimed, call: Any) -> None:
+        self._ends.put((lane, claimed, call.result()))
+
+    def _hold_back(self, lane: HeldLane, error: DBAPIError) -> None:
+        """Let a lane rest whose transaction failed; what has ended on it is recorded alone."""
+        name = type(error.orig).__name__
+        lane.maybe_due = lane.suspects = False
+        if trouble_of(error) is Trouble.BUSY:
+            log.warning("%s: the database was busy (%s); again in a moment", lane.hold, name)
+            return
+        with self._shop.hub.store.write() as connection:
+            late, _ = self._record(connection, lane)
+            self._log(lane, late)
+        lane.finished = []
+        lane.block = Block(30, f"has work that the database cannot take ({name})", 0)
+
+    def _log(self, lane: HeldLane, late: int) -> None:
+        if late:
+            log.warning("%s: %d calls ended after another took over", lane.destination.slug, late)
+            return
+        for one in lane.finished:
+            level = logging.INFO if one.step.error is None else logging.WARNING
+            state, verdict = one.step.delivery, one.outcome.verdict
+            log.log(level, "delivery %s %s: %s", one.delivery_id, state, verdict)

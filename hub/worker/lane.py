@@ -1,0 +1,223 @@
+"""A lane while somebody holds it: its slots, its rate, and how its calls have been going.
+
+One holder at a time, so these are plain variables and not counters in a shared store.
+"""
+
+import random
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from adapters import (
+    AccountRefused,
+    AdapterError,
+    Call,
+    Effect,
+    InvalidParameters,
+    NotSent,
+    Outcome,
+    Verdict,
+)
+from hub.core.configuration import Destination, Rate
+from hub.core.delivery.backoff import block_s
+from hub.core.delivery.lanes import LEASE_S, Hold
+from hub.core.delivery.prepare import Claimed
+from hub.core.delivery.record import Finished
+from hub.core.delivery.transitions import Protection, Spent, after_call
+from hub.gateways.destination_client import Gate
+
+CIRCUIT_OPENS_AFTER = 10
+STALE_S = LEASE_S - 5
+# What a call may take beyond its destination's `timeout`, which bounds all that waits for others:
+# to find a thread, to make the request, to read the answer, on a machine that has much to do.
+MARGIN_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Why and how long nothing goes out to a destination."""
+
+    for_s: float
+    reason: str
+    setbacks: int
+
+
+class Bucket:
+    """At most `count` starts in any `per_s` seconds; a rate of None has no bounds."""
+
+    def __init__(self, rate: Rate | None) -> None:
+        self._rate = rate
+        self._starts: deque[float] = deque()
+
+    def empty_in_s(self, now_s: float) -> float:
+        """Return how long until nothing that was started counts any more."""
+        if self._rate is None or not self._starts:
+            return 0.0
+        return max(0.0, self._starts[-1] + self._rate.per_s - now_s)
+
+    def free(self, now_s: float) -> int:
+        """Return how many may start now."""
+        if self._rate is None:
+            return 1_000_000
+        while self._starts and self._starts[0] <= now_s - self._rate.per_s:
+            self._starts.popleft()
+        return self._rate.count - len(self._starts)
+
+    def wait_s(self, now_s: float) -> float:
+        """Return how long until one may start; 0 when one may now."""
+        if self._rate is None or self.free(now_s) > 0:
+            return 0.0
+        return max(0.0, self._starts[0] + self._rate.per_s - now_s)
+
+    def start(self, now_s: float, count: int) -> None:
+        """Note that so many start now."""
+        if self._rate is not None:
+            self._starts.extend([now_s] * count)
+
+
+@dataclass(slots=True)
+class HeldLane:
+    """A lane in this process's hands. Only the drain's own thread touches it."""
+
+    hold: Hold
+    gate: Gate
+    slots: int
+    bucket: Bucket
+    maybe_due: bool = True
+    in_flight: dict[UUID, float] = field(default_factory=dict)  # since when, by delivery
+    finished: list[Finished] = field(default_factory=list)
+    setbacks: int = 0
+    failures: int = 0
+    block: Block | None = None
+    recovered: bool = False
+    lost: bool = False
+    suspects: bool = False
+
+    def __post_init__(self) -> None:
+        self.setbacks, self.failures = self.hold.setbacks, self.hold.failures
+
+    @property
+    def destination(self) -> Destination:
+        return self.gate.destination
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing of it is under way or unwritten."""
+        return not self.in_flight and not self.finished
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether there may be due work that nothing but slots and rate keeps back."""
+        return self.maybe_due and self.block is None and not self.lost
+
+    def may_call(self, now_s: float) -> bool:
+        """Return whether nothing but its slots keeps a call back."""
+        return self.block is None and not self.lost and self.bucket.free(now_s) > 0
+
+    def room(self, now_s: float) -> int:
+        """Return how many calls may start now: one to probe with after a setback."""
+        if not self.wants_more:
+            return 0
+        slots = 1 if self.setbacks else self.slots
+        return max(0, min(slots - len(self.in_flight), self.bucket.free(now_s)))
+
+    def slow(self, now_s: float, threshold_s: float) -> bool:
+        """Return whether a call has been under way for longer than that."""
+        return any(now_s - started_s > threshold_s for started_s in self.in_flight.values())
+
+    def longest_left_s(self, now_s: float) -> float:
+        """Return how long until every call under way has ended, or lasted longer than one can."""
+        return max((self._left_s(started, now_s) for started in self.in_flight.values()), default=0)
+
+    def stuck(self, now_s: float) -> list[UUID]:
+        """Return the deliveries whose calls have lasted longer than one can."""
+        return [one for one, started in self.in_flight.items() if self._left_s(started, now_s) <= 0]
+
+    def _left_s(self, started_s: float, now_s: float) -> float:
+        return started_s + STALE_S + self.destination.timeout_s + MARGIN_S - now_s
+
+    def protection(self, action: str, at_least_once: bool) -> Protection:
+        """Return what keeps an action of this destination from happening twice."""
+        known = self.gate.adapter.actions.get(action)
+        effect = known.effect if known else Effect.AT_MOST_ONCE
+        return Protection(effect, self.destination.retry, at_least_once)
+
+    def finish(self, claimed: Claimed, outcome: Outcome, request: Any) -> None:
+        """Keep the end of a call to be recorded, and learn from it how the destination is."""
+        self.in_flight.pop(claimed.delivery_id, None)
+        probing = self.setbacks > 0
+        self._learn(outcome)
+        age_s = (datetime.now(UTC) - claimed.since).total_seconds()
+        protection = self.protection(claimed.action, claimed.route.at_least_once)
+        step = after_call(
+            outcome,
+            protection,
+            Spent(claimed.tries, age_s, probing),
+            chance=random.random(),  # noqa: S311
+        )
+        self.finished.append(
+            Finished(
+                claimed.delivery_id,
+                claimed.attempt_id,
+                self.hold.token,
+                outcome,
+                step,
+                request,
+                once=protection.effect is Effect.AT_MOST_ONCE,
+            )
+        )
+
+    def _learn(self, outcome: Outcome) -> None:
+        if outcome.verdict is Verdict.PERMANENT and outcome.status is None:
+            return  # nothing was sent: it says nothing about the destination
+        if outcome.verdict in (Verdict.SUCCEEDED, Verdict.PERMANENT):
+            self.failures = 0
+            self.recovered |= self.setbacks > 0
+            self.setbacks = 0
+            return
+        if self.block:
+            return
+        self.failures += 1
+        if outcome.verdict is Verdict.BLOCKED:
+            self._rest(f"refused us: {outcome.message}")
+        elif outcome.retry_after_s is not None:
+            self.block = Block(
+                min(max(outcome.retry_after_s, 1), 6 * 3600), f"asked to wait: {outcome.message}", 0
+            )
+        elif self.setbacks or self.failures >= CIRCUIT_OPENS_AFTER:
+            self._rest(f"does not answer: {outcome.message}")
+
+    def _rest(self, reason: str) -> None:
+        setbacks = self.setbacks + 1
+        self.block = Block(block_s(setbacks), reason, setbacks)
+
+
+def perform(gate: Gate, claimed: Claimed, claimed_at_s: float) -> tuple[Outcome, Any]:
+    """Make the call and say how it ended, whatever happens. Runs in a thread of its own.
+
+    A process that was held up between claim and call may have lost its lane: it calls no more.
+    """
+    if time.monotonic() - claimed_at_s > STALE_S:
+        return Outcome(Verdict.NOT_PROCESSED, "this worker was held up before the call"), None
+    call = Call(
+        action=claimed.action,
+        parameters=claimed.parameters,
+        key=claimed.key,
+        attempt_id=f"{claimed.delivery_id}.{claimed.n}",
+        now=datetime.now(UTC),
+    )
+    try:
+        return gate.perform(call)
+    except InvalidParameters as error:
+        return Outcome(Verdict.PERMANENT, f"not sent: {error}"), None
+    except AccountRefused as error:
+        return Outcome(Verdict.BLOCKED, str(error)), None
+    except NotSent as error:
+        return Outcome(Verdict.NOT_PROCESSED, str(error)), None
+    except AdapterError as error:
+        return Outcome(Verdict.IN_DOUBT, str(error)), None
+    except Exception as error:  # noqa: BLE001 - the last resort: every outcome is recorded
+        return Outcome(Verdict.IN_DOUBT, f"the adapter failed: {type(error).__name__}"), None

@@ -1,0 +1,134 @@
+"""Keeping lanes: leases renewed, new lanes taken, blocked ones let go.
+
+What this process believes to hold changes only after the database has agreed: a transaction that
+is rolled back leaves no lane behind that somebody else may have.
+"""
+
+import logging
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from random import random
+from typing import Any
+
+from hub.core.delivery import lanes
+from hub.core.delivery.poison import tell_of_deadly
+from hub.core.delivery.record import Finished, abandon, orphans, record
+from hub.core.delivery.transitions import DEADLY
+from hub.core.events.enrichment import record_and_complete
+from hub.worker.context import THREADS, Workshop
+from hub.worker.lane import HeldLane
+
+LONGEST_LINGER_S = 60.0
+
+log = logging.getLogger(__name__)
+
+
+def keep_lanes(shop: Workshop, held: dict[str, HeldLane], *, renew: bool, take: bool) -> None:
+    """Bring `held` and the database to the same; `take` free lanes with due work as well."""
+    for destination in [name for name, lane in held.items() if lane.lost and lane.is_empty]:
+        del held[destination]
+    learned = [lane for lane in held.values() if lane.recovered or _is_done_with(lane)]
+    if not (renew or take or learned):
+        return
+    with shop.hub.store.write() as connection:
+        kept = lanes.renew(connection, [lane.hold for lane in held.values()]) if renew else None
+        for lane in learned:
+            _write_down(connection, lane)
+        taken = _take(connection, shop, held) if take else []
+        mine = [*held.values(), *taken]
+        look = bool(renew or taken)
+        suspects = lanes.with_suspects(connection, [one.hold for one in mine]) if look else ()
+    if kept is not None:
+        for destination in set(held) - kept:
+            if not held[destination].lost:  # its calls go on; what they bring may still count
+                log.warning("lost the lane of %s to another worker", destination)
+                held[destination].lost = True
+    for lane in learned:
+        lane.recovered = False
+        if _is_done_with(lane):
+            _tell(lane)
+            held.pop(lane.destination.slug, None)
+    if take:
+        for lane in held.values():
+            lane.maybe_due = True
+    for lane in mine if look else ():
+        lane.suspects = lane.destination.slug in suspects
+    held.update({lane.destination.slug: lane for lane in taken})
+
+
+def let_go(shop: Workshop, held: dict[str, HeldLane]) -> None:
+    """Record what has ended, and release all lanes."""
+    if not held:
+        return
+    now_s, now, due = time.monotonic(), datetime.now(UTC), False
+    with shop.hub.store.write() as connection:
+        for lane in held.values():
+            _, made = record_and_complete(connection, shop.hub, lane.finished, now=now)
+            due = due or made > 0
+            linger_s = max(
+                min(lane.bucket.empty_in_s(now_s), LONGEST_LINGER_S), lane.bucket.wait_s(now_s)
+            )
+            lanes.release(connection, lane.hold, failures=lane.failures, linger_s=linger_s)
+    for lane in held.values():
+        lane.finished = []
+    held.clear()
+    if due:
+        shop.hub.waker.wake()
+
+
+def _is_done_with(lane: HeldLane) -> bool:
+    """Return whether a lane is to be let go: blocked, and everything on it has ended."""
+    return lane.block is not None and lane.is_empty
+
+
+def _write_down(connection: Any, lane: HeldLane) -> None:
+    if lane.recovered:
+        lanes.recover(connection, lane.hold)
+    if (block := lane.block) and _is_done_with(lane):
+        lanes.block(
+            connection,
+            lane.hold,
+            for_s=block.for_s,
+            reason=block.reason,
+            setbacks=block.setbacks,
+        )
+        lanes.release(connection, lane.hold)
+
+
+def _tell(lane: HeldLane) -> None:
+    if lane.block:
+        name, block = lane.destination.slug, lane.block
+        log.error("%s %s; nothing goes out for %.0f s", name, block.reason, block.for_s)
+
+
+def _take(connection: Any, shop: Workshop, held: dict[str, HeldLane]) -> list[HeldLane]:
+    wanted = [name for name in shop.gates if name not in held]
+    if not wanted:
+        return []
+    used = sum(lane.slots for lane in held.values())
+    taken = []
+    for hold in lanes.take(connection, shop.holder, wanted, most=len(wanted)):
+        gate = shop.gates[hold.destination]
+        slots = min(gate.destination.concurrency, max(1, THREADS - used))
+        used += slots
+        lane = HeldLane(hold, gate, slots, shop.bucket(gate.destination))
+        _settle_orphans(connection, shop, lane)
+        taken.append(lane)
+    return taken
+
+
+def _settle_orphans(connection: Any, shop: Workshop, lane: HeldLane) -> None:
+    ended = list(_orphans(connection, shop, lane))
+    record(connection, ended)
+    tell_of_deadly(connection, [one.delivery_id for one in ended if one.step.error == DEADLY])
+
+
+def _orphans(connection: Any, shop: Workshop, lane: HeldLane) -> Iterable[Finished]:
+    """Return the ends of the calls that a holder who died has left open."""
+    for orphan in orphans(connection, lane.hold):
+        route = shop.hub.router.named(orphan["route"])
+        protection = lane.protection(
+            orphan["action"], at_least_once=bool(route and route.at_least_once)
+        )
+        yield abandon(orphan, protection, chance=random())  # noqa: S311

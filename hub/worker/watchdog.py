@@ -1,0 +1,139 @@
+"""A call that never ends: it is noticed by its age, and ended with its process.
+
+A thread cannot be killed. Its slot would be lost for ever, and whoever waited for its end would
+hang. So this worker lets the other calls end, writes down what it knows and ends itself, loudly;
+what keeps it alive (`hub up`, systemd, a platform) starts it again. Whoever takes the lane over
+finds the call open, and it counts as one that its worker died in.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Collection, Iterable
+
+from sqlalchemy.exc import DBAPIError
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from hub.worker import hang_timer
+from hub.worker.context import Workshop
+from hub.worker.lane import MARGIN_S, HeldLane
+from hub.worker.leases import let_go
+from hub.worker.results import Ends
+
+RESCUE_S = 20.0
+STEP_S = 5.0
+# How long the other calls may take to end: most last no longer than the default `timeout`.
+LONGEST_S = 30.0
+HELD_UP_S = 10.0
+EXIT_CODE = os.EX_SOFTWARE
+
+log = logging.getLogger(__name__)
+
+
+class CallStuck(Exception):
+    """A call has lasted longer than one can: this process must end."""
+
+
+class Parting:
+    """Whether this process is about to end because of a call, and when."""
+
+    def __init__(self) -> None:
+        self._looked_at_s = self._trusted_at_s = time.monotonic()
+        self._until_s: float | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether no call is started any more."""
+        return self._until_s is not None
+
+    def look(self, lanes: Collection[HeldLane], now_s: float) -> None:
+        """See whether a call is stuck; to be asked every few seconds.
+
+        After this process was held up itself (frozen, or its machine was), calls get some time.
+
+        Raises:
+            CallStuck: one is, and no other is worth waiting for any more.
+        """
+        if now_s - self._looked_at_s > HELD_UP_S:
+            self._trusted_at_s = now_s + MARGIN_S
+        self._looked_at_s = now_s
+        if now_s < self._trusted_at_s:
+            return
+        if not self.has_begun:
+            self._begin(lanes, now_s)
+        elif not any(lane.stuck(now_s) for lane in lanes):
+            log.warning("the call has ended after all: this worker goes on")
+            self._until_s = None
+        if self.has_begun and self.patience_s(lanes, now_s) <= 0:
+            raise CallStuck
+
+    def patience_s(self, lanes: Iterable[HeldLane], now_s: float) -> float:
+        """Return how long it is worth waiting for the calls under way; 0 when there are none."""
+        longest_s = max((lane.longest_left_s(now_s) for lane in lanes), default=0.0)
+        return longest_s if self._until_s is None else min(longest_s, self._until_s - now_s)
+
+    def rescue(self, shop: Workshop, held: dict[str, HeldLane], ends: Ends) -> None:
+        """Claim nothing more; write what was done, as soon as the database is there.
+
+        The process ends where a call does not: nobody would ever wait for that one.
+
+        Raises:
+            DBAPIError: the database stayed away.
+        """
+        lanes = list(held.values())
+        try:
+            ends.rest()
+            self._wait_for(lanes, ends)
+            _write_down(shop, held, ends)
+        finally:
+            left = [lane for lane in lanes if lane.in_flight]
+            if left:
+                end_process(left)
+
+    def _wait_for(self, lanes: Collection[HeldLane], ends: Ends) -> None:
+        """Wait for calls to end; for a moment also for those that seem stuck.
+
+        It may be this thread that was held up, by the database say, and not they.
+        """
+        now_s = time.monotonic()
+        until_s = now_s + max(self.patience_s(lanes, now_s), 0 if self.has_begun else MARGIN_S)
+        while any(lane.in_flight for lane in lanes) and (left_s := until_s - time.monotonic()) > 0:
+            hang_timer.still_alive()
+            ends.next(min(left_s, STEP_S))
+
+    def _begin(self, lanes: Iterable[HeldLane], now_s: float) -> None:
+        for lane in lanes:
+            for delivery_id in lane.stuck(now_s):
+                self._until_s = now_s + LONGEST_S
+                log.error(
+                    "delivery %s: its call to %s has lasted longer than its timeout allows and "
+                    "cannot be stopped: this worker lets its other calls end, and then ends itself",
+                    delivery_id,
+                    lane.destination.slug,
+                )
+
+
+def _write_down(shop: Workshop, held: dict[str, HeldLane], ends: Ends) -> None:
+    def write() -> None:
+        hang_timer.still_alive()
+        ends.rest()  # what has come in since the last time
+        let_go(shop, held)
+
+    waiting = Retrying(
+        retry=retry_if_exception_type(DBAPIError),
+        wait=wait_random_exponential(max=2),
+        stop=stop_after_delay(RESCUE_S),
+        reraise=True,
+    )
+    waiting(write)
+
+
+def end_process(left: Collection[HeldLane]) -> None:
+    """End this process as it is: threads that never end would keep it from ending otherwise."""
+    log.critical(
+        "this worker ends itself: calls to %s never come back; it must be started again",
+        ", ".join(sorted(lane.destination.slug for lane in left)),
+    )
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+    os._exit(EXIT_CODE)

@@ -1,0 +1,106 @@
+"""Look-ups beside the sweep: one poison answer keeps nobody else from being looked up."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from adapters import Call, Effect, NotSent, Sight, Sighting
+from hub.clock.reconcile import look_up_some
+from hub.core.models import Attempt, Delivery
+from hub.gateways.database.engine import open_database
+from tests.core.making import NOW, Town, attempts_of, deliveries_of, hold_of
+
+
+@pytest.fixture
+def database(database_url):
+    opened = open_database(database_url, pool_size=2)
+    yield opened
+    opened.engine.dispose()
+
+
+LONG_AGO = NOW - timedelta(days=30)
+POISON: list[Any] = [
+    TypeError("'bool' object is not iterable"),
+    NotSent("the line is cut"),
+    Sighting(Sight.CANNOT_TELL, "\x00 \ud800"),
+    Sighting(Sight.THERE, "found", provider_ref="SM\x00"),
+]
+
+
+class DoubtfulTown(Town):
+    store: Any = None
+
+    def effect(self, destination: str, action: str) -> Effect:
+        return Effect.AT_MOST_ONCE
+
+    def looked_up(self, destination: str, action: str) -> bool:
+        return True
+
+    @property
+    def waker(self) -> Any:
+        return self
+
+    def wake(self) -> None: ...
+
+
+class Gate:
+    """Gives the first call poison, and says of every other that it is there."""
+
+    def __init__(self, poison: Any) -> None:
+        self.poison = poison
+        self.first: str | None = None
+        self.seen: list[str] = []
+
+    def look_up(self, call: Call, since: Any) -> Sighting:
+        self.first = self.first or call.attempt_id
+        self.seen.append(call.attempt_id)
+        if call.attempt_id != self.first:
+            return Sighting(Sight.THERE, "found", provider_ref=call.attempt_id)
+        if isinstance(self.poison, Exception):
+            raise self.poison
+        return self.poison
+
+
+@pytest.mark.parametrize("poison", POISON, ids=["defect", "no answer", "no text", "no id"])
+def test_a_poison_answer_stops_no_other_look_up(database, poison) -> None:
+    town = DoubtfulTown()
+    town.store = database
+    with database.write() as connection:
+        town.take_in(connection, {"id": "e1"}, {"id": "e2"})
+        town.claim(connection, hold_of(connection))
+        connection.execute(update(Attempt).values(state="unknown", started_at=LONG_AGO))
+        connection.execute(update(Delivery).values(state="unknown"))
+    gate = Gate(poison)
+    look_up_some(town, {"ops": gate})
+    assert len(set(gate.seen)) == 2
+    with database.read() as connection:
+        states = [one.state for one in deliveries_of(connection)]
+        looked = [one.looked_at or one.closed_by for one in attempts_of(connection)]
+    assert "succeeded" in states
+    assert all(looked)
+
+
+class Absent(Gate):
+    """Finds nothing, and remembers when it was asked."""
+
+    def look_up(self, call: Call, since: Any) -> Sighting:
+        self.asked_at = datetime.now(UTC)
+        return Sighting(Sight.NOT_THERE, "it is not listed")
+
+
+def test_a_look_counts_from_when_it_was_made_however_late_it_is_written_down(database) -> None:
+    """Two clocks look at once, and one then stands still: that is no look a minute later."""
+    town = DoubtfulTown()
+    town.store = database
+    with database.write() as connection:
+        town.take_in(connection, {"id": "e1"})
+        town.claim(connection, hold_of(connection))
+        connection.execute(update(Attempt).values(state="unknown", started_at=LONG_AGO))
+        connection.execute(update(Delivery).values(state="unknown"))
+    gate = Absent(None)
+    look_up_some(town, {"ops": gate})
+    with database.read() as connection:
+        [attempt] = attempts_of(connection)
+    assert (attempt.absences, attempt.looked_at <= gate.asked_at) == (1, True)

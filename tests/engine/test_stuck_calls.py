@@ -1,0 +1,169 @@
+"""Calls that never come back: noticed by their age; what else has ended is written down first."""
+
+import time
+from threading import Event
+
+import pytest
+
+from hub.core.models import Lane
+from hub.gateways.destination_client import Gate
+from hub.worker import drain as drains
+from hub.worker import lane as lanes
+from hub.worker import watchdog
+from hub.worker.drain import Drain
+from hub.worker.watchdog import CallStuck, Parting
+from tests.engine.stage import eventually
+from tests.far_end import Reply
+from tests.timing import soon
+
+TWO = """
+destinations:
+  ops: {adapter: http, url: "${FAR_END}/ops", secret: "${OPS_SECRET}", timeout: 1s}
+  quick: {adapter: http, url: "${FAR_END}/quick", secret: "${OPS_SECRET}", timeout: 15s}
+routes:
+  ops: {on: payment.succeeded, do: ops.post, with: {body: {event: "{{ event.external_id }}"}}}
+  quick: {on: payment.succeeded, do: quick.post, with: {body: {}}}
+"""
+# What a call to `ops` may last here, in all.
+LONGEST_S = 1.6
+
+
+@pytest.fixture
+def ended(monkeypatch) -> list[list[str]]:
+    """Stand in for the end of this process: with calls to which lanes it ended."""
+    ended: list[list[str]] = []
+    monkeypatch.setattr(lanes, "STALE_S", 0.3)
+    monkeypatch.setattr(lanes, "MARGIN_S", 0.3)
+    monkeypatch.setattr(watchdog, "MARGIN_S", 0.3)
+    monkeypatch.setattr(drains, "LOOK_EVERY_S", 0.2)
+    monkeypatch.setattr(
+        watchdog, "end_process", lambda left: ended.append([one.destination.slug for one in left])
+    )
+    return ended
+
+
+@pytest.fixture
+def never(monkeypatch):
+    """A call with `evt_stuck` in it, to `ops`, waits for this event, whatever its time-out."""
+    never = Event()
+    perform = Gate.perform
+
+    def performs(gate, call):
+        if "evt_stuck" in str(call.parameters):
+            never.wait(60)
+        return perform(gate, call)
+
+    monkeypatch.setattr(Gate, "perform", performs)
+    yield never
+    never.set()
+
+
+def test_a_call_that_never_ends_ends_the_worker_and_nothing_else_is_lost(
+    stage, never, ended, caplog
+) -> None:
+    shop = stage.workshop(TWO)
+    stage.put(shop, "evt_1", "evt_stuck")
+    stage.far_end.behave = lambda one: Reply(after_s=1.8 if one.path == "/quick" else 0)
+    began_s = time.monotonic()
+    with soon(), pytest.raises(CallStuck):
+        stage.drain(shop)
+    assert time.monotonic() - began_s > LONGEST_S
+    assert ended == [["ops"]]
+    found = sorted((row.route, row.state) for row in stage.deliveries)
+    assert found == [("ops", "running"), ("ops", "succeeded"), *[("quick", "succeeded")] * 2]
+    assert all(row.holder is None for row in stage.rows(Lane))
+    assert "lasted longer than its timeout allows" in caplog.text
+    assert "jane@example.com" not in caplog.text
+
+
+def test_nothing_new_is_called_once_a_call_is_stuck(stage, never, ended, monkeypatch) -> None:
+    shop = stage.workshop(TWO)
+    stage.put(shop, "evt_stuck")
+    look = Parting.look
+
+    def looks(self, found, now_s) -> None:
+        before = self.has_begun
+        look(self, found, now_s)
+        if self.has_begun and not before:
+            stage.put(shop, "evt_late")
+
+    monkeypatch.setattr(Parting, "look", looks)
+    stage.far_end.behave = lambda one: Reply(after_s=2.5 if one.path == "/quick" else 0)
+    with pytest.raises(CallStuck):
+        stage.drain(shop)
+    late = [row for row in stage.deliveries if row.state == "pending"]
+    assert sorted(row.route for row in late) == ["ops", "quick"]
+    assert len(stage.far_end.received) == 1
+
+
+def test_a_drain_that_is_torn_out_of_its_work_does_not_wait_for_ever(
+    stage, never, ended, monkeypatch
+) -> None:
+    """RQ's alarm comes while a call hangs."""
+    shop = stage.workshop(TWO)
+    stage.put(shop, "evt_1", "evt_stuck")
+
+    def alarm(_: Drain) -> bool:
+        raise TimeoutError("the alarm")
+
+    monkeypatch.setattr(Drain, "_wait", alarm)
+    with pytest.raises(TimeoutError, match="the alarm"):
+        stage.drain(shop)
+    assert ended == [["ops"]]
+    found = sorted((row.route, row.state) for row in stage.deliveries)
+    assert found == [("ops", "running"), ("ops", "succeeded"), *[("quick", "succeeded")] * 2]
+
+
+def test_after_the_process_was_frozen_its_calls_get_some_time(
+    stage, never, ended, monkeypatch
+) -> None:
+    monkeypatch.setattr(watchdog, "MARGIN_S", 5.0)
+    shop = stage.workshop(TWO)
+    stage.put(shop, "evt_stuck")
+    drain = Drain(shop)
+    drain._tick(look=True)
+    held = drain._lanes.values()
+    thawed_s = time.monotonic() + 100
+    drain._parting.look(held, thawed_s)
+    drain._parting.look(held, thawed_s + 4)
+    assert not drain._parting.has_begun
+    with pytest.raises(CallStuck):
+        drain._parting.look(held, thawed_s + 6)
+
+
+def test_a_call_that_comes_back_after_all_ends_nothing(stage, never, ended, caplog) -> None:
+    shop = stage.workshop(TWO)
+    stage.put(shop, "evt_stuck")
+    drain = Drain(shop)
+    drain._tick(look=True)
+    held = drain._lanes.values()
+    late_s = time.monotonic() + 3.5
+    drain._parting.look(held, late_s - 1)
+    assert drain._parting.has_begun
+    never.set()
+    eventually(lambda: not drain._ends.empty())
+    while any(lane.in_flight for lane in held):
+        drain._ends.next(1)
+    drain._parting.look(held, late_s)
+    assert not drain._parting.has_begun
+    assert "this worker goes on" in caplog.text
+
+
+def test_an_end_that_was_not_taken_in_time_is_recorded_all_the_same(
+    stage, ended, monkeypatch
+) -> None:
+    """The database keeps the drain waiting for longer than a call can last, and then it is gone."""
+    shop = stage.workshop(TWO)
+    stage.put(shop, "evt_1")
+    drain = Drain(shop)
+
+    def hangs() -> None:
+        drain._tick(look=True)
+        time.sleep(4)
+        raise ConnectionError
+
+    monkeypatch.setattr(drain, "_run", hangs)
+    with pytest.raises(ConnectionError):
+        drain.run()
+    assert ended == []
+    assert {row.state for row in stage.deliveries} == {"succeeded"}

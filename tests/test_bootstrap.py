@@ -1,0 +1,92 @@
+"""The processes that have no web floor do not pay for one."""
+
+import subprocess
+import sys
+from contextlib import ExitStack
+from dataclasses import replace
+from threading import Event
+
+import pytest
+from alembic.script import ScriptDirectory
+
+from hub.bootstrap import _is_prepared, create_hub, read_configuration, secret_of
+from hub.core.errors import ConfigError
+from hub.gateways.database.engine import open_database
+from hub.gateways.database.revisions import MIGRATIONS, revisions
+from hub.settings import load_settings
+from tests.running import ROOT
+
+DEAR = "flask flask_sqlalchemy flask_wtf gunicorn alembic argon2 pyotp segno holidays babel"
+
+
+@pytest.fixture(scope="module")
+def imported() -> set[str]:
+    program = "import sys, hub.cli.processes, hub.bootstrap; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, timeout=60, capture_output=True, text=True
+    )
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("dear", DEAR.split())
+def test_workers_and_the_clock_do_not_import(dear: str, imported: set[str]) -> None:
+    assert "hub.worker.drain" in imported
+    assert dear not in imported
+
+
+def test_the_newest_revision_is_known_without_alembic(postgresql_url) -> None:
+    head = ScriptDirectory(str(MIGRATIONS)).get_current_head()
+    with open_database(postgresql_url, pool_size=1).read() as connection:
+        assert revisions(connection) == (head, head)
+
+
+def test_no_thread_of_the_clock_waits_for_the_connection_of_another(
+    postgresql_url, tmp_path
+) -> None:
+    (tmp_path / "hub.yaml").write_text("site: {name: Acme}\n")
+    environ = {"DATABASE_URL": postgresql_url, "HUB_CONFIG": str(tmp_path / "hub.yaml")}
+    hub = create_hub(load_settings(environ), environ)
+    with ExitStack() as threads:  # the sweep, lists, look-ups and replays
+        for _ in range(4):
+            threads.enter_context(hub.store.write())
+    hub.store.engine.dispose()
+
+
+FORM = "sources: {contact: {adapter: form, fields: {name: {}}}}\n"
+
+
+def test_without_a_secret_key_forms_of_one_machine_share_a_secret_of_its_own(tmp_path) -> None:
+    keys = []
+    for machine in ("one", "one", "other"):
+        (tmp_path / "hub.yaml").write_text(FORM)
+        environ = {"HUB_CONFIG": str(tmp_path / "hub.yaml")}
+        settings = replace(load_settings(environ), var_dir=tmp_path / machine)
+        source = read_configuration(settings, environ).sources["contact"]
+        keys.append(source.settings["token_key"])
+    assert keys[0] == keys[1]
+    assert keys[0] != keys[2]
+
+
+def test_a_secret_that_cannot_be_kept_is_a_sentence(tmp_path) -> None:
+    (tmp_path / "file").write_text("")
+    settings = replace(load_settings({}), var_dir=tmp_path / "file" / "var")
+    with pytest.raises(ConfigError, match=r"SECRET_KEY is not set, and .* cannot keep one: "):
+        secret_of(settings)
+    assert secret_of(replace(settings, secret_key="given")) == "given"
+
+
+@pytest.mark.parametrize("store", ["sqlite", "postgresql"])
+def test_a_worker_before_the_migration_waits_and_says_what_to_run(
+    store, tmp_path, caplog, postgres_server
+) -> None:
+    (tmp_path / "hub.yaml").write_text("site: {name: Acme}\n")
+    url = f"sqlite:///{tmp_path}/hub.db"
+    if store == "postgresql":
+        url = postgres_server.url(postgres_server.create_database())
+    environ = {"DATABASE_URL": url, "HUB_CONFIG": str(tmp_path / "hub.yaml")}
+    hub = create_hub(load_settings(environ), environ)
+    stop = Event()
+    stop.set()
+    assert not _is_prepared(hub, stop)
+    assert "run `hub db upgrade`" in caplog.text
+    hub.store.engine.dispose()
