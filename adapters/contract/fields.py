@@ -56,8 +56,8 @@ def utc_from_text(value: Any, name: str) -> datetime:
 
 
 def rfc3339(instant: datetime) -> str:
-    """Return aware UTC as canonical data holds it: `2026-11-20T12:00:00Z`."""
-    return instant.isoformat().replace("+00:00", "Z")
+    """Return an aware instant in UTC as RFC 3339 with `Z`: `2026-11-20T12:00:00Z`."""
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def external_id(value: Any, name: str) -> str:

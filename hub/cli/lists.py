@@ -13,11 +13,11 @@ import click
 from marshmallow import ValidationError
 from sqlalchemy import Connection
 
+from adapters.contract.fields import rfc3339
 from hub.cli.context import now, open_hub, open_settings, wanted_id
 from hub.cli.tables import print_rows, shown
 from hub.config.fields import Duration
 from hub.core.auth import audit_views
-from hub.core.inbound.routing import rfc3339
 from hub.core.models import DeliveryState, EventState, RequestState
 from hub.core.queries import events as board
 from hub.core.queries import rows as listing

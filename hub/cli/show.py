@@ -11,12 +11,12 @@ from sqlalchemy import Connection
 
 from hub.cli.context import open_hub, open_settings, wanted_id
 from hub.cli.tables import inert, print_json, shown
-from hub.core.delivery.context import event_again
 from hub.core.errors import NotFound
 from hub.core.hub import Hub
 from hub.core.leads.acknowledgement import taken
 from hub.core.leads.assignment import assignments_of
 from hub.core.queries import rows
+from hub.core.rehydrate import event_again
 
 MOST_CHILDREN = 200
 _NOTHING_FOLLOWS = {

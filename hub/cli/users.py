@@ -9,6 +9,7 @@ from typing import Any
 import click
 from sqlalchemy import Connection
 
+from adapters.contract.fields import rfc3339
 from hub.cli.context import actor, now, open_hub, open_settings
 from hub.cli.tables import print_json, print_rows
 from hub.core.auth import throttle
@@ -18,7 +19,6 @@ from hub.core.auth.roles import Role
 from hub.core.auth.users import Account
 from hub.core.errors import Refused
 from hub.core.hub import Hub
-from hub.core.inbound.routing import rfc3339
 from hub.gateways.crypto import hash_password
 from hub.settings import Settings
 

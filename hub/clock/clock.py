@@ -10,9 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from threading import Event
-from traceback import extract_tb
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -38,6 +36,7 @@ from hub.core.monitoring.source_health import tell_of_silence
 from hub.core.queries.hourly_stats import count_hour, keep_hours, next_to_count
 from hub.core.search.indexer import index_some
 from hub.gateways.destination_client import Gate
+from hub.gateways.logs import place_of
 from hub.gateways.redis_queue import enqueue_drain
 from hub.gateways.restore_check import watch
 from hub.process.signals import when_told_to_end
@@ -80,7 +79,6 @@ FOLDS, FOLD_AT_ONCE = 10, 100
 INDEXES, INDEX_AT_ONCE = 10, 200
 FETCHES = 200
 ESCALATES = 100
-SHOWN_FRAMES = 3
 
 
 def run(hub: Hub, redis: Redis, gates: Mapping[str, Gate]) -> None:
@@ -122,7 +120,7 @@ def tick(
             if trouble_of(error) is Trouble.GONE:
                 break
         except Exception as error:  # noqa: BLE001 - the last resort of a duty
-            broken[name] = f"{type(error).__name__} at {_place(error)}"
+            broken[name] = f"{type(error).__name__} at {place_of(error)}"
     _tell_of_broken(hub, broken)
     try:
         enqueue_drain(redis)
@@ -182,12 +180,6 @@ def _tell_of_broken(hub: Hub, broken: Mapping[str, str]) -> None:
         for name, why in broken.items():
             sentence = f"The clock's {name} fails ({why}): the logs say more."
             alerts.begin(connection, alerts.DUTY_FAILS, name, sentence, now=now)
-
-
-def _place(error: Exception) -> str:
-    """Return where it happened; what an exception says may quote a body."""
-    frames = extract_tb(error.__traceback__)[-SHOWN_FRAMES:]
-    return " < ".join(f"{Path(one.filename).stem}.{one.name}:{one.lineno}" for one in frames[::-1])
 
 
 def _note(known: set[str], now: set[str]) -> None:

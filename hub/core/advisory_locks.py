@@ -1,21 +1,24 @@
-"""Turns: who does the same at once goes one after the other, where no row is there to wait for."""
+"""Advisory locks of a transaction, for work that has no row to lock.
+
+SQLite needs none: it has one writer at a time.
+"""
 
 from collections.abc import Iterable
 from hashlib import blake2b
 
 from sqlalchemy import Connection, text
 
-_TAKE = text("SELECT pg_advisory_xact_lock(one) FROM unnest(CAST(:turns AS bigint[])) AS one")
+_LOCK = text("SELECT pg_advisory_xact_lock(one) FROM unnest(CAST(:keys AS bigint[])) AS one")
 
 
-def take_turn(connection: Connection, *what: str) -> None:
-    """Wait until nobody else has the turn; it is ours until the transaction ends."""
-    words = "\0".join(what).encode("utf-8", "surrogatepass")
-    take_turns(connection, [blake2b(words, digest_size=8).digest()])
+def advisory_lock(connection: Connection, *name: str) -> None:
+    """Wait for the lock of that name; it is held until the transaction ends."""
+    words = "\0".join(name).encode("utf-8", "surrogatepass")
+    advisory_locks(connection, [blake2b(words, digest_size=8).digest()])
 
 
-def take_turns(connection: Connection, keys: Iterable[bytes]) -> None:
-    """Take several in one order, each known by its first eight bytes."""
-    if connection.dialect.name == "postgresql":  # SQLite has one writer at a time
-        turns = [int.from_bytes(key[:8], "big", signed=True) for key in sorted(keys)]
-        connection.execute(_TAKE, {"turns": turns})
+def advisory_locks(connection: Connection, keys: Iterable[bytes]) -> None:
+    """Wait for several locks, each known by its key's first eight bytes, always in one order."""
+    if connection.dialect.name == "postgresql":
+        numbers = [int.from_bytes(key[:8], "big", signed=True) for key in sorted(keys)]
+        connection.execute(_LOCK, {"keys": numbers})

@@ -12,10 +12,12 @@ from uuid import UUID
 
 from sqlalchemy import Connection, delete, func, insert, select, tuple_, update
 
+from hub.core.advisory_locks import advisory_locks
 from hub.core.ids import new_id
 from hub.core.models import Contact, Identity, StoredEvent, insert_if_new
 
-_FOLDING = 0x68756266  # a lock's number: "hubf"
+# The lock's key, "hubf": the number that workers of earlier releases take for the same.
+_CONTACTS = (0x68756266).to_bytes(8, "big")
 
 FIELDS = ("name", "email", "phone")
 # Nothing longer names a person, and an index could not hold it.
@@ -51,7 +53,7 @@ def fold(
 
     `is_all`: nothing else is left to be done with the event.
     """
-    one_at_a_time(connection)
+    lock_contacts(connection)
     identities = facts.identities()
     contact_id = _find_or_make(connection, identities, now) if identities else None
     if contact_id:
@@ -64,10 +66,9 @@ def fold(
     return contact_id
 
 
-def one_at_a_time(connection: Connection) -> None:
-    """Let nobody else fold until the transaction ends: two would wait for each other's rows."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock(_FOLDING)))
+def lock_contacts(connection: Connection) -> None:
+    """Take the lock that serializes folding: two folds would wait for each other's rows."""
+    advisory_locks(connection, [_CONTACTS])
 
 
 def _find_or_make(

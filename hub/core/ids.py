@@ -7,6 +7,7 @@ from uuid import UUID
 # Bounds of all ids, themselves none.
 FIRST_ID, LAST_ID = UUID(int=0), UUID(int=2**128 - 1)
 
+_LAST_MILLISECOND = 2**48 - 1
 _VERSION_AND_VARIANT = (0x7 << 76) | (0b10 << 62)
 
 
@@ -19,8 +20,12 @@ def new_id(now: datetime) -> UUID:
 
 
 def first_id(at: datetime) -> UUID:
-    """Return what no id made before that instant is greater than: the bound of a range by time."""
-    return UUID(int=(int(at.timestamp()) * 1000 + at.microsecond // 1000) << 80)
+    """Return the lower bound of the ids made at that instant or later, for a range by time.
+
+    Instants that no UUIDv7 can hold (before 1970, after 10889) give the nearest bound there is.
+    """
+    milliseconds = int(at.timestamp()) * 1000 + at.microsecond // 1000
+    return UUID(int=min(max(milliseconds, 0), _LAST_MILLISECOND) << 80)
 
 
 def parse_id(text: str) -> UUID | None:

@@ -1,15 +1,15 @@
 """A stored event as routes see it: its kept data, and what only its bytes still say."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, select
 
-from adapters import Event
-from hub.core.delivery.context import event_again
+from adapters import AdapterError, Event, Inbound, InboundRequest
 from hub.core.errors import NotFound
 from hub.core.hub import Hub
-from hub.core.models import EventState, StoredEvent
+from hub.core.models import EventState, StoredEvent, StoredRequest
 
 
 def find_event(connection: Connection, event_id: UUID, *, lock: bool = False) -> Row[Any]:
@@ -44,4 +44,46 @@ def as_event(row: Row[Any], again: Event | None) -> Event:
         live=row.live,
         incomplete=row.state == EventState.INCOMPLETE,
         echo=again is not None and again.echo,
+    )
+
+
+def event_again(
+    connection: Connection,
+    inbound: Callable[[str], Inbound],
+    request_id: UUID,
+    external_id: str,
+) -> Event | None:
+    """Return an event read again from its request's bytes; None when they say it no more.
+
+    A request's only event is that event under any id: a form's hangs on a key that may change.
+    """
+    events = events_again(connection, inbound, request_id)
+    if len(events) == 1:
+        return events[0]
+    return next((event for event in events if event.external_id == external_id), None)
+
+
+def events_again(
+    connection: Connection, inbound: Callable[[str], Inbound], request_id: UUID
+) -> Sequence[Event]:
+    """Return the events of a request, read again from its bytes; none when they were not kept."""
+    request = connection.execute(
+        select(StoredRequest.__table__).where(StoredRequest.id == request_id)
+    ).one_or_none()
+    if request is None or request.body is None:
+        return ()
+    try:
+        return inbound(request.source).parse(stored_request(request))
+    except (AdapterError, LookupError):
+        return ()
+
+
+def stored_request(row: Row[Any]) -> InboundRequest:
+    """Return a kept request as it was when it arrived, less its credentials."""
+    return InboundRequest(
+        method=row.method,
+        url=row.url,
+        headers=row.headers,
+        body=row.body or b"",
+        received_at=row.received_at,
     )

@@ -2,10 +2,14 @@
 
 import logging
 import sys
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
 import structlog
 
+# Frames of a traceback that `place_of` shows.
+SHOWN_FRAMES = 4
 QUIET = ("rq", "urllib3", "alembic", "sqlalchemy")
 
 
@@ -36,3 +40,13 @@ def configure_logs(level: str, form: str | None) -> None:
     root.setLevel(level)
     for name in QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+
+
+def place_of(error: BaseException) -> str:
+    """Return the innermost frames of an exception, innermost first: `module.function:line < ...`.
+
+    An exception's own words may quote a body, so they are not logged.
+    """
+    frames = extract_tb(error.__traceback__)[-SHOWN_FRAMES:]
+    names = [f"{Path(frame.filename).stem}.{frame.name}:{frame.lineno}" for frame in frames]
+    return " < ".join(reversed(names))

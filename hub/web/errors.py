@@ -1,16 +1,15 @@
 """Every answer that is no plain success, in one table: a sentence each."""
 
 import logging
-from pathlib import Path
-from traceback import extract_tb
 
 from flask import Flask, Response
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException, SecurityError
 
+from hub.gateways.logs import place_of
+
 RETRY_AFTER_S = 10
 
-SHOWN_FRAMES = 4
 
 log = logging.getLogger(__name__)
 
@@ -68,12 +67,5 @@ def failed(error: Exception) -> Response:
         cause = type(error.orig).__name__ if isinstance(error, DBAPIError) else type(error).__name__
         log.error("the database could not do it: %s", cause)
         return answer(503)
-    log.error("a view failed with %s, at %s", type(error).__name__, _place(error))
+    log.error("a view failed with %s, at %s", type(error).__name__, place_of(error))
     return answer(500)
-
-
-def _place(error: Exception) -> str:
-    """Return where it happened. What an exception says may quote a body, so it is not logged."""
-    frames = extract_tb(error.__traceback__)[-SHOWN_FRAMES:]
-    names = [f"{Path(frame.filename).stem}.{frame.name}:{frame.lineno}" for frame in frames]
-    return " < ".join(reversed(names))

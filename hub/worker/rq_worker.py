@@ -7,8 +7,6 @@ never imported, and a job that brings arguments or callbacks is refused.
 import faulthandler
 import logging
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from traceback import extract_tb
 from typing import Any
 
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -19,6 +17,7 @@ from rq.job import Job
 from rq.queue import Queue
 from rq.serializers import JSONSerializer
 
+from hub.gateways.logs import place_of
 from hub.gateways.redis_queue import DRAIN, QUEUE, connect
 from hub.process.signals import when_told_to_end
 from hub.worker.context import Workshop, open_workshop
@@ -55,9 +54,7 @@ class ListedJob(Job):
         try:
             job()
         except Exception as error:  # noqa: BLE001 - whatever it is, its words stay here
-            frames = extract_tb(error.__traceback__)
-            place = " > ".join(f"{Path(one.filename).stem}:{one.lineno}" for one in frames)
-            raise JobFailed(f"{type(error).__name__} at {place}") from None
+            raise JobFailed(f"{type(error).__name__} at {place_of(error)}") from None
 
     def execute_success_callback(self, *_: Any, **__: Any) -> None:
         """Run nothing: the hub's jobs have no callbacks."""

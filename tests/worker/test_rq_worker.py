@@ -146,14 +146,14 @@ def test_what_a_failed_job_said_is_not_kept(redis, monkeypatch) -> None:
     job_id = put(redis, DRAIN)
     work(redis)
     said = said_by(fetched(redis, job_id))
-    assert "JobFailed: ValueError at worker:" in said
+    assert "JobFailed: ValueError at test_rq_worker.fail:" in said
     assert "jane@example.com" not in said
 
 
 def test_a_listed_job_that_fails_says_where_and_not_what(monkeypatch, redis) -> None:
     monkeypatch.setattr(workers, "JOBS", {DRAIN: lambda: 1 / 0})
     job = ListedJob.create(DRAIN, connection=redis, serializer=JSONSerializer)
-    with pytest.raises(JobFailed, match=r"^ZeroDivisionError at worker:\d+ > test_worker:\d+$"):
+    with pytest.raises(JobFailed, match=r"^ZeroDivisionError at test_rq_worker\.\w+:\d+ < "):
         job.perform()
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
-from hub.core.advisory_locks import take_turn
+from hub.core.advisory_locks import advisory_lock
 from hub.core.models import Ticket
 
 KEPT = timedelta(days=1)
@@ -43,7 +43,7 @@ def issue(connection: Connection, purpose: Purpose, user_id: UUID | None, *, now
     """Return a new secret. Links that were given out before for the same are good no more."""
     connection.execute(delete(Ticket).where(Ticket.ends_at < now - KEPT))
     if purpose is not Purpose.HALF:
-        take_turn(connection, "ticket", purpose, str(user_id))
+        advisory_lock(connection, "ticket", purpose, str(user_id))
         cancel(connection, purpose, user_id, now=now)
     secret = secrets.token_urlsafe(32)
     connection.execute(

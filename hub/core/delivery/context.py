@@ -12,17 +12,18 @@ from uuid import UUID
 import orjson
 from sqlalchemy import Connection, Row, select
 
-from adapters import AdapterError, Event, Inbound, InboundRequest
+from adapters import Event, Inbound
 from adapters.contract.strict_json import storable
 from hub.core.configuration import Route
-from hub.core.contacts import Facts, fold, one_at_a_time
-from hub.core.delivery.status_callbacks import has_news
+from hub.core.contacts import Facts, fold, lock_contacts
 from hub.core.errors import ExpressionError
+from hub.core.event_kinds import is_feedback
 from hub.core.expressions.templates import Condition, Scope
 from hub.core.ids import parse_id
 from hub.core.inbound.routing import FETCH, event_scope
 from hub.core.leads.owner_context import NO_ASSIGN, Owners
-from hub.core.models import Contact, Delivery, StoredEvent, StoredRequest
+from hub.core.models import Contact, Delivery, StoredEvent
+from hub.core.rehydrate import events_again
 
 _AS_KEPT = orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z
 
@@ -144,7 +145,7 @@ class Contexts:
 
         Folded once more after somebody else has, what it tells would stand above newer facts.
         """
-        one_at_a_time(self._connection)
+        lock_contacts(self._connection)
         done = select(StoredEvent.contact_id).where(
             StoredEvent.id == row.event_id, StoredEvent.folded
         )
@@ -153,7 +154,7 @@ class Contexts:
             return contact_id
         data = row.event_data or {}
         facts = Facts(row.event_id, row.event_source, row.event_type, data)
-        is_all = not has_news(row.event_type, data)  # which nobody has taken anywhere yet
+        is_all = not is_feedback(row.event_type, data)  # which nobody has taken anywhere yet
         with self._connection.begin_nested():
             return fold(self._connection, facts, now=self._now, is_all=is_all)
 
@@ -183,45 +184,3 @@ class _Event:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._row, f"event_{name}")
-
-
-def event_again(
-    connection: Connection,
-    inbound: Callable[[str], Inbound],
-    request_id: UUID,
-    external_id: str,
-) -> Event | None:
-    """Return an event read again from its request's bytes; None when they say it no more.
-
-    A request's only event is that event under any id: a form's hangs on a key that may change.
-    """
-    events = events_again(connection, inbound, request_id)
-    if len(events) == 1:
-        return events[0]
-    return next((event for event in events if event.external_id == external_id), None)
-
-
-def events_again(
-    connection: Connection, inbound: Callable[[str], Inbound], request_id: UUID
-) -> Sequence[Event]:
-    """Return the events of a request, read again from its bytes; none when they were not kept."""
-    request = connection.execute(
-        select(StoredRequest.__table__).where(StoredRequest.id == request_id)
-    ).one_or_none()
-    if request is None or request.body is None:
-        return ()
-    try:
-        return inbound(request.source).parse(stored_request(request))
-    except (AdapterError, LookupError):
-        return ()
-
-
-def stored_request(row: Row[Any]) -> InboundRequest:
-    """Return a kept request as it was when it arrived, less its credentials."""
-    return InboundRequest(
-        method=row.method,
-        url=row.url,
-        headers=row.headers,
-        body=row.body or b"",
-        received_at=row.received_at,
-    )

@@ -8,39 +8,10 @@ from uuid import UUID
 from sqlalchemy import Connection, select, update
 
 from hub.core.delivery.evidence import accepted
+from hub.core.event_kinds import STATUS_ORDER, is_status_callback
 from hub.core.hub import Hub
 from hub.core.ids import parse_id
-from hub.core.leads.acknowledgement import is_reply
 from hub.core.models import Attempt, Delivery
-
-# How far each type of news is along the way; a status never goes back to a lower one.
-RANKS: Mapping[str, int] = {
-    "sms.queued": 1,
-    "sms.sent": 2,
-    "sms.delivered": 3,
-    "sms.undelivered": 3,
-    "sms.failed": 3,
-    "sms.read": 4,
-    "email.processed": 1,
-    "email.deferred": 2,
-    "email.delivered": 3,
-    "email.dropped": 3,
-    "email.opened": 4,
-    "email.clicked": 5,
-    "email.bounced": 6,
-    "email.unsubscribed": 7,
-    "email.spam_reported": 8,
-}
-
-
-def tells_of_ours(event_type: str, data: Mapping[str, Any]) -> bool:
-    """Return whether an event may be news of something that the hub sent."""
-    return event_type in RANKS and ("hub_attempt" in data or "message_id" in data)
-
-
-def has_news(event_type: str, data: Mapping[str, Any]) -> bool:
-    """Return whether an event may tell of something that the hub sent, or who takes a lead."""
-    return tells_of_ours(event_type, data) or is_reply(event_type, data)
 
 
 def follow(
@@ -56,7 +27,7 @@ def follow(
 
     Only the provider that was asked is believed: the source has the adapter of the destination.
     """
-    if not tells_of_ours(event_type, data):
+    if not is_status_callback(event_type, data):
         return None
     message_id = str(data["message_id"]) if data.get("message_id") else None
     found = _attempt(connection, data.get("hub_attempt"), message_id)
@@ -106,7 +77,7 @@ def _advance(
     if message_id and row.provider_ref and message_id != row.provider_ref:
         return
     family = event_type.partition(".")[0]
-    if RANKS[event_type] > RANKS.get(f"{family}.{row.status}", 0):
+    if STATUS_ORDER[event_type] > STATUS_ORDER.get(f"{family}.{row.status}", 0):
         connection.execute(
             update(Delivery)
             .where(Delivery.id == delivery_id)

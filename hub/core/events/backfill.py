@@ -11,7 +11,7 @@ from sqlalchemy import Connection, or_, select, update
 from sqlalchemy.exc import DBAPIError
 
 from adapters import Event, InboundRequest, Listed
-from hub.core.advisory_locks import take_turn
+from hub.core.advisory_locks import advisory_lock
 from hub.core.configuration import Source
 from hub.core.database_errors import Trouble, trouble_of
 from hub.core.errors import Refused
@@ -117,7 +117,7 @@ def _fill_one(
     `heard`: what is not `is_ours` is left alone.
     """
     if source.account is not None:  # two of its sources look through one list, each in its turn
-        take_turn(connection, "account", source.account)
+        advisory_lock(connection, "account", source.account)
     missing = _missing(connection, _sharing(hub, source), prepared)
     if not missing.events:
         return 0

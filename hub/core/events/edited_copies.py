@@ -16,8 +16,8 @@ from adapters import Event, Unreadable
 from adapters.contract.strict_json import digest, read_json, storable
 from hub.core.audit import note
 from hub.core.contacts import ABOUT_THE_PERSON
-from hub.core.delivery.status_callbacks import has_news
 from hub.core.errors import Refused
+from hub.core.event_kinds import is_feedback
 from hub.core.hub import Hub
 from hub.core.ids import new_id
 from hub.core.inbound.ingest import IDENTITY_FIELDS, delivery_row, wants_folding
@@ -162,7 +162,7 @@ def _is_hearsay(event_type: str, data: Mapping[str, Any]) -> bool:
     """Return whether an event would be believed: what became of a message, who takes a lead, who
     somebody is now. What a person typed settles none of these in a provider's or customer's name.
     """
-    return has_news(event_type, data) or event_type.startswith(ABOUT_THE_PERSON)
+    return is_feedback(event_type, data) or event_type.startswith(ABOUT_THE_PERSON)
 
 
 def _is_of_same(row: Row[Any], copied: Event) -> bool:

@@ -13,7 +13,6 @@ from sqlalchemy.exc import DBAPIError
 from adapters import Event, Unreadable
 from adapters.contract.strict_json import storable
 from hub.core.database_errors import Trouble, trouble_of
-from hub.core.delivery.context import event_again
 from hub.core.delivery.record import Finished, record
 from hub.core.hub import Hub
 from hub.core.inbound.ingest import delivery_row, wants_folding
@@ -27,6 +26,7 @@ from hub.core.models import (
     EventState,
     StoredEvent,
 )
+from hub.core.rehydrate import event_again
 from hub.core.text import bounded
 
 # What was fetched is kept beside the canonical fields unless it is longer.

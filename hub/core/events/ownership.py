@@ -3,7 +3,7 @@
 from sqlalchemy import Connection, select
 
 from adapters import Event
-from hub.core.delivery.status_callbacks import RANKS
+from hub.core.event_kinds import STATUS_ORDER
 from hub.core.models import Delivery, StoredEvent
 
 HEARD_LATELY = 5000
@@ -27,7 +27,7 @@ def is_ours(connection: Connection, event: Event, heard: set[str]) -> bool:
     What was sent to a number whose webhooks go elsewhere is not ours, nor is what became of
     somebody else's message.
     """
-    if event.type.startswith("sms.") and event.type in RANKS:
+    if event.type.startswith("sms.") and event.type in STATUS_ORDER:
         sent = select(Delivery.id).where(Delivery.provider_ref == event.data.get("message_id"))
         return connection.execute(sent.limit(1)).first() is not None
     if event.type.startswith(("sms.", "call.")):

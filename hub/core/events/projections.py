@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select, update
 from sqlalchemy.exc import DBAPIError
 
-from hub.core.contacts import Facts, fold, one_at_a_time
+from hub.core.contacts import Facts, fold, lock_contacts
 from hub.core.database_errors import Trouble, trouble_of
 from hub.core.delivery.status_callbacks import follow
 from hub.core.hub import Hub
@@ -39,7 +39,7 @@ def fold_some(connection: Connection, hub: Hub, *, most: int, now: datetime) -> 
     ).all()
     told = [row for row in rows if _tell(connection, hub, row, now)]
     if told:
-        one_at_a_time(connection)
+        lock_contacts(connection)
     for row in _left(connection, told):
         facts = Facts(row.id, row.source, row.type, row.data or {})
         try:

@@ -9,11 +9,11 @@ from sqlalchemy import Connection, Row, delete, select, update
 
 from adapters import InboundRequest, NotVerified
 from hub.core.configuration import Source
-from hub.core.delivery.context import stored_request
 from hub.core.errors import NotFound, Refused
 from hub.core.hub import Hub
 from hub.core.inbound.ingest import Ingested, Prepared, ingest, prepare
 from hub.core.models import RequestState, StoredRequest
+from hub.core.rehydrate import stored_request
 
 
 def take_in_again(connection: Connection, hub: Hub, request_id: UUID) -> Ingested:

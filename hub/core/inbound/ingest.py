@@ -14,7 +14,7 @@ from sqlalchemy import Connection, insert
 from adapters import Event, Inbound, InboundRequest, Unreadable
 from adapters.contract.strict_json import storable
 from hub.core.configuration import Source
-from hub.core.delivery.status_callbacks import has_news
+from hub.core.event_kinds import is_feedback
 from hub.core.ids import new_id
 from hub.core.inbound import insert as ingest_store
 from hub.core.inbound.insert_postgresql import Batch
@@ -174,7 +174,7 @@ def wants_folding(event_type: str, data: Mapping[str, Any]) -> bool:
     """Return whether an event says who it is about, what became of something we sent, or who
     takes a lead.
     """
-    return any(name in data for name in IDENTITY_FIELDS) or has_news(event_type, data)
+    return any(name in data for name in IDENTITY_FIELDS) or is_feedback(event_type, data)
 
 
 def delivery_row(match: Match, event: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,12 +5,13 @@ An event that says too little takes one route, the hub's own: it is fetched, and
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
 from uuid import UUID
 
 from adapters import Event
+from adapters.contract.fields import rfc3339
 from hub.core.configuration import Configuration, Route, Site
 from hub.core.errors import ExpressionError
 from hub.core.expressions.templates import Parameters, Scope
@@ -118,11 +119,6 @@ def event_scope(event: Any, *, event_id: UUID, source: str, received_at: datetim
             **({"caused_by": cause} if (cause := (event.data or {}).get("delivery_id")) else {}),
         },
     )
-
-
-def rfc3339(moment: datetime) -> str:
-    """Return a time as it goes over the wire: UTC with `Z`."""
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def site_scope(site: Site) -> Scope:

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, func, insert, select
 
 from hub.core.audit import note
 from hub.core.errors import NotFound
+from hub.core.event_kinds import is_acknowledgement_reply
 from hub.core.leads.people import Person
 from hub.core.models import (
     Acknowledgement,
@@ -32,9 +33,6 @@ TOKEN_BYTES = 16
 LINK_DAYS = 30
 # For how long a reply counts: later, `ok` is an answer to something else.
 REPLY_DAYS = 3
-REPLIES = frozenset({"1", "ok", "yes"})
-# `yes` is how some providers' numbers are joined again.
-REPLY_TYPES = ("sms.received", "sms.opted_in")
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{22}")
 
@@ -134,14 +132,6 @@ def link_of(connection: Connection, token: str, *, now: datetime) -> Link | None
     return Link(row.event_id, row.person, name if isinstance(name, str) else "")
 
 
-def is_reply(event_type: str, data: Mapping[str, Any]) -> bool:
-    """Return whether a text says no more than `1`, `ok` or `yes`."""
-    body = data.get("body")
-    if event_type not in REPLY_TYPES or not isinstance(body, str):
-        return False
-    return body.strip().rstrip(".!").casefold() in REPLIES
-
-
 def take_reply(
     connection: Connection,
     people: Mapping[str, Person],
@@ -157,7 +147,7 @@ def take_reply(
     takes nothing: it was meant for that one, and an older lead must not end with nobody.
     Returns the lead that it took.
     """
-    if not is_reply(event_type, data):
+    if not is_acknowledgement_reply(event_type, data):
         return None
     slugs = [one.slug for one in people.values() if one.phone and one.phone == data.get("from")]
     if not slugs:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, func, literal, select
 
-from hub.core.contacts import one_at_a_time
+from hub.core.contacts import lock_contacts
 from hub.core.leads.assignment_rules import Rule, choose
 from hub.core.leads.people import Person
 from hub.core.leads.working_hours import Calendar
@@ -96,7 +96,7 @@ def assign(
     """Return to whom a list gives a lead; decide it if nobody has."""
     if found := assigned(connection, event_id, chosen_by.name):
         return found
-    one_at_a_time(connection)
+    lock_contacts(connection)
     if found := assigned(connection, event_id, chosen_by.name):
         return found
     choice = choose(

@@ -13,12 +13,12 @@ from sqlalchemy import Connection, Row, literal_column, select, update
 
 from adapters import Event
 from hub.core.audit import note
-from hub.core.delivery.context import event_again
 from hub.core.errors import NotFound, Refused
 from hub.core.hub import Hub
 from hub.core.inbound.ingest import Prepared, delivery_row, wants_folding
 from hub.core.inbound.insert import insert_deliveries
 from hub.core.models import EventState, StoredEvent
+from hub.core.rehydrate import event_again
 
 _IS_HELD = StoredEvent.state == literal_column(f"'{EventState.HELD}'")
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from adapters.contract.fields import rfc3339
 from hub.core.configuration import Configuration
-from hub.core.inbound.routing import rfc3339
 from hub.core.leads.assignment_rules import Rule
 from hub.core.leads.owner_context import calendar_of
 from hub.core.leads.people import Person, uncovered

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, delete, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from hub.core.advisory_locks import take_turns
+from hub.core.advisory_locks import advisory_locks
 from hub.core.models import LimitCount
 
 SLOTS = 10
@@ -66,7 +66,9 @@ def add(connection: Connection, watched: Collection[Watched], *, now: datetime) 
     rows = {one.key: _row(one, now) for one in watched}
     if not rows:
         return
-    take_turns(connection, rows)  # who counts in the next slot writes another row, and waits not
+    advisory_locks(
+        connection, rows
+    )  # who counts in the next slot writes another row, and waits not
     insert: Any = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert
     statement = insert(LimitCount).values([rows[key] for key in sorted(rows)])  # one order of locks
     connection.execute(

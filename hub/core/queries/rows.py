@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select
 
-from hub.core.inbound.routing import rfc3339
+from adapters.contract.fields import rfc3339
 from hub.core.models import (
     Alert,
     Attempt,

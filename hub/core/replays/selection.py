@@ -10,8 +10,8 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, exists
 
-from hub.core.ids import parse_id
-from hub.core.inbound.routing import rfc3339
+from adapters.contract.fields import rfc3339
+from hub.core.ids import first_id, parse_id
 from hub.core.models import Delivery, DeliveryState, StoredEvent, is_among
 
 Statement = TypeVar("Statement", bound=Any)
@@ -132,12 +132,6 @@ def selection_of(values: Mapping[str, Any]) -> Selection:
     if "ids" in given:
         known["ids"] = tuple(sorted({_id("ids", one) for one in given["ids"]}))
     return Selection(**known)
-
-
-def first_id(at: datetime) -> UUID:
-    """Return the least id that something made at that instant can have."""
-    milliseconds = max(0, int(at.timestamp() * 1000))
-    return UUID(int=min(milliseconds, 2**48 - 1) << 80)
 
 
 def _plain(value: Any) -> Any:

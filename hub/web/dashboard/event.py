@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row
 from werkzeug.exceptions import Forbidden, NotFound
 
 from adapters import Event
+from adapters.contract.fields import rfc3339
 from hub.core.auth.audit_views import note_view
 from hub.core.auth.redaction import redact
 from hub.core.auth.roles import Permission
@@ -17,7 +18,6 @@ from hub.core.errors import Refused
 from hub.core.events.rematch import missing
 from hub.core.hub import Hub
 from hub.core.ids import parse_id
-from hub.core.inbound.routing import rfc3339
 from hub.core.leads.assignment import assignments_of
 from hub.core.models import DUE_STATES, DeliveryState
 from hub.core.queries import event_detail as board

@@ -9,12 +9,12 @@ from flask import Response, redirect, request
 from werkzeug.exceptions import BadRequest, Forbidden
 
 from adapters import EVENT_TYPES
+from adapters.contract.fields import rfc3339
 from hub.core.audit import note
 from hub.core.auth.redaction import redact_text
 from hub.core.auth.roles import Permission
 from hub.core.explain.event_summaries import sentence
 from hub.core.ids import FIRST_ID
-from hub.core.inbound.routing import rfc3339
 from hub.core.models import EventState
 from hub.core.ports import Store
 from hub.core.queries.event_rows import Filters, Listed, newest_id, types_seen

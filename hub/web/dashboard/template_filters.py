@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 from flask import g, url_for
 from markupsafe import Markup, escape
 
+from adapters.contract.fields import rfc3339
 from hub.core.auth import redaction
 from hub.core.auth.roles import Person
 from hub.core.errors import ExpressionError
 from hub.core.expressions.filters import money as as_money
-from hub.core.inbound.routing import rfc3339
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.permissions import hub, now
 

@@ -19,8 +19,9 @@ from hub.core.delivery.lanes import Hold
 from hub.core.delivery.reconcile import ask_people, close_the_seen, looked, to_look_up
 from hub.core.delivery.record import abandon, orphans, record
 from hub.core.delivery.settle import Answer, settle
-from hub.core.delivery.status_callbacks import RANKS, follow
+from hub.core.delivery.status_callbacks import follow
 from hub.core.delivery.transitions import Protection
+from hub.core.event_kinds import STATUS_ORDER
 from hub.core.models import Alert, Attempt, Delivery
 from hub.core.replays.replay import Plan, preview, replay
 from tests.core.delivery.doubting import LOST, ONCE, DoubtfulTown, begin, doubt_it, end
@@ -458,7 +459,7 @@ def test_the_alert_ends_whatever_settled_it(connection, town) -> None:
 
 
 @settings(max_examples=25, suppress_health_check=list(HealthCheck))
-@given(order=st.lists(st.sampled_from(sorted(RANKS)), min_size=1, max_size=8))
+@given(order=st.lists(st.sampled_from(sorted(STATUS_ORDER)), min_size=1, max_size=8))
 def test_a_status_never_goes_backwards(connection, town, order) -> None:
     if not attempts_of(connection):
         end(connection, *begin(connection, town), TAKEN)
@@ -468,9 +469,9 @@ def test_a_status_never_goes_backwards(connection, town, order) -> None:
     ranks = []
     for kind in told:
         news(connection, town, kind)
-        ranks.append(RANKS[f"{family}.{deliveries_of(connection)[0].status}"])
+        ranks.append(STATUS_ORDER[f"{family}.{deliveries_of(connection)[0].status}"])
     assert ranks == sorted(ranks)
-    assert ranks[-1] == max(RANKS[kind] for kind in told)
+    assert ranks[-1] == max(STATUS_ORDER[kind] for kind in told)
 
 
 @pytest.fixture

@@ -222,7 +222,7 @@ def test_a_webhook_that_comes_after_all_is_one_duplicate(town) -> None:
         assert len(deliveries_of(connection)) == 1
 
 
-def take_turn(town, now: datetime) -> datetime | None:
+def advisory_lock(town, now: datetime) -> datetime | None:
     with town.store.write() as connection:
         return turn(connection, "provider", now=now)
 
@@ -233,67 +233,67 @@ def end_turn(town, until: datetime) -> None:
 
 
 def test_the_first_look_and_those_after_it_find_nothing_older_than_the_first(town) -> None:
-    assert take_turn(town, NOW) == NOW
+    assert advisory_lock(town, NOW) == NOW
     end_turn(town, NOW - timedelta(minutes=5))
-    assert take_turn(town, NOW + HOUR) == NOW
+    assert advisory_lock(town, NOW + HOUR) == NOW
     end_turn(town, NOW + timedelta(minutes=55))
-    assert take_turn(town, NOW + 2 * HOUR) == NOW
+    assert advisory_lock(town, NOW + 2 * HOUR) == NOW
     end_turn(town, NOW + timedelta(minutes=115))
-    assert take_turn(town, NOW + 3 * HOUR) == NOW + timedelta(minutes=115) - OVERLAP
+    assert advisory_lock(town, NOW + 3 * HOUR) == NOW + timedelta(minutes=115) - OVERLAP
 
 
 def test_a_source_that_was_heard_before_has_no_older_gap_either(town) -> None:
     with town.store.write() as connection:
         connection.execute(insert(SourceState).values(source="provider", accepted=7))
-    assert take_turn(town, NOW) == NOW
+    assert advisory_lock(town, NOW) == NOW
     with town.store.read() as connection:
         assert connection.scalar(select(SourceState.accepted)) == 7
 
 
 @pytest.mark.parametrize("outage", [HOUR, 5 * HOUR, timedelta(days=3)])
 def test_after_an_outage_the_look_begins_before_it(town, outage) -> None:
-    take_turn(town, NOW - 4 * HOUR)
+    advisory_lock(town, NOW - 4 * HOUR)
     end_turn(town, NOW - 4 * HOUR + timedelta(minutes=30))
-    take_turn(town, NOW - HOUR)
+    advisory_lock(town, NOW - HOUR)
     end_turn(town, NOW - timedelta(minutes=65))
-    since = take_turn(town, NOW + outage)
+    since = advisory_lock(town, NOW + outage)
     assert since == NOW - timedelta(minutes=65) - OVERLAP
 
 
 def test_a_very_long_outage_is_looked_through_as_far_as_lists_go(town) -> None:
-    take_turn(town, NOW)
-    assert take_turn(town, NOW + timedelta(days=90)) == NOW + timedelta(days=90) - LONGEST
+    advisory_lock(town, NOW)
+    assert advisory_lock(town, NOW + timedelta(days=90)) == NOW + timedelta(days=90) - LONGEST
 
 
 def test_a_look_that_failed_is_made_good_by_the_next(town) -> None:
-    take_turn(town, NOW)
+    advisory_lock(town, NOW)
     end_turn(town, NOW + 2 * HOUR)
-    take_turn(town, NOW + 3 * HOUR)  # and no end
-    assert take_turn(town, NOW + 4 * HOUR) == NOW + 2 * HOUR - OVERLAP
+    advisory_lock(town, NOW + 3 * HOUR)  # and no end
+    assert advisory_lock(town, NOW + 4 * HOUR) == NOW + 2 * HOUR - OVERLAP
 
 
 def test_there_is_one_turn_an_hour(town) -> None:
-    assert take_turn(town, NOW)
-    assert take_turn(town, NOW + EVERY - timedelta(seconds=1)) is None
-    assert take_turn(town, NOW + EVERY)
+    assert advisory_lock(town, NOW)
+    assert advisory_lock(town, NOW + EVERY - timedelta(seconds=1)) is None
+    assert advisory_lock(town, NOW + EVERY)
 
 
 def test_clocks_that_differ_by_seconds_still_share_one_turn(town) -> None:
-    assert take_turn(town, NOW)
-    assert take_turn(town, NOW - timedelta(seconds=5)) is None
+    assert advisory_lock(town, NOW)
+    assert advisory_lock(town, NOW - timedelta(seconds=5)) is None
 
 
 def test_a_clock_that_was_wrong_for_a_while_stops_nobody_for_ever(town) -> None:
-    take_turn(town, NOW + timedelta(days=3650))
+    advisory_lock(town, NOW + timedelta(days=3650))
     end_turn(town, NOW + timedelta(days=3650))
-    assert take_turn(town, NOW) == NOW
-    assert take_turn(town, NOW + EVERY) == NOW
+    assert advisory_lock(town, NOW) == NOW
+    assert advisory_lock(town, NOW + EVERY) == NOW
 
 
 def test_of_two_clocks_one_gets_the_turn(town) -> None:
     for n in range(20):
         with ThreadPoolExecutor(2) as pool:
-            taken = list(pool.map(partial(take_turn, town), [NOW + n * EVERY] * 2))
+            taken = list(pool.map(partial(advisory_lock, town), [NOW + n * EVERY] * 2))
         assert len([since for since in taken if since is not None]) == 1
 
 
@@ -302,7 +302,7 @@ def test_of_two_clocks_at_a_source_s_first_look_one_gets_the_turn(town) -> None:
         with town.store.write() as connection:
             connection.execute(delete(SourceState))
         with ThreadPoolExecutor(4) as pool:
-            taken = list(pool.map(partial(take_turn, town), [NOW] * 4))
+            taken = list(pool.map(partial(advisory_lock, town), [NOW] * 4))
         assert len([since for since in taken if since is not None]) == 1
 
 

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text, update
 from sqlalchemy.exc import OperationalError
 
-from hub.core.contacts import Facts, fold, one_at_a_time
+from hub.core.contacts import Facts, fold, lock_contacts
 from hub.core.events import projections
 from hub.core.events.projections import fold_some
 from hub.core.models import Contact, StoredEvent
@@ -120,7 +120,7 @@ def test_a_claim_that_folds_its_event_and_those_who_fold_do_not_wait_for_each_ot
 
     with ThreadPoolExecutor(1) as pool:
         with database.write() as claiming, database.read() as watching:
-            one_at_a_time(claiming)
+            lock_contacts(claiming)
             rest = pool.submit(fold_the_rest)
             until(lambda: watching.scalar(WAITING), 5, "the other to wait")
             facts = Facts(event.id, event.source, event.type, event.data)

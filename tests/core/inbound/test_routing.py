@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from adapters.contract.fields import rfc3339
 from hub.core.ids import new_id
-from hub.core.inbound.routing import Match, rfc3339
+from hub.core.inbound.routing import Match
 from hub.core.models import DeliveryState
 from tests.core.making import NOW, Town, deliveries_of, route, told
 
