@@ -15,17 +15,17 @@ from adapters.contract.errors import (
 )
 from adapters.contract.event import EVENT_TYPES, Attachment, Event
 from adapters.contract.form_inbound import FormField, FormInbound, Signals
-from adapters.contract.inbound import Inbound, Listed, Reply, Sample
+from adapters.contract.inbound import Inbound, ListedRecord, Reply, Sample
 from adapters.contract.outbound import (
     Action,
     Answer,
     Call,
     Effect,
+    LookupResult,
+    LookupVerdict,
     Outbound,
     Outcome,
     Probe,
-    Sight,
-    Sighting,
     Transport,
     Verdict,
 )
@@ -49,7 +49,9 @@ __all__ = [
     "InboundRequest",
     "InvalidParameters",
     "InvalidSubmission",
-    "Listed",
+    "ListedRecord",
+    "LookupResult",
+    "LookupVerdict",
     "NotSent",
     "NotVerified",
     "Outbound",
@@ -57,8 +59,6 @@ __all__ = [
     "Probe",
     "Reply",
     "Sample",
-    "Sight",
-    "Sighting",
     "Signals",
     "TooManyFields",
     "Transport",

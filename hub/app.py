@@ -10,16 +10,16 @@ from hub.core.hub import Hub
 from hub.core.models import Base
 from hub.gateways.captcha import Captchas
 from hub.gateways.database.engine import Database, engine_options
-from hub.gateways.redis_queue import Flusher
+from hub.gateways.redis_queue import WakeUpPublisher
 from hub.settings import WEB_THREADS, Settings
 from hub.web import dashboard, errors
-from hub.web.express import Express
+from hub.web.express import FastPath
 from hub.web.forms.submit import forms
 from hub.web.health import health
 from hub.web.lead_link import acknowledging
 from hub.web.metrics import metrics
-from hub.web.receiver import Together
-from hub.web.source_counters import Tally
+from hub.web.receiver import GroupCommitWriter
+from hub.web.source_counters import SourceCounters
 from hub.web.webhooks import webhooks
 
 # Flask's hold on the engine: one per process, made with the app.
@@ -54,12 +54,12 @@ def create_app(settings: Settings, environ: Mapping[str, str]) -> Flask:
     hub = Hub(
         configuration=configuration,
         store=database,
-        waker=Flusher(settings.redis_url),
+        waker=WakeUpPublisher(settings.redis_url),
         public_url=settings.public_url,
         allow_private=settings.allow_private_destinations,
     )
-    app.extensions |= {"hub": hub, "hub_settings": settings, "hub_tally": Tally(database)}
-    app.extensions["hub_together"] = Together(hub)
+    app.extensions |= {"hub": hub, "hub_settings": settings, "hub_tally": SourceCounters(database)}
+    app.extensions["hub_together"] = GroupCommitWriter(hub)
     app.extensions |= {
         "hub_captchas": Captchas(allow_private=settings.allow_private_destinations),
         "hub_proxy_hops": settings.proxy_hops,
@@ -71,6 +71,6 @@ def create_app(settings: Settings, environ: Mapping[str, str]) -> Flask:
     app.register_blueprint(health)
     app.register_blueprint(metrics)
     dashboard.register(app, secure=(settings.public_url or "").startswith("https:"))
-    express = Express(app, settings.database_url) if database.dialect == "postgresql" else None
+    express = FastPath(app, settings.database_url) if database.dialect == "postgresql" else None
     app.extensions["hub_express"] = express
     return app

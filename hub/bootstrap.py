@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from hub.clock import clock as clocks
 from hub.config import load_config
 from hub.core.configuration import Configuration
-from hub.core.database_errors import Trouble, trouble_of
+from hub.core.database_errors import DatabaseErrorKind, classify
 from hub.core.delivery.lanes import ensure
 from hub.core.errors import ConfigError
 from hub.core.hub import Hub
@@ -21,13 +21,13 @@ from hub.core.inbound.config_versions import note_version
 from hub.core.leads.form_tokens import has_forms, with_form_keys
 from hub.gateways.crypto import local_secret
 from hub.gateways.database.engine import open_database
-from hub.gateways.database.revisions import revisions
+from hub.gateways.database.migrations import revisions
 from hub.gateways.database.wait import wait_for_store
-from hub.gateways.destination_client import Gate
-from hub.gateways.redis_queue import Flusher, connect
+from hub.gateways.destination_client import DestinationClient
+from hub.gateways.redis_queue import WakeUpPublisher, connect
 from hub.settings import Settings
 from hub.worker import rq_worker as workers
-from hub.worker.context import Workshop
+from hub.worker.context import WorkerContext
 
 BUSY_AGAIN_S = 1.0
 # One for each thread of the clock: its own, lists, look-ups, replays. Others open one or two.
@@ -45,7 +45,7 @@ def create_hub(settings: Settings, environ: Mapping[str, str]) -> Hub:
     return Hub(
         configuration=read_configuration(settings, environ),
         store=open_database(settings.database_url, pool_size=CONNECTIONS),
-        waker=Flusher(settings.redis_url),
+        waker=WakeUpPublisher(settings.redis_url),
         public_url=settings.public_url,
         allow_private=settings.allow_private_destinations,
     )
@@ -84,7 +84,7 @@ def _is_prepared(hub: Hub, stop: Event) -> bool:
         prepare_store(hub)
     except DBAPIError as error:
         why = _migration_needed(hub)
-        if why is None and trouble_of(error) is Trouble.ROW:
+        if why is None and classify(error) is DatabaseErrorKind.REJECTED_ROW:
             raise
         why = why or type(error.orig).__name__
         log.warning("the database is not ready (%s); again in a moment", why)
@@ -105,9 +105,9 @@ def _migration_needed(hub: Hub) -> str | None:
     return f"its tables are at {current or 'nothing'}, not {newest}: run `hub db upgrade`"
 
 
-def _gates(settings: Settings, hub: Hub) -> dict[str, Gate]:
+def _gates(settings: Settings, hub: Hub) -> dict[str, DestinationClient]:
     return {
-        destination.slug: Gate(
+        destination.slug: DestinationClient(
             destination,
             allow_private=settings.allow_private_destinations,
             public_url=settings.public_url,
@@ -117,8 +117,8 @@ def _gates(settings: Settings, hub: Hub) -> dict[str, Gate]:
     }
 
 
-def _workshop(settings: Settings, hub: Hub) -> Workshop:
-    return Workshop(
+def _workshop(settings: Settings, hub: Hub) -> WorkerContext:
+    return WorkerContext(
         hub=hub,
         gates=_gates(settings, hub),
         redis=connect(settings.redis_url),

@@ -12,7 +12,7 @@ from alembic.script import ScriptDirectory
 from hub.bootstrap import _is_prepared, create_hub, read_configuration, secret_of
 from hub.core.errors import ConfigError
 from hub.gateways.database.engine import open_database
-from hub.gateways.database.revisions import MIGRATIONS, revisions
+from hub.gateways.database.migrations import MIGRATIONS, revisions
 from hub.settings import load_settings
 from tests.running import ROOT
 

@@ -12,10 +12,9 @@ from sqlalchemy import Connection, Engine, event, inspect, text
 from hub.core.delivery.claim import DUE
 from hub.core.delivery.lanes import ensure, take
 from hub.core.models import Base
-from hub.core.models.search import SEARCH_TABLE
+from hub.core.models.events import SEARCH_TABLE
 from hub.gateways.database.engine import open_database
-from hub.gateways.database.migrations import downgrade, upgrade
-from hub.gateways.database.revisions import MIGRATIONS, revisions
+from hub.gateways.database.migrations import MIGRATIONS, downgrade, revisions, upgrade
 
 TABLES = set(Base.metadata.tables)
 

@@ -40,7 +40,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedRecord:
     """One record that the provider keeps, as its webhook would have brought it; not signed.
 
     `sure`: it has the id or fact key of that webhook. What has not may be a fact that came
@@ -157,7 +157,7 @@ class Inbound(ABC):
 
     def list_since(
         self, since: datetime, now: datetime, transport: Transport, account: Mapping[str, Any]
-    ) -> Iterator[Listed]:
+    ) -> Iterator[ListedRecord]:
         """Yield what happened since then, oldest first if the provider can, page after page.
 
         `account` are the settings of the destination that `account` names, empty without one.

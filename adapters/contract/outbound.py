@@ -114,7 +114,7 @@ class Probe:
     message: str
 
 
-class Sight(StrEnum):
+class LookupVerdict(StrEnum):
     """What a look-up saw of a call whose answer was lost."""
 
     THERE = "there"
@@ -123,10 +123,10 @@ class Sight(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class LookupResult:
     """What a look-up saw; `message` is the evidence, for a person: no address, no body."""
 
-    sight: Sight
+    sight: LookupVerdict
     message: str
     provider_ref: str | None = None
     status: str | None = None
@@ -179,7 +179,7 @@ class Outbound(ABC):
             if not any(str(settings.get(key) or "").strip() for key in either)
         ]
 
-    def look_up(self, call: Call, sent_at: datetime) -> Sighting:
+    def look_up(self, call: Call, sent_at: datetime) -> LookupResult:
         """Return whether the provider has what `call`, first sent at that time, would have made.
 
         Only reads. `NOT_THERE` is for a list that would have it if it existed.
@@ -187,7 +187,7 @@ class Outbound(ABC):
         Raises:
             AdapterError: it cannot be seen now.
         """
-        return Sighting(Sight.CANNOT_TELL, "there is no way to look it up")
+        return LookupResult(LookupVerdict.CANNOT_TELL, "there is no way to look it up")
 
     def sandbox_answer(self, method: str, url: str) -> Answer:
         """Return what the provider would answer to a good call; used instead of sending."""

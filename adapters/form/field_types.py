@@ -15,9 +15,9 @@ from adapters.form.submission import Repeated
 from adapters.form.text_fields import (
     FILL_IN,
     EmailAddress,
+    FieldType,
     LongText,
     PhoneNumber,
-    Taken,
     Typed,
     one_text,
 )
@@ -42,14 +42,14 @@ def _no_choice(value: str, choices: Sequence[str]) -> None:
         raise ValidationError("Please take one of the choices.")
 
 
-class Choice(Taken):
+class ChoiceField(FieldType):
     def take(self, value: Any) -> str:
         text = one_text(value, KINDS["choice"].longest)
         _no_choice(text, self.declared["choices"])
         return text
 
 
-class Choices(Taken):
+class Choices(FieldType):
     """Any of several, in the order of the declaration; from JSON a list."""
 
     def take(self, value: Any) -> list[str]:
@@ -66,7 +66,7 @@ class Choices(Taken):
         return [choice for choice in self.declared["choices"] if choice in taken]
 
 
-class Number(Taken):
+class Number(FieldType):
     """A number; what a floating point number does not hold exactly stays a decimal text."""
 
     def take(self, value: Any) -> int | float | str:
@@ -97,7 +97,7 @@ def _number(number: Decimal) -> int | float | str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-class Date(Taken):
+class Date(FieldType):
     def take(self, value: Any) -> str:
         text = one_text(value, KINDS["date"].longest)
         try:
@@ -112,7 +112,7 @@ class Date(Taken):
         return text
 
 
-class Consent(Taken):
+class Consent(FieldType):
     """A box that is ticked or not. A browser sends something for a ticked one alone."""
 
     def take(self, value: Any) -> bool:
@@ -126,7 +126,7 @@ class Consent(Taken):
         return given
 
 
-class File(Taken):
+class File(FieldType):
     """One file or several, of the kinds that are accepted."""
 
     def __init__(self, declared: Mapping[str, Any], **kwargs: Any) -> None:
@@ -162,12 +162,12 @@ def _size(count: int) -> str:
     return f"{count / _KB:.3g} kB" if count >= _KB else f"{count} bytes"
 
 
-TAKERS: Mapping[str, type[Taken]] = {
+TAKERS: Mapping[str, type[FieldType]] = {
     "text": Typed,
     "longtext": LongText,
     "email": EmailAddress,
     "phone": PhoneNumber,
-    "choice": Choice,
+    "choice": ChoiceField,
     "choices": Choices,
     "number": Number,
     "date": Date,

@@ -31,7 +31,7 @@ def is_email(value: str) -> bool:
     return _EMAIL.fullmatch(value) is not None
 
 
-class Taken(fields.Field[Any]):
+class FieldType(fields.Field[Any]):
     """A field made from its declaration."""
 
     def __init__(self, declared: Mapping[str, Any], **kwargs: Any) -> None:
@@ -70,7 +70,7 @@ def one_text(value: Any, most: int) -> str:
     return value
 
 
-class Typed(Taken):
+class Typed(FieldType):
     """A text of one line."""
 
     one_line = True

@@ -16,7 +16,7 @@ from adapters.form.field_types import MISSING, TAKERS
 from adapters.form.files import DEFAULT_ACCEPT, extensions
 from adapters.form.settings import KINDS
 from adapters.form.submission import Submission
-from adapters.form.text_fields import Taken
+from adapters.form.text_fields import FieldType
 
 
 def form_field(name: str, declared: Mapping[str, Any]) -> FormField:
@@ -104,7 +104,7 @@ def _consent(
 
 
 def _field(name: str, declared: Mapping[str, Any]) -> fields.Field[Any]:
-    taker: type[Taken] = TAKERS[declared["type"]]
+    taker: type[FieldType] = TAKERS[declared["type"]]
     return taker(
         declared,
         required=declared["required"],

@@ -32,7 +32,7 @@ from adapters.contract.errors import Unreadable
 from adapters.contract.event import Event
 from adapters.contract.fields import external_id
 from adapters.contract.form_bodies import media_type, read_form
-from adapters.contract.inbound import Inbound, Listed, Sample
+from adapters.contract.inbound import Inbound, ListedRecord, Sample
 from adapters.contract.outbound import Transport
 from adapters.contract.request import InboundRequest
 from adapters.contract.signatures.hmac import sign_hmac, verify_hmac
@@ -133,7 +133,7 @@ class GithubInbound(Inbound):
 
     def list_since(
         self, since: datetime, now: datetime, transport: Transport, account: Mapping[str, Any]
-    ) -> Iterator[Listed]:
+    ) -> Iterator[ListedRecord]:
         """Yield the hook's deliveries since then, one per event, oldest first."""
         return list_deliveries(self._settings, since, transport)
 

@@ -15,7 +15,7 @@ from typing import Any
 from adapters.contract.answers import read
 from adapters.contract.errors import AccountRefused, NotSent, Unreadable
 from adapters.contract.fields import utc_from_text
-from adapters.contract.inbound import Listed
+from adapters.contract.inbound import ListedRecord
 from adapters.contract.outbound import Answer, Transport
 from adapters.contract.strict_json import read_json
 
@@ -37,7 +37,7 @@ class _Delivery:
 
 def list_deliveries(
     settings: Mapping[str, Any], since: datetime, transport: Transport
-) -> Iterator[Listed]:
+) -> Iterator[ListedRecord]:
     """Yield each event that was delivered, or was to be, since then: oldest first.
 
     Raises:
@@ -120,7 +120,7 @@ def _next_page(answer: Answer, base_url: str) -> str | None:
     return None
 
 
-def _listed(detail: Any, delivery: _Delivery) -> Listed:
+def _listed(detail: Any, delivery: _Delivery) -> ListedRecord:
     sent = detail.get("request") if isinstance(detail, dict) else None
     payload = sent.get("payload") if isinstance(sent, dict) else None
     given = sent.get("headers") if isinstance(sent, dict) else None
@@ -135,4 +135,4 @@ def _listed(detail: Any, delivery: _Delivery) -> Listed:
         "content-type": "application/json",
         "date": format_datetime(delivery.delivered_at, usegmt=True),
     }
-    return Listed(json.dumps(payload).encode("ascii"), headers)
+    return ListedRecord(json.dumps(payload).encode("ascii"), headers)

@@ -52,7 +52,7 @@ class AccountSettings(Schema):
             raise ValidationError("give either `token` or OAuth, not both", "token")
 
 
-class Account:
+class HubspotApi:
     """Calls of one account, each with a token that is good; used by many threads at once."""
 
     def __init__(self, settings: Mapping[str, Any], transport: Transport) -> None:

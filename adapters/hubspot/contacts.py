@@ -11,7 +11,7 @@ from adapters.contract.answers import read_object
 from adapters.contract.outbound import Answer, Call, Outcome, Verdict
 from adapters.contract.requests import check_email
 from adapters.hubspot.answers import is_ref, read_unfound, read_written
-from adapters.hubspot.api import Account
+from adapters.hubspot.api import HubspotApi
 from adapters.hubspot.parameters import check_properties, is_id, texts
 
 PATH = "/crm/v3/objects/contacts"
@@ -29,7 +29,7 @@ class UpsertContact(Schema):
     )
 
 
-def upsert_contact(account: Account, call: Call, parameters: Mapping[str, Any]) -> Outcome:
+def upsert_contact(account: HubspotApi, call: Call, parameters: Mapping[str, Any]) -> Outcome:
     """Update the contact with that address, create it, or update it when another was faster."""
     email = parameters["email"].strip()
     properties = texts(parameters.get("properties", {}))
@@ -52,7 +52,7 @@ def upsert_contact(account: Account, call: Call, parameters: Mapping[str, Any]) 
     return outcome(answer, Verdict.NOT_PROCESSED if answer.status == 404 else None)
 
 
-def find_contact(account: Account, call: Call, person: str) -> str | Outcome:
+def find_contact(account: HubspotApi, call: Call, person: str) -> str | Outcome:
     """Return HubSpot's id of a contact; how the call ends when there is none to be had."""
     if is_id(person):
         return person

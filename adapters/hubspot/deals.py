@@ -10,11 +10,11 @@ from adapters.contract.answers import read_object
 from adapters.contract.outbound import Answer, Call, Outcome, Verdict
 from adapters.contract.requests import Minor, check_said
 from adapters.hubspot.answers import is_ref, read_unfound, read_written
-from adapters.hubspot.api import Account
+from adapters.hubspot.api import HubspotApi
 from adapters.hubspot.contacts import find_contact
 from adapters.hubspot.parameters import (
+    ContactProperties,
     ObjectId,
-    Person,
     check_close_date,
     check_properties,
     close_date_ms,
@@ -48,7 +48,7 @@ class CreateDeal(_Deal):
     """`name`, and what else is known; `contact` is an e-mail address or HubSpot's id."""
 
     name = fields.String(required=True, validate=check_said)
-    contact = Person()
+    contact = ContactProperties()
 
 
 class UpdateDeal(_Deal):
@@ -59,7 +59,7 @@ class UpdateDeal(_Deal):
 
 
 def create_deal(
-    account: Account, call: Call, parameters: Mapping[str, Any], *, key_property: str
+    account: HubspotApi, call: Call, parameters: Mapping[str, Any], *, key_property: str
 ) -> Outcome:
     """Create the deal unless one has this delivery's key; what people changed in it stays."""
     contact = find_contact(account, call, parameters["contact"]) if "contact" in parameters else ""
@@ -80,7 +80,7 @@ def create_deal(
     return read_written(answer, call.now, account.hidden, expected="a deal", hint=hint)
 
 
-def update_deal(account: Account, call: Call, parameters: Mapping[str, Any]) -> Outcome:
+def update_deal(account: HubspotApi, call: Call, parameters: Mapping[str, Any]) -> Outcome:
     """Set what is given of a deal that is there."""
     path = f"{PATH}/{parameters['deal']}"
     answer = account.send("PATCH", path, {"properties": _properties(parameters)}, call.now)
@@ -88,11 +88,11 @@ def update_deal(account: Account, call: Call, parameters: Mapping[str, Any]) -> 
     return read_written(answer, call.now, account.hidden, expected="a deal", hint=hint)
 
 
-def _look(account: Account, call: Call, key_property: str) -> Answer:
+def _look(account: HubspotApi, call: Call, key_property: str) -> Answer:
     return account.read(f"{PATH}/{quote(call.key, safe='')}?idProperty={key_property}", call.now)
 
 
-def _found(account: Account, call: Call, answer: Answer, key_property: str) -> Outcome:
+def _found(account: HubspotApi, call: Call, answer: Answer, key_property: str) -> Outcome:
     """Return success for a deal that has our key, else why it could not be looked for."""
     ref = (read_object(answer) or {}).get("id")
     if answer.status == 200 and is_ref(ref):

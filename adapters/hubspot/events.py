@@ -44,7 +44,7 @@ _NUMBER = re.compile(r"[0-9]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Ours:
+class EchoFilter:
     """What is ours at HubSpot: the app that writes for us, and the accounts (none: all)."""
 
     app_id: int | None = None
@@ -62,7 +62,7 @@ class Ours:
         return not self.portals or (type(portal) is int and portal in self.portals)
 
 
-def read_item(item: Any, received_at: datetime, ours: Ours) -> Event:
+def read_item(item: Any, received_at: datetime, ours: EchoFilter) -> Event:
     """Return the item's event, `hubspot.unreadable` with the `reason` when it cannot be read."""
     try:
         return _event(item, ours)
@@ -70,7 +70,7 @@ def read_item(item: Any, received_at: datetime, ours: Ours) -> Event:
         return _unreadable(item, str(fault), received_at)
 
 
-def _event(item: Any, ours: Ours) -> Event:
+def _event(item: Any, ours: EchoFilter) -> Event:
     if not isinstance(item, dict):
         raise Unreadable(f"an item must be an object, not {type(item).__name__}")
     native_type = _native_type(item)

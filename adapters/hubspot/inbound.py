@@ -42,15 +42,15 @@ from marshmallow import fields, validate
 
 from adapters.contract.errors import AccountRefused, Unreadable
 from adapters.contract.event import Event
-from adapters.contract.inbound import Inbound, Listed, Sample
+from adapters.contract.inbound import Inbound, ListedRecord, Sample
 from adapters.contract.outbound import Transport
 from adapters.contract.request import InboundRequest
 from adapters.contract.signatures.hmac import SecretsSchema
 from adapters.contract.strict_json import read_json
 from adapters.hubspot import listing, samples
 from adapters.hubspot import signature as signatures
-from adapters.hubspot.api import Account
-from adapters.hubspot.events import IGNORED_TYPES, NATIVE_TYPES, Ours, read_item
+from adapters.hubspot.api import HubspotApi
+from adapters.hubspot.events import IGNORED_TYPES, NATIVE_TYPES, EchoFilter, read_item
 from adapters.hubspot.objects import READERS
 
 
@@ -99,7 +99,7 @@ class HubspotInbound(Inbound):
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._secrets = tuple(settings["secrets"])
         self._versions = tuple(settings["signatures"])
-        self._ours = Ours(settings["app_id"], frozenset(settings["portals"]))
+        self._ours = EchoFilter(settings["app_id"], frozenset(settings["portals"]))
 
     def verify(self, request: InboundRequest) -> str:
         """Return the label of the secret that signed it."""
@@ -132,11 +132,11 @@ class HubspotInbound(Inbound):
 
     def list_since(
         self, since: datetime, now: datetime, transport: Transport, account: Mapping[str, Any]
-    ) -> Iterator[Listed]:
+    ) -> Iterator[ListedRecord]:
         """Yield the contacts, then the deals, that were created or changed since then, by id."""
         if not account:
             raise AccountRefused("listing needs a destination with `adapter: hubspot`")
-        return listing.list_since(Account(account, transport), since, now)
+        return listing.list_since(HubspotApi(account, transport), since, now)
 
     def sample(
         self, native_type: str, external_id: str, now: datetime, *, live: bool, url: str

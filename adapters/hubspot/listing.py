@@ -13,10 +13,10 @@ from typing import Any
 from adapters.contract.answers import read_object, safe_words
 from adapters.contract.errors import AccountRefused, NotSent, Unreadable
 from adapters.contract.fields import utc_from_text
-from adapters.contract.inbound import Listed
+from adapters.contract.inbound import ListedRecord
 from adapters.contract.outbound import Answer
 from adapters.hubspot.answers import words_of
-from adapters.hubspot.api import Account
+from adapters.hubspot.api import HubspotApi
 from adapters.hubspot.events import OBJECTS
 
 MODIFIED = {"contact": "lastmodifieddate", "deal": "hs_lastmodifieddate"}
@@ -28,7 +28,7 @@ _SOURCE, _SOURCE_ID = "hs_object_source", "hs_object_source_id"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def list_since(account: Account, since: datetime, now: datetime) -> Iterator[Listed]:
+def list_since(account: HubspotApi, since: datetime, now: datetime) -> Iterator[ListedRecord]:
     """Yield a body for each contact and each deal created or changed since then.
 
     One whose times are impossible comes as its id alone, which `parse` refuses; the rest follow.
@@ -52,7 +52,7 @@ def list_since(account: Account, since: datetime, now: datetime) -> Iterator[Lis
 
 
 def _page(
-    account: Account, kind: str, modified: str, since: datetime, last: int, now: datetime
+    account: HubspotApi, kind: str, modified: str, since: datetime, last: int, now: datetime
 ) -> list[Mapping[str, Any]]:
     filters = [
         {"propertyName": modified, "operator": "GTE", "value": str(_ms(since))},
@@ -72,14 +72,16 @@ def _page(
     return results
 
 
-def _listed(subject: str, found: Mapping[str, Any], since: datetime, portal_id: int) -> Listed:
+def _listed(
+    subject: str, found: Mapping[str, Any], since: datetime, portal_id: int
+) -> ListedRecord:
     try:
         created_at = utc_from_text(found.get("createdAt"), "createdAt")
         is_new = created_at >= since
         at = created_at if is_new else utc_from_text(found.get("updatedAt"), "updatedAt")
     except Unreadable:
         unread = json.dumps({"objectId": int(found["id"])}).encode("ascii")
-        return Listed(unread, _HEADERS, sure=False)
+        return ListedRecord(unread, _HEADERS, sure=False)
     native_type = f"{subject}.{'creation' if is_new else 'propertyChange'}"
     item = {
         "eventId": native_type,
@@ -93,10 +95,10 @@ def _listed(subject: str, found: Mapping[str, Any], since: datetime, portal_id: 
     if is_new and found["properties"].get(_SOURCE):
         item["changeSource"] = found["properties"][_SOURCE]
         item["sourceId"] = str(found["properties"].get(_SOURCE_ID))
-    return Listed(json.dumps([item]).encode("ascii"), _HEADERS, sure=is_new)
+    return ListedRecord(json.dumps([item]).encode("ascii"), _HEADERS, sure=is_new)
 
 
-def _told(answer: Answer, account: Account) -> dict[str, Any]:
+def _told(answer: Answer, account: HubspotApi) -> dict[str, Any]:
     told = read_object(answer)
     said = f"HubSpot answered {answer.status} when asked for a list"
     words = safe_words(words_of(told or {}), account.hidden)

@@ -9,12 +9,12 @@ from urllib.parse import quote
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from adapters.contract.answers import read_object
-from adapters.contract.outbound import Call, Outcome, Sight, Sighting
+from adapters.contract.outbound import Call, LookupResult, LookupVerdict, Outcome
 from adapters.contract.requests import check_said, load_parameters
 from adapters.hubspot.answers import is_ref, read_written
-from adapters.hubspot.api import Account
+from adapters.hubspot.api import HubspotApi
 from adapters.hubspot.contacts import find_contact
-from adapters.hubspot.parameters import ObjectId, Person
+from adapters.hubspot.parameters import ContactProperties, ObjectId
 
 PATH = "/crm/v3/objects/notes"
 
@@ -32,7 +32,7 @@ class AddNote(Schema):
     """`text`, and the `contact` (e-mail address or id) or the `deal` (id) that it is about."""
 
     text = fields.String(required=True, validate=[check_said, validate.Length(max=60_000)])
-    contact = Person()
+    contact = ContactProperties()
     deal = ObjectId()
 
     @validates_schema
@@ -43,7 +43,7 @@ class AddNote(Schema):
             raise ValidationError("is longer than HubSpot takes", "text")
 
 
-def add_note(account: Account, call: Call, parameters: Mapping[str, Any]) -> Outcome:
+def add_note(account: HubspotApi, call: Call, parameters: Mapping[str, Any]) -> Outcome:
     """Write the note with this attempt's token under it."""
     about = _about(account, call, parameters)
     if isinstance(about, Outcome):
@@ -61,7 +61,7 @@ def add_note(account: Account, call: Call, parameters: Mapping[str, Any]) -> Out
     return read_written(answer, call.now, account.hidden, expected="a note")
 
 
-def look_up(account: Account, call: Call) -> Sighting:
+def look_up(account: HubspotApi, call: Call) -> LookupResult:
     """Look for this attempt's token in the notes of its contact or deal."""
     about = _about(account, call, load_parameters(AddNote, call.parameters))
     if isinstance(about, Outcome):
@@ -69,17 +69,21 @@ def look_up(account: Account, call: Call) -> Sighting:
     mark = re.compile(re.escape(_MARK + call.attempt_id) + r"(?![0-9])")
     read = 0
     for page in _pages(account, call, *about):
-        if isinstance(page, Sighting):
+        if isinstance(page, LookupResult):
             return page
         for note_id, body in page:
             if mark.search(body):
-                return Sighting(Sight.THERE, f"note {note_id} has this attempt's token", note_id)
+                return LookupResult(
+                    LookupVerdict.THERE, f"note {note_id} has this attempt's token", note_id
+                )
         read += len(page)
-    return Sighting(Sight.NOT_THERE, f"none of the {read} notes has this attempt's token")
+    return LookupResult(
+        LookupVerdict.NOT_THERE, f"none of the {read} notes has this attempt's token"
+    )
 
 
 def _about(
-    account: Account, call: Call, parameters: Mapping[str, Any]
+    account: HubspotApi, call: Call, parameters: Mapping[str, Any]
 ) -> tuple[str, str] | Outcome:
     if "deal" in parameters:
         return "deals", parameters["deal"]
@@ -93,7 +97,9 @@ def _body(text: str, attempt_id: str) -> str:
     return "<br>".join([*lines, "", _MARK + attempt_id])
 
 
-def _pages(account: Account, call: Call, kind: str, object_id: str) -> Iterator[Notes | Sighting]:
+def _pages(
+    account: HubspotApi, call: Call, kind: str, object_id: str
+) -> Iterator[Notes | LookupResult]:
     """Yield the notes page by page; last, if they cannot all be read, what that means."""
     path = f"/crm/v4/objects/{kind}/{object_id}/associations/notes?limit={_PAGE}"
     after: str | None = ""
@@ -116,7 +122,7 @@ def _pages(account: Account, call: Call, kind: str, object_id: str) -> Iterator[
     yield _cannot_tell(f"there are more than {_PAGE * _PAGES} notes")
 
 
-def _notes(account: Account, call: Call, ids: Sequence[str]) -> Iterator[Notes | Sighting]:
+def _notes(account: HubspotApi, call: Call, ids: Sequence[str]) -> Iterator[Notes | LookupResult]:
     asked = {
         "inputs": [{"id": note_id} for note_id in ids],
         "properties": ["hs_note_body"],
@@ -155,5 +161,5 @@ def _cursor(listed: Mapping[str, Any]) -> str | None:
     return str(after) if after else None
 
 
-def _cannot_tell(message: str) -> Sighting:
-    return Sighting(Sight.CANNOT_TELL, message)
+def _cannot_tell(message: str) -> LookupResult:
+    return LookupResult(LookupVerdict.CANNOT_TELL, message)

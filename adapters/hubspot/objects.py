@@ -17,7 +17,7 @@ from adapters.contract.fields import email_address, phone_e164, text
 from adapters.contract.money import currency_code, minor_units_of
 from adapters.contract.outbound import Call, Outcome, Verdict
 from adapters.hubspot.answers import read_unfound
-from adapters.hubspot.api import Account
+from adapters.hubspot.api import HubspotApi
 from adapters.hubspot.parameters import ObjectId
 
 Properties = Mapping[str, Any]
@@ -75,7 +75,7 @@ class Fetch(Schema):
     id = ObjectId(required=True)
 
 
-def fetch(account: Account, call: Call, parameters: Mapping[str, Any]) -> Outcome:
+def fetch(account: HubspotApi, call: Call, parameters: Mapping[str, Any]) -> Outcome:
     """Return the object as `found`, or that it is gone."""
     kind = parameters["object"]
     query = urlencode({"properties": ",".join(FETCHED[kind])}, safe=",")

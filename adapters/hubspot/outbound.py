@@ -36,17 +36,17 @@ from adapters.contract.outbound import (
     Answer,
     Call,
     Effect,
+    LookupResult,
+    LookupVerdict,
     Outbound,
     Outcome,
     Probe,
-    Sight,
-    Sighting,
     Transport,
 )
 from adapters.contract.requests import load_parameters
 from adapters.hubspot import contacts, deals, notes, subscriptions
 from adapters.hubspot.answers import words_of
-from adapters.hubspot.api import SECRETS, Account, AccountSettings
+from adapters.hubspot.api import SECRETS, AccountSettings, HubspotApi
 from adapters.hubspot.objects import Fetch, fetch
 
 _PROPERTY = re.compile(r"[a-z][a-z0-9_]{0,99}", re.ASCII)
@@ -79,7 +79,7 @@ class HubspotOutbound(Outbound):
     }
 
     def __init__(self, settings: Mapping[str, Any], transport: Transport) -> None:
-        self._account = Account(settings, transport)
+        self._account = HubspotApi(settings, transport)
         self._key_property = settings.get("deal_key_property") or "hub_delivery"
 
     def perform(self, call: Call) -> Outcome:
@@ -100,10 +100,10 @@ class HubspotOutbound(Outbound):
             case _:
                 return fetch(self._account, call, parameters)
 
-    def look_up(self, call: Call, sent_at: datetime) -> Sighting:
+    def look_up(self, call: Call, sent_at: datetime) -> LookupResult:
         if call.action == "add_note":
             return notes.look_up(self._account, call)
-        return Sighting(Sight.CANNOT_TELL, f"{call.action} is repeated, not looked up")
+        return LookupResult(LookupVerdict.CANNOT_TELL, f"{call.action} is repeated, not looked up")
 
     def probe(self) -> Probe:
         try:

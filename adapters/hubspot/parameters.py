@@ -26,7 +26,7 @@ class ObjectId(fields.Field[str]):
         return written
 
 
-class Person(fields.Field[str]):
+class ContactProperties(fields.Field[str]):
     """A contact: its e-mail address, or HubSpot's id of it."""
 
     def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> str:

@@ -10,7 +10,7 @@ from adapters.contract.answers import read_object
 from adapters.contract.outbound import Call, Outcome, Verdict
 from adapters.contract.requests import check_email, check_said
 from adapters.hubspot.answers import read_written
-from adapters.hubspot.api import Account
+from adapters.hubspot.api import HubspotApi
 from adapters.hubspot.parameters import ObjectId
 
 PATH = "/communication-preferences/v3"
@@ -38,7 +38,7 @@ class SetSubscription(Schema):
     explanation = fields.String(validate=check_said)
 
 
-def set_subscription(account: Account, call: Call, parameters: Mapping[str, Any]) -> Outcome:
+def set_subscription(account: HubspotApi, call: Call, parameters: Mapping[str, Any]) -> Outcome:
     """Opt in or out; that it was so already is success."""
     value = {
         "emailAddress": parameters["email"].strip(),
@@ -56,7 +56,7 @@ def set_subscription(account: Account, call: Call, parameters: Mapping[str, Any]
     return read_written(answer, call.now, account.hidden, expected="a subscription", needs_id=False)
 
 
-def _is(account: Account, call: Call, parameters: Mapping[str, Any]) -> bool:
+def _is(account: HubspotApi, call: Call, parameters: Mapping[str, Any]) -> bool:
     address = quote(parameters["email"].strip(), safe="")
     answer = account.read(f"{PATH}/status/email/{address}", call.now)
     statuses = (read_object(answer) or {}).get("subscriptionStatuses")

@@ -10,14 +10,14 @@ from urllib.parse import urlencode
 
 from adapters.contract.answers import read, read_object
 from adapters.contract.fields import is_id, rfc3339
-from adapters.contract.outbound import Answer, Sight, Sighting, Transport
+from adapters.contract.outbound import Answer, LookupResult, LookupVerdict, Transport
 from adapters.contract.requests import json_body
 from adapters.pipedrive.answers import listed
 
 SANDBOX = "sandbox"
 
 
-class Account:
+class PipedriveApi:
     """Sends with the token of one account; `hidden` is what no message may show."""
 
     def __init__(self, settings: Mapping[str, Any], transport: Transport) -> None:
@@ -57,7 +57,9 @@ _PAGE = 500
 _PAGES = 10
 
 
-def rows_since(account: Account, path: str, sent_at: datetime) -> list[dict[str, Any]] | Sighting:
+def rows_since(
+    account: PipedriveApi, path: str, sent_at: datetime
+) -> list[dict[str, Any]] | LookupResult:
     """Return what a list of version 2 has that changed since then, or why it cannot be told."""
     rows: list[dict[str, Any]] = []
     cursor: dict[str, str] = {}
@@ -72,16 +74,21 @@ def rows_since(account: Account, path: str, sent_at: datetime) -> list[dict[str,
         if not following:
             return rows
         if not is_id(following):
-            return Sighting(Sight.CANNOT_TELL, "Pipedrive's list goes on where nobody can read")
+            return LookupResult(
+                LookupVerdict.CANNOT_TELL, "Pipedrive's list goes on where nobody can read"
+            )
         cursor = {"cursor": str(following)}
-    return Sighting(
-        Sight.CANNOT_TELL, f"more than {_PAGE * _PAGES} were changed since then: too many to read"
+    return LookupResult(
+        LookupVerdict.CANNOT_TELL,
+        f"more than {_PAGE * _PAGES} were changed since then: too many to read",
     )
 
 
-def cannot_tell(answer: Answer) -> Sighting:
+def cannot_tell(answer: Answer) -> LookupResult:
     """Return that a reading call was not answered with what was asked for."""
-    return Sighting(Sight.CANNOT_TELL, f"Pipedrive answered {answer.status} when asked for it")
+    return LookupResult(
+        LookupVerdict.CANNOT_TELL, f"Pipedrive answered {answer.status} when asked for it"
+    )
 
 
 def moment(row: Any, key: str) -> datetime | None:

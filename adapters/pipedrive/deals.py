@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from adapters.contract.outbound import Call, Outcome, Sight, Sighting
+from adapters.contract.outbound import Call, LookupResult, LookupVerdict, Outcome
 from adapters.contract.requests import load_parameters
 from adapters.pipedrive.answers import read_written, ref_of
-from adapters.pipedrive.api import SKEW, Account, moment, rows_since
+from adapters.pipedrive.api import SKEW, PipedriveApi, moment, rows_since
 from adapters.pipedrive.parameters import CreateDeal, major_units, written_fields
 from adapters.pipedrive.persons import person_id
 
@@ -17,7 +17,7 @@ _LONGEST_CALL = timedelta(minutes=2)
 
 
 def create_deal(
-    account: Account, call: Call, parameters: Mapping[str, Any], *, marker_field: str
+    account: PipedriveApi, call: Call, parameters: Mapping[str, Any], *, marker_field: str
 ) -> Outcome:
     """Create the deal, with this attempt's token in `marker_field` if there is such a field."""
     value = _value(parameters)
@@ -33,10 +33,12 @@ def create_deal(
     return read_written(answer, call.now, account.hidden, expected="a deal")
 
 
-def look_up(account: Account, call: Call, sent_at: datetime, *, marker_field: str) -> Sighting:
+def look_up(
+    account: PipedriveApi, call: Call, sent_at: datetime, *, marker_field: str
+) -> LookupResult:
     """Look for the deal among all that were added since then."""
     rows = rows_since(account, PATH, sent_at)
-    if isinstance(rows, Sighting):
+    if isinstance(rows, LookupResult):
         return rows
     if marker_field:
         return _by_token(rows, marker_field, call.attempt_id)
@@ -45,7 +47,9 @@ def look_up(account: Account, call: Call, sent_at: datetime, *, marker_field: st
     if "person" in parameters:
         person = person_id(account, parameters["person"], call.now)
         if isinstance(person, Outcome):
-            return Sighting(Sight.CANNOT_TELL, f"whose it is cannot be told. {person.message}")
+            return LookupResult(
+                LookupVerdict.CANNOT_TELL, f"whose it is cannot be told. {person.message}"
+            )
         wanted["person_id"] = int(person)
     return _by_likeness(rows, wanted, sent_at)
 
@@ -60,18 +64,20 @@ def _value(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return value
 
 
-def _by_token(rows: list[dict[str, Any]], marker_field: str, token: str) -> Sighting:
+def _by_token(rows: list[dict[str, Any]], marker_field: str, token: str) -> LookupResult:
     for row in rows:
         custom = row.get("custom_fields")
         if isinstance(custom, dict) and custom.get(marker_field) == token:
             ref = ref_of(row)
-            return Sighting(Sight.THERE, f"deal {ref} has this attempt's token", ref)
-    return Sighting(Sight.NOT_THERE, f"none of {len(rows)} deals has this attempt's token")
+            return LookupResult(LookupVerdict.THERE, f"deal {ref} has this attempt's token", ref)
+    return LookupResult(
+        LookupVerdict.NOT_THERE, f"none of {len(rows)} deals has this attempt's token"
+    )
 
 
 def _by_likeness(
     rows: list[dict[str, Any]], wanted: Mapping[str, Any], sent_at: datetime
-) -> Sighting:
+) -> LookupResult:
     """One deal of that title, person and amount is ours; two may be anybody's."""
     told = [key for key in ("title", "person_id", "value", "currency") if key in wanted]
     alike = [
@@ -80,12 +86,12 @@ def _by_likeness(
         if all(row.get(key) == wanted[key] for key in told) and _added_then(row, sent_at)
     ]
     if not alike:
-        return Sighting(Sight.NOT_THERE, f"none of {len(rows)} deals is like it")
+        return LookupResult(LookupVerdict.NOT_THERE, f"none of {len(rows)} deals is like it")
     if len(alike) > 1:
         said = f"{len(alike)} deals are like it; with `marker_field` they could be told apart"
-        return Sighting(Sight.CANNOT_TELL, said)
+        return LookupResult(LookupVerdict.CANNOT_TELL, said)
     said = f"deal {alike[0]} has its title, person and amount, and was added then"
-    return Sighting(Sight.THERE, said, alike[0])
+    return LookupResult(LookupVerdict.THERE, said, alike[0])
 
 
 def _added_then(row: Mapping[str, Any], sent_at: datetime) -> bool:

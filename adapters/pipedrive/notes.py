@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from adapters.contract.answers import read_object
-from adapters.contract.outbound import Answer, Call, Outcome, Sight, Sighting
+from adapters.contract.outbound import Answer, Call, LookupResult, LookupVerdict, Outcome
 from adapters.contract.requests import load_parameters
 from adapters.pipedrive.answers import listed, read_written
-from adapters.pipedrive.api import SKEW, Account, cannot_tell
+from adapters.pipedrive.api import SKEW, PipedriveApi, cannot_tell
 from adapters.pipedrive.parameters import AddNote
 from adapters.pipedrive.persons import person_id
 
@@ -21,7 +21,7 @@ _PAGE = 500
 _PAGES = 10
 
 
-def add_note(account: Account, call: Call, parameters: Mapping[str, Any]) -> Outcome:
+def add_note(account: PipedriveApi, call: Call, parameters: Mapping[str, Any]) -> Outcome:
     """Write the note with this attempt's token under it."""
     about = _about(account, call, parameters)
     if isinstance(about, Outcome):
@@ -31,12 +31,12 @@ def add_note(account: Account, call: Call, parameters: Mapping[str, Any]) -> Out
     return read_written(answer, call.now, account.hidden, expected="a note")
 
 
-def look_up(account: Account, call: Call, sent_at: datetime) -> Sighting:
+def look_up(account: PipedriveApi, call: Call, sent_at: datetime) -> LookupResult:
     """Look for this attempt's token in the notes of its person or deal since that day."""
     about = _about(account, call, load_parameters(AddNote, call.parameters))
     if isinstance(about, Outcome):
         said = f"whom it was about cannot be told. {about.message}"
-        return Sighting(Sight.CANNOT_TELL, said)
+        return LookupResult(LookupVerdict.CANNOT_TELL, said)
     mark = re.compile(re.escape(_MARK + call.attempt_id) + r"(?![0-9])")
     since = (sent_at - SKEW).date().isoformat()
     start = 0
@@ -50,14 +50,20 @@ def look_up(account: Account, call: Call, sent_at: datetime) -> Sighting:
         for note in notes:
             if mark.search(str(note.get("content"))):
                 ref = str(note["id"])
-                return Sighting(Sight.THERE, f"note {ref} has this attempt's token", ref)
+                return LookupResult(
+                    LookupVerdict.THERE, f"note {ref} has this attempt's token", ref
+                )
         start += len(notes)
         if not notes or not _has_more(answer):
-            return Sighting(Sight.NOT_THERE, f"none of {start} notes has this attempt's token")
-    return Sighting(Sight.CANNOT_TELL, f"there are more than {_PAGE * _PAGES} notes")
+            return LookupResult(
+                LookupVerdict.NOT_THERE, f"none of {start} notes has this attempt's token"
+            )
+    return LookupResult(LookupVerdict.CANNOT_TELL, f"there are more than {_PAGE * _PAGES} notes")
 
 
-def _about(account: Account, call: Call, parameters: Mapping[str, Any]) -> dict[str, int] | Outcome:
+def _about(
+    account: PipedriveApi, call: Call, parameters: Mapping[str, Any]
+) -> dict[str, int] | Outcome:
     if "deal" in parameters:
         return {"deal_id": int(parameters["deal"])}
     person = person_id(account, parameters["person"], call.now)

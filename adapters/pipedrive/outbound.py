@@ -37,16 +37,16 @@ from adapters.contract.outbound import (
     Answer,
     Call,
     Effect,
+    LookupResult,
     Outbound,
     Outcome,
     Probe,
-    Sighting,
     Transport,
 )
 from adapters.contract.requests import load_parameters
 from adapters.pipedrive import deals, notes, persons
 from adapters.pipedrive.answers import is_ban
-from adapters.pipedrive.api import Account
+from adapters.pipedrive.api import PipedriveApi
 from adapters.pipedrive.parameters import AddNote, CreateDeal, UpsertPerson
 
 
@@ -88,7 +88,7 @@ class PipedriveOutbound(Outbound):
     }
 
     def __init__(self, settings: Mapping[str, Any], transport: Transport) -> None:
-        self._account = Account(settings, transport)
+        self._account = PipedriveApi(settings, transport)
         self._marker_field = settings.get("marker_field") or ""
         self._locks = persons.OneAtATime()
 
@@ -100,7 +100,7 @@ class PipedriveOutbound(Outbound):
             return deals.create_deal(self._account, call, given, marker_field=self._marker_field)
         return notes.add_note(self._account, call, given)
 
-    def look_up(self, call: Call, sent_at: datetime) -> Sighting:
+    def look_up(self, call: Call, sent_at: datetime) -> LookupResult:
         if call.action == "upsert_person":
             return persons.look_up(self._account, call, sent_at)
         if call.action == "create_deal":

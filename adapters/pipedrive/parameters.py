@@ -30,7 +30,7 @@ class ObjectId(fields.Field[str]):
         return written
 
 
-class Person(fields.Field[str]):
+class PersonParameters(fields.Field[str]):
     """A person: the e-mail address, or Pipedrive's id."""
 
     def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> str:
@@ -76,7 +76,7 @@ class CreateDeal(Schema):
     """`person` is an e-mail address or Pipedrive's id; `stage` is Pipedrive's id."""
 
     title = fields.String(required=True, validate=[check_said, validate.Length(max=255)])
-    person = Person()
+    person = PersonParameters()
     amount = Minor()
     currency = fields.String(validate=validate.Regexp(r"[A-Za-z]{3}\Z"))
     stage = ObjectId()
@@ -95,7 +95,7 @@ class AddNote(Schema):
     """`content` is plain text; the note is about either a person or a deal."""
 
     content = fields.String(required=True, validate=[check_said, validate.Length(max=20_000)])
-    person = Person()
+    person = PersonParameters()
     deal = ObjectId()
 
     @validates_schema

@@ -12,10 +12,10 @@ from typing import Any
 
 from adapters.contract.answers import read_object
 from adapters.contract.fields import rfc3339
-from adapters.contract.outbound import Answer, Call, Outcome, Sight, Sighting, Verdict
+from adapters.contract.outbound import Answer, Call, LookupResult, LookupVerdict, Outcome, Verdict
 from adapters.contract.requests import load_parameters
 from adapters.pipedrive.answers import listed, read_unfound, read_written, ref_of
-from adapters.pipedrive.api import Account, cannot_tell, moment, rows_since
+from adapters.pipedrive.api import PipedriveApi, cannot_tell, moment, rows_since
 from adapters.pipedrive.parameters import UpsertPerson, is_id, same_email, written_fields
 
 PATH = "/api/v2/persons"
@@ -44,7 +44,7 @@ class OneAtATime:
 
 
 def upsert_person(
-    account: Account, call: Call, parameters: Mapping[str, Any], locks: OneAtATime
+    account: PipedriveApi, call: Call, parameters: Mapping[str, Any], locks: OneAtATime
 ) -> Outcome:
     """Update the oldest person with this e-mail address, or create one."""
     email = parameters["email"].strip()
@@ -59,7 +59,7 @@ def upsert_person(
         )
 
 
-def find_person(account: Account, email: str, now: datetime) -> str | Outcome | None:
+def find_person(account: PipedriveApi, email: str, now: datetime) -> str | Outcome | None:
     """Return the id of the oldest person with this address, None, or why nobody can tell."""
     answer = _search(account, email)
     people = listed(answer)
@@ -69,7 +69,7 @@ def find_person(account: Account, email: str, now: datetime) -> str | Outcome | 
     return found if found is None or isinstance(found, Outcome) else found[0]
 
 
-def person_id(account: Account, person: str, now: datetime) -> str | Outcome:
+def person_id(account: PipedriveApi, person: str, now: datetime) -> str | Outcome:
     """Return the id of a person named by id or e-mail address, or why there is none."""
     if is_id(person):
         return person
@@ -84,7 +84,7 @@ def person_id(account: Account, person: str, now: datetime) -> str | Outcome:
     )
 
 
-def look_up(account: Account, call: Call, sent_at: datetime) -> Sighting:
+def look_up(account: PipedriveApi, call: Call, sent_at: datetime) -> LookupResult:
     """Tell whether a person with the address is there, and was created or changed since then."""
     email = load_parameters(UpsertPerson, call.parameters)["email"].strip()
     answer = _search(account, email)
@@ -94,14 +94,14 @@ def look_up(account: Account, call: Call, sent_at: datetime) -> Sighting:
     if ids := _matching(people, email):
         return _changed_since(account, ids[0], sent_at)
     since = rows_since(account, PATH, sent_at)
-    if isinstance(since, Sighting):
+    if isinstance(since, LookupResult):
         return since
     if ids := _matching(since, email):
-        return Sighting(Sight.THERE, f"person {ids[0]} was added since then", ids[0])
-    return Sighting(Sight.NOT_THERE, "no person has this e-mail address")
+        return LookupResult(LookupVerdict.THERE, f"person {ids[0]} was added since then", ids[0])
+    return LookupResult(LookupVerdict.NOT_THERE, "no person has this e-mail address")
 
 
-def _update(account: Account, call: Call, given: Mapping[str, Any], person: str) -> Outcome:
+def _update(account: PipedriveApi, call: Call, given: Mapping[str, Any], person: str) -> Outcome:
     value = _value(given)
     if phone := _said(given, "phone"):
         answer = account.read(f"{PATH}/{person}")
@@ -119,7 +119,7 @@ def _update(account: Account, call: Call, given: Mapping[str, Any], person: str)
     return read_written(answer, call.now, account.hidden, expected="a person")
 
 
-def _create(account: Account, call: Call, given: Mapping[str, Any], email: str) -> Outcome:
+def _create(account: PipedriveApi, call: Call, given: Mapping[str, Any], email: str) -> Outcome:
     value = {"name": email} | _value(given)
     value["emails"] = [{"value": email, "primary": True, "label": "work"}]
     if phone := _said(given, "phone"):
@@ -156,12 +156,12 @@ def _with_phone(phones: Any, phone: str) -> dict[str, Any]:
     return {"phones": [*there, {"value": phone, "primary": not there, "label": "work"}]}
 
 
-def _search(account: Account, email: str) -> Answer:
+def _search(account: PipedriveApi, email: str) -> Answer:
     query: dict[str, str] = {"term": email, "fields": "email", "exact_match": "true"}
     return account.read(f"{PATH}/search", **query)
 
 
-def _added_lately(account: Account, email: str, now: datetime) -> list[str] | Outcome | None:
+def _added_lately(account: PipedriveApi, email: str, now: datetime) -> list[str] | Outcome | None:
     """Return those whom the search may not know yet: one page, the latest first."""
     answer = account.read(
         PATH,
@@ -191,7 +191,7 @@ def _has(person: Mapping[str, Any], email: str) -> bool:
     return any(same_email(value, email) for value in values)
 
 
-def _changed_since(account: Account, person: str, sent_at: datetime) -> Sighting:
+def _changed_since(account: PipedriveApi, person: str, sent_at: datetime) -> LookupResult:
     """A person who was not changed can be updated again without harm: the search finds it."""
     answer = account.read(f"{PATH}/{person}")
     told = (read_object(answer) or {}).get("data")
@@ -199,5 +199,7 @@ def _changed_since(account: Account, person: str, sent_at: datetime) -> Sighting
     if answer.status != 200 or changed_at is None:
         return cannot_tell(answer)
     if changed_at >= sent_at.replace(microsecond=0):
-        return Sighting(Sight.THERE, f"person {person} was changed since then", person)
-    return Sighting(Sight.NOT_THERE, f"person {person} is there, and not changed since then")
+        return LookupResult(LookupVerdict.THERE, f"person {person} was changed since then", person)
+    return LookupResult(
+        LookupVerdict.NOT_THERE, f"person {person} is there, and not changed since then"
+    )

@@ -54,7 +54,7 @@ class AccountSettings(Schema):
             raise ValidationError("`private_key` signs in a user: say which", "username")
 
 
-class Account:
+class SalesforceApi:
     """Sends with a token that it gets by itself; `hidden` is what no message may show."""
 
     def __init__(self, settings: Mapping[str, Any], transport: Transport) -> None:

@@ -32,16 +32,16 @@ from adapters.contract.outbound import (
     Answer,
     Call,
     Effect,
+    LookupResult,
+    LookupVerdict,
     Outbound,
     Outcome,
     Probe,
-    Sight,
-    Sighting,
     Transport,
 )
 from adapters.contract.requests import load_parameters
 from adapters.salesforce import records, tasks
-from adapters.salesforce.api import SECRETS, Account, AccountSettings
+from adapters.salesforce.api import SECRETS, AccountSettings, SalesforceApi
 from adapters.salesforce.oauth import PATH as TOKEN_PATH
 from adapters.salesforce.oauth import NoTokenNow
 
@@ -63,7 +63,7 @@ class SalesforceOutbound(Outbound):
     }
 
     def __init__(self, settings: Mapping[str, Any], transport: Transport) -> None:
-        self._account = Account(settings, transport)
+        self._account = SalesforceApi(settings, transport)
         self._task_key_field = settings.get("task_key_field") or ""
 
     def perform(self, call: Call) -> Outcome:
@@ -72,10 +72,10 @@ class SalesforceOutbound(Outbound):
             return records.upsert(self._account, call, given)
         return tasks.create_task(self._account, call, given, key_field=self._task_key_field)
 
-    def look_up(self, call: Call, sent_at: datetime) -> Sighting:
+    def look_up(self, call: Call, sent_at: datetime) -> LookupResult:
         if call.action == "create_task":
             return tasks.look_up(self._account, call, sent_at, key_field=self._task_key_field)
-        return Sighting(Sight.CANNOT_TELL, f"{call.action} is repeated, not looked up")
+        return LookupResult(LookupVerdict.CANNOT_TELL, f"{call.action} is repeated, not looked up")
 
     def probe(self) -> Probe:
         try:

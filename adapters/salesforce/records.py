@@ -9,7 +9,7 @@ from marshmallow import Schema, ValidationError, fields, validate
 
 from adapters.contract.outbound import Call, Outcome
 from adapters.salesforce.answers import read_upserted
-from adapters.salesforce.api import FIELD, Account
+from adapters.salesforce.api import FIELD, SalesforceApi
 
 _DOTS = re.compile(r"\.{1,2}")
 
@@ -59,7 +59,7 @@ class Upsert(Schema):
         include: ClassVar[dict[str, fields.Field[Any]]] = {"fields": _values()}
 
 
-def upsert(account: Account, call: Call, parameters: Mapping[str, Any]) -> Outcome:
+def upsert(account: SalesforceApi, call: Call, parameters: Mapping[str, Any]) -> Outcome:
     """Create or update the record; empty values are left out, for they would erase."""
     key_field = parameters["external_id_field"]
     value = {

@@ -8,10 +8,10 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validate
 
 from adapters.contract.answers import read_object
-from adapters.contract.outbound import Answer, Call, Outcome, Sight, Sighting
+from adapters.contract.outbound import Answer, Call, LookupResult, LookupVerdict, Outcome
 from adapters.contract.requests import check_said
 from adapters.salesforce.answers import read_upserted, read_written
-from adapters.salesforce.api import Account
+from adapters.salesforce.api import SalesforceApi
 
 PATH = "/sobjects/Task"
 
@@ -58,7 +58,7 @@ _NAMES = {
 
 
 def create_task(
-    account: Account, call: Call, parameters: Mapping[str, Any], *, key_field: str
+    account: SalesforceApi, call: Call, parameters: Mapping[str, Any], *, key_field: str
 ) -> Outcome:
     """Create the task; with `key_field`, upsert it by the delivery's key."""
     value = {_NAMES[key]: parameters[key].strip() for key in _NAMES if key in parameters}
@@ -72,7 +72,9 @@ def create_task(
     return read_written(answer, call.now, account.hidden)
 
 
-def look_up(account: Account, call: Call, sent_at: datetime, *, key_field: str) -> Sighting:
+def look_up(
+    account: SalesforceApi, call: Call, sent_at: datetime, *, key_field: str
+) -> LookupResult:
     """Look for the delivery's key, or for this attempt's token among the tasks of that time."""
     if key_field:
         where, most = f"{key_field} = '{_key(call)}'", 1
@@ -85,22 +87,24 @@ def look_up(account: Account, call: Call, sent_at: datetime, *, key_field: str) 
     tasks = _records(answer)
     if tasks is None:
         said = f"Salesforce answered {answer.status} when asked for the tasks"
-        return Sighting(Sight.CANNOT_TELL, said)
+        return LookupResult(LookupVerdict.CANNOT_TELL, said)
     return _found(tasks, call, by_key=bool(key_field))
 
 
-def _found(tasks: list[dict[str, Any]], call: Call, *, by_key: bool) -> Sighting:
+def _found(tasks: list[dict[str, Any]], call: Call, *, by_key: bool) -> LookupResult:
     mark = re.compile(re.escape(_MARK + call.attempt_id) + r"(?![0-9])")
     for task in tasks:
         if by_key or mark.search(str(task.get("Description"))):
             ref = str(task["Id"])
             what = "this delivery's key" if by_key else "this attempt's token"
-            return Sighting(Sight.THERE, f"task {ref} has {what}", ref)
+            return LookupResult(LookupVerdict.THERE, f"task {ref} has {what}", ref)
     if by_key:
-        return Sighting(Sight.NOT_THERE, "no task has this delivery's key")
+        return LookupResult(LookupVerdict.NOT_THERE, "no task has this delivery's key")
     if len(tasks) >= _MOST:
-        return Sighting(Sight.CANNOT_TELL, f"{_MOST} tasks or more were created then")
-    return Sighting(Sight.NOT_THERE, f"none of {len(tasks)} tasks has this attempt's token")
+        return LookupResult(LookupVerdict.CANNOT_TELL, f"{_MOST} tasks or more were created then")
+    return LookupResult(
+        LookupVerdict.NOT_THERE, f"none of {len(tasks)} tasks has this attempt's token"
+    )
 
 
 def _records(answer: Answer) -> list[dict[str, Any]] | None:

@@ -4,14 +4,14 @@ from datetime import timedelta
 
 from adapters.contract.answers import read_object, safe_words
 from adapters.contract.fields import is_id
-from adapters.contract.outbound import Answer, Sight, Sighting
+from adapters.contract.outbound import Answer, LookupResult, LookupVerdict
 
 # How long after the send an e-mail that is not in the feed may still come into it; SendGrid
 # promises no time, so this is long.
 LAG = timedelta(minutes=30)
 
 
-def sighting(answer: Answer, age: timedelta) -> Sighting:
+def sighting(answer: Answer, age: timedelta) -> LookupResult:
     """Return what a search for one attempt saw, that long after it was sent."""
     if answer.status != 200:
         return _unseen(
@@ -24,8 +24,8 @@ def sighting(answer: Answer, age: timedelta) -> Sighting:
     found = next((message for message in messages if isinstance(message, dict)), None)
     if found is not None:
         status, message_id = found.get("status"), found.get("msg_id")
-        return Sighting(
-            Sight.THERE,
+        return LookupResult(
+            LookupVerdict.THERE,
             "SendGrid's Email Activity has an e-mail with this attempt's hub_attempt",
             provider_ref=str(message_id).partition(".")[0] if is_id(message_id) else None,
             status=safe_words(status) if isinstance(status, str) else None,
@@ -35,8 +35,10 @@ def sighting(answer: Answer, age: timedelta) -> Sighting:
         return _unseen(
             f"SendGrid's Email Activity has no such e-mail yet; it may lag {minutes} min"
         )
-    return Sighting(Sight.NOT_THERE, "SendGrid's Email Activity has no e-mail with this attempt")
+    return LookupResult(
+        LookupVerdict.NOT_THERE, "SendGrid's Email Activity has no e-mail with this attempt"
+    )
 
 
-def _unseen(message: str) -> Sighting:
-    return Sighting(Sight.CANNOT_TELL, message)
+def _unseen(message: str) -> LookupResult:
+    return LookupResult(LookupVerdict.CANNOT_TELL, message)

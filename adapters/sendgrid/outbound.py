@@ -30,10 +30,10 @@ from adapters.contract.outbound import (
     Answer,
     Call,
     Effect,
+    LookupResult,
     Outbound,
     Outcome,
     Probe,
-    Sighting,
     Transport,
 )
 from adapters.contract.requests import json_body, load_parameters
@@ -123,7 +123,7 @@ class SendgridOutbound(Outbound):
         )
         return answers.judge_scopes(answer) or probe
 
-    def look_up(self, call: Call, sent_at: datetime) -> Sighting:
+    def look_up(self, call: Call, sent_at: datetime) -> LookupResult:
         if not self._has_activity or call.action != "send":
             return super().look_up(call, sent_at)
         query = quote(f"unique_args['hub_attempt']=\"{call.attempt_id}\"", safe="")

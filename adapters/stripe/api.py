@@ -64,7 +64,7 @@ _BASE_URL = "https://api.stripe.com"
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class StripeAccount:
     """Whose Stripe account is called, and where."""
 
     api_key: str = field(repr=False)
@@ -77,13 +77,13 @@ class Account:
         url = f"{self.base_url}{path}" + (f"?{query}" if query else "")
         return read(transport, url, headers=self.headers)
 
-    def acting(self, context: str) -> "Account":
+    def acting(self, context: str) -> "StripeAccount":
         """Return this account in the context of another one (`Stripe-Context` of a thin event)."""
         own = {name: text for name, text in self.headers.items() if name != "stripe-account"}
         return replace(self, headers={**own, "stripe-context": context})
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> "Account":
+    def of(cls, settings: Mapping[str, Any]) -> "StripeAccount":
         """Return the account of a destination's settings (`api_key account api_version`)."""
         key = (settings.get("api_key") or "").strip()
         headers = {
@@ -116,7 +116,7 @@ class Api:
     Every method may raise Unfinished, and NotSent; `make` and `send` may raise AnswerLost.
     """
 
-    account: Account
+    account: StripeAccount
     transport: Transport
     now: datetime
 

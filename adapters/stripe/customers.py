@@ -19,7 +19,7 @@ from typing import Any
 from marshmallow import Schema, fields
 
 from adapters.contract.fields import email_address
-from adapters.contract.outbound import Call, Outcome, Sight, Sighting, Verdict
+from adapters.contract.outbound import Call, LookupResult, LookupVerdict, Outcome, Verdict
 from adapters.contract.requests import check_email
 from adapters.stripe.answers import error_type
 from adapters.stripe.api import Api, Listing, Native
@@ -52,17 +52,19 @@ def upsert(api: Api, call: Call, parameters: Mapping[str, Any]) -> Outcome:
     return _update(api, call, known, wanted)
 
 
-def look_up(api: Api, call: Call, parameters: Mapping[str, Any], _sent_at: datetime) -> Sighting:
+def look_up(
+    api: Api, call: Call, parameters: Mapping[str, Any], _sent_at: datetime
+) -> LookupResult:
     """Tell whether the customer is as the call would have left it."""
     wanted = _wanted(parameters)
     known = find(api, wanted["email"])
     if known is None:
-        return Sighting(Sight.NOT_THERE, "Stripe has no customer of that address")
+        return LookupResult(LookupVerdict.NOT_THERE, "Stripe has no customer of that address")
     if is_ours(known, call) or _is_in_place(known, wanted):
-        return Sighting(
-            Sight.THERE, f"Stripe has the customer {known['id']} as asked for", known["id"]
+        return LookupResult(
+            LookupVerdict.THERE, f"Stripe has the customer {known['id']} as asked for", known["id"]
         )
-    return Sighting(Sight.NOT_THERE, f"the customer {known['id']} is not as asked for")
+    return LookupResult(LookupVerdict.NOT_THERE, f"the customer {known['id']} is not as asked for")
 
 
 def find(api: Api, email: str) -> Native | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from adapters.contract.fields import is_id
-from adapters.stripe.native import at, id_of
+from adapters.stripe.payload_access import at, id_of
 
 Native = Mapping[str, Any]
 

@@ -18,7 +18,7 @@ from adapters.contract.fields import (
 )
 from adapters.contract.money import minor_units
 from adapters.stripe.money import money
-from adapters.stripe.native import at, first, given, id_of, metadata_of
+from adapters.stripe.payload_access import at, first, given, id_of, metadata_of
 
 Native = Mapping[str, Any]
 Reader = Callable[[Native, Native], dict[str, Any]]

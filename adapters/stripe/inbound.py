@@ -35,7 +35,7 @@ from marshmallow import Schema, fields, validate
 from adapters.contract.errors import Unreadable
 from adapters.contract.event import Event
 from adapters.contract.fields import external_id, utc_from_epoch
-from adapters.contract.inbound import Inbound, Listed, Sample
+from adapters.contract.inbound import Inbound, ListedRecord, Sample
 from adapters.contract.outbound import Transport
 from adapters.contract.request import InboundRequest
 from adapters.contract.signatures.standard_webhooks import sign_stripe, verify_stripe
@@ -108,7 +108,7 @@ class StripeInbound(Inbound):
 
     def list_since(
         self, since: datetime, now: datetime, transport: Transport, account: Mapping[str, Any]
-    ) -> Iterator[Listed]:
+    ) -> Iterator[ListedRecord]:
         """Yield the snapshot events of the last 30 days at most, oldest first."""
         return listing.list_since(since, now, transport, account)
 

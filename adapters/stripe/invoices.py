@@ -15,7 +15,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from adapters.contract.errors import AnswerLost, NotSent
-from adapters.contract.outbound import Call, Outcome, Sight, Sighting, Verdict
+from adapters.contract.outbound import Call, LookupResult, LookupVerdict, Outcome, Verdict
 from adapters.contract.requests import check_email
 from adapters.stripe import customers
 from adapters.stripe import parameters as given
@@ -85,7 +85,9 @@ def send(api: Api, call: Call, parameters: Mapping[str, Any]) -> Outcome:
     return Outcome(Verdict.SUCCEEDED, status=200, provider_ref=invoice["id"])
 
 
-def look_up(api: Api, call: Call, _parameters: Mapping[str, Any], sent_at: datetime) -> Sighting:
+def look_up(
+    api: Api, call: Call, _parameters: Mapping[str, Any], sent_at: datetime
+) -> LookupResult:
     """Tell whether the invoice was sent. A draft was not; it bills nobody."""
     found = find(api, Listing(PATH, created_since(sent_at), _INVOICES_A_PAGE), call)
     invoice = found[0]
@@ -93,13 +95,15 @@ def look_up(api: Api, call: Call, _parameters: Mapping[str, Any], sent_at: datet
         return sighting(found, "invoice")
     ref, status = str(invoice.get("id")), str(invoice.get("status"))
     if status == "draft":
-        return Sighting(Sight.NOT_THERE, f"the invoice {ref} is a draft that was never sent")
+        return LookupResult(
+            LookupVerdict.NOT_THERE, f"the invoice {ref} is a draft that was never sent"
+        )
     if _sent(api, invoice) is not None:
-        return Sighting(Sight.THERE, f"Stripe has sent the invoice {ref}", ref, status)
+        return LookupResult(LookupVerdict.THERE, f"Stripe has sent the invoice {ref}", ref, status)
     words = (
         f"the invoice {ref} is {status}, but Stripe does not tell that it was sent: send it there"
     )
-    return Sighting(Sight.CANNOT_TELL, words, ref, status)
+    return LookupResult(LookupVerdict.CANNOT_TELL, words, ref, status)
 
 
 def _customer_id(api: Api, call: Call, parameters: Mapping[str, Any]) -> str:

@@ -14,9 +14,9 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 
 from adapters.contract.errors import AdapterError
-from adapters.contract.inbound import Listed
+from adapters.contract.inbound import ListedRecord
 from adapters.contract.outbound import Call, Outcome, Transport, Verdict
-from adapters.stripe.api import Account, Api, Listing, Native
+from adapters.stripe.api import Api, Listing, Native, StripeAccount
 
 KEPT = timedelta(days=30)
 # An event may have some 50 KB, and an answer 1 MiB.
@@ -47,13 +47,13 @@ def fetch(api: Api, _call: Call, parameters: Mapping[str, Any]) -> Outcome:
 
 def list_since(
     since: datetime, now: datetime, transport: Transport, settings: Mapping[str, Any]
-) -> Iterator[Listed]:
+) -> Iterator[ListedRecord]:
     """Yield the account's events since then, oldest first.
 
     Stripe lists the newest first. The way back to `since` is walked once for the places where
     pages end; then the pages are asked for again, the oldest first. One page is held at a time.
     """
-    account = Account.of(settings)
+    account = StripeAccount.of(settings)
     if not account.api_key:
         raise AdapterError(
             "there is no destination with `adapter: stripe` and an `api_key` to list events with"
@@ -80,9 +80,9 @@ def _cursors(api: Api, listing: Listing, cursor: str | None) -> list[str]:
     return cursors
 
 
-def _listed(page: list[Native]) -> Iterator[Listed]:
+def _listed(page: list[Native]) -> Iterator[ListedRecord]:
     for event in reversed(page):
-        yield Listed(json.dumps(event, indent=2).encode("ascii"))
+        yield ListedRecord(json.dumps(event, indent=2).encode("ascii"))
 
 
 def _object(api: Api, path: Any) -> Native | None:

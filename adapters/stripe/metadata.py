@@ -10,7 +10,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields
 
-from adapters.contract.outbound import Call, Sight, Sighting
+from adapters.contract.outbound import Call, LookupResult, LookupVerdict
 from adapters.stripe.api import Api, Listing, Native
 from adapters.stripe.parameters import check_characters
 
@@ -80,16 +80,19 @@ def find(api: Api, listing: Listing, call: Call) -> tuple[Native | None, bool]:
     return None, True
 
 
-def sighting(found: tuple[Native | None, bool], what: str) -> Sighting:
+def sighting(found: tuple[Native | None, bool], what: str) -> LookupResult:
     """Return what a search for `what` ("refund") says."""
     native, whole = found
     if native is not None:
         ref = str(native.get("id"))
-        return Sighting(Sight.THERE, f"Stripe has the {what} {ref}", ref, _status(native))
+        return LookupResult(
+            LookupVerdict.THERE, f"Stripe has the {what} {ref}", ref, _status(native)
+        )
     if whole:
-        return Sighting(Sight.NOT_THERE, f"Stripe has no {what} of this delivery")
-    return Sighting(
-        Sight.CANNOT_TELL, f"this delivery's {what} is not among the newest that Stripe lists"
+        return LookupResult(LookupVerdict.NOT_THERE, f"Stripe has no {what} of this delivery")
+    return LookupResult(
+        LookupVerdict.CANNOT_TELL,
+        f"this delivery's {what} is not among the newest that Stripe lists",
     )
 
 

@@ -33,16 +33,16 @@ from adapters.contract.outbound import (
     Answer,
     Call,
     Effect,
+    LookupResult,
     Outbound,
     Outcome,
     Probe,
-    Sighting,
     Transport,
 )
 from adapters.contract.requests import load_parameters
 from adapters.stripe import customers, invoices, listing, payment_links, refunds
 from adapters.stripe.answers import Unfinished
-from adapters.stripe.api import Account, Api
+from adapters.stripe.api import Api, StripeAccount
 
 _PREFIXES = {
     "customers": "cus",
@@ -108,7 +108,7 @@ class _Topic:
     """How an action is performed, and how it is found again."""
 
     perform: Callable[[Api, Call, Mapping[str, Any]], Outcome]
-    look_up: Callable[[Api, Call, Mapping[str, Any], datetime], Sighting] | None = None
+    look_up: Callable[[Api, Call, Mapping[str, Any], datetime], LookupResult] | None = None
 
 
 _TOPICS = {
@@ -140,7 +140,7 @@ class StripeOutbound(Outbound):
     }
 
     def __init__(self, settings: Mapping[str, Any], transport: Transport) -> None:
-        self._account = Account.of(settings)
+        self._account = StripeAccount.of(settings)
         self._transport = transport
 
     def perform(self, call: Call) -> Outcome:
@@ -151,7 +151,7 @@ class StripeOutbound(Outbound):
         except Unfinished as stop:
             return stop.outcome
 
-    def look_up(self, call: Call, sent_at: datetime) -> Sighting:
+    def look_up(self, call: Call, sent_at: datetime) -> LookupResult:
         look_up = _TOPICS[call.action].look_up
         if look_up is None:
             return super().look_up(call, sent_at)

@@ -11,7 +11,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validates_schema
 
-from adapters.contract.outbound import Call, Outcome, Sighting, Verdict
+from adapters.contract.outbound import Call, LookupResult, Outcome, Verdict
 from adapters.stripe import parameters as given
 from adapters.stripe.api import Api, Listing, Native
 from adapters.stripe.metadata import Metadata, find, sighting, stamped
@@ -53,7 +53,9 @@ def create(api: Api, call: Call, parameters: Mapping[str, Any]) -> Outcome:
     return Outcome(Verdict.SUCCEEDED, status=200, provider_ref=native["id"])
 
 
-def look_up(api: Api, call: Call, _parameters: Mapping[str, Any], _sent_at: datetime) -> Sighting:
+def look_up(
+    api: Api, call: Call, _parameters: Mapping[str, Any], _sent_at: datetime
+) -> LookupResult:
     """Tell whether the link was made. Links do not say when they were, so the newest are read."""
     return sighting(find(api, Listing(PATH), call), "payment link")
 

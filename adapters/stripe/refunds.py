@@ -12,7 +12,7 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 
 from adapters.contract.answers import safe_words
 from adapters.contract.fields import text
-from adapters.contract.outbound import Call, Outcome, Sighting, Verdict
+from adapters.contract.outbound import Call, LookupResult, Outcome, Verdict
 from adapters.stripe import parameters as given
 from adapters.stripe.answers import Unfinished, error_type
 from adapters.stripe.api import Api, Listing, Native
@@ -60,7 +60,9 @@ def refund(api: Api, call: Call, parameters: Mapping[str, Any]) -> Outcome:
     return _outcome(api.settled(answer, read_back))
 
 
-def look_up(api: Api, call: Call, parameters: Mapping[str, Any], _sent_at: datetime) -> Sighting:
+def look_up(
+    api: Api, call: Call, parameters: Mapping[str, Any], _sent_at: datetime
+) -> LookupResult:
     """Tell whether the refund was made."""
     return sighting(find(api, _listing(parameters), call), "refund")
 

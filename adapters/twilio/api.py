@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 from adapters.contract.answers import read, read_object
 from adapters.contract.errors import AccountRefused, AdapterError
-from adapters.contract.inbound import Listed
+from adapters.contract.inbound import ListedRecord
 from adapters.contract.outbound import Answer, Transport
 from adapters.twilio.signature import FORM
 
@@ -28,7 +28,7 @@ Query = Iterable[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class TwilioApi:
     """One account's part of the API."""
 
     sid: str
@@ -37,7 +37,7 @@ class Account:
     transport: Transport
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any], transport: Transport) -> "Account":
+    def of(cls, settings: Mapping[str, Any], transport: Transport) -> "TwilioApi":
         """Return the account that a destination's settings name; without one it is a dummy."""
         sid = (settings.get("account_sid") or "").strip() or "AC" + "0" * 32
         token = (settings.get("auth_token") or "").strip()
@@ -63,7 +63,7 @@ class Account:
         return {"accept": "application/json", "authorization": f"Basic {basic}"}
 
 
-def pages(account: Account, query: Query) -> Iterator[list[Record]]:
+def pages(account: TwilioApi, query: Query) -> Iterator[list[Record]]:
     """Yield each page of the account's messages, newest first.
 
     Raises:
@@ -72,7 +72,7 @@ def pages(account: Account, query: Query) -> Iterator[list[Record]]:
     return _pages(account, f"{account.path}/Messages.json", query, "messages")
 
 
-def media_of(account: Account, message_sid: str) -> list[dict[str, str]]:
+def media_of(account: TwilioApi, message_sid: str) -> list[dict[str, str]]:
     """Return address and type of each file of a message; the files are not fetched.
 
     Raises:
@@ -92,7 +92,7 @@ def media_of(account: Account, message_sid: str) -> list[dict[str, str]]:
 
 def list_messages(
     since: datetime, transport: Transport, settings: Mapping[str, Any]
-) -> Iterator[Listed]:
+) -> Iterator[ListedRecord]:
     """Yield what the webhooks of all messages since then would have said, newest first.
 
     Raises:
@@ -100,13 +100,13 @@ def list_messages(
     """
     if not settings.get("account_sid") or not settings.get("auth_token"):
         raise AccountRefused("to list messages takes `account_sid` and `auth_token`")
-    account = Account.of(settings, transport)
+    account = TwilioApi.of(settings, transport)
     query = [("DateSent>", at(since)), ("PageSize", str(PAGE_SIZE))]
     for page in pages(account, query):
         for record in page:
             if form := _as_webhook(account, record):
                 body = urlencode(form).encode("ascii")
-                yield Listed(body, {"content-type": FORM})
+                yield ListedRecord(body, {"content-type": FORM})
 
 
 def at(instant: datetime) -> str:
@@ -114,7 +114,7 @@ def at(instant: datetime) -> str:
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _pages(account: Account, path: str, query: Query, name: str) -> Iterator[list[Record]]:
+def _pages(account: TwilioApi, path: str, query: Query, name: str) -> Iterator[list[Record]]:
     following: str | None = f"{path}?{urlencode(list(query))}"
     asked: set[str] = set()
     while following:
@@ -147,7 +147,7 @@ def _told(answer: Answer) -> Record:
     return told
 
 
-def _as_webhook(account: Account, record: Record) -> dict[str, str] | None:
+def _as_webhook(account: TwilioApi, record: Record) -> dict[str, str] | None:
     """The form of a message that came, or of what became of ours; None while it is under way."""
     inbound = record.get("direction") == "inbound"
     status = _text(record, "status")
@@ -172,7 +172,7 @@ def _as_webhook(account: Account, record: Record) -> dict[str, str] | None:
     return form
 
 
-def _media(account: Account, record: Record, sid: str) -> dict[str, str]:
+def _media(account: TwilioApi, record: Record, sid: str) -> dict[str, str]:
     if _text(record, "num_media") in ("", "0"):
         return {}
     form: dict[str, str] = {}

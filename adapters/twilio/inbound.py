@@ -37,7 +37,7 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 
 from adapters.contract.errors import NotVerified, Unreadable
 from adapters.contract.event import Event
-from adapters.contract.inbound import Inbound, Listed, Reply, Sample
+from adapters.contract.inbound import Inbound, ListedRecord, Reply, Sample
 from adapters.contract.outbound import Transport
 from adapters.contract.request import InboundRequest
 from adapters.twilio import api, facts, samples, signature
@@ -174,7 +174,7 @@ class TwilioInbound(Inbound):
 
     def list_since(
         self, since: datetime, now: datetime, transport: Transport, account: Mapping[str, Any]
-    ) -> Iterator[Listed]:
+    ) -> Iterator[ListedRecord]:
         """Yield the messages sent to us, and what became of those that we sent; newest first."""
         return api.list_messages(since, transport, account)
 

@@ -18,9 +18,9 @@ from typing import Any
 from adapters.contract.answers import safe_words
 from adapters.contract.errors import Unreadable
 from adapters.contract.fields import is_id, rfc3339
-from adapters.contract.outbound import Answer, Sight, Sighting, Transport
+from adapters.contract.outbound import Answer, LookupResult, LookupVerdict, Transport
 from adapters.twilio import api
-from adapters.twilio.api import Account, Record
+from adapters.twilio.api import Record, TwilioApi
 from adapters.twilio.facts import utc_from_rfc2822
 
 # How far Twilio's clock may be from ours once that is corrected.
@@ -62,12 +62,12 @@ class _Dated:
 
 
 def look_up(
-    account: Account,
+    account: TwilioApi,
     message: Mapping[str, Any],
     sender: str | None,
     sent_at: datetime,
     now: datetime,
-) -> Sighting:
+) -> LookupResult:
     """Return whether the account has that message; `sender` is None where it may be any.
 
     `sent_at` and `now` are of one clock, `now` being the time of this look-up.
@@ -93,7 +93,7 @@ def look_up(
 
 def _judged(
     found: _Found, message: Mapping[str, Any], by_ours: datetime, by_theirs: datetime
-) -> Sighting:
+) -> LookupResult:
     """Only what was created since then by Twilio's clock can be ours for certain."""
     since, shortly_before = by_theirs - CLOCKS_DIFFER, min(by_ours, by_theirs) - SHORTLY
     likeness = {
@@ -116,13 +116,13 @@ def _judged(
             f"Twilio has a message to this recipient since {earlier} that may be this one; its "
             "text is not known or not quite the same"
         )
-    return Sighting(
-        Sight.NOT_THERE,
+    return LookupResult(
+        LookupVerdict.NOT_THERE,
         f"Twilio's list of messages to this recipient since {earlier} does not have it",
     )
 
 
-def _records(account: Account, query: list[tuple[str, str]], since: datetime) -> _Found:
+def _records(account: TwilioApi, query: list[tuple[str, str]], since: datetime) -> _Found:
     records: dict[str, Record] = {}
     pages = api.pages(account, [*query, ("PageSize", str(api.PAGE_SIZE))])
     for page in islice(pages, MOST_PAGES):
@@ -170,16 +170,16 @@ def _skeleton(text: str) -> str:
     return "".join(c for c in text.lower() if c.isascii() and c.isalnum())
 
 
-def _there(sid: str, record: Record) -> Sighting:
+def _there(sid: str, record: Record) -> LookupResult:
     created, status = _created(record), safe_words(record.get("status") or "unknown")
     at = rfc3339(created) if created else "at an unknown time"
-    return Sighting(
-        Sight.THERE,
+    return LookupResult(
+        LookupVerdict.THERE,
         f"Twilio has this message to this recipient, created {at}, status {status}",
         provider_ref=sid,
         status=status,
     )
 
 
-def _doubt(message: str) -> Sighting:
-    return Sighting(Sight.CANNOT_TELL, message)
+def _doubt(message: str) -> LookupResult:
+    return LookupResult(LookupVerdict.CANNOT_TELL, message)

@@ -28,16 +28,16 @@ from adapters.contract.outbound import (
     Answer,
     Call,
     Effect,
+    LookupResult,
     Outbound,
     Outcome,
     Probe,
-    Sighting,
     Transport,
 )
 from adapters.contract.requests import load_parameters
 from adapters.twilio import lookup
 from adapters.twilio.answers import code_of, verdict_of, words_of
-from adapters.twilio.api import Account
+from adapters.twilio.api import TwilioApi
 from adapters.twilio.send import (
     SendParameters,
     callback_with,
@@ -89,7 +89,7 @@ class TwilioOutbound(Outbound):
     calls_back: ClassVar[str | None] = "twilio"
 
     def __init__(self, settings: Mapping[str, Any], transport: Transport) -> None:
-        self._account = Account.of(settings, transport)
+        self._account = TwilioApi.of(settings, transport)
         self._service = (settings.get("messaging_service_sid") or "").strip()
         sender = (settings.get("from") or "").strip()
         self._sender = sender or ("" if self._service else _NOBODY)
@@ -105,7 +105,7 @@ class TwilioOutbound(Outbound):
         answer = self._account.post(f"{self._account.path}/Messages.json", form)
         return self._read(answer, call.now)
 
-    def look_up(self, call: Call, sent_at: datetime) -> Sighting:
+    def look_up(self, call: Call, sent_at: datetime) -> LookupResult:
         """Return whether a list of the account's messages has this one."""
         message = self._message(call)
         sender = None if self._service else sender_for(message["to"], self._sender)

@@ -9,17 +9,17 @@ from sqlalchemy import Connection
 
 from hub.cli.context import actor, agreed, now, open_hub, open_settings, wake, wanted_id
 from hub.cli.tables import print_json
-from hub.core.audit import note
+from hub.core.audit import record
 from hub.core.delivery.lanes import set_paused
-from hub.core.delivery.settle import Answer
+from hub.core.delivery.settle import SettleAnswer
 from hub.core.delivery.settle import settle as settle_as
 from hub.core.errors import NotFound, Refused
 from hub.core.events.reingest import take_in_again
 from hub.core.hub import Hub
 from hub.core.models import DeliveryState, RequestState
 from hub.core.queries import rows as listing
-from hub.core.replays.replay import FILTER_NAMES, Plan, Planned, preview
-from hub.core.replays.replay import replay as run_again
+from hub.core.replays.replay import FILTER_NAMES, Plan, Planned, preview_deliveries
+from hub.core.replays.replay import replay_deliveries as run_again
 
 AT_ONCE = 500
 STATES = tuple(DeliveryState)
@@ -75,7 +75,7 @@ def replay(
         return
     with hub.store.read() as connection:
         selection = _selection(connection, id) if id else _filters(where)
-        planned = preview(connection, hub, selection, again=again)
+        planned = preview_deliveries(connection, hub, selection, again=again)
     _print_plan(planned, as_json=as_json and dry_run, err=not dry_run)
     wanted = [one for one in planned if one.plan is not Plan.REFUSED]
     if dry_run:
@@ -95,7 +95,7 @@ def replay(
 
 @click.command()
 @click.argument("id")
-@click.option("--as", "answer", type=click.Choice([a.value for a in Answer]), required=True)
+@click.option("--as", "answer", type=click.Choice([a.value for a in SettleAnswer]), required=True)
 @click.option("--reason", required=True, help="How you know; kept in the audit log.")
 @click.option("--json", "as_json", is_flag=True)
 def settle(id: str, answer: str, reason: str, *, as_json: bool) -> None:
@@ -104,7 +104,7 @@ def settle(id: str, answer: str, reason: str, *, as_json: bool) -> None:
     hub = open_hub(settings)
     with hub.store.write() as connection:
         state = settle_as(
-            connection, wanted_id(id), Answer(answer), reason=reason, actor=actor(), now=now()
+            connection, wanted_id(id), SettleAnswer(answer), reason=reason, actor=actor(), now=now()
         )
     wake(settings)
     print_json({"id": id, "state": state}) if as_json else click.echo(f"{id} is {state}")
@@ -152,7 +152,9 @@ def _request_again(hub: Hub, id: str, *, dry_run: bool) -> dict[str, Any] | None
         return {"id": row["id"], "state": row["state"]}
     with hub.store.write() as connection:
         ingested = take_in_again(connection, hub, wanted)
-        note(connection, actor=actor(), action="request.again", subject=f"request {id}", now=now())
+        record(
+            connection, actor=actor(), action="request.again", subject=f"request {id}", now=now()
+        )
     return {"id": str(ingested.request_id), "state": ingested.state}
 
 

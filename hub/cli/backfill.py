@@ -11,8 +11,8 @@ from hub.cli.context import now, open_hub, open_settings, wake
 from hub.cli.tables import print_json
 from hub.config.fields import Duration
 from hub.core.errors import HubError
-from hub.core.events.backfill import fill, listing_source
-from hub.gateways.destination_client import list_since
+from hub.core.events.backfill import fill_gap, listing_source
+from hub.gateways.destination_client import list_records
 
 
 class Since(click.ParamType[timedelta]):
@@ -39,7 +39,9 @@ def backfill(source: str, *, since: timedelta, as_json: bool) -> None:
     hub = open_hub(settings)
     configured, moment = listing_source(hub, source), now()
     try:
-        gap = fill(hub, configured, list_since(hub, configured, moment - since, moment), now=moment)
+        gap = fill_gap(
+            hub, configured, list_records(hub, configured, moment - since, moment), now=moment
+        )
     except AdapterError as error:
         raise HubError(f"the list could not be read to its end: {error}") from error
     finally:

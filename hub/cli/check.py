@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 import click
 import orjson
 
+from hub.cli.checks import FAULT, Finding
 from hub.cli.checks.accounts import check_accounts, check_people, check_visitors
 from hub.cli.checks.configuration import check_environment, check_file
-from hub.cli.checks.finding import FAULT, Finding
 from hub.cli.checks.stores import check_database, check_redis
 from hub.settings import Settings
 

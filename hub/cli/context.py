@@ -17,7 +17,7 @@ from hub.bootstrap import create_hub
 from hub.core.errors import HubError, NotFound, Refused
 from hub.core.hub import Hub
 from hub.core.ids import parse_id
-from hub.gateways.database.revisions import revisions
+from hub.gateways.database.migrations import revisions
 from hub.gateways.logs import configure_logs
 from hub.gateways.redis_queue import connect, enqueue_drain
 from hub.settings import Settings, load_settings

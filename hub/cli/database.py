@@ -16,8 +16,8 @@ from hub.core.delivery.restore_detection import note_restored
 from hub.core.errors import HubError
 from hub.gateways.database.engine import open_database
 from hub.gateways.database.migrations import downgrade as take_down
+from hub.gateways.database.migrations import revisions
 from hub.gateways.database.migrations import upgrade as bring_up
-from hub.gateways.database.revisions import revisions
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 

@@ -13,7 +13,7 @@ from hub.cli.context import open_hub, open_settings, wanted_id
 from hub.cli.tables import inert, print_json, shown
 from hub.core.errors import NotFound
 from hub.core.hub import Hub
-from hub.core.leads.acknowledgement import taken
+from hub.core.leads.acknowledgement import taken_lead
 from hub.core.leads.assignment import assignments_of
 from hub.core.queries import rows
 from hub.core.rehydrate import event_again
@@ -88,7 +88,7 @@ def describe_event(connection: Connection, hub: Hub, event: dict[str, Any]) -> d
         connection, filters={"event_id": UUID(event["id"])}, limit=MOST_CHILDREN
     )
     event["owners"] = [asdict(one) for one in assignments_of(connection, UUID(event["id"]))]
-    found = taken(connection, UUID(event["id"]))
+    found = taken_lead(connection, UUID(event["id"]))
     event["taken"] = {"person": found.person, "how": found.how, "at": found.at} if found else None
     event["deliveries"] = [_with_attempts(connection, one) for one in reversed(deliveries)]
     return event

@@ -16,10 +16,10 @@ from hub.core.auth import throttle
 from hub.core.auth import users as accounts
 from hub.core.auth.passwords import password_fault
 from hub.core.auth.roles import Role
-from hub.core.auth.users import Account
+from hub.core.auth.users import UserAccount
 from hub.core.errors import Refused
 from hub.core.hub import Hub
-from hub.gateways.crypto import hash_password
+from hub.gateways.password_hashing import hash_password
 from hub.settings import Settings
 
 MOST_READ = 4096
@@ -111,7 +111,7 @@ def unlock(name: str, *, as_json: bool) -> None:
 
 
 @contextmanager
-def _user(name: str) -> Iterator[tuple[Connection, Account]]:
+def _user(name: str) -> Iterator[tuple[Connection, UserAccount]]:
     with open_hub(open_settings()).store.write() as connection:
         yield connection, accounts.named(connection, name)
 
@@ -130,7 +130,7 @@ def _link(settings: Settings, secret: str) -> str:
     return f"{settings.public_url or f'http://127.0.0.1:{settings.port}'}/welcome/{secret}"
 
 
-def _tell(user: Account, what: str, link: str | None = None, *, as_json: bool) -> None:
+def _tell(user: UserAccount, what: str, link: str | None = None, *, as_json: bool) -> None:
     """Print a link alone, so that a program can send it; all else is for a person."""
     if as_json:
         print_json({"id": user.id, "name": user.name, "role": user.role, "link": link})
@@ -141,7 +141,7 @@ def _tell(user: Account, what: str, link: str | None = None, *, as_json: bool) -
         click.echo(link)
 
 
-def _row(user: Account) -> dict[str, Any]:
+def _row(user: UserAccount) -> dict[str, Any]:
     invited = "can sign in" if user.has_password else "invited"
     return {
         "id": str(user.id),

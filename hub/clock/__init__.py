@@ -1,0 +1,1 @@
+"""The clock process: sweeps every few seconds, and starts what runs beside the sweep."""

@@ -6,16 +6,23 @@ from datetime import UTC, datetime
 from sqlalchemy.exc import DBAPIError
 
 from adapters import AdapterError
-from hub.clock.background_task import Beside
+from hub.clock.background_task import BackgroundTask
 from hub.core.configuration import Source
-from hub.core.events.backfill import STILL_COMING, failed, fill, filled, turn, why_not
+from hub.core.events.backfill import (
+    STILL_COMING,
+    fill_gap,
+    next_span,
+    note_failure,
+    note_filled,
+    why_not,
+)
 from hub.core.hub import Hub
-from hub.gateways.destination_client import list_since
+from hub.gateways.destination_client import list_records
 
 log = logging.getLogger(__name__)
 
 
-class Listings(Beside):
+class BackfillTask(BackgroundTask):
     """Looks through the providers' lists beside the sweep, never two looks at once."""
 
     name = "listings"
@@ -23,7 +30,7 @@ class Listings(Beside):
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
 
-    def _round(self) -> None:
+    def run_once(self) -> None:
         for source in self._hub.configuration.sources.values():
             if source.enabled and why_not(self._hub, source) is None:
                 try:
@@ -41,12 +48,12 @@ def look_through(hub: Hub, source: Source, *, now: datetime) -> None:
         DBAPIError: the database is gone.
     """
     with hub.store.write() as connection:
-        since = turn(connection, source.slug, now=now)
+        since = next_span(connection, source.slug, now=now)
     if since is None:
         return
     until = now - STILL_COMING
     try:
-        gap = fill(hub, source, list_since(hub, source, since, now), now=now, until=until)
+        gap = fill_gap(hub, source, list_records(hub, source, since, now), now=now, until=until)
     except AdapterError as error:
         log.error("%s: its list could not be read to its end: %s", source.slug, error)
         _note_failure(hub, source, f"its list says {error}", now)
@@ -59,7 +66,7 @@ def look_through(hub: Hub, source: Source, *, now: datetime) -> None:
         _note_failure(hub, source, f"its list stops us ({name})", now)
         return
     with hub.store.write() as connection:
-        filled(connection, source.slug, until=until)
+        note_filled(connection, source.slug, until=until)
     if gap.unreadable:
         log.error("%s: %d listed records could not be read", source.slug, gap.unreadable)
     if gap.new:
@@ -69,4 +76,4 @@ def look_through(hub: Hub, source: Source, *, now: datetime) -> None:
 
 def _note_failure(hub: Hub, source: Source, said: str, now: datetime) -> None:
     with hub.store.write() as connection:
-        failed(connection, source.slug, said, now=now)
+        note_failure(connection, source.slug, said, now=now)

@@ -4,19 +4,19 @@ from abc import ABC, abstractmethod
 from threading import Thread
 
 
-class Beside(ABC):
+class BackgroundTask(ABC):
     """Does `_round` in a thread of its own whenever it is asked to and not at it already."""
 
     name = "beside"
     _thread: Thread | None = None
 
-    def look(self) -> None:
+    def start_if_idle(self) -> None:
         """Begin a round, unless one is under way; return at once."""
         if self._thread is not None and self._thread.is_alive():
             return
-        self._thread = Thread(target=self._round, name=self.name, daemon=True)
+        self._thread = Thread(target=self.run_once, name=self.name, daemon=True)
         self._thread.start()
 
     @abstractmethod
-    def _round(self) -> None:
+    def run_once(self) -> None:
         """Do all that there is to do now."""

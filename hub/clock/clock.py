@@ -16,29 +16,29 @@ from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
-from hub.clock.backfill import Listings
-from hub.clock.reconcile import Lookups
-from hub.clock.replays import Replays
-from hub.core.database_errors import Trouble, trouble_of
+from hub.clock.backfill import BackfillTask
+from hub.clock.reconcile import ReconcileTask
+from hub.clock.replays import ReplayTask
+from hub.core.database_errors import DatabaseErrorKind, classify
 from hub.core.delivery.poison import end_alerts
-from hub.core.delivery.reconcile import ask_people, close_the_seen
-from hub.core.delivery.restore_detection import end_alert
+from hub.core.delivery.reconcile import alert_unsettled, close_confirmed
+from hub.core.delivery.restore_detection import end_restore_alert
 from hub.core.delivery.sweep import sweep
-from hub.core.events.enrichment import Round, fetch_the_incomplete
-from hub.core.events.projections import fold_some
+from hub.core.events.enrichment import FetchCursor, schedule_fetches
+from hub.core.events.projections import project_some
 from hub.core.hub import Hub
 from hub.core.leads.escalation import escalate
-from hub.core.leads.rate_counters import forget
-from hub.core.leads.send_limits import end_passed
+from hub.core.leads.rate_counters import prune
+from hub.core.leads.send_limits import end_expired_alerts
 from hub.core.monitoring import alerts
 from hub.core.monitoring.heartbeats import CLOCK, beat
-from hub.core.monitoring.source_health import tell_of_silence
+from hub.core.monitoring.source_health import alert_silence
 from hub.core.queries.hourly_stats import count_hour, keep_hours, next_to_count
 from hub.core.search.indexer import index_some
-from hub.gateways.destination_client import Gate
+from hub.gateways.destination_client import DestinationClient
 from hub.gateways.logs import place_of
 from hub.gateways.redis_queue import enqueue_drain
-from hub.gateways.restore_check import watch
+from hub.gateways.restore_check import check_restored
 from hub.process.signals import when_told_to_end
 
 COUNT_EVERY_S = 15.0
@@ -46,14 +46,14 @@ COUNT_EVERY_S = 15.0
 log = logging.getLogger(__name__)
 
 
-class Hours:
+class HourlyStatsTask:
     """Counts some hours every few seconds."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._next_s = 0.0
 
-    def look(self) -> None:
+    def run_if_due(self) -> None:
         """Count, if it is time again."""
         if time.monotonic() < self._next_s:
             return
@@ -81,34 +81,34 @@ FETCHES = 200
 ESCALATES = 100
 
 
-def run(hub: Hub, redis: Redis, gates: Mapping[str, Gate]) -> None:
+def run(hub: Hub, redis: Redis, gates: Mapping[str, DestinationClient]) -> None:
     """Sweep until told to end, whatever is gone meanwhile."""
     stop = Event()
     when_told_to_end(stop.set)
     troubles: set[str] = set()
-    listings, lookups, hours = Listings(hub), Lookups(hub, gates), Hours(hub)
-    replays, round_ = Replays(hub), Round()
+    listings, lookups, hours = BackfillTask(hub), ReconcileTask(hub, gates), HourlyStatsTask(hub)
+    replays, round_ = ReplayTask(hub), FetchCursor()
     while True:
         _note(troubles, tick(hub, redis, round_, hours))
-        listings.look()
-        lookups.look()
-        replays.look()
+        listings.start_if_idle()
+        lookups.start_if_idle()
+        replays.start_if_idle()
         if stop.wait(EVERY_S):
             return
 
 
 def tick(
-    hub: Hub, redis: Redis, round_: Round | None = None, hours: Hours | None = None
+    hub: Hub, redis: Redis, round_: FetchCursor | None = None, hours: HourlyStatsTask | None = None
 ) -> set[str]:
     """Do every duty once; return what is gone or broken. A broken duty stops no other."""
     duties: Mapping[str, Callable[[], object]] = {
-        "looking for a restored database": lambda: watch(hub, redis),
+        "looking for a restored database": lambda: check_restored(hub, redis),
         "sweeping": lambda: _sweep(hub, round_),
         "asking people": lambda: _ask(hub),
         "escalating": lambda: _escalate(hub),
         "folding": lambda: _fold(hub),
         "indexing": lambda: _index(hub),
-        "counting the hours": lambda: hours.look() if hours else None,
+        "counting the hours": lambda: hours.run_if_due() if hours else None,
     }
     troubles: set[str] = set()
     broken: dict[str, str] = {}
@@ -117,7 +117,7 @@ def tick(
             duty()
         except DBAPIError as error:
             troubles.add(f"the database does not answer ({type(error.orig).__name__})")
-            if trouble_of(error) is Trouble.GONE:
+            if classify(error) is DatabaseErrorKind.UNAVAILABLE:
                 break
         except Exception as error:  # noqa: BLE001 - the last resort of a duty
             broken[name] = f"{type(error).__name__} at {place_of(error)}"
@@ -129,21 +129,21 @@ def tick(
     return troubles | {f"{name} failed: {why}" for name, why in broken.items()}
 
 
-def _sweep(hub: Hub, round_: Round | None) -> None:
+def _sweep(hub: Hub, round_: FetchCursor | None) -> None:
     with hub.store.write() as connection:
         sweep(connection, hub.configuration)
         now = datetime.now(UTC)
-        fetch_the_incomplete(connection, hub, most=FETCHES, now=now, round_=round_)
-        close_the_seen(connection, now=now)
+        schedule_fetches(connection, hub, most=FETCHES, now=now, round_=round_)
+        close_confirmed(connection, now=now)
 
 
 def _ask(hub: Hub) -> None:
     now = datetime.now(UTC)
     with hub.store.write() as connection:
-        ask_people(connection, hub, now=now)
-        tell_of_silence(connection, hub.configuration, now=now)
+        alert_unsettled(connection, hub, now=now)
+        alert_silence(connection, hub.configuration, now=now)
         beat(connection, CLOCK)
-        end_alert(connection, now=now)
+        end_restore_alert(connection, now=now)
         end_alerts(connection, now=now)
 
 
@@ -151,15 +151,15 @@ def _escalate(hub: Hub) -> None:
     now = datetime.now(UTC)
     with hub.store.write() as connection:
         escalate(connection, hub, most=ESCALATES, now=now)
-        end_passed(connection, now=now)
-        forget(connection, now=now)
+        end_expired_alerts(connection, now=now)
+        prune(connection, now=now)
 
 
 def _fold(hub: Hub) -> None:
     """Fold what the workers, being busy, have not: some, so that the next sweep is in time."""
     for _ in range(FOLDS):
         with hub.store.write() as connection:
-            if not fold_some(connection, hub, most=FOLD_AT_ONCE, now=datetime.now(UTC)):
+            if not project_some(connection, hub, most=FOLD_AT_ONCE, now=datetime.now(UTC)):
                 return
 
 

@@ -6,29 +6,29 @@ from datetime import UTC, datetime
 
 from sqlalchemy.exc import DBAPIError
 
-from adapters import AdapterError, Call, Effect, Sight, Sighting
-from hub.clock.background_task import Beside
-from hub.core.database_errors import Trouble, trouble_of
-from hub.core.delivery.reconcile import Doubt, looked, to_look_up
-from hub.core.delivery.transitions import Turn
+from adapters import AdapterError, Call, Effect, LookupResult, LookupVerdict
+from hub.clock.background_task import BackgroundTask
+from hub.core.database_errors import DatabaseErrorKind, classify
+from hub.core.delivery.reconcile import UnknownOutcome, due_for_lookup, record_lookup
+from hub.core.delivery.transitions import Resolution
 from hub.core.hub import Hub
-from hub.gateways.destination_client import Gate
+from hub.gateways.destination_client import DestinationClient
 
 AT_ONCE = 50
 
 log = logging.getLogger(__name__)
 
 
-class Lookups(Beside):
+class ReconcileTask(BackgroundTask):
     """Looks up what is in doubt, never two rounds at once."""
 
     name = "lookups"
 
-    def __init__(self, hub: Hub, gates: Mapping[str, Gate]) -> None:
+    def __init__(self, hub: Hub, gates: Mapping[str, DestinationClient]) -> None:
         self._hub = hub
         self._gates = gates
 
-    def _round(self) -> None:
+    def run_once(self) -> None:
         try:
             look_up_some(self._hub, self._gates)
         except DBAPIError as error:
@@ -36,14 +36,14 @@ class Lookups(Beside):
             log.error("what is in doubt could not be looked up: the database (%s)", kind)
 
 
-def look_up_some(hub: Hub, gates: Mapping[str, Gate]) -> int:
+def look_up_some(hub: Hub, gates: Mapping[str, DestinationClient]) -> int:
     """Look up what is due to be; return how many doubts that settled.
 
     Raises:
         DBAPIError: the database is gone.
     """
     with hub.store.read() as connection:
-        doubts = to_look_up(connection, hub, most=AT_ONCE, now=datetime.now(UTC))
+        doubts = due_for_lookup(connection, hub, most=AT_ONCE, now=datetime.now(UTC))
     settled = 0
     for doubt in doubts:
         gate = gates.get(doubt.destination)
@@ -59,23 +59,25 @@ def look_up_some(hub: Hub, gates: Mapping[str, Gate]) -> int:
     return settled
 
 
-def _take_down(hub: Hub, doubt: Doubt, sighting: Sighting, at: datetime) -> Turn:
+def _take_down(hub: Hub, doubt: UnknownOutcome, sighting: LookupResult, at: datetime) -> Resolution:
     """Write down what was seen; what cannot be written must not keep the others from their turn."""
     keyed = hub.effect(doubt.destination, doubt.action) is Effect.KEYED
     by_content = hub.by_content(doubt.destination, doubt.action)
     try:
         with hub.store.write() as connection:
-            return looked(connection, doubt, sighting, keyed=keyed, by_content=by_content, now=at)
+            return record_lookup(
+                connection, doubt, sighting, keyed=keyed, by_content=by_content, now=at
+            )
     except DBAPIError as error:
-        if trouble_of(error) is not Trouble.ROW:
+        if classify(error) is not DatabaseErrorKind.REJECTED_ROW:
             raise
     log.error("delivery %s: what a look-up saw cannot be kept", doubt.delivery_id)
-    blank = Sighting(Sight.CANNOT_TELL, "what was seen cannot be kept")
+    blank = LookupResult(LookupVerdict.CANNOT_TELL, "what was seen cannot be kept")
     with hub.store.write() as connection:
-        return looked(connection, doubt, blank, keyed=keyed, by_content=by_content, now=at)
+        return record_lookup(connection, doubt, blank, keyed=keyed, by_content=by_content, now=at)
 
 
-def _look(gate: Gate, doubt: Doubt) -> Sighting:
+def _look(gate: DestinationClient, doubt: UnknownOutcome) -> LookupResult:
     call = Call(
         action=doubt.action,
         parameters=doubt.parameters,
@@ -86,8 +88,8 @@ def _look(gate: Gate, doubt: Doubt) -> Sighting:
     try:
         return gate.look_up(call, doubt.since)
     except AdapterError as error:
-        return Sighting(Sight.CANNOT_TELL, f"it could not be looked up: {error}")
+        return LookupResult(LookupVerdict.CANNOT_TELL, f"it could not be looked up: {error}")
     except Exception as error:  # noqa: BLE001 - the last resort: one poison answer stops no other
         name = type(error).__name__
         log.error("delivery %s: its look-up failed with %s", doubt.delivery_id, name)
-        return Sighting(Sight.CANNOT_TELL, f"the look-up failed: {name}")
+        return LookupResult(LookupVerdict.CANNOT_TELL, f"the look-up failed: {name}")

@@ -8,10 +8,10 @@ from uuid import UUID
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
-from hub.clock.background_task import Beside
-from hub.core.database_errors import Trouble, trouble_of
+from hub.clock.background_task import BackgroundTask
+from hub.core.database_errors import DatabaseErrorKind, classify
 from hub.core.hub import Hub
-from hub.core.replays.advance import let_go, running
+from hub.core.replays.advance import release_batch, running
 
 EVERY_S = 0.5
 # How long one replay may go on, batch after batch, before the others have their turn.
@@ -20,7 +20,7 @@ LONGEST_S = 2.0
 log = logging.getLogger(__name__)
 
 
-class Replays(Beside):
+class ReplayTask(BackgroundTask):
     """Lets replays go on as long as there are any, in a thread of its own."""
 
     name = "replays"
@@ -28,15 +28,15 @@ class Replays(Beside):
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
 
-    def _round(self) -> None:
+    def run_once(self) -> None:
         try:
-            while let_all_go(self._hub):
+            while release_all_batches(self._hub):
                 time.sleep(EVERY_S)
         except (DBAPIError, NoConnection) as error:
             log.error("replays wait: the database (%s)", type(error).__name__)
 
 
-def let_all_go(hub: Hub) -> int:
+def release_all_batches(hub: Hub) -> int:
     """Let of every replay go what its rate allows by now; return how many there are.
 
     Raises:
@@ -47,18 +47,18 @@ def let_all_go(hub: Hub) -> int:
     for replay_id in replay_ids:
         ends_s = time.monotonic() + LONGEST_S
         try:
-            while _let_some_go(hub, replay_id) and time.monotonic() < ends_s:
+            while _release_some(hub, replay_id) and time.monotonic() < ends_s:
                 pass
         except DBAPIError as error:
-            if trouble_of(error) is Trouble.GONE:
+            if classify(error) is DatabaseErrorKind.UNAVAILABLE:
                 raise
             log.error("replay %s: a batch must wait (%s)", replay_id, type(error.orig).__name__)
     return len(replay_ids)
 
 
-def _let_some_go(hub: Hub, replay_id: UUID) -> int:
+def _release_some(hub: Hub, replay_id: UUID) -> int:
     with hub.store.write() as connection:
-        count = let_go(connection, hub, replay_id, now=datetime.now(UTC))
+        count = release_batch(connection, hub, replay_id, now=datetime.now(UTC))
     if count:
         hub.waker.wake()
     return count

@@ -5,10 +5,10 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields
 
-from hub.config.errors import meant, shown
+from hub.config.errors import quote, suggest
 from hub.config.expressions import condition
-from hub.config.fields import SLUG, SLUG_EXPECTED, Choice, Switch, Text, Texts
-from hub.config.sections import Entry, Reading, entry, keys_of, known_keys, load
+from hub.config.fields import SLUG, SLUG_EXPECTED, OneOf, Switch, Text, Texts
+from hub.config.sections import LoadContext, Section, keys_of, known_keys, load, section_of
 from hub.config.yaml import Located
 from hub.core.expressions.templates import EVENT_NAMES
 from hub.core.leads.assignment_rules import PICKS, Area, Rule, parse_area
@@ -39,12 +39,12 @@ class RuleSchema(Schema):
     areas = Areas(data_key="area")
     area_field = Text()
     to = Texts(required=True)
-    pick = Choice(*PICKS)
+    pick = OneOf(*PICKS)
     within_hours = Switch()
 
 
 def read_assign(
-    root: Located, people: Mapping[str, Person], reading: Reading
+    root: Located, people: Mapping[str, Person], reading: LoadContext
 ) -> dict[str, tuple[Rule, ...]]:
     """Return the lists that could be read; what is wrong with them is reported."""
     lists = {}
@@ -54,7 +54,7 @@ def read_assign(
             path = ("assign", name, at)
             if not isinstance(node.value, dict):
                 reading.faults.add(node.line, path, "expected a mapping with `to: [people]`")
-            elif rule := _rule(entry(node, path, reading), people, reading):
+            elif rule := _rule(section_of(node, path, reading), people, reading):
                 rules.append(rule)
         if len(rules) == len(item.value):
             _check_last(item, name, rules, reading)
@@ -62,7 +62,7 @@ def read_assign(
     return lists
 
 
-def _lists(root: Located, reading: Reading) -> Iterator[tuple[str, Located]]:
+def _lists(root: Located, reading: LoadContext) -> Iterator[tuple[str, Located]]:
     node = root.value.get("assign")
     if node is None or node.value is None:
         return
@@ -71,7 +71,7 @@ def _lists(root: Located, reading: Reading) -> Iterator[tuple[str, Located]]:
         return
     for name, item in node.value.items():
         if not SLUG.fullmatch(name):
-            sentence = f"`{shown(name)}` is not a name; {SLUG_EXPECTED}"
+            sentence = f"`{quote(name)}` is not a name; {SLUG_EXPECTED}"
             reading.faults.add_key(item.line, ("assign",), sentence)
         elif not isinstance(item.value, list) or not item.value:
             reading.faults.add(item.line, ("assign", name), "expected a list of rules")
@@ -79,7 +79,7 @@ def _lists(root: Located, reading: Reading) -> Iterator[tuple[str, Located]]:
             yield name, item
 
 
-def _rule(found: Entry, people: Mapping[str, Person], reading: Reading) -> Rule | None:
+def _rule(found: Section, people: Mapping[str, Person], reading: LoadContext) -> Rule | None:
     schema = RuleSchema()
     known_keys(found, keys_of(schema), (), reading)
     values = load(schema, found, reading)
@@ -95,13 +95,13 @@ def _rule(found: Entry, people: Mapping[str, Person], reading: Reading) -> Rule 
     for at, slug in enumerate(values.get("to", ())):
         if slug not in people:
             is_list = isinstance(found.node.value["to"].value, list)
-            sentence = f"there is nobody `{shown(slug)}` under `people`{meant(slug, people)}"
+            sentence = f"there is nobody `{quote(slug)}` under `people`{suggest(slug, people)}"
             found.fault(reading, ("to", at) if is_list else ("to",), sentence)
     good = values.get("to") and all(slug in people for slug in values["to"])
     return Rule(**values) if good else None
 
 
-def _check_last(item: Located, name: str, rules: list[Rule], reading: Reading) -> None:
+def _check_last(item: Located, name: str, rules: list[Rule], reading: LoadContext) -> None:
     if rules[-1].always_matches:
         return
     path = ("assign", name, len(rules) - 1)

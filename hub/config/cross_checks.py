@@ -12,8 +12,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from adapters import registry
-from hub.config.errors import meant, shown
-from hub.config.sections import Reading
+from hub.config.errors import quote, suggest
+from hub.config.sections import LoadContext
 from hub.config.yaml import Located
 from hub.core.configuration import Destination, Route, Source
 from hub.core.leads.assignment_rules import Rule, everybody
@@ -24,7 +24,7 @@ def link(
     root: Located,
     sources: Mapping[str, Source],
     destinations: Mapping[str, Destination],
-    reading: Reading,
+    reading: LoadContext,
 ) -> tuple[dict[str, Source], dict[str, Destination]]:
     """Return both with `account` and `callback` filled in; what cannot be is reported."""
     linked_sources = {
@@ -43,7 +43,7 @@ def _account(
     source: Source,
     sources: Mapping[str, Source],
     destinations: Mapping[str, Destination],
-    reading: Reading,
+    reading: LoadContext,
 ) -> str | None:
     """Return whose credentials list what a source took in: no two sources may share an account.
 
@@ -65,7 +65,7 @@ def _account(
     path = ("sources", source.slug, "account")
     what = f"expected a destination with `adapter: {wanted}`"
     if wanted is None:
-        sentence = f"`{shown(source.account)}` will not do: its adapter fetches nothing; "
+        sentence = f"`{quote(source.account)}` will not do: its adapter fetches nothing; "
         reading.faults.add(root.line_of(path), path, sentence + "take the line out")
     else:
         _fault(root, path, source.account, what, slugs, reading)
@@ -73,7 +73,7 @@ def _account(
 
 
 def _callback(
-    root: Located, destination: Destination, sources: Mapping[str, Source], reading: Reading
+    root: Located, destination: Destination, sources: Mapping[str, Source], reading: LoadContext
 ) -> str | None:
     wanted = registry.outbound(destination.adapter).calls_back
     fitting = [one for one in sources.values() if one.adapter == wanted]
@@ -103,9 +103,9 @@ def _fault(
     given: str,
     what: str,
     fitting: Iterable[str],
-    reading: Reading,
+    reading: LoadContext,
 ) -> None:
-    sentence = f"`{shown(given)}` will not do: {what}{meant(given, list(fitting))}"
+    sentence = f"`{quote(given)}` will not do: {what}{suggest(given, list(fitting))}"
     reading.faults.add(root.line_of(path), path, sentence)
 
 
@@ -120,7 +120,7 @@ def check_owners(
     routes: Mapping[str, Route],
     people: Mapping[str, Person],
     assign: Mapping[str, tuple[Rule, ...]],
-    reading: Reading,
+    reading: LoadContext,
 ) -> None:
     """Report lists that are not there, and routes whose `owner` would be nobody."""
     for section, named in (("sources", sources), ("routes", routes)):
@@ -156,16 +156,18 @@ def texts_of(tree: Any) -> Iterator[str]:
         yield tree
 
 
-def _check_name(root: Located, path: tuple[str, ...], name: str | None, reading: Reading) -> None:
+def _check_name(
+    root: Located, path: tuple[str, ...], name: str | None, reading: LoadContext
+) -> None:
     node = root.value.get("assign")
     there = node.value if node is not None and isinstance(node.value, dict) else {}
     if name is not None and name not in there:
-        sentence = f"there is no list `{shown(name)}` under `assign`{meant(name, there)}"
+        sentence = f"there is no list `{quote(name)}` under `assign`{suggest(name, there)}"
         reading.faults.add(root.line_of(path), path, sentence)
 
 
 def _lists_of(
-    root: Located, route: Route, sources: Mapping[str, Source], reading: Reading
+    root: Located, route: Route, sources: Mapping[str, Source], reading: LoadContext
 ) -> list[str]:
     """Return the lists that may name the owner; report the sources that have none."""
     path = ("routes", route.name, "assign")
@@ -196,7 +198,7 @@ def _may_give(source: Source, route: Route) -> bool:
 
 
 def _check_reachable(
-    root: Located, route: Route, people: Iterable[Person], reading: Reading
+    root: Located, route: Route, people: Iterable[Person], reading: LoadContext
 ) -> None:
     """Report who may be the owner and has no phone or e-mail, where the route needs it."""
     asked = {

@@ -7,9 +7,9 @@ from marshmallow import Schema, fields
 
 from adapters import registry
 from adapters.contract.outbound import Outbound
-from hub.config.fields import Choice, Duration, RateLimit, Switch, Text, Tree, Whole
+from hub.config.fields import Duration, OneOf, RateLimit, Switch, Text, Tree, Whole
 from hub.config.limits import read_text_limits
-from hub.config.sections import Entry, Reading, entries, keys_of, known_keys, load
+from hub.config.sections import LoadContext, Section, keys_of, known_keys, load, sections_of
 from hub.config.sources import is_adapter
 from hub.config.urls import address_fault
 from hub.config.yaml import Located
@@ -28,7 +28,7 @@ class RetrySchema(Schema):
 class DestinationSchema(Schema):
     adapter = Text(required=True)
     enabled = Switch()
-    mode = Choice("live", "sandbox")
+    mode = OneOf("live", "sandbox")
     base_url = fields.String()
     timeout_s = Duration(low="1s", high="60s", data_key="timeout")
     rate = RateLimit()
@@ -38,14 +38,14 @@ class DestinationSchema(Schema):
     limits = Tree()
 
 
-def read_destinations(root: Located, reading: Reading) -> dict[str, Destination]:
+def read_destinations(root: Located, reading: LoadContext) -> dict[str, Destination]:
     """Return the destinations that could be read; what is wrong with them is reported."""
-    found = entries(root, "destinations", reading).values()
+    found = sections_of(root, "destinations", reading).values()
     destinations = [made for item in found if (made := _destination(item, reading))]
     return {destination.slug: destination for destination in destinations}
 
 
-def _destination(found: Entry, reading: Reading) -> Destination | None:
+def _destination(found: Section, reading: LoadContext) -> Destination | None:
     schema = DestinationSchema()
     values = load(schema, found, reading)
     retry = _retry(found, reading)
@@ -72,12 +72,12 @@ def _destination(found: Entry, reading: Reading) -> Destination | None:
     )
 
 
-def _retry(found: Entry, reading: Reading) -> RetryPlan:
+def _retry(found: Section, reading: LoadContext) -> RetryPlan:
     node = found.node.value.get("retry")
     if node is None or not isinstance(node.value, dict):
         return RetryPlan()
     given = Located({k: v for k, v in node.value.items() if v.value is not None}, node.line)
-    below = Entry(given, (*found.path, "retry"))
+    below = Section(given, (*found.path, "retry"))
     schema = RetrySchema()
     known_keys(below, keys_of(schema), (), reading)
     plan = RetryPlan(**load(schema, below, reading))
@@ -86,7 +86,7 @@ def _retry(found: Entry, reading: Reading) -> RetryPlan:
     return plan
 
 
-def _check_addresses(found: Entry, settings: dict[str, Any], reading: Reading) -> None:
+def _check_addresses(found: Section, settings: dict[str, Any], reading: LoadContext) -> None:
     for key in ("base_url", "url"):
         url = settings.get(key)
         if not isinstance(url, str) or not url.strip():
@@ -96,11 +96,11 @@ def _check_addresses(found: Entry, settings: dict[str, Any], reading: Reading) -
 
 
 def _plays_in_sandbox(
-    found: Entry,
+    found: Section,
     adapter: type[Outbound],
     settings: dict[str, Any],
     mode: str | None,
-    reading: Reading,
+    reading: LoadContext,
 ) -> bool:
     missing = adapter.missing(settings)
     if mode == "live" and missing and found.enabled:

@@ -6,7 +6,7 @@ A variable that is empty counts as not set. Values may hold them anywhere in a t
 import re
 from collections.abc import Mapping
 
-from hub.config.errors import Faults, Path
+from hub.config.errors import Errors, Path
 from hub.config.yaml import Located
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^{}]*))?\})?")
@@ -15,7 +15,7 @@ _REFERENCE = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^{}]*))?\
 class References:
     """Fills references in from one environment and remembers what must not be shown."""
 
-    def __init__(self, environ: Mapping[str, str], faults: Faults) -> None:
+    def __init__(self, environ: Mapping[str, str], faults: Errors) -> None:
         self._environ = environ
         self._faults = faults
 

@@ -11,7 +11,7 @@ REDACTED_FROM = 6
 Path = tuple[str | int, ...]
 
 
-class Faults:
+class Errors:
     """What is wrong, by line. A path keeps its first fault: the later ones follow from it."""
 
     def __init__(self, name: str) -> None:
@@ -55,7 +55,7 @@ class Faults:
         return f"{self._name}:{line}: {text}"
 
 
-def meant(name: str, known: Iterable[str]) -> str:
+def suggest(name: str, known: Iterable[str]) -> str:
     """Return `; did you mean …?` for a near miss, else the list of what there is."""
     names = sorted(known)
     if near := get_close_matches(name, names, n=1, cutoff=0.6):
@@ -63,7 +63,7 @@ def meant(name: str, known: Iterable[str]) -> str:
     return f"; expected one of {', '.join(names)}" if names else "; there is none"
 
 
-def shown(text: str) -> str:
+def quote(text: str) -> str:
     """Return a name from the file, short and on one line, for use in a sentence."""
     printable = "".join(char if char.isprintable() else "?" for char in text)
     return printable if len(printable) <= 60 else printable[:60] + "…"

@@ -5,13 +5,13 @@ from typing import Any
 
 from marshmallow import INCLUDE, Schema, ValidationError
 
-from hub.config.errors import Path, meant, shown
-from hub.config.sections import Entry, Reading, report
+from hub.config.errors import Path, quote, suggest
+from hub.config.sections import LoadContext, Section, report
 from hub.core.errors import ExpressionError
 from hub.core.expressions.templates import Condition, Parameters
 
 
-def condition(found: Entry, text: str, reading: Reading) -> Condition | None:
+def condition(found: Section, text: str, reading: LoadContext) -> Condition | None:
     """Return the compiled `when`; what is wrong with it is reported in its line."""
     if "{{" in text or "{%" in text:
         found.fault(reading, ("when",), "write the expression without {{ }} or {% %}")
@@ -23,7 +23,7 @@ def condition(found: Entry, text: str, reading: Reading) -> Condition | None:
     return None
 
 
-def parameters(found: Entry, tree: Mapping[str, Any], reading: Reading) -> Parameters | None:
+def parameters(found: Section, tree: Mapping[str, Any], reading: LoadContext) -> Parameters | None:
     """Return the compiled `with`; every template that does not compile is reported."""
     try:
         return Parameters(tree)
@@ -34,12 +34,12 @@ def parameters(found: Entry, tree: Mapping[str, Any], reading: Reading) -> Param
 
 
 def check_parameters(
-    found: Entry, tree: Mapping[str, Any], schema: Schema, action: str, reading: Reading
+    found: Section, tree: Mapping[str, Any], schema: Schema, action: str, reading: LoadContext
 ) -> None:
     """Report unknown, missing and wrong parameters; what a template will make is not known yet."""
     fields = {field.data_key or name: field for name, field in schema.load_fields.items()}
     for name in tree.keys() - fields.keys() if schema.unknown != INCLUDE else ():
-        sentence = f"unknown parameter `{shown(name)}` of {action}{meant(name, fields)}"
+        sentence = f"unknown parameter `{quote(name)}` of {action}{suggest(name, fields)}"
         found.fault(reading, ("with", name), sentence)
     for name, field in fields.items():
         if name in tree:
@@ -49,7 +49,7 @@ def check_parameters(
 
 
 def _check_literal(
-    found: Entry, name: str, field: Any, tree: Mapping[str, Any], reading: Reading
+    found: Section, name: str, field: Any, tree: Mapping[str, Any], reading: LoadContext
 ) -> None:
     if any("{{" in text or "{%" in text for _, text in _texts(tree[name], ())):
         return
@@ -59,7 +59,7 @@ def _check_literal(
         report(found, ("with", name), error.messages, reading)
 
 
-def _compile(found: Entry, path: Path, text: str, reading: Reading) -> None:
+def _compile(found: Section, path: Path, text: str, reading: LoadContext) -> None:
     try:
         Parameters({"": text})
     except ExpressionError as error:

@@ -98,7 +98,7 @@ class Whole(fields.Field[int]):
         raise ValidationError(f"expected a whole number from {self.low} to {self.high}")
 
 
-class Choice(fields.Field[str]):
+class OneOf(fields.Field[str]):
     """One of a few words."""
 
     def __init__(self, *words: str, **kwargs: Any) -> None:

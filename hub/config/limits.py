@@ -5,9 +5,9 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validate
 
 from adapters.contract.outbound import Outbound
-from hub.config.errors import shown
-from hub.config.fields import Choice, RateLimit, Text, Texts, Tree, Whole
-from hub.config.sections import Entry, Reading, entry, keys_of, known_keys, load
+from hub.config.errors import quote
+from hub.config.fields import OneOf, RateLimit, Text, Texts, Tree, Whole
+from hub.config.sections import LoadContext, Section, keys_of, known_keys, load, section_of
 from hub.config.urls import address_fault
 from hub.config.yaml import Located
 from hub.core.configuration import Captcha, FormLimits, TextLimits
@@ -25,7 +25,7 @@ class Countries(Texts):
         codes = tuple(code.upper() for code in super()._deserialize(value, *args, **kwargs))
         for code in codes:
             if code not in phonenumbers.SUPPORTED_REGIONS:
-                raise ValidationError(f"there is no country `{shown(code)}`; expected US, CA, …")
+                raise ValidationError(f"there is no country `{quote(code)}`; expected US, CA, …")
         return codes
 
 
@@ -60,7 +60,7 @@ class TextLimitsSchema(Schema):
 
 
 class CaptchaSchema(Schema):
-    kind = Choice(*CAPTCHAS, required=True)
+    kind = OneOf(*CAPTCHAS, required=True)
     site_key = Text(
         required=True,
         validate=validate.Regexp(r"[A-Za-z0-9_-]{1,200}\Z", error=_SITE_KEY),
@@ -70,7 +70,7 @@ class CaptchaSchema(Schema):
     url = Text()
 
 
-def read_form_limits(root: Located, reading: Reading) -> FormLimits:
+def read_form_limits(root: Located, reading: LoadContext) -> FormLimits:
     """Return what the file says about forms as a whole; every key has a default."""
     node = root.value.get("limits")
     if node is None or node.value is None:
@@ -78,13 +78,13 @@ def read_form_limits(root: Located, reading: Reading) -> FormLimits:
     if not isinstance(node.value, dict):
         reading.faults.add(node.line, ("limits",), "expected a mapping of keys")
         return FormLimits()
-    found = entry(node, ("limits",), reading)
+    found = section_of(node, ("limits",), reading)
     known_keys(found, keys_of(LimitsSchema()), (), reading)
     load(LimitsSchema(), found, reading)
     return FormLimits(**_below(found, "forms", FormLimitsSchema(), reading))
 
 
-def read_text_limits(found: Entry, adapter: type[Outbound], reading: Reading) -> TextLimits:
+def read_text_limits(found: Section, adapter: type[Outbound], reading: LoadContext) -> TextLimits:
     """Return the `limits` of a destination, which only one that texts may have."""
     if "limits" not in found.node.value:
         return TextLimits()
@@ -94,7 +94,7 @@ def read_text_limits(found: Entry, adapter: type[Outbound], reading: Reading) ->
     return TextLimits(**_below(found, "limits", TextLimitsSchema(), reading))
 
 
-def read_captcha(found: Entry, reading: Reading) -> Captcha | None:
+def read_captcha(found: Section, reading: LoadContext) -> Captcha | None:
     """Return who checks the answers to a form's captcha; None without one, or with a fault."""
     values = _below(found, "captcha", CaptchaSchema(), reading)
     if not {"kind", "secret", "site_key"} <= values.keys():
@@ -105,11 +105,11 @@ def read_captcha(found: Entry, reading: Reading) -> Captcha | None:
     return Captcha(**values)
 
 
-def _below(found: Entry, key: str, schema: Schema, reading: Reading) -> dict[str, Any]:
+def _below(found: Section, key: str, schema: Schema, reading: LoadContext) -> dict[str, Any]:
     node = found.node.value.get(key)
     if node is None or not isinstance(node.value, dict):
         return {}  # what is no mapping was reported with its own schema
     given = {name: item for name, item in node.value.items() if item.value is not None}
-    below = Entry(Located(given, node.line), (*found.path, key))
+    below = Section(Located(given, node.line), (*found.path, key))
     known_keys(below, keys_of(schema), (), reading)
     return load(schema, below, reading)

@@ -9,11 +9,11 @@ from hub.config.assign import read_assign
 from hub.config.cross_checks import check_owners, link
 from hub.config.destinations import read_destinations
 from hub.config.env_vars import References
-from hub.config.errors import Faults
+from hub.config.errors import Errors
 from hub.config.limits import read_form_limits
 from hub.config.people import read_people
 from hub.config.routes import read_routes
-from hub.config.sections import Entry, Reading, known_keys
+from hub.config.sections import LoadContext, Section, known_keys
 from hub.config.site import read_sign_in, read_site
 from hub.config.sources import read_sources
 from hub.config.yaml import Located, read
@@ -42,11 +42,11 @@ def load_config(
             order of the file. No value of the environment is in it.
     """
     raw = _bytes_of(path)
-    faults = Faults(str(path))
+    faults = Errors(str(path))
     root = _root(raw, faults)
     references = References(environ, faults)
-    reading = Reading(faults, references, published_secrets_allowed, allow_private)
-    known_keys(Entry(root, ()), SECTIONS, PLANNED, reading)
+    reading = LoadContext(faults, references, published_secrets_allowed, allow_private)
+    known_keys(Section(root, ()), SECTIONS, PLANNED, reading)
     site = read_site(root, reading)
     sources = read_sources(root, reading)
     destinations = read_destinations(root, reading)
@@ -84,7 +84,7 @@ def _bytes_of(path: Path) -> bytes:
     return raw
 
 
-def _root(raw: bytes, faults: Faults) -> Located:
+def _root(raw: bytes, faults: Errors) -> Located:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -14,7 +14,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields
 
 from hub.config.fields import Text, Texts, Whole
-from hub.config.sections import Reading, entries, keys_of, known_keys, load
+from hub.config.sections import LoadContext, keys_of, known_keys, load, sections_of
 from hub.config.yaml import Located
 from hub.core.leads.people import Absence, Person
 from hub.core.leads.working_hours import Hours, parse_hours
@@ -92,10 +92,10 @@ class PersonSchema(Schema):
     weight = Whole(low=1, high=100)
 
 
-def read_people(root: Located, reading: Reading) -> dict[str, Person]:
+def read_people(root: Located, reading: LoadContext) -> dict[str, Person]:
     """Return the people who could be read; what is wrong with them is reported."""
     people = {}
-    for slug, found in entries(root, "people", reading).items():
+    for slug, found in sections_of(root, "people", reading).items():
         schema = PersonSchema()
         known_keys(found, keys_of(schema), (), reading)
         values = load(schema, found, reading)

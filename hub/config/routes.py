@@ -9,10 +9,10 @@ from marshmallow import Schema
 from adapters import registry
 from adapters.contract.event import EVENT_TYPES
 from adapters.contract.outbound import Action, Effect
-from hub.config.errors import meant, shown
+from hub.config.errors import quote, suggest
 from hub.config.expressions import check_parameters, condition, parameters
-from hub.config.fields import SLUG, Choice, Duration, Switch, Text, Texts, Tree
-from hub.config.sections import Entry, Reading, entries, keys_of, known_keys, load
+from hub.config.fields import SLUG, Duration, OneOf, Switch, Text, Texts, Tree
+from hub.config.sections import LoadContext, Section, keys_of, known_keys, load, sections_of
 from hub.config.yaml import Located
 from hub.core.configuration import Destination, Route
 from hub.core.expressions.templates import Parameters
@@ -23,29 +23,29 @@ PROVIDERS = frozenset(registry.INBOUND)
 
 class EscalateSchema(Schema):
     after = Duration(low="1s", high="7d", required=True)
-    to = Choice("next")
+    to = OneOf("next")
 
 
 class RouteSchema(Schema):
     on = Texts(required=True)
     sources = Texts(data_key="from", load_default=())
-    live = Choice("live", "test", "any", load_default="live")
+    live = OneOf("live", "test", "any", load_default="live")
     when = Text(load_default=None)
     do = Text(required=True)
     tree = Tree(data_key="with", load_default=dict)
     delay_s = Duration(low="0s", high="400d", data_key="delay", load_default=0.0)
     enabled = Switch(load_default=True)
     was = Texts(load_default=())
-    policy = Choice("at_most_once", "at_least_once", load_default=None)
+    policy = OneOf("at_most_once", "at_least_once", load_default=None)
     assign = Text(load_default=None)
     escalate = Tree(load_default=None)
 
 
 def read_routes(
-    root: Located, destinations: Mapping[str, Destination], reading: Reading
+    root: Located, destinations: Mapping[str, Destination], reading: LoadContext
 ) -> dict[str, Route]:
     """Return the routes that could be read; what is wrong with them is reported."""
-    found = entries(root, "routes", reading)
+    found = sections_of(root, "routes", reading)
     sources, there = _names(root, "sources"), _names(root, "destinations")
     routes = {}
     for name, item in found.items():
@@ -58,18 +58,18 @@ def read_routes(
     return routes
 
 
-def _values(found: Entry, reading: Reading) -> dict[str, Any]:
+def _values(found: Section, reading: LoadContext) -> dict[str, Any]:
     schema = RouteSchema()
     known_keys(found, keys_of(schema), PLANNED, reading)
     return load(schema, found, reading)
 
 
 def _route(
-    found: Entry,
+    found: Section,
     values: dict[str, Any],
     there: frozenset[str],
     destinations: Mapping[str, Destination],
-    reading: Reading,
+    reading: LoadContext,
 ) -> Route | None:
     when = values.get("when")
     compiled = condition(found, when, reading) if when is not None else None
@@ -98,12 +98,12 @@ def _route(
     )
 
 
-def _escalate_after_s(found: Entry, reading: Reading) -> float | None:
+def _escalate_after_s(found: Section, reading: LoadContext) -> float | None:
     node = found.node.value.get("escalate")
     if node is None or not isinstance(node.value, dict):
         return None
     given = {key: item for key, item in node.value.items() if item.value is not None}
-    below = Entry(Located(given, node.line), (*found.path, "escalate"))
+    below = Section(Located(given, node.line), (*found.path, "escalate"))
     schema = EscalateSchema()
     known_keys(below, keys_of(schema), (), reading)
     after_s: float | None = load(schema, below, reading).get("after")
@@ -116,7 +116,7 @@ def _names(root: Located, section: str) -> frozenset[str]:
     return frozenset(node.value) if is_there else frozenset()
 
 
-def _check_types(found: Entry, globs: tuple[str, ...], reading: Reading) -> None:
+def _check_types(found: Section, globs: tuple[str, ...], reading: LoadContext) -> None:
     is_list = isinstance(getattr(found.node.value.get("on"), "value", None), list)
     for index, glob in enumerate(globs):
         if any(fnmatchcase(name, glob) for name in EVENT_TYPES):
@@ -124,35 +124,35 @@ def _check_types(found: Entry, globs: tuple[str, ...], reading: Reading) -> None
         provider, dot, rest = glob.partition(".")
         if dot and rest and provider in PROVIDERS:
             continue
-        near = meant(glob, EVENT_TYPES)
+        near = suggest(glob, EVENT_TYPES)
         hint = near if "did you mean" in near else "; see the list of event types"
         path = ("on", index) if is_list else ("on",)
-        found.fault(reading, path, f"`{shown(glob)}` matches no event type{hint}")
+        found.fault(reading, path, f"`{quote(glob)}` matches no event type{hint}")
 
 
 def _check_sources(
-    found: Entry, slugs: tuple[str, ...], there: frozenset[str], reading: Reading
+    found: Section, slugs: tuple[str, ...], there: frozenset[str], reading: LoadContext
 ) -> None:
     is_list = isinstance(getattr(found.node.value.get("from"), "value", None), list)
     for index, slug in enumerate(slugs):
         if slug not in there:
             path = ("from", index) if is_list else ("from",)
-            found.fault(reading, path, f"there is no source `{shown(slug)}`{meant(slug, there)}")
+            found.fault(reading, path, f"there is no source `{quote(slug)}`{suggest(slug, there)}")
 
 
 def _action(
-    found: Entry,
+    found: Section,
     slug: str,
     name: str,
     there: frozenset[str],
     destinations: Mapping[str, Destination],
-    reading: Reading,
+    reading: LoadContext,
 ) -> Action | None:
     if not name:
         found.fault(reading, ("do",), "expected <destination>.<action>")
         return None
     if slug not in there:
-        sentence = f"there is no destination `{shown(slug)}`{meant(slug, there)}"
+        sentence = f"there is no destination `{quote(slug)}`{suggest(slug, there)}"
         found.fault(reading, ("do",), sentence)
         return None
     if slug not in destinations:
@@ -160,26 +160,26 @@ def _action(
     actions = registry.outbound(destinations[slug].adapter).actions
     offered = {key: action for key, action in actions.items() if not action.internal}
     if name not in offered:
-        sentence = f"`{slug}` has no action `{shown(name)}`{meant(name, offered)}"
+        sentence = f"`{slug}` has no action `{quote(name)}`{suggest(name, offered)}"
         found.fault(reading, ("do",), sentence)
     return offered.get(name)
 
 
-def _check_policy(found: Entry, policy: str | None, action: Action, reading: Reading) -> None:
+def _check_policy(found: Section, policy: str | None, action: Action, reading: LoadContext) -> None:
     if policy == "at_most_once" and action.effect is not Effect.AT_MOST_ONCE:
         sentence = f"this action is {action.effect.value} and repeated when in doubt; leave it away"
         found.fault(reading, ("policy",), sentence)
 
 
 def _check_former_names(
-    found: Mapping[str, Entry], routes: Mapping[str, Route], reading: Reading
+    found: Mapping[str, Section], routes: Mapping[str, Route], reading: LoadContext
 ) -> None:
     taken: dict[str, str] = {}
     for route in routes.values():
         for former in route.was:
             fault = None
             if not SLUG.fullmatch(former):
-                fault = f"`{shown(former)}` is no name of a route"
+                fault = f"`{quote(former)}` is no name of a route"
             elif former in found:
                 fault = f"`{former}` is a route of its own"
             elif taken.setdefault(former, route.name) != route.name:

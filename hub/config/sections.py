@@ -7,7 +7,7 @@ from typing import Any
 from marshmallow import EXCLUDE, Schema, ValidationError
 
 from hub.config.env_vars import References
-from hub.config.errors import Faults, Path, meant, shown
+from hub.config.errors import Errors, Path, quote, suggest
 from hub.config.fields import SLUG, SLUG_EXPECTED, Switch
 from hub.config.yaml import Located
 
@@ -26,17 +26,17 @@ _SENTENCES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class LoadContext:
     """What every part of the file is read with."""
 
-    faults: Faults
+    faults: Errors
     references: References
     published_secrets_allowed: bool = True
     allow_private: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Section:
     """One mapping of the file, its references filled in, and where it is."""
 
     node: Located
@@ -52,12 +52,12 @@ class Entry:
         item = self.node.value.get(key)
         return item.value if item is not None and isinstance(item.value, str) else None
 
-    def fault(self, reading: Reading, below: Path, sentence: str) -> None:
+    def fault(self, reading: LoadContext, below: Path, sentence: str) -> None:
         """Report what is wrong at a path below this mapping, in its line."""
         reading.faults.add(self.node.line_of(below), (*self.path, *below), sentence)
 
 
-def entries(root: Located, section: str, reading: Reading) -> dict[str, Entry]:
+def sections_of(root: Located, section: str, reading: LoadContext) -> dict[str, Section]:
     """Return the named mappings of a section. A section may be absent or empty."""
     node = root.value.get(section)
     if node is None or node.value is None:
@@ -69,16 +69,16 @@ def entries(root: Located, section: str, reading: Reading) -> dict[str, Entry]:
     for name, item in node.value.items():
         path = (section, name)
         if not SLUG.fullmatch(name):
-            sentence = f"`{shown(name)}` is not a name; {SLUG_EXPECTED}"
+            sentence = f"`{quote(name)}` is not a name; {SLUG_EXPECTED}"
             reading.faults.add_key(item.line, (section,), sentence)
         elif not isinstance(item.value, dict):
             reading.faults.add(item.line, path, "expected a mapping of keys")
         else:
-            found[name] = entry(item, path, reading)
+            found[name] = section_of(item, path, reading)
     return found
 
 
-def entry(item: Located, path: Path, reading: Reading) -> Entry:
+def section_of(item: Located, path: Path, reading: LoadContext) -> Section:
     """Return a mapping with its references filled in; null counts as absent.
 
     What says `enabled: false` may name variables that are not set: it needs none of them.
@@ -88,11 +88,11 @@ def entry(item: Located, path: Path, reading: Reading) -> Entry:
     enabled = word is None or word == "" or not _is_off(word)
     given = {key: value for key, value in item.value.items() if value.value is not None}
     filled = reading.references.fill(Located(given, item.line), path, lenient=not enabled)
-    return Entry(filled, path, enabled)
+    return Section(filled, path, enabled)
 
 
 def known_keys(
-    found: Entry, known: Iterable[str], planned: Iterable[str], reading: Reading
+    found: Section, known: Iterable[str], planned: Iterable[str], reading: LoadContext
 ) -> None:
     """Report the keys that are not known, and those whose feature does not exist yet."""
     names = frozenset(known)
@@ -100,11 +100,11 @@ def known_keys(
         if key in planned:
             found.fault(reading, (key,), f"`{key}` is not there yet")
         elif key not in names:
-            sentence = f"unknown key `{shown(key)}`{meant(key, names)}"
+            sentence = f"unknown key `{quote(key)}`{suggest(key, names)}"
             found.fault(reading, (key,), sentence)
 
 
-def load(schema: Schema, found: Entry, reading: Reading) -> dict[str, Any]:
+def load(schema: Schema, found: Section, reading: LoadContext) -> dict[str, Any]:
     """Return what the schema makes of its own keys; without those that it refuses."""
     try:
         values = schema.load(found.node.plain(), unknown=EXCLUDE)
@@ -114,7 +114,7 @@ def load(schema: Schema, found: Entry, reading: Reading) -> dict[str, Any]:
     return dict(values) if isinstance(values, Mapping) else {}
 
 
-def report(found: Entry, below: Path, messages: Any, reading: Reading) -> None:
+def report(found: Section, below: Path, messages: Any, reading: LoadContext) -> None:
     """Report marshmallow's messages, a tree of lists of sentences, each in its own line."""
     if isinstance(messages, Mapping):
         for part, deeper in messages.items():

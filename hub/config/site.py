@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from marshmallow import Schema, ValidationError, validate
 
-from hub.config.errors import meant, shown
-from hub.config.fields import Choice, Duration, Text, Whole
+from hub.config.errors import quote, suggest
+from hub.config.fields import Duration, OneOf, Text, Whole
 from hub.config.people import Holidays
-from hub.config.sections import Entry, Reading, entry, keys_of, known_keys, load
+from hub.config.sections import LoadContext, Section, keys_of, known_keys, load, section_of
 from hub.config.yaml import Located
 from hub.core.configuration import SignInRules, Site
 
@@ -22,9 +22,9 @@ def _check_timezone(name: str) -> None:
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
-        near = meant(name, available_timezones()) if len(name) < 40 else ""
+        near = suggest(name, available_timezones()) if len(name) < 40 else ""
         hint = near if "did you mean" in near else "; expected one like America/New_York"
-        raise ValidationError(f"there is no time zone `{shown(name)}`{hint}") from error
+        raise ValidationError(f"there is no time zone `{quote(name)}`{hint}") from error
 
 
 class SiteSchema(Schema):
@@ -34,7 +34,7 @@ class SiteSchema(Schema):
     holidays = Holidays()
 
 
-def read_site(root: Located, reading: Reading) -> Site:
+def read_site(root: Located, reading: LoadContext) -> Site:
     """Return what the file says about the site; every key has a default."""
     node = root.value.get("site")
     if node is None or node.value is None:
@@ -42,7 +42,7 @@ def read_site(root: Located, reading: Reading) -> Site:
     if not isinstance(node.value, dict):
         reading.faults.add(node.line, ("site",), "expected a mapping of keys")
         return Site()
-    found: Entry = entry(node, ("site",), reading)
+    found: Section = section_of(node, ("site",), reading)
     schema = SiteSchema()
     known_keys(found, keys_of(schema), (), reading)
     values = load(schema, found, reading)
@@ -55,10 +55,10 @@ class UsersSchema(Schema):
     password_min = Whole(low=8, high=64)
     idle = Duration(low="5m", high="30d")
     longest = Duration(low="5m", high="90d")
-    second_factor = Choice("optional", "required")
+    second_factor = OneOf("optional", "required")
 
 
-def read_sign_in(root: Located, reading: Reading) -> SignInRules:
+def read_sign_in(root: Located, reading: LoadContext) -> SignInRules:
     """Return what the file says about signing in; every key has a default."""
     node = root.value.get("users")
     if node is None or node.value is None:
@@ -66,7 +66,7 @@ def read_sign_in(root: Located, reading: Reading) -> SignInRules:
     if not isinstance(node.value, dict):
         reading.faults.add(node.line, ("users",), "expected a mapping of keys")
         return SignInRules()
-    found = entry(node, ("users",), reading)
+    found = section_of(node, ("users",), reading)
     schema = UsersSchema()
     known_keys(found, keys_of(schema), (), reading)
     values = load(schema, found, reading)

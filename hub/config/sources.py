@@ -7,11 +7,11 @@ from typing import Any
 from marshmallow import Schema
 
 from adapters import Inbound, registry
-from hub.config.errors import Path, meant, shown
+from hub.config.errors import Path, quote, suggest
 from hub.config.fields import RateLimit, Size, Switch, Text, Tree
 from hub.config.limits import read_captcha
 from hub.config.secret_strength import publication, weakness
-from hub.config.sections import Entry, Reading, entries, keys_of, known_keys, load
+from hub.config.sections import LoadContext, Section, keys_of, known_keys, load, sections_of
 from hub.config.yaml import Located
 from hub.core.configuration import Source
 
@@ -26,14 +26,14 @@ class SourceSchema(Schema):
     captcha = Tree()
 
 
-def read_sources(root: Located, reading: Reading) -> dict[str, Source]:
+def read_sources(root: Located, reading: LoadContext) -> dict[str, Source]:
     """Return the sources without a fault; the faults of the others are reported."""
-    found = entries(root, "sources", reading).values()
+    found = sections_of(root, "sources", reading).values()
     sources = [source for item in found if (source := _source(item, reading))]
     return {source.slug: source for source in sources}
 
 
-def _source(found: Entry, reading: Reading) -> Source | None:
+def _source(found: Section, reading: LoadContext) -> Source | None:
     schema = SourceSchema()
     values = load(schema, found, reading)
     name = values.get("adapter")
@@ -51,15 +51,15 @@ def _source(found: Entry, reading: Reading) -> Source | None:
     return Source(slug=found.name, settings=settings, **values)
 
 
-def is_adapter(found: Entry, name: str, there: Any, reading: Reading) -> bool:
+def is_adapter(found: Section, name: str, there: Any, reading: LoadContext) -> bool:
     """Return whether there is such an adapter; report it when there is not."""
     if name in there:
         return True
-    found.fault(reading, ("adapter",), f"unknown adapter `{shown(name)}`{meant(name, there)}")
+    found.fault(reading, ("adapter",), f"unknown adapter `{quote(name)}`{suggest(name, there)}")
     return False
 
 
-def _check_secrets(found: Entry, adapter: type[Inbound], reading: Reading) -> None:
+def _check_secrets(found: Section, adapter: type[Inbound], reading: LoadContext) -> None:
     for key in adapter.secret_keys:
         given = found.node.value.get(key)
         if given is None or given.value == "":
@@ -88,7 +88,7 @@ def _texts(given: Located | None, path: Path) -> Iterator[tuple[Path, str]]:
         yield (*path, key), item.value if isinstance(item.value, str) else ""
 
 
-def _check_secret(found: Entry, path: Path, secret: str, reading: Reading) -> None:
+def _check_secret(found: Section, path: Path, secret: str, reading: LoadContext) -> None:
     fault = weakness(secret)
     if fault is None and not reading.published_secrets_allowed:
         fault = publication(secret)

@@ -14,7 +14,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
-from hub.config.errors import Faults, Path, shown
+from hub.config.errors import Errors, Path, quote
 
 MAX_DEPTH = 20
 # Aliases make a small file huge when they are followed; no honest file comes near these.
@@ -54,7 +54,7 @@ class Located:
         return self.value
 
 
-def read(text: str, faults: Faults) -> Located:
+def read(text: str, faults: Errors) -> Located:
     """Return the root of a YAML text; what is not YAML or ambiguous becomes a fault."""
     try:
         root = YAML(typ="safe", pure=True).compose(text)
@@ -74,7 +74,7 @@ def read(text: str, faults: Faults) -> Located:
 
 
 class _Builder:
-    def __init__(self, faults: Faults) -> None:
+    def __init__(self, faults: Errors) -> None:
         self._faults = faults
         self._count = 0
 
@@ -107,7 +107,7 @@ class _Builder:
                 self._faults.add_key(line, path, "merge keys are not supported")
             elif key.value in items:
                 first = items[key.value].line
-                sentence = f"`{shown(key.value)}` is given twice, first in line {first}"
+                sentence = f"`{quote(key.value)}` is given twice, first in line {first}"
                 self._faults.add_key(line, path, sentence)
             else:
                 items[key.value] = self.build(value, line, (*path, key.value))
@@ -125,7 +125,7 @@ class _Builder:
         if kind == "float":
             return _float(node.value)
         if kind not in _TEXTS:
-            self._faults.add(line, path, f"the tag {shown(tag)} is not supported")
+            self._faults.add(line, path, f"the tag {quote(tag)} is not supported")
         return node.value
 
 
@@ -153,4 +153,4 @@ def _problem_of(error: MarkedYAMLError) -> str:
         return "a tab where only spaces may indent"
     if "end of stream" in problem and error.context:
         return f"{error.context}: it never ends"
-    return shown(problem)
+    return quote(problem)

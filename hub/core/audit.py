@@ -10,7 +10,7 @@ from hub.core.ids import new_id
 from hub.core.models import AuditEntry
 
 
-def note(
+def record(
     connection: Connection,
     *,
     actor: str,
@@ -21,10 +21,10 @@ def note(
     detail: dict[str, Any] | None = None,
 ) -> None:
     """Write an entry, in the transaction of what it tells about."""
-    note_each(connection, [(action, subject, detail)], actor=actor, now=now, reason=reason)
+    record_each(connection, [(action, subject, detail)], actor=actor, now=now, reason=reason)
 
 
-def note_each(
+def record_each(
     connection: Connection,
     done: Sequence[tuple[str, str, dict[str, Any] | None]],
     *,

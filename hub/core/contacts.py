@@ -46,7 +46,7 @@ class Facts:
         return [(kind, str(value)) for kind, value in pairs if value and len(str(value)) <= LONGEST]
 
 
-def fold(
+def fold_event(
     connection: Connection, facts: Facts, *, now: datetime, is_all: bool = True
 ) -> UUID | None:
     """Find or make the contact of an event, add what it tells, and link the event to it.

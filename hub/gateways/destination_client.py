@@ -9,7 +9,16 @@ from typing import Any
 
 import orjson
 
-from adapters import Call, Listed, Outbound, Outcome, Probe, Sighting, Transport, TransportError
+from adapters import (
+    Call,
+    ListedRecord,
+    LookupResult,
+    Outbound,
+    Outcome,
+    Probe,
+    Transport,
+    TransportError,
+)
 from adapters.contract.strict_json import storable
 from adapters.registry import outbound
 from hub.core.configuration import Destination, Source
@@ -20,7 +29,7 @@ from hub.gateways.http.transport import GuardedTransport
 PROBE_TIMEOUT_S = 10
 
 
-class Gate:
+class DestinationClient:
     """One destination, ready to be called by many threads at once."""
 
     def __init__(
@@ -56,7 +65,7 @@ class Gate:
         """Make one cheap read call that tells whether the credentials are good."""
         return self.adapter.probe()
 
-    def look_up(self, call: Call, sent_at: datetime) -> Sighting:
+    def look_up(self, call: Call, sent_at: datetime) -> LookupResult:
         """Return whether the provider has what a call of unknown outcome would have made.
 
         Raises:
@@ -99,7 +108,9 @@ def _as_recorded(recorder: RecordingTransport) -> dict[str, Any] | None:
 TIMEOUT_S = 30
 
 
-def list_since(hub: Hub, source: Source, since: datetime, now: datetime) -> Iterator[Listed]:
+def list_records(
+    hub: Hub, source: Source, since: datetime, now: datetime
+) -> Iterator[ListedRecord]:
     """Yield what a source's provider says happened since then.
 
     Raises:

@@ -92,13 +92,13 @@ def enqueue_drain(redis: Redis) -> bool:
     return bool(redis.eval(_WAKE, len(keys), *keys, *arguments))
 
 
-def take_wake_up(redis: Redis) -> None:
+def clear_wake_up(redis: Redis) -> None:
     """Make room for the next wake-up; called before the last look for due work."""
     with suppress(RedisError):
         redis.delete(WAKE_KEY)
 
 
-class Flusher:
+class WakeUpPublisher:
     """The `Waker` of a process: one thread does the talking, so that no request waits for Redis."""
 
     def __init__(self, url: str) -> None:
@@ -143,7 +143,7 @@ class Flusher:
             pause.wait(AT_MOST_EVERY_S)
 
 
-class Listener:
+class WakeUpSubscriber:
     """Hears, while it is open, that work has become due; silent when Redis is gone."""
 
     def __init__(self, url: str, on_due: Callable[[], None]) -> None:

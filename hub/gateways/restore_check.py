@@ -15,12 +15,12 @@ from redis.exceptions import RedisError
 
 from hub.core.delivery.restore_detection import (
     LASTS,
-    Mark,
-    Window,
-    is_lost,
-    newest,
+    LossWindow,
+    Watermark,
+    is_missing,
+    loss_windows,
+    newest_watermark,
     note_restored,
-    windows,
 )
 from hub.core.hub import Hub
 from hub.core.ids import parse_id
@@ -28,7 +28,7 @@ from hub.core.ids import parse_id
 MARK_KEY = "hub:newest-attempt"
 
 
-def read_mark(redis: Redis) -> Mark | None:
+def read_mark(redis: Redis) -> Watermark | None:
     """Return the mark; None when there is none that can be read.
 
     Raises:
@@ -39,11 +39,11 @@ def read_mark(redis: Redis) -> Mark | None:
     if len(words) != 2 or (attempt_id := parse_id(words[0])) is None:
         return None
     with suppress(ValueError, OverflowError):
-        return Mark(attempt_id, datetime.fromisoformat(words[1]).astimezone(UTC))
+        return Watermark(attempt_id, datetime.fromisoformat(words[1]).astimezone(UTC))
     return None
 
 
-def write_mark(redis: Redis, mark: Mark | None) -> None:
+def write_mark(redis: Redis, mark: Watermark | None) -> None:
     """Keep a mark, or none.
 
     Raises:
@@ -58,7 +58,7 @@ def write_mark(redis: Redis, mark: Mark | None) -> None:
 log = logging.getLogger(__name__)
 
 
-def watch(hub: Hub, redis: Redis) -> Sequence[Window]:
+def check_restored(hub: Hub, redis: Redis) -> Sequence[LossWindow]:
     """Compare the mark with the database, and set it anew; return what may be missing.
 
     The mark is read first: what was marked had been committed.
@@ -66,14 +66,14 @@ def watch(hub: Hub, redis: Redis) -> Sequence[Window]:
     Raises:
         DBAPIError: the database is gone.
     """
-    mark: Mark | None = None
+    mark: Watermark | None = None
     with suppress(RedisError):
         mark = read_mark(redis)
     now = datetime.now(UTC)
     with hub.store.read() as connection:
-        latest = newest(connection)
-        lost = mark is not None and mark != latest and is_lost(connection, mark, now=now)
-        known: Sequence[Window] = windows(connection, now=now)
+        latest = newest_watermark(connection)
+        lost = mark is not None and mark != latest and is_missing(connection, mark, now=now)
+        known: Sequence[LossWindow] = loss_windows(connection, now=now)
     if lost and mark is not None:
         known = _note(hub, mark, latest, now)
     if mark != latest:
@@ -82,11 +82,13 @@ def watch(hub: Hub, redis: Redis) -> Sequence[Window]:
     return known
 
 
-def _note(hub: Hub, mark: Mark, latest: Mark | None, now: datetime) -> Sequence[Window]:
+def _note(
+    hub: Hub, mark: Watermark, latest: Watermark | None, now: datetime
+) -> Sequence[LossWindow]:
     since = min(latest.started_at, mark.started_at) if latest else now - LASTS
     with hub.store.write() as connection:
         new = note_restored(connection, since=since, now=now, actor="hub", mark=mark)
-        known = windows(connection, now=now)
+        known = loss_windows(connection, now=now)
     if new:
         log.error("the database was restored from a backup: calls after %s are missing", since)
     return known

@@ -14,17 +14,17 @@ STEP_S = 30
 DRIFT = 1
 
 
-class Vault:
+class SecretBox:
     """Encrypts the secrets of telephones with a key made from `SECRET_KEY`."""
 
     def __init__(self, secret_key: str) -> None:
         self._fernet = Fernet(base64.urlsafe_b64encode(key_for(secret_key, "totp")))
 
-    def lock(self, secret: str, owner: str) -> str:
+    def encrypt(self, secret: str, owner: str) -> str:
         """Return a secret as it may be kept, or be given to its owner's browser."""
         return self._fernet.encrypt(f"{owner} {secret}".encode()).decode()
 
-    def open(self, locked: str, owner: str, *, within_s: int | None = None) -> str | None:
+    def decrypt(self, locked: str, owner: str, *, within_s: int | None = None) -> str | None:
         """Return a secret; None if it is another's, too old, or `SECRET_KEY` has changed."""
         try:
             text = self._fernet.decrypt(locked.encode("utf-8", "surrogatepass"), within_s).decode()
@@ -50,7 +50,7 @@ def step_of(secret: str, code: str, now: datetime) -> int | None:
     return next((step for step in steps if codes.verify(digits, for_time=step * STEP_S)), None)
 
 
-def address_of(secret: str, *, name: str, issuer: str) -> str:
+def otpauth_url(secret: str, *, name: str, issuer: str) -> str:
     """Return the `otpauth:` address that telephones read."""
     return pyotp.TOTP(secret, interval=STEP_S).provisioning_uri(
         name=name, issuer_name=issuer or "Hub"

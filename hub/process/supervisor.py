@@ -37,7 +37,7 @@ class Program:
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RestartPolicy:
     """How long to wait for what."""
 
     first_delay_s: float = 0.2
@@ -60,7 +60,7 @@ class Supervisor:
         self,
         stages: Sequence[Sequence[Program]],
         say: Callable[[str], None],
-        patience: Patience = Patience(),
+        patience: RestartPolicy = RestartPolicy(),
     ) -> None:
         self._stages = [[_Child(program, say, patience) for program in stage] for stage in stages]
         self._say = say
@@ -145,7 +145,9 @@ class Supervisor:
 class _Child:
     """One program, its process if there is one, and when to start it again."""
 
-    def __init__(self, program: Program, say: Callable[[str], None], patience: Patience) -> None:
+    def __init__(
+        self, program: Program, say: Callable[[str], None], patience: RestartPolicy
+    ) -> None:
         self.name = program.name
         self.ready = False
         self.faults = 0

@@ -31,7 +31,7 @@ NOT_ITS_NAME = (
 )
 
 
-def answer(status: int, sentence: str | None = None) -> Response:
+def error_response(status: int, sentence: str | None = None) -> Response:
     """Return an error's answer: its sentence, as text that no sender takes for content."""
     response = Response(
         (sentence or SENTENCES[status]) + "\n", status, content_type="text/plain; charset=utf-8"
@@ -47,25 +47,25 @@ def register(app: Flask) -> None:
     @app.errorhandler(HTTPException)
     def on_http(error: HTTPException) -> Response:
         if isinstance(error, SecurityError):  # an untrusted Host
-            return answer(400, NOT_ITS_NAME)
+            return error_response(400, NOT_ITS_NAME)
         status = error.code or 500
         if status not in SENTENCES:
             status = 400 if 400 <= status < 500 else 500
-        reply = answer(status)
+        reply = error_response(status)
         if status == 405 and "Allow" in (headers := dict(error.get_headers())):
             reply.headers["Allow"] = headers["Allow"]
         return reply
 
     @app.errorhandler(Exception)
     def on_failure(error: Exception) -> Response:
-        return failed(error)
+        return unexpected_error(error)
 
 
-def failed(error: Exception) -> Response:
+def unexpected_error(error: Exception) -> Response:
     """Return the answer to what nobody asked for: the database's trouble, or a defect of ours."""
     if isinstance(error, SQLAlchemyError):
         cause = type(error.orig).__name__ if isinstance(error, DBAPIError) else type(error).__name__
         log.error("the database could not do it: %s", cause)
-        return answer(503)
+        return error_response(503)
     log.error("a view failed with %s, at %s", type(error).__name__, place_of(error))
-    return answer(500)
+    return error_response(500)

@@ -17,13 +17,13 @@ from werkzeug.sansio.utils import host_is_trusted
 
 from adapters import InboundRequest, NotVerified
 from hub.core.hub import Hub
-from hub.core.inbound.ingest import Prepared, prepare
+from hub.core.inbound.ingest import PreparedRequest, prepare_request
 from hub.core.inbound.insert_postgresql import Batch, insert_statement, rows_of
 from hub.gateways.line import Line, bytea_array
-from hub.web.errors import failed
-from hub.web.receiver import Together, finish, store, weight_of
+from hub.web.errors import unexpected_error
+from hub.web.receiver import GroupCommitWriter, finish, store_request, weight_of
 from hub.web.server.head import Head
-from hub.web.source_counters import Tally
+from hub.web.source_counters import SourceCounters
 from hub.web.webhooks import taken
 
 # Who waits for a lock longer than that waits in a thread.
@@ -33,12 +33,12 @@ _FORMATS = (Format.TEXT, Format.TEXT, Format.BINARY, Format.TEXT)
 
 
 @dataclass(slots=True)
-class Taken:
+class PendingWebhook:
     """A webhook that can be stored. `new`: the ids of its new events, once that is known."""
 
     slug: str
     received_at: datetime
-    prepared: Prepared
+    prepared: PreparedRequest
     batch: Batch
     weight: int
     new: Sequence[UUID] | None = None
@@ -49,7 +49,7 @@ class Taken:
         return self.new is not None and len(self.new) == len(self.batch.events)
 
 
-class Answer(NamedTuple):
+class PlainAnswer(NamedTuple):
     """What the sender of a webhook hears."""
 
     status: int
@@ -57,13 +57,13 @@ class Answer(NamedTuple):
     body: bytes
 
 
-class Express:
+class FastPath:
     """What a server's loop asks of the hub. `url`: the database's, which is PostgreSQL."""
 
     def __init__(self, app: Flask, url: str) -> None:
         self._hub: Hub = app.extensions["hub"]
-        self._tally: Tally = app.extensions["hub_tally"]
-        self._together: Together = app.extensions["hub_together"]
+        self._tally: SourceCounters = app.extensions["hub_tally"]
+        self._together: GroupCommitWriter = app.extensions["hub_together"]
         self._url = url
         self._headers: Sequence[tuple[str, str]] = app.extensions["hub_headers"]
         trusted = app.config["TRUSTED_HOSTS"]
@@ -77,7 +77,7 @@ class Express:
         """
         return Line.open(self._url, _STATEMENT, lock_timeout_s=LOCK_TIMEOUT_S)
 
-    def begin(self, head: Head, body: bytes) -> Taken | None:
+    def begin(self, head: Head, body: bytes) -> PendingWebhook | None:
         """Return a webhook, ready to be stored; None where it is for the application."""
         source = self._hub.configuration.sources.get(head.slug)
         host = head.headers.get("host", "")
@@ -96,7 +96,7 @@ class Express:
         try:
             if adapter.handshake(received):
                 return None
-            prepared = prepare(
+            prepared = prepare_request(
                 source=source, adapter=adapter, router=self._hub.router, request=received
             )
         except NotVerified:
@@ -104,9 +104,9 @@ class Express:
         if prepared.batch is None:
             return None
         weight = weight_of(prepared.batch)
-        return Taken(head.slug, received.received_at, prepared, prepared.batch, weight)
+        return PendingWebhook(head.slug, received.received_at, prepared, prepared.batch, weight)
 
-    def send(self, line: Line, together: Sequence[Taken]) -> None:
+    def send(self, line: Line, together: Sequence[PendingWebhook]) -> None:
         """Have webhooks written in one go.
 
         Raises:
@@ -116,27 +116,27 @@ class Express:
         bodies = bytea_array(rows.bodies)
         line.send((rows.events, rows.requests, bodies, rows.deliveries), _FORMATS)
 
-    def note(self, together: Sequence[Taken], new_ids: Sequence[bytes]) -> None:
+    def note(self, together: Sequence[PendingWebhook], new_ids: Sequence[bytes]) -> None:
         """Note which events were new; `new_ids` is what the line returned."""
         found = set(new_ids)
         for one in together:
             one.new = [row["id"] for row in one.batch.events if row["id"].bytes in found]
 
-    def answer(self, one: Taken) -> Answer:
+    def answer(self, one: PendingWebhook) -> PlainAnswer:
         """Return the answer to a webhook, once it is stored; this waits unless it is.
 
         Storing again what a line may have stored is harmless: ids and keys stay the same.
         """
         try:
             if one.new is None:
-                ingested = store(self._hub, self._together, one.prepared)
+                ingested = store_request(self._hub, self._together, one.prepared)
             else:
                 ingested = finish(self._hub, one.prepared, one.batch, one.new)
             reply = taken(self._hub, self._tally, one.slug, one.received_at, ingested)
         except Exception as error:  # noqa: BLE001 - as the application does with what a view raises
-            refusal = failed(error)
+            refusal = unexpected_error(error)
             headers = (*refusal.headers.to_wsgi_list(), *self._headers)
-            return Answer(refusal.status_code, headers, refusal.get_data())
+            return PlainAnswer(refusal.status_code, headers, refusal.get_data())
         kind = () if reply.content_type is None else (("Content-Type", reply.content_type),)
         length = ("Content-Length", str(len(reply.body)))
-        return Answer(reply.status, (*kind, length, *self._headers), reply.body)
+        return PlainAnswer(reply.status, (*kind, length, *self._headers), reply.body)

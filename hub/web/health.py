@@ -8,7 +8,7 @@ from flask import Blueprint, Response, current_app, jsonify
 from sqlalchemy.exc import SQLAlchemyError
 
 from hub.core.hub import Hub
-from hub.gateways.database.revisions import revisions
+from hub.gateways.database.migrations import revisions
 
 health = Blueprint("health", __name__)
 

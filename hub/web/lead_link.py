@@ -10,7 +10,7 @@ from markupsafe import Markup
 from werkzeug.exceptions import HTTPException, NotFound
 
 from hub.core.hub import Hub
-from hub.core.leads.acknowledgement import Link, Taken, acknowledge, link_of, taken
+from hub.core.leads.acknowledgement import Link, TakenLead, acknowledge, link_of, taken_lead
 from hub.core.leads.owner_context import calendar_of
 from hub.core.leads.people import Person
 
@@ -45,7 +45,7 @@ def look(token: str) -> Response:
         link = link_of(connection, token, now=datetime.now(UTC))
         if link is None:
             raise NotFound
-        return _page(_title(link), _text(hub, link, taken(connection, link.event_id)))
+        return _page(_title(link), _text(hub, link, taken_lead(connection, link.event_id)))
 
 
 @acknowledging.post("/a/<token>", provide_automatic_options=False)
@@ -82,7 +82,7 @@ def _title(link: Link) -> str:
     return f"Lead: {link.lead[:_LONGEST_NAME]}" if link.lead.strip() else "A lead"
 
 
-def _text(hub: Hub, link: Link, found: Taken | None) -> Markup:
+def _text(hub: Hub, link: Link, found: TakenLead | None) -> Markup:
     if found is None:
         asked = f"{_person(hub, link).name}, do you look after it? Nobody has taken it yet."
         return Markup("<p>{}</p>\n").format(asked) + _BUTTON

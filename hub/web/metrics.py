@@ -13,8 +13,8 @@ from prometheus_client.registry import Collector
 from werkzeug.exceptions import NotFound
 
 from hub.core.hub import Hub
-from hub.core.monitoring.metrics import Figures, read_figures
-from hub.web.errors import answer
+from hub.core.monitoring.metrics import Metrics, read_metrics
+from hub.web.errors import error_response
 
 LOOPBACK = frozenset({"127.0.0.1", "::1"})
 STATES = ("due", "scheduled", "running", "failed", "unknown")
@@ -28,12 +28,12 @@ def show() -> Response:
     if token is None and not _is_from_this_machine():
         raise NotFound
     if token is not None and not _is_bearer_of(token):
-        refusal = answer(401)
+        refusal = error_response(401)
         refusal.headers["WWW-Authenticate"] = "Bearer"
         return refusal
     hub: Hub = current_app.extensions["hub"]
     with hub.store.read() as connection:
-        figures = read_figures(connection)
+        figures = read_metrics(connection)
     text = generate_latest(_Figures(figures, sorted(hub.configuration.destinations)))
     return Response(text, content_type=CONTENT_TYPE_LATEST)
 
@@ -53,7 +53,7 @@ def _is_bearer_of(token: str) -> bool:
 class _Figures(Collector):
     """The figures of one moment as metric families."""
 
-    def __init__(self, figures: Figures, destinations: list[str]) -> None:
+    def __init__(self, figures: Metrics, destinations: list[str]) -> None:
         self._figures = figures
         known = {one.destination for one in figures.backlogs}
         self._destinations = sorted(known.union(destinations))

@@ -9,12 +9,12 @@ from sqlalchemy.exc import DBAPIError
 from adapters import InboundRequest
 from hub.core.configuration import Source
 from hub.core.hub import Hub
-from hub.core.inbound.group_commit import Grouping
-from hub.core.inbound.ingest import Ingested, Prepared, ingest, ingested, store_rejected
+from hub.core.inbound.group_commit import GroupCommit
+from hub.core.inbound.ingest import IngestResult, PreparedRequest, ingest, result_of, store_rejected
 from hub.core.inbound.insert import Stored, count_rest
 from hub.core.inbound.insert_postgresql import Batch, insert_new
-from hub.web.errors import answer
-from hub.web.source_counters import Tally
+from hub.web.errors import error_response
+from hub.web.source_counters import SourceCounters
 
 GROUP_MOST = 32
 GROUP_MOST_BYTES = 256 * 1024
@@ -24,12 +24,12 @@ ROW_BYTES = 2048
 GROUP_PATIENCE_S = 0.5
 
 
-class Together:
+class GroupCommitWriter:
     """The writes of requests that are taken in at the same time: on PostgreSQL they are one."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._group = Grouping(
+        self._group = GroupCommit(
             self._insert,
             most=GROUP_MOST,
             most_size=GROUP_MOST_BYTES,
@@ -41,7 +41,7 @@ class Together:
         """Return how many wait for the write before theirs."""
         return self._group.waiting
 
-    def ingest(self, prepared: Prepared) -> Ingested | None:
+    def ingest(self, prepared: PreparedRequest) -> IngestResult | None:
         """Store a request; None where it is to be stored alone, nothing of it is stored then."""
         batch = prepared.batch
         if batch is None or self._hub.store.dialect != "postgresql":
@@ -62,14 +62,14 @@ class Together:
                 return [None] * len(batches)  # one of them is to blame, and not for the others
 
 
-def finish(hub: Hub, prepared: Prepared, batch: Batch, new: Sequence[UUID]) -> Ingested:
+def finish(hub: Hub, prepared: PreparedRequest, batch: Batch, new: Sequence[UUID]) -> IngestResult:
     """Return what became of a request whose new events are stored; the others are counted now."""
     if len(new) == len(batch.events):
-        return ingested(prepared, Stored(new))
+        return result_of(prepared, Stored(new))
     if new:
         hub.waker.wake()  # what follows may fail, and these are stored
     with hub.store.read() as connection:
-        return ingested(prepared, count_rest(connection, batch, new))
+        return result_of(prepared, count_rest(connection, batch, new))
 
 
 def weight_of(batch: Batch) -> int:
@@ -78,7 +78,7 @@ def weight_of(batch: Batch) -> int:
     return int(batch.request["size_bytes"]) + ROW_BYTES * rows
 
 
-def store(hub: Hub, together: Together, prepared: Prepared) -> Ingested:
+def store_request(hub: Hub, together: GroupCommitWriter, prepared: PreparedRequest) -> IngestResult:
     """Store; once more when the line to the database turns out to be dead.
 
     Storing twice is harmless: the second finds the first one's keys, and that they are its own.
@@ -92,15 +92,15 @@ def store(hub: Hub, together: Together, prepared: Prepared) -> Ingested:
 
 
 def refuse(
-    hub: Hub, tally: Tally, source: Source, received: InboundRequest, reason: str
+    hub: Hub, tally: SourceCounters, source: Source, received: InboundRequest, reason: str
 ) -> Response:
     """Count what does not verify, keep a trace of the first few, and answer 401."""
     keep_trace(hub, tally, source, received, reason)
-    return answer(401)
+    return error_response(401)
 
 
 def keep_trace(
-    hub: Hub, tally: Tally, source: Source, received: InboundRequest, reason: str
+    hub: Hub, tally: SourceCounters, source: Source, received: InboundRequest, reason: str
 ) -> None:
     """Count what does not verify, and keep the first few of each minute to be verified again."""
     if tally.rejected(source.slug, received.received_at, reason):
@@ -108,7 +108,7 @@ def keep_trace(
             store_rejected(connection, source=source.slug, request=received, reason=reason)
 
 
-def _ingest(hub: Hub, prepared: Prepared) -> Ingested:
+def _ingest(hub: Hub, prepared: PreparedRequest) -> IngestResult:
     one_statement = hub.store.dialect == "postgresql"
     with hub.store.read() if one_statement else hub.store.write() as connection:
         return ingest(connection, prepared)

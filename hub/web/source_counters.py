@@ -22,7 +22,7 @@ TRACES_PER_MINUTE = 5
 log = logging.getLogger(__name__)
 
 
-class Tally:
+class SourceCounters:
     """Counts for one process; its thread starts with the first request, after any fork."""
 
     def __init__(self, store: Store) -> None:

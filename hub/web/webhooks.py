@@ -8,11 +8,11 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound, RequestTimeout, Serv
 from adapters import NotVerified, Reply
 from hub.core.configuration import Source
 from hub.core.hub import Hub
-from hub.core.inbound.ingest import Ingested, prepare
-from hub.web.errors import SENTENCES, answer
-from hub.web.receiver import refuse, store
+from hub.core.inbound.ingest import IngestResult, prepare_request
+from hub.web.errors import SENTENCES, error_response
+from hub.web.receiver import refuse, store_request
 from hub.web.request_reader import inbound_request
-from hub.web.source_counters import Tally
+from hub.web.source_counters import SourceCounters
 
 # What is refused before anybody looks at its signature; 401 is counted where it is decided.
 COUNTED_REFUSALS = frozenset({400, 405, 408, 413, 415, 431})
@@ -45,23 +45,27 @@ def take_in(source_slug: str, path_secret: str | None = None) -> Response:
             raise
         note_refusal(current_app, request.path, 408)
         raise ServiceUnavailable from error
-    tally: Tally = current_app.extensions["hub_tally"]
+    tally: SourceCounters = current_app.extensions["hub_tally"]
     try:
         if handshake := adapter.handshake(received):
             return _reply(handshake)
         if received.method != "POST":
             raise MethodNotAllowed(valid_methods=["POST"])
-        prepared = prepare(source=source, adapter=adapter, router=hub.router, request=received)
+        prepared = prepare_request(
+            source=source, adapter=adapter, router=hub.router, request=received
+        )
     except NotVerified as error:
         if received.method != "POST":  # its address may have a token in it, so it is kept nowhere
             tally.rejected(source_slug, received.received_at, str(error), traced=False)
-            return answer(401)
+            return error_response(401)
         return refuse(hub, tally, source, received, str(error))
-    ingested = store(hub, current_app.extensions["hub_together"], prepared)
+    ingested = store_request(hub, current_app.extensions["hub_together"], prepared)
     return _reply(taken(hub, tally, source_slug, received.received_at, ingested))
 
 
-def taken(hub: Hub, tally: Tally, slug: str, at: datetime, ingested: Ingested) -> Reply:
+def taken(
+    hub: Hub, tally: SourceCounters, slug: str, at: datetime, ingested: IngestResult
+) -> Reply:
     """Count what was stored, wake who works on it, and return what its sender hears."""
     tally.ingested(slug, at, ingested.state)
     if ingested.new_event_ids:
@@ -82,7 +86,7 @@ def note_refusal(app: Flask, path: str, status: int) -> None:
     if status not in COUNTED_REFUSALS or not path.startswith(("/webhooks/", "/forms/")):
         return
     hub: Hub = app.extensions["hub"]
-    tally: Tally = app.extensions["hub_tally"]
+    tally: SourceCounters = app.extensions["hub_tally"]
     slug = path.split("/")[2]
     if slug in hub.configuration.sources:
         tally.rejected(slug, datetime.now(UTC), f"{status}: {SENTENCES[status]}", traced=False)

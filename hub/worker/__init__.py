@@ -1,1 +1,1 @@
-"""Work in the background, thin: drain the lanes, sweep up, and the processes that do it."""
+"""The worker process: drains lanes of due deliveries, by a wake-up from RQ."""

@@ -14,29 +14,29 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from adapters import Outcome, Verdict
-from hub.core.database_errors import Trouble, trouble_of
+from hub.core.database_errors import DatabaseErrorKind, classify
 from hub.core.delivery.claim import claim
-from hub.core.delivery.context import Contexts
+from hub.core.delivery.context import RenderContexts
 from hub.core.delivery.lanes import workable
 from hub.core.delivery.prepare import Claimed
-from hub.core.delivery.restore_detection import Window
+from hub.core.delivery.restore_detection import LossWindow
 from hub.core.events.enrichment import record_and_complete
-from hub.core.inbound.routing import site_scope
-from hub.core.leads.owner_context import Owners
-from hub.core.leads.send_limits import caps_of
+from hub.core.inbound.routing import site_context
+from hub.core.leads.owner_context import OwnerContext
+from hub.core.leads.send_limits import limits_of
 from hub.worker import hang_timer
-from hub.worker.context import Workshop
-from hub.worker.hang_timer import still_alive
-from hub.worker.lane import Block, HeldLane, perform
-from hub.worker.results import Ends
+from hub.worker.context import WorkerContext
+from hub.worker.hang_timer import feed
+from hub.worker.lane import CircuitState, HeldLane, perform
+from hub.worker.results import ResultQueue
 
 
 def claim_for(
-    shop: Workshop,
+    shop: WorkerContext,
     connection: Connection,
     lane: HeldLane,
     room: int,
-    restored: Sequence[Window],
+    restored: Sequence[LossWindow],
     *,
     suspects: bool = False,
 ) -> tuple[list[Claimed], bool | None]:
@@ -51,12 +51,12 @@ def claim_for(
     if lane.destination.slug not in workable(connection, [lane.hold]):
         return [], False
     hub, now = shop.hub, datetime.now(UTC)
-    contexts = Contexts(
+    contexts = RenderContexts(
         connection,
-        site=site_scope(hub.configuration.site),
+        site=site_context(hub.configuration.site),
         inbound=hub.inbound,
         now=now,
-        owners=Owners(connection, hub.configuration, public_url=hub.public_url, now=now),
+        owners=OwnerContext(connection, hub.configuration, public_url=hub.public_url, now=now),
     )
     actions = lane.gate.adapter.actions
     return claim(
@@ -69,33 +69,33 @@ def claim_for(
         sandbox=lane.destination.sandbox,
         actions=actions,
         restored=restored,
-        caps=caps_of(connection, hub.configuration, lane.destination, actions, now=now),
+        caps=limits_of(connection, hub.configuration, lane.destination, actions, now=now),
         suspects=suspects,
-        on_row=still_alive,
+        on_row=feed,
     )
 
 
 log = logging.getLogger(__name__)
 
 
-class Serving:
+class LaneBatch:
     """What a drain does with each of its lanes, one transaction at a time."""
 
-    def __init__(self, workshop: Workshop, ends: Ends) -> None:
+    def __init__(self, workshop: WorkerContext, ends: ResultQueue) -> None:
         self._shop = workshop
         self._ends = ends
         # What the database may not know any more (`hub.core.delivery.restore_detection`).
-        self.restored: Sequence[Window] = ()
+        self.restored: Sequence[LossWindow] = ()
         self.has_called = False
 
-    def serve(self, lane: HeldLane, room: int, *, suspects: bool = False) -> None:
+    def record_and_claim(self, lane: HeldLane, room: int, *, suspects: bool = False) -> None:
         """Record what ended on a lane and claim anew, in one transaction; then call.
 
         Raises:
             DBAPIError: the database is gone.
         """
         now_s = time.monotonic()
-        hang_timer.still_alive()
+        hang_timer.feed()
         try:
             with self._shop.hub.store.write() as connection:
                 late, made = self._record(connection, lane)
@@ -103,9 +103,9 @@ class Serving:
                     self._shop, connection, lane, room, self.restored, suspects=suspects
                 )
         except DBAPIError as error:
-            if trouble_of(error) is Trouble.GONE:
+            if classify(error) is DatabaseErrorKind.UNAVAILABLE:
                 raise
-            self._hold_back(lane, error)
+            self._back_off(lane, error)
             return
         self._log(lane, late)
         lane.finished = []
@@ -135,18 +135,18 @@ class Serving:
     def _on_end(self, lane: HeldLane, claimed: Claimed, call: Any) -> None:
         self._ends.put((lane, claimed, call.result()))
 
-    def _hold_back(self, lane: HeldLane, error: DBAPIError) -> None:
+    def _back_off(self, lane: HeldLane, error: DBAPIError) -> None:
         """Let a lane rest whose transaction failed; what has ended on it is recorded alone."""
         name = type(error.orig).__name__
         lane.maybe_due = lane.suspects = False
-        if trouble_of(error) is Trouble.BUSY:
+        if classify(error) is DatabaseErrorKind.RETRYABLE:
             log.warning("%s: the database was busy (%s); again in a moment", lane.hold, name)
             return
         with self._shop.hub.store.write() as connection:
             late, _ = self._record(connection, lane)
             self._log(lane, late)
         lane.finished = []
-        lane.block = Block(30, f"has work that the database cannot take ({name})", 0)
+        lane.block = CircuitState(30, f"has work that the database cannot take ({name})", 0)
 
     def _log(self, lane: HeldLane, late: int) -> None:
         if late:

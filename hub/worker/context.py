@@ -12,53 +12,53 @@ from redis import Redis
 
 from hub.core.configuration import Destination
 from hub.core.hub import Hub
-from hub.gateways.destination_client import Gate
-from hub.gateways.redis_queue import Listener
-from hub.worker.lane import Bucket
+from hub.gateways.destination_client import DestinationClient
+from hub.gateways.redis_queue import WakeUpSubscriber
+from hub.worker.lane import RateLimiter
 
 THREADS = 64
 
 
 @dataclass(slots=True)
-class Workshop:
+class WorkerContext:
     """The hub, its gates, and the threads that make calls.
 
     `stop` asks everything to end soon. `on_due` is called when work has become due.
     """
 
     hub: Hub
-    gates: Mapping[str, Gate]
+    gates: Mapping[str, DestinationClient]
     redis: Redis
     redis_url: str
     stop: Event = field(default_factory=Event)
     holder: str = field(default_factory=lambda: _name_of_this_process())
-    buckets: dict[str, Bucket] = field(default_factory=dict)
+    buckets: dict[str, RateLimiter] = field(default_factory=dict)
     pool: ThreadPoolExecutor = field(init=False)
     on_due: Callable[[], None] = lambda: None
 
     def __post_init__(self) -> None:
         # A thread more for each lane: whatever the others do, every lane can make one call.
         self.pool = ThreadPoolExecutor(THREADS + len(self.gates), thread_name_prefix="call")
-        Listener(self.redis_url, lambda: self.on_due())
+        WakeUpSubscriber(self.redis_url, lambda: self.on_due())
 
-    def bucket(self, destination: Destination) -> Bucket:
+    def bucket(self, destination: Destination) -> RateLimiter:
         """Return what a destination's rate leaves; it outlives the drains."""
-        return self.buckets.setdefault(destination.slug, Bucket(destination.rate))
+        return self.buckets.setdefault(destination.slug, RateLimiter(destination.rate))
 
 
 def _name_of_this_process() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
-_OPEN: list[Workshop] = []
+_OPEN: list[WorkerContext] = []
 
 
-def open_workshop(workshop: Workshop) -> None:
+def set_current(workshop: WorkerContext) -> None:
     """Make this process able to drain."""
     _OPEN[:] = [workshop]
 
 
-def open_one() -> Workshop:
+def current() -> WorkerContext:
     """Return this process's workshop.
 
     Raises:

@@ -17,18 +17,18 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 
 from hub.core.delivery.prepare import Claimed
-from hub.core.events.projections import fold_some
+from hub.core.events.projections import project_some
 from hub.gateways.database.wait import wait_for_store
-from hub.gateways.redis_queue import take_wake_up
-from hub.gateways.restore_check import watch
+from hub.gateways.redis_queue import clear_wake_up
+from hub.gateways.restore_check import check_restored
 from hub.worker import hang_timer
-from hub.worker.batch import Serving
-from hub.worker.context import Workshop, open_one
-from hub.worker.isolation import Alone
+from hub.worker.batch import LaneBatch
+from hub.worker.context import WorkerContext, current
+from hub.worker.isolation import PoisonIsolation
 from hub.worker.lane import HeldLane
-from hub.worker.leases import keep_lanes, let_go
-from hub.worker.results import Ends
-from hub.worker.watchdog import Parting
+from hub.worker.leases import release_all, sync
+from hub.worker.results import ResultQueue
+from hub.worker.watchdog import StuckCallWatchdog
 
 SLICE_S = 60.0
 # When the last call must be over: RQ ends a job after 120 s, wherever it is.
@@ -36,7 +36,7 @@ LONGEST_S = 90.0
 SLOW_S = 1.0
 
 
-class Slice:
+class DrainDeadline:
     """A stretch of time that begins now."""
 
     def __init__(self, stop: Event, *, longest_call_s: float) -> None:
@@ -80,9 +80,9 @@ log = logging.getLogger(__name__)
 
 def drain() -> None:
     """Do all work that is due. The only function that a worker runs."""
-    shop = open_one()
+    shop = current()
     try:
-        with hang_timer.watched():
+        with hang_timer.armed():
             Drain(shop).run()
     except DBAPIError as error:
         log.error("the database does not answer (%s)", type(error.orig).__name__)
@@ -92,31 +92,31 @@ def drain() -> None:
 class Drain:
     """One run over the lanes, a slice long at the most."""
 
-    def __init__(self, workshop: Workshop) -> None:
+    def __init__(self, workshop: WorkerContext) -> None:
         self._shop = workshop
         self._lanes: dict[str, HeldLane] = {}
-        self._ends = Ends(self._take_end)
+        self._ends = ResultQueue(self._take_end)
         longest_call_s = max((g.destination.timeout_s for g in workshop.gates.values()), default=0)
-        self._slice = Slice(workshop.stop, longest_call_s=longest_call_s)
-        self._alone = Alone()
-        self._parting = Parting()
+        self._slice = DrainDeadline(workshop.stop, longest_call_s=longest_call_s)
+        self._alone = PoisonIsolation()
+        self._parting = StuckCallWatchdog()
         self._renew_at_s = time.monotonic() + RENEW_EVERY_S
         self._look_at_s = 0.0
-        self._serving = Serving(workshop, self._ends)
+        self._serving = LaneBatch(workshop, self._ends)
 
     def run(self) -> None:
         """Work until nothing is due or the slice is over; leave no lane held."""
         self._shop.on_due = lambda: self._ends.put(None)
-        self._serving.restored = watch(self._shop.hub, self._shop.redis)
+        self._serving.restored = check_restored(self._shop.hub, self._shop.redis)
         try:
             self._run()
         except BaseException:  # RQ's alarm too: what was done must be written down
-            self._parting.rescue(self._shop, self._lanes, self._ends)
+            self._parting.flush_and_exit(self._shop, self._lanes, self._ends)
             raise
-        let_go(self._shop, self._lanes)
+        release_all(self._shop, self._lanes)
         if self._serving.has_called:
-            watch(self._shop.hub, self._shop.redis)
-        if self._ends.rest() or (self._slice.over and not self._shop.stop.is_set()):
+            check_restored(self._shop.hub, self._shop.redis)
+        if self._ends.drain() or (self._slice.over and not self._shop.stop.is_set()):
             self._shop.hub.waker.wake()
 
     def _run(self) -> None:
@@ -128,7 +128,7 @@ class Drain:
                 continue
             if self._slice.over:
                 return
-            take_wake_up(self._shop.redis)
+            clear_wake_up(self._shop.redis)
             self._tick(look=True)
             if not self._busy() and not self._fold() and not self._linger():
                 return
@@ -137,7 +137,7 @@ class Drain:
         """After work, wait a little for a wake-up: it is heard here sooner than as a new job."""
         if not self._serving.has_called:
             return False
-        return self._ends.next(LINGER_S) is True
+        return self._ends.wait_one(LINGER_S) is True
 
     def _busy(self) -> bool:
         now_s = time.monotonic()
@@ -160,7 +160,7 @@ class Drain:
         }
         if late:
             left = self._lanes.keys() - late.keys()
-            let_go(self._shop, late)
+            release_all(self._shop, late)
             self._lanes = {name: self._lanes[name] for name in left}
             self._shop.hub.waker.wake()
 
@@ -172,10 +172,10 @@ class Drain:
             wait_s = lane.bucket.wait_s(now_s) if lane.wants_more else 0.0
             if lane.finished or wait_s:
                 until_s.append(now_s + wait_s)
-        woken = self._ends.next(min(until_s) - now_s)
+        woken = self._ends.wait_one(min(until_s) - now_s)
         if woken is None:
             return False
-        return self._ends.rest(None if woken else self._under_way) or woken
+        return self._ends.drain(None if woken else self._under_way) or woken
 
     def _under_way(self) -> bool:
         return any(lane.in_flight for lane in self._lanes.values())
@@ -191,20 +191,20 @@ class Drain:
             CallStuck: see `Parting.look`.
         """
         now_s = time.monotonic()
-        hang_timer.still_alive()
+        hang_timer.feed()
         renew = now_s >= self._renew_at_s
         take = look and not self._slice.over and not self._parting.has_begun
-        keep_lanes(self._shop, self._lanes, renew=renew, take=take)
+        sync(self._shop, self._lanes, renew=renew, take=take)
         if renew:
             self._renew_at_s = now_s + RENEW_EVERY_S
         if look:
             self._look_at_s = now_s + LOOK_EVERY_S
-            self._parting.look(self._lanes.values(), now_s)
+            self._parting.check(self._lanes.values(), now_s)
         alone = self._try_alone(now_s)
         for lane in list(self._lanes.values()):
             room = lane.room(now_s) if alone is None and self._may_claim(lane, now_s) else 0
             if lane.finished or room:
-                self._serving.serve(lane, room)
+                self._serving.record_and_claim(lane, room)
         self._leave(now_s)
 
     def _may_claim(self, lane: HeldLane, now_s: float) -> bool:
@@ -215,22 +215,25 @@ class Drain:
     def _try_alone(self, now_s: float) -> HeldLane | None:
         """Start a call that nothing may be beside; return its lane until that has ended."""
         lanes = self._lanes.values()
-        while lane := self._alone.turn(lanes, now_s):
+        while lane := self._alone.current_lane(lanes, now_s):
             if self._under_way():
                 return lane
             for other in [one for one in lanes if one.finished]:
-                self._serving.serve(other, 0)  # unwritten, it would seem to have died as well
+                self._serving.record_and_claim(
+                    other, 0
+                )  # unwritten, it would seem to have died as well
             if any(one.finished for one in lanes):
                 return lane
             if not self._may_claim(lane, now_s):
                 return None
-            self._alone.begin(now_s)
-            self._serving.serve(lane, 1, suspects=True)
+            self._alone.started(now_s)
+            self._serving.record_and_claim(lane, 1, suspects=True)
         return None
 
     def _fold(self) -> bool:
         """Fold some events into contacts while there is nothing else to do."""
         with self._shop.hub.store.write() as connection:
             return (
-                fold_some(connection, self._shop.hub, most=FOLD_AT_ONCE, now=datetime.now(UTC)) > 0
+                project_some(connection, self._shop.hub, most=FOLD_AT_ONCE, now=datetime.now(UTC))
+                > 0
             )

@@ -27,10 +27,10 @@ class _Timer:
 
 
 @contextmanager
-def watched() -> Iterator[None]:
+def armed() -> Iterator[None]:
     """End this process when `still_alive` is not called for too long in the block."""
     _Timer.watching, _Timer.set_at_s = True, 0.0
-    still_alive()
+    feed()
     try:
         yield
     finally:
@@ -38,7 +38,7 @@ def watched() -> Iterator[None]:
         faulthandler.cancel_dump_traceback_later()
 
 
-def still_alive() -> None:
+def feed() -> None:
     """Say that the drain's thread comes by."""
     now_s = time.monotonic()
     if _Timer.watching and now_s >= _Timer.set_at_s + AGAIN_AFTER_S:

@@ -12,7 +12,7 @@ from hub.worker.lane import HeldLane
 TURN_S = 10.0
 
 
-class Alone:
+class PoisonIsolation:
     """Whose turn it is, of the lanes of one drain."""
 
     def __init__(self) -> None:
@@ -20,7 +20,7 @@ class Alone:
         self._began_s: float | None = None
         self._rests_until_s = 0.0
 
-    def turn(self, lanes: Collection[HeldLane], now_s: float) -> HeldLane | None:
+    def current_lane(self, lanes: Collection[HeldLane], now_s: float) -> HeldLane | None:
         """Return the lane whose one call is, or will be, the only one; None when all may call."""
         if self._lane is not None and self._lane.in_flight:
             return self._lane
@@ -33,7 +33,7 @@ class Alone:
             self._began_s = None
         return self._lane
 
-    def begin(self, now_s: float) -> None:
+    def started(self, now_s: float) -> None:
         """Note that nothing is under way any more, and the first of these calls is made."""
         if self._began_s is None:
             self._began_s = now_s

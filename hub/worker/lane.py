@@ -23,11 +23,11 @@ from adapters import (
 )
 from hub.core.configuration import Destination, Rate
 from hub.core.delivery.backoff import block_s
-from hub.core.delivery.lanes import LEASE_S, Hold
+from hub.core.delivery.lanes import LEASE_S, Lease
 from hub.core.delivery.prepare import Claimed
 from hub.core.delivery.record import Finished
-from hub.core.delivery.transitions import Protection, Spent, after_call
-from hub.gateways.destination_client import Gate
+from hub.core.delivery.transitions import Budget, RetryPolicy, on_result
+from hub.gateways.destination_client import DestinationClient
 
 CIRCUIT_OPENS_AFTER = 10
 STALE_S = LEASE_S - 5
@@ -37,7 +37,7 @@ MARGIN_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class CircuitState:
     """Why and how long nothing goes out to a destination."""
 
     for_s: float
@@ -45,7 +45,7 @@ class Block:
     setbacks: int
 
 
-class Bucket:
+class RateLimiter:
     """At most `count` starts in any `per_s` seconds; a rate of None has no bounds."""
 
     def __init__(self, rate: Rate | None) -> None:
@@ -82,16 +82,16 @@ class Bucket:
 class HeldLane:
     """A lane in this process's hands. Only the drain's own thread touches it."""
 
-    hold: Hold
-    gate: Gate
+    hold: Lease
+    gate: DestinationClient
     slots: int
-    bucket: Bucket
+    bucket: RateLimiter
     maybe_due: bool = True
     in_flight: dict[UUID, float] = field(default_factory=dict)  # since when, by delivery
     finished: list[Finished] = field(default_factory=list)
     setbacks: int = 0
     failures: int = 0
-    block: Block | None = None
+    block: CircuitState | None = None
     recovered: bool = False
     lost: bool = False
     suspects: bool = False
@@ -139,23 +139,23 @@ class HeldLane:
     def _left_s(self, started_s: float, now_s: float) -> float:
         return started_s + STALE_S + self.destination.timeout_s + MARGIN_S - now_s
 
-    def protection(self, action: str, at_least_once: bool) -> Protection:
+    def protection(self, action: str, at_least_once: bool) -> RetryPolicy:
         """Return what keeps an action of this destination from happening twice."""
         known = self.gate.adapter.actions.get(action)
         effect = known.effect if known else Effect.AT_MOST_ONCE
-        return Protection(effect, self.destination.retry, at_least_once)
+        return RetryPolicy(effect, self.destination.retry, at_least_once)
 
     def finish(self, claimed: Claimed, outcome: Outcome, request: Any) -> None:
         """Keep the end of a call to be recorded, and learn from it how the destination is."""
         self.in_flight.pop(claimed.delivery_id, None)
         probing = self.setbacks > 0
-        self._learn(outcome)
+        self.observe(outcome)
         age_s = (datetime.now(UTC) - claimed.since).total_seconds()
         protection = self.protection(claimed.action, claimed.route.at_least_once)
-        step = after_call(
+        step = on_result(
             outcome,
             protection,
-            Spent(claimed.tries, age_s, probing),
+            Budget(claimed.tries, age_s, probing),
             chance=random.random(),  # noqa: S311
         )
         self.finished.append(
@@ -170,7 +170,7 @@ class HeldLane:
             )
         )
 
-    def _learn(self, outcome: Outcome) -> None:
+    def observe(self, outcome: Outcome) -> None:
         if outcome.verdict is Verdict.PERMANENT and outcome.status is None:
             return  # nothing was sent: it says nothing about the destination
         if outcome.verdict in (Verdict.SUCCEEDED, Verdict.PERMANENT):
@@ -184,7 +184,7 @@ class HeldLane:
         if outcome.verdict is Verdict.BLOCKED:
             self._rest(f"refused us: {outcome.message}")
         elif outcome.retry_after_s is not None:
-            self.block = Block(
+            self.block = CircuitState(
                 min(max(outcome.retry_after_s, 1), 6 * 3600), f"asked to wait: {outcome.message}", 0
             )
         elif self.setbacks or self.failures >= CIRCUIT_OPENS_AFTER:
@@ -192,10 +192,10 @@ class HeldLane:
 
     def _rest(self, reason: str) -> None:
         setbacks = self.setbacks + 1
-        self.block = Block(block_s(setbacks), reason, setbacks)
+        self.block = CircuitState(block_s(setbacks), reason, setbacks)
 
 
-def perform(gate: Gate, claimed: Claimed, claimed_at_s: float) -> tuple[Outcome, Any]:
+def perform(gate: DestinationClient, claimed: Claimed, claimed_at_s: float) -> tuple[Outcome, Any]:
     """Make the call and say how it ended, whatever happens. Runs in a thread of its own.
 
     A process that was held up between claim and call may have lost its lane: it calls no more.

@@ -12,11 +12,11 @@ from random import random
 from typing import Any
 
 from hub.core.delivery import lanes
-from hub.core.delivery.poison import tell_of_deadly
+from hub.core.delivery.poison import alert_poisoned
 from hub.core.delivery.record import Finished, abandon, orphans, record
 from hub.core.delivery.transitions import DEADLY
 from hub.core.events.enrichment import record_and_complete
-from hub.worker.context import THREADS, Workshop
+from hub.worker.context import THREADS, WorkerContext
 from hub.worker.lane import HeldLane
 
 LONGEST_LINGER_S = 60.0
@@ -24,7 +24,7 @@ LONGEST_LINGER_S = 60.0
 log = logging.getLogger(__name__)
 
 
-def keep_lanes(shop: Workshop, held: dict[str, HeldLane], *, renew: bool, take: bool) -> None:
+def sync(shop: WorkerContext, held: dict[str, HeldLane], *, renew: bool, take: bool) -> None:
     """Bring `held` and the database to the same; `take` free lanes with due work as well."""
     for destination in [name for name, lane in held.items() if lane.lost and lane.is_empty]:
         del held[destination]
@@ -57,7 +57,7 @@ def keep_lanes(shop: Workshop, held: dict[str, HeldLane], *, renew: bool, take: 
     held.update({lane.destination.slug: lane for lane in taken})
 
 
-def let_go(shop: Workshop, held: dict[str, HeldLane]) -> None:
+def release_all(shop: WorkerContext, held: dict[str, HeldLane]) -> None:
     """Record what has ended, and release all lanes."""
     if not held:
         return
@@ -102,7 +102,7 @@ def _tell(lane: HeldLane) -> None:
         log.error("%s %s; nothing goes out for %.0f s", name, block.reason, block.for_s)
 
 
-def _take(connection: Any, shop: Workshop, held: dict[str, HeldLane]) -> list[HeldLane]:
+def _take(connection: Any, shop: WorkerContext, held: dict[str, HeldLane]) -> list[HeldLane]:
     wanted = [name for name in shop.gates if name not in held]
     if not wanted:
         return []
@@ -118,16 +118,16 @@ def _take(connection: Any, shop: Workshop, held: dict[str, HeldLane]) -> list[He
     return taken
 
 
-def _settle_orphans(connection: Any, shop: Workshop, lane: HeldLane) -> None:
+def _settle_orphans(connection: Any, shop: WorkerContext, lane: HeldLane) -> None:
     ended = list(_orphans(connection, shop, lane))
     record(connection, ended)
-    tell_of_deadly(connection, [one.delivery_id for one in ended if one.step.error == DEADLY])
+    alert_poisoned(connection, [one.delivery_id for one in ended if one.step.error == DEADLY])
 
 
-def _orphans(connection: Any, shop: Workshop, lane: HeldLane) -> Iterable[Finished]:
+def _orphans(connection: Any, shop: WorkerContext, lane: HeldLane) -> Iterable[Finished]:
     """Return the ends of the calls that a holder who died has left open."""
     for orphan in orphans(connection, lane.hold):
-        route = shop.hub.router.named(orphan["route"])
+        route = shop.hub.router.by_name(orphan["route"])
         protection = lane.protection(
             orphan["action"], at_least_once=bool(route and route.at_least_once)
         )

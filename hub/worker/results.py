@@ -10,22 +10,22 @@ from hub.worker.lane import HeldLane
 
 GATHER_S = 0.002
 
-End = tuple[HeldLane, Claimed, Any]
+CallResult = tuple[HeldLane, Claimed, Any]
 
 
-class Ends:
+class ResultQueue:
     """A queue that one thread takes from. `take` is called there with each end."""
 
     def __init__(self, take: Callable[[HeldLane, Claimed, Any], None]) -> None:
         self._take = take
-        self._queue: SimpleQueue[End | None] = SimpleQueue()
+        self._queue: SimpleQueue[CallResult | None] = SimpleQueue()
         self.empty = self._queue.empty
 
-    def put(self, end: End | None) -> None:
+    def put(self, end: CallResult | None) -> None:
         """Tell of an end, or with None of a wake-up."""
         self._queue.put(end)
 
-    def next(self, patience_s: float) -> bool | None:
+    def wait_one(self, patience_s: float) -> bool | None:
         """Take what comes next; return whether it was a wake-up, None when nothing came in time."""
         try:
             end = (
@@ -37,7 +37,7 @@ class Ends:
             self._take(*end)
         return end is None
 
-    def rest(self, under_way: Callable[[], bool] | None = None) -> bool:
+    def drain(self, under_way: Callable[[], bool] | None = None) -> bool:
         """Take what has come meanwhile; return whether there was a wake-up among it.
 
         While calls are `under_way`, more is gathered for a moment: one write for all of them.
@@ -46,7 +46,7 @@ class Ends:
         until_s = time.monotonic() + GATHER_S
         while True:
             gathers = under_way is not None and under_way()
-            came = self.next(until_s - time.monotonic() if gathers else 0.0)
+            came = self.wait_one(until_s - time.monotonic() if gathers else 0.0)
             if came is None:
                 return woken
             woken = woken or came

@@ -20,7 +20,7 @@ from rq.serializers import JSONSerializer
 from hub.gateways.logs import place_of
 from hub.gateways.redis_queue import DRAIN, QUEUE, connect
 from hub.process.signals import when_told_to_end
-from hub.worker.context import Workshop, open_workshop
+from hub.worker.context import WorkerContext, set_current
 from hub.worker.drain import drain
 
 WORKER_TTL_S = 30
@@ -69,7 +69,7 @@ class ListedJob(Job):
         """Send nothing: the hub's jobs have no webhooks."""
 
 
-class Worker(SimpleWorker):
+class HubWorker(SimpleWorker):
     """Ends a drain gently when it is told to stop; leaves signals to `run`."""
 
     job_class = ListedJob
@@ -103,10 +103,10 @@ class Worker(SimpleWorker):
             raise StopRequested
 
 
-_WORKERS: list[Worker] = []
+_WORKERS: list[HubWorker] = []
 
 
-def listen_for_signals(workshop: Workshop) -> None:
+def listen_for_signals(workshop: WorkerContext) -> None:
     """Make signals mean: finish what is under way, then end."""
 
     def end() -> None:
@@ -118,13 +118,13 @@ def listen_for_signals(workshop: Workshop) -> None:
     when_told_to_end(end)
 
 
-def run(workshop: Workshop) -> None:
+def run(workshop: WorkerContext) -> None:
     """Work until told to stop. Without Redis, look into the database every second.
 
     A crash (of a library that is not Python) says in which calls it came, as far as it can.
     """
     faulthandler.enable()
-    open_workshop(workshop)
+    set_current(workshop)
     gone = False
     while not workshop.stop.is_set():
         try:
@@ -144,10 +144,10 @@ def run(workshop: Workshop) -> None:
             workshop.stop.wait(WITHOUT_REDIS_EVERY_S)
 
 
-def _worker(url: str) -> Worker:
+def _worker(url: str) -> HubWorker:
     redis = connect(url, timeout_s=LONGEST_WAIT_S)
     redis.ping()
-    return Worker(
+    return HubWorker(
         [QUEUE],
         connection=redis,
         serializer=JSONSerializer,

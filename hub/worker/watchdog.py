@@ -15,10 +15,10 @@ from sqlalchemy.exc import DBAPIError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from hub.worker import hang_timer
-from hub.worker.context import Workshop
+from hub.worker.context import WorkerContext
 from hub.worker.lane import MARGIN_S, HeldLane
-from hub.worker.leases import let_go
-from hub.worker.results import Ends
+from hub.worker.leases import release_all
+from hub.worker.results import ResultQueue
 
 RESCUE_S = 20.0
 STEP_S = 5.0
@@ -34,7 +34,7 @@ class CallStuck(Exception):
     """A call has lasted longer than one can: this process must end."""
 
 
-class Parting:
+class StuckCallWatchdog:
     """Whether this process is about to end because of a call, and when."""
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class Parting:
         """Whether no call is started any more."""
         return self._until_s is not None
 
-    def look(self, lanes: Collection[HeldLane], now_s: float) -> None:
+    def check(self, lanes: Collection[HeldLane], now_s: float) -> None:
         """See whether a call is stuck; to be asked every few seconds.
 
         After this process was held up itself (frozen, or its machine was), calls get some time.
@@ -60,7 +60,7 @@ class Parting:
         if now_s < self._trusted_at_s:
             return
         if not self.has_begun:
-            self._begin(lanes, now_s)
+            self._start_exit(lanes, now_s)
         elif not any(lane.stuck(now_s) for lane in lanes):
             log.warning("the call has ended after all: this worker goes on")
             self._until_s = None
@@ -72,7 +72,9 @@ class Parting:
         longest_s = max((lane.longest_left_s(now_s) for lane in lanes), default=0.0)
         return longest_s if self._until_s is None else min(longest_s, self._until_s - now_s)
 
-    def rescue(self, shop: Workshop, held: dict[str, HeldLane], ends: Ends) -> None:
+    def flush_and_exit(
+        self, shop: WorkerContext, held: dict[str, HeldLane], ends: ResultQueue
+    ) -> None:
         """Claim nothing more; write what was done, as soon as the database is there.
 
         The process ends where a call does not: nobody would ever wait for that one.
@@ -82,15 +84,15 @@ class Parting:
         """
         lanes = list(held.values())
         try:
-            ends.rest()
+            ends.drain()
             self._wait_for(lanes, ends)
             _write_down(shop, held, ends)
         finally:
             left = [lane for lane in lanes if lane.in_flight]
             if left:
-                end_process(left)
+                exit_process(left)
 
-    def _wait_for(self, lanes: Collection[HeldLane], ends: Ends) -> None:
+    def _wait_for(self, lanes: Collection[HeldLane], ends: ResultQueue) -> None:
         """Wait for calls to end; for a moment also for those that seem stuck.
 
         It may be this thread that was held up, by the database say, and not they.
@@ -98,10 +100,10 @@ class Parting:
         now_s = time.monotonic()
         until_s = now_s + max(self.patience_s(lanes, now_s), 0 if self.has_begun else MARGIN_S)
         while any(lane.in_flight for lane in lanes) and (left_s := until_s - time.monotonic()) > 0:
-            hang_timer.still_alive()
-            ends.next(min(left_s, STEP_S))
+            hang_timer.feed()
+            ends.wait_one(min(left_s, STEP_S))
 
-    def _begin(self, lanes: Iterable[HeldLane], now_s: float) -> None:
+    def _start_exit(self, lanes: Iterable[HeldLane], now_s: float) -> None:
         for lane in lanes:
             for delivery_id in lane.stuck(now_s):
                 self._until_s = now_s + LONGEST_S
@@ -113,11 +115,11 @@ class Parting:
                 )
 
 
-def _write_down(shop: Workshop, held: dict[str, HeldLane], ends: Ends) -> None:
+def _write_down(shop: WorkerContext, held: dict[str, HeldLane], ends: ResultQueue) -> None:
     def write() -> None:
-        hang_timer.still_alive()
-        ends.rest()  # what has come in since the last time
-        let_go(shop, held)
+        hang_timer.feed()
+        ends.drain()  # what has come in since the last time
+        release_all(shop, held)
 
     waiting = Retrying(
         retry=retry_if_exception_type(DBAPIError),
@@ -128,7 +130,7 @@ def _write_down(shop: Workshop, held: dict[str, HeldLane], ends: Ends) -> None:
     waiting(write)
 
 
-def end_process(left: Collection[HeldLane]) -> None:
+def exit_process(left: Collection[HeldLane]) -> None:
     """End this process as it is: threads that never end would keep it from ending otherwise."""
     log.critical(
         "this worker ends itself: calls to %s never come back; it must be started again",

@@ -10,7 +10,7 @@ from marshmallow import ValidationError
 
 from adapters.contract.errors import AccountRefused, AdapterError, NotSent, NotVerified, Unreadable
 from adapters.contract.event import Event
-from adapters.contract.inbound import Listed
+from adapters.contract.inbound import ListedRecord
 from adapters.contract.signatures.hmac import sign_hmac
 from adapters.github.inbound import GithubInbound
 from adapters.github.settings import GithubSettings
@@ -149,7 +149,7 @@ def hook() -> Any:
         yield setattr(far, "behave", one := Hook(far, ROWS)) or one
 
 
-def listed(far: FarEnd, **more: Any) -> list[Listed]:
+def listed(far: FarEnd, **more: Any) -> list[ListedRecord]:
     settings = {"api_token": TOKEN, "hook": "octocat/hello-world/7", "base_url": far.url} | more
     transport = GuardedTransport(allow_private=True, timeout_s=15)
     return list(adapter(**settings).list_since(SINCE, NOW, transport, {}))

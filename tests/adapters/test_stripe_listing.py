@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from adapters import AdapterError, Listed, NotSent
+from adapters import AdapterError, ListedRecord, NotSent
 from adapters.stripe.inbound import StripeInbound
 from adapters.stripe.outbound import StripeOutbound
 from hub.gateways.http.transport import GuardedTransport
@@ -44,7 +44,7 @@ def fill(stripe: StripeFarEnd, count: int) -> list[str]:
     return [event["id"] for event in stripe.objects["events"]]
 
 
-def ids(listed: Iterator[Listed]) -> list[str]:
+def ids(listed: Iterator[ListedRecord]) -> list[str]:
     return [ADAPTER.parse(posted(one.body))[0].external_id for one in listed]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from adapters.contract.errors import AccountRefused, AdapterError, NotSent
 from adapters.contract.event import Event
-from adapters.contract.inbound import Listed
+from adapters.contract.inbound import ListedRecord
 from adapters.contract.request import InboundRequest
 from hub.gateways.http.transport import GuardedTransport
 from tests.adapters.openapi import FIXTURES, Specification
@@ -59,12 +59,12 @@ def said(*records: dict[str, Any], following: Any = None) -> tuple[int, dict[str
     return 200, {}, json.dumps({"messages": records, "next_page_uri": following}).encode()
 
 
-def listing(transport: Any, far: Far, **account: Any) -> list[Listed]:
+def listing(transport: Any, far: Far, **account: Any) -> list[ListedRecord]:
     given = {"account_sid": MAIN, "auth_token": TOKEN, "from": OURS, "base_url": far.url}
     return list(made().list_since(SINCE, NOW, transport, given | account))
 
 
-def events(listed: list[Listed]) -> list[Event]:
+def events(listed: list[ListedRecord]) -> list[Event]:
     return [
         event
         for one in listed

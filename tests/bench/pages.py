@@ -22,7 +22,7 @@ from hub.core.auth import users
 from hub.core.auth.roles import Role
 from hub.core.ids import first_id
 from hub.core.models import EventState
-from hub.core.search.indexer import ERA_DAYS, era_of, era_word
+from hub.core.search.indexer import PARTITION_DAYS, partition_of, partition_word
 from hub.core.search.tokenizer import words_of
 from hub.gateways.database.engine import open_database
 from tests.bench.report import Row, Target
@@ -96,7 +96,7 @@ CREATE TEMP VIEW told AS SELECT drawn.n, id, at, luck, live, source, type, nativ
         'subject', subjects.subject, 'amount', CASE WHEN has_money THEN amount END,
         'currency', CASE WHEN has_money THEN 'usd' END)) AS data,
     kinds.words || people.words || subjects.words || external_id
-        || ('~' || pg_temp.ms_of(drawn.n) / {86_400_000 * ERA_DAYS})
+        || ('~' || pg_temp.ms_of(drawn.n) / {86_400_000 * PARTITION_DAYS})
         || CASE WHEN has_money THEN ARRAY['usd', amount::text, trim_scale(amount / 100.0)::text,
                '=' || trim_scale(amount / 100.0)] ELSE ARRAY[]::text[] END AS words
     FROM drawn JOIN kinds ON kinds.n = kind JOIN people ON people.n = person
@@ -370,5 +370,5 @@ def _see_words(picked: Sequence[Seen]) -> None:
     """See that these events are found by the very words that the hub would write down."""
     for seen in picked:
         words = words_of(seen.type, seen.source, seen.external_id, seen.data)
-        wanted = {*words, era_word(era_of(seen.id))}
+        wanted = {*words, partition_word(partition_of(seen.id))}
         assert set(seen.words) == wanted, f"search would find other words: {wanted ^ {*seen.words}}"

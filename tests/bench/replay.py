@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from hub.bootstrap import create_hub
 from hub.core.models import Delivery, DeliveryState, Replay, ReplayState
-from hub.core.replays.create import FASTEST, Wish, start
+from hub.core.replays.create import FASTEST, ReplayRequest, create_replay
 from hub.core.replays.selection import Selection
 from hub.settings import load_settings
 from tests.bench.processes import resident_mb
@@ -88,10 +88,12 @@ def _replayed(running: RunningHub) -> tuple[float, float, float]:
     environ = running.environ | {"HUB_CONFIG": str(running.folder / "hub.yaml")}
     hub = create_hub(load_settings(environ), environ)
     weights_mb = [_weight_mb(running)]
-    wish = Wish(Selection(state=DeliveryState.FAILED), str(uuid4()), FASTEST)
+    wish = ReplayRequest(Selection(state=DeliveryState.FAILED), str(uuid4()), FASTEST)
     begin_s = time.monotonic()
     with hub.store.write() as connection:
-        replay_id = start(connection, hub, wish, actor="bench", now=datetime.now(UTC)).replay_id
+        replay_id = create_replay(
+            connection, hub, wish, actor="bench", now=datetime.now(UTC)
+        ).replay_id
     started_s = time.monotonic() - begin_s
 
     def is_done() -> bool:

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from adapters import InboundRequest
 from hub.core.configuration import Configuration, Source
-from hub.core.inbound.ingest import ingest, prepare, store_rejected
+from hub.core.inbound.ingest import ingest, prepare_request, store_rejected
 from hub.core.inbound.routing import Router
 from hub.core.models import Delivery, StoredEvent
 from hub.core.search.indexer import index_some
@@ -169,7 +169,7 @@ def naughty_events(database) -> list[Any]:
                     json.dumps([event]).encode("utf-8", "surrogatepass"),
                     at + timedelta(milliseconds=n + m),
                 )  # fmt: skip
-                prepared = prepare(
+                prepared = prepare_request(
                     source=source, adapter=Provider(), router=Router(configuration),
                     request=request,
                 )  # fmt: skip

@@ -17,7 +17,7 @@ from adapters import InboundRequest
 from hub.bootstrap import create_hub, prepare_store
 from hub.cli import main
 from hub.core.ids import new_id
-from hub.core.inbound.ingest import ingest, prepare
+from hub.core.inbound.ingest import ingest, prepare_request
 from hub.core.models import AuditEntry, Delivery, Lane, StoredEvent, StoredRequest
 from hub.gateways.database.engine import open_database
 from hub.settings import load_settings
@@ -116,7 +116,7 @@ class Desk:
         body = changes.pop("body", None) or stripe_event(event_id, **changes)
         hub = create_hub(load_settings(os.environ), os.environ)
         prepare_store(hub)
-        prepared = prepare(
+        prepared = prepare_request(
             source=hub.configuration.sources["stripe"],
             adapter=hub.inbound("stripe"),
             router=hub.router,

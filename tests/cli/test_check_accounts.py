@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from adapters import registry
+from hub.cli.checks import FAULT, NOTE, OK, Finding
 from hub.cli.checks.accounts import check_accounts
-from hub.cli.checks.finding import FAULT, NOTE, OK, Finding
 from hub.config import load_config
 from tests.adapters.outbound.accounts import ACCOUNTS, SECRETS
 from tests.gateways.servers import Far, http_server

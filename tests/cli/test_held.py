@@ -8,7 +8,7 @@ import pytest
 
 from adapters import InboundRequest
 from hub.bootstrap import create_hub, prepare_store
-from hub.core.inbound.ingest import ingest, prepare
+from hub.core.inbound.ingest import ingest, prepare_request
 from hub.core.leads.held import hold
 from hub.settings import load_settings
 from tests.far_end import FarEnd, Received, Reply
@@ -36,7 +36,7 @@ def keep(desk, name: str = "Jane", *, minute: int = 0, reason: str = REASON) -> 
     """Hold a lead, as the web process would; return its id."""
     hub = create_hub(load_settings(os.environ), os.environ)
     prepare_store(hub)
-    prepared = prepare(
+    prepared = prepare_request(
         source=hub.configuration.sources["contact"],
         adapter=hub.inbound("contact"),
         router=hub.router,
@@ -139,7 +139,7 @@ def test_send_says_that_what_it_sent_is_held_and_why(office) -> None:
     def take_in(received: Received) -> Reply:
         hub = create_hub(load_settings(os.environ), os.environ)
         url, now = "http://hub/forms/contact", datetime.now(UTC)
-        prepared = prepare(
+        prepared = prepare_request(
             source=hub.configuration.sources["contact"],
             adapter=hub.inbound("contact"),
             router=hub.router,

@@ -3,8 +3,7 @@
 import pytest
 from alembic.script import ScriptDirectory
 
-from hub.gateways.database.migrations import downgrade, upgrade
-from hub.gateways.database.revisions import MIGRATIONS
+from hub.gateways.database.migrations import MIGRATIONS, downgrade, upgrade
 from tests.cli.commanding import Desk
 from tests.stores import PostgresServer
 

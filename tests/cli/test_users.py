@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from hub.core.models import User
-from hub.gateways.crypto import is_password
+from hub.gateways.password_hashing import is_password
 
 PASSWORD = "lemon otter trail"
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from adapters import Call, Effect, NotSent, Sight, Sighting
+from adapters import Call, Effect, LookupResult, LookupVerdict, NotSent
 from hub.clock.reconcile import look_up_some
 from hub.core.models import Attempt, Delivery
 from hub.gateways.database.engine import open_database
@@ -24,8 +24,8 @@ LONG_AGO = NOW - timedelta(days=30)
 POISON: list[Any] = [
     TypeError("'bool' object is not iterable"),
     NotSent("the line is cut"),
-    Sighting(Sight.CANNOT_TELL, "\x00 \ud800"),
-    Sighting(Sight.THERE, "found", provider_ref="SM\x00"),
+    LookupResult(LookupVerdict.CANNOT_TELL, "\x00 \ud800"),
+    LookupResult(LookupVerdict.THERE, "found", provider_ref="SM\x00"),
 ]
 
 
@@ -53,11 +53,11 @@ class Gate:
         self.first: str | None = None
         self.seen: list[str] = []
 
-    def look_up(self, call: Call, since: Any) -> Sighting:
+    def look_up(self, call: Call, since: Any) -> LookupResult:
         self.first = self.first or call.attempt_id
         self.seen.append(call.attempt_id)
         if call.attempt_id != self.first:
-            return Sighting(Sight.THERE, "found", provider_ref=call.attempt_id)
+            return LookupResult(LookupVerdict.THERE, "found", provider_ref=call.attempt_id)
         if isinstance(self.poison, Exception):
             raise self.poison
         return self.poison
@@ -85,9 +85,9 @@ def test_a_poison_answer_stops_no_other_look_up(database, poison) -> None:
 class Absent(Gate):
     """Finds nothing, and remembers when it was asked."""
 
-    def look_up(self, call: Call, since: Any) -> Sighting:
+    def look_up(self, call: Call, since: Any) -> LookupResult:
         self.asked_at = datetime.now(UTC)
-        return Sighting(Sight.NOT_THERE, "it is not listed")
+        return LookupResult(LookupVerdict.NOT_THERE, "it is not listed")
 
 
 def test_a_look_counts_from_when_it_was_made_however_late_it_is_written_down(database) -> None:

@@ -9,10 +9,10 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 
 from hub.clock import replays
-from hub.clock.replays import Replays, let_all_go
+from hub.clock.replays import ReplayTask, release_all_batches
 from hub.core.models import Delivery, Replay, ReplayState, database_later
-from hub.core.replays.advance import let_go as let_go_really
-from hub.core.replays.create import Wish, start
+from hub.core.replays.advance import release_batch as let_go_really
+from hub.core.replays.create import ReplayRequest, create_replay
 from hub.core.replays.selection import Selection
 from hub.gateways.database.engine import open_database
 from tests.core.making import Town, route
@@ -43,8 +43,8 @@ def hub(database_url):
         hub.take_in(connection, *({"id": f"e{n}"} for n in range(150)))
         connection.execute(update(Delivery).values(state="failed"))
         for n, destination in enumerate(("ops", "crm")):
-            wish = Wish(Selection(destination=destination), f"form-{n}", 600_000)
-            start(connection, hub, wish, actor="user:jane", now=datetime.now(UTC))
+            wish = ReplayRequest(Selection(destination=destination), f"form-{n}", 600_000)
+            create_replay(connection, hub, wish, actor="user:jane", now=datetime.now(UTC))
         connection.execute(update(Replay).values(paid_until=database_later(-60)))
     yield hub
     database.engine.dispose()
@@ -61,18 +61,18 @@ def pending(hub, destination: str) -> int:
 
 def test_each_replay_has_its_turn_until_all_is_let_go(hub, monkeypatch) -> None:
     monkeypatch.setattr(replays, "LONGEST_S", 60.0)
-    assert let_all_go(hub) == 2
+    assert release_all_batches(hub) == 2
     assert (pending(hub, "ops"), pending(hub, "crm")) == (150, 150)
     assert hub.waker.rung >= 4
-    let_all_go(hub)
-    assert let_all_go(hub) == 0
+    release_all_batches(hub)
+    assert release_all_batches(hub) == 0
 
 
 def test_it_goes_on_by_itself_and_ends(hub, monkeypatch) -> None:
     monkeypatch.setattr(replays, "EVERY_S", 0.01)
-    clock = Replays(hub)
-    clock.look()
-    clock.look()
+    clock = ReplayTask(hub)
+    clock.start_if_idle()
+    clock.start_if_idle()
 
     def ended() -> bool:
         with hub.store.read() as connection:
@@ -94,8 +94,8 @@ def test_a_replay_that_cannot_be_let_go_stops_no_other(hub, monkeypatch) -> None
             raise ProgrammingError("SELECT", {}, Exception("a poison row"))
         return let_go_really(connection, hub, replay_id, now=now)
 
-    monkeypatch.setattr(replays, "let_go", let_go)
-    let_all_go(hub)
+    monkeypatch.setattr(replays, "release_batch", let_go)
+    release_all_batches(hub)
     assert (pending(hub, "ops"), pending(hub, "crm")) == (0, 150)
 
 
@@ -103,8 +103,8 @@ def test_when_the_database_is_gone_it_waits(hub, monkeypatch, caplog) -> None:
     def gone(*_: Any, **__: Any) -> None:
         raise OperationalError("SELECT", {}, type("OperationalError", (Exception,), {})("gone"))
 
-    monkeypatch.setattr(replays, "let_go", gone)
+    monkeypatch.setattr(replays, "release_batch", gone)
     with pytest.raises(DBAPIError):
-        let_all_go(hub)
-    Replays(hub)._round()
+        release_all_batches(hub)
+    ReplayTask(hub).run_once()
     assert "replays wait: the database" in caplog.text

@@ -9,9 +9,8 @@ from click.testing import CliRunner
 from sqlalchemy import create_engine
 
 from hub.cli.check import check, check_everything
-from hub.cli.checks import stores
+from hub.cli.checks import FAULT, Finding, stores
 from hub.cli.checks.configuration import check_environment
-from hub.cli.checks.finding import FAULT, Finding
 from hub.cli.checks.stores import check_database, check_redis, judge_redis
 from hub.gateways.database.engine import Database
 from hub.gateways.database.migrations import upgrade

@@ -10,20 +10,20 @@ from sqlalchemy import Connection
 from adapters import Action, Effect, Event, InboundRequest, Outcome, Unreadable, Verdict
 from hub.core.configuration import Configuration, Destination, RetryPlan, Source
 from hub.core.delivery.claim import claim
-from hub.core.delivery.context import Contexts
-from hub.core.delivery.lanes import Hold
+from hub.core.delivery.context import RenderContexts
+from hub.core.delivery.lanes import Lease
 from hub.core.delivery.prepare import Claimed
 from hub.core.delivery.record import Finished
-from hub.core.delivery.transitions import Protection, Spent, after_call
+from hub.core.delivery.transitions import Budget, RetryPolicy, on_result
 from hub.core.events.enrichment import record_and_complete
-from hub.core.inbound.routing import site_scope
+from hub.core.inbound.routing import site_context
 from hub.gateways.database.engine import Database
 from tests.core.making import NOW, SITE, Provider, Town, hold_of
 
 FETCHING = "hub:fetch:provider"
 # What makes an event of `Provider` one that is to be fetched.
 THIN = {"incomplete": True, "fetch": {"id": "501"}}
-NATURAL = Protection(Effect.NATURAL, RetryPlan())
+NATURAL = RetryPolicy(Effect.NATURAL, RetryPlan())
 ACTIONS = {"fetch": Action(Effect.NATURAL, Schema, internal=True)}
 
 
@@ -76,10 +76,12 @@ class FetchingTown(Town):
             routes={one.name: one for one in self.routes},
         )
 
-    def claim_fetch(self, connection: Connection) -> tuple[Hold, list[Claimed]]:
+    def claim_fetch(self, connection: Connection) -> tuple[Lease, list[Claimed]]:
         """Take the account's lane and claim what is due on it."""
         hold = hold_of(connection, "crm")
-        contexts = Contexts(connection, site=site_scope(SITE), inbound=self.inbound, now=NOW)
+        contexts = RenderContexts(
+            connection, site=site_context(SITE), inbound=self.inbound, now=NOW
+        )
         claimed, _ = claim(
             connection, hold, slots=8, router=self.router, contexts=contexts, now=NOW,
             sandbox=False, actions=ACTIONS,
@@ -92,11 +94,11 @@ class FetchingTown(Town):
         return self.end(connection, hold, claimed, found)
 
     def end(
-        self, connection: Connection, hold: Hold, claimed: Claimed, found: Mapping[str, Any] | None
+        self, connection: Connection, hold: Lease, claimed: Claimed, found: Mapping[str, Any] | None
     ) -> int:
         """Record that a fetch found this; with None, that it was refused for good."""
         verdict = Verdict.PERMANENT if found is None else Verdict.SUCCEEDED
         outcome = Outcome(verdict, status=200, found=found)
-        step = after_call(outcome, NATURAL, Spent(tries=1, age_s=0), chance=0.5)
+        step = on_result(outcome, NATURAL, Budget(tries=1, age_s=0), chance=0.5)
         done = Finished(claimed.delivery_id, claimed.attempt_id, hold.token, outcome, step)
         return record_and_complete(connection, self, [done], now=NOW)[1]  # type: ignore[arg-type]

@@ -17,12 +17,12 @@ from adapters import Effect, Event, Inbound, InboundRequest, NotVerified, Sample
 from adapters.http.outbound import HttpOutbound
 from hub.core.configuration import Configuration, Destination, Route, Site, Source
 from hub.core.delivery.claim import claim
-from hub.core.delivery.context import Contexts
-from hub.core.delivery.lanes import Hold, ensure, take
+from hub.core.delivery.context import RenderContexts
+from hub.core.delivery.lanes import Lease, ensure, take
 from hub.core.delivery.prepare import Claimed
 from hub.core.expressions.templates import Condition, Parameters
-from hub.core.inbound.ingest import Ingested, Prepared, ingest, prepare
-from hub.core.inbound.routing import Router, site_scope
+from hub.core.inbound.ingest import IngestResult, PreparedRequest, ingest, prepare_request
+from hub.core.inbound.routing import Router, site_context
 from hub.core.models import (
     Attempt,
     Delivery,
@@ -144,15 +144,17 @@ class Town:
     def by_content(self, destination: str, action: str) -> bool:
         return False
 
-    def take_in(self, connection: Connection, *events: dict[str, Any], **options: Any) -> Ingested:
+    def take_in(
+        self, connection: Connection, *events: dict[str, Any], **options: Any
+    ) -> IngestResult:
         """Take a request with these events in, a second after the one before."""
         return ingest(connection, self.prepared(*events, **options))
 
-    def prepared(self, *events: dict[str, Any], **options: Any) -> Prepared:
+    def prepared(self, *events: dict[str, Any], **options: Any) -> PreparedRequest:
         """Return a request with these events, ready to be stored, a second after the one before."""
         options.setdefault("at", NOW + timedelta(seconds=self.taken))
         self.taken += 1
-        return prepare(
+        return prepare_request(
             source=self.configuration.sources["provider"],
             adapter=self.provider,
             router=self.router,
@@ -160,11 +162,11 @@ class Town:
         )
 
     def claim(
-        self, connection: Connection, hold: Hold, *, slots: int = 8, sandbox: bool = False
+        self, connection: Connection, hold: Lease, *, slots: int = 8, sandbox: bool = False
     ) -> list[Claimed]:
         """Claim what is due in a lane."""
-        contexts = Contexts(
-            connection, site=site_scope(self.configuration.site), inbound=self.inbound, now=NOW
+        contexts = RenderContexts(
+            connection, site=site_context(self.configuration.site), inbound=self.inbound, now=NOW
         )
         return claim(
             connection, hold, slots=slots, router=self.router, contexts=contexts, now=NOW,
@@ -172,7 +174,7 @@ class Town:
         )[0]  # fmt: skip
 
 
-def hold_of(connection: Connection, destination: str = "ops", holder: str = "me") -> Hold:
+def hold_of(connection: Connection, destination: str = "ops", holder: str = "me") -> Lease:
     """Take a lane that has work."""
     ensure(connection, [destination])
     [hold] = take(connection, holder, [destination], most=1)

@@ -10,8 +10,8 @@ from hub.core.models import (
     database_later,
 )
 from hub.core.replays import status
-from hub.core.replays.advance import let_go
-from hub.core.replays.create import Started, Wish, start
+from hub.core.replays.advance import release_batch
+from hub.core.replays.create import ReplayRequest, Started, create_replay
 from hub.core.replays.selection import Selection
 from tests.core.making import NOW, Town
 
@@ -30,7 +30,9 @@ def fill(connection: Connection, count: int, town: Town | None = None, **values:
 def begin(connection: Connection, selection: Selection = FAILED, **wish: Any) -> Started:
     """Start a replay."""
     asked = {"token": "form-1", "per_minute": FAST} | wish
-    return start(connection, Town(), Wish(selection, **asked), actor="user:jane", now=NOW)
+    return create_replay(
+        connection, Town(), ReplayRequest(selection, **asked), actor="user:jane", now=NOW
+    )
 
 
 def save_up(connection: Connection, seconds: float = 60) -> None:
@@ -41,7 +43,7 @@ def save_up(connection: Connection, seconds: float = 60) -> None:
 def run(database, replay_id, town: Town | None = None) -> int:
     """Let one batch go; return how many were looked at."""
     with database.write() as connection:
-        return let_go(connection, town or Town(), replay_id, now=NOW)
+        return release_batch(connection, town or Town(), replay_id, now=NOW)
 
 
 def finish(database, replay_id) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from hub.core.events.projections import fold_some
+from hub.core.events.projections import project_some
 from hub.core.models import Contact, Identity, StoredEvent
 from tests.core.making import NOW, Town, events_of, rows
 
@@ -21,7 +21,7 @@ def learn(database, *told: dict[str, Any], type: str = "lead.submitted") -> list
     with database.write() as connection:
         for n, data in enumerate(told):
             town.take_in(connection, {"id": f"{type} {n}", "type": type, "data": data})
-            fold_some(connection, town, most=9, now=NOW)
+            project_some(connection, town, most=9, now=NOW)
         return [event.contact_id for event in events_of(connection)]
 
 
@@ -116,10 +116,10 @@ def test_only_so_many_are_folded_at_once_the_oldest_first(database) -> None:
     with database.write() as connection:
         for n in range(3):
             town.take_in(connection, {"id": f"e{n}", "data": {"email": f"{n}@x.org"}})
-        assert fold_some(connection, town, most=2, now=NOW) == 2
+        assert project_some(connection, town, most=2, now=NOW) == 2
         assert [event.folded for event in events_of(connection)] == [True, True, False]
-        assert fold_some(connection, town, most=2, now=NOW) == 1
-        assert fold_some(connection, town, most=2, now=NOW) == 0
+        assert project_some(connection, town, most=2, now=NOW) == 1
+        assert project_some(connection, town, most=2, now=NOW) == 0
 
 
 def test_two_who_fold_one_person_at_once_make_one_contact(database) -> None:
@@ -141,7 +141,7 @@ def test_two_who_fold_one_person_at_once_make_one_contact(database) -> None:
         folded = 1
         while folded:
             with database.write() as connection:
-                folded = fold_some(connection, town, most=7, now=NOW)
+                folded = project_some(connection, town, most=7, now=NOW)
 
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(both, range(3)))

@@ -8,21 +8,21 @@ from dataclasses import dataclass, field
 from adapters import Effect, Outcome, Verdict
 from hub.core.configuration import RetryPlan
 from hub.core.delivery.reconcile import SETTLE_S
-from hub.core.delivery.settle import _ATTEMPT_STATES, Answer
+from hub.core.delivery.settle import _ATTEMPT_STATES, SettleAnswer
 from hub.core.delivery.transitions import (
     DEADLY,
     LOOK_AGAIN_S,
     MOST_DEATHS,
     WORKER_DIED,
-    Protection,
-    Spent,
-    Standing,
-    Step,
-    after_absence,
-    after_acceptance,
-    after_call,
-    after_death,
-    has_arrived,
+    Budget,
+    Known,
+    RetryPolicy,
+    Transition,
+    already_confirmed,
+    on_confirmed,
+    on_not_found,
+    on_result,
+    on_worker_death,
 )
 from hub.core.models import DUE_STATES, AttemptState, DeliveryState
 from hub.core.replays.replay import Plan, _decide
@@ -69,7 +69,7 @@ class Tried:
 class World:
     """`allowed` is how many effects there may be: one, and one for each time a person said so."""
 
-    protection: Protection
+    protection: RetryPolicy
     now_s: float = 0.0
     skew_s: float = 0.0
     state: DeliveryState = DeliveryState.PENDING
@@ -113,8 +113,8 @@ class World:
         self.lane_token += 1
         if self.state is DeliveryState.RUNNING and self.running_token < self.lane_token:
             suspected = self._have_died(MOST_DEATHS - 1, before=1)
-            self._apply(self.tried[-1], WORKER_DIED, after_death(
-                self.protection, Spent(self.tries, 0), suspected=suspected, chance=0.5
+            self._apply(self.tried[-1], WORKER_DIED, on_worker_death(
+                self.protection, Budget(self.tries, 0), suspected=suspected, chance=0.5
             ))  # fmt: skip
 
     def _have_died(self, last: int, *, before: int = 0) -> bool:
@@ -127,7 +127,7 @@ class World:
             return
         mine = [one for one in self.tried if one.key == self.key_n]
         last_is_mine = bool(mine) and mine[-1] is self.tried[-1]
-        arrived = [one for one in mine if has_arrived(one.state, seen=one.seen is not None)]
+        arrived = [one for one in mine if already_confirmed(one.state, seen=one.seen is not None)]
         if last_is_mine and arrived:
             first = arrived[0]
             if first.state is not AttemptState.ACCEPTED:
@@ -180,7 +180,7 @@ class World:
             return
         one.alive = False
         outcome = one.outcome
-        step = after_call(outcome, self.protection, Spent(self.tries, 0), chance=0.5)
+        step = on_result(outcome, self.protection, Budget(self.tries, 0), chance=0.5)
         ours = self.state is DeliveryState.RUNNING and self.running_token == one.lane_token
         if ours and one.state is AttemptState.CALLING:
             self._apply(one, outcome, step)
@@ -200,7 +200,7 @@ class World:
         keys = [one.key for one in self.tried if one.state is AttemptState.ACCEPTED]
         self.double |= len(keys) > len(set(keys))
 
-    def _apply(self, one: Tried, outcome: Outcome, step: Step) -> None:
+    def _apply(self, one: Tried, outcome: Outcome, step: Transition) -> None:
         one.state, one.ref = step.attempt, outcome.provider_ref
         one.died = outcome is WORKER_DIED
         self.state, self.error, self.ref = step.delivery, step.error, outcome.provider_ref
@@ -209,8 +209,8 @@ class World:
         besides = any(
             each is not one and each.state is AttemptState.ACCEPTED for each in self.tried
         )
-        standing = Standing(self.state, one.state, one.ref or one.seen, accepted_besides=besides)
-        turn = after_acceptance(standing, ref)
+        standing = Known(self.state, one.state, one.ref or one.seen, accepted_besides=besides)
+        turn = on_confirmed(standing, ref)
         one.seen = one.seen or ref or ""
         if turn.attempt:
             one.state, one.closed_by, one.ref = turn.attempt, by, ref or one.ref
@@ -247,7 +247,7 @@ class World:
             return
         absent = can_tell and not found
         one.absences = one.absences + 1 if absent else 0
-        turn = after_absence(Standing(self.state, one.state), one.absences, again_s)
+        turn = on_not_found(Known(self.state, one.state), one.absences, again_s)
         one.looked_s = self.wall_s
         if absent and turn.delivery and turn.attempt:
             mine = [m for m in self.effects + self.flying if m.token == one.n]
@@ -265,15 +265,15 @@ class World:
     def _is_anothers(self, one: Tried, ref: str) -> bool:
         return any(each is not one and ref in (each.ref, each.seen) for each in self.tried)
 
-    def settle(self, answer: Answer) -> None:
+    def settle(self, answer: SettleAnswer) -> None:
         open_ = [one for one in self.tried if one.state is AttemptState.UNKNOWN]
         if self.state is not DeliveryState.UNKNOWN or not open_:
             return
         open_[0].state, open_[0].closed_by = _ATTEMPT_STATES[answer], "person"
-        if answer is Answer.AGAIN:
+        if answer is SettleAnswer.AGAIN:
             self.allowed += 1
             self.state, self.tries = DeliveryState.RETRYING, 0
-        elif answer is Answer.DROP:
+        elif answer is SettleAnswer.DROP:
             self.state, self.error = DeliveryState.FAILED, "dropped"
         else:
             self._succeed(self.ref)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import insert, select, update
 
-from hub.core.events.projections import fold_some
+from hub.core.events.projections import project_some
 from hub.core.ids import new_id
 from hub.core.models import Attempt, Delivery, DeliveryState, StoredEvent
 from hub.core.search.indexer import index_some
@@ -47,7 +47,7 @@ def id_of(board: Board, external_id: str) -> UUID:
 def fold_all(board: Board) -> None:
     """Do what the worker and the clock do afterwards."""
     with board.hub.store.write() as connection:
-        while fold_some(connection, board.hub, most=100, now=datetime.now(UTC)):
+        while project_some(connection, board.hub, most=100, now=datetime.now(UTC)):
             pass
         while index_some(connection, most=100):
             pass

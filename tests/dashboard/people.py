@@ -11,8 +11,8 @@ from sqlalchemy import func, select, update
 from hub.core.auth import second_factor, users
 from hub.core.auth.roles import Role
 from hub.core.models import AuditEntry, Session
-from hub.gateways.crypto import hash_password
-from hub.gateways.totp import Vault
+from hub.gateways.password_hashing import hash_password
+from hub.gateways.totp import SecretBox
 from tests.dashboard.board import SECRET_KEY, Board
 
 PASSWORD = "lemon otter trail"
@@ -20,25 +20,25 @@ HASH = hash_password(PASSWORD)
 FIELD = re.compile(r'name="(csrf_token|locked|form)" value="([^"]+)"')
 
 
-def add(board: Board, name: str = "jane", role: Role = Role.ADMIN) -> users.Account:
+def add(board: Board, name: str = "jane", role: Role = Role.ADMIN) -> users.UserAccount:
     """Add somebody with `PASSWORD`."""
     with board.hub.store.write() as connection:
         users.add(connection, name, role, password_hash=HASH, actor="tests", now=datetime.now(UTC))
         return users.named(connection, name)
 
 
-def known(board: Board, name: str) -> users.Account:
+def known(board: Board, name: str) -> users.UserAccount:
     """Return an account as it is now."""
     with board.hub.store.read() as connection:
         return users.named(connection, name)
 
 
-def give_factor(board: Board, user: users.Account) -> tuple[str, list[str]]:
+def give_factor(board: Board, user: users.UserAccount) -> tuple[str, list[str]]:
     """Turn a second factor on; return its secret and the recovery codes."""
     secret = pyotp.random_base32()
     with board.hub.store.write() as connection:
         codes = second_factor.turn_on(
-            connection, user.id, Vault(SECRET_KEY).lock(secret, str(user.id)), 1,
+            connection, user.id, SecretBox(SECRET_KEY).encrypt(secret, str(user.id)), 1,
             actor="tests", now=datetime.now(UTC),
         )  # fmt: skip
     return secret, codes

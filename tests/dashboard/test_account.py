@@ -6,7 +6,7 @@ import pyotp
 import pytest
 
 from hub.core.auth.roles import Role
-from hub.gateways.totp import Vault, step_of
+from hub.gateways.totp import SecretBox, step_of
 from tests.core.making import NOW
 from tests.dashboard.board import SECRET_KEY
 from tests.dashboard.people import (
@@ -113,7 +113,7 @@ def test_a_second_factor_is_on_once_its_code_was_given(board):
     assert set_up(client).status_code == 422
     assert not known(board, "jane").has_second_factor
     form = fields(client, "/account/second-factor")
-    secret = Vault(SECRET_KEY).open(form["locked"], str(user.id))
+    secret = SecretBox(SECRET_KEY).decrypt(form["locked"], str(user.id))
     code = pyotp.TOTP(secret).now()
     codes = client.post("/account/second-factor", data=form | {"code": code})
     assert len(re.findall(r"<li><code>[a-z2-9-]{14}<", codes.text)) == 10
@@ -130,7 +130,7 @@ def test_a_secret_of_somebody_else_is_not_taken(board):
     client = signed_in(board)
     form = fields(client, "/account/second-factor")
     secret = pyotp.random_base32()
-    form["locked"] = Vault(SECRET_KEY).lock(secret, str(mallory.id))
+    form["locked"] = SecretBox(SECRET_KEY).encrypt(secret, str(mallory.id))
     answer = client.post("/account/second-factor", data=form | {"code": pyotp.TOTP(secret).now()})
     assert answer.status_code == 422
     assert not known(board, "jane").has_second_factor

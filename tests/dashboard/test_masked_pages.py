@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from hub.core.auth.roles import Role
 from hub.core.configuration import Source
-from hub.core.inbound.ingest import ingest, prepare
+from hub.core.inbound.ingest import ingest, prepare_request
 from hub.core.models import StoredEvent
 from tests.adapters.contract.recorded import ALL, Fixture, adapter
 from tests.dashboard.delivering import TOWN, put
@@ -52,7 +52,7 @@ def take_in(board, fixture: Fixture) -> Any:
         board.hub, "configuration", replace(board.hub.configuration, sources=sources)
     )
     board.hub._inbound[source.slug] = adapter(fixture.provider)
-    prepared = prepare(
+    prepared = prepare_request(
         source=source,
         adapter=board.hub.inbound(source.slug),
         router=board.hub.router,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hub.core.auth.roles import Permission, Person, Role
+from hub.core.auth.roles import Permission, Principal, Role
 from hub.web.dashboard.permissions import own_path, permission_of
 
 
@@ -55,7 +55,7 @@ def test_a_path_of_our_own_is_gone_on_to():
 
 def test_roles_grow():
     may = [
-        {one for one in Permission if Person(None, None, "x", role, False).may(one)}
+        {one for one in Permission if Principal(None, None, "x", role, False).may(one)}
         for role in (Role.VIEWER, Role.OPERATOR, Role.ADMIN)
     ]
     assert may[0] < may[1] < may[2]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hub.core.delivery.lanes import set_paused
+from hub.core.delivery.lanes import mark_paused
 from hub.core.replays import preview
 from tests.dashboard.delivering import TOWN, put, states, text_of, try_once
 
@@ -54,7 +54,7 @@ def test_a_preview_with_again_says_that_it_happens_a_second_time(town):
 def test_a_preview_says_what_is_held_back_and_how_long_it_takes(town):
     write(town, 600)
     with town.hub.store.write() as connection:
-        set_paused(connection, "ops", paused=True)
+        mark_paused(connection, "ops", paused=True)
     said = text_of(town.client().get("/replays/preview?state=failed"))
     assert "ops is paused: what is replayed waits until it goes on" in said
     assert "1 a second – about 10 minutes" in said

@@ -11,7 +11,7 @@ from sqlalchemy import func, select, update
 
 from hub.core.auth.roles import Role
 from hub.core.models import AuditEntry, Delivery, Replay, ReplayItem, Session
-from hub.core.replays.advance import let_go
+from hub.core.replays.advance import release_batch
 from tests.dashboard.delivering import TOWN, put, states, text_of
 
 HOSTILE = '"><img src=x onerror=alert(1)>{{7*7}}'
@@ -169,7 +169,7 @@ def test_what_became_of_each_can_be_asked_for(town):
     with town.hub.store.write() as connection:
         connection.execute(update(Replay).values(paid_until=datetime.now(UTC) - timedelta(days=1)))
         replay_id = connection.execute(select(Replay.id)).scalar_one()
-        let_go(connection, town.hub, replay_id, now=datetime.now(UTC))
+        release_batch(connection, town.hub, replay_id, now=datetime.now(UTC))
         for one, state, error in zip(
             ids,
             ("succeeded", "failed", "failed", "running"),

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import update
 
 from hub.core.models import Ticket, User
-from hub.gateways.totp import Vault
+from hub.gateways.totp import SecretBox
 from tests.dashboard.board import SECRET_KEY
 from tests.dashboard.people import (
     PASSWORD,
@@ -86,7 +86,7 @@ def test_a_factor_that_cannot_be_read_any_more_leaves_the_recovery_codes(board):
     user = add(board)
     _, codes = give_factor(board, user)
     with board.hub.store.write() as connection:
-        locked = Vault("another SECRET_KEY").lock("A" * 32, str(user.id))
+        locked = SecretBox("another SECRET_KEY").encrypt("A" * 32, str(user.id))
         connection.execute(update(User).values(totp_secret=locked))
     client = board.app.test_client()
     sign_in(client)
@@ -102,7 +102,7 @@ def test_a_required_second_factor_is_set_up_before_anything_else(make_board):
     assert client.get("/events").location == "/account/second-factor?next=/events"
     form = fields(client, "/account/second-factor")
     secret = re.search(r'data-copy="([A-Z2-7 ]+)"', client.get("/account/second-factor").text)
-    opened = Vault(SECRET_KEY).open(form["locked"], str(known(board, "jane").id))
+    opened = SecretBox(SECRET_KEY).decrypt(form["locked"], str(known(board, "jane").id))
     assert secret
     assert opened
     done = client.post("/account/second-factor", data=form | {"code": pyotp.TOTP(opened).now()})

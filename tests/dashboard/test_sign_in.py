@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from hub.core.auth import throttle, users
 from hub.core.auth.roles import Role
 from hub.core.models import AuditEntry, Session, User
-from hub.gateways import crypto
+from hub.gateways import password_hashing
 from hub.web.dashboard.credential_check import WRONG
 from tests.dashboard.people import (
     PASSWORD,
@@ -188,8 +188,8 @@ def test_fifty_at_once_are_counted_as_fifty(board):
 
 def test_a_password_s_hash_is_renewed_when_the_cost_has_changed(board, monkeypatch):
     user = add(board)
-    dearer = crypto.PasswordHasher(time_cost=3, memory_cost=19456, parallelism=1)
-    monkeypatch.setattr(crypto, "_hasher", dearer)
+    dearer = password_hashing.PasswordHasher(time_cost=3, memory_cost=19456, parallelism=1)
+    monkeypatch.setattr(password_hashing, "_hasher", dearer)
     assert sign_in(board.app.test_client()).status_code == 303
     with board.hub.store.read() as connection:
         kept = connection.execute(select(User.password_hash).where(User.id == user.id)).scalar_one()
@@ -241,12 +241,12 @@ def test_a_page_that_renews_itself_keeps_nobody_signed_in(board):
 @pytest.mark.parametrize("change", ["password", "disabled", "reset"])
 def test_who_was_at_the_door_when_the_account_changed_does_not_come_in(board, monkeypatch, change):
     """An old password that is being checked while it is changed begins no session after all."""
-    user, check = add(board), crypto.is_password
+    user, check = add(board), password_hashing.is_password
 
     def slowly(password, password_hash):
         good = check(password, password_hash)
         values = {
-            "password": {"password_hash": crypto.hash_password("other words here")},
+            "password": {"password_hash": password_hashing.hash_password("other words here")},
             "disabled": {"disabled_at": datetime.now(UTC)},
             "reset": {"password_hash": None},
         }

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from hub.core.models import Lane, database_now
 from hub.gateways.database.engine import Database
 from hub.gateways.database.wait import wait_for_store
-from hub.worker.context import Workshop
+from hub.worker.context import WorkerContext
 from hub.worker.drain import Drain
 
 _CUT = """
@@ -42,7 +42,7 @@ class Side:
             assert not thread.is_alive(), "a thread hangs"
 
 
-def worker(shop: Workshop, troubles: list[str]) -> Callable[[threading.Event], None]:
+def worker(shop: WorkerContext, troubles: list[str]) -> Callable[[threading.Event], None]:
     """Return what drains again and again, as a worker without Redis does."""
 
     def work(stop: threading.Event) -> None:

@@ -12,12 +12,12 @@ from sqlalchemy import select, update
 from adapters import InboundRequest
 from hub.bootstrap import _workshop, create_hub, prepare_store
 from hub.core.hub import Hub
-from hub.core.inbound.ingest import Ingested, Prepared, ingest, prepare
+from hub.core.inbound.ingest import IngestResult, PreparedRequest, ingest, prepare_request
 from hub.core.models import DUE_STATES, Attempt, Delivery, Lane, StoredEvent, database_later
-from hub.core.replays.replay import Planned, preview, replay
+from hub.core.replays.replay import Planned, preview_deliveries, replay_deliveries
 from hub.gateways.database.engine import open_database
 from hub.settings import Settings, load_settings
-from hub.worker.context import Workshop
+from hub.worker.context import WorkerContext
 from hub.worker.drain import Drain
 from tests.far_end import FarEnd, Received, Reply
 from tests.running import OPS_SECRET, STRIPE_SECRET, stripe_event, stripe_signature, until
@@ -56,7 +56,7 @@ class Stage:
         self.far_end = far_end
         self.store = open_database(database_url.replace("postgresql://", "postgresql+psycopg://"))
         self._urls = {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
-        self._shops: list[Workshop] = []
+        self._shops: list[WorkerContext] = []
         self._files = 0
 
     def environ(self, config: str) -> dict[str, str]:
@@ -76,7 +76,7 @@ class Stage:
         environ = self.environ(config)
         return load_settings(environ), environ
 
-    def workshop(self, config: str) -> Workshop:
+    def workshop(self, config: str) -> WorkerContext:
         """Return what a worker with this file has."""
         settings, environ = self.settings(config)
         hub = create_hub(settings, environ)
@@ -92,18 +92,18 @@ class Stage:
             shop.hub.store.engine.dispose()
         self.store.engine.dispose()
 
-    def prepared(self, hub: Hub, event_id: str, **changes: Any) -> Prepared:
+    def prepared(self, hub: Hub, event_id: str, **changes: Any) -> PreparedRequest:
         body = stripe_event(event_id, **changes)
         headers = {"stripe-signature": stripe_signature(body)}
         url = "http://hub/webhooks/stripe"
-        return prepare(
+        return prepare_request(
             source=hub.configuration.sources["stripe"],
             adapter=hub.inbound("stripe"),
             router=hub.router,
             request=InboundRequest("POST", url, headers, body, datetime.now(UTC)),
         )
 
-    def put(self, shop: Workshop, *event_ids: str, **changes: Any) -> Ingested:
+    def put(self, shop: WorkerContext, *event_ids: str, **changes: Any) -> IngestResult:
         """Take webhooks in as the web process with the workshop's file would; return the last."""
         for event_id in event_ids:
             prepared = self.prepared(shop.hub, event_id, **changes)
@@ -148,30 +148,32 @@ class Stage:
     def end_leases(self, ago_s: float = 1.0) -> None:
         self.change(Lane, lease_until=database_later(-ago_s))
 
-    def drain(self, shop: Workshop, times: int = 1) -> None:
+    def drain(self, shop: WorkerContext, times: int = 1) -> None:
         for _ in range(times):
             Drain(shop).run()
 
-    def die_calling(self, shop: Workshop) -> None:
+    def die_calling(self, shop: WorkerContext) -> None:
         """Claim and call what is due, and never record it: what a killed worker leaves."""
         before = len(self.far_end.received)
         Drain(shop)._tick(look=True)
         until(lambda: len(self.far_end.received) > before, 10, "a call")
 
-    def plan(self, shop: Workshop, *, again: bool = False, **where: Any) -> list[Planned]:
+    def plan(self, shop: WorkerContext, *, again: bool = False, **where: Any) -> list[Planned]:
         with self.store.read() as connection:
-            return preview(connection, shop.hub, where, again=again)
+            return preview_deliveries(connection, shop.hub, where, again=again)
 
-    def replay(self, shop: Workshop, planned: list[Planned], *, reason: str = "") -> int:
+    def replay(self, shop: WorkerContext, planned: list[Planned], *, reason: str = "") -> int:
         now = datetime.now(UTC)
         with self.store.write() as connection:
-            return replay(connection, shop.hub, planned, actor="test", now=now, reason=reason)
+            return replay_deliveries(
+                connection, shop.hub, planned, actor="test", now=now, reason=reason
+            )
 
 
 class Draining:
     """A drain in a thread of its own; a context manager that sees it ended, and what it raised."""
 
-    def __init__(self, shop: Workshop) -> None:
+    def __init__(self, shop: WorkerContext) -> None:
         self.error: BaseException | None = None
         self._drain = Drain(shop)
         self._thread = Thread(target=self._run, daemon=True)

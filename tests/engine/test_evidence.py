@@ -5,7 +5,7 @@ from threading import Thread
 
 from sqlalchemy import select, text, update
 
-from hub.core.delivery.evidence import accepted
+from hub.core.delivery.evidence import confirm
 from hub.core.models import Attempt, Delivery
 from tests.engine.stage import eventually, once
 from tests.far_end import Reply
@@ -43,7 +43,7 @@ def test_news_of_a_call_that_is_being_recorded_waits_and_dies_of_no_deadlock(
     def tell() -> None:
         try:
             with stage.store.write() as connection:
-                accepted(connection, attempt.id, seen_ref="SM1", by="webhook", said="x",
+                confirm(connection, attempt.id, seen_ref="SM1", by="webhook", said="x",
                          now=datetime.now(UTC))  # fmt: skip
         except BaseException as error:  # noqa: BLE001 - the test asks for it
             errors.append(error)

@@ -5,7 +5,7 @@ from signal import SIGALRM, getsignal, signal
 import pytest
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
-from hub.core.delivery.settle import Answer, settle
+from hub.core.delivery.settle import SettleAnswer, settle
 from tests.engine.stage import Draining, Held, days_ago, keyed, once
 from tests.far_end import Reply
 
@@ -48,7 +48,7 @@ def test_a_late_answer_changes_nothing_that_a_person_has_settled(stage) -> None:
         stage.end_leases()
         stage.drain(second)
         with stage.store.write() as connection:
-            settle(connection, stage.delivery.id, Answer.ARRIVED, reason="seen", actor="me",
+            settle(connection, stage.delivery.id, SettleAnswer.ARRIVED, reason="seen", actor="me",
                    now=days_ago(0))  # fmt: skip
         held.open.set()
     assert (stage.delivery.state, stage.attempts[0].state) == ("succeeded", "accepted")

@@ -10,8 +10,8 @@ from sqlalchemy import event
 import hub.worker.drain as drains
 import hub.worker.drain as slices
 import hub.worker.lane as lane_module
-from hub.core.delivery.lanes import Hold, release, take
-from hub.core.delivery.settle import Answer, settle
+from hub.core.delivery.lanes import Lease, release, take
+from hub.core.delivery.settle import SettleAnswer, settle
 from hub.core.delivery.sweep import sweep
 from hub.core.models import Delivery
 from hub.gateways.redis_queue import QUEUE, WAKE_KEY, enqueue_drain
@@ -59,7 +59,7 @@ def test_an_equal_token_in_other_hands_releases_nothing(stage) -> None:
     stage.put(shop, "evt_1")
     with stage.store.write() as connection:
         [hold] = take(connection, "mine", ["ops"], most=1)
-        release(connection, Hold("ops", hold.token, "another's"))
+        release(connection, Lease("ops", hold.token, "another's"))
     assert stage.lane.holder == "mine"
     assert stage.lane.lease_until is not None
 
@@ -113,7 +113,7 @@ def test_a_dead_workers_call_to_a_destination_that_nobody_serves_becomes_unknown
     assert (stage.delivery.state, stage.attempts[0].state) == ("unknown", "unknown")
     assert "ended before its answer" in stage.delivery.error
     with stage.store.write() as connection:
-        settle(connection, stage.delivery.id, Answer.ARRIVED, reason="seen", actor="me",
+        settle(connection, stage.delivery.id, SettleAnswer.ARRIVED, reason="seen", actor="me",
                now=days_ago(0))  # fmt: skip
     assert stage.delivery.state == "succeeded"
 
@@ -125,7 +125,7 @@ def test_work_that_comes_between_the_last_look_and_the_release_is_not_forgotten(
     stage.put(first, "evt_1")
     redis = redis_server.client()
     drain = Drain(first)
-    let_go = drains.let_go
+    let_go = drains.release_all
 
     def let_go_late(shop, lanes) -> None:
         """Another worker takes the wake-up, and finds the lane held."""
@@ -139,7 +139,7 @@ def test_work_that_comes_between_the_last_look_and_the_release_is_not_forgotten(
             redis.delete(WAKE_KEY, f"rq:queue:{QUEUE}")
         let_go(shop, lanes)
 
-    monkeypatch.setattr(drains, "let_go", let_go_late)
+    monkeypatch.setattr(drains, "release_all", let_go_late)
     drain.run()
     assert sorted(row.state for row in stage.deliveries) == ["pending", "succeeded"]
     eventually(lambda: redis.llen(f"rq:queue:{QUEUE}") == 1, 3)

@@ -8,7 +8,7 @@ import pytest
 from hub.core.delivery.poison import end_alerts
 from hub.core.delivery.transitions import DEADLY, WORKER_DIED
 from hub.core.models import Alert, Attempt, Delivery, database_later
-from hub.gateways.destination_client import Gate
+from hub.gateways.destination_client import DestinationClient
 from hub.worker import drain as drains
 from hub.worker.drain import Drain
 from tests.engine.stage import eventually, keyed, once
@@ -137,13 +137,13 @@ def test_whatever_has_ended_is_written_down_before_a_suspect_is_called(stage, mo
     die(stage, shop)
     monkeypatch.setattr(drains, "RENEW_EVERY_S", 0.0)  # so that suspects are looked for each time
     running: list[int] = []
-    perform = Gate.perform
+    perform = DestinationClient.perform
 
     def performs(gate, call):
         running.append([row.state for row in stage.deliveries].count("running"))
         return perform(gate, call)
 
-    monkeypatch.setattr(Gate, "perform", performs)
+    monkeypatch.setattr(DestinationClient, "perform", performs)
     stage.drain(shop)
     assert running == [1] * 6
     assert {row.state for row in stage.deliveries} == {"succeeded"}

@@ -13,14 +13,14 @@ from rq.serializers import JSONSerializer
 
 import hub.gateways.redis_queue as queues
 from hub.clock import clock
-from hub.clock.clock import Hours
+from hub.clock.clock import HourlyStatsTask
 from hub.core.events import projections
-from hub.core.events.projections import fold_some
+from hub.core.events.projections import project_some
 from hub.core.models import Alert, Contact, Identity
 from hub.gateways.redis_queue import QUEUE, enqueue_drain
 from hub.worker import rq_worker
-from hub.worker.batch import Serving
-from hub.worker.context import open_workshop
+from hub.worker.batch import LaneBatch
+from hub.worker.context import set_current
 from tests.engine.stage import keyed, unfolded
 
 # Too long for an index of PostgreSQL, and too random to be compressed.
@@ -109,7 +109,7 @@ def test_two_who_fold_the_same_people_at_once_wait_for_no_other(postgresql_stage
         try:
             while unfolded(stage):
                 with stage.store.write() as connection:
-                    fold_some(connection, shop.hub, most=20, now=datetime.now(UTC))
+                    project_some(connection, shop.hub, most=20, now=datetime.now(UTC))
         except Exception as error:  # noqa: BLE001 - the test says which
             errors.append(error)
 
@@ -144,7 +144,7 @@ def test_a_duty_of_the_clock_that_fails_stops_no_other_and_somebody_is_told(
         with monkeypatch.context() as patched:
             patched.setattr(clock, "escalate", fails)
             [trouble] = clock.tick(shop.hub, redis)
-            assert trouble.startswith("escalating failed: ValueError at test_poison.fails")
+            assert trouble.startswith("escalating failed: ValueError at test_rejected_rows.fails")
             assert "customer" not in trouble
         assert unfolded(stage) == []
         assert [one.subject for one in stage.rows(Alert) if not one.ended_at] == ["escalating"]
@@ -153,8 +153,8 @@ def test_a_duty_of_the_clock_that_fails_stops_no_other_and_somebody_is_told(
 
 
 def test_hours_that_cannot_be_counted_do_not_end_the_clock(stage, redis_server) -> None:
-    class Broken(Hours):
-        def look(self) -> None:
+    class Broken(HourlyStatsTask):
+        def run_if_due(self) -> None:
             raise ZeroDivisionError
 
     shop = stage.workshop(keyed("rate: 1/1m"))
@@ -175,7 +175,7 @@ def test_an_event_whose_news_is_poison_is_left_and_the_others_are_folded(
             raise ValueError("what a customer wrote")
 
     told: list[object] = []
-    monkeypatch.setattr(projections, "follow", follow)
+    monkeypatch.setattr(projections, "apply_status_callback", follow)
     with redis_server.client() as redis:
         assert clock.tick(shop.hub, redis) == set()
     assert len(told) == 3
@@ -194,14 +194,14 @@ def test_nothing_of_a_payload_gets_into_logs_or_the_queue_when_the_database_refu
     shop = stage.workshop(ABOUT)
     stage.put(shop, "evt_1")
     monkeypatch.setattr(queues, "JOB_TIMEOUT_S", 1)
-    hold_back = Serving._hold_back
+    hold_back = LaneBatch._back_off
 
     def hold_back_for_long(serving, lane, error) -> None:
         time.sleep(1.5)
         hold_back(serving, lane, error)
 
-    monkeypatch.setattr(Serving, "_hold_back", hold_back_for_long)
-    open_workshop(shop)
+    monkeypatch.setattr(LaneBatch, "_back_off", hold_back_for_long)
+    set_current(shop)
     with redis_server.client() as redis:
         enqueue_drain(redis)
         rq_worker._worker(redis_server.url).work(burst=True, logging_level="WARNING")

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from sqlalchemy import Engine, event
 
 from hub.cli import hub as command_line
-from hub.core.delivery.settle import Answer, settle
+from hub.core.delivery.settle import SettleAnswer, settle
 from hub.core.errors import Refused
 from hub.core.ids import new_id
 from hub.core.models import AuditEntry, Delivery
@@ -21,7 +21,7 @@ routes: {{all: {{on: payment.succeeded, when: "{when}", do: ops.post, with: {{te
 """
 
 
-def settled(stage, answer: Answer) -> None:
+def settled(stage, answer: SettleAnswer) -> None:
     with stage.store.write() as connection:
         settle(connection, stage.delivery.id, answer, reason="it may have come", actor="me",
                now=days_ago(0))  # fmt: skip
@@ -40,7 +40,7 @@ def left_unknown(stage, config: str):
 
 def test_what_was_dropped_in_doubt_is_not_sent_again_without_a_reason(stage) -> None:
     shop = left_unknown(stage, once())
-    settled(stage, Answer.DROP)
+    settled(stage, SettleAnswer.DROP)
     assert (stage.delivery.state, stage.attempts[0].state) == ("failed", "in_doubt")
     [planned] = stage.plan(shop, state="failed")
     assert planned.plan is Plan.REFUSED
@@ -59,7 +59,7 @@ def test_what_was_dropped_in_doubt_is_not_sent_again_without_a_reason(stage) -> 
 def test_what_is_sent_again_after_a_doubt_has_not_ended(stage) -> None:
     shop = left_unknown(stage, once())
     assert stage.delivery.finished_at is not None
-    settled(stage, Answer.AGAIN)
+    settled(stage, SettleAnswer.AGAIN)
     assert (stage.delivery.state, stage.delivery.finished_at) == ("retrying", None)
     stage.drain(shop)
     assert stage.delivery.state == "succeeded"

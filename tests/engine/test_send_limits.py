@@ -9,7 +9,7 @@ from sqlalchemy import insert
 import tests.engine.stage as stages
 from adapters import InboundRequest
 from hub.clock import clock
-from hub.core.inbound.ingest import ingest, prepare
+from hub.core.inbound.ingest import ingest, prepare_request
 from hub.core.models import Alert, LimitCount
 from hub.core.monitoring import alerts
 
@@ -36,7 +36,7 @@ def fill_in(stage, shop, phone: str) -> None:
         datetime.now(UTC),
     )
     source, form = shop.hub.configuration.sources["contact"], shop.hub.inbound("contact")
-    prepared = prepare(source=source, adapter=form, router=shop.hub.router, request=request)
+    prepared = prepare_request(source=source, adapter=form, router=shop.hub.router, request=request)
     with stage.store.write() as connection:
         ingest(connection, prepared)
 

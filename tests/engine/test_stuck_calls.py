@@ -6,12 +6,12 @@ from threading import Event
 import pytest
 
 from hub.core.models import Lane
-from hub.gateways.destination_client import Gate
+from hub.gateways.destination_client import DestinationClient
 from hub.worker import drain as drains
 from hub.worker import lane as lanes
 from hub.worker import watchdog
 from hub.worker.drain import Drain
-from hub.worker.watchdog import CallStuck, Parting
+from hub.worker.watchdog import CallStuck, StuckCallWatchdog
 from tests.engine.stage import eventually
 from tests.far_end import Reply
 from tests.timing import soon
@@ -37,7 +37,7 @@ def ended(monkeypatch) -> list[list[str]]:
     monkeypatch.setattr(watchdog, "MARGIN_S", 0.3)
     monkeypatch.setattr(drains, "LOOK_EVERY_S", 0.2)
     monkeypatch.setattr(
-        watchdog, "end_process", lambda left: ended.append([one.destination.slug for one in left])
+        watchdog, "exit_process", lambda left: ended.append([one.destination.slug for one in left])
     )
     return ended
 
@@ -46,14 +46,14 @@ def ended(monkeypatch) -> list[list[str]]:
 def never(monkeypatch):
     """A call with `evt_stuck` in it, to `ops`, waits for this event, whatever its time-out."""
     never = Event()
-    perform = Gate.perform
+    perform = DestinationClient.perform
 
     def performs(gate, call):
         if "evt_stuck" in str(call.parameters):
             never.wait(60)
         return perform(gate, call)
 
-    monkeypatch.setattr(Gate, "perform", performs)
+    monkeypatch.setattr(DestinationClient, "perform", performs)
     yield never
     never.set()
 
@@ -79,7 +79,7 @@ def test_a_call_that_never_ends_ends_the_worker_and_nothing_else_is_lost(
 def test_nothing_new_is_called_once_a_call_is_stuck(stage, never, ended, monkeypatch) -> None:
     shop = stage.workshop(TWO)
     stage.put(shop, "evt_stuck")
-    look = Parting.look
+    look = StuckCallWatchdog.check
 
     def looks(self, found, now_s) -> None:
         before = self.has_begun
@@ -87,7 +87,7 @@ def test_nothing_new_is_called_once_a_call_is_stuck(stage, never, ended, monkeyp
         if self.has_begun and not before:
             stage.put(shop, "evt_late")
 
-    monkeypatch.setattr(Parting, "look", looks)
+    monkeypatch.setattr(StuckCallWatchdog, "check", looks)
     stage.far_end.behave = lambda one: Reply(after_s=2.5 if one.path == "/quick" else 0)
     with pytest.raises(CallStuck):
         stage.drain(shop)
@@ -124,11 +124,11 @@ def test_after_the_process_was_frozen_its_calls_get_some_time(
     drain._tick(look=True)
     held = drain._lanes.values()
     thawed_s = time.monotonic() + 100
-    drain._parting.look(held, thawed_s)
-    drain._parting.look(held, thawed_s + 4)
+    drain._parting.check(held, thawed_s)
+    drain._parting.check(held, thawed_s + 4)
     assert not drain._parting.has_begun
     with pytest.raises(CallStuck):
-        drain._parting.look(held, thawed_s + 6)
+        drain._parting.check(held, thawed_s + 6)
 
 
 def test_a_call_that_comes_back_after_all_ends_nothing(stage, never, ended, caplog) -> None:
@@ -138,13 +138,13 @@ def test_a_call_that_comes_back_after_all_ends_nothing(stage, never, ended, capl
     drain._tick(look=True)
     held = drain._lanes.values()
     late_s = time.monotonic() + 3.5
-    drain._parting.look(held, late_s - 1)
+    drain._parting.check(held, late_s - 1)
     assert drain._parting.has_begun
     never.set()
     eventually(lambda: not drain._ends.empty())
     while any(lane.in_flight for lane in held):
-        drain._ends.next(1)
-    drain._parting.look(held, late_s)
+        drain._ends.wait_one(1)
+    drain._parting.check(held, late_s)
     assert not drain._parting.has_begun
     assert "this worker goes on" in caplog.text
 

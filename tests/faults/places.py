@@ -45,9 +45,9 @@ def _web_before_commit(place: str) -> None:
     """PostgreSQL commits with its statement: die before it. SQLite: between write and COMMIT."""
     from hub.core.inbound import insert
     from hub.web import receiver
-    from hub.web.express import Express
+    from hub.web.express import FastPath
 
-    original, insert_new = insert.store, receiver.insert_new
+    original, insert_new = insert.insert_batch, receiver.insert_new
 
     def store(connection: Any, batch: Any) -> Any:
         stored = original(connection, batch)
@@ -58,16 +58,16 @@ def _web_before_commit(place: str) -> None:
         die_once(place)
         return insert_new(connection, batches)
 
-    insert.store, receiver.insert_new = store, insert_grouped
-    _before(Express, "send", place)
+    insert.insert_batch, receiver.insert_new = store, insert_grouped
+    _before(FastPath, "send", place)
 
 
 def _web_after_commit(place: str) -> None:
     from hub.web import webhooks
-    from hub.web.express import Express
+    from hub.web.express import FastPath
 
-    _after(webhooks, "store", place)
-    _after(Express, "note", place)
+    _after(webhooks, "store_request", place)
+    _after(FastPath, "note", place)
 
 
 def _web_after_commit_before_enqueue(place: str) -> None:
@@ -119,16 +119,16 @@ def _worker_after_call(place: str) -> None:
 
 def _worker_after_record(place: str) -> None:
     """What ended is committed, and the lane is still held."""
-    from hub.worker.batch import Serving
+    from hub.worker.batch import LaneBatch
 
-    original = Serving._log
+    original = LaneBatch._log
 
     def log(self: Any, lane: Any, late: int) -> None:
         if lane.finished:
             die_once(place)
         original(self, lane, late)
 
-    Serving._log = log  # type: ignore[method-assign]
+    LaneBatch._log = log  # type: ignore[method-assign]
 
 
 def _worker_before_release(place: str) -> None:
@@ -163,9 +163,9 @@ def _worker_in_record(place: str) -> None:
 
 
 def _where_something_ended(name: str, place: str, *, before: bool) -> None:
-    from hub.worker.batch import Serving
+    from hub.worker.batch import LaneBatch
 
-    original = getattr(Serving, name)
+    original = getattr(LaneBatch, name)
 
     def replaced(self: Any, connection: Any, lane: Any) -> Any:
         if lane.finished and before:
@@ -175,7 +175,7 @@ def _where_something_ended(name: str, place: str, *, before: bool) -> None:
             die_once(place)
         return result
 
-    setattr(Serving, name, replaced)
+    setattr(LaneBatch, name, replaced)
 
 
 def _worker_in_take_over(place: str) -> None:
@@ -197,13 +197,13 @@ def _clock_before_look_up_record(place: str) -> None:
     """The provider has been asked, and its word is not written."""
     from hub.clock import reconcile
 
-    _before(reconcile, "looked", place)
+    _before(reconcile, "record_lookup", place)
 
 
 def _clock_in_look_up_record(place: str) -> None:
     from hub.clock import reconcile
 
-    _after(reconcile, "looked", place)
+    _after(reconcile, "record_lookup", place)
 
 
 def _clock_after_look_up_record(place: str) -> None:
@@ -217,7 +217,7 @@ def _clock_in_fold(place: str) -> None:
     """The provider's own news has closed a doubt, and is not committed."""
     from hub.core.events import projections
 
-    _after(projections, "follow", place)
+    _after(projections, "apply_status_callback", place)
 
 
 def _clock_after_fold(place: str) -> None:
@@ -229,7 +229,7 @@ def _clock_after_fold(place: str) -> None:
 def _clock_in_close_the_seen(place: str) -> None:
     from hub.clock import clock
 
-    _after(clock, "close_the_seen", place)
+    _after(clock, "close_confirmed", place)
 
 
 PLACES: dict[str, Callable[[str], None]] = {

@@ -47,16 +47,16 @@ def arm(harm: str) -> None:
 
     The last timer is shorter than a database may hang: so only here, and not with HURRY.
     """
-    from hub.gateways.destination_client import Gate
+    from hub.gateways.destination_client import DestinationClient
     from hub.worker import hang_timer
 
     hang_timer.AFTER_S = 8.0
 
-    original = Gate.perform
+    original = DestinationClient.perform
 
-    def perform(self: Gate, call: Any) -> Any:
+    def perform(self: DestinationClient, call: Any) -> Any:
         if WORD in repr(call.parameters):
             HARMS[harm]()
         return original(self, call)
 
-    Gate.perform = perform  # type: ignore[method-assign]
+    DestinationClient.perform = perform  # type: ignore[method-assign]

@@ -17,24 +17,24 @@ from hub.core.delivery import reconcile
 from hub.core.hub import Hub
 from hub.settings import load_settings
 from hub.worker import drain
-from hub.worker.context import Workshop
+from hub.worker.context import WorkerContext
 from tests.faults.places import PLACES
 
 NOWHERE = "nowhere"
 TIMEOUT_S = 0.5
 
 
-def _drain(shop: Workshop) -> None:
+def _drain(shop: WorkerContext) -> None:
     drain.LINGER_S = 0.05
     drain.Drain(shop).run()
 
 
-def _clock(shop: Workshop) -> None:
+def _clock(shop: WorkerContext) -> None:
     clock.tick(shop.hub, shop.redis)
     clock_reconcile.look_up_some(shop.hub, shop.gates)
 
 
-WORKS: Mapping[str, Callable[[Workshop], None]] = {"worker": _drain, "clock": _clock}
+WORKS: Mapping[str, Callable[[WorkerContext], None]] = {"worker": _drain, "clock": _clock}
 
 
 def impatient(hub: Hub) -> Hub:

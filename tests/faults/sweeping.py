@@ -17,10 +17,10 @@ from sqlalchemy import select
 from adapters import InboundRequest
 from hub.bootstrap import _gates, _workshop, create_hub, prepare_store
 from hub.clock.reconcile import look_up_some
-from hub.core.delivery.reconcile import ask_people, close_the_seen
-from hub.core.delivery.settle import Answer, settle
-from hub.core.events.projections import fold_some
-from hub.core.inbound.ingest import ingest, prepare
+from hub.core.delivery.reconcile import alert_unsettled, close_confirmed
+from hub.core.delivery.settle import SettleAnswer, settle
+from hub.core.events.projections import project_some
+from hub.core.inbound.ingest import ingest, prepare_request
 from hub.core.models import Alert, Delivery, StoredEvent
 from hub.core.monitoring.alerts import UNKNOWN_OUTCOME
 from hub.process.supervisor import die_with_parent
@@ -122,7 +122,7 @@ class Sweep:
         assert self._delivery(name).state == "unknown"
         return name
 
-    def settle(self, name: str, answer: Answer) -> None:
+    def settle(self, name: str, answer: SettleAnswer) -> None:
         """Close a doubt as a person says.
 
         Raises:
@@ -181,13 +181,13 @@ class Sweep:
                 self._take_in_callbacks()
             self._fold()
             with self._store.write() as connection:
-                close_the_seen(connection, now=datetime.now(UTC))
+                close_confirmed(connection, now=datetime.now(UTC))
             if self._delivery(name).state == "succeeded":
                 break
             age(self._store)
             look_up_some(self._hub, self._patient_gates)
         with self._store.write() as connection:
-            ask_people(connection, self._hub, now=datetime.now(UTC))
+            alert_unsettled(connection, self._hub, now=datetime.now(UTC))
         return self._end(name)
 
     def _end(self, name: str) -> End:
@@ -202,15 +202,15 @@ class Sweep:
         effects = len(self._far.effects[name]) + len(texts)
         open_ = delivery.state == "unknown" and [one.kind for one in asked] == [UNKNOWN_OUTCOME]
         if open_:  # no later case is to find it
-            self._answer(delivery.id, Answer.DROP)
+            self._answer(delivery.id, SettleAnswer.DROP)
         return End(effects, delivery.state, open_)
 
     def _fold(self) -> None:
         with self._store.write() as connection:
-            while fold_some(connection, self._hub, most=100, now=datetime.now(UTC)):
+            while project_some(connection, self._hub, most=100, now=datetime.now(UTC)):
                 pass
 
-    def _answer(self, delivery_id: UUID, answer: Answer) -> None:
+    def _answer(self, delivery_id: UUID, answer: SettleAnswer) -> None:
         with self._store.write() as connection:
             settle(
                 connection,
@@ -235,7 +235,7 @@ class Sweep:
     def _take_in(self, source: str, body: bytes, headers: dict[str, str], url: str = "") -> None:
         """Take a webhook in as the web process would."""
         url = url or f"{self._hub.public_url}/webhooks/{source}"
-        prepared = prepare(
+        prepared = prepare_request(
             source=self._hub.configuration.sources[source],
             adapter=self._hub.inbound(source),
             router=self._hub.router,

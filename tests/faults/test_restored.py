@@ -10,7 +10,7 @@ import pytest
 from psycopg import sql
 from sqlalchemy import make_url
 
-from hub.core.delivery.restore_detection import newest
+from hub.core.delivery.restore_detection import newest_watermark
 from hub.gateways.redis_queue import connect
 from hub.gateways.restore_check import read_mark
 from tests.far_end import FarEnd
@@ -128,7 +128,7 @@ class Business:
 
     def _is_marked(self) -> bool:
         with self.hub._database.read() as connection, connect(self.hub.environ["REDIS_URL"]) as one:
-            return read_mark(one) == newest(connection)
+            return read_mark(one) == newest_watermark(connection)
 
 
 @pytest.fixture

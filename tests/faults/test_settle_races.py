@@ -5,7 +5,7 @@ from threading import Barrier
 
 import pytest
 
-from hub.core.delivery.settle import Answer
+from hub.core.delivery.settle import SettleAnswer
 from hub.core.errors import Refused
 from hub.worker import drain
 from tests.faults.sweeping import Sweep
@@ -13,7 +13,7 @@ from tests.faults.sweeping import Sweep
 RACES = 4
 
 
-@pytest.mark.parametrize("answer", list(Answer))
+@pytest.mark.parametrize("answer", list(SettleAnswer))
 def test_whoever_settles_while_a_callback_arrives_sends_nothing_a_second_time(
     answer, database_url, redis_url, tmp_path, monkeypatch
 ):

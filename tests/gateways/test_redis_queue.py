@@ -13,12 +13,12 @@ from hub.gateways.redis_queue import (
     CHANNEL,
     DRAIN,
     WAKE_KEY,
-    Flusher,
-    Listener,
+    WakeUpPublisher,
+    WakeUpSubscriber,
+    clear_wake_up,
     connect,
     enqueue_drain,
     queue,
-    take_wake_up,
 )
 from tests.running import until
 from tests.stores import RedisServer
@@ -63,7 +63,7 @@ def test_many_wake_ups_are_one_job_and_each_is_published(redis) -> None:
 
 def test_a_wake_up_that_was_taken_makes_room_for_one_more(redis) -> None:
     enqueue_drain(redis)
-    take_wake_up(redis)
+    clear_wake_up(redis)
     assert enqueue_drain(redis)
     assert not enqueue_drain(redis)
     assert queue(redis).count == 2
@@ -104,7 +104,7 @@ def test_rq_takes_the_job_off_the_queue(redis) -> None:
 
 def test_making_room_in_a_redis_that_is_gone_raises_nothing(store_folder) -> None:
     gone = connect(f"unix://{store_folder}/nobody.sock")
-    take_wake_up(gone)
+    clear_wake_up(gone)
     with pytest.raises(RedisConnectionError):
         enqueue_drain(gone)
 
@@ -114,12 +114,12 @@ def test_a_redis_that_does_not_answer_is_given_up_within_its_time(own_server) ->
         client.ping()
         own_server.freeze()
         with soon():
-            take_wake_up(client)
+            clear_wake_up(client)
         own_server.thaw()
 
 
 def test_waking_returns_at_once_while_redis_does_not_answer(own_server) -> None:
-    flusher = Flusher(own_server.url)
+    flusher = WakeUpPublisher(own_server.url)
     own_server.freeze()
     with soon():
         for _ in range(100):
@@ -129,7 +129,7 @@ def test_waking_returns_at_once_while_redis_does_not_answer(own_server) -> None:
 
 def test_a_wake_up_arrives_when_a_redis_that_was_gone_is_back(own_server, caplog) -> None:
     own_server.stop()
-    Flusher(own_server.url).wake()
+    WakeUpPublisher(own_server.url).wake()
     until(lambda: "Redis is gone" in caplog.text, 5, "it to be noticed")
     own_server.start()
     with own_server.client() as client:
@@ -138,7 +138,7 @@ def test_a_wake_up_arrives_when_a_redis_that_was_gone_is_back(own_server, caplog
 
 
 def test_a_hundred_wakes_in_a_row_are_one_job(redis, redis_url) -> None:
-    flusher = Flusher(redis_url)
+    flusher = WakeUpPublisher(redis_url)
     for _ in range(100):
         flusher.wake()
     until(lambda: queue(redis).count, 5, "the job")
@@ -148,7 +148,7 @@ def test_a_hundred_wakes_in_a_row_are_one_job(redis, redis_url) -> None:
 
 def test_a_listener_hears_each_time_that_work_is_due(own_server) -> None:
     heard = threading.Semaphore(0)
-    listener = Listener(own_server.url, heard.release)
+    listener = WakeUpSubscriber(own_server.url, heard.release)
     with own_server.client() as client:
         until(lambda: client.pubsub_numsub(CHANNEL)[0][1], 5, "a subscriber")
         for _ in range(3):  # only the first is enqueued
@@ -158,7 +158,7 @@ def test_a_listener_hears_each_time_that_work_is_due(own_server) -> None:
 
 
 def test_a_closed_listener_is_gone_within_seconds(own_server) -> None:
-    listener = Listener(own_server.url, lambda: None)
+    listener = WakeUpSubscriber(own_server.url, lambda: None)
     with own_server.client() as client:
         until(lambda: client.pubsub_numsub(CHANNEL)[0][1], 5, "a subscriber")
         listener.close()
@@ -167,7 +167,7 @@ def test_a_closed_listener_is_gone_within_seconds(own_server) -> None:
 
 def test_a_listener_hears_again_after_redis_was_gone(own_server) -> None:
     heard = threading.Event()
-    listener = Listener(own_server.url, heard.set)
+    listener = WakeUpSubscriber(own_server.url, heard.set)
     with own_server.client() as client:
         until(lambda: client.pubsub_numsub(CHANNEL)[0][1], 5, "a subscriber")
     own_server.kill()

@@ -8,7 +8,7 @@ from typing import Any
 import requests
 from sqlalchemy import select, update
 
-from hub.core.models import Acknowledgement, Telling, database_now
+from hub.core.models import Acknowledgement, LeadNotification, database_now
 from hub.gateways.database.engine import open_database
 from tests.far_end import Received, Reply
 from tests.running import RunningHub, until
@@ -74,19 +74,26 @@ class Office:
     def let_the_hour_pass(self, number: str) -> None:
         """Wait until the person of that telephone was told, and an hour more."""
         self.await_(lambda: self.texts(number), "somebody to be told")
-        waiting = (Telling.closed_at.is_(None), Telling.due_at.is_not(None))
+        waiting = (LeadNotification.closed_at.is_(None), LeadNotification.due_at.is_not(None))
 
         def is_seen() -> bool:
             with self.store.read() as connection:
-                return connection.execute(select(Telling.id).where(*waiting)).first() is not None
+                return (
+                    connection.execute(select(LeadNotification.id).where(*waiting)).first()
+                    is not None
+                )
 
         self.await_(is_seen, "the clock to see that somebody was told")
         with self.store.write() as connection:
-            connection.execute(update(Telling).where(*waiting).values(due_at=database_now()))
+            connection.execute(
+                update(LeadNotification).where(*waiting).values(due_at=database_now())
+            )
 
     def tellings(self) -> list[tuple[str, str | None]]:
         """Return who was told and how it went on."""
-        columns = select(Telling.person, Telling.ended).order_by(Telling.n)
+        columns = select(LeadNotification.person, LeadNotification.ended).order_by(
+            LeadNotification.n
+        )
         with self.store.read() as connection:
             return [(row.person, row.ended) for row in connection.execute(columns)]
 

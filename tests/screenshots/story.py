@@ -17,10 +17,10 @@ from sqlalchemy import Connection, func, select
 
 from adapters import NotVerified
 from hub.bootstrap import create_hub, prepare_store
-from hub.core.audit import note
+from hub.core.audit import record
 from hub.core.delivery import lanes
 from hub.core.hub import Hub
-from hub.core.inbound.ingest import ingest, prepare, store_rejected
+from hub.core.inbound.ingest import ingest, prepare_request, store_rejected
 from hub.core.leads.held import hold
 from hub.core.models import (
     IS_RUNNING,
@@ -30,7 +30,7 @@ from hub.core.models import (
     database_now,
 )
 from hub.core.monitoring.source_counters import SourceNews, add_up
-from hub.core.monitoring.source_health import tell_of_silence
+from hub.core.monitoring.source_health import alert_silence
 from hub.core.queries.hourly_stats import count_hour, keep_hours, next_to_count
 from hub.settings import load_settings
 from tests.dashboard.board import SECRET_KEY
@@ -111,7 +111,7 @@ def tell(running: RunningHub, world: World | None = None) -> None:
     with hub.store.write() as connection:
         spread(connection, day.now, day.chance)
         add_up(connection, day.news)
-        tell_of_silence(connection, hub.configuration, now=day.now - BAD_DAY_BEGAN)
+        alert_silence(connection, hub.configuration, now=day.now - BAD_DAY_BEGAN)
     count_the_hours(hub, day.now)
 
 
@@ -172,7 +172,7 @@ class Day:
     def bad_hours(self) -> None:
         """What went wrong since three hours."""
         lanes.mark_paused(self._open, "books", paused=True)
-        note(self._open, actor="grace", action="pause", subject="books",
+        record(self._open, actor="grace", action="pause", subject="books",
              now=self.now - BAD_DAY_BEGAN)  # fmt: skip
         for minutes in range(170, 5, -12):
             self._take(self._paid(self._ago(minutes / 60), self._somebody(), 95_000 + minutes))
@@ -244,7 +244,7 @@ class Day:
 
     def _take(self, request: posts.InboundRequest) -> None:
         slug = request.url.rsplit("/", 1)[1]
-        prepared = prepare(
+        prepared = prepare_request(
             source=self.hub.configuration.sources[slug],
             adapter=self.hub.inbound(slug),
             router=self.hub.router,
@@ -269,7 +269,7 @@ class Day:
 
     def _hold(self, at: datetime, message: str, why: str) -> None:
         who = Customer("Best Offers", f"win{at.minute}@spam.example", "+12025550199")
-        prepared = prepare(
+        prepared = prepare_request(
             source=self.hub.configuration.sources["contact"],
             adapter=self.hub.inbound("contact"),
             router=self.hub.router,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hub.core.models import StoredRequest
 from hub.gateways.line import Line
-from hub.web.express import Express, Taken
+from hub.web.express import FastPath, PendingWebhook
 from hub.web.server.arrival import Arrival
 from hub.web.server.head import read_head
 from tests.core.making import deliveries_of, events_of, requests_of
@@ -39,27 +39,27 @@ def app(
 
 
 @pytest.fixture(scope="module")
-def express(app: Flask) -> Express:
+def express(app: Flask) -> FastPath:
     found = app.extensions["hub_express"]
-    assert isinstance(found, Express)
+    assert isinstance(found, FastPath)
     return found
 
 
 @pytest.fixture(scope="module")
-def line(express: Express) -> Iterator[Line]:
+def line(express: FastPath) -> Iterator[Line]:
     line = express.open_line()
     yield line
     line.close()
 
 
 def begin(
-    express: Express,
+    express: FastPath,
     body: bytes,
     headers: Mapping[str, str],
     *,
     path: str = "/webhooks/stripe",
     method: str = "POST",
-) -> Taken | None:
+) -> PendingWebhook | None:
     """Begin with a request as the loop does with what comes over the wire."""
     fields = {"host": "127.0.0.1", "content-length": str(len(body))}
     fields |= {name.lower(): value for name, value in headers.items()}
@@ -77,7 +77,7 @@ def signed(body: bytes, **headers: str) -> dict[str, str]:
     return {"Stripe-Signature": stripe_signature(body), **headers}
 
 
-def write(express: Express, line: Line, *taken: Taken) -> None:
+def write(express: FastPath, line: Line, *taken: PendingWebhook) -> None:
     """Have webhooks written, as a loop does."""
     express.send(line, taken)
     with DefaultSelector() as poller:
@@ -89,7 +89,7 @@ def write(express: Express, line: Line, *taken: Taken) -> None:
                 return
 
 
-def take(express: Express, event_id: str, **changes: Any) -> Taken:
+def take(express: FastPath, event_id: str, **changes: Any) -> PendingWebhook:
     body = stripe_event(event_id, **changes)
     taken = begin(express, body, signed(body))
     assert taken is not None

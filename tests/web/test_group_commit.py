@@ -9,12 +9,12 @@ import pytest
 from sqlalchemy import create_engine, insert, text
 from sqlalchemy.exc import DBAPIError
 
-from hub.core.inbound.ingest import Ingested, Prepared, ingest
+from hub.core.inbound.ingest import IngestResult, PreparedRequest, ingest
 from hub.core.inbound.insert_postgresql import Batch, insert_new
 from hub.core.models import EventKey, RequestState
 from hub.gateways.database.engine import Database, engine_options, open_database
 from hub.web import receiver
-from hub.web.receiver import Together, store
+from hub.web.receiver import GroupCommitWriter, store_request
 from tests.core.making import NOW, Town, deliveries_of, events_of, requests_of
 from tests.running import until
 
@@ -50,7 +50,7 @@ class Rush:
         monkeypatch.setattr(receiver, "insert_new", self._insert_new)
         monkeypatch.setattr(receiver, "GROUP_PATIENCE_S", 60)
         self.waker = Waker()
-        self._together = Together(self)
+        self._together = GroupCommitWriter(self)
 
     def _insert_new(self, connection, batches):
         self.groups.append(len(batches))
@@ -58,18 +58,18 @@ class Rush:
         return insert_new(connection, batches)
 
     def __call__(
-        self, requests: Sequence[Prepared], beside: Sequence[Prepared] = ()
-    ) -> list[Ingested | BaseException]:
+        self, requests: Sequence[PreparedRequest], beside: Sequence[PreparedRequest] = ()
+    ) -> list[IngestResult | BaseException]:
         """Return what became of each; those `beside` must be stored before the others go on."""
         with ThreadPoolExecutor(len(requests) + len(beside)) as pool:
             calls = []
             for place, prepared in enumerate(requests):
-                calls.append(pool.submit(store, self, self._together, prepared))
+                calls.append(pool.submit(store_request, self, self._together, prepared))
                 until(
                     lambda n=place: bool(self.groups) and self._together.waiting == n, 10, "a place"
                 )
             for prepared in beside:
-                calls.append(pool.submit(store, self, self._together, prepared))
+                calls.append(pool.submit(store_request, self, self._together, prepared))
                 calls[-1].result(20)
             self._may_go_on.set()
             return [call.exception(20) or call.result() for call in calls]
@@ -133,7 +133,7 @@ def test_one_that_cannot_be_stored_spoils_nobody_elses(database, town, rush, spo
     spoil(requests[2].batch)
     taken = rush(requests)
     assert isinstance(taken[2], DBAPIError | TypeError)
-    assert [one.state for one in taken if isinstance(one, Ingested)] == [ACCEPTED] * 4
+    assert [one.state for one in taken if isinstance(one, IngestResult)] == [ACCEPTED] * 4
     with database.read() as connection:
         assert {one.external_id for one in events_of(connection)} == {"e0", "e1", "e3", "e4"}
 
@@ -151,7 +151,7 @@ def test_one_that_waits_for_a_lock_holds_up_nobody_else(postgresql_url, town, mo
         other.rollback()
     assert rush.groups == [1, 4]
     assert isinstance(taken[2], DBAPIError)
-    assert [one.state for one in taken if isinstance(one, Ingested)] == [ACCEPTED] * 4
+    assert [one.state for one in taken if isinstance(one, IngestResult)] == [ACCEPTED] * 4
     database.engine.dispose()
 
 

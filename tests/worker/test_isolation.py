@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from hub.worker.isolation import TURN_S, Alone
+from hub.worker.isolation import TURN_S, PoisonIsolation
 
 
 @dataclass
@@ -16,20 +16,20 @@ class Lane:
         return self.open
 
 
-def turns(alone: Alone, lanes: list[Any], now_s: float) -> Any:
-    return alone.turn(lanes, now_s)
+def turns(alone: PoisonIsolation, lanes: list[Any], now_s: float) -> Any:
+    return alone.current_lane(lanes, now_s)
 
 
 def test_without_suspects_all_may_call() -> None:
-    assert turns(Alone(), [Lane(), Lane(in_flight={"a": 1})], 0) is None
+    assert turns(PoisonIsolation(), [Lane(), Lane(in_flight={"a": 1})], 0) is None
 
 
 def test_a_lane_with_a_suspect_waits_for_the_others_and_they_for_it() -> None:
-    alone, busy, lane = Alone(), Lane(in_flight={"a": 1}), Lane(suspects=True)
+    alone, busy, lane = PoisonIsolation(), Lane(in_flight={"a": 1}), Lane(suspects=True)
     assert turns(alone, [busy, lane], 0) is lane
     busy.in_flight = {}
     assert turns(alone, [busy, lane], 1) is lane
-    alone.begin(1)
+    alone.started(1)
     lane.in_flight, lane.suspects = {"b": 1}, False
     assert turns(alone, [busy, lane], 100) is lane
     lane.in_flight = {}
@@ -37,13 +37,13 @@ def test_a_lane_with_a_suspect_waits_for_the_others_and_they_for_it() -> None:
 
 
 def test_a_lane_that_may_not_call_holds_nobody_up() -> None:
-    assert turns(Alone(), [Lane(suspects=True, open=False), Lane()], 0) is None
+    assert turns(PoisonIsolation(), [Lane(suspects=True, open=False), Lane()], 0) is None
 
 
 def test_suspects_have_their_turn_and_then_all_the_others_as_long_a_one() -> None:
-    alone, lane = Alone(), Lane(suspects=True)
+    alone, lane = PoisonIsolation(), Lane(suspects=True)
     assert turns(alone, [lane], 50) is lane
-    alone.begin(50)
+    alone.started(50)
     assert turns(alone, [lane], 50 + TURN_S) is lane
     over_s = 50 + TURN_S + 20
     assert turns(alone, [lane], over_s) is None

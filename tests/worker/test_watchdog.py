@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from hub.worker import hang_timer
-from hub.worker.watchdog import LONGEST_S, CallStuck, Parting
+from hub.worker.watchdog import LONGEST_S, CallStuck, StuckCallWatchdog
 
 
 @dataclass
@@ -31,20 +31,20 @@ class Lane:
 
 def test_a_worker_goes_on_when_the_stuck_call_has_ended_after_all() -> None:
     stuck, other = uuid4(), uuid4()
-    lane, parting = Lane({stuck: 0.0, other: 60.0}), Parting()
+    lane, parting = Lane({stuck: 0.0, other: 60.0}), StuckCallWatchdog()
     now_s = parting._looked_at_s
-    parting.look([lane], now_s)
+    parting.check([lane], now_s)
     assert parting.has_begun
     del lane.left_s[stuck]
-    parting.look([lane], now_s + 5)
+    parting.check([lane], now_s + 5)
     assert not parting.has_begun
-    parting.look([lane], now_s + LONGEST_S + 5)
+    parting.check([lane], now_s + LONGEST_S + 5)
 
 
 def test_a_worker_ends_when_nothing_else_is_worth_waiting_for() -> None:
-    lane, parting = Lane({uuid4(): 0.0}), Parting()
+    lane, parting = Lane({uuid4(): 0.0}), StuckCallWatchdog()
     with pytest.raises(CallStuck):
-        parting.look([lane], parting._looked_at_s)
+        parting.check([lane], parting._looked_at_s)
 
 
 def test_a_timer_that_cannot_be_set_ends_no_drain(monkeypatch) -> None:
@@ -52,5 +52,5 @@ def test_a_timer_that_cannot_be_set_ends_no_drain(monkeypatch) -> None:
         raise RuntimeError("unable to start watchdog thread")
 
     monkeypatch.setattr(faulthandler, "dump_traceback_later", no_thread)
-    with hang_timer.watched():
-        hang_timer.still_alive()
+    with hang_timer.armed():
+        hang_timer.feed()

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from adapters import registry
-from hub.cli.checks.finding import FAULT, NOTE, OK, Finding
+from hub.cli.checks import FAULT, NOTE, OK, Finding
 from hub.config import PUBLISHED_SECRETS
 from hub.config.cross_checks import asks_for_link
 from hub.core.configuration import Configuration, Destination, Source

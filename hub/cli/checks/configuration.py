@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from hub.cli.checks.finding import FAULT, NOTE, OK, Finding
+from hub.cli.checks import FAULT, NOTE, OK, Finding
 from hub.config import load_config
 from hub.core.configuration import Configuration
 from hub.core.errors import ConfigError

@@ -10,9 +10,9 @@ import redis
 from sqlalchemy import Connection, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from hub.cli.checks.finding import FAULT, NOTE, OK, Finding
+from hub.cli.checks import FAULT, NOTE, OK, Finding
 from hub.gateways.database.engine import STATEMENT_TIMEOUT_S, open_database
-from hub.gateways.database.revisions import revisions
+from hub.gateways.database.migrations import revisions
 from hub.settings import Settings
 
 OLDEST_POSTGRESQL = 14

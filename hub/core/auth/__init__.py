@@ -1,1 +1,1 @@
-"""Who may do what in the dashboard: accounts, sessions, roles, and what they may see."""
+"""Authentication: users, sessions, roles, second factors and the sign-in throttle."""

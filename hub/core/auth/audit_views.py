@@ -10,8 +10,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select
 
-from hub.core.audit import note
-from hub.core.auth.roles import Person
+from hub.core.audit import record
+from hub.core.auth.roles import Principal
 from hub.core.models import AuditEntry
 
 FILTERS = ("actor", "action", "subject")
@@ -48,7 +48,7 @@ ACTION = "view.personal"
 AGAIN_AFTER = timedelta(hours=1)
 
 
-def note_view(connection: Connection, person: Person, subject: str, now: datetime) -> None:
+def note_view(connection: Connection, person: Principal, subject: str, now: datetime) -> None:
     """Note that somebody saw the personal data of a subject (`event <id>`), once an hour.
 
     Of somebody who sees masks only, nothing is noted.
@@ -66,4 +66,4 @@ def note_view(connection: Connection, person: Person, subject: str, now: datetim
         .limit(1)
     ).first()
     if seen is None:
-        note(connection, actor=person.actor, action=ACTION, subject=subject, now=now)
+        record(connection, actor=person.actor, action=ACTION, subject=subject, now=now)

@@ -21,18 +21,18 @@ class Purpose(StrEnum):
 
     FIRST = "first"  # make the first account
     PASSWORD = "password"  # noqa: S105 - set the password of an account
-    HALF = "half"  # the password was right, the second factor is to come
+    MFA_PENDING = "half"  # the password was right, the second factor is to come
 
 
 GOOD_FOR = {
     Purpose.FIRST: timedelta(hours=24),
     Purpose.PASSWORD: timedelta(hours=48),
-    Purpose.HALF: timedelta(minutes=5),
+    Purpose.MFA_PENDING: timedelta(minutes=5),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class TicketInfo:
     """What a good ticket says."""
 
     purpose: Purpose
@@ -42,7 +42,7 @@ class Held:
 def issue(connection: Connection, purpose: Purpose, user_id: UUID | None, *, now: datetime) -> str:
     """Return a new secret. Links that were given out before for the same are good no more."""
     connection.execute(delete(Ticket).where(Ticket.ends_at < now - KEPT))
-    if purpose is not Purpose.HALF:
+    if purpose is not Purpose.MFA_PENDING:
         advisory_lock(connection, "ticket", purpose, str(user_id))
         cancel(connection, purpose, user_id, now=now)
     secret = secrets.token_urlsafe(32)
@@ -69,15 +69,19 @@ def cancel(
     )
 
 
-def find(connection: Connection, secret: str, *purposes: Purpose, now: datetime) -> Held | None:
+def find(
+    connection: Connection, secret: str, *purposes: Purpose, now: datetime
+) -> TicketInfo | None:
     """Return what a secret is good for, and leave it good; None if it is not."""
     row = connection.execute(
         select(Ticket.purpose, Ticket.user_id).where(*_is_good(secret, purposes, now))
     ).one_or_none()
-    return row and Held(Purpose(row.purpose), row.user_id)
+    return row and TicketInfo(Purpose(row.purpose), row.user_id)
 
 
-def use(connection: Connection, secret: str, *purposes: Purpose, now: datetime) -> Held | None:
+def use(
+    connection: Connection, secret: str, *purposes: Purpose, now: datetime
+) -> TicketInfo | None:
     """Return what a secret was good for, and let it be good no more; None if it was not."""
     row = connection.execute(
         update(Ticket)
@@ -85,7 +89,7 @@ def use(connection: Connection, secret: str, *purposes: Purpose, now: datetime) 
         .values(used_at=now)
         .returning(Ticket.purpose, Ticket.user_id)
     ).one_or_none()
-    return row and Held(Purpose(row.purpose), row.user_id)
+    return row and TicketInfo(Purpose(row.purpose), row.user_id)
 
 
 def _is_good(

@@ -29,7 +29,7 @@ _MAY: Mapping[Role, frozenset[Permission]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class Principal:
     """Who is signed in, in which session. `sees_personal` is granted apart from the role.
 
     `proved_at` is when the password was last given in this session.

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from hub.core.auth.roles import Person, Role
+from hub.core.auth.roles import Principal, Role
 from hub.core.ids import new_id
 from hub.core.models import Session, User
 
@@ -59,7 +59,7 @@ MOST_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Open:
+class OpenSession:
     """A browser in which somebody is signed in; `address` and `device` as far as they are known."""
 
     id: UUID
@@ -103,7 +103,7 @@ def find(
     idle: timedelta = IDLE,
     longest: timedelta = LONGEST,
     seen: bool = True,
-) -> Person | None:
+) -> Principal | None:
     """Return who a token stands for; None when it ended, grew old, or the account is disabled.
 
     `seen`: a person asks, and not a page that renews itself.
@@ -124,7 +124,7 @@ def find(
         return None
     if seen and row.seen_at < now - SEEN_EVERY:
         connection.execute(update(Session).where(Session.id == row.id).values(seen_at=now))
-    return Person(
+    return Principal(
         row.user_id,
         row.id,
         row.name,
@@ -176,7 +176,7 @@ def list_open(
     now: datetime,
     idle: timedelta = IDLE,
     longest: timedelta = LONGEST,
-) -> list[Open]:
+) -> list[OpenSession]:
     """Return where somebody is signed in, the newest first."""
     rows = connection.execute(
         select(Session)
@@ -193,7 +193,8 @@ def list_open(
         .limit(MOST_SHOWN)
     )
     return [
-        Open(row.id, device_of(row.agent), row.address, row.created_at, row.seen_at) for row in rows
+        OpenSession(row.id, device_of(row.agent), row.address, row.created_at, row.seen_at)
+        for row in rows
     ]
 
 

@@ -10,11 +10,11 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, exists, select, update
 
-from hub.core.audit import note
+from hub.core.audit import record
 from hub.core.auth import one_time_tokens, sessions, throttle, users
 from hub.core.auth.one_time_tokens import Purpose
 from hub.core.auth.roles import Role
-from hub.core.auth.throttle import Counted
+from hub.core.auth.throttle import ThrottleResult
 from hub.core.errors import Refused
 from hub.core.models import User
 
@@ -25,14 +25,14 @@ STALE_LINK = "this link was used already, or is too old: ask whoever gave it to 
 
 
 @dataclass(frozen=True, slots=True)
-class Knock:
+class SignInAttempt:
     """Somebody who says to be a user, and what is needed to see whether that is so.
 
     `user_id` is None for a name that nobody has, `password_hash` for an account that nobody can
     sign in to: the edge then checks the password all the same, against no account's hash.
     """
 
-    counted: Counted
+    counted: ThrottleResult
     name: str
     user_id: UUID | None
     password_hash: str | None = field(repr=False)
@@ -47,24 +47,24 @@ class Browser:
     agent: str | None
 
 
-def knock(connection: Connection, name: str, browser: Browser, *, now: datetime) -> Knock:
+def begin(connection: Connection, name: str, browser: Browser, *, now: datetime) -> SignInAttempt:
     """Count a try to prove to be somebody, and return what it is held against."""
     name = name.replace("\0", "").strip().lower()[:MOST_NAME]
-    counted = throttle.count(connection, name, browser.address, now=now)
+    counted = throttle.register_attempt(connection, name, browser.address, now=now)
     row = connection.execute(
         select(User.id, User.password_hash, User.totp_secret)
         .where(User.name == name, User.disabled_at.is_(None))
     ).one_or_none()  # fmt: skip
     if row is None:
-        return Knock(counted, name, None, None, None)
-    return Knock(counted, name, row.id, row.password_hash, row.totp_secret)
+        return SignInAttempt(counted, name, None, None, None)
+    return SignInAttempt(counted, name, row.id, row.password_hash, row.totp_secret)
 
 
-def turned_away(
-    connection: Connection, knock: Knock, browser: Browser, *, what: str, now: datetime
+def refuse(
+    connection: Connection, knock: SignInAttempt, browser: Browser, *, what: str, now: datetime
 ) -> None:
     """Note that `what` was wrong. A name that nobody has is not kept: it may be a password."""
-    note(
+    record(
         connection,
         actor=NOBODY,
         action="sign_in.refused",
@@ -75,14 +75,14 @@ def turned_away(
     )
 
 
-def half_way(connection: Connection, knock: Knock, *, now: datetime) -> str:
+def issue_mfa_ticket(connection: Connection, knock: SignInAttempt, *, now: datetime) -> str:
     """Return the ticket of somebody whose password was right and whose code is to come."""
-    return one_time_tokens.issue(connection, Purpose.HALF, knock.user_id, now=now)
+    return one_time_tokens.issue(connection, Purpose.MFA_PENDING, knock.user_id, now=now)
 
 
-def come_in(
+def complete(
     connection: Connection,
-    knock: Knock,
+    knock: SignInAttempt,
     user_id: UUID,
     browser: Browser,
     *,
@@ -97,8 +97,8 @@ def come_in(
     still = _is_still(user_id, knock.password_hash)
     if connection.execute(select(User.id).where(*still).with_for_update()).first() is None:
         raise Refused(CHANGED_JUST_NOW)
-    throttle.forgive(connection, knock.counted)
-    return _begin(connection, user_id, knock.name, browser, by=by, now=now)
+    throttle.reset(connection, knock.counted)
+    return _begin_session(connection, user_id, knock.name, browser, by=by, now=now)
 
 
 def rehash(connection: Connection, user_id: UUID, was: str, password_hash: str) -> None:
@@ -131,11 +131,11 @@ def change_password(
     if not changed.rowcount:
         raise Refused(CHANGED_JUST_NOW)
     sessions.end_all(connection, user_id, now=now, but=session_id)
-    for purpose in (Purpose.PASSWORD, Purpose.HALF):
+    for purpose in (Purpose.PASSWORD, Purpose.MFA_PENDING):
         one_time_tokens.cancel(connection, purpose, user_id, now=now)
     sessions.prove(connection, session_id, now=now)
     user = users.with_id(connection, user_id)
-    note(connection, actor=actor, action="password.change", subject=f"user {user.name}", now=now)
+    record(connection, actor=actor, action="password.change", subject=f"user {user.name}", now=now)
 
 
 def set_password(
@@ -152,16 +152,16 @@ def set_password(
     user = users.with_id(connection, held.user_id)
     connection.execute(update(User).where(User.id == user.id).values(password_hash=password_hash))
     sessions.end_all(connection, user.id, now=now)
-    one_time_tokens.cancel(connection, Purpose.HALF, user.id, now=now)
+    one_time_tokens.cancel(connection, Purpose.MFA_PENDING, user.id, now=now)
     throttle.unlock(connection, user.name)
-    note(
+    record(
         connection, actor=f"user:{user.name}", action="password.set", subject=f"user {user.name}",
         detail={"address": browser.address}, now=now,
     )  # fmt: skip
-    return _begin(connection, user.id, user.name, browser, by="a link", now=now)
+    return _begin_session(connection, user.id, user.name, browser, by="a link", now=now)
 
 
-def found(
+def create_first_account(
     connection: Connection,
     ticket: str,
     name: str,
@@ -177,13 +177,13 @@ def found(
     """
     name = users.wanted_name(name)
     held = one_time_tokens.use(connection, ticket, Purpose.FIRST, now=now)
-    if held is None or anybody(connection):
+    if held is None or has_accounts(connection):
         raise Refused(STALE_LINK)
     user_id = users.add(
         connection, name, Role.ADMIN, password_hash=password_hash, sees_personal=True,
         actor="the first link", now=now,
     )  # fmt: skip
-    return _begin(connection, user_id, name, browser, by="the first link", now=now)
+    return _begin_session(connection, user_id, name, browser, by="the first link", now=now)
 
 
 def invite_first(connection: Connection, *, now: datetime) -> str | None:
@@ -191,12 +191,12 @@ def invite_first(connection: Connection, *, now: datetime) -> str | None:
 
     A link that was given out before is good no more.
     """
-    if anybody(connection):
+    if has_accounts(connection):
         return None
     return one_time_tokens.issue(connection, Purpose.FIRST, None, now=now)
 
 
-def anybody(connection: Connection) -> bool:
+def has_accounts(connection: Connection) -> bool:
     """Return whether there is any account."""
     return bool(connection.execute(select(exists().select_from(User))).scalar())
 
@@ -204,7 +204,7 @@ def anybody(connection: Connection) -> bool:
 def leave(connection: Connection, session_id: UUID, *, actor: str, now: datetime) -> None:
     """Sign somebody out of one browser."""
     sessions.end(connection, session_id, now=now)
-    note(connection, actor=actor, action="sign_out", subject=actor.replace(":", " "), now=now)
+    record(connection, actor=actor, action="sign_out", subject=actor.replace(":", " "), now=now)
 
 
 def _is_still(user_id: UUID, password_hash: str | None) -> Sequence[ColumnElement[bool]]:
@@ -216,11 +216,11 @@ def _is_still(user_id: UUID, password_hash: str | None) -> Sequence[ColumnElemen
     )
 
 
-def _begin(
+def _begin_session(
     connection: Connection, user_id: UUID, name: str, browser: Browser, *, by: str, now: datetime
 ) -> str:
     connection.execute(update(User).where(User.id == user_id).values(signed_in_at=now))
-    note(
+    record(
         connection, actor=f"user:{name}", action="sign_in", subject=f"user {name}",
         reason=f"by {by}", detail={"address": browser.address}, now=now,
     )  # fmt: skip

@@ -27,7 +27,7 @@ _ALWAYS = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class ThrottleResult:
     """What one try counts towards. `wait` is how long it has to wait; None: it is heard."""
 
     account: bytes
@@ -35,18 +35,20 @@ class Counted:
     wait: timedelta | None = None
 
 
-def count(connection: Connection, name: str, address: str | None, *, now: datetime) -> Counted:
+def register_attempt(
+    connection: Connection, name: str, address: str | None, *, now: datetime
+) -> ThrottleResult:
     """Count a try to sign in before it is known how it ends; what has to wait is not counted."""
     connection.execute(delete(SignInTry).where(SignInTry.last_at < now - FORGOTTEN_AFTER))
     account = _account_key(name, address if _is_known(connection, name, address, now) else None)
-    counted = Counted(account, _address_key(address) if address else None)
+    counted = ThrottleResult(account, _address_key(address) if address else None)
     for key, free in ((counted.address, FREE_OF_ADDRESS), (account, FREE_OF_ACCOUNT)):
         if key is not None and (wait := _count(connection, key, free, now=now)):
-            return Counted(account, counted.address, wait)
+            return ThrottleResult(account, counted.address, wait)
     return counted
 
 
-def forgive(connection: Connection, counted: Counted) -> None:
+def reset(connection: Connection, counted: ThrottleResult) -> None:
     """Forget the failures of an account that was signed in to; its address gets its try back."""
     if counted.address is not None:
         connection.execute(

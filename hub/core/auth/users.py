@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select, update
 
-from hub.core.audit import note
+from hub.core.audit import record
 from hub.core.auth import one_time_tokens, second_factor, sessions, throttle
 from hub.core.auth.one_time_tokens import Purpose
 from hub.core.auth.roles import Role
@@ -20,7 +20,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,79}")
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class UserAccount:
     """An account, without what it is proved with."""
 
     id: UUID
@@ -85,13 +85,13 @@ def add(
     return user_id
 
 
-def list_all(connection: Connection) -> list[Account]:
+def list_all(connection: Connection) -> list[UserAccount]:
     """Return all accounts by name, the disabled ones last."""
     rows = connection.execute(_accounts().order_by(User.disabled_at.is_not(None), User.name))
     return [_account(row) for row in rows]
 
 
-def named(connection: Connection, name: str) -> Account:
+def named(connection: Connection, name: str) -> UserAccount:
     """Return an account.
 
     Raises:
@@ -103,7 +103,7 @@ def named(connection: Connection, name: str) -> Account:
     return _account(row)
 
 
-def with_id(connection: Connection, user_id: UUID | None) -> Account:
+def with_id(connection: Connection, user_id: UUID | None) -> UserAccount:
     """Return an account.
 
     Raises:
@@ -117,7 +117,7 @@ def with_id(connection: Connection, user_id: UUID | None) -> Account:
 
 def change(
     connection: Connection,
-    user: Account,
+    user: UserAccount,
     *,
     role: Role,
     sees_personal: bool,
@@ -146,7 +146,7 @@ def change(
     _note(connection, "change", user.name, actor=actor, now=now, detail=detail)
 
 
-def disable(connection: Connection, user: Account, *, actor: str, now: datetime) -> None:
+def disable(connection: Connection, user: UserAccount, *, actor: str, now: datetime) -> None:
     """Let somebody sign in no more, and end all sessions; links that were given out die.
 
     Raises:
@@ -157,12 +157,12 @@ def disable(connection: Connection, user: Account, *, actor: str, now: datetime)
     _keep_an_admin(connection, user)
     connection.execute(update(User).where(User.id == user.id).values(disabled_at=now))
     sessions.end_all(connection, user.id, now=now)
-    for purpose in (Purpose.PASSWORD, Purpose.HALF):
+    for purpose in (Purpose.PASSWORD, Purpose.MFA_PENDING):
         one_time_tokens.cancel(connection, purpose, user.id, now=now)
     _note(connection, "disable", user.name, actor=actor, now=now)
 
 
-def enable(connection: Connection, user: Account, *, actor: str, now: datetime) -> None:
+def enable(connection: Connection, user: UserAccount, *, actor: str, now: datetime) -> None:
     """Let somebody sign in again, who was disabled."""
     if user.disabled_at is None:
         return
@@ -170,13 +170,13 @@ def enable(connection: Connection, user: Account, *, actor: str, now: datetime) 
     _note(connection, "enable", user.name, actor=actor, now=now)
 
 
-def invite(connection: Connection, user: Account, *, actor: str, now: datetime) -> str:
+def invite(connection: Connection, user: UserAccount, *, actor: str, now: datetime) -> str:
     """Return the secret of a link by which somebody sets a password; older ones die."""
     _note(connection, "link", user.name, actor=actor, now=now)
     return one_time_tokens.issue(connection, Purpose.PASSWORD, user.id, now=now)
 
 
-def reset(connection: Connection, user: Account, *, actor: str, now: datetime) -> str:
+def reset(connection: Connection, user: UserAccount, *, actor: str, now: datetime) -> str:
     """Take password and second factor away and end all sessions; return a link's secret.
 
     Raises:
@@ -191,19 +191,19 @@ def reset(connection: Connection, user: Account, *, actor: str, now: datetime) -
         raise Refused(f"{user.name} is disabled: enable the account first")
     second_factor.drop(connection, user.id)
     sessions.end_all(connection, user.id, now=now)
-    one_time_tokens.cancel(connection, Purpose.HALF, user.id, now=now)
+    one_time_tokens.cancel(connection, Purpose.MFA_PENDING, user.id, now=now)
     throttle.unlock(connection, user.name)
     _note(connection, "reset", user.name, actor=actor, now=now)
     return one_time_tokens.issue(connection, Purpose.PASSWORD, user.id, now=now)
 
 
-def unlock(connection: Connection, user: Account, *, actor: str, now: datetime) -> None:
+def unlock(connection: Connection, user: UserAccount, *, actor: str, now: datetime) -> None:
     """Let the next try to sign in be heard at once, however many have failed."""
     throttle.unlock(connection, user.name)
     _note(connection, "unlock", user.name, actor=actor, now=now)
 
 
-def _keep_an_admin(connection: Connection, user: Account) -> None:
+def _keep_an_admin(connection: Connection, user: UserAccount) -> None:
     """See that another admin is left who can sign in. Two who go at once wait for each other."""
     if user.role is not Role.ADMIN or user.disabled_at is not None:
         return
@@ -232,8 +232,8 @@ def _accounts() -> Any:
     )
 
 
-def _account(row: Any) -> Account:
-    return Account(**dict(row._mapping) | {"role": Role(row.role)})
+def _account(row: Any) -> UserAccount:
+    return UserAccount(**dict(row._mapping) | {"role": Role(row.role)})
 
 
 def _note(
@@ -245,7 +245,7 @@ def _note(
     now: datetime,
     detail: dict[str, Any] | None = None,
 ) -> None:
-    note(
+    record(
         connection, actor=actor, action=f"user.{change}", subject=f"user {name}", now=now,
         detail=detail,
     )  # fmt: skip

@@ -15,23 +15,23 @@ from sqlalchemy import Connection, Row, bindparam, case, func, insert, select, u
 from sqlalchemy.orm import aliased
 
 from adapters import Action
-from hub.core.delivery.context import Contexts
-from hub.core.delivery.evidence import arrived
-from hub.core.delivery.lanes import Hold
-from hub.core.delivery.poison import IS_DEADLY, IS_SUSPECT, tell_of_deadly
+from hub.core.delivery.context import RenderContexts
+from hub.core.delivery.evidence import complete_confirmed
+from hub.core.delivery.lanes import Lease
+from hub.core.delivery.poison import IS_POISON_SUSPECT, IS_POISONED, alert_poisoned
 from hub.core.delivery.prepare import (
     Claimed,
-    InDoubt,
-    Uncalled,
+    EndedUnsent,
+    UnknownFromRestore,
     delivery_key,
-    end_in_doubt,
-    end_uncalled,
-    prepare,
+    finish_unknown,
+    finish_unsent,
+    prepare_call,
 )
-from hub.core.delivery.restore_detection import Lost, Window, lost_of
+from hub.core.delivery.restore_detection import LossWindow, PossibleDuplicate, possible_duplicate
 from hub.core.delivery.transitions import DEADLY
 from hub.core.inbound.routing import Router
-from hub.core.leads.send_limits import Caps, Wanted
+from hub.core.leads.send_limits import SendLimits, SendRequest
 from hub.core.models import (
     IS_DUE,
     Attempt,
@@ -55,7 +55,10 @@ _DUE = (
         Delivery.key_n,
         Delivery.since,
         Delivery.unsure_since,
-        *(getattr(StoredEvent, name).label(f"event_{name}") for name in Contexts.EVENT_COLUMNS),
+        *(
+            getattr(StoredEvent, name).label(f"event_{name}")
+            for name in RenderContexts.EVENT_COLUMNS
+        ),
         Attempt.key.label("last_key"),
         Attempt.parameters.label("last_parameters"),
         select(_earlier.id)  # `has_arrived`
@@ -68,7 +71,7 @@ _DUE = (
         .limit(1)
         .scalar_subquery()
         .label("arrived_id"),
-        IS_DEADLY.label("is_deadly"),
+        IS_POISONED.label("is_deadly"),
     )
     .join(StoredEvent, StoredEvent.id == Delivery.event_id)
     .outerjoin(Attempt, (Attempt.delivery_id == Delivery.id) & (Attempt.n == Delivery.attempts))
@@ -81,9 +84,9 @@ _DUE = (
     .limit(bindparam("most"))
     .with_for_update(of=Delivery, skip_locked=True)
 )
-DUE = _DUE.where(~IS_SUSPECT)
+DUE = _DUE.where(~IS_POISON_SUSPECT)
 # What is tried with nothing beside it: two workers in a row have died in its calls.
-SUSPECTS = _DUE.where(IS_SUSPECT)
+SUSPECTS = _DUE.where(IS_POISON_SUSPECT)
 
 
 KEY_FORGOTTEN = (
@@ -93,16 +96,16 @@ KEY_FORGOTTEN = (
 
 def claim(
     connection: Connection,
-    hold: Hold,
+    hold: Lease,
     *,
     slots: int,
     router: Router,
-    contexts: Contexts,
+    contexts: RenderContexts,
     now: datetime,
     sandbox: bool,
     actions: Mapping[str, Action],
-    restored: Sequence[Window] = (),
-    caps: Caps | None = None,
+    restored: Sequence[LossWindow] = (),
+    caps: SendLimits | None = None,
     suspects: bool = False,
     on_row: Callable[[], None] = lambda: None,
 ) -> tuple[list[Claimed], bool]:
@@ -117,18 +120,18 @@ def claim(
     wanted = {"destination": hold.destination, "most": slots}
     rows: Sequence[Any] = connection.execute(SUSPECTS if suspects else DUE, wanted).all()
     claimed: list[Claimed] = []
-    ended: list[Uncalled] = []
-    in_doubt: list[InDoubt] = []
+    ended: list[EndedUnsent] = []
+    in_doubt: list[UnknownFromRestore] = []
     for row in rows:
         on_row()
         if row.arrived_id and row.last_key == delivery_key(row.id, row.key_n):
-            arrived(connection, row.arrived_id, now=now)
+            complete_confirmed(connection, row.arrived_id, now=now)
             continue
-        prepared = prepare(row, router, contexts, actions, now)
+        prepared = prepare_call(row, router, contexts, actions, now)
         if isinstance(prepared, Claimed) and _is_too_old(connection, row, prepared, actions, now):
-            prepared = Uncalled(row.id, DeliveryState.UNKNOWN, KEY_FORGOTTEN)
+            prepared = EndedUnsent(row.id, DeliveryState.UNKNOWN, KEY_FORGOTTEN)
         if isinstance(prepared, Claimed) and not (sandbox or prepared.route.at_least_once):
-            lost = lost_of(
+            lost = possible_duplicate(
                 row, actions[prepared.action], prepared.route.parameters, restored,
                 frozen=row.last_key == prepared.key, now=now,
             )  # fmt: skip
@@ -139,27 +142,27 @@ def claim(
             prepared = _within(caps, row, prepared)
         (claimed if isinstance(prepared, Claimed) else ended).append(prepared)  # type: ignore[arg-type]
     if ended:
-        end_uncalled(connection, ended)
-        tell_of_deadly(connection, [one.delivery_id for one in ended if one.error == DEADLY])
+        finish_unsent(connection, ended)
+        alert_poisoned(connection, [one.delivery_id for one in ended if one.error == DEADLY])
     if in_doubt:
-        end_in_doubt(connection, in_doubt, now=now)
+        finish_unknown(connection, in_doubt, now=now)
     if claimed:
         _start(connection, hold, claimed, now, sandbox)
     return claimed, len(rows) == slots
 
 
-def _in_doubt(claimed: Claimed, lost: Lost) -> InDoubt:
-    return InDoubt(
+def _in_doubt(claimed: Claimed, lost: PossibleDuplicate) -> UnknownFromRestore:
+    return UnknownFromRestore(
         claimed.delivery_id, claimed.attempt_id, claimed.n, claimed.key, claimed.parameters, lost
     )
 
 
-def _within(caps: Caps, row: Row[Any], claimed: Claimed) -> Claimed | Uncalled:
-    wanted = Wanted(
+def _within(caps: SendLimits, row: Row[Any], claimed: Claimed) -> Claimed | EndedUnsent:
+    wanted = SendRequest(
         claimed.route, row.event_id, row.event_source, claimed.action, claimed.parameters
     )
     refusal = caps.refusal(wanted)
-    return Uncalled(row.id, DeliveryState.SKIPPED, refusal) if refusal else claimed
+    return EndedUnsent(row.id, DeliveryState.SKIPPED, refusal) if refusal else claimed
 
 
 def _is_too_old(
@@ -204,7 +207,7 @@ _BEGIN = insert(Attempt.__table__)  # type: ignore[arg-type]
 
 def _start(
     connection: Connection,
-    hold: Hold,
+    hold: Lease,
     claimed: Sequence[Claimed],
     now: datetime,
     sandbox: bool,

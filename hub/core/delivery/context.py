@@ -15,20 +15,20 @@ from sqlalchemy import Connection, Row, select
 from adapters import Event, Inbound
 from adapters.contract.strict_json import storable
 from hub.core.configuration import Route
-from hub.core.contacts import Facts, fold, lock_contacts
+from hub.core.contacts import Facts, fold_event, lock_contacts
 from hub.core.errors import ExpressionError
 from hub.core.event_kinds import is_feedback
 from hub.core.expressions.templates import Condition, Scope
 from hub.core.ids import parse_id
-from hub.core.inbound.routing import FETCH, event_scope
-from hub.core.leads.owner_context import NO_ASSIGN, Owners
+from hub.core.inbound.routing import FETCH, event_context
+from hub.core.leads.owner_context import NO_ASSIGN, OwnerContext
 from hub.core.models import Contact, Delivery, StoredEvent
 from hub.core.rehydrate import events_again
 
 _AS_KEPT = orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z
 
 
-class Contexts:
+class RenderContexts:
     """Makes contexts inside one transaction."""
 
     EVENT_COLUMNS: ClassVar = (
@@ -43,7 +43,7 @@ class Contexts:
         site: Scope,
         inbound: Callable[[str], Inbound],
         now: datetime,
-        owners: Owners | None = None,
+        owners: OwnerContext | None = None,
     ) -> None:
         self._connection = connection
         self._owners = owners
@@ -69,7 +69,7 @@ class Contexts:
         if when and not when.holds(context):
             return None
         if self._owners:
-            self._owners.note_telling(route, row)
+            self._owners.record_notification(route, row)
         rendered = storable(route.parameters.render(context))[0]
         # As they will be read back: a later attempt must send the same bytes.
         parameters: dict[str, Any] = orjson.loads(orjson.dumps(rendered, option=_AS_KEPT))
@@ -97,7 +97,7 @@ class Contexts:
         if native and "native" not in data and (found := self._native(row)) is not None:
             data["native"] = found
         context: dict[str, Any] = {
-            "event": event_scope(
+            "event": event_context(
                 _Event(row),
                 event_id=row.event_id,
                 source=row.event_source,
@@ -156,7 +156,7 @@ class Contexts:
         facts = Facts(row.event_id, row.event_source, row.event_type, data)
         is_all = not is_feedback(row.event_type, data)  # which nobody has taken anywhere yet
         with self._connection.begin_nested():
-            return fold(self._connection, facts, now=self._now, is_all=is_all)
+            return fold_event(self._connection, facts, now=self._now, is_all=is_all)
 
     def _results(self, event_id: UUID) -> dict[str, Any]:
         columns = (Delivery.route, Delivery.state, Delivery.provider_ref)

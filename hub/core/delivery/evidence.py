@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, func, select, update
 
-from hub.core.delivery.transitions import Standing, Turn, after_acceptance
+from hub.core.delivery.transitions import Known, Resolution, on_confirmed
 from hub.core.models import Attempt, AttemptState, Delivery, DeliveryState, database_now
 from hub.core.monitoring import alerts
 from hub.core.text import bounded
@@ -15,7 +15,7 @@ from hub.core.text import bounded
 MOST_EVIDENCE = 20
 
 
-def accepted(
+def confirm(
     connection: Connection,
     attempt_id: UUID,
     *,
@@ -23,17 +23,17 @@ def accepted(
     by: str,
     said: str,
     now: datetime,
-) -> Turn:
+) -> Resolution:
     """Take in that the provider has what an attempt asked for; return what it changed."""
     seen_ref = bounded(seen_ref) if seen_ref else None
     row = locked(connection, attempt_id)
-    turn = after_acceptance(standing(connection, row), seen_ref)
+    turn = on_confirmed(known_of(connection, row), seen_ref)
     connection.execute(
         update(Attempt)
         .where(Attempt.id == attempt_id)
         .values(
             seen_ref=row.seen_ref or seen_ref or "",
-            evidence=with_one_more(row.evidence, by=by, said=said, now=now),
+            evidence=append_evidence(row.evidence, by=by, said=said, now=now),
             **({"state": turn.attempt, "closed_by": by} if turn.attempt else {}),
             **({"ended_at": database_now()} if turn.attempt and row.ended_at is None else {}),
             **({"provider_ref": seen_ref} if turn.attempt and seen_ref else {}),
@@ -46,7 +46,7 @@ def accepted(
     return turn
 
 
-def arrived(connection: Connection, attempt_id: UUID, *, now: datetime) -> None:
+def complete_confirmed(connection: Connection, attempt_id: UUID, *, now: datetime) -> None:
     """End a due delivery: this attempt of it is known to have happened (`has_arrived`)."""
     row = locked(connection, attempt_id)
     ref = row.provider_ref or row.seen_ref or None
@@ -59,7 +59,7 @@ def arrived(connection: Connection, attempt_id: UUID, *, now: datetime) -> None:
     _succeed(connection, row.delivery_id, ref, now)
 
 
-def tell_doubles(connection: Connection, delivery_ids: Sequence[UUID]) -> None:
+def alert_duplicates(connection: Connection, delivery_ids: Sequence[UUID]) -> None:
     """Begin an alert for each delivery of which two attempts under one key were accepted."""
     twice = (
         select(Attempt.delivery_id)
@@ -87,12 +87,12 @@ def _succeed(connection: Connection, delivery_id: UUID, ref: str | None, now: da
             finished_at=database_now(),
         )
     )
-    alerts.end(connection, alerts.UNKNOWN_OUTCOME, subject_of(delivery_id), now=now)
+    alerts.end(connection, alerts.UNKNOWN_OUTCOME, delivery_subject(delivery_id), now=now)
 
 
 def _alert_of_double(connection: Connection, delivery_id: UUID, now: datetime) -> None:
     sentence = "the provider has it twice: look there, and tell whom it reached"
-    alerts.begin(connection, alerts.DOUBLE_EFFECT, subject_of(delivery_id), sentence, now=now)
+    alerts.begin(connection, alerts.DOUBLE_EFFECT, delivery_subject(delivery_id), sentence, now=now)
 
 
 def locked(connection: Connection, attempt_id: UUID) -> Row[Any]:
@@ -130,7 +130,7 @@ def lock_attempts(connection: Connection, delivery_id: UUID) -> None:
     )
 
 
-def standing(connection: Connection, row: Row[Any]) -> Standing:
+def known_of(connection: Connection, row: Row[Any]) -> Known:
     besides = connection.execute(
         select(Attempt.id)
         .where(
@@ -140,7 +140,7 @@ def standing(connection: Connection, row: Row[Any]) -> Standing:
         )
         .limit(1)
     ).first()
-    return Standing(
+    return Known(
         DeliveryState(row.delivery_state),
         AttemptState(row.state),
         row.provider_ref or row.seen_ref,
@@ -148,7 +148,7 @@ def standing(connection: Connection, row: Row[Any]) -> Standing:
     )
 
 
-def with_one_more(
+def append_evidence(
     evidence: list[Any] | None, *, by: str, said: str, now: datetime
 ) -> list[dict[str, str]]:
     """Return the evidence with one more sentence; the oldest give way when there are many."""
@@ -157,5 +157,5 @@ def with_one_more(
     return kept if len(kept) <= MOST_EVIDENCE else [kept[0], *kept[-(MOST_EVIDENCE - 1) :]]
 
 
-def subject_of(delivery_id: UUID) -> str:
+def delivery_subject(delivery_id: UUID) -> str:
     return f"delivery {delivery_id}"

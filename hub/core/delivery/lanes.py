@@ -13,8 +13,8 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, exists, or_, select, tuple_, update
 
-from hub.core.audit import note
-from hub.core.delivery.poison import IS_SUSPECT
+from hub.core.audit import record
+from hub.core.delivery.poison import IS_POISON_SUSPECT
 from hub.core.errors import NotFound
 from hub.core.hub import Hub
 from hub.core.models import (
@@ -32,7 +32,7 @@ LEASE_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class Lease:
     """A lane in somebody's hands. `setbacks` above 0: probe with one call before the rest."""
 
     destination: str
@@ -51,7 +51,7 @@ def ensure(connection: Connection, destinations: Iterable[str]) -> None:
 
 def take(
     connection: Connection, holder: str, destinations: Sequence[str], *, most: int
-) -> list[Hold]:
+) -> list[Lease]:
     """Take free lanes of these destinations that have due work, or calls of a holder that died.
 
     `holder` names one process for its life.
@@ -79,10 +79,10 @@ def take(
         .values(token=Lane.token + 1, holder=holder, lease_until=database_later(LEASE_S))
         .returning(Lane.destination, Lane.token, Lane.setbacks, Lane.failures)
     )
-    return [Hold(row[0], row[1], holder, row[2], row[3]) for row in taken]
+    return [Lease(row[0], row[1], holder, row[2], row[3]) for row in taken]
 
 
-def renew(connection: Connection, holds: Sequence[Hold]) -> set[str]:
+def renew(connection: Connection, holds: Sequence[Lease]) -> set[str]:
     """Make the leases of these lanes last again; return the destinations that are still held."""
     renewed = connection.execute(
         update(Lane)
@@ -93,7 +93,7 @@ def renew(connection: Connection, holds: Sequence[Hold]) -> set[str]:
     return set(renewed.scalars())
 
 
-def release(connection: Connection, hold: Hold, *, failures: int = 0, linger_s: float = 0) -> None:
+def release(connection: Connection, hold: Lease, *, failures: int = 0, linger_s: float = 0) -> None:
     """Let go of a lane, so that the next holder need not wait for its lease.
 
     `linger_s` keeps it from others, not from its holder, until its rate lets them start anew.
@@ -110,22 +110,22 @@ def release(connection: Connection, hold: Hold, *, failures: int = 0, linger_s: 
     )
 
 
-def with_suspects(connection: Connection, holds: Sequence[Hold]) -> set[str]:
+def with_suspects(connection: Connection, holds: Sequence[Lease]) -> set[str]:
     """Return the destinations that may be called, and have due work that is to be tried alone."""
     found = select(Lane.destination).where(
         Lane.destination.in_([hold.destination for hold in holds]),
         _open(),
-        _HAS_DUE.where(IS_SUSPECT),
+        _HAS_DUE.where(IS_POISON_SUSPECT),
     )
     return set(connection.execute(found).scalars())
 
 
-def workable(connection: Connection, holds: Sequence[Hold]) -> set[str]:
+def workable(connection: Connection, holds: Sequence[Lease]) -> set[str]:
     """Return the destinations still held and neither paused nor blocked, locked until commit."""
     return set(connection.execute(_WORKABLE, {"b_holds": _keys(holds)}).scalars())
 
 
-def block(connection: Connection, hold: Hold, *, for_s: float, reason: str, setbacks: int) -> None:
+def block(connection: Connection, hold: Lease, *, for_s: float, reason: str, setbacks: int) -> None:
     """Let nothing out to a destination for a while; `reason` is for a person."""
     connection.execute(
         update(Lane)
@@ -134,7 +134,7 @@ def block(connection: Connection, hold: Hold, *, for_s: float, reason: str, setb
     )
 
 
-def recover(connection: Connection, hold: Hold) -> None:
+def recover(connection: Connection, hold: Lease) -> None:
     """Note that a destination answers again."""
     connection.execute(
         update(Lane)
@@ -168,11 +168,11 @@ def _open() -> Any:
     return ~Lane.paused & or_(Lane.blocked_until.is_(None), Lane.blocked_until <= database_now())
 
 
-def _is_held(holds: Sequence[Hold]) -> Any:
+def _is_held(holds: Sequence[Lease]) -> Any:
     return _LANE_KEY.in_(_keys(holds))
 
 
-def _keys(holds: Sequence[Hold]) -> list[tuple[str, int, str]]:
+def _keys(holds: Sequence[Lease]) -> list[tuple[str, int, str]]:
     return [(hold.destination, hold.token, hold.holder) for hold in holds]
 
 
@@ -205,7 +205,9 @@ def set_paused(
         raise NotFound(f"there is no destination {destination}; hub.yaml has {known}")
     ensure(connection, [destination])
     mark_paused(connection, destination, paused=paused)
-    note(connection, actor=actor, action=PAUSE if paused else RESUME, subject=destination, now=now)
+    record(
+        connection, actor=actor, action=PAUSE if paused else RESUME, subject=destination, now=now
+    )
 
 
 def paused_by(connection: Connection, destination: str) -> tuple[str, datetime] | None:

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, func, select
 from sqlalchemy.orm import aliased
 
-from hub.core.delivery.evidence import subject_of
+from hub.core.delivery.evidence import delivery_subject
 from hub.core.delivery.transitions import MOST_DEATHS, WORKER_DIED
 from hub.core.models import Attempt, Delivery, DeliveryState, database_now
 from hub.core.monitoring import alerts
@@ -45,13 +45,13 @@ def _died(last: int, *, before: int = 0) -> ColumnElement[bool]:
 # Whether the last attempt of a due delivery may have: seen on its row, where a destination that is
 # away has made many others wait, so that nobody looks at all of their attempts.
 _MAY_HAVE_DIED = Delivery.error.is_(None) | (Delivery.error == WORKER_DIED.message)
-IS_SUSPECT = _MAY_HAVE_DIED & _died(MOST_DEATHS - 1)
+IS_POISON_SUSPECT = _MAY_HAVE_DIED & _died(MOST_DEATHS - 1)
 # Whether it was one when the call that is open now was made.
-WAS_SUSPECT = _died(MOST_DEATHS - 1, before=1)
-IS_DEADLY = _died(MOST_DEATHS)
+WAS_POISON_SUSPECT = _died(MOST_DEATHS - 1, before=1)
+IS_POISONED = _died(MOST_DEATHS)
 
 
-def tell_of_deadly(connection: Connection, delivery_ids: Sequence[UUID]) -> None:
+def alert_poisoned(connection: Connection, delivery_ids: Sequence[UUID]) -> None:
     """Begin an alert for each of these deliveries: they were given up because of their deaths."""
     if not delivery_ids:
         return
@@ -66,7 +66,9 @@ def tell_of_deadly(connection: Connection, delivery_ids: Sequence[UUID]) -> None
             "made them, and it is not tried again: the worker's log says more; once that is "
             f"mended, `hub replay {row.id}`"
         )
-        alerts.begin(connection, alerts.ENDS_WORKERS, subject_of(row.id), sentence, now=row.now)
+        alerts.begin(
+            connection, alerts.ENDS_WORKERS, delivery_subject(row.id), sentence, now=row.now
+        )
 
 
 def end_alerts(connection: Connection, *, now: datetime) -> None:

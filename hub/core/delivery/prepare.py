@@ -14,10 +14,10 @@ from sqlalchemy.exc import DBAPIError
 
 from adapters import Action
 from hub.core.configuration import Route
-from hub.core.database_errors import Trouble, trouble_of
-from hub.core.delivery.context import Contexts
-from hub.core.delivery.evidence import with_one_more
-from hub.core.delivery.restore_detection import Lost
+from hub.core.database_errors import DatabaseErrorKind, classify
+from hub.core.delivery.context import RenderContexts
+from hub.core.delivery.evidence import append_evidence
+from hub.core.delivery.restore_detection import PossibleDuplicate
 from hub.core.delivery.transitions import DEADLY
 from hub.core.errors import ExpressionError
 from hub.core.ids import new_id
@@ -37,7 +37,7 @@ MAY_HAVE_BEEN = "the database was restored from a backup: it may have been done 
 
 
 @dataclass(frozen=True, slots=True)
-class Uncalled:
+class EndedUnsent:
     """A delivery that ends here, without a call; or without a state, one that waits a little."""
 
     delivery_id: UUID
@@ -46,7 +46,7 @@ class Uncalled:
 
 
 @dataclass(frozen=True, slots=True)
-class InDoubt:
+class UnknownFromRestore:
     """A delivery that may have been made by a hub whose records are lost."""
 
     delivery_id: UUID
@@ -54,10 +54,12 @@ class InDoubt:
     n: int
     key: str
     parameters: Mapping[str, Any]
-    lost: Lost
+    lost: PossibleDuplicate
 
 
-def end_in_doubt(connection: Connection, doubts: Sequence[InDoubt], *, now: datetime) -> None:
+def finish_unknown(
+    connection: Connection, doubts: Sequence[UnknownFromRestore], *, now: datetime
+) -> None:
     """Give deliveries an attempt of unknown outcome, for evidence or a person to settle."""
     connection.execute(
         update(Delivery)
@@ -73,7 +75,7 @@ def end_in_doubt(connection: Connection, doubts: Sequence[InDoubt], *, now: date
     connection.execute(insert(Attempt), [_attempt_values(one, now) for one in doubts])
 
 
-def _attempt_values(one: InDoubt, now: datetime) -> dict[str, Any]:
+def _attempt_values(one: UnknownFromRestore, now: datetime) -> dict[str, Any]:
     earliest = one.lost.earliest_at.isoformat(timespec="seconds").replace("+00:00", "Z")
     said = f"{MAY_HAVE_BEEN}, not earlier than {earliest}"
     if one.lost.blind:
@@ -89,11 +91,11 @@ def _attempt_values(one: InDoubt, now: datetime) -> dict[str, Any]:
         "started_at": now,
         "earliest_at": one.lost.earliest_at,
         "blind": one.lost.blind,
-        "evidence": with_one_more(None, by="restoration", said=said, now=now),
+        "evidence": append_evidence(None, by="restoration", said=said, now=now),
     }
 
 
-def end_uncalled(connection: Connection, ended: Sequence[Uncalled]) -> None:
+def finish_unsent(connection: Connection, ended: Sequence[EndedUnsent]) -> None:
     """Write down what became of deliveries that are not called."""
     for one in ended:
         if one.state is None:
@@ -155,37 +157,41 @@ def delivery_key(delivery_id: UUID, key_n: int) -> str:
     return f"{delivery_id}.{key_n}" if key_n else str(delivery_id)
 
 
-def prepare(
-    row: Row[Any], router: Router, contexts: Contexts, actions: Mapping[str, Action], now: datetime
-) -> Claimed | Uncalled:
+def prepare_call(
+    row: Row[Any],
+    router: Router,
+    contexts: RenderContexts,
+    actions: Mapping[str, Action],
+    now: datetime,
+) -> Claimed | EndedUnsent:
     """Return what becomes of a row of `due.DUE`. `now` is for the attempt's id."""
     if row.is_deadly:  # a look-up has let it be tried again
-        return Uncalled(row.id, DeliveryState.FAILED, DEADLY)
+        return EndedUnsent(row.id, DeliveryState.FAILED, DEADLY)
     key = delivery_key(row.id, row.key_n)
-    route = router.named(row.route)
+    route = router.by_name(row.route)
     error = _mismatch(row, route, actions, frozen=row.last_key == key)
     if route is None or error:
         # Another version of the file may be on its way to this process.
         waits = row.event_config_version != router.version and row.since > now - GRACE
-        return Uncalled(row.id, None if waits else DeliveryState.FAILED, error)
+        return EndedUnsent(row.id, None if waits else DeliveryState.FAILED, error)
     if why := contexts.cancelled(route, row):
-        return Uncalled(row.id, DeliveryState.SKIPPED, why)
+        return EndedUnsent(row.id, DeliveryState.SKIPPED, why)
     try:
         if row.last_key == key:  # its outcome may still be open: the same bytes again
             parameters = row.last_parameters
         else:
             parameters = contexts.parameters(route, row)
     except ExpressionError as failure:
-        return Uncalled(row.id, DeliveryState.FAILED, f"it cannot be rendered: {failure}")
+        return EndedUnsent(row.id, DeliveryState.FAILED, f"it cannot be rendered: {failure}")
     except DBAPIError as failure:
-        if trouble_of(failure) is not Trouble.ROW:
+        if classify(failure) is not DatabaseErrorKind.REJECTED_ROW:
             raise
-        return Uncalled(row.id, DeliveryState.FAILED, "what it needs cannot be kept or read")
+        return EndedUnsent(row.id, DeliveryState.FAILED, "what it needs cannot be kept or read")
     except Exception as failure:  # noqa: BLE001 - the last resort: one poison row stops no lane
         error = f"it cannot be rendered ({type(failure).__name__})"
-        return Uncalled(row.id, DeliveryState.FAILED, error)
+        return EndedUnsent(row.id, DeliveryState.FAILED, error)
     if parameters is None:
-        return Uncalled(row.id, DeliveryState.SKIPPED, "condition")
+        return EndedUnsent(row.id, DeliveryState.SKIPPED, "condition")
     return Claimed(
         delivery_id=row.id,
         attempt_id=new_id(now),

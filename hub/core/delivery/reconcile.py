@@ -13,9 +13,9 @@ from uuid import UUID
 from sqlalchemy import Connection, func, select, tuple_, update
 from sqlalchemy.orm import aliased
 
-from adapters import Sight, Sighting
-from hub.core.delivery.evidence import accepted, locked, standing, subject_of, with_one_more
-from hub.core.delivery.transitions import LOOK_AGAIN_S, Turn, after_absence
+from adapters import LookupResult, LookupVerdict
+from hub.core.delivery.evidence import append_evidence, confirm, delivery_subject, known_of, locked
+from hub.core.delivery.transitions import LOOK_AGAIN_S, Resolution, on_not_found
 from hub.core.hub import Hub
 from hub.core.models import (
     IS_OPEN,
@@ -33,7 +33,7 @@ SETTLE_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
+class UnknownOutcome:
     """An attempt of unknown outcome that may be looked up now.
 
     `since` is when the first call was made that may have had the effect: under the same key there
@@ -51,28 +51,28 @@ class Doubt:
     since: datetime
 
 
-def looked(
+def record_lookup(
     connection: Connection,
-    doubt: Doubt,
-    sighting: Sighting,
+    doubt: UnknownOutcome,
+    sighting: LookupResult,
     *,
     keyed: bool,
     now: datetime,
     by_content: bool = True,
-) -> Turn:
+) -> Resolution:
     """Take in what a look-up saw of an attempt; return what it changed.
 
     `by_content`: it was known by what was sent, and not by a token of ours. `now` is when it was
     looked for.
     """
-    if sighting.sight is Sight.THERE and (
+    if sighting.sight is LookupVerdict.THERE and (
         (by_content and _is_one_of_several(connection, doubt))
         or _is_anothers(connection, doubt, sighting.provider_ref)
     ):
         said = f"{sighting.message}; but that one was made by another call, or may have been"
-        sighting = Sighting(Sight.CANNOT_TELL, said)
-    if sighting.sight is Sight.THERE:
-        return accepted(
+        sighting = LookupResult(LookupVerdict.CANNOT_TELL, said)
+    if sighting.sight is LookupVerdict.THERE:
+        return confirm(
             connection,
             doubt.attempt_id,
             seen_ref=sighting.provider_ref,
@@ -81,19 +81,19 @@ def looked(
             now=now,
         )
     row = locked(connection, doubt.attempt_id)
-    absent = sighting.sight is Sight.NOT_THERE
+    absent = sighting.sight is LookupVerdict.NOT_THERE
     absences = row.absences + 1 if absent else 0
     since_last_s = (now - row.looked_at).total_seconds() if row.looked_at else None
-    turn = Turn()
+    turn = Resolution()
     if absent:
-        turn = after_absence(standing(connection, row), absences, since_last_s)
+        turn = on_not_found(known_of(connection, row), absences, since_last_s)
     connection.execute(
         update(Attempt)
         .where(Attempt.id == doubt.attempt_id)
         .values(
             absences=absences,
             looked_at=now,
-            evidence=with_one_more(row.evidence, by="lookup", said=sighting.message, now=now),
+            evidence=append_evidence(row.evidence, by="lookup", said=sighting.message, now=now),
             **({"state": turn.attempt, "closed_by": "lookup"} if turn.attempt else {}),
             **({"ended_at": database_now()} if turn.attempt else {}),
         )
@@ -111,11 +111,13 @@ def looked(
                 **({"key_n": Delivery.key_n + 1} if keyed else {}),
             )
         )
-        alerts.end(connection, alerts.UNKNOWN_OUTCOME, subject_of(doubt.delivery_id), now=now)
+        alerts.end(connection, alerts.UNKNOWN_OUTCOME, delivery_subject(doubt.delivery_id), now=now)
     return turn
 
 
-def to_look_up(connection: Connection, hub: Hub, *, most: int, now: datetime) -> list[Doubt]:
+def due_for_lookup(
+    connection: Connection, hub: Hub, *, most: int, now: datetime
+) -> list[UnknownOutcome]:
     """Return the doubts whose settle time is over and that were not just looked up."""
     looked_up = [pair for pair in _pairs(connection) if hub.looked_up(*pair)]
     rows = connection.execute(
@@ -129,10 +131,10 @@ def to_look_up(connection: Connection, hub: Hub, *, most: int, now: datetime) ->
         .order_by(Attempt.looked_at.nulls_first(), Attempt.id)
         .limit(most)
     )
-    return [Doubt(**row._mapping) for row in rows]
+    return [UnknownOutcome(**row._mapping) for row in rows]
 
 
-def close_the_seen(connection: Connection, *, now: datetime) -> int:
+def close_confirmed(connection: Connection, *, now: datetime) -> int:
     """Close doubts whose evidence came before our own record of the call; return how many."""
     rows = connection.execute(
         select(Attempt.id, Attempt.seen_ref).where(
@@ -141,13 +143,11 @@ def close_the_seen(connection: Connection, *, now: datetime) -> int:
     ).all()
     for row in rows:
         said = "the provider had told of it before the call's end was recorded"
-        accepted(
-            connection, row.id, seen_ref=row.seen_ref or None, by="webhook", said=said, now=now
-        )
+        confirm(connection, row.id, seen_ref=row.seen_ref or None, by="webhook", said=said, now=now)
     return len(rows)
 
 
-def ask_people(connection: Connection, hub: Hub, *, now: datetime) -> int:
+def alert_unsettled(connection: Connection, hub: Hub, *, now: datetime) -> int:
     """Begin an alert for doubts that nothing settled in time; return how many are new.
 
     So many at once; the next sweep goes on. Alerts end whose delivery is in doubt no more,
@@ -156,11 +156,11 @@ def ask_people(connection: Connection, hub: Hub, *, now: datetime) -> int:
     columns = (Attempt.delivery_id, Delivery.destination, Delivery.action, Attempt.started_at)
     rows = connection.execute(_DOUBTS.with_only_columns(*columns)).all()
     told = alerts.subjects(connection, alerts.UNKNOWN_OUTCOME)
-    for subject in told - {subject_of(row.delivery_id) for row in rows}:
+    for subject in told - {delivery_subject(row.delivery_id) for row in rows}:
         alerts.end(connection, alerts.UNKNOWN_OUTCOME, subject, now=now)
     asked = 0
     for row in rows:
-        subject = subject_of(row.delivery_id)
+        subject = delivery_subject(row.delivery_id)
         patience = timedelta(seconds=hub.patience_s(row.destination, row.action))
         if subject in told or row.started_at > now - patience or asked >= ASKED_AT_ONCE:
             continue
@@ -203,7 +203,7 @@ _DOUBTS = (
 )
 
 
-def _is_one_of_several(connection: Connection, doubt: Doubt) -> bool:
+def _is_one_of_several(connection: Connection, doubt: UnknownOutcome) -> bool:
     """Return whether another call for the same is open: what was found may be that one's.
 
     To be asked before `_is_anothers`: what ends in between has its reference by then.
@@ -214,7 +214,7 @@ def _is_one_of_several(connection: Connection, doubt: Doubt) -> bool:
     return connection.execute(another.limit(1)).first() is not None
 
 
-def _is_anothers(connection: Connection, doubt: Doubt, ref: str | None) -> bool:
+def _is_anothers(connection: Connection, doubt: UnknownOutcome, ref: str | None) -> bool:
     """Return whether what was found is known to come from another delivery, or another attempt.
 
     An open attempt may have been told of before its delivery has the reference.

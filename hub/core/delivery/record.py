@@ -11,10 +11,16 @@ from uuid import UUID
 from sqlalchemy import Connection, bindparam, case, select, update
 
 from adapters import Outcome, Verdict
-from hub.core.delivery.evidence import accepted, tell_doubles
-from hub.core.delivery.lanes import Hold
-from hub.core.delivery.poison import WAS_SUSPECT
-from hub.core.delivery.transitions import WORKER_DIED, Protection, Spent, Step, after_death
+from hub.core.delivery.evidence import alert_duplicates, confirm
+from hub.core.delivery.lanes import Lease
+from hub.core.delivery.poison import WAS_POISON_SUSPECT
+from hub.core.delivery.transitions import (
+    WORKER_DIED,
+    Budget,
+    RetryPolicy,
+    Transition,
+    on_worker_death,
+)
 from hub.core.models import (
     IS_RUNNING,
     Attempt,
@@ -38,7 +44,7 @@ class Finished:
     attempt_id: UUID
     token: int
     outcome: Outcome
-    step: Step
+    step: Transition
     request: dict[str, Any] | None = None
     once: bool = False
 
@@ -76,7 +82,7 @@ def record(connection: Connection, finished: Sequence[Finished]) -> int:
         )
     done = [one for one in finished if one.once and one.outcome.verdict is Verdict.SUCCEEDED]
     if done:
-        tell_doubles(connection, [one.delivery_id for one in done])
+        alert_duplicates(connection, [one.delivery_id for one in done])
     return late
 
 
@@ -129,7 +135,7 @@ def _tell_late(connection: Connection, one: Finished) -> None:
     now = connection.execute(select(database_now())).scalar_one()
     ref = bounded_or_none(one.outcome.provider_ref)
     said = "its answer, that it was taken, came after another worker took over"
-    accepted(connection, one.attempt_id, seen_ref=ref, by="answer", said=said, now=now)
+    confirm(connection, one.attempt_id, seen_ref=ref, by="answer", said=said, now=now)
 
 
 _MINE = (
@@ -204,7 +210,7 @@ def _delivery_values(one: Finished) -> dict[str, Any]:
     }
 
 
-def orphans(connection: Connection, hold: Hold) -> list[dict[str, Any]]:
+def orphans(connection: Connection, hold: Lease) -> list[dict[str, Any]]:
     """Return the calls that an earlier holder of this lane left open."""
     rows = connection.execute(
         select(
@@ -214,7 +220,7 @@ def orphans(connection: Connection, hold: Hold) -> list[dict[str, Any]]:
             Delivery.tries,
             Delivery.lane_token.label("token"),
             Attempt.id.label("attempt_id"),
-            WAS_SUSPECT.label("suspected"),
+            WAS_POISON_SUSPECT.label("suspected"),
         )
         .join(Attempt, (Attempt.delivery_id == Delivery.id) & (Attempt.n == Delivery.attempts))
         .where(
@@ -226,13 +232,13 @@ def orphans(connection: Connection, hold: Hold) -> list[dict[str, Any]]:
     return [dict(row._mapping) for row in rows]
 
 
-def abandon(orphan: dict[str, Any], protection: Protection, *, chance: float) -> Finished:
+def abandon(orphan: dict[str, Any], protection: RetryPolicy, *, chance: float) -> Finished:
     """Return the end of a call whose worker died: nobody knows, so its class decides."""
-    spent = Spent(tries=orphan["tries"], age_s=0)
+    spent = Budget(tries=orphan["tries"], age_s=0)
     return Finished(
         delivery_id=orphan["delivery_id"],
         attempt_id=orphan["attempt_id"],
         token=orphan["token"],
         outcome=WORKER_DIED,
-        step=after_death(protection, spent, suspected=orphan["suspected"], chance=chance),
+        step=on_worker_death(protection, spent, suspected=orphan["suspected"], chance=chance),
     )

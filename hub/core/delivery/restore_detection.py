@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, select, update
 
 from adapters import Action, Effect
-from hub.core.audit import note
+from hub.core.audit import record
 from hub.core.expressions.templates import Parameters
 from hub.core.ids import new_id
 from hub.core.models import (
@@ -44,7 +44,7 @@ _ANEW = re.compile(r"\bevent\s*\.\s*(id|received_at)\b|\bcontact\s*\.\s*id\b")
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class Watermark:
     """The newest attempt that a process knew of."""
 
     attempt_id: UUID
@@ -52,7 +52,7 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class LossWindow:
     """What was done between these times may be missing here."""
 
     since: datetime
@@ -60,7 +60,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class PossibleDuplicate:
     """A delivery that may have been made before: not earlier than that.
 
     `blind`: if so, under another key or in other words than today's, so that not finding it proves
@@ -71,16 +71,16 @@ class Lost:
     blind: bool
 
 
-def newest(connection: Connection) -> Mark | None:
+def newest_watermark(connection: Connection) -> Watermark | None:
     """Return the newest attempt that there is."""
     row = connection.execute(_NEWEST).one_or_none()
-    return Mark(row.id, row.started_at) if row else None
+    return Watermark(row.id, row.started_at) if row else None
 
 
 _NEWEST = select(Attempt.id, Attempt.started_at).order_by(Attempt.id.desc()).limit(1)
 
 
-def is_lost(connection: Connection, mark: Mark, *, now: datetime) -> bool:
+def is_missing(connection: Connection, mark: Watermark, *, now: datetime) -> bool:
     """Return whether a marked attempt is not there any more; one that is too old tells nothing."""
     if mark.started_at < now - LASTS:
         return False
@@ -94,7 +94,7 @@ def note_restored(
     since: datetime,
     now: datetime,
     actor: str,
-    mark: Mark | None = None,
+    mark: Watermark | None = None,
 ) -> bool:
     """Write down that what was done since then may be missing; return False if it is known.
 
@@ -128,21 +128,21 @@ def note_restored(
     )
     alerts.begin(connection, alerts.RESTORED, "database", said, now=now)
     detail = {"since": from_when}
-    note(connection, actor=actor, action="restored", subject="database", now=now, detail=detail)
+    record(connection, actor=actor, action="restored", subject="database", now=now, detail=detail)
     return True
 
 
-def windows(connection: Connection, *, now: datetime) -> list[Window]:
+def loss_windows(connection: Connection, *, now: datetime) -> list[LossWindow]:
     """Return what may be missing."""
     rows = connection.execute(
         select(Restoration.since, Restoration.noticed_at).where(
             Restoration.noticed_at > now - LASTS
         )
     )
-    return [Window(*row) for row in rows]
+    return [LossWindow(*row) for row in rows]
 
 
-def end_alert(connection: Connection, *, now: datetime) -> None:
+def end_restore_alert(connection: Connection, *, now: datetime) -> None:
     """End the alert when hardly anything comes again any more."""
     if not alerts.subjects(connection, alerts.RESTORED, to_end=True):
         return
@@ -151,15 +151,15 @@ def end_alert(connection: Connection, *, now: datetime) -> None:
         alerts.end(connection, alerts.RESTORED, "database", now=now)
 
 
-def lost_of(
+def possible_duplicate(
     row: Row[Any],
     action: Action,
     parameters: Parameters,
-    known: Sequence[Window],
+    known: Sequence[LossWindow],
     *,
     frozen: bool,
     now: datetime,
-) -> Lost | None:
+) -> PossibleDuplicate | None:
     """Return what is to be feared of a due delivery; None when it may be made as any other.
 
     `row` has its `unsure_since` and `attempts`, and the event's times. A repeat under the same
@@ -169,19 +169,19 @@ def lost_of(
     if action.effect is Effect.NATURAL:
         return None
     keyed = action.effect is Effect.KEYED
-    found = action.by_content and (frozen or says_the_same(parameters))
+    found = action.by_content and (frozen or renders_identically(parameters))
     if row.unsure_since is not None:
         if _is_safe(action, now - row.unsure_since):
             return None
-        return Lost(row.unsure_since, blind=not (keyed or found))
+        return PossibleDuplicate(row.unsure_since, blind=not (keyed or found))
     for window in known:
         if not row.attempts and _may_have_come_before(row, window):
             earliest_at = max(window.since, min(row.event_occurred_at, row.event_received_at))
-            return Lost(earliest_at - SLACK, blind=keyed or not found)
+            return PossibleDuplicate(earliest_at - SLACK, blind=keyed or not found)
     return None
 
 
-def says_the_same(parameters: Parameters) -> bool:
+def renders_identically(parameters: Parameters) -> bool:
     """Return whether an event that came again is told in the words of the first time."""
     return not (parameters.names & _MADE_ANEW or _ANEW.search(str(parameters.tree)))
 
@@ -191,7 +191,7 @@ def _is_safe(action: Action, age: timedelta) -> bool:
     return action.effect is Effect.KEYED and (life_s is None or age.total_seconds() < life_s)
 
 
-def _may_have_come_before(row: Row[Any], window: Window) -> bool:
+def _may_have_come_before(row: Row[Any], window: LossWindow) -> bool:
     return bool(
         row.event_received_at > window.since and row.event_occurred_at <= window.noticed_at + SLACK
     )

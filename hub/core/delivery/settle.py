@@ -7,30 +7,30 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select, update
 
-from hub.core.audit import note
-from hub.core.delivery.evidence import lock_attempts, tell_doubles
+from hub.core.audit import record
+from hub.core.delivery.evidence import alert_duplicates, lock_attempts
 from hub.core.errors import NotFound, Refused
 from hub.core.models import Attempt, AttemptState, Delivery, DeliveryState, database_now
 from hub.core.monitoring import alerts
 
 
-class Answer(StrEnum):
+class SettleAnswer(StrEnum):
     ARRIVED = "arrived"
     AGAIN = "again"
     DROP = "drop"
 
 
 _ATTEMPT_STATES = {
-    Answer.ARRIVED: AttemptState.ACCEPTED,
-    Answer.AGAIN: AttemptState.NOT_PROCESSED,
-    Answer.DROP: AttemptState.IN_DOUBT,  # nobody said that it did not happen
+    SettleAnswer.ARRIVED: AttemptState.ACCEPTED,
+    SettleAnswer.AGAIN: AttemptState.NOT_PROCESSED,
+    SettleAnswer.DROP: AttemptState.IN_DOUBT,  # nobody said that it did not happen
 }
 
 
 def settle(
     connection: Connection,
     delivery_id: UUID,
-    answer: Answer,
+    answer: SettleAnswer,
     *,
     reason: str,
     actor: str,
@@ -61,10 +61,10 @@ def settle(
         .values(state=_ATTEMPT_STATES[answer], ended_at=database_now(), closed_by="person")
     )
     connection.execute(update(Delivery).where(Delivery.id == delivery_id).values(**values))
-    if answer is Answer.ARRIVED:
-        tell_doubles(connection, [delivery_id])
+    if answer is SettleAnswer.ARRIVED:
+        alert_duplicates(connection, [delivery_id])
     alerts.end(connection, alerts.UNKNOWN_OUTCOME, f"delivery {delivery_id}", now=now)
-    note(
+    record(
         connection,
         actor=actor,
         action=f"settle.{answer}",
@@ -75,10 +75,10 @@ def settle(
     return DeliveryState(values["state"])
 
 
-def _values(answer: Answer, reason: str) -> dict[str, Any]:
-    if answer is Answer.ARRIVED:
+def _values(answer: SettleAnswer, reason: str) -> dict[str, Any]:
+    if answer is SettleAnswer.ARRIVED:
         return {"state": DeliveryState.SUCCEEDED, "error": None, "finished_at": database_now()}
-    if answer is Answer.DROP:
+    if answer is SettleAnswer.DROP:
         return {
             "state": DeliveryState.FAILED,
             "error": f"dropped: {reason}",

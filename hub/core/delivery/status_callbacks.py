@@ -7,14 +7,14 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select, update
 
-from hub.core.delivery.evidence import accepted
+from hub.core.delivery.evidence import confirm
 from hub.core.event_kinds import STATUS_ORDER, is_status_callback
 from hub.core.hub import Hub
 from hub.core.ids import parse_id
 from hub.core.models import Attempt, Delivery
 
 
-def follow(
+def apply_status_callback(
     connection: Connection,
     hub: Hub,
     *,
@@ -34,8 +34,8 @@ def follow(
     if found is None or not _same_provider(hub, source, found.destination):
         return None
     said = f"{source} told: {event_type}"
-    accepted(connection, found.id, seen_ref=message_id, by="webhook", said=said, now=now)
-    _advance(connection, found.delivery_id, event_type, message_id)
+    confirm(connection, found.id, seen_ref=message_id, by="webhook", said=said, now=now)
+    _advance_status(connection, found.delivery_id, event_type, message_id)
     delivery_id: UUID = found.delivery_id
     return delivery_id
 
@@ -65,7 +65,7 @@ def _same_provider(hub: Hub, source: str, destination: str) -> bool:
     return told_by is not None and asked is not None and told_by.adapter == asked.adapter
 
 
-def _advance(
+def _advance_status(
     connection: Connection, delivery_id: UUID, event_type: str, message_id: str | None
 ) -> None:
     """Bring the status forward, unless another message is the one that the delivery stands for."""

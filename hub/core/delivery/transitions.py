@@ -30,7 +30,7 @@ DEADLY = (
 
 
 @dataclass(frozen=True, slots=True)
-class Protection:
+class RetryPolicy:
     """What keeps an action from happening twice, and how often it may be tried."""
 
     effect: Effect
@@ -44,7 +44,7 @@ class Protection:
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class Budget:
     """What a delivery has behind it, this attempt included."""
 
     tries: int
@@ -53,7 +53,7 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Transition:
     """Where a delivery and its attempt go. `delay_s` is set when the delivery is due again."""
 
     delivery: DeliveryState
@@ -63,51 +63,57 @@ class Step:
     spends_try: bool = True
 
 
-def after_call(outcome: Outcome, protection: Protection, spent: Spent, *, chance: float) -> Step:
+def on_result(
+    outcome: Outcome, protection: RetryPolicy, spent: Budget, *, chance: float
+) -> Transition:
     """Return what an outcome makes of a running delivery. `chance` in [0, 1) is the jitter."""
     if outcome.verdict is Verdict.SUCCEEDED:
-        return Step(DeliveryState.SUCCEEDED, AttemptState.ACCEPTED)
+        return Transition(DeliveryState.SUCCEEDED, AttemptState.ACCEPTED)
     if outcome.verdict is Verdict.PERMANENT:
-        return Step(DeliveryState.FAILED, AttemptState.REJECTED, outcome.message)
+        return Transition(DeliveryState.FAILED, AttemptState.REJECTED, outcome.message)
     if outcome.verdict is Verdict.BLOCKED:
-        return Step(
+        return Transition(
             DeliveryState.RETRYING, AttemptState.BLOCKED, outcome.message, 0, spends_try=False
         )
     if outcome.verdict is Verdict.NOT_PROCESSED:
         return _again(AttemptState.NOT_PROCESSED, outcome, protection.plan, spent, chance)
     if protection.repeatable:
         return _again(AttemptState.IN_DOUBT, outcome, protection.plan, spent, chance)
-    return Step(DeliveryState.UNKNOWN, AttemptState.UNKNOWN, outcome.message)
+    return Transition(DeliveryState.UNKNOWN, AttemptState.UNKNOWN, outcome.message)
 
 
-def after_death(protection: Protection, spent: Spent, *, suspected: bool, chance: float) -> Step:
+def on_worker_death(
+    protection: RetryPolicy, spent: Budget, *, suspected: bool, chance: float
+) -> Transition:
     """Return what the death of its worker makes of a running delivery.
 
     `suspected`: the attempts before this one ended so too, and this one was made alone.
     """
-    step = after_call(WORKER_DIED, protection, spent, chance=chance)
+    step = on_result(WORKER_DIED, protection, spent, chance=chance)
     if suspected and step.delivery is not DeliveryState.UNKNOWN:
-        return Step(DeliveryState.FAILED, step.attempt, DEADLY)
+        return Transition(DeliveryState.FAILED, step.attempt, DEADLY)
     return step
 
 
 def _again(
-    attempt: AttemptState, outcome: Outcome, plan: RetryPlan, spent: Spent, chance: float
-) -> Step:
+    attempt: AttemptState, outcome: Outcome, plan: RetryPlan, spent: Budget, chance: float
+) -> Transition:
     if spent.age_s >= plan.max_age_s:
         hours = plan.max_age_s / 3600
-        return Step(DeliveryState.FAILED, attempt, f"gave up after {hours:g} h: {outcome.message}")
+        return Transition(
+            DeliveryState.FAILED, attempt, f"gave up after {hours:g} h: {outcome.message}"
+        )
     if spent.tries >= plan.attempts and not spent.probing:
         error = f"gave up after {spent.tries} attempts: {outcome.message}"
-        return Step(DeliveryState.FAILED, attempt, error)
+        return Transition(DeliveryState.FAILED, attempt, error)
     delay_s = retry_delay_s(plan, spent.tries, chance=chance, asked_s=outcome.retry_after_s)
-    return Step(
+    return Transition(
         DeliveryState.RETRYING, attempt, outcome.message, delay_s, spends_try=not spent.probing
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Known:
     """Where an attempt and its delivery are when evidence of the attempt comes in.
 
     `ref` is the provider's id of it, if known; `accepted_besides`: another attempt of the same
@@ -121,7 +127,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Resolution:
     """What evidence makes of both; None leaves it. `double`: it happened a second time."""
 
     delivery: DeliveryState | None = None
@@ -129,38 +135,40 @@ class Turn:
     double: bool = False
 
 
-def after_acceptance(standing: Standing, seen_ref: str | None) -> Turn:
+def on_confirmed(standing: Known, seen_ref: str | None) -> Resolution:
     """Return what it means that the provider has what an attempt asked for.
 
     While the call is under way its own end decides; the evidence is kept beside it until then.
     """
     if standing.attempt is AttemptState.CALLING:
-        return Turn()
+        return Resolution()
     if standing.attempt is AttemptState.ACCEPTED:
-        return Turn(double=bool(seen_ref and standing.ref and seen_ref != standing.ref))
+        return Resolution(double=bool(seen_ref and standing.ref and seen_ref != standing.ref))
     if standing.accepted_besides:
         was_open = standing.attempt is AttemptState.UNKNOWN
         succeeded = DeliveryState.SUCCEEDED if was_open else None
-        return Turn(succeeded, AttemptState.ACCEPTED, double=True)
+        return Resolution(succeeded, AttemptState.ACCEPTED, double=True)
     if standing.delivery is DeliveryState.RUNNING or (
         standing.delivery is DeliveryState.UNKNOWN and standing.attempt is not AttemptState.UNKNOWN
     ):
-        return Turn(attempt=AttemptState.ACCEPTED)  # a later attempt is open: its end will tell
-    return Turn(DeliveryState.SUCCEEDED, AttemptState.ACCEPTED)
+        return Resolution(
+            attempt=AttemptState.ACCEPTED
+        )  # a later attempt is open: its end will tell
+    return Resolution(DeliveryState.SUCCEEDED, AttemptState.ACCEPTED)
 
 
-def after_absence(standing: Standing, absences: int, since_last_s: float | None) -> Turn:
+def on_not_found(standing: Known, absences: int, since_last_s: float | None) -> Resolution:
     """Return what it means that a look-up found nothing, for the `absences`-th time in a row.
 
     `since_last_s` is how long ago the one before was.
     """
     apart = since_last_s is not None and since_last_s >= LOOK_AGAIN_S
     if standing.attempt is not AttemptState.UNKNOWN or absences < ABSENCES or not apart:
-        return Turn()
-    return Turn(DeliveryState.RETRYING, AttemptState.NOT_PROCESSED)
+        return Resolution()
+    return Resolution(DeliveryState.RETRYING, AttemptState.NOT_PROCESSED)
 
 
-def has_arrived(attempt: AttemptState, *, seen: bool) -> bool:
+def already_confirmed(attempt: AttemptState, *, seen: bool) -> bool:
     """Return whether an earlier attempt under the key of the next one makes that one needless.
 
     Its acceptance may have been told while a later attempt was under way, or while its own call

@@ -10,14 +10,14 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, or_, select, update
 from sqlalchemy.exc import DBAPIError
 
-from adapters import Event, InboundRequest, Listed
+from adapters import Event, InboundRequest, ListedRecord
 from hub.core.advisory_locks import advisory_lock
 from hub.core.configuration import Source
-from hub.core.database_errors import Trouble, trouble_of
+from hub.core.database_errors import DatabaseErrorKind, classify
 from hub.core.errors import Refused
 from hub.core.events.ownership import addresses_heard, is_ours
 from hub.core.hub import Hub
-from hub.core.inbound.ingest import Prepared, ingest, prepare
+from hub.core.inbound.ingest import PreparedRequest, ingest, prepare_request
 from hub.core.models import EventKey, SourceState, StoredEvent, insert_if_new
 from hub.core.monitoring import alerts
 
@@ -36,7 +36,7 @@ BACKFILL = "backfill"
 
 
 @dataclass(slots=True)
-class Gap:
+class BackfillResult:
     """What a look at a provider's list found: events that were there, and that were missing."""
 
     listed: int = 0
@@ -45,14 +45,14 @@ class Gap:
     unreadable: int = 0
 
 
-def fill(
+def fill_gap(
     hub: Hub,
     source: Source,
-    listed: Iterable[Listed],
+    listed: Iterable[ListedRecord],
     *,
     now: datetime,
     until: datetime | None = None,
-) -> Gap:
+) -> BackfillResult:
     """Take in what is missing.
 
     `until` is the clock's: what happened later is left alone, and so is what is not `sure`, or not
@@ -62,7 +62,7 @@ def fill(
     Raises:
         DBAPIError: the database is gone or busy.
     """
-    gap = Gap()
+    gap = BackfillResult()
     with hub.store.read() as connection:
         heard = addresses_heard(connection, source.slug)
     for record in listed:
@@ -79,7 +79,7 @@ def fill(
             with hub.store.write() as connection:
                 new = _fill_one(connection, hub, source, prepared, heard if until else None)
         except DBAPIError as error:
-            if trouble_of(error) is not Trouble.ROW:
+            if classify(error) is not DatabaseErrorKind.REJECTED_ROW:
                 raise
             gap.unreadable += 1
             continue
@@ -88,7 +88,7 @@ def fill(
     return gap
 
 
-def _prepare(hub: Hub, source: Source, record: Listed, now: datetime) -> Prepared:
+def _prepare(hub: Hub, source: Source, record: ListedRecord, now: datetime) -> PreparedRequest:
     request = InboundRequest(
         method="POST",
         url=f"{hub.public_url or ''}/webhooks/{source.slug}",
@@ -96,7 +96,7 @@ def _prepare(hub: Hub, source: Source, record: Listed, now: datetime) -> Prepare
         body=record.body,
         received_at=now,
     )
-    return prepare(
+    return prepare_request(
         source=source,
         adapter=hub.inbound(source.slug),
         router=hub.router,
@@ -109,7 +109,7 @@ def _fill_one(
     connection: Connection,
     hub: Hub,
     source: Source,
-    prepared: Prepared,
+    prepared: PreparedRequest,
     heard: set[str] | None,
 ) -> int:
     """Take in what is missing of one record; return how many events that were.
@@ -136,7 +136,9 @@ def _sharing(hub: Hub, source: Source) -> list[str]:
     return [one.slug for one in sources if one.account == source.account]
 
 
-def _missing(connection: Connection, sources: Sequence[str], prepared: Prepared) -> Prepared:
+def _missing(
+    connection: Connection, sources: Sequence[str], prepared: PreparedRequest
+) -> PreparedRequest:
     """Return the same without the events that came before: they are no duplicates here."""
     known = _known(connection, sources, prepared.events)
     events = [event for event in prepared.events if event.external_id not in known]
@@ -203,7 +205,7 @@ def listing_source(hub: Hub, slug: str) -> Source:
     return source
 
 
-def turn(connection: Connection, source: str, *, now: datetime) -> datetime | None:
+def next_span(connection: Connection, source: str, *, now: datetime) -> datetime | None:
     """Return since when a source's list is to be looked through now; None when it need not be.
 
     Of several clocks one gets the turn. No look finds anything older than the first one: what
@@ -227,7 +229,7 @@ def turn(connection: Connection, source: str, *, now: datetime) -> datetime | No
     return max(until - OVERLAP, now - LONGEST)
 
 
-def filled(connection: Connection, source: str, *, until: datetime) -> None:
+def note_filled(connection: Connection, source: str, *, until: datetime) -> None:
     """Note up to when a source's list has been compared with what came; never less than before."""
     connection.execute(
         update(SourceState)
@@ -237,7 +239,7 @@ def filled(connection: Connection, source: str, *, until: datetime) -> None:
     alerts.end(connection, alerts.LIST_NOT_READABLE, f"source {source}", now=until)
 
 
-def failed(connection: Connection, source: str, said: str, *, now: datetime) -> None:
+def note_failure(connection: Connection, source: str, said: str, *, now: datetime) -> None:
     """Note that a list could not be read; a person is told when that goes on for hours."""
     until = connection.execute(
         select(SourceState.listed_until).where(SourceState.source == source)

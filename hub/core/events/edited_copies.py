@@ -14,13 +14,13 @@ from sqlalchemy import Connection, Row, func, insert, select
 
 from adapters import Event, Unreadable
 from adapters.contract.strict_json import digest, read_json, storable
-from hub.core.audit import note
+from hub.core.audit import record
 from hub.core.contacts import ABOUT_THE_PERSON
 from hub.core.errors import Refused
 from hub.core.event_kinds import is_feedback
 from hub.core.hub import Hub
 from hub.core.ids import new_id
-from hub.core.inbound.ingest import IDENTITY_FIELDS, delivery_row, wants_folding
+from hub.core.inbound.ingest import IDENTITY_FIELDS, delivery_row, needs_projection
 from hub.core.inbound.insert import insert_deliveries
 from hub.core.models import (
     Delivery,
@@ -103,7 +103,7 @@ def copy_event(
     made = {"id": copy_id, "received_at": now}
     insert_deliveries(connection, [delivery_row(match, made) for match in matches])
     detail = {"copy": str(copy_id), "changed": [path for path, _, _ in changes]}
-    note(connection, actor=actor, action="event.copy", subject=f"event {event_id}", now=now,
+    record(connection, actor=actor, action="event.copy", subject=f"event {event_id}", now=now,
          detail=detail)  # fmt: skip
     return copy_id, len(matches)
 
@@ -152,7 +152,7 @@ def _insert(
         "received_at": now,
         "live": row.live,
         "data": copied.data,
-        "folded": is_hearsay or not wants_folding(row.type, copied.data),
+        "folded": is_hearsay or not needs_projection(row.type, copied.data),
         "contact_id": row.contact_id if is_hearsay and _is_of_same(row, copied) else None,
     }
     connection.execute(insert(StoredEvent).values(same | columns | dict(marks)))

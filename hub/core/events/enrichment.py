@@ -12,10 +12,10 @@ from sqlalchemy.exc import DBAPIError
 
 from adapters import Event, Unreadable
 from adapters.contract.strict_json import storable
-from hub.core.database_errors import Trouble, trouble_of
+from hub.core.database_errors import DatabaseErrorKind, classify
 from hub.core.delivery.record import Finished, record
 from hub.core.hub import Hub
-from hub.core.inbound.ingest import delivery_row, wants_folding
+from hub.core.inbound.ingest import delivery_row, needs_projection
 from hub.core.inbound.insert import insert_deliveries
 from hub.core.inbound.routing import FETCH, Match
 from hub.core.models import (
@@ -68,7 +68,7 @@ def _complete(
     except Unreadable as error:
         why = f"what was fetched cannot be read: {error}"
     except DBAPIError as error:
-        if trouble_of(error) is not Trouble.ROW:
+        if classify(error) is not DatabaseErrorKind.REJECTED_ROW:
             raise
         why = "what was fetched cannot be kept"
     except Exception as error:  # noqa: BLE001 - the last resort: one poison answer stops no lane
@@ -120,7 +120,7 @@ def _take_in(
             data=data,
             data_error=data_error,
             config_version=hub.router.version,
-            folded=not wants_folding(event.type, event.data),
+            folded=not needs_projection(event.type, event.data),
             indexed=False,  # there is more to find it by now
         )
     )
@@ -141,22 +141,22 @@ _IS_INCOMPLETE = StoredEvent.state == literal_column(f"'{EventState.INCOMPLETE}'
 
 
 @dataclass(slots=True)
-class Round:
+class FetchCursor:
     """How far a way through all incomplete events has come. Some of them are so for ever."""
 
     after: UUID | None = None
 
 
-def fetch_the_incomplete(
-    connection: Connection, hub: Hub, *, most: int, now: datetime, round_: Round | None = None
+def schedule_fetches(
+    connection: Connection, hub: Hub, *, most: int, now: datetime, round_: FetchCursor | None = None
 ) -> int:
     """Make the deliveries that fetch what is incomplete and has none; return how many.
 
     Such events came before their source had an account. One whose bytes are gone gets its
     delivery too: it fails, and says so. So `most` are looked at, from where the round has come to.
     """
-    round_ = round_ or Round()
-    routes = {slug: hub.router.fetching(slug) for slug in hub.configuration.sources}
+    round_ = round_ or FetchCursor()
+    routes = {slug: hub.router.fetch_route(slug) for slug in hub.configuration.sources}
     if not any(routes.values()):
         return 0
     page = select(StoredEvent.id, StoredEvent.source).where(_IS_INCOMPLETE)

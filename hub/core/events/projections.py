@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select, update
 from sqlalchemy.exc import DBAPIError
 
-from hub.core.contacts import Facts, fold, lock_contacts
-from hub.core.database_errors import Trouble, trouble_of
-from hub.core.delivery.status_callbacks import follow
+from hub.core.contacts import Facts, fold_event, lock_contacts
+from hub.core.database_errors import DatabaseErrorKind, classify
+from hub.core.delivery.status_callbacks import apply_status_callback
 from hub.core.hub import Hub
 from hub.core.leads.acknowledgement import take_reply
 from hub.core.models import StoredEvent
@@ -25,7 +25,7 @@ _LEFT_OVER = 0x68756267  # a lock's number: "hubg"
 log = logging.getLogger(__name__)
 
 
-def fold_some(connection: Connection, hub: Hub, *, most: int, now: datetime) -> int:
+def project_some(connection: Connection, hub: Hub, *, most: int, now: datetime) -> int:
     """Fold up to `most` events that are not yet; return how many there were.
 
     None while somebody else does the same. Locks are taken in one order everywhere: deliveries,
@@ -44,7 +44,7 @@ def fold_some(connection: Connection, hub: Hub, *, most: int, now: datetime) -> 
         facts = Facts(row.id, row.source, row.type, row.data or {})
         try:
             with connection.begin_nested():
-                fold(connection, facts, now=now)
+                fold_event(connection, facts, now=now)
         except Exception as error:  # noqa: BLE001 - one event must not keep the others waiting
             _give_up(row, error)
             mine = StoredEvent.id == row.id
@@ -72,7 +72,7 @@ def _tell(connection: Connection, hub: Hub, row: Row[Any], now: datetime) -> boo
     """Take an event's news to its delivery; return whether the event can be folded now."""
     try:
         with connection.begin_nested():
-            follow(
+            apply_status_callback(
                 connection,
                 hub,
                 event_type=row.type,
@@ -89,7 +89,7 @@ def _tell(connection: Connection, hub: Hub, row: Row[Any], now: datetime) -> boo
                 now=now,
             )
     except Exception as error:  # noqa: BLE001 - one event must not keep the others waiting
-        if isinstance(error, DBAPIError) and trouble_of(error) is Trouble.BUSY:
+        if isinstance(error, DBAPIError) and classify(error) is DatabaseErrorKind.RETRYABLE:
             return False  # the call that it tells of is being recorded: a little later
         _give_up(row, error)
     return True
@@ -101,6 +101,6 @@ def _give_up(row: Row[Any], error: Exception) -> None:
     Raises:
         DBAPIError: it is not the event's fault.
     """
-    if isinstance(error, DBAPIError) and trouble_of(error) is not Trouble.ROW:
+    if isinstance(error, DBAPIError) and classify(error) is not DatabaseErrorKind.REJECTED_ROW:
         raise error
     log.error("event %s tells something that cannot be kept (%s)", row.id, type(error).__name__)

@@ -11,12 +11,12 @@ from adapters import InboundRequest, NotVerified
 from hub.core.configuration import Source
 from hub.core.errors import NotFound, Refused
 from hub.core.hub import Hub
-from hub.core.inbound.ingest import Ingested, Prepared, ingest, prepare
+from hub.core.inbound.ingest import IngestResult, PreparedRequest, ingest, prepare_request
 from hub.core.models import RequestState, StoredRequest
 from hub.core.rehydrate import stored_request
 
 
-def take_in_again(connection: Connection, hub: Hub, request_id: UUID) -> Ingested:
+def take_in_again(connection: Connection, hub: Hub, request_id: UUID) -> IngestResult:
     """Verify a kept request against the time it arrived, read it, and take it in.
 
     The kept row gives way to the one that ingest writes. Call it in a transaction.
@@ -44,13 +44,13 @@ def take_in_again(connection: Connection, hub: Hub, request_id: UUID) -> Ingeste
             .where(StoredRequest.id == request_id)
             .values(state=RequestState.UNREADABLE, reason=prepared.reason)
         )
-        return Ingested(request_id, RequestState.UNREADABLE)
+        return IngestResult(request_id, RequestState.UNREADABLE)
     ingested = ingest(connection, prepared)
     connection.execute(delete(StoredRequest).where(StoredRequest.id == request_id))
     return ingested
 
 
-def _prepared(hub: Hub, source: Source, row: Row[Any]) -> Prepared:
+def _prepared(hub: Hub, source: Source, row: Row[Any]) -> PreparedRequest:
     """Verify and read it, by the address that the hub is known by today or by the one it had.
 
     Raises:
@@ -60,7 +60,7 @@ def _prepared(hub: Hub, source: Source, row: Row[Any]) -> Prepared:
     refusal: NotVerified | None = None
     for request in (_at_todays_address(hub, received), received):
         try:
-            return prepare(
+            return prepare_request(
                 source=source,
                 adapter=hub.inbound(row.source),
                 router=hub.router,

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, select, update
 
 from adapters import Event
-from hub.core.audit import note
+from hub.core.audit import record
 from hub.core.errors import Refused
 from hub.core.hub import Hub
 from hub.core.inbound.ingest import delivery_row
@@ -36,7 +36,9 @@ def missing(connection: Connection, hub: Hub, row: Row[Any], event: Event) -> li
     if why := _APART.get(row.state):
         raise Refused(why)
     names = connection.execute(select(Delivery.route).where(Delivery.event_id == row.id))
-    taken = {route.name if (route := hub.router.named(name)) else name for name in names.scalars()}
+    taken = {
+        route.name if (route := hub.router.by_name(name)) else name for name in names.scalars()
+    }
     matches = hub.router.match(
         event, event_id=row.id, source=row.source, received_at=row.received_at
     )
@@ -65,7 +67,7 @@ def apply_routes(
         update(StoredEvent).where(StoredEvent.id == event_id).values(state=EventState.MATCHED)
     )
     names = [match.route.name for match in matches]
-    note(
+    record(
         connection,
         actor=actor,
         action="event.apply_routes",

@@ -1,0 +1,1 @@
+"""Explanations: errors, codes, events and rejections in plain words for people."""

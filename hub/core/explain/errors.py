@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hub.core.delivery.settle import Answer
+from hub.core.delivery.settle import SettleAnswer
 from hub.core.explain.provider_codes import PROVIDERS, STATUSES
 from hub.core.replays.replay import Plan
 
@@ -16,7 +16,7 @@ LONGEST_SAID = 120
 
 
 @dataclass(frozen=True, slots=True)
-class Cause:
+class Explanation:
     """What went wrong, one sentence without its full stop, and what to do (may be empty)."""
 
     words: str
@@ -121,27 +121,29 @@ _BY_STATUS: tuple[tuple[range, str, str], ...] = (
 )  # fmt: skip
 
 
-def cause(error: str | None, *, status: int | None, code: str | None, destination: str) -> Cause:
+def explain_error(
+    error: str | None, *, status: int | None, code: str | None, destination: str
+) -> Explanation:
     """Return what an error means. `status` and `code` are the last answer's, where known.
 
     `destination` is its slug in hub.yaml. What nobody foresaw is told in the provider's own words.
     """
     if not error:
-        return _by_code(code, destination) or Cause("No reason was noted")
+        return _by_code(code, destination) or Explanation("No reason was noted")
     gave_up = _GAVE_UP.match(error)
-    found = _cause(error[gave_up.end() :] if gave_up else error, status, code, destination)
+    found = _explain(error[gave_up.end() :] if gave_up else error, status, code, destination)
     if not gave_up:
         return found
     hint = "Replay it once that is mended." if found.hint in (_WAITS, "") else found.hint
     hint = hint.replace(" The hub tries again by itself.", " Then replay.")
-    return Cause(f"{found.words}; the hub gave up after {gave_up['after']}", hint)
+    return Explanation(f"{found.words}; the hub gave up after {gave_up['after']}", hint)
 
 
-def _cause(error: str, status: int | None, code: str | None, destination: str) -> Cause:
+def _explain(error: str, status: int | None, code: str | None, destination: str) -> Explanation:
     if error in _SKIPPED:
-        return Cause(_SKIPPED[error])
+        return Explanation(_SKIPPED[error])
     if dropped := _DROPPED.match(error):
-        return Cause(f"Somebody dropped it: {dropped['why'].rstrip('.')}")
+        return Explanation(f"Somebody dropped it: {dropped['why'].rstrip('.')}")
     answered = _ANSWERED.match(error)
     if answered:
         return _answer(answered, status, code, destination)
@@ -149,13 +151,13 @@ def _cause(error: str, status: int | None, code: str | None, destination: str) -
         if found := pattern.search(error):
             host = _HOST.match(error)
             names = {"target": host["host"] if host else f"“{destination}”", **found.groupdict()}
-            return Cause(words.format(**names), hint)
-    return Cause(error[:1].upper() + error[1:].rstrip("."))
+            return Explanation(words.format(**names), hint)
+    return Explanation(error[:1].upper() + error[1:].rstrip("."))
 
 
 def _answer(
     answered: re.Match[str], status: int | None, code: str | None, destination: str
-) -> Cause:
+) -> Explanation:
     provider, said = answered["who"], answered["said"].strip()
     status = int(answered["status"]) if status is None else status
     names = {"provider": provider, "destination": destination, "target": f"“{destination}”"}
@@ -163,27 +165,27 @@ def _answer(
     for one in [code or "", *_CODE.findall(said)[:8]]:
         if one in meanings:
             words, hint = meanings[one]
-            return Cause(words, hint.format(**names))
+            return Explanation(words, hint.format(**names))
     if own := STATUSES.get((provider, status)):
-        return Cause(own[0], own[1].format(**names))
+        return Explanation(own[0], own[1].format(**names))
     for statuses, words, hint in _BY_STATUS:
         if status in statuses:
             told = f": “{_short(said)}”" if said and 400 <= status < 500 else ""
-            return Cause(words.format(**names) + told, hint.format(**names))
+            return Explanation(words.format(**names) + told, hint.format(**names))
     told = f"{status}: “{_short(said)}”" if said else str(status)
-    return Cause(f"{provider} answered {told}")
+    return Explanation(f"{provider} answered {told}")
 
 
 def _short(said: str) -> str:
     return said if len(said) <= LONGEST_SAID else f"{said[: LONGEST_SAID - 1]}…"
 
 
-def _by_code(code: str | None, destination: str) -> Cause | None:
+def _by_code(code: str | None, destination: str) -> Explanation | None:
     """Return what a code means that came without a sentence, as in a status callback."""
     for provider, meanings in PROVIDERS.items():
         if code and code in meanings:
             words, hint = meanings[code]
-            return Cause(words, hint.format(provider=provider, destination=destination))
+            return Explanation(words, hint.format(provider=provider, destination=destination))
     return None
 
 
@@ -196,11 +198,11 @@ PLANS: Mapping[Plan, str] = {
 }
 
 # What a person can say of an unknown outcome, and what follows.
-ANSWERS: Mapping[Answer, tuple[str, str]] = {
-    Answer.ARRIVED: ("It arrived", "Counts as done. Nothing is sent."),
-    Answer.AGAIN: (
+ANSWERS: Mapping[SettleAnswer, tuple[str, str]] = {
+    SettleAnswer.ARRIVED: ("It arrived", "Counts as done. Nothing is sent."),
+    SettleAnswer.AGAIN: (
         "Send again",
         "The same is sent once more. If the first one did arrive, it happens twice.",
     ),
-    Answer.DROP: ("Drop it", "Counts as failed. Nothing is sent, now or later."),
+    SettleAnswer.DROP: ("Drop it", "Counts as failed. Nothing is sent, now or later."),
 }

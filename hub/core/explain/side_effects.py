@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from hub.core.configuration import Configuration
 from hub.core.models import DeliveryState
-from hub.core.replays.preview import Group
+from hub.core.replays.preview import PlanGroup
 from hub.core.replays.replay import Plan
 
 
 @dataclass(frozen=True, slots=True)
-class Thing:
+class SideEffect:
     """What an action makes: one, many, what is done with it, and how its place follows."""
 
     one: str
@@ -22,45 +22,45 @@ class Thing:
         return f"{count:,} {self.one if count == 1 else self.many}"
 
 
-_DEAL = Thing("deal", "deals", "created", "in")
-_NOTE = Thing("note", "notes", "added", "in")
-_REQUEST = Thing("request", "requests", "sent", "to")
-THINGS: Mapping[tuple[str, str], Thing] = {
-    ("twilio", "send"): Thing("text message", "text messages", "sent", "through"),
-    ("sendgrid", "send"): Thing("e-mail", "e-mails", "sent", "through"),
-    ("sendgrid", "suppress"): Thing("address", "addresses", "blocked", "in"),
-    ("sendgrid", "unsuppress"): Thing("address", "addresses", "unblocked", "in"),
-    ("sendgrid", "upsert_marketing_contact"): Thing("contact", "contacts", "updated", "in"),
-    ("slack", "post"): Thing("message", "messages", "posted", "through"),
+_DEAL = SideEffect("deal", "deals", "created", "in")
+_NOTE = SideEffect("note", "notes", "added", "in")
+_REQUEST = SideEffect("request", "requests", "sent", "to")
+SIDE_EFFECTS: Mapping[tuple[str, str], SideEffect] = {
+    ("twilio", "send"): SideEffect("text message", "text messages", "sent", "through"),
+    ("sendgrid", "send"): SideEffect("e-mail", "e-mails", "sent", "through"),
+    ("sendgrid", "suppress"): SideEffect("address", "addresses", "blocked", "in"),
+    ("sendgrid", "unsuppress"): SideEffect("address", "addresses", "unblocked", "in"),
+    ("sendgrid", "upsert_marketing_contact"): SideEffect("contact", "contacts", "updated", "in"),
+    ("slack", "post"): SideEffect("message", "messages", "posted", "through"),
     ("http", "post"): _REQUEST,
     ("http", "patch"): _REQUEST,
     ("http", "put"): _REQUEST,
-    ("hubspot", "upsert_contact"): Thing("contact", "contacts", "updated", "in"),
+    ("hubspot", "upsert_contact"): SideEffect("contact", "contacts", "updated", "in"),
     ("hubspot", "create_deal"): _DEAL,
-    ("hubspot", "update_deal"): Thing("deal", "deals", "updated", "in"),
+    ("hubspot", "update_deal"): SideEffect("deal", "deals", "updated", "in"),
     ("hubspot", "add_note"): _NOTE,
-    ("hubspot", "set_subscription"): Thing("subscription", "subscriptions", "changed", "in"),
-    ("stripe", "upsert_customer"): Thing("customer", "customers", "updated", "in"),
-    ("stripe", "create_payment_link"): Thing("payment link", "payment links", "made", "in"),
-    ("stripe", "send_invoice"): Thing("invoice", "invoices", "sent", "through"),
-    ("stripe", "refund"): Thing("refund", "refunds", "made", "through"),
-    ("salesforce", "upsert"): Thing("record", "records", "updated", "in"),
-    ("salesforce", "create_task"): Thing("task", "tasks", "created", "in"),
-    ("pipedrive", "upsert_person"): Thing("person", "persons", "updated", "in"),
+    ("hubspot", "set_subscription"): SideEffect("subscription", "subscriptions", "changed", "in"),
+    ("stripe", "upsert_customer"): SideEffect("customer", "customers", "updated", "in"),
+    ("stripe", "create_payment_link"): SideEffect("payment link", "payment links", "made", "in"),
+    ("stripe", "send_invoice"): SideEffect("invoice", "invoices", "sent", "through"),
+    ("stripe", "refund"): SideEffect("refund", "refunds", "made", "through"),
+    ("salesforce", "upsert"): SideEffect("record", "records", "updated", "in"),
+    ("salesforce", "create_task"): SideEffect("task", "tasks", "created", "in"),
+    ("pipedrive", "upsert_person"): SideEffect("person", "persons", "updated", "in"),
     ("pipedrive", "create_deal"): _DEAL,
     ("pipedrive", "add_note"): _NOTE,
 }
 
 
-def thing_of(configuration: Configuration, destination: str, action: str) -> Thing:
+def side_effect_of(configuration: Configuration, destination: str, action: str) -> SideEffect:
     """Return what an action of a destination makes; a plain call of what nobody named."""
     known = configuration.destinations.get(destination)
-    named = THINGS.get((known.adapter, action)) if known else None
+    named = SIDE_EFFECTS.get((known.adapter, action)) if known else None
     if named:
         return named
     if action == "fetch":
-        return Thing("event", "events", "read", "from")
-    return Thing(f"call of {action}", f"calls of {action}", "made", "to")
+        return SideEffect("event", "events", "read", "from")
+    return SideEffect(f"call of {action}", f"calls of {action}", "made", "to")
 
 
 def is_live(configuration: Configuration, destination: str) -> bool:
@@ -69,9 +69,9 @@ def is_live(configuration: Configuration, destination: str) -> bool:
     return known is not None and known.enabled and not known.sandbox
 
 
-def what_happens(configuration: Configuration, group: Group) -> str:
+def what_happens(configuration: Configuration, group: PlanGroup) -> str:
     """Return one sentence on what a replay makes of a group of deliveries."""
-    thing = thing_of(configuration, group.destination, group.action)
+    thing = side_effect_of(configuration, group.destination, group.action)
     many, place = thing.counted(group.count), f"{thing.where} {group.destination}"
     if group.plan is Plan.REFUSED:
         return _left(group, thing, many)
@@ -91,7 +91,7 @@ def what_happens(configuration: Configuration, group: Group) -> str:
     return f"{many} will be {thing.done} {place}"
 
 
-def how_safe(configuration: Configuration, group: Group) -> str:
+def how_safe(configuration: Configuration, group: PlanGroup) -> str:
     """Return what keeps a group from happening twice, or that nothing does."""
     if group.plan is not Plan.REFUSED and not is_live(configuration, group.destination):
         return "Nothing leaves the hub."
@@ -114,7 +114,7 @@ _SAFETY: Mapping[Plan, str] = {
 }
 
 
-def _left(group: Group, thing: Thing, many: str) -> str:
+def _left(group: PlanGroup, thing: SideEffect, many: str) -> str:
     it, is_, was = ("it", "is", "was") if group.count == 1 else ("they", "are", "were")
     if group.state == DeliveryState.UNKNOWN:
         return f"{many}: nobody knows whether {it} {was} {thing.done}"

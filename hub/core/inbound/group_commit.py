@@ -14,7 +14,7 @@ Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 
 
-class _Place(Generic[Item, Outcome]):
+class _Waiter(Generic[Item, Outcome]):
     """One caller's place in the queue. `turn` is held until it has its outcome, or leads."""
 
     __slots__ = ("error", "item", "leads", "outcome", "size", "turn")
@@ -28,7 +28,7 @@ class _Place(Generic[Item, Outcome]):
         self.error: BaseException | None = None
 
 
-class Grouping(Generic[Item, Outcome]):
+class GroupCommit(Generic[Item, Outcome]):
     """Calls `work` with the items of all threads that wait, one group at a time.
 
     `work` returns an outcome for each item, in order; what it raises, every caller of that group
@@ -49,7 +49,7 @@ class Grouping(Generic[Item, Outcome]):
         self._most = most
         self._most_size = most_size
         self._lock = Lock()
-        self._waiting: deque[_Place[Item, Outcome]] = deque()
+        self._waiting: deque[_Waiter[Item, Outcome]] = deque()
         self._is_busy = False
 
     @property
@@ -64,7 +64,7 @@ class Grouping(Generic[Item, Outcome]):
 
     def __call__(self, item: Item, *, size: int) -> Outcome:
         """Return the outcome of one item, worked on together with others that are there."""
-        place = _Place[Item, Outcome](item, size)
+        place = _Waiter[Item, Outcome](item, size)
         with self._lock:
             if self._is_busy:
                 place.turn.acquire()
@@ -81,7 +81,7 @@ class Grouping(Generic[Item, Outcome]):
             raise place.error
         return place.outcome  # type: ignore[return-value]
 
-    def _lead(self, first: _Place[Item, Outcome]) -> None:
+    def _lead(self, first: _Waiter[Item, Outcome]) -> None:
         group = [first]
         try:
             self._gather(group)
@@ -96,7 +96,7 @@ class Grouping(Generic[Item, Outcome]):
             for place in group[1:]:
                 place.turn.release()
 
-    def _gather(self, group: list[_Place[Item, Outcome]]) -> None:
+    def _gather(self, group: list[_Waiter[Item, Outcome]]) -> None:
         size = group[0].size
         with self._lock:
             while self._waiting and len(group) < self._most:
@@ -105,7 +105,7 @@ class Grouping(Generic[Item, Outcome]):
                     break
                 group.append(self._waiting.popleft())
 
-    def _leave(self, place: _Place[Item, Outcome]) -> bool:
+    def _leave(self, place: _Waiter[Item, Outcome]) -> bool:
         """Take a place out of the queue; return whether it was still there."""
         with self._lock:
             if place not in self._waiting:

@@ -27,7 +27,7 @@ MAX_TRACE_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Ingested:
+class IngestResult:
     """What became of a request: its verdict, and the events that are new with it."""
 
     request_id: UUID
@@ -38,7 +38,7 @@ class Ingested:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedRequest:
     """A verified request, ready to be stored; twice is as good as once, its ids are fixed.
 
     `batch` is None for what cannot be read; `reason` then says why.
@@ -50,14 +50,14 @@ class Prepared:
     reason: str = ""
 
 
-def prepare(
+def prepare_request(
     *,
     source: Source,
     adapter: Inbound,
     router: Router,
     request: InboundRequest,
     signed_by: str | None = None,
-) -> Prepared:
+) -> PreparedRequest:
     """Verify, parse and match a request, in memory. `signed_by`: it was verified before.
 
     Raises:
@@ -68,9 +68,9 @@ def prepare(
     try:
         events = adapter.parse(request)
     except Unreadable as error:
-        return Prepared(row, reason=str(error))
+        return PreparedRequest(row, reason=str(error))
     if not events:
-        return Prepared(row, reason="there is no event in it")
+        return PreparedRequest(row, reason="there is no event in it")
     batch = Batch(
         request=row,
         events=[_event_row(event, row, router.version) for event in events],
@@ -89,10 +89,10 @@ def prepare(
         elif matches:
             event_row["state"] = EventState.MATCHED
         batch.deliveries.extend(delivery_row(match, event_row) for match in matches)
-    return Prepared(row, events, batch)
+    return PreparedRequest(row, events, batch)
 
 
-def ingest(connection: Connection, prepared: Prepared) -> Ingested:
+def ingest(connection: Connection, prepared: PreparedRequest) -> IngestResult:
     """Store a request and all that follows from it, and say what became of it.
 
     On PostgreSQL the write is one statement, so `connection` may be in autocommit; on SQLite it
@@ -102,15 +102,15 @@ def ingest(connection: Connection, prepared: Prepared) -> Ingested:
     if prepared.batch is None:
         unreadable = row | {"state": RequestState.UNREADABLE, "reason": prepared.reason}
         connection.execute(insert_if_new(connection, StoredRequest), unreadable)
-        return Ingested(row["id"], RequestState.UNREADABLE)
-    return ingested(prepared, ingest_store.store(connection, prepared.batch))
+        return IngestResult(row["id"], RequestState.UNREADABLE)
+    return result_of(prepared, ingest_store.insert_batch(connection, prepared.batch))
 
 
-def ingested(prepared: Prepared, stored: ingest_store.Stored) -> Ingested:
+def result_of(prepared: PreparedRequest, stored: ingest_store.Stored) -> IngestResult:
     """Return what became of a request that could be read."""
     state = RequestState.ACCEPTED if stored.new_event_ids else RequestState.DUPLICATE
     request_id = prepared.row["id"]
-    return Ingested(request_id, state, prepared.events, stored.new_event_ids, stored.conflict)
+    return IngestResult(request_id, state, prepared.events, stored.new_event_ids, stored.conflict)
 
 
 def store_rejected(
@@ -166,11 +166,11 @@ def _event_row(event: Event, request: Mapping[str, Any], version: str) -> dict[s
         "data": data,
         "data_error": data_error,
         "config_version": version,
-        "folded": not wants_folding(event.type, canonical),
+        "folded": not needs_projection(event.type, canonical),
     }
 
 
-def wants_folding(event_type: str, data: Mapping[str, Any]) -> bool:
+def needs_projection(event_type: str, data: Mapping[str, Any]) -> bool:
     """Return whether an event says who it is about, what became of something we sent, or who
     takes a lead.
     """

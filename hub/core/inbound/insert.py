@@ -31,7 +31,7 @@ class Stored:
     conflict: bool = False
 
 
-def store(connection: Connection, batch: Batch) -> Stored:
+def insert_batch(connection: Connection, batch: Batch) -> Stored:
     """Store a batch; what was there before is counted as a duplicate instead."""
     if connection.dialect.name == "postgresql":
         new = insert_new(connection, [batch])[0]

@@ -37,7 +37,7 @@ class Router:
 
     def __init__(self, configuration: Configuration) -> None:
         self.version = configuration.version
-        self._site = site_scope(configuration.site)
+        self._site = site_context(configuration.site)
         self._routes = [route for route in configuration.routes.values() if route.enabled]
         self._by_type: dict[tuple[str, str], Sequence[Route]] = {}
         self._by_name = dict(configuration.routes)
@@ -46,7 +46,7 @@ class Router:
                 self._by_name.setdefault(earlier_name, route)
         self._by_name |= {route.name: route for route in _fetching(configuration)}
 
-    def named(self, name: str) -> Route | None:
+    def by_name(self, name: str) -> Route | None:
         """Return the route of that name, or that had it before (`was`).
 
         Who is told next is told as the route itself tells: its condition was met.
@@ -56,7 +56,7 @@ class Router:
             return replace(base, name=name, when=None, delay_s=0) if base else None
         return self._by_name.get(name)
 
-    def fetching(self, source: str) -> Route | None:
+    def fetch_route(self, source: str) -> Route | None:
         """Return the route that fetches what a source's webhooks leave out; None without account.
 
         In the sandbox nothing is fetched: what it answers is nobody's.
@@ -68,7 +68,7 @@ class Router:
     ) -> list[Match]:
         """Return the routes that the event takes: none for what we did ourselves."""
         if event.incomplete:
-            fetching = self.fetching(source) if event.fetch else None
+            fetching = self.fetch_route(source) if event.fetch else None
             return [Match(fetching, DeliveryState.PENDING)] if fetching else []
         if event.echo:
             return []
@@ -77,7 +77,7 @@ class Router:
             return []
         context: dict[str, Any] = {}
         if any(route.when for route in candidates):
-            scope = event_scope(event, event_id=event_id, source=source, received_at=received_at)
+            scope = event_context(event, event_id=event_id, source=source, received_at=received_at)
             context = {"event": scope, "data": Scope("data", event.data), "site": self._site}
         matches = (_match(route, event.live, context) for route in candidates)
         return [match for match in matches if match]
@@ -103,7 +103,7 @@ def _fetching(configuration: Configuration) -> Iterator[Route]:
             yield Route(f"{FETCH}{source.slug}", (), account.slug, "fetch", Parameters({}))
 
 
-def event_scope(event: Any, *, event_id: UUID, source: str, received_at: datetime) -> Scope:
+def event_context(event: Any, *, event_id: UUID, source: str, received_at: datetime) -> Scope:
     """Return what `event` is in conditions and templates."""
     return Scope(
         "event",
@@ -121,7 +121,7 @@ def event_scope(event: Any, *, event_id: UUID, source: str, received_at: datetim
     )
 
 
-def site_scope(site: Site) -> Scope:
+def site_context(site: Site) -> Scope:
     """Return what `site` is in conditions and templates."""
     return Scope("site", {"name": site.name, "country": site.country, "timezone": site.timezone})
 

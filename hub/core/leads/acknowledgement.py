@@ -14,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, func, insert, select
 
-from hub.core.audit import note
+from hub.core.audit import record
 from hub.core.errors import NotFound
 from hub.core.event_kinds import is_acknowledgement_reply
 from hub.core.leads.people import Person
@@ -22,8 +22,8 @@ from hub.core.models import (
     Acknowledgement,
     Attempt,
     LeadLink,
+    LeadNotification,
     StoredEvent,
-    Telling,
     insert_if_new,
 )
 from hub.core.monitoring import alerts
@@ -38,7 +38,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9_-]{22}")
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class TakenLead:
     """Who took a lead (nobody by name: a command did), how and when; `is_new`: just now."""
 
     person: str | None
@@ -65,7 +65,7 @@ def acknowledge(
     how: str,
     actor: str,
     now: datetime,
-) -> Taken:
+) -> TakenLead:
     """Note that a lead is being looked after; return who does, which may be somebody else.
 
     Raises:
@@ -81,27 +81,27 @@ def acknowledge(
         .returning(Acknowledgement.event_id)
     ).first()
     if made is None:
-        standing = taken(connection, event_id)
+        standing = taken_lead(connection, event_id)
         assert standing is not None  # noqa: S101 - what is in the way is there
         return standing
-    alerts.end(connection, NOBODY_TOOK_IT, subject_of(event_id), now=now)
+    alerts.end(connection, NOBODY_TOOK_IT, lead_subject(event_id), now=now)
     detail = {"person": slug, "how": how}
-    note(connection, actor=actor, action="lead.acknowledge", subject=subject_of(event_id),
+    record(connection, actor=actor, action="lead.acknowledge", subject=lead_subject(event_id),
          now=now, detail=detail)  # fmt: skip
-    return Taken(slug, name, how, now, is_new=True)
+    return TakenLead(slug, name, how, now, is_new=True)
 
 
-def taken(connection: Connection, event_id: UUID) -> Taken | None:
+def taken_lead(connection: Connection, event_id: UUID) -> TakenLead | None:
     """Return who took a lead; None as long as nobody has."""
     columns = (Acknowledgement.person, Acknowledgement.name, Acknowledgement.how,
                Acknowledgement.at)  # fmt: skip
     row = connection.execute(
         select(*columns).where(Acknowledgement.event_id == event_id)
     ).one_or_none()
-    return Taken(**row._mapping) if row else None
+    return TakenLead(**row._mapping) if row else None
 
 
-def subject_of(event_id: UUID) -> str:
+def lead_subject(event_id: UUID) -> str:
     """Return what alerts and the audit log call a lead."""
     return f"event {event_id}"
 
@@ -153,18 +153,20 @@ def take_reply(
     if not slugs:
         return None
     sent = select(Attempt.id).where(
-        Attempt.delivery_id == Telling.delivery_id, Attempt.started_at <= said_at
+        Attempt.delivery_id == LeadNotification.delivery_id, Attempt.started_at <= said_at
     )
     row = connection.execute(
-        select(Telling.event_id, Telling.person, Acknowledgement.at.label("taken_at"))
-        .outerjoin(Acknowledgement, Acknowledgement.event_id == Telling.event_id)
+        select(
+            LeadNotification.event_id, LeadNotification.person, Acknowledgement.at.label("taken_at")
+        )
+        .outerjoin(Acknowledgement, Acknowledgement.event_id == LeadNotification.event_id)
         .where(
-            Telling.person.in_(slugs),
-            Telling.created_at > said_at - timedelta(days=REPLY_DAYS),
+            LeadNotification.person.in_(slugs),
+            LeadNotification.created_at > said_at - timedelta(days=REPLY_DAYS),
             sent.exists(),
             func.coalesce(Acknowledgement.person, "").not_in(slugs),
         )
-        .order_by(Telling.created_at.desc(), Telling.event_id.desc())
+        .order_by(LeadNotification.created_at.desc(), LeadNotification.event_id.desc())
         .limit(1)
     ).one_or_none()
     if row is None or row.taken_at is not None:

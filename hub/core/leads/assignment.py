@@ -41,7 +41,7 @@ class AssignList:
     calendar: Calendar
 
 
-class KeptTurns:
+class StoredRotation:
     """Who had which leads of a list, as the table says."""
 
     def __init__(self, connection: Connection, assign: str) -> None:
@@ -105,7 +105,7 @@ def assign(
         context,
         now=now,
         calendar=chosen_by.calendar,
-        turns=KeptTurns(connection, chosen_by.name),
+        turns=StoredRotation(connection, chosen_by.name),
     )
     decided = Assigned(
         chosen_by.name, choice.person.slug, choice.person.name, choice.rule, choice.why, now

@@ -78,7 +78,7 @@ class Rule:
         )
 
 
-class Turns(Protocol):
+class Rotation(Protocol):
     """Who had which leads of a list before."""
 
     def last_turns(self, people: Sequence[str]) -> Mapping[str, int]:
@@ -89,7 +89,7 @@ class Turns(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class RuleMatch:
     """Who a lead is for, by which rule (counted from 1), and why, in a sentence."""
 
     person: Person
@@ -104,8 +104,8 @@ def choose(
     *,
     now: datetime,
     calendar: Calendar,
-    turns: Turns,
-) -> Choice:
+    turns: Rotation,
+) -> RuleMatch:
     """Return whom the first rule names that a lead meets and that has somebody who is there.
 
     The last rule always finds somebody: when all of its people are away, one who is.
@@ -122,15 +122,15 @@ def choose(
             picked, how = _pick(rule.pick, there, turns)
             at_work = " on duty" if rule.within_hours else ""
             last = ", the last one" if is_last and number > 1 else ""
-            return Choice(picked, number, f"rule {number}{last}: {how}{at_work}")
+            return RuleMatch(picked, number, f"rule {number}{last}: {how}{at_work}")
         if is_last:
             picked, _ = _pick(rule.pick, named, turns)
             said = "all of its people are away, and somebody has to be told"
-            return Choice(picked, number, f"rule {number}, the last one: {said}")
+            return RuleMatch(picked, number, f"rule {number}, the last one: {said}")
     raise ValueError("an assign list has no rules")
 
 
-def _pick(pick: str, there: Sequence[Person], turns: Turns) -> tuple[Person, str]:
+def _pick(pick: str, there: Sequence[Person], turns: Rotation) -> tuple[Person, str]:
     slugs = [one.slug for one in there]
     of = f"of {', '.join(slugs)}"
     if len(there) == 1:

@@ -17,17 +17,17 @@ from hub.core.ids import new_id, parse_id
 from hub.core.inbound.ingest import delivery_row
 from hub.core.inbound.insert import insert_deliveries
 from hub.core.inbound.routing import ESCALATE, Match
-from hub.core.leads.acknowledgement import NOBODY_TOOK_IT, subject_of, taken
+from hub.core.leads.acknowledgement import NOBODY_TOOK_IT, lead_subject, taken_lead
 from hub.core.leads.assignment import assigned
 from hub.core.leads.assignment_rules import successors
-from hub.core.leads.owner_context import calendar_of, telling_values
+from hub.core.leads.owner_context import calendar_of, notification_values
 from hub.core.leads.people import Person
 from hub.core.models import (
     Acknowledgement,
     Alert,
     Delivery,
     DeliveryState,
-    Telling,
+    LeadNotification,
     database_now,
 )
 from hub.core.monitoring import alerts
@@ -48,9 +48,9 @@ def escalate(connection: Connection, hub: Hub, *, most: int, now: datetime) -> i
     """
     _schedule(connection, most)
     due = connection.execute(
-        select(Telling.__table__)
-        .where(Telling.closed_at.is_(None), Telling.due_at <= database_now())
-        .order_by(Telling.due_at)
+        select(LeadNotification.__table__)
+        .where(LeadNotification.closed_at.is_(None), LeadNotification.due_at <= database_now())
+        .order_by(LeadNotification.due_at)
         .limit(most)
         .with_for_update(skip_locked=True)
     ).all()
@@ -59,8 +59,8 @@ def escalate(connection: Connection, hub: Hub, *, most: int, now: datetime) -> i
         ended = _go_on(connection, hub, row, now)
         told += ended.startswith("told ")
         connection.execute(
-            update(Telling)
-            .where(Telling.id == row.id)
+            update(LeadNotification)
+            .where(LeadNotification.id == row.id)
             .values(closed_at=database_now(), ended=ended)
         )
     _end_alerts(connection, now)
@@ -69,24 +69,28 @@ def escalate(connection: Connection, hub: Hub, *, most: int, now: datetime) -> i
 
 def _schedule(connection: Connection, most: int) -> None:
     """Set from when the next one is due, where it is known how the telling ended."""
-    has_end = Telling.due_at.is_(None) & Delivery.state.in_([*_TOLD, *_NOT_TOLD])
-    too_late = and_(Telling.due_at > database_now(), Delivery.status.in_(NOT_REACHED))
+    has_end = LeadNotification.due_at.is_(None) & Delivery.state.in_([*_TOLD, *_NOT_TOLD])
+    too_late = and_(LeadNotification.due_at > database_now(), Delivery.status.in_(NOT_REACHED))
     rows = connection.execute(
         select(
-            Telling.id,
-            Telling.after_s,
+            LeadNotification.id,
+            LeadNotification.after_s,
             Delivery.state,
             Delivery.status,
             Delivery.finished_at,
             select(database_now()).scalar_subquery().label("now"),
         )
-        .join(Delivery, Delivery.id == Telling.delivery_id)
-        .where(Telling.closed_at.is_(None), or_(has_end, too_late))
+        .join(Delivery, Delivery.id == LeadNotification.delivery_id)
+        .where(LeadNotification.closed_at.is_(None), or_(has_end, too_late))
         .limit(most)
-        .with_for_update(of=Telling, skip_locked=True)
+        .with_for_update(of=LeadNotification, skip_locked=True)
     ).all()
     for row in rows:
-        connection.execute(update(Telling).where(Telling.id == row.id).values(due_at=_due_at(row)))
+        connection.execute(
+            update(LeadNotification)
+            .where(LeadNotification.id == row.id)
+            .values(due_at=_due_at(row))
+        )
 
 
 def _due_at(row: Any) -> datetime:
@@ -99,35 +103,37 @@ def _due_at(row: Any) -> datetime:
 
 def _go_on(connection: Connection, hub: Hub, row: Row[Any], now: datetime) -> str:
     """Tell the next person, unless somebody took the lead; return how the telling ended."""
-    if taken(connection, row.event_id):
+    if taken_lead(connection, row.event_id):
         return "taken"
-    route = hub.router.named(row.route)
+    route = hub.router.by_name(row.route)
     if route is not None and route.escalate_after_s is None:
         return "the route does not escalate any more"
     told = _told(connection, row.event_id, row.route)
     person = _next(connection, hub, row, told, now) if route else None
-    telling = hub.router.named(f"{ESCALATE}{row.route}:{row.n + 1}")
+    telling = hub.router.by_name(f"{ESCALATE}{row.route}:{row.n + 1}")
     if person is None or telling is None or route is None:
         sentence = (
             f"route {row.route} has told {', '.join(told)}, and nobody took it: look after it, and "
             f"say so with `hub acknowledge {row.event_id}`"
         )
-        alerts.begin(connection, NOBODY_TOOK_IT, subject_of(row.event_id), sentence, now=now)
+        alerts.begin(connection, NOBODY_TOOK_IT, lead_subject(row.event_id), sentence, now=now)
         return "nobody is left"
     match = Match(telling, DeliveryState.PENDING)
     delivery = delivery_row(match, {"id": row.event_id, "received_at": now})
     insert_deliveries(connection, [delivery])
-    values = telling_values(
+    values = notification_values(
         row.event_id, row.route, row.n + 1, person.slug, row.assign, delivery["id"],
         route.escalate_after_s or row.after_s,
     )  # fmt: skip
-    connection.execute(insert(Telling).values(id=new_id(now), created_at=now, **values))
+    connection.execute(insert(LeadNotification).values(id=new_id(now), created_at=now, **values))
     return f"told {person.slug}"
 
 
 def _told(connection: Connection, event_id: UUID, route: str) -> list[str]:
-    found = select(Telling.person).where(Telling.event_id == event_id, Telling.route == route)
-    return list(connection.execute(found.order_by(Telling.n)).scalars())
+    found = select(LeadNotification.person).where(
+        LeadNotification.event_id == event_id, LeadNotification.route == route
+    )
+    return list(connection.execute(found.order_by(LeadNotification.n)).scalars())
 
 
 def _next(
@@ -163,4 +169,4 @@ def _end_alerts(connection: Connection, now: datetime) -> None:
     done = select(Acknowledgement.event_id).where(Acknowledgement.event_id.in_(ids))
     done = done.order_by(Acknowledgement.event_id)  # one order of locks
     for event_id in connection.execute(done).scalars():
-        alerts.end(connection, NOBODY_TOOK_IT, subject_of(event_id), now=now)
+        alerts.end(connection, NOBODY_TOOK_IT, lead_subject(event_id), now=now)

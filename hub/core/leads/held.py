@@ -12,10 +12,10 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, literal_column, select, update
 
 from adapters import Event
-from hub.core.audit import note
+from hub.core.audit import record
 from hub.core.errors import NotFound, Refused
 from hub.core.hub import Hub
-from hub.core.inbound.ingest import Prepared, delivery_row, wants_folding
+from hub.core.inbound.ingest import PreparedRequest, delivery_row, needs_projection
 from hub.core.inbound.insert import insert_deliveries
 from hub.core.models import EventState, StoredEvent
 from hub.core.rehydrate import event_again
@@ -31,7 +31,7 @@ class Released:
     deliveries: int
 
 
-def hold(prepared: Prepared, reason: str) -> Prepared:
+def hold(prepared: PreparedRequest, reason: str) -> PreparedRequest:
     """Return a prepared request whose events will be stored and nothing else.
 
     They are not folded either: no contact is made out of what a program typed.
@@ -40,7 +40,7 @@ def hold(prepared: Prepared, reason: str) -> Prepared:
     return _marked(prepared, held, deliveries=False)
 
 
-def sent_by(prepared: Prepared, sender: str) -> Prepared:
+def sent_by(prepared: PreparedRequest, sender: str) -> PreparedRequest:
     """Return a prepared request whose events will say which address they came from, digested."""
     return _marked(prepared, {"sender": sender}, deliveries=True)
 
@@ -94,7 +94,7 @@ def release(
         .values(
             state=state,
             config_version=hub.router.version,
-            folded=not wants_folding(row.type, row.data or {}),
+            folded=not needs_projection(row.type, row.data or {}),
         )
     )
     made = {"id": row.id, "received_at": now}
@@ -151,7 +151,9 @@ def _event(connection: Connection, hub: Hub, row: Row[Any]) -> Event:
     )
 
 
-def _marked(prepared: Prepared, marks: Mapping[str, Any], *, deliveries: bool) -> Prepared:
+def _marked(
+    prepared: PreparedRequest, marks: Mapping[str, Any], *, deliveries: bool
+) -> PreparedRequest:
     if prepared.batch is None:
         return prepared
     batch = replace(
@@ -171,7 +173,7 @@ def _note(
     now: datetime,
     reason: str | None,
 ) -> None:
-    note(
+    record(
         connection,
         actor=actor,
         action=f"event.{did}",

@@ -12,7 +12,7 @@ from hub.core.leads.assignment_rules import Rule
 from hub.core.leads.owner_context import calendar_of
 from hub.core.leads.people import Person, uncovered
 from hub.core.leads.working_hours import DAYS
-from hub.core.models import Acknowledgement, Assignment, Telling
+from hub.core.models import Acknowledgement, Assignment, LeadNotification
 
 
 def people_rows(
@@ -44,9 +44,11 @@ def _last_assigned(connection: Connection, person: Person) -> str | None:
 
 
 def _open_leads(connection: Connection, person: Person) -> int:
-    done = select(Acknowledgement.event_id).where(Acknowledgement.event_id == Telling.event_id)
-    counted = select(func.count(func.distinct(Telling.event_id))).where(
-        Telling.person == person.slug, ~done.exists()
+    done = select(Acknowledgement.event_id).where(
+        Acknowledgement.event_id == LeadNotification.event_id
+    )
+    counted = select(func.count(func.distinct(LeadNotification.event_id))).where(
+        LeadNotification.person == person.slug, ~done.exists()
     )
     return int(connection.execute(counted).scalar_one())
 

@@ -13,17 +13,17 @@ from hub.core.errors import ExpressionError
 from hub.core.expressions.templates import Scope
 from hub.core.ids import new_id
 from hub.core.inbound.routing import ESCALATE
-from hub.core.leads.acknowledgement import new_link, taken
+from hub.core.leads.acknowledgement import new_link, taken_lead
 from hub.core.leads.assignment import AssignList, assign, assigned
 from hub.core.leads.working_hours import Calendar
-from hub.core.models import Telling, insert_if_new
+from hub.core.models import LeadNotification, insert_if_new
 
 NO_ASSIGN = "no `assign` on this source or route: `owner` is nobody"
 NO_ADDRESS = "the hub has no public address: set HUB_PUBLIC_URL"
 IS_TAKEN = "cancelled: somebody took the lead"
 
 
-class Owners:
+class OwnerContext:
     """Finds, and where nobody has, decides the owner of leads, inside one transaction."""
 
     def __init__(
@@ -65,18 +65,18 @@ class Owners:
         """Return why nobody needs to be told any more; None when somebody has to be."""
         if not route.name.startswith(ESCALATE):
             return None
-        return IS_TAKEN if taken(self._connection, row.event_id) else None
+        return IS_TAKEN if taken_lead(self._connection, row.event_id) else None
 
-    def note_telling(self, route: Route, row: Row[Any]) -> None:
+    def record_notification(self, route: Route, row: Row[Any]) -> None:
         """Note that a delivery tells the owner of a lead, so that others are told in their turn."""
         name = self._assign_of(route, row.event_source)
         if route.escalate_after_s is None or name is None or route.name.startswith(ESCALATE):
             return
         if found := assigned(self._connection, row.event_id, name):
-            values = telling_values(
+            values = notification_values(
                 row.event_id, row.route, 0, found.person, name, row.id, route.escalate_after_s
             )
-            made = insert_if_new(self._connection, Telling)
+            made = insert_if_new(self._connection, LeadNotification)
             values |= {"id": new_id(self._now), "created_at": self._now}
             self._connection.execute(made.values(values))
 
@@ -85,7 +85,7 @@ class Owners:
         return route.assign or (known.assign if known else None)
 
     def _telling(self, delivery_id: UUID) -> Row[Any] | None:
-        wanted = select(Telling.person).where(Telling.delivery_id == delivery_id)
+        wanted = select(LeadNotification.person).where(LeadNotification.delivery_id == delivery_id)
         return self._connection.execute(wanted).one_or_none()
 
     def _scope(self, event_id: UUID, slug: str, name: str) -> Scope:
@@ -102,13 +102,13 @@ class Owners:
         missing = dict.fromkeys(told.keys() - given.keys(), f"`{slug}` has none under `people`")
         if self._public_url is None:
             return Scope("owner", given, missing | {"link": NO_ADDRESS})
-        return _Linked(given, missing, lambda: self._link(event_id, slug))
+        return _OwnerWithLink(given, missing, lambda: self._link(event_id, slug))
 
     def _link(self, event_id: UUID, person: str) -> str:
         return f"{self._public_url}{new_link(self._connection, event_id, person, now=self._now)}"
 
 
-class _Linked(Scope):
+class _OwnerWithLink(Scope):
     """An owner whose link is made when a template asks for it."""
 
     def __init__(self, fields: Mapping[str, Any], missing: Mapping[str, str], link: Any) -> None:
@@ -122,7 +122,7 @@ class _Linked(Scope):
         return made
 
 
-def telling_values(
+def notification_values(
     event_id: UUID,
     route: str,
     n: int,

@@ -23,7 +23,7 @@ _KEY_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class Counter:
     """What is counted, of whom, and how far back."""
 
     what: str
@@ -33,7 +33,7 @@ class Watched:
     @property
     def key(self) -> bytes:
         """Return what stands for it in the database."""
-        return digest(f"{self.what}\0{self.per_s}\0{self.whom}")
+        return counter_key(f"{self.what}\0{self.per_s}\0{self.whom}")
 
     def slot_at(self, now: datetime) -> datetime:
         """Return when the slot began that an instant lies in."""
@@ -56,12 +56,12 @@ class Watched:
         return self._span / SLOTS
 
 
-def digest(words: str) -> bytes:
+def counter_key(words: str) -> bytes:
     """Return what stands for a text that is not to be kept."""
     return blake2b(words.encode("utf-8", "surrogatepass"), digest_size=_KEY_BYTES).digest()
 
 
-def add(connection: Connection, watched: Collection[Watched], *, now: datetime) -> None:
+def increment(connection: Connection, watched: Collection[Counter], *, now: datetime) -> None:
     """Count one more of each; others who count the same wait until this transaction is over."""
     rows = {one.key: _row(one, now) for one in watched}
     if not rows:
@@ -78,9 +78,9 @@ def add(connection: Connection, watched: Collection[Watched], *, now: datetime) 
     )
 
 
-def lately(
-    connection: Connection, watched: Collection[Watched], *, now: datetime
-) -> Mapping[Watched, int]:
+def count_recent(
+    connection: Connection, watched: Collection[Counter], *, now: datetime
+) -> Mapping[Counter, int]:
     """Return how often each was counted in its window that ends now."""
     if not watched:
         return {}
@@ -94,11 +94,11 @@ def lately(
     return {one: sums.get(one.key, 0) for one in watched}
 
 
-def forget(connection: Connection, *, now: datetime) -> int:
+def prune(connection: Connection, *, now: datetime) -> int:
     """Delete the slots that are in no window any more; return how many."""
     return connection.execute(delete(LimitCount).where(LimitCount.ends_at <= now)).rowcount
 
 
-def _row(one: Watched, now: datetime) -> dict[str, Any]:
+def _row(one: Counter, now: datetime) -> dict[str, Any]:
     slot_at = one.slot_at(now)
     return {"key": one.key, "slot_at": slot_at, "n": 1, "ends_at": one.ends_at(slot_at)}

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, select
 
 from adapters import Action, registry
 from hub.core.configuration import Configuration, Destination, Rate, Route, TextLimits
-from hub.core.leads.rate_counters import Watched, add, digest, lately
+from hub.core.leads.rate_counters import Counter, count_recent, counter_key, increment
 from hub.core.models import LimitCount, StoredEvent, insert_if_new
 from hub.core.monitoring import alerts
 
@@ -25,7 +25,7 @@ _E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 _LAST_DIGITS = 4
 
 
-def odd(number: str, countries: Collection[str]) -> str | None:
+def refusal_of(number: str, countries: Collection[str]) -> str | None:
     """Return why no text goes to a number, None if one may. Never the number itself.
 
     Premium-rate, toll-free, satellite, personal and unassigned ranges are odd wherever they are;
@@ -58,7 +58,7 @@ _SPANS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SendRequest:
     """A text that somebody wants to go out."""
 
     route: Route
@@ -68,7 +68,7 @@ class Wanted:
     parameters: Mapping[str, Any]
 
 
-class Caps:
+class SendLimits:
     """The caps of one destination, inside one transaction that holds its lane."""
 
     def __init__(
@@ -87,7 +87,7 @@ class Caps:
         self._now = now
         self._said: set[str] = set()
 
-    def refusal(self, wanted: Wanted) -> str | None:
+    def refusal(self, wanted: SendRequest) -> str | None:
         """Return why a text may not go out, None if it may: it is counted then."""
         name = self._phones.get(wanted.action)
         if name is None or self._is_chosen(wanted, name):
@@ -97,14 +97,14 @@ class Caps:
             return None
         to = wanted.parameters.get(name)
         number = to.rpartition(":")[2] if isinstance(to, str) else ""
-        if limits.countries is not None and (why := odd(number, limits.countries)):
+        if limits.countries is not None and (why := refusal_of(number, limits.countries)):
             return self._refuse(why, DAY_S)
         rates = list(self._rates(limits, number, wanted.event_id))
-        counts = lately(self._connection, [watched for watched, _, _ in rates], now=self._now)
+        counts = count_recent(self._connection, [watched for watched, _, _ in rates], now=self._now)
         for watched, rate, whose in rates:
             if counts[watched] >= rate.count:
                 return self._refuse(f"{rate.count} in {_span(rate.per_s)} {whose}", rate.per_s)
-        add(self._connection, [watched for watched, _, _ in rates], now=self._now)
+        increment(self._connection, [watched for watched, _, _ in rates], now=self._now)
         return None
 
     def _limits(self, source: str) -> TextLimits:
@@ -121,7 +121,7 @@ class Caps:
             per_day=given.per_day or 500,
         )
 
-    def _is_chosen(self, wanted: Wanted, name: str) -> bool:
+    def _is_chosen(self, wanted: SendRequest, name: str) -> bool:
         """Return whether the business itself says to which number this goes."""
         written = wanted.route.parameters.tree.get(name)
         if isinstance(written, str) and "{" not in written:
@@ -132,7 +132,7 @@ class Caps:
 
     def _rates(
         self, limits: TextLimits, number: str, event_id: UUID
-    ) -> Iterator[tuple[Watched, Rate, str]]:
+    ) -> Iterator[tuple[Counter, Rate, str]]:
         """Yield what is counted, how much of it there may be, and whose it is in words."""
         if limits.per_number:
             yield (
@@ -157,8 +157,8 @@ class Caps:
             rate = Rate(limits.per_day, DAY_S)
             yield self._watched("all", "", rate), rate, "by this destination"
 
-    def _watched(self, what: str, whom: str, rate: Rate) -> Watched:
-        return Watched(f"texts {what}", f"{self._destination.slug}\0{whom}", rate.per_s)
+    def _watched(self, what: str, whom: str, rate: Rate) -> Counter:
+        return Counter(f"texts {what}", f"{self._destination.slug}\0{whom}", rate.per_s)
 
     def _sender(self, event_id: UUID) -> str | None:
         found = select(StoredEvent.sender).where(StoredEvent.id == event_id)
@@ -174,7 +174,7 @@ class Caps:
 
     def _tell(self, why: str, for_s: float) -> None:
         slug = self._destination.slug
-        window = Watched("", "", for_s)
+        window = Counter("", "", for_s)
         until = window.ends_at(window.slot_at(self._now))
         self._connection.execute(
             insert_if_new(self._connection, LimitCount).values(
@@ -188,20 +188,20 @@ class Caps:
         alerts.begin(self._connection, alerts.CAP_REACHED, slug, message, now=self._now)
 
 
-def caps_of(
+def limits_of(
     connection: Connection,
     configuration: Configuration,
     destination: Destination,
     actions: Mapping[str, Action],
     *,
     now: datetime,
-) -> Caps | None:
+) -> SendLimits | None:
     """Return the caps of a destination; None for one that reaches no telephone."""
     phones = {name: action.phone for name, action in actions.items() if action.phone}
-    return Caps(connection, configuration, destination, phones, now=now) if phones else None
+    return SendLimits(connection, configuration, destination, phones, now=now) if phones else None
 
 
-def end_passed(connection: Connection, *, now: datetime) -> None:
+def end_expired_alerts(connection: Connection, *, now: datetime) -> None:
     """End the alerts of destinations whose caps let everything out again."""
     for slug in alerts.subjects(connection, alerts.CAP_REACHED, to_end=True):
         lasting = select(LimitCount.key).where(
@@ -212,7 +212,7 @@ def end_passed(connection: Connection, *, now: datetime) -> None:
 
 
 def _alert_key(slug: str) -> bytes:
-    return digest(f"cap alert\0{slug}")
+    return counter_key(f"cap alert\0{slug}")
 
 
 def _span(seconds: float) -> str:

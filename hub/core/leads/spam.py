@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from adapters.contract.form_inbound import Signals
 from hub.core.configuration import FormLimits, Rate
-from hub.core.leads.rate_counters import Watched, add, digest, lately
+from hub.core.leads.rate_counters import Counter, count_recent, counter_key, increment
 
 Address = IPv4Address | IPv6Address
 
@@ -34,11 +34,11 @@ class Sender:
     @property
     def digest(self) -> str:
         """Return what is kept of the address."""
-        return digest(f"sender\0{self.address}").hex()
+        return counter_key(f"sender\0{self.address}").hex()
 
 
 @dataclass(frozen=True, slots=True)
-class Post:
+class ScoredSubmission:
     """One submission as it is weighed; `submission` is the same when it is sent again."""
 
     source: str
@@ -49,7 +49,7 @@ class Post:
 
 
 @dataclass(frozen=True, slots=True)
-class Weighed:
+class SpamScore:
     """`refused`: turn it away. `reasons`: why it is to be held, none if it is not."""
 
     refused: bool = False
@@ -73,13 +73,15 @@ def told_by(signals: Signals, limits: FormLimits) -> Iterator[str]:
         yield f"links: {signals.links}, and {limits.links} are allowed"
 
 
-def turned_away(connection: Connection, sender: Sender, limits: FormLimits, at: datetime) -> bool:
+def over_rate_limit(
+    connection: Connection, sender: Sender, limits: FormLimits, at: datetime
+) -> bool:
     """Return whether an address has had all that it gets for now; counts nothing."""
     watched = _refusing(sender, limits)
-    return lately(connection, [watched], now=at)[watched] >= limits.refuse.count
+    return count_recent(connection, [watched], now=at)[watched] >= limits.refuse.count
 
 
-def weigh(connection: Connection, post: Post, limits: FormLimits) -> Weighed:
+def score(connection: Connection, post: ScoredSubmission, limits: FormLimits) -> SpamScore:
     """Count a submission, and say what is to become of it. Call it in a transaction.
 
     What is sent again (a double click) is no repeat of its text.
@@ -87,41 +89,41 @@ def weigh(connection: Connection, post: Post, limits: FormLimits) -> Weighed:
     repeats = _repeats(post, limits)
     rates = list(_rates(post.sender, limits))
     whom = f"{post.source}\0{post.submission}"
-    submission = Watched("form submission", whom, limits.repeats.per_s)
+    submission = Counter("form submission", whom, limits.repeats.per_s)
     counted = [submission, *(watched for watched, _, _ in rates)]
-    add(connection, counted, now=post.at)
-    seen = lately(connection, [*counted, *repeats], now=post.at)
+    increment(connection, counted, now=post.at)
+    seen = count_recent(connection, [*counted, *repeats], now=post.at)
     if repeats and seen[submission] == 1:
-        add(connection, repeats, now=post.at)
-        seen = {**seen, **lately(connection, repeats, now=post.at)}
+        increment(connection, repeats, now=post.at)
+        seen = {**seen, **count_recent(connection, repeats, now=post.at)}
     if post.sender and seen[_refusing(post.sender, limits)] > limits.refuse.count:
-        return Weighed(refused=True)
+        return SpamScore(refused=True)
     reasons = list(told_by(post.signals, limits))
     if any(seen[one] > limits.repeats.count for one in repeats):
         reasons.append("repeats: the same text came too often")
     reasons += [why for watched, rate, why in rates if why and seen[watched] > rate.count]
-    return Weighed(reasons=tuple(reasons))
+    return SpamScore(reasons=tuple(reasons))
 
 
-def _repeats(post: Post, limits: FormLimits) -> list[Watched]:
+def _repeats(post: ScoredSubmission, limits: FormLimits) -> list[Counter]:
     text = post.signals.text.strip()
     if len(text) < SHORTEST_REPEAT:
         return []
-    return [Watched("form text", f"{post.source}\0{text}", limits.repeats.per_s)]
+    return [Counter("form text", f"{post.source}\0{text}", limits.repeats.per_s)]
 
 
-def _refusing(sender: Sender, limits: FormLimits) -> Watched:
-    return Watched("form refusal", sender.address, limits.refuse.per_s)
+def _refusing(sender: Sender, limits: FormLimits) -> Counter:
+    return Counter("form refusal", sender.address, limits.refuse.per_s)
 
 
-def _rates(sender: Sender | None, limits: FormLimits) -> Iterator[tuple[Watched, Rate, str]]:
+def _rates(sender: Sender | None, limits: FormLimits) -> Iterator[tuple[Counter, Rate, str]]:
     """Yield what is counted of a sender, and what it is held for beyond the rate."""
     if sender is None:
         return
     yield _refusing(sender, limits), limits.refuse, ""
-    address = Watched("form address", sender.address, limits.per_address.per_s)
+    address = Counter("form address", sender.address, limits.per_address.per_s)
     yield address, limits.per_address, "address: too many came from one address"
-    network = Watched("form network", sender.network, limits.per_network.per_s)
+    network = Counter("form network", sender.network, limits.per_network.per_s)
     yield network, limits.per_network, "network: too many came from one network"
 
 

@@ -23,7 +23,13 @@ from hub.core.models.events import (
     StoredEvent,
     StoredRequest,
 )
-from hub.core.models.leads import Acknowledgement, Assignment, LeadLink, LimitCount, Telling
+from hub.core.models.leads import (
+    Acknowledgement,
+    Assignment,
+    LeadLink,
+    LeadNotification,
+    LimitCount,
+)
 from hub.core.models.operations import (
     Alert,
     AuditEntry,
@@ -60,6 +66,7 @@ __all__ = [
     "ItemState",
     "Lane",
     "LeadLink",
+    "LeadNotification",
     "LimitCount",
     "RecoveryCode",
     "Replay",
@@ -72,7 +79,6 @@ __all__ = [
     "SourceState",
     "StoredEvent",
     "StoredRequest",
-    "Telling",
     "Ticket",
     "User",
     "database_later",

@@ -1,6 +1,11 @@
 """What came in: the request as it arrived, its events, and the keys that make twice once.
 
 Events that a person made of others: what was changed, and by whom.
+
+The words that events are found by. The databases keep them in ways too different for one model.
+
+PostgreSQL has a table with a `tsvector`; SQLite an FTS5 table, whose row ids grow with the time of
+the event, so that it reads the newest first. The migration makes both; nothing else may.
 """
 
 from datetime import datetime
@@ -8,7 +13,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy import Column, ForeignKey, Index, MetaData, Table, Text, Uuid, column, table, text
+from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
 from hub.core.models.base import Base, Json
@@ -150,3 +156,23 @@ class EventCopy(Base):
     actor: Mapped[str]
     made_at: Mapped[datetime]
     changes: Mapped[list[Any]] = mapped_column(Json)
+
+
+SEARCH_TABLE = "event_search"
+
+# As PostgreSQL has it.
+event_search = Table(
+    SEARCH_TABLE,
+    MetaData(),
+    Column("event_id", Uuid, primary_key=True),
+    Column("words", TSVECTOR, nullable=False),
+)
+
+# As SQLite has it.
+event_search_fts = table(
+    SEARCH_TABLE,
+    column("rowid"),
+    column("event_id", Uuid),
+    column("words", Text),
+    column(SEARCH_TABLE),  # what MATCH is asked of
+)

@@ -38,7 +38,7 @@ class Assignment(Base):
     decided_at: Mapped[datetime]
 
 
-class Telling(Base):
+class LeadNotification(Base):
     """A person who is told of a lead by a route with `escalate`: the `n`th, the owner being 0.
 
     `due_at`: from then on the next one is told, unless somebody took the lead; absent as long as

@@ -1,1 +1,1 @@
-"""What a person must know of, and what nobody would notice by itself."""
+"""Monitoring: alerts, heartbeats, metrics, and the health of each source."""

@@ -59,13 +59,13 @@ class LaneState:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class Metrics:
     backlogs: Sequence[Backlog]
     sources: Sequence[SourceTotals]
     lanes: Sequence[LaneState]
 
 
-def read_figures(connection: Connection) -> Figures:
+def read_metrics(connection: Connection) -> Metrics:
     """Return the figures of this moment, by the database's clock."""
     sources = connection.execute(
         select(
@@ -83,7 +83,7 @@ def read_figures(connection: Connection) -> Figures:
             func.coalesce(Lane.blocked_until > database_now(), False).label("blocked"),
         ).order_by(Lane.destination)
     )
-    return Figures(
+    return Metrics(
         backlogs=[_backlog(row) for row in connection.execute(backlog_statement())],
         sources=[SourceTotals(*row) for row in sources],
         lanes=[LaneState(row.destination, row.paused, bool(row.blocked)) for row in lanes],

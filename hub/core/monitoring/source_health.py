@@ -38,7 +38,7 @@ IS_UNREADABLE = (StoredRequest.state != literal_column("'accepted'")) & (
 
 
 @dataclass(frozen=True, slots=True)
-class Silent:
+class SilentSource:
     """A source that is heard less than it should be; `since` is when it was last, None for never.
 
     `heard` is how much came in the time of the rate.
@@ -51,7 +51,7 @@ class Silent:
 
 
 @dataclass(frozen=True, slots=True)
-class Unverified:
+class UnverifiedSource:
     """A source of which nothing verifies. `since`: its last good request, None if there was none.
 
     `count` are the kept ones since then, `MOST_COUNTED` at most; `reason` is the newest one's.
@@ -64,7 +64,7 @@ class Unverified:
 
 
 @dataclass(frozen=True, slots=True)
-class Blocked:
+class BlockedDestination:
     """A destination that nothing goes out to by the hub's own doing, until `until`."""
 
     destination: str
@@ -74,23 +74,23 @@ class Blocked:
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class SourceHealth:
     """What is amiss with the sources, found once for all that show it."""
 
-    silent: Sequence[Silent]
-    unverified: Sequence[Unverified]
+    silent: Sequence[SilentSource]
+    unverified: Sequence[UnverifiedSource]
 
 
 def watch_sources(
     connection: Connection, configuration: Configuration, *, now: datetime
-) -> Watched:
+) -> SourceHealth:
     """Return the sources that are silent, and those of which nothing verifies."""
-    return Watched(
+    return SourceHealth(
         find_silent(connection, configuration, now=now), find_unverified(connection, configuration)
     )
 
 
-def tell_of_silence(connection: Connection, configuration: Configuration, *, now: datetime) -> None:
+def alert_silence(connection: Connection, configuration: Configuration, *, now: datetime) -> None:
     """Begin the alerts of what is so, end those of what is over."""
     watched = watch_sources(connection, configuration, now=now)
     silent = {f"source {one.source}": _silent_words(one) for one in watched.silent}
@@ -113,7 +113,7 @@ def tell_of_silence(connection: Connection, configuration: Configuration, *, now
 
 def find_silent(
     connection: Connection, configuration: Configuration, *, now: datetime
-) -> list[Silent]:
+) -> list[SilentSource]:
     """Return the sources that are heard less than they should be.
 
     A source that never was heard is silent once the file has been in force for that long.
@@ -129,7 +129,7 @@ def find_silent(
     return [one for one in found if one]
 
 
-def find_unverified(connection: Connection, configuration: Configuration) -> list[Unverified]:
+def find_unverified(connection: Connection, configuration: Configuration) -> list[UnverifiedSource]:
     """Return the sources of which nothing has verified since several were refused."""
     found = []
     for slug, state in states(connection).items():
@@ -141,11 +141,11 @@ def find_unverified(connection: Connection, configuration: Configuration) -> lis
             continue
         refused = _refused_since(connection, slug, last_good)
         if len(refused) >= STOPPED_AFTER:
-            found.append(Unverified(slug, last_good, len(refused), refused[0].reason or ""))
+            found.append(UnverifiedSource(slug, last_good, len(refused), refused[0].reason or ""))
     return found
 
 
-def find_blocked(connection: Connection, configuration: Configuration) -> list[Blocked]:
+def find_blocked(connection: Connection, configuration: Configuration) -> list[BlockedDestination]:
     """Return the destinations that are blocked, or were and have not answered well since."""
     is_blocked = func.coalesce(Lane.blocked_until > database_now(), False)
     rows = connection.execute(
@@ -154,7 +154,9 @@ def find_blocked(connection: Connection, configuration: Configuration) -> list[B
         .order_by(Lane.destination)
     )
     return [
-        Blocked(row.destination, row.blocked_reason or "", row.blocked_until, row.setbacks)
+        BlockedDestination(
+            row.destination, row.blocked_reason or "", row.blocked_until, row.setbacks
+        )
         for row in rows
         if row.destination in configuration.destinations
     ]
@@ -172,21 +174,21 @@ def _silent(
     state: Row[Any] | None,
     in_force: datetime | None,
     now: datetime,
-) -> Silent | None:
+) -> SilentSource | None:
     expected = source.expect or Rate(1, 0)
     begin = now - timedelta(seconds=expected.per_s)
     last = state.last_verified_at if state else None
     if last is None:
         waited = in_force is not None and in_force <= begin
-        return Silent(source.slug, expected, None) if waited else None
+        return SilentSource(source.slug, expected, None) if waited else None
     if last < begin:
-        return Silent(source.slug, expected, last)
+        return SilentSource(source.slug, expected, last)
     if expected.count == 1:
         return None
     count = _heard(connection, source.slug, first_id(begin), expected.count)
     if count >= expected.count or not _is_older(connection, source.slug, first_id(begin)):
         return None
-    return Silent(source.slug, expected, last, count)
+    return SilentSource(source.slug, expected, last, count)
 
 
 def _heard(connection: Connection, slug: str, since: UUID, most: int) -> int:
@@ -221,7 +223,7 @@ def _tell(connection: Connection, kind: str, found: Mapping[str, str], now: date
         alerts.end(connection, kind, subject, now=now)
 
 
-def _silent_words(one: Silent) -> str:
+def _silent_words(one: SilentSource) -> str:
     if one.since is None:
         return f"nothing has come yet; at least {rate_words(one.expected)} is expected"
     if one.heard:

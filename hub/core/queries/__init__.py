@@ -1,1 +1,1 @@
-"""What the dashboard's pages ask of the tables: bounded, by key, each served by an index."""
+"""Queries: the read side, for the dashboard and the command line alike."""

@@ -11,10 +11,10 @@ from hub.core.models import (
 )
 from hub.core.monitoring import alerts
 from hub.core.monitoring.heartbeats import CLOCK, last_beat
-from hub.core.monitoring.source_health import MOST_COUNTED, Watched, rate_words
+from hub.core.monitoring.source_health import MOST_COUNTED, SourceHealth, rate_words
 from hub.core.queries import problems
-from hub.core.queries.destinations import Standing
-from hub.core.queries.problems import Need
+from hub.core.queries.destinations import DestinationStatus
+from hub.core.queries.problems import AttentionItem
 
 MOST_ALERTS = 20
 CLOCK_LATE = timedelta(seconds=60)
@@ -31,9 +31,13 @@ _TOLD_APART = frozenset(
 )
 
 
-def find_needs(
-    connection: Connection, watched: Watched, places: Sequence[Standing], *, now: datetime
-) -> list[Need]:
+def find_attention_items(
+    connection: Connection,
+    watched: SourceHealth,
+    places: Sequence[DestinationStatus],
+    *,
+    now: datetime,
+) -> list[AttentionItem]:
     """Return all that needs a person: `places` are the destinations, `watched` the sources."""
     found = [
         *_clocks(connection, now),
@@ -49,18 +53,18 @@ def find_needs(
     return sorted(found, key=lambda one: (ORDER.index(one.kind), -one.count, one.subject))
 
 
-def _clocks(connection: Connection, now: datetime) -> Iterator[Need]:
+def _clocks(connection: Connection, now: datetime) -> Iterator[AttentionItem]:
     theirs = connection.execute(select(database_now())).scalar_one()
     if abs(theirs - now) > CLOCKS_APART:
         apart_s = int(abs(theirs - now).total_seconds())
-        yield Need(
+        yield AttentionItem(
             "time",
             f"The clocks of this machine and of the database are {apart_s} seconds apart",
             hint="Set both by a time server (NTP): signatures are refused when a clock is wrong.",
         )
     beat = last_beat(connection, CLOCK)
     if beat is None or beat < theirs - CLOCK_LATE:
-        yield Need(
+        yield AttentionItem(
             "clock",
             "The clock is not running: nothing is tried again, looked up or noticed by itself",
             since=beat,
@@ -68,12 +72,12 @@ def _clocks(connection: Connection, now: datetime) -> Iterator[Need]:
         )
 
 
-def _stuck(places: Sequence[Standing]) -> Iterator[Need]:
+def _stuck(places: Sequence[DestinationStatus]) -> Iterator[AttentionItem]:
     late = [one for one in places if one.is_stuck]
     if not late or any(one.is_held for one in places):
         return  # somebody is at work, and gets to it
     oldest_s = max(one.oldest_s for one in late)
-    yield Need(
+    yield AttentionItem(
         "worker",
         "Nobody does the work: deliveries are due, and no worker takes them",
         sum(one.counts.get("due", 0) for one in late),
@@ -82,11 +86,11 @@ def _stuck(places: Sequence[Standing]) -> Iterator[Need]:
     )
 
 
-def _held_back(places: Sequence[Standing]) -> Iterator[Need]:
+def _held_back(places: Sequence[DestinationStatus]) -> Iterator[AttentionItem]:
     for one in places:
         waiting = sum(one.counts.get(name, 0) for name in ("due", "scheduled"))
         if one.is_paused:
-            yield Need(
+            yield AttentionItem(
                 "paused",
                 f"{one.slug} is {one.words}",
                 waiting,
@@ -95,7 +99,7 @@ def _held_back(places: Sequence[Standing]) -> Iterator[Need]:
                 one.slug,
             )
         elif one.is_blocked and one.look == "bad":
-            yield Need(
+            yield AttentionItem(
                 "blocked",
                 one.words,
                 waiting,
@@ -107,9 +111,9 @@ def _held_back(places: Sequence[Standing]) -> Iterator[Need]:
             )
 
 
-def _sources(watched: Watched) -> Iterator[Need]:
+def _sources(watched: SourceHealth) -> Iterator[AttentionItem]:
     for gone in watched.unverified:
-        yield Need(
+        yield AttentionItem(
             "unverified",
             f"Nothing from {gone.source} verifies any more"
             if gone.since
@@ -122,7 +126,7 @@ def _sources(watched: Watched) -> Iterator[Need]:
             at_least=gone.count == MOST_COUNTED,
         )
     for quiet in watched.silent:
-        yield Need(
+        yield AttentionItem(
             "silent",
             f"{quiet.source} has gone silent" if quiet.since else f"{quiet.source} is silent",
             since=quiet.since,
@@ -133,7 +137,7 @@ def _sources(watched: Watched) -> Iterator[Need]:
         )
 
 
-def _alerts(connection: Connection) -> Iterator[Need]:
+def _alerts(connection: Connection) -> Iterator[AttentionItem]:
     rows = connection.execute(
         select(Alert.__table__)
         .where(Alert.ended_at.is_(None), Alert.kind.not_in(sorted(_TOLD_APART)))
@@ -141,7 +145,7 @@ def _alerts(connection: Connection) -> Iterator[Need]:
         .limit(MOST_ALERTS)
     )
     for row in rows:
-        yield Need(
+        yield AttentionItem(
             "alert",
             f"{row.kind[:1].upper()}{row.kind[1:]}",
             since=row.began_at,

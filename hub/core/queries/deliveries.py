@@ -12,8 +12,8 @@ from uuid import UUID
 from sqlalchemy import Connection, func, literal, select, union_all
 
 from hub.core.models import Attempt, Delivery, DeliveryState, StoredEvent, is_among
-from hub.core.queries.event_rows import Listed as Event
-from hub.core.queries.event_rows import listed, select_listed
+from hub.core.queries.event_rows import EventRow as Event
+from hub.core.queries.event_rows import event_row, select_event_rows
 from hub.core.replays.selection import Selection
 
 # How many deliveries are looked through for one page, at most.
@@ -24,7 +24,7 @@ COUNTED = (DeliveryState.FAILED, DeliveryState.UNKNOWN, DeliveryState.RETRYING)
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class DeliveryPage:
     """A page of deliveries. `before` leads on to older ones; None: there are none.
 
     `looked_through` is whether it ends where looking has stopped, not where the page was full.
@@ -38,7 +38,7 @@ class Listed:
 
 def list_deliveries(
     connection: Connection, selection: Selection, *, limit: int, before: UUID | None = None
-) -> Listed:
+) -> DeliveryPage:
     """Return deliveries of a selection with their event and their last attempt's answer."""
     within = list(selection.indexed())
     if before:
@@ -52,15 +52,15 @@ def list_deliveries(
     rows = _rows(connection, found[:limit])
     events = events_of(connection, [row.event_id for row in rows])
     if len(found) > limit:
-        return Listed(rows, events, found[limit - 1])
-    return Listed(rows, events, floor, looked_through=floor is not None)
+        return DeliveryPage(rows, events, found[limit - 1])
+    return DeliveryPage(rows, events, floor, looked_through=floor is not None)
 
 
 def events_of(connection: Connection, ids: Iterable[UUID]) -> Mapping[UUID, Event]:
     """Return these events, each with what a sentence on it names."""
-    statement = select_listed(connection, StoredEvent).where(StoredEvent.id.in_(set(ids)))
+    statement = select_event_rows(connection, StoredEvent).where(StoredEvent.id.in_(set(ids)))
     rows = connection.execute(statement).all()
-    return {row.id: listed(connection, row) for row in rows}
+    return {row.id: event_row(connection, row) for row in rows}
 
 
 def counts(connection: Connection) -> Mapping[str, Mapping[str, int]]:

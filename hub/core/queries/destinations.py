@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, func, literal_column, select
 from adapters.registry import outbound
 from hub.core.configuration import Configuration, Destination
 from hub.core.delivery.lanes import paused_by
-from hub.core.explain.errors import Cause, cause
+from hub.core.explain.errors import Explanation, explain_error
 from hub.core.models import (
     IS_DUE,
     Alert,
@@ -35,7 +35,7 @@ _PREFIXES = ("refused us: ", "does not answer: ", "asked to wait: ")
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class DestinationStatus:
     """A destination and how it is. `look` is good, wait, doubt, bad or quiet; `words` say why.
 
     `counts` are its deliveries `due`, `scheduled`, `running`; `oldest_s` is how long the oldest
@@ -82,13 +82,15 @@ class Latency:
     calls: int
 
 
-def standings(connection: Connection, configuration: Configuration) -> list[Standing]:
+def destination_statuses(
+    connection: Connection, configuration: Configuration
+) -> list[DestinationStatus]:
     """Return every destination of the file and how it is, in the file's order."""
     lanes = _lanes(connection)
     backlogs = _backlogs(connection)
     began = _began(connection)
     return [
-        _standing(connection, one, lanes.get(one.slug), backlogs.get(one.slug, ()), began)
+        _status(connection, one, lanes.get(one.slug), backlogs.get(one.slug, ()), began)
         for one in configuration.destinations.values()
     ]
 
@@ -137,34 +139,34 @@ def last_error(connection: Connection, destination: str) -> str | None:
     return found
 
 
-def reason_of(reason: str, destination: str) -> Cause:
+def reason_of(reason: str, destination: str) -> Explanation:
     """Return in plain words why nothing goes out to a destination."""
     for prefix in _PREFIXES:
         reason = reason.removeprefix(prefix)
-    return cause(reason, status=None, code=None, destination=destination)
+    return explain_error(reason, status=None, code=None, destination=destination)
 
 
-def _standing(
+def _status(
     connection: Connection,
     one: Destination,
     lane: Row[Any] | None,
     backlog: Sequence[Backlog],
     began: Mapping[str, datetime],
-) -> Standing:
+) -> DestinationStatus:
     counts = {part.state: part.count for part in backlog}
     oldest_s = max((part.oldest_s for part in backlog), default=0.0)
     plain: dict[str, Any] = {"counts": counts, "oldest_s": oldest_s}
     if lane is not None:
         plain["is_held"] = bool(lane.held)
     if not one.enabled:
-        return Standing(one, "quiet", "switched off", **plain)
+        return DestinationStatus(one, "quiet", "switched off", **plain)
     if lane is not None and lane.paused:
         who, since = paused_by(connection, one.slug) or ("", None)
         words = f"paused by {who.removeprefix('user:')}" if who else "paused"
-        return Standing(one, "doubt", words, **plain, is_paused=True, since=since)
+        return DestinationStatus(one, "doubt", words, **plain, is_paused=True, since=since)
     if lane is not None and lane.blocked_reason and (lane.setbacks or lane.blocked):
         found = reason_of(lane.blocked_reason, one.slug)
-        return Standing(
+        return DestinationStatus(
             one,
             "bad" if lane.setbacks else "wait",
             found.words if lane.setbacks else "asked the hub to wait",
@@ -176,10 +178,10 @@ def _standing(
             until=lane.blocked_until,
         )
     if one.sandbox:
-        return Standing(one, "quiet", "plays in the sandbox", **plain)
+        return DestinationStatus(one, "quiet", "plays in the sandbox", **plain)
     if oldest_s > LATE_S:
-        return Standing(one, "wait", "behind with its work", **plain)
-    return Standing(one, "good", "working", **plain)
+        return DestinationStatus(one, "wait", "behind with its work", **plain)
+    return DestinationStatus(one, "good", "working", **plain)
 
 
 def _lanes(connection: Connection) -> dict[str, Row[Any]]:

@@ -22,7 +22,7 @@ from hub.core.models import (
     StoredEvent,
     StoredRequest,
 )
-from hub.core.queries.event_rows import Listed, listed, select_listed
+from hub.core.queries.event_rows import EventRow, event_row, select_event_rows
 from hub.core.search.search import found_by
 
 MOST_DELIVERIES = 200
@@ -38,7 +38,7 @@ _REQUEST = (
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class DeliveryRun:
     """A delivery, and its attempts, the first one first."""
 
     delivery: Row[Any]
@@ -46,15 +46,15 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class ContactSummary:
     """Who an event is about, and what else there is of them, newest first."""
 
     contact: Row[Any]
-    others: Sequence[Listed] = ()
+    others: Sequence[EventRow] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Copies:
+class CopyLinks:
     """What an event was copied from, and what was copied from it."""
 
     made: Row[Any] | None = None
@@ -73,7 +73,7 @@ def body_of(connection: Connection, request_id: UUID) -> bytes | None:
     ).scalar_one_or_none()
 
 
-def events_of(connection: Connection, request: Row[Any]) -> list[Listed]:
+def events_of(connection: Connection, request: Row[Any]) -> list[EventRow]:
     """Return the first events that came with a request; of a duplicate, the one that it repeats.
 
     The ids of those that came with it are minted of the moment at which it came.
@@ -84,9 +84,9 @@ def events_of(connection: Connection, request: Row[Any]) -> list[Listed]:
         StoredEvent.request_id == request.id,
     )
     mine = came if request.state == RequestState.ACCEPTED else (StoredEvent.id == request.event_id,)
-    statement = select_listed(connection, StoredEvent).where(*mine)
+    statement = select_event_rows(connection, StoredEvent).where(*mine)
     rows = connection.execute(statement.order_by(StoredEvent.id).limit(MOST_RELATED))
-    return [listed(connection, row) for row in rows]
+    return [event_row(connection, row) for row in rows]
 
 
 def repeats_of(connection: Connection, event: Row[Any]) -> list[Row[Any]]:
@@ -101,7 +101,7 @@ def repeats_of(connection: Connection, event: Row[Any]) -> list[Row[Any]]:
     )
 
 
-def runs_of(connection: Connection, event_id: UUID) -> list[Run]:
+def runs_of(connection: Connection, event_id: UUID) -> list[DeliveryRun]:
     """Return an event's deliveries with their attempts, in the order in which they were made."""
     deliveries = connection.execute(
         select(Delivery.__table__)
@@ -118,22 +118,22 @@ def runs_of(connection: Connection, event_id: UUID) -> list[Run]:
     )
     for row in rows:
         attempts[row.delivery_id].append(row)
-    return [Run(one, attempts[one.id]) for one in deliveries]
+    return [DeliveryRun(one, attempts[one.id]) for one in deliveries]
 
 
-def person_of(connection: Connection, event: Row[Any]) -> Person | None:
+def contact_of(connection: Connection, event: Row[Any]) -> ContactSummary | None:
     """Return who an event is about; None when nobody is known, or it was not folded yet."""
     if event.contact_id is None:
         return None
     columns: list[Any] = [Contact.id, Contact.name, Contact.email, Contact.phone]
     contact = connection.execute(select(*columns).where(Contact.id == event.contact_id)).one()
     others = connection.execute(
-        select_listed(connection, StoredEvent)
+        select_event_rows(connection, StoredEvent)
         .where(StoredEvent.contact_id == event.contact_id, StoredEvent.id != event.id)
         .order_by(StoredEvent.id.desc())
         .limit(MOST_RELATED)
     )
-    return Person(contact, [listed(connection, row) for row in others])
+    return ContactSummary(contact, [event_row(connection, row) for row in others])
 
 
 def cause_of(connection: Connection, data: Mapping[str, Any]) -> Row[Any] | None:
@@ -150,7 +150,7 @@ def cause_of(connection: Connection, data: Mapping[str, Any]) -> Row[Any] | None
     ).one_or_none()
 
 
-def caused_by(connection: Connection, runs: Sequence[Run]) -> list[Listed]:
+def caused_by(connection: Connection, runs: Sequence[DeliveryRun]) -> list[EventRow]:
     """Return the events that tell of what these deliveries did, the first one first."""
     ids = {str(run.delivery.id) for run in runs}
     references = {run.delivery.provider_ref for run in runs} | {
@@ -163,15 +163,15 @@ def caused_by(connection: Connection, runs: Sequence[Run]) -> list[Listed]:
     )
     mine = [row.id for row in rows if _tells_of(row.data or {}, ids, references)]
     shown = connection.execute(
-        select_listed(connection, StoredEvent)
+        select_event_rows(connection, StoredEvent)
         .where(StoredEvent.id.in_(mine))
         .order_by(StoredEvent.id)
         .limit(MOST_RELATED)
     )
-    return [listed(connection, row) for row in shown]
+    return [event_row(connection, row) for row in shown]
 
 
-def copies_of(connection: Connection, event_id: UUID) -> Copies:
+def copies_of(connection: Connection, event_id: UUID) -> CopyLinks:
     """Return what an event was edited from, and its own edited copies, the newest first."""
     made = connection.execute(
         select(EventCopy.__table__).where(EventCopy.event_id == event_id)
@@ -182,7 +182,7 @@ def copies_of(connection: Connection, event_id: UUID) -> Copies:
         .order_by(EventCopy.event_id.desc())
         .limit(MOST_RELATED)
     )
-    return Copies(made, of_it.all())
+    return CopyLinks(made, of_it.all())
 
 
 def routes_then(connection: Connection, version: str) -> Mapping[str, Any] | None:

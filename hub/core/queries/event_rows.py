@@ -29,12 +29,12 @@ from hub.core.search.search import Query
 SMALL_BYTES = 16 * 1024
 MOST_TYPES = 200
 # The canonical fields that a sentence may name.
-NAMED = ("name", "email", "phone", "amount", "currency", "subject", "from", "to", "reason",
+SUMMARY_FIELDS = ("name", "email", "phone", "amount", "currency", "subject", "from", "to", "reason",
          "status", "number", "plan")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class EventRow:
     """One event in a list; `data` has the fields of `NAMED`, `deliveries` how many by state."""
 
     id: UUID
@@ -57,7 +57,7 @@ _COLUMNS = ("id", "type", "native_type", "source", "external_id", "received_at",
             "contact_id", "duplicates", "backfilled")  # fmt: skip
 
 
-def select_listed(connection: Connection, columns: Any) -> Select[Any]:
+def select_event_rows(connection: Connection, columns: Any) -> Select[Any]:
     """Return a SELECT of what a row shows; a large event's data stays where it is."""
     size = func.pg_column_size if connection.dialect.name == "postgresql" else func.length
     large = size(columns.data) > SMALL_BYTES
@@ -75,21 +75,21 @@ def is_one_of(connection: Connection, column: Any, ids: Sequence[UUID]) -> Colum
     return cast(ColumnElement[bool], column == any_(literal(list(ids), ARRAY(Uuid))))
 
 
-def listed(connection: Connection, row: Row[Any]) -> Listed:
+def event_row(connection: Connection, row: Row[Any]) -> EventRow:
     """Return a row of such a SELECT."""
     told = _few(connection, row.id) if row.large else row.data or {}
-    data = {name: told[name] for name in NAMED if told.get(name) is not None}
-    return Listed(**dict(zip(_COLUMNS, row, strict=False)), data=data)
+    data = {name: told[name] for name in SUMMARY_FIELDS if told.get(name) is not None}
+    return EventRow(**dict(zip(_COLUMNS, row, strict=False)), data=data)
 
 
 def _few(connection: Connection, event_id: UUID) -> dict[str, Any]:
     """Return the fields that a sentence names, of one event with much in it."""
-    columns = [StoredEvent.data[name].label(f"told_{name}") for name in NAMED]
+    columns = [StoredEvent.data[name].label(f"told_{name}") for name in SUMMARY_FIELDS]
     row = connection.execute(select(*columns).where(StoredEvent.id == event_id)).one()
-    return dict(zip(NAMED, row, strict=True))
+    return dict(zip(SUMMARY_FIELDS, row, strict=True))
 
 
-def with_deliveries(connection: Connection, rows: Sequence[Listed]) -> list[Listed]:
+def add_delivery_counts(connection: Connection, rows: Sequence[EventRow]) -> list[EventRow]:
     """Return the rows with how many deliveries each has, by state."""
     counted: dict[UUID, dict[str, int]] = {}
     for event_id, state, count in connection.execute(

@@ -27,14 +27,14 @@ from hub.core.ids import FIRST_ID, LAST_ID, first_id
 from hub.core.models import EventState, StoredEvent
 from hub.core.queries.event_rows import (
     MOST_TYPES,
+    EventRow,
     Filters,
-    Listed,
+    add_delivery_counts,
     conditions_of,
+    event_row,
     is_one_of,
-    listed,
-    select_listed,
+    select_event_rows,
     types_seen,
-    with_deliveries,
 )
 from hub.core.search.indexer import moment_of
 from hub.core.search.search import Query, steps
@@ -46,7 +46,7 @@ MOST_WALKS, WALKED_ROWS = 4, 2000
 MOST_MERGED = 40
 
 # Makes a SELECT read along an index, from the newest below an id to the oldest from an id on.
-Way = Callable[[Select[Any], UUID, UUID], Select[Any]]
+IndexScan = Callable[[Select[Any], UUID, UUID], Select[Any]]
 
 # States that have an index of their own, as it says them.
 _BY_STATE = {
@@ -63,12 +63,12 @@ class EventPage:
     `looked_to`: the page is not full, and nothing older than this was looked at.
     """
 
-    rows: Sequence[Listed]
+    rows: Sequence[EventRow]
     older: UUID | None = None
     looked_to: datetime | None = None
 
 
-Found = tuple[list[Listed], UUID | None]
+Found = tuple[list[EventRow], UUID | None]
 Conditions = Sequence[ColumnElement[bool]]
 
 
@@ -78,30 +78,32 @@ def list_events(
     """Return a page of events, newest first, older than `before`."""
     if filters.until:
         before = min(filter(None, (before, first_id(filters.until))))
-    rows: list[Listed] = []
+    rows: list[EventRow] = []
     floor: UUID | None = before
-    look = _walked if filters.query is None else _searched
+    look = _scan if filters.query is None else _searched
     for found, looked_to in look(connection, filters, before=before, most=most + 1):
         rows += found
         floor = looked_to
         if len(rows) > most:
             break
-    shown = with_deliveries(connection, rows[:most])
+    shown = add_delivery_counts(connection, rows[:most])
     if len(rows) > most:
         return EventPage(shown, shown[-1].id)
     return EventPage(shown, floor, _moment(floor) if floor else None)
 
 
-def list_newer(connection: Connection, filters: Filters, *, after: UUID, most: int) -> list[Listed]:
+def list_newer(
+    connection: Connection, filters: Filters, *, after: UUID, most: int
+) -> list[EventRow]:
     """Return the events that came after one, newest first: the next `most`, when there are more."""
     found = (
-        select_listed(connection, StoredEvent)
+        select_event_rows(connection, StoredEvent)
         .where(StoredEvent.id > after, *conditions_of(StoredEvent, filters))
         .order_by(StoredEvent.id)
         .limit(most)
     )
-    rows = [listed(connection, row) for row in connection.execute(found)]
-    return with_deliveries(connection, rows[::-1])
+    rows = [event_row(connection, row) for row in connection.execute(found)]
+    return add_delivery_counts(connection, rows[::-1])
 
 
 def _moment(event_id: UUID) -> datetime:
@@ -138,61 +140,61 @@ def _read(
     ids: Sequence[UUID],
     conditions: Sequence[ColumnElement[bool]],
     most: int,
-) -> list[Listed]:
+) -> list[EventRow]:
     """Return the newest of these events, up to `most`, that fit. All do without conditions: then
     no more are read than that, unless one of them is gone.
     """
-    rows: list[Listed] = []
+    rows: list[EventRow] = []
     size = max(most, len(ids)) if conditions else most
     for n in range(0, len(ids), size):
         wanted = is_one_of(connection, StoredEvent.id, ids[n : n + size])
-        found = select_listed(connection, StoredEvent).where(wanted, *conditions)
+        found = select_event_rows(connection, StoredEvent).where(wanted, *conditions)
         found = found.order_by(StoredEvent.id.desc()).limit(most - len(rows))
-        rows += [listed(connection, row) for row in connection.execute(found)]
+        rows += [event_row(connection, row) for row in connection.execute(found)]
         if len(rows) == most:
             break
     return rows
 
 
-def _walked(
+def _scan(
     connection: Connection, filters: Filters, *, before: UUID | None, most: int
 ) -> Iterator[Found]:
     """Yield what is found along an index, step by step, and how far each has looked."""
-    ways, is_all = _driving(connection, filters)
+    ways, is_all = _choose_index(connection, filters)
     since = first_id(filters.since) if filters.since else FIRST_ID
     floor = before or LAST_ID
     for _ in range(MOST_WALKS):
-        looked = _merged(connection, ways, since, floor, most if is_all else WALKED_ROWS)
+        looked = _merge(connection, ways, since, floor, most if is_all else WALKED_ROWS)
         found = select(looked).where(*([] if is_all else conditions_of(looked.c, filters)))
         rows = connection.execute(found.order_by(looked.c.id.desc()).limit(most)).all()
         last = None
         if len(rows) < most and not is_all:
             nth = select(looked.c.id).order_by(looked.c.id.desc()).offset(WALKED_ROWS - 1).limit(1)
             last = connection.execute(nth).scalar_one_or_none()
-        yield [listed(connection, row) for row in rows], last
+        yield [event_row(connection, row) for row in rows], last
         if last is None:
             return
         floor = last
 
 
-def _driving(connection: Connection, filters: Filters) -> tuple[Sequence[Way], bool]:
+def _choose_index(connection: Connection, filters: Filters) -> tuple[Sequence[IndexScan], bool]:
     """Return the ways along which an index is read, and whether they are all that is asked for."""
     wanted = {name for name in ("source", "type", "state", "contact", "live")
               if getattr(filters, name) is not None}  # fmt: skip
     if filters.contact:
-        return [_along(StoredEvent.contact_id, filters.contact)], wanted == {"contact"}
+        return [_by_column(StoredEvent.contact_id, filters.contact)], wanted == {"contact"}
     if filters.state in _BY_STATE:
-        return [_within(_BY_STATE[EventState(filters.state)])], wanted == {"state"}
+        return [_by_condition(_BY_STATE[EventState(filters.state)])], wanted == {"state"}
     if filters.live is False:
-        return [_within("NOT live")], wanted == {"live"}
+        return [_by_condition("NOT live")], wanted == {"live"}
     if filters.type and (types := _types(connection, filters.type)) is not None:
-        return [_along(StoredEvent.type, one) for one in types], wanted == {"type"}
+        return [_by_column(StoredEvent.type, one) for one in types], wanted == {"type"}
     if filters.source:
-        return [_along(StoredEvent.source, filters.source)], wanted == {"source"}
-    return [_within("1 = 1")], not wanted
+        return [_by_column(StoredEvent.source, filters.source)], wanted == {"source"}
+    return [_by_condition("1 = 1")], not wanted
 
 
-def _along(column: Any, value: Any) -> Way:
+def _by_column(column: Any, value: Any) -> IndexScan:
     """Return how to read an index of a column and the id, for one value of the column.
 
     As one key, so that no planner takes the index of ids for it: what was common once may have
@@ -210,7 +212,7 @@ def _along(column: Any, value: Any) -> Way:
     return read
 
 
-def _within(condition: str) -> Way:
+def _by_condition(condition: str) -> IndexScan:
     """Return how to read an index of ids that holds what a condition says, and nothing else."""
 
     def read(statement: Select[Any], since: UUID, before: UUID) -> Select[Any]:
@@ -232,11 +234,11 @@ def _types(connection: Connection, wanted: str) -> list[str] | None:
     return found if len(seen) < MOST_TYPES and len(found) <= MOST_MERGED else None
 
 
-def _merged(
-    connection: Connection, ways: Sequence[Way], since: UUID, before: UUID, size: int
+def _merge(
+    connection: Connection, ways: Sequence[IndexScan], since: UUID, before: UUID, size: int
 ) -> Subquery:
     """Return the newest rows that are met along any of the ways, and no row twice."""
-    wanted = select_listed(connection, StoredEvent)
+    wanted = select_event_rows(connection, StoredEvent)
     each = [way(wanted, since, before).limit(size) for way in ways]
     if not each:
         return wanted.where(false()).subquery()

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, literal_column, select
 
-from hub.core.explain.errors import cause
+from hub.core.explain.errors import explain_error
 from hub.core.models import (
     Attempt,
     AttemptState,
@@ -22,7 +22,7 @@ MOST = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class AttentionItem:
     """One trouble. `words`: its cause, a sentence without its full stop; `hint`: what to do.
 
     `subject` is the source or destination, or what an alert is about. `detail` is exact where
@@ -42,7 +42,7 @@ class Need:
     id: str = ""
 
 
-def failed(connection: Connection) -> Iterator[Need]:
+def failed(connection: Connection) -> Iterator[AttentionItem]:
     """Yield what failed for good, by destination, action and cause."""
     newest = (
         select(Delivery.destination, Delivery.action, Delivery.error, Delivery.finished_at)
@@ -61,11 +61,11 @@ def failed(connection: Connection) -> Iterator[Need]:
         ).group_by(newest.c.destination, newest.c.action, newest.c.error)
     ).all()
     at_least = sum(row.total for row in rows) >= MOST
-    groups: dict[tuple[str, str, str], Need] = {}
+    groups: dict[tuple[str, str, str], AttentionItem] = {}
     for row in rows:
-        told = cause(row.error, status=None, code=None, destination=row.destination)
+        told = explain_error(row.error, status=None, code=None, destination=row.destination)
         key = (row.destination, row.action, told.words)
-        before = groups.get(key) or Need(
+        before = groups.get(key) or AttentionItem(
             "failed",
             told.words,
             hint=told.hint,
@@ -79,7 +79,7 @@ def failed(connection: Connection) -> Iterator[Need]:
     yield from groups.values()
 
 
-def unknown(connection: Connection) -> Iterator[Need]:
+def unknown(connection: Connection) -> Iterator[AttentionItem]:
     """Yield what may or may not have happened, by destination and action."""
     doubts = (
         select(Delivery.id, Delivery.destination, Delivery.action)
@@ -100,7 +100,7 @@ def unknown(connection: Connection) -> Iterator[Need]:
         .group_by(doubts.c.destination, doubts.c.action)
     )
     for row in rows:
-        yield Need(
+        yield AttentionItem(
             "unknown",
             f"Nobody knows whether {row.destination}.{row.action} happened: the answer was lost",
             row.total,
@@ -112,7 +112,7 @@ def unknown(connection: Connection) -> Iterator[Need]:
         )
 
 
-def unreadable(connection: Connection) -> Iterator[Need]:
+def unreadable(connection: Connection) -> Iterator[AttentionItem]:
     """Yield what verified and could not be read, by source."""
     newest = (
         select(StoredRequest.source, StoredRequest.received_at, StoredRequest.reason)
@@ -130,7 +130,7 @@ def unreadable(connection: Connection) -> Iterator[Need]:
         ).group_by(newest.c.source)
     )
     for row in rows:
-        yield Need(
+        yield AttentionItem(
             "unreadable",
             f"Requests from {row.source} came in that the hub cannot read",
             row.total,
@@ -142,7 +142,7 @@ def unreadable(connection: Connection) -> Iterator[Need]:
         )
 
 
-def held(connection: Connection) -> Iterator[Need]:
+def held(connection: Connection) -> Iterator[AttentionItem]:
     """Yield what waits for a person to say whether it is real."""
     newest = (
         select(StoredEvent.received_at)
@@ -155,7 +155,7 @@ def held(connection: Connection) -> Iterator[Need]:
         select(func.count().label("total"), func.min(newest.c.received_at).label("since"))
     ).one()
     if row.total:
-        yield Need(
+        yield AttentionItem(
             "held",
             "Leads that look like spam wait for your word",
             row.total,

@@ -12,7 +12,7 @@ from hub.core.configuration import Route
 from hub.core.errors import ExpressionError
 from hub.core.expressions.templates import Condition, Scope
 from hub.core.hub import Hub
-from hub.core.inbound.routing import event_scope, site_scope
+from hub.core.inbound.routing import event_context, site_context
 
 MOST_VALUES = 12
 
@@ -20,7 +20,7 @@ _PATH = re.compile(r"\b(event|data|site)((?:\.\w{1,80}){1,8})")
 
 
 @dataclass(frozen=True, slots=True)
-class Why:
+class RouteTrace:
     """One route's reason, in words. `values` are what its condition looked at, by their names.
 
     `takes`: the route matches as far as the event alone tells.
@@ -48,7 +48,7 @@ class _Rule:
     enabled: bool
 
 
-def reasons(hub: Hub, event: Event, *, event_id: UUID, row: Any) -> list[Why]:
+def reasons(hub: Hub, event: Event, *, event_id: UUID, row: Any) -> list[RouteTrace]:
     """Return why each route of today's file takes an event or not; those that do come first."""
     rules = [_rule_of(route) for route in hub.configuration.routes.values()]
     return _reasons(hub, rules, event, event_id=event_id, row=row)
@@ -56,7 +56,7 @@ def reasons(hub: Hub, event: Event, *, event_id: UUID, row: Any) -> list[Why]:
 
 def reasons_then(
     hub: Hub, routes: Mapping[str, Any], event: Event, *, event_id: UUID, row: Any
-) -> list[Why]:
+) -> list[RouteTrace]:
     """Return the same of a version that was kept (`hub.core.inbound.config_versions`)."""
     rules = [
         _Rule(name, kept["on"], kept["from"], kept["live"], kept["when"], kept["do"],
@@ -68,13 +68,13 @@ def reasons_then(
 
 def _reasons(
     hub: Hub, rules: Sequence[_Rule], event: Event, *, event_id: UUID, row: Any
-) -> list[Why]:
+) -> list[RouteTrace]:
     context = {
-        "event": event_scope(
+        "event": event_context(
             event, event_id=event_id, source=row.source, received_at=row.received_at
         ),
         "data": Scope("data", event.data),
-        "site": site_scope(hub.configuration.site),
+        "site": site_context(hub.configuration.site),
     }
     found = [_why(rule, event, row.source, context) for rule in rules]
     return sorted(found, key=lambda why: not why.takes)
@@ -86,28 +86,28 @@ def _rule_of(route: Route) -> _Rule:
     return _Rule(route.name, route.on, route.sources, route.live, when, does, route.enabled)
 
 
-def _why(rule: _Rule, event: Event, source: str, context: Mapping[str, Any]) -> Why:
+def _why(rule: _Rule, event: Event, source: str, context: Mapping[str, Any]) -> RouteTrace:
     for passes, words in _CHECKS:
         if not passes(rule, event, source):
-            return Why(rule.name, rule.does, False, words(rule, event, source), rule.when)
+            return RouteTrace(rule.name, rule.does, False, words(rule, event, source), rule.when)
     if rule.when is None:
-        return Why(rule.name, rule.does, True, "it takes every such event")
+        return RouteTrace(rule.name, rule.does, True, "it takes every such event")
     return _by_condition(rule, rule.when, context)
 
 
-def _by_condition(rule: _Rule, text: str, context: Mapping[str, Any]) -> Why:
+def _by_condition(rule: _Rule, text: str, context: Mapping[str, Any]) -> RouteTrace:
     values = dict(_values(text, context))
     try:
         condition = Condition(text)
         if condition.needs_more_than_event:
             words = "its condition is decided when the delivery is due"
-            return Why(rule.name, rule.does, True, words, text, values)
+            return RouteTrace(rule.name, rule.does, True, words, text, values)
         holds = condition.holds(context)
     except ExpressionError as error:
         words = "its condition failed"
-        return Why(rule.name, rule.does, True, words, text, values, str(error))
+        return RouteTrace(rule.name, rule.does, True, words, text, values, str(error))
     words = "its condition holds" if holds else "its condition does not hold"
-    return Why(rule.name, rule.does, holds, words, text, values)
+    return RouteTrace(rule.name, rule.does, holds, words, text, values)
 
 
 def _values(text: str, context: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

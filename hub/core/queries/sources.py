@@ -13,7 +13,7 @@ from adapters.registry import inbound
 from hub.core.configuration import Configuration, Source
 from hub.core.explain.rejections import Advice, advice_for
 from hub.core.models import RequestState, StoredEvent, StoredRequest
-from hub.core.monitoring.source_health import IS_REJECTED, IS_UNREADABLE, Watched, states
+from hub.core.monitoring.source_health import IS_REJECTED, IS_UNREADABLE, SourceHealth, states
 
 # How many refused or unreadable requests, of all sources, are looked through for one's own.
 LOOKED_THROUGH = 2000
@@ -32,7 +32,7 @@ _FOR_SAMPLES = "sample_key"
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class SourceStatus:
     """A source and how it is. `look` is good, wait, doubt, bad or quiet; `words` say why.
 
     `counts` are its requests by verdict, since ever.
@@ -59,7 +59,7 @@ class Secret:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RejectedRequest:
     """A request that was not taken in, why, and what somebody can do about it."""
 
     id: UUID
@@ -70,15 +70,15 @@ class Refused:
     advice: Advice
 
 
-def all_heard(
-    connection: Connection, configuration: Configuration, watched: Watched
-) -> list[Heard]:
+def source_statuses(
+    connection: Connection, configuration: Configuration, watched: SourceHealth
+) -> list[SourceStatus]:
     """Return every source of the file and how it is, in the file's order."""
     rows = states(connection)
     silent = {one.source for one in watched.silent}
     unverified = {one.source for one in watched.unverified}
     return [
-        _heard(one, rows.get(slug), is_silent=slug in silent, is_unverified=slug in unverified)
+        _status(one, rows.get(slug), is_silent=slug in silent, is_unverified=slug in unverified)
         for slug, one in configuration.sources.items()
     ]
 
@@ -119,16 +119,16 @@ def secrets_of(connection: Connection, source: Source) -> list[Secret]:
 
 def rejected_of(
     connection: Connection, source: Source, *, public_url: str | None, limit: int
-) -> list[Refused]:
+) -> list[RejectedRequest]:
     """Return the newest requests of a source that did not verify."""
-    return _refused(connection, source, IS_REJECTED, public_url, limit)
+    return _rejected(connection, source, IS_REJECTED, public_url, limit)
 
 
 def unreadable_of(
     connection: Connection, source: Source, *, public_url: str | None, limit: int
-) -> list[Refused]:
+) -> list[RejectedRequest]:
     """Return the newest requests of a source that verified and could not be read."""
-    return _refused(connection, source, IS_UNREADABLE, public_url, limit)
+    return _rejected(connection, source, IS_UNREADABLE, public_url, limit)
 
 
 def kept_ids(
@@ -149,7 +149,9 @@ def kept_ids(
     return connection.execute(own.order_by(newest.c.id).limit(limit)).scalars().all()
 
 
-def _heard(source: Source, row: Row[Any] | None, *, is_silent: bool, is_unverified: bool) -> Heard:
+def _status(
+    source: Source, row: Row[Any] | None, *, is_silent: bool, is_unverified: bool
+) -> SourceStatus:
     counts = {name: getattr(row, name) if row else 0 for name in VERDICTS}
     last = row.last_verified_at if row else None
     look, words = "good", "heard"
@@ -161,7 +163,7 @@ def _heard(source: Source, row: Row[Any] | None, *, is_silent: bool, is_unverifi
         look, words = "bad", "silent"
     elif last is None:
         look, words = "wait", "waiting for its first webhook"
-    return Heard(source, look, words, counts, last, row.last_rejected_at if row else None)
+    return SourceStatus(source, look, words, counts, last, row.last_rejected_at if row else None)
 
 
 def _labels(source: Source) -> Iterator[str]:
@@ -178,9 +180,9 @@ def _labels(source: Source) -> Iterator[str]:
             yield from (f"{key}[{place}]" for place in range(len(given)))
 
 
-def _refused(
+def _rejected(
     connection: Connection, source: Source, is_odd: Any, public_url: str | None, limit: int
-) -> list[Refused]:
+) -> list[RejectedRequest]:
     newest = (
         select(
             StoredRequest.id,
@@ -199,7 +201,7 @@ def _refused(
     )
     own = select(newest).where(newest.c.source == source.slug).order_by(newest.c.id.desc())
     return [
-        Refused(
+        RejectedRequest(
             row.id,
             row.received_at,
             row.reason or "",

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import Connection, select
 
 from hub.core.delivery.reconcile import SETTLE_S
-from hub.core.delivery.settle import Answer, settle
+from hub.core.delivery.settle import SettleAnswer, settle
 from hub.core.delivery.transitions import LOOK_AGAIN_S
 from hub.core.errors import NotFound, Refused
 from hub.core.hub import Hub
@@ -37,7 +37,7 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Doubtful:
+class UnknownDelivery:
     """One delivery of unknown outcome.
 
     `next_look_at` is None when it cannot be looked up; a person is asked from `asked_at` on.
@@ -75,21 +75,23 @@ class Answered:
     before: Sequence[str]
 
 
-def list_doubtful(
+def list_unknown(
     connection: Connection, hub: Hub, *, limit: int, before: UUID | None = None
-) -> Sequence[Doubtful]:
+) -> Sequence[UnknownDelivery]:
     """Return what nobody knows of, the newest first."""
     statement = _SELECT
     if before:
         statement = statement.where(Delivery.id < before)
     rows = connection.execute(statement.order_by(Delivery.id.desc()).limit(limit))
-    return [_doubtful(hub, row) for row in rows]
+    return [_unknown_delivery(hub, row) for row in rows]
 
 
-def doubtful(connection: Connection, hub: Hub, ids: Sequence[UUID]) -> Sequence[Doubtful]:
+def unknown_deliveries(
+    connection: Connection, hub: Hub, ids: Sequence[UUID]
+) -> Sequence[UnknownDelivery]:
     """Return those of some deliveries of which nobody knows, the newest first."""
     statement = _SELECT.where(Delivery.id.in_(ids)).order_by(Delivery.id.desc())
-    return [_doubtful(hub, row) for row in connection.execute(statement)]
+    return [_unknown_delivery(hub, row) for row in connection.execute(statement)]
 
 
 def alike(connection: Connection) -> Sequence[Alike]:
@@ -134,7 +136,7 @@ def ids_alike(
 def answer_all(
     connection: Connection,
     ids: Sequence[UUID],
-    answer: Answer,
+    answer: SettleAnswer,
     *,
     reason: str,
     actor: str,
@@ -164,7 +166,7 @@ def _said_before(connection: Connection, delivery_id: UUID) -> str | None:
         select(AuditEntry.actor, AuditEntry.action, AuditEntry.reason)
         .where(
             AuditEntry.subject == f"delivery {delivery_id}",
-            AuditEntry.action.in_([f"settle.{answer}" for answer in Answer]),
+            AuditEntry.action.in_([f"settle.{answer}" for answer in SettleAnswer]),
         )
         .order_by(AuditEntry.id.desc())
         .limit(1)
@@ -172,10 +174,14 @@ def _said_before(connection: Connection, delivery_id: UUID) -> str | None:
     if entry is None:
         return None
     who, said = entry.actor.partition(":")[2] or entry.actor, entry.action.partition(".")[2]
-    return f"{who} has answered before you: “{_SAID[Answer(said)]}” ({entry.reason})"
+    return f"{who} has answered before you: “{_SAID[SettleAnswer(said)]}” ({entry.reason})"
 
 
-_SAID = {Answer.ARRIVED: "it arrived", Answer.AGAIN: "send again", Answer.DROP: "drop it"}
+_SAID = {
+    SettleAnswer.ARRIVED: "it arrived",
+    SettleAnswer.AGAIN: "send again",
+    SettleAnswer.DROP: "drop it",
+}
 
 _SELECT: Any = (
     select(
@@ -197,10 +203,10 @@ _SELECT: Any = (
 )
 
 
-def _doubtful(hub: Hub, row: Any) -> Doubtful:
+def _unknown_delivery(hub: Hub, row: Any) -> UnknownDelivery:
     pair = (row.destination, row.action)
     looked_up = hub.looked_up(*pair) and row.sent_at is not None
-    return Doubtful(
+    return UnknownDelivery(
         id=row.id,
         event_id=row.event_id,
         route=row.route,

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from hub.core.audit import note
+from hub.core.audit import record
 from hub.core.errors import NotFound, Refused
 from hub.core.hub import Hub
 from hub.core.models import (
@@ -24,8 +24,8 @@ from hub.core.models import (
     database_now,
 )
 from hub.core.replays.replay import Plan, Planned
-from hub.core.replays.replay import preview as preview_rows
-from hub.core.replays.replay import replay as run_again
+from hub.core.replays.replay import preview_deliveries as preview_rows
+from hub.core.replays.replay import replay_deliveries as run_again
 
 # How many are let go in one transaction: nobody else waits for long.
 AT_ONCE = 100
@@ -34,7 +34,7 @@ CATCHES_UP = timedelta(seconds=5)
 GOING = (ReplayState.RUNNING, ReplayState.PAUSED)
 
 
-def let_go(connection: Connection, hub: Hub, replay_id: UUID, *, now: datetime) -> int:
+def release_batch(connection: Connection, hub: Hub, replay_id: UUID, *, now: datetime) -> int:
     """Make as many deliveries of a replay due as its rate allows; return how many were looked at.
 
     Nothing happens while somebody else does that, or when it is paused or has ended.
@@ -47,7 +47,7 @@ def let_go(connection: Connection, hub: Hub, replay_id: UUID, *, now: datetime) 
     ).one_or_none()
     if replay is None:
         return 0
-    since = max(replay.paid_until, replay.at - max(CATCHES_UP, a_step(replay.per_minute)))
+    since = max(replay.paid_until, replay.at - max(CATCHES_UP, batch_size(replay.per_minute)))
     allowed = int((replay.at - since).total_seconds() * replay.per_minute / 60)
     most = min(AT_ONCE, allowed)
     if most < 1:
@@ -68,7 +68,7 @@ def let_go(connection: Connection, hub: Hub, replay_id: UUID, *, now: datetime) 
     return looked_at
 
 
-def a_step(per_minute: int) -> timedelta:
+def batch_size(per_minute: int) -> timedelta:
     """Return how long a rate takes for one delivery."""
     return timedelta(seconds=60 / per_minute)
 
@@ -86,10 +86,10 @@ def pause(connection: Connection, replay_id: UUID, *, actor: str, now: datetime)
         NotFound, Refused: there is no such replay, or it is not running.
     """
     _turn(connection, replay_id, [ReplayState.RUNNING], ReplayState.PAUSED)
-    note(connection, actor=actor, action="replay.pause", subject=f"replay {replay_id}", now=now)
+    record(connection, actor=actor, action="replay.pause", subject=f"replay {replay_id}", now=now)
 
 
-def go_on(connection: Connection, replay_id: UUID, *, actor: str, now: datetime) -> None:
+def resume(connection: Connection, replay_id: UUID, *, actor: str, now: datetime) -> None:
     """Continue a paused replay.
 
     Raises:
@@ -98,7 +98,9 @@ def go_on(connection: Connection, replay_id: UUID, *, actor: str, now: datetime)
     _turn(
         connection, replay_id, [ReplayState.PAUSED], ReplayState.RUNNING, paid_until=database_now()
     )
-    note(connection, actor=actor, action="replay.continue", subject=f"replay {replay_id}", now=now)
+    record(
+        connection, actor=actor, action="replay.continue", subject=f"replay {replay_id}", now=now
+    )
 
 
 def cancel(connection: Connection, replay_id: UUID, *, actor: str, now: datetime) -> None:
@@ -108,7 +110,7 @@ def cancel(connection: Connection, replay_id: UUID, *, actor: str, now: datetime
         NotFound, Refused: there is no such replay, or it has ended.
     """
     _turn(connection, replay_id, GOING, ReplayState.CANCELLED, finished_at=now)
-    note(connection, actor=actor, action="replay.cancel", subject=f"replay {replay_id}", now=now)
+    record(connection, actor=actor, action="replay.cancel", subject=f"replay {replay_id}", now=now)
 
 
 def _next(connection: Connection, replay: Any, most: int) -> Sequence[Any]:
@@ -143,7 +145,7 @@ def _run(
         .where(ReplayItem.replay_id == replay.id, ReplayItem.delivery_id.in_(queued))
         .values(state=ItemState.QUEUED, queued_at=now)
     )
-    left = [{"id": id, "why": why_left(current.get(id))} for id in ids if id not in queued]
+    left = [{"id": id, "why": skip_reason(current.get(id))} for id in ids if id not in queued]
     if left:
         connection.execute(_LEAVE.where(ReplayItem.replay_id == replay.id), left)
     return len(left)
@@ -164,7 +166,7 @@ _LEAVE = (
 )
 
 
-def why_left(found: Planned | None) -> str:
+def skip_reason(found: Planned | None) -> str:
     """Return why a delivery that moved on since it was selected is left as it is."""
     if found is None:
         return "it is not kept any more"

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, func, insert, literal, null, select, update
 
-from hub.core.audit import note
+from hub.core.audit import record
 from hub.core.errors import Refused
 from hub.core.hub import Hub
 from hub.core.ids import new_id
@@ -22,8 +22,8 @@ from hub.core.models import (
     database_later,
     insert_if_new,
 )
-from hub.core.replays.advance import GOING, a_step
-from hub.core.replays.preview import Preview, plan_of, preview
+from hub.core.replays.advance import GOING, batch_size
+from hub.core.replays.preview import Preview, plan_of, preview_selection
 from hub.core.replays.replay import Plan
 from hub.core.replays.selection import Selection
 
@@ -33,7 +33,7 @@ SLOWEST, FASTEST = 1, 600_000
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ReplayRequest:
     """What somebody asks for. `token` is the form's; `seen` is how many they were told of, when.
 
     `seen_twice` is how many of them happen a second time.
@@ -57,7 +57,9 @@ class Started:
     is_new: bool
 
 
-def start(connection: Connection, hub: Hub, wish: Wish, *, actor: str, now: datetime) -> Started:
+def create_replay(
+    connection: Connection, hub: Hub, wish: ReplayRequest, *, actor: str, now: datetime
+) -> Started:
     """Write down a replay and all that it takes in.
 
     The same wish by the same form is the same replay; so is one that anybody had while this one
@@ -70,7 +72,7 @@ def start(connection: Connection, hub: Hub, wish: Wish, *, actor: str, now: date
     if known := _same(connection, wish, fingerprint, now):
         return Started(known, is_new=False)
     seen = _as_seen(wish)
-    foreseen = preview(connection, hub, seen, again=wish.again, examples=0)
+    foreseen = preview_selection(connection, hub, seen, again=wish.again, examples=0)
     _check(wish, foreseen)
     left_out = [
         {"destination": group.destination, "action": group.action, "state": group.state,
@@ -91,7 +93,7 @@ def start(connection: Connection, hub: Hub, wish: Wish, *, actor: str, now: date
             per_minute=wish.per_minute,
             total=0,
             left_out=left_out,
-            paid_until=database_later(-max(1.0, a_step(wish.per_minute).total_seconds())),
+            paid_until=database_later(-max(1.0, batch_size(wish.per_minute).total_seconds())),
             created_at=now,
         )
         .returning(Replay.id)
@@ -102,7 +104,7 @@ def start(connection: Connection, hub: Hub, wish: Wish, *, actor: str, now: date
             raise Refused("the same replay ended just now: look at what is left of it")
         return Started(known, is_new=False)
     _take_in(connection, hub, seen, replay_id, again=wish.again)
-    note(
+    record(
         connection,
         actor=actor,
         action="replay.start",
@@ -114,7 +116,9 @@ def start(connection: Connection, hub: Hub, wish: Wish, *, actor: str, now: date
     return Started(replay_id, is_new=True)
 
 
-def _same(connection: Connection, wish: Wish, fingerprint: str, now: datetime) -> UUID | None:
+def _same(
+    connection: Connection, wish: ReplayRequest, fingerprint: str, now: datetime
+) -> UUID | None:
     """Return the replay that this wish has become already."""
     looked_at = wish.seen_at or now - SAME_WITHIN
     going = Replay.state.in_(GOING)
@@ -128,7 +132,7 @@ def _same(connection: Connection, wish: Wish, fingerprint: str, now: datetime) -
     ).scalar_one_or_none()
 
 
-def _check(wish: Wish, foreseen: Preview) -> None:
+def _check(wish: ReplayRequest, foreseen: Preview) -> None:
     total, twice = foreseen.total, foreseen.twice
     if not SLOWEST <= wish.per_minute <= FASTEST:
         raise Refused(f"the rate must be between {SLOWEST} and {FASTEST} a minute")
@@ -143,7 +147,7 @@ def _check(wish: Wish, foreseen: Preview) -> None:
         raise Refused("something would happen a second time: say why")
 
 
-def _as_seen(wish: Wish) -> Selection:
+def _as_seen(wish: ReplayRequest) -> Selection:
     """Return the selection without what was made after it was looked at."""
     ends = [one for one in (wish.selection.until, wish.seen_at) if one]
     return replace(wish.selection, until=min(ends)) if ends else wish.selection

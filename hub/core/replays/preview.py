@@ -58,7 +58,7 @@ _DOUBT = exists().where(
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class PlanGroup:
     """Deliveries of which a replay makes the same. `destination` and `action` are where they go.
 
     `state` is the one that they are in; `may_have` says that one of them may have happened.
@@ -77,14 +77,14 @@ class Group:
 class Preview:
     """What a replay would do, by group; the groups that go out first."""
 
-    groups: Sequence[Group]
+    groups: Sequence[PlanGroup]
 
     @property
-    def going(self) -> Sequence[Group]:
+    def going(self) -> Sequence[PlanGroup]:
         return [group for group in self.groups if group.plan is not Plan.REFUSED]
 
     @property
-    def left(self) -> Sequence[Group]:
+    def left(self) -> Sequence[PlanGroup]:
         return [group for group in self.groups if group.plan is Plan.REFUSED]
 
     @property
@@ -128,7 +128,7 @@ def plan_of(
     )
 
 
-def preview(
+def preview_selection(
     connection: Connection, hub: Hub, selection: Selection, *, again: bool, examples: int = EXAMPLES
 ) -> Preview:
     """Return what a replay of a selection would do now.
@@ -141,7 +141,7 @@ def preview(
     keys = (Delivery.route, Delivery.destination, Delivery.action, Delivery.state)
     chosen = selection.apply(select(*keys, plan.label("plan"))).subquery()
     rows = connection.execute(select(*chosen.c, func.count().label("many")).group_by(*chosen.c))
-    groups: dict[Any, tuple[Group, list[tuple[str, str, str]]]] = {}
+    groups: dict[Any, tuple[PlanGroup, list[tuple[str, str, str]]]] = {}
     for row in rows:
         group = _group(hub, row)
         key = (group.destination, group.action, group.plan, group.state)
@@ -200,7 +200,7 @@ def takes_s(configuration: Configuration, foreseen: Preview, per_minute: int) ->
 
 def target(hub: Hub, plan: Plan, route: str, destination: str, action: str) -> tuple[str, str]:
     """Return where a replay goes: what is made anew goes where its route goes today."""
-    today = hub.router.named(route) if plan in (Plan.ANEW, Plan.AGAIN) else None
+    today = hub.router.by_name(route) if plan in (Plan.ANEW, Plan.AGAIN) else None
     return (today.destination, today.action) if today else (destination, action)
 
 
@@ -215,22 +215,22 @@ def _in_doubt(connection: Connection, hub: Hub, selection: Selection) -> ColumnE
     return and_(tuple_(Delivery.destination, Delivery.action).in_(once), _DOUBT)
 
 
-def _order(group: Group) -> tuple[bool, int, str, str, str]:
+def _order(group: PlanGroup) -> tuple[bool, int, str, str, str]:
     return group.plan is Plan.REFUSED, -group.count, group.destination, group.action, group.state
 
 
-def _group(hub: Hub, row: Any) -> Group:
+def _group(hub: Hub, row: Any) -> PlanGroup:
     plan = Plan(row.plan)
     destination, action = target(hub, plan, row.route, row.destination, row.action)
     rejected = row.state in (DeliveryState.FAILED, DeliveryState.SKIPPED)
     may_have = plan is Plan.REPEAT or (rejected and plan is not Plan.ANEW)
-    return Group(destination, action, plan, row.state, may_have, row.many)
+    return PlanGroup(destination, action, plan, row.state, may_have, row.many)
 
 
 def _examples(
     connection: Connection,
     selection: Selection,
-    group: Group,
+    group: PlanGroup,
     plan: ColumnElement[str],
     members: Sequence[tuple[str, str, str]],
     most: int,

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, exists, select, update
 from sqlalchemy.orm import aliased
 
 from adapters import Effect
-from hub.core.audit import note_each
+from hub.core.audit import record_each
 from hub.core.errors import Refused
 from hub.core.hub import Hub
 from hub.core.models import (
@@ -65,7 +65,7 @@ _FILTERS = {
 FILTER_NAMES = frozenset(_FILTERS)
 
 
-def preview(
+def preview_deliveries(
     connection: Connection,
     hub: Hub,
     where: Mapping[str, Any],
@@ -108,7 +108,7 @@ def preview(
     return [_plan(row, hub, again=again) for row in rows]
 
 
-def replay(
+def replay_deliveries(
     connection: Connection,
     hub: Hub,
     planned: Sequence[Planned],
@@ -129,7 +129,7 @@ def replay(
         raise Refused("what may happen a second time needs a reason: --again --reason '...'")
     ids = [one.delivery_id for one in planned if one.plan is not Plan.REFUSED]
     plans = {one.delivery_id: one.plan for one in planned}
-    current = preview(connection, hub, {"ids": ids}, again=again, lock=True)
+    current = preview_deliveries(connection, hub, {"ids": ids}, again=again, lock=True)
     agreed = [one for one in current if one.plan is plans[one.delivery_id]]
     for alike in _alike(agreed):
         ids = [one.delivery_id for one in alike]
@@ -138,7 +138,7 @@ def replay(
     done = [
         (f"replay.{one.plan}", f"delivery {one.delivery_id}", {"from": one.state}) for one in agreed
     ]
-    note_each(connection, done, actor=actor, now=now, reason=reason)
+    record_each(connection, done, actor=actor, now=now, reason=reason)
     return len(agreed)
 
 
@@ -186,7 +186,7 @@ def _values(planned: Planned, hub: Hub) -> dict[str, Any]:
     }
     if planned.plan is Plan.REPEAT:
         return values
-    route = hub.router.named(planned.route)
+    route = hub.router.by_name(planned.route)
     if route:  # rendered anew: also for where the route goes today
         values |= {"destination": route.destination, "action": route.action}
     # What is followed from now on is another message: nothing is known of that yet.

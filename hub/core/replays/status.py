@@ -23,7 +23,7 @@ from hub.core.models import (
 WINDOW = 10_000
 
 
-class Became(StrEnum):
+class ItemOutcome(StrEnum):
     """What has become of an item until now."""
 
     SUCCEEDED = "succeeded"
@@ -74,10 +74,10 @@ def eta_s(row: Any) -> float | None:
     return float((row.total - row.queued - row.moved_on) * 60 / row.per_minute)
 
 
-def counts(connection: Connection, row: Any) -> Mapping[Became, int]:
+def counts(connection: Connection, row: Any) -> Mapping[ItemOutcome, int]:
     """Return how many items have become what; those not let go yet are not looked at."""
     let_go = row.queued + row.moved_on
-    waiting = {Became.NOT_YET: row.total - let_go, Became.LEFT: row.moved_on}
+    waiting = {ItemOutcome.NOT_YET: row.total - let_go, ItemOutcome.LEFT: row.moved_on}
     became = _became().label("became")
     found = connection.execute(
         select(became, func.count().label("many"))
@@ -86,7 +86,7 @@ def counts(connection: Connection, row: Any) -> Mapping[Became, int]:
         .where(ReplayItem.replay_id == row.id, ReplayItem.state == ItemState.QUEUED)
         .group_by(became)
     )
-    counted = {Became(one.became): one.many for one in found}
+    counted = {ItemOutcome(one.became): one.many for one in found}
     return {name: many for name, many in (counted | waiting).items() if many}
 
 
@@ -94,7 +94,7 @@ def items(
     connection: Connection,
     replay_id: UUID,
     *,
-    became: Became | None,
+    became: ItemOutcome | None,
     limit: int,
     after: UUID | None = None,
 ) -> Items:
@@ -142,24 +142,24 @@ def items(
 def _became() -> ColumnElement[str]:
     """Return what became of an item, over `replay_items` and, if it is there, its delivery."""
     return case(
-        (ReplayItem.state == ItemState.WAITING, _word(Became.NOT_YET)),
-        (ReplayItem.state == ItemState.LEFT, _word(Became.LEFT)),
-        (Delivery.id.is_(None), _word(Became.GONE)),
-        (is_among([DeliveryState.SUCCEEDED]), _word(Became.SUCCEEDED)),
+        (ReplayItem.state == ItemState.WAITING, _word(ItemOutcome.NOT_YET)),
+        (ReplayItem.state == ItemState.LEFT, _word(ItemOutcome.LEFT)),
+        (Delivery.id.is_(None), _word(ItemOutcome.GONE)),
+        (is_among([DeliveryState.SUCCEEDED]), _word(ItemOutcome.SUCCEEDED)),
         (
             is_among([DeliveryState.FAILED])
             & or_(
                 Delivery.error == ReplayItem.error,
                 Delivery.error.is_(None) & ReplayItem.error.is_(None),
             ),
-            _word(Became.SAME_ERROR),
+            _word(ItemOutcome.SAME_ERROR),
         ),
-        (is_among([DeliveryState.FAILED]), _word(Became.OTHER_ERROR)),
-        (is_among([DeliveryState.UNKNOWN]), _word(Became.UNKNOWN)),
-        (is_among([DeliveryState.SKIPPED]), _word(Became.SKIPPED)),
-        else_=_word(Became.ON_ITS_WAY),
+        (is_among([DeliveryState.FAILED]), _word(ItemOutcome.OTHER_ERROR)),
+        (is_among([DeliveryState.UNKNOWN]), _word(ItemOutcome.UNKNOWN)),
+        (is_among([DeliveryState.SKIPPED]), _word(ItemOutcome.SKIPPED)),
+        else_=_word(ItemOutcome.ON_ITS_WAY),
     )
 
 
-def _word(became: Became) -> ColumnElement[str]:
+def _word(became: ItemOutcome) -> ColumnElement[str]:
     return literal_column(f"'{became}'")

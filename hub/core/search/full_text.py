@@ -26,13 +26,13 @@ from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.sql.expression import cast
 
 from hub.core.ids import LAST_ID
-from hub.core.models.search import event_search, event_search_fts
+from hub.core.models.events import event_search, event_search_fts
 from hub.core.search.indexer import (
     SAME_MOMENT_BITS,
-    era_of,
-    era_word,
-    first_of_era,
+    first_of_partition,
     moment_of,
+    partition_of,
+    partition_word,
     row_id_of,
 )
 from hub.core.search.tokenizer import Term
@@ -41,9 +41,9 @@ from hub.core.search.tokenizer import Term
 STEP = 250
 # So many of the newest are looked through in a step, and another such step follows if so many were
 # found in it; then the index is asked, which reads all that it finds.
-WALKS = ((2000, 8), (4000, 15), (16000, STEP))
+NEWEST_FIRST_STEPS = ((2000, 8), (4000, 15), (16000, STEP))
 # How many eras (`ERA_DAYS`) each further step goes back.
-SPANS = (1, 4, 16)
+PARTITION_SPANS = (1, 4, 16)
 MOST_ERAS = 64
 
 _event_id, _words = event_search.c.event_id, event_search.c.words
@@ -87,20 +87,20 @@ _WALK, _EVER, _IN_ERAS = _walk(), _by_index(), _by_index(_have(_words, "eras"))
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Page:
     """What one step found, newest first, and how far it has looked: None is to the beginning."""
 
     ids: Sequence[UUID]
     looked_to: UUID | None
 
 
-def find(
+def find_page(
     connection: Connection,
     terms: Sequence[Term],
     *,
     before: UUID | None = None,
     since: UUID | None = None,
-) -> Iterator[Step]:
+) -> Iterator[Page]:
     """Yield what has all the terms, in steps back through time, each below the last.
 
     What is older than `since` may be found, but is not looked for.
@@ -120,30 +120,34 @@ def find_rare(connection: Connection, term: Term, *, most: int) -> Sequence[UUID
 
 def _postgresql(
     connection: Connection, wanted: str, before: UUID, since: UUID | None
-) -> Iterator[Step]:
+) -> Iterator[Page]:
     floor: UUID | None = before
     walk = 0
     while True:
-        looked, enough = WALKS[walk]
+        looked, enough = NEWEST_FIRST_STEPS[walk]
         asked = {"wanted": wanted, "below": floor, "looked": looked, "most": STEP}
         ids, last, oldest = connection.execute(_WALK, asked).one()
         is_common = len(ids) == STEP
         floor = ids[-1] if is_common else last
-        yield Step(ids, floor)
+        yield Page(ids, floor)
         if floor is None:
             return
         if not is_common:
             if len(ids) < enough:
                 break
             walk += 1
-    first_era = era_of(max(filter(None, (oldest, since)), default=floor))
+    first_era = partition_of(max(filter(None, (oldest, since)), default=floor))
     span = 0
     while floor is not None:
-        era = era_of(floor)
-        last_era = max(first_era, era - SPANS[span] + 1) if span < len(SPANS) else first_era
+        era = partition_of(floor)
+        last_era = (
+            max(first_era, era - PARTITION_SPANS[span] + 1)
+            if span < len(PARTITION_SPANS)
+            else first_era
+        )
         asked = {"wanted": wanted, "below": floor, "most": STEP}
         if era - last_era < MOST_ERAS:
-            eras = " | ".join(f"'{era_word(one)}'" for one in range(last_era, era + 1))
+            eras = " | ".join(f"'{partition_word(one)}'" for one in range(last_era, era + 1))
             found = connection.execute(_IN_ERAS, asked | {"eras": eras})
         else:
             found = connection.execute(_EVER, asked)
@@ -152,11 +156,11 @@ def _postgresql(
             floor = ids[-1]
         else:
             span += 1
-            floor = None if last_era <= first_era else first_of_era(last_era)
-        yield Step(ids, floor)
+            floor = None if last_era <= first_era else first_of_partition(last_era)
+        yield Page(ids, floor)
 
 
-def _sqlite(connection: Connection, terms: Sequence[Term], before: UUID | None) -> Iterator[Step]:
+def _sqlite(connection: Connection, terms: Sequence[Term], before: UUID | None) -> Iterator[Page]:
     table = event_search_fts
     found = (
         select(table.c.rowid, table.c.event_id)
@@ -173,7 +177,7 @@ def _sqlite(connection: Connection, terms: Sequence[Term], before: UUID | None) 
         page = rows.all()
         below = page[-1].rowid if page else None
         floor = page[-1].event_id if len(page) == STEP else None
-        yield Step([row.event_id for row in page], floor)
+        yield Page([row.event_id for row in page], floor)
         if floor is None:
             return
 

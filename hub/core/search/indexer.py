@@ -8,10 +8,10 @@ from sqlalchemy.dialects import postgresql
 
 from adapters import EVENT_TYPES
 from hub.core.models import StoredEvent
-from hub.core.models.search import event_search, event_search_fts
+from hub.core.models.events import event_search, event_search_fts
 from hub.core.search.tokenizer import words_of
 
-ERA_DAYS = 16
+PARTITION_DAYS = 16
 # So many events of one millisecond have row ids of their own in SQLite.
 SAME_MOMENT_BITS = 15
 
@@ -37,19 +37,19 @@ def index_some(connection: Connection, *, most: int) -> int:
     return len(rows)
 
 
-def era_of(event_id: UUID) -> int:
+def partition_of(event_id: UUID) -> int:
     """Return the stretch of days in which an event came; each is a word of its own."""
-    return moment_of(event_id) // (_MS_OF_DAY * ERA_DAYS)
+    return moment_of(event_id) // (_MS_OF_DAY * PARTITION_DAYS)
 
 
-def era_word(era: int) -> str:
+def partition_word(era: int) -> str:
     """Return the word of an era, which nobody can type into a search."""
     return f"~{era}"
 
 
-def first_of_era(era: int) -> UUID:
+def first_of_partition(era: int) -> UUID:
     """Return an id that is older than any of that era."""
-    return UUID(int=era * _MS_OF_DAY * ERA_DAYS << 80)
+    return UUID(int=era * _MS_OF_DAY * PARTITION_DAYS << 80)
 
 
 def moment_of(event_id: UUID) -> int:
@@ -83,7 +83,10 @@ def _postgresql(connection: Connection, rows: Sequence[Row]) -> None:  # type: i
     )
     connection.execute(
         new.on_conflict_do_update(index_elements=["event_id"], set_={"words": new.excluded.words}),
-        [{"id": row.id, "lexemes": [*_words(row), era_word(era_of(row.id))]} for row in rows],
+        [
+            {"id": row.id, "lexemes": [*_words(row), partition_word(partition_of(row.id))]}
+            for row in rows
+        ],
     )
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Executable, Select, String, Uuid, bindparam, 
 from hub.core.auth.redaction import redact_text
 from hub.core.ids import parse_id
 from hub.core.models import Delivery, StoredEvent, StoredRequest
-from hub.core.search.full_text import Step, find, find_rare
+from hub.core.search.full_text import Page, find_page, find_rare
 from hub.core.search.tokenizer import Term, is_amount, terms_of, whole_word
 
 LONGEST_QUERY = 200
@@ -66,20 +66,20 @@ def read_query(text: str, *, country: str, personal: bool = True) -> Query:
 
 def steps(
     connection: Connection, query: Query, *, before: UUID | None, since: UUID | None = None
-) -> Iterator[Step]:
+) -> Iterator[Page]:
     """Yield steps back through time. Nothing is found twice, and each begins below the last.
 
     What is older than `since` may be found, but is not looked for.
     """
     named = _by_id(connection, query.text, before)
-    by_words: Iterable[Step] = (Step((), None),)
+    by_words: Iterable[Page] = (Page((), None),)
     if query.terms:
-        by_words = find(connection, query.terms, before=before, since=since)
+        by_words = find_page(connection, query.terms, before=before, since=since)
     for step in by_words:
         floor = step.looked_to
         mine = [one for one in named if floor is None or one >= floor]
         named = [one for one in named if one not in set(mine)]
-        yield Step(sorted({*step.ids, *mine} if mine else step.ids, reverse=True), floor)
+        yield Page(sorted({*step.ids, *mine} if mine else step.ids, reverse=True), floor)
 
 
 def found_by(connection: Connection, words: Sequence[str], *, most: int) -> Sequence[UUID]:

@@ -1,0 +1,1 @@
+"""The database: its engine and transactions, schema revisions, and waiting for it."""

@@ -1,0 +1,1 @@
+"""HTTP out: the guarded transport to providers, and its sandbox."""

@@ -29,7 +29,7 @@ MAX_IDLE_S = 15
 
 
 @dataclass(slots=True)
-class Calling:
+class CallDeadline:
     """One call in progress, in the thread that makes it."""
 
     deadline: float
@@ -53,14 +53,14 @@ class Calling:
 
 
 class _Thread(threading.local):
-    calling: Calling
+    call_deadline: CallDeadline
 
 
 _thread = _Thread()
 
 
 @contextmanager
-def calling(call: Calling) -> Iterator[None]:
+def call_deadline(call: CallDeadline) -> Iterator[None]:
     """Make `call` the one that this thread's sockets answer to."""
     _thread.calling = call
     try:
@@ -107,7 +107,7 @@ def _connect(host: str, port: int, *, encrypted: bool) -> socket.socket:
     """Return a socket to the first address of `host` that takes the connection."""
     call = _thread.calling
     try:
-        found = ssrf_guard.find(
+        found = ssrf_guard.resolve(
             host,
             port,
             timeout_s=call.left_s(),

@@ -17,7 +17,7 @@ from urllib3.exceptions import LocationParseError
 from urllib3.util import Url, parse_url
 
 # An address family and the socket address that belongs to it.
-Found = tuple[socket.AddressFamily, Any]
+ResolvedAddress = tuple[socket.AddressFamily, Any]
 
 _IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -74,7 +74,9 @@ def read_url(url: str) -> Url:
     return parts
 
 
-def find(host: str, port: int, *, timeout_s: float, encrypted: bool, private: bool) -> list[Found]:
+def resolve(
+    host: str, port: int, *, timeout_s: float, encrypted: bool, private: bool
+) -> list[ResolvedAddress]:
     """Look `host` up once and return its addresses, all of which may be called.
 
     Raises:
@@ -111,12 +113,12 @@ def _check(host: str, address: _IPAddress, *, encrypted: bool, private: bool) ->
         )
 
 
-def _look_up(host: str, port: int, timeout_s: float) -> list[Found]:
+def _look_up(host: str, port: int, timeout_s: float) -> list[ResolvedAddress]:
     """`getaddrinfo` knows no time-out: a thread waits for it, and we for the thread."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
-        answer: Future[list[Found]] = Future()
+        answer: Future[list[ResolvedAddress]] = Future()
         threading.Thread(target=_resolve_into, args=(answer, host, port), daemon=True).start()
         try:
             found = answer.result(timeout_s)
@@ -127,20 +129,20 @@ def _look_up(host: str, port: int, timeout_s: float) -> list[Found]:
             reason = "there is no such host name" if unknown else "its name cannot be looked up now"
             raise HostNotFound(f"{host}: {reason}") from None
     else:
-        found = _resolve(host, port)
+        found = _getaddrinfo(host, port)
     if not found:
         raise HostNotFound(f"{host}: its name has no address")
     return found
 
 
-def _resolve_into(answer: "Future[list[Found]]", host: str, port: int) -> None:
+def _resolve_into(answer: "Future[list[ResolvedAddress]]", host: str, port: int) -> None:
     try:
-        answer.set_result(_resolve(host, port))
+        answer.set_result(_getaddrinfo(host, port))
     except (OSError, UnicodeError) as error:
         answer.set_exception(error)
 
 
-def _resolve(host: str, port: int) -> list[Found]:
+def _getaddrinfo(host: str, port: int) -> list[ResolvedAddress]:
     answers: Sequence[Any] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [(family, address) for family, _, _, _, address in answers]
 

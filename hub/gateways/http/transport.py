@@ -28,7 +28,7 @@ from urllib3.exceptions import DecodeError, HTTPError, ProtocolError
 
 from adapters import Answer, AnswerLost, NotSent, TransportError
 from hub.gateways.http import ssrf_guard
-from hub.gateways.http.connection import POOLS, Calling, calling, tls_context
+from hub.gateways.http.connection import POOLS, CallDeadline, call_deadline, tls_context
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -191,10 +191,10 @@ class _GuardedAdapter(HTTPAdapter):
     def _send(self, request: requests.PreparedRequest) -> requests.Response:
         limits = self._limits
         deadline_s = min(time.monotonic() + limits.timeout_s, self._action.ends_at_s)
-        call = Calling(deadline_s, limits.connect_timeout_s, limits.allow_private)
+        call = CallDeadline(deadline_s, limits.connect_timeout_s, limits.allow_private)
         host = host_of(request.url or "")
         try:
-            with calling(call):
+            with call_deadline(call):
                 raw = self._open(request)
                 return self._read(request, raw)
         except _BROKEN as error:
@@ -238,7 +238,7 @@ class _GuardedAdapter(HTTPAdapter):
         response._content_consumed = True  # type: ignore[attr-defined]
         return response
 
-    def _lost(self, error: Exception, call: Calling) -> str:
+    def _lost(self, error: Exception, call: CallDeadline) -> str:
         if isinstance(error, _TooLarge):
             return f"its answer is larger than {self._limits.max_answer_bytes // 1024} KiB"
         if time.monotonic() >= call.deadline:

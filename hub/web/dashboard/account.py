@@ -6,14 +6,14 @@ from uuid import UUID
 from flask import Response, abort, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from hub.core.audit import note
+from hub.core.audit import record
 from hub.core.auth import second_factor, sessions, sign_in, throttle
 from hub.core.auth.roles import Permission
 from hub.core.ids import parse_id
-from hub.gateways.crypto import hash_password
+from hub.gateways.password_hashing import hash_password
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.credential_check import hear_password
-from hub.web.dashboard.permissions import allowed, hub, now, viewer
+from hub.web.dashboard.permissions import current_user, hub, now, requires
 from hub.web.dashboard.reauth import WRONG
 from hub.web.dashboard.rendering import page
 from hub.web.dashboard.template_filters import relative
@@ -27,15 +27,15 @@ def span(length: timedelta) -> str:
 
 
 @dashboard.get("/account")
-@allowed(Permission.VIEW)
+@requires(Permission.VIEW)
 def account_page() -> Response:
     return _account()
 
 
 @dashboard.post("/account/password")
-@allowed(Permission.VIEW)
+@requires(Permission.VIEW)
 def change_password() -> BaseResponse:
-    person, password = viewer(), request.form.get("password", "")
+    person, password = current_user(), request.form.get("password", "")
     if fault := new_password_fault(password, person.name):
         return _account(422, password_fault=fault)
     heard = hear_password(person.name, request.form.get("old", ""), wrong=WRONG)
@@ -43,7 +43,7 @@ def change_password() -> BaseResponse:
         return _account(heard.status, password_fault=heard.fault)
     hashed = hash_password(password)
     with hub().store.write() as connection:
-        throttle.forgive(connection, heard.knock.counted)
+        throttle.reset(connection, heard.knock.counted)
         sign_in.change_password(
             connection, person.user_id, heard.knock.password_hash, hashed,
             session_id=person.session_id, actor=person.actor, now=now(),
@@ -53,40 +53,40 @@ def change_password() -> BaseResponse:
 
 
 @dashboard.post("/account/sessions/<session_id>/end")
-@allowed(Permission.VIEW)
+@requires(Permission.VIEW)
 def end_session(session_id: str) -> BaseResponse:
-    person, found = viewer(), parse_id(session_id) or abort(404)
+    person, found = current_user(), parse_id(session_id) or abort(404)
     with hub().store.write() as connection:
         if not sessions.end_of(connection, person.user_id, _other(found), now=now()):
             abort(404)
-        note(connection, actor=person.actor, action="session.end", subject=_myself(), now=now())
+        record(connection, actor=person.actor, action="session.end", subject=_myself(), now=now())
     flash("That browser is signed out.", "good")
     return redirect(url_for("dashboard.account_page"), 303)
 
 
 @dashboard.post("/account/sessions/end-others")
-@allowed(Permission.VIEW)
+@requires(Permission.VIEW)
 def end_other_sessions() -> BaseResponse:
-    person = viewer()
+    person = current_user()
     with hub().store.write() as connection:
         ended = sessions.end_all(connection, person.user_id, now=now(), but=person.session_id)
-        note(connection, actor=person.actor, action="session.end", subject=_myself(), now=now())
+        record(connection, actor=person.actor, action="session.end", subject=_myself(), now=now())
     words = "one other browser" if ended == 1 else f"{ended} other browsers"
     flash(f"You are signed out of {words}.", "good")
     return redirect(url_for("dashboard.account_page"), 303)
 
 
 def _myself() -> str:
-    return f"user {viewer().name}"
+    return f"user {current_user().name}"
 
 
 def _other(session_id: UUID) -> UUID:
     """Return it unless it is the session at hand: that one ends by signing out."""
-    return abort(404) if session_id == viewer().session_id else session_id
+    return abort(404) if session_id == current_user().session_id else session_id
 
 
 def _account(status: int = 200, **faults: str | None) -> Response:
-    person, rules = viewer(), hub().configuration.users
+    person, rules = current_user(), hub().configuration.users
     with hub().store.read() as connection:
         found = sessions.list_open(
             connection, person.user_id, now=now(), idle=rules.idle, longest=rules.longest

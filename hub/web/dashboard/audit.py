@@ -9,7 +9,7 @@ from hub.core.auth.roles import Permission
 from hub.core.ids import parse_id
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.csv_export import csv_line
-from hub.web.dashboard.permissions import allowed, hub
+from hub.web.dashboard.permissions import hub, requires
 from hub.web.dashboard.rendering import page
 
 ROWS = 50
@@ -18,7 +18,7 @@ _COLUMNS = ("at", "actor", "action", "subject", "reason", "detail")
 
 
 @dashboard.get("/audit")
-@allowed(Permission.ADMINISTER)
+@requires(Permission.ADMINISTER)
 def audit_page() -> Response:
     filters = _filters()
     before = request.args.get("before")
@@ -32,7 +32,7 @@ def audit_page() -> Response:
 
 
 @dashboard.get("/audit.csv")
-@allowed(Permission.ADMINISTER)
+@requires(Permission.ADMINISTER)
 def audit_csv() -> Response:
     answer = Response(
         stream_with_context(_lines(_filters())), content_type="text/csv; charset=utf-8"

@@ -4,7 +4,7 @@ from flask import current_app, flash, g, request, session, url_for
 
 from hub.core.auth import sessions
 from hub.core.auth.sign_in import Browser
-from hub.gateways.totp import Vault
+from hub.gateways.totp import SecretBox
 from hub.web.dashboard.permissions import TOKEN, hub, now, own_path
 from hub.web.forms.spam_check import visitor_of
 
@@ -16,9 +16,9 @@ def browser() -> Browser:
     return Browser(str(address) if address else None, request.headers.get("User-Agent"))
 
 
-def vault() -> Vault:
+def vault() -> SecretBox:
     """Return what encrypts the secrets of telephones."""
-    return Vault(str(current_app.secret_key))
+    return SecretBox(str(current_app.secret_key))
 
 
 def keep_session(token: str) -> None:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from hub.core.auth import second_factor, sign_in
-from hub.core.auth.sign_in import Browser, Knock
-from hub.gateways.crypto import hash_password, is_outdated, is_password
+from hub.core.auth.sign_in import Browser, SignInAttempt
+from hub.gateways.password_hashing import hash_password, is_outdated, is_password
 from hub.gateways.totp import step_of
 from hub.web.dashboard.client import browser, vault
 from hub.web.dashboard.permissions import hub, now
@@ -20,10 +20,10 @@ UNREADABLE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class CheckedCredential:
     """A try to prove something. `fault`: why it failed; `wait`: until the next is heard."""
 
-    knock: Knock
+    knock: SignInAttempt
     browser: Browser
     fault: str | None = None
     wait: timedelta | None = None
@@ -33,7 +33,7 @@ class Heard:
         return 429 if self.wait else 401
 
 
-def hear_password(name: str, password: str, *, wrong: str = WRONG) -> Heard:
+def hear_password(name: str, password: str, *, wrong: str = WRONG) -> CheckedCredential:
     """Count a try, and check a password; it takes as long for a name that nobody has."""
     heard = _knock(name)
     if heard.wait:
@@ -49,7 +49,7 @@ def hear_password(name: str, password: str, *, wrong: str = WRONG) -> Heard:
     return heard
 
 
-def hear_code(name: str, code: str) -> Heard:
+def hear_code(name: str, code: str) -> CheckedCredential:
     """Count a try, and check a code: of a telephone, or for when it is gone. It is used up."""
     heard = _knock(name)
     if heard.wait:
@@ -62,9 +62,9 @@ def hear_code(name: str, code: str) -> Heard:
     return heard if good else _turned_away(heard, "recovery code", WRONG_CODE)
 
 
-def _hear_telephone(heard: Heard, code: str) -> Heard:
+def _hear_telephone(heard: CheckedCredential, code: str) -> CheckedCredential:
     knock = heard.knock
-    secret = vault().open(knock.totp_secret or "", str(knock.user_id))
+    secret = vault().decrypt(knock.totp_secret or "", str(knock.user_id))
     if secret is None:
         return _turned_away(heard, "code", UNREADABLE if knock.totp_secret else WRONG_CODE)
     step = step_of(secret, code, now())
@@ -73,19 +73,19 @@ def _hear_telephone(heard: Heard, code: str) -> Heard:
     return heard if good else _turned_away(heard, "code", WRONG_CODE)
 
 
-def _knock(name: str) -> Heard:
+def _knock(name: str) -> CheckedCredential:
     seen = browser()
     with hub().store.write() as connection:
-        knock = sign_in.knock(connection, name, seen, now=now())
+        knock = sign_in.begin(connection, name, seen, now=now())
     if wait := knock.counted.wait:
-        return Heard(knock, seen, f"That was too often. Wait {_in_words(wait)}.", wait)
-    return Heard(knock, seen)
+        return CheckedCredential(knock, seen, f"That was too often. Wait {_in_words(wait)}.", wait)
+    return CheckedCredential(knock, seen)
 
 
-def _turned_away(heard: Heard, what: str, fault: str) -> Heard:
+def _turned_away(heard: CheckedCredential, what: str, fault: str) -> CheckedCredential:
     with hub().store.write() as connection:
-        sign_in.turned_away(connection, heard.knock, heard.browser, what=what, now=now())
-    return Heard(heard.knock, heard.browser, fault)
+        sign_in.refuse(connection, heard.knock, heard.browser, what=what, now=now())
+    return CheckedCredential(heard.knock, heard.browser, fault)
 
 
 def _is_of_telephone(code: str) -> bool:

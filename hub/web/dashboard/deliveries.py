@@ -7,14 +7,14 @@ from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as BaseResponse
 
 from hub.core.auth.roles import Permission
-from hub.core.explain.errors import Cause, cause
+from hub.core.explain.errors import Explanation, explain_error
 from hub.core.explain.event_summaries import sentence
 from hub.core.models import DeliveryState
 from hub.core.queries import rows
 from hub.core.queries.deliveries import MOST_COUNTED, WINDOW, counts, list_deliveries
 from hub.web.dashboard.blueprint import dashboard
-from hub.web.dashboard.params import arguments_of, before, chosen, wanted
-from hub.web.dashboard.permissions import allowed, hub
+from hub.web.dashboard.params import arguments_of, before, id_or_404, selection_param
+from hub.web.dashboard.permissions import hub, requires
 from hub.web.dashboard.rendering import page
 from hub.web.dashboard.template_filters import redacted
 
@@ -30,9 +30,9 @@ TABS = (
 
 
 @dashboard.get("/deliveries")
-@allowed(Permission.VIEW)
+@requires(Permission.VIEW)
 def deliveries_page() -> Response:
-    selection, start = chosen(request.args), before()
+    selection, start = selection_param(request.args), before()
     with hub().store.read() as connection:
         found = list_deliveries(connection, selection, limit=PAGE, before=start)
         counted = counts(connection)
@@ -56,10 +56,10 @@ def deliveries_page() -> Response:
 
 
 @dashboard.get("/deliveries/<delivery_id>")
-@allowed(Permission.VIEW)
+@requires(Permission.VIEW)
 def delivery_page(delivery_id: str) -> BaseResponse:
     """Go to its event's page, where everything that hangs on it is."""
-    found_id = wanted(delivery_id)
+    found_id = id_or_404(delivery_id)
     with hub().store.read() as connection:
         row = rows.delivery_row(connection, found_id)
     if row is None:
@@ -70,9 +70,9 @@ def delivery_page(delivery_id: str) -> BaseResponse:
 @dashboard.app_template_global("cause")
 def cause_of(
     error: str | None, destination: str, status: int | None = None, code: str | None = None
-) -> Cause:
+) -> Explanation:
     """Return what an error means, in plain words, with what to do."""
-    return cause(error, status=status, code=code, destination=destination)
+    return explain_error(error, status=status, code=code, destination=destination)
 
 
 @dashboard.app_template_global("happened")

@@ -5,7 +5,7 @@ from collections import Counter
 from flask import Response, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from hub.core.audit import note
+from hub.core.audit import record
 from hub.core.auth.roles import Permission
 from hub.core.configuration import Destination
 from hub.core.delivery.lanes import set_paused
@@ -14,26 +14,26 @@ from hub.core.monitoring.source_health import rate_words
 from hub.core.queries import destinations as board
 from hub.gateways.destination_client import probe
 from hub.web.dashboard.blueprint import dashboard
-from hub.web.dashboard.permissions import allowed, hub, now, own_path, viewer
+from hub.web.dashboard.permissions import current_user, hub, now, own_path, requires
 from hub.web.dashboard.rendering import page
 
 
 @dashboard.get("/destinations")
-@allowed(Permission.VIEW)
+@requires(Permission.VIEW)
 def destinations_page() -> Response:
     with hub().store.read() as connection:
-        places = board.standings(connection, hub().configuration)
+        places = board.destination_statuses(connection, hub().configuration)
         took = {one.slug: board.latency(connection, one.slug) for one in places}
         ended = board.ended_badly(connection)
     return page("destinations.html", places=places, took=took, ended=ended, most=board.MOST)
 
 
 @dashboard.get("/destinations/<slug>")
-@allowed(Permission.VIEW)
+@requires(Permission.VIEW)
 def destination_page(slug: str) -> Response:
     configured = _destination(slug)
     with hub().store.read() as connection:
-        places = board.standings(connection, hub().configuration)
+        places = board.destination_statuses(connection, hub().configuration)
         took = board.latency(connection, slug)
         error = board.last_error(connection, slug)
         ended = board.ended_badly(connection).get(slug, Counter())
@@ -49,7 +49,7 @@ def destination_page(slug: str) -> Response:
 
 
 @dashboard.post("/destinations/<slug>/pause")
-@allowed(Permission.OPERATE)
+@requires(Permission.OPERATE)
 def pause(slug: str) -> BaseResponse:
     _set_paused(slug, paused=True)
     flash(f"{slug} is paused. Nothing goes out to it until somebody lets it go on.", "good")
@@ -57,7 +57,7 @@ def pause(slug: str) -> BaseResponse:
 
 
 @dashboard.post("/destinations/<slug>/resume")
-@allowed(Permission.OPERATE)
+@requires(Permission.OPERATE)
 def resume(slug: str) -> BaseResponse:
     _set_paused(slug, paused=False)
     hub().waker.wake()
@@ -66,7 +66,7 @@ def resume(slug: str) -> BaseResponse:
 
 
 @dashboard.post("/destinations/<slug>/check")
-@allowed(Permission.OPERATE)
+@requires(Permission.OPERATE)
 def check_account(slug: str) -> BaseResponse:
     """Ask the account whether its credentials are good; no transaction is open meanwhile."""
     configured = _destination(slug)
@@ -75,7 +75,7 @@ def check_account(slug: str) -> BaseResponse:
         return _back(slug)
     found = probe(configured, allow_private=hub().allow_private)
     with hub().store.write() as connection:
-        note(connection, actor=viewer().actor, action="destination.check", subject=slug,
+        record(connection, actor=current_user().actor, action="destination.check", subject=slug,
              now=now(), detail={"ok": found.ok})  # fmt: skip
     look = "doubt" if configured.sandbox else "good" if found.ok else "bad"
     flash(f"{slug}: {found.message.rstrip('.')}.", look)
@@ -84,7 +84,7 @@ def check_account(slug: str) -> BaseResponse:
 
 def _set_paused(slug: str, *, paused: bool) -> None:
     with hub().store.write() as connection:
-        set_paused(connection, hub(), slug, paused=paused, actor=viewer().actor, now=now())
+        set_paused(connection, hub(), slug, paused=paused, actor=current_user().actor, now=now())
 
 
 def _destination(slug: str) -> Destination:

@@ -22,11 +22,11 @@ from hub.core.leads.assignment import assignments_of
 from hub.core.models import DUE_STATES, DeliveryState
 from hub.core.queries import event_detail as board
 from hub.core.queries.event_detail import cut
-from hub.core.queries.route_trace import Why, reasons, reasons_then
+from hub.core.queries.route_trace import RouteTrace, reasons, reasons_then
 from hub.core.rehydrate import as_event, find_event, read_again
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.body_view import Shown, shown
-from hub.web.dashboard.permissions import allowed, hub, now, viewer
+from hub.web.dashboard.permissions import current_user, hub, now, requires
 from hub.web.dashboard.rendering import page
 
 # What is larger is not parsed to show a page; its attachments can be downloaded still.
@@ -47,17 +47,17 @@ def event_id_of(text: str) -> UUID:
 
 
 @dashboard.get("/events/<event_id>")
-@allowed(Permission.VIEW)
+@requires(Permission.VIEW)
 def event_page(event_id: str) -> Response:
     wanted = event_id_of(event_id)
     with hub().store.read() as connection:
         values = _gather(connection, hub(), wanted)
-        note_view(connection, viewer(), f"event {wanted}", now())
+        note_view(connection, current_user(), f"event {wanted}", now())
     return page("event.html", **values)
 
 
 @dashboard.get("/events/<event_id>/attachments/<int:number>")
-@allowed(Permission.VIEW)
+@requires(Permission.VIEW)
 def event_attachment(event_id: str, number: int) -> Response:
     """Answer with one file that came with an event, never to be opened by the browser itself."""
     _must_see_personal()
@@ -67,22 +67,22 @@ def event_attachment(event_id: str, number: int) -> Response:
         files = again.attachments if again else ()
         if not 1 <= number <= len(files):
             raise NotFound
-        note_view(connection, viewer(), f"event {wanted}", now())
+        note_view(connection, current_user(), f"event {wanted}", now())
     return download(files[number - 1].content, files[number - 1].name, "application/octet-stream")
 
 
 @dashboard.get("/events/<event_id>/download")
-@allowed(Permission.VIEW)
+@requires(Permission.VIEW)
 def event_download(event_id: str) -> Response:
     """Answer with an event as JSON; masked for those who may not see personal data."""
     wanted = event_id_of(event_id)
     with hub().store.read() as connection:
         row = find_event(connection, wanted)
-        note_view(connection, viewer(), f"event {wanted}", now())
+        note_view(connection, current_user(), f"event {wanted}", now())
     names = ("type", "native_type", "source", "external_id", "state", "live", "data")
     told: dict[str, Any] = {name: getattr(row, name) for name in names}
     times = {name: rfc3339(getattr(row, name)) for name in ("occurred_at", "received_at")}
-    tree = {"id": str(row.id)} | times | (told if viewer().sees_personal else redact(told))
+    tree = {"id": str(row.id)} | times | (told if current_user().sees_personal else redact(told))
     body = orjson.dumps(tree, option=orjson.OPT_INDENT_2)
     return download(body, f"event-{row.id}.json", "application/json")
 
@@ -120,7 +120,7 @@ def body_shown(connection: Connection, request: Row[Any] | None) -> Shown | None
         return None
     source = hub().configuration.sources.get(request.source)
     typed = source is None or (source.enabled and hub().inbound(request.source).takes_forms)
-    return shown(body, request.headers, personal=viewer().sees_personal, typed=typed)
+    return shown(body, request.headers, personal=current_user().sees_personal, typed=typed)
 
 
 def _gather(connection: Connection, served: Hub, wanted: UUID) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def _gather(connection: Connection, served: Hub, wanted: UUID) -> dict[str, Any]
         "runs": runs,
         "by_route": _by_route(served, runs),
         "under_way": any(run.delivery.state in UNDER_WAY for run in runs),
-        "contact": board.person_of(connection, row),
+        "contact": board.contact_of(connection, row),
         "cause_delivery": board.cause_of(connection, row.data or {}),
         "caused": board.caused_by(connection, runs),
         "copies": board.copies_of(connection, wanted),
@@ -160,7 +160,9 @@ def _says(data: Mapping[str, Any]) -> Any:
     return cut({name: value for name, value in data.items() if name not in told})
 
 
-def _then(connection: Connection, served: Hub, row: Row[Any], event: Event) -> list[Why] | None:
+def _then(
+    connection: Connection, served: Hub, row: Row[Any], event: Event
+) -> list[RouteTrace] | None:
     """Return the reasons of the version that matched it; None when that is today's, or not kept."""
     if row.config_version == served.router.version:
         return None
@@ -170,11 +172,11 @@ def _then(connection: Connection, served: Hub, row: Row[Any], event: Event) -> l
     return reasons_then(served, routes, event, event_id=row.id, row=row)
 
 
-def _by_route(served: Hub, runs: list[board.Run]) -> dict[str, Any]:
+def _by_route(served: Hub, runs: list[board.DeliveryRun]) -> dict[str, Any]:
     """Return the deliveries by the name of their route, today's name too."""
     found: dict[str, Any] = {}
     for run in runs:
-        route = served.router.named(run.delivery.route)
+        route = served.router.by_name(run.delivery.route)
         if route:
             found[route.name] = run.delivery
         found[run.delivery.route] = run.delivery
@@ -190,7 +192,7 @@ def _missing(connection: Connection, served: Hub, row: Row[Any], event: Event) -
 
 def _at(path: str, value: Any) -> Any:
     """Return a value that stands under a dotted path, masked if any name of the path says so."""
-    if viewer().sees_personal:
+    if current_user().sees_personal:
         return value
     tree = value
     for name in reversed(path.split(".")):
@@ -202,7 +204,7 @@ def _at(path: str, value: Any) -> Any:
 
 
 def _must_see_personal() -> None:
-    if not viewer().sees_personal:
+    if not current_user().sees_personal:
         raise Forbidden
 
 

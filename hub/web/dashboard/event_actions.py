@@ -17,11 +17,11 @@ from hub.core.explain.errors import PLANS
 from hub.core.ids import new_id
 from hub.core.leads import held
 from hub.core.rehydrate import as_event, find_event, read_again
-from hub.core.replays.replay import Plan, Planned, preview, replay
+from hub.core.replays.replay import Plan, Planned, preview_deliveries, replay_deliveries
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.event import event_id_of
 from hub.web.dashboard.params import asked_id, read_id
-from hub.web.dashboard.permissions import allowed, hub, now, viewer
+from hub.web.dashboard.permissions import current_user, hub, now, requires
 from hub.web.dashboard.rendering import page
 
 SOMEBODY_WAS_QUICKER = "Already on its way: somebody was quicker. It runs once."
@@ -29,7 +29,7 @@ LONGEST_REASON = 500
 
 
 @dashboard.get("/events/<event_id>/replay")
-@allowed(Permission.OPERATE)
+@requires(Permission.OPERATE)
 def replay_event_page(event_id: str) -> Response:
     """Show what a replay of one delivery, or of all of them, would do."""
     wanted, delivery_id = event_id_of(event_id), asked_id("delivery")
@@ -37,7 +37,7 @@ def replay_event_page(event_id: str) -> Response:
 
 
 @dashboard.post("/events/<event_id>/replay")
-@allowed(Permission.OPERATE)
+@requires(Permission.OPERATE)
 def replay_event(event_id: str) -> BaseResponse:
     """Run what was previewed, as far as nobody else did meanwhile."""
     wanted = event_id_of(event_id)
@@ -50,10 +50,10 @@ def replay_event(event_id: str) -> BaseResponse:
         return _preview(wanted, delivery_id, status=422, reason_missing=True)
     with hub().store.write() as connection:
         find_event(connection, wanted)
-        planned = preview(connection, hub(), _where(wanted, delivery_id), again=again)
+        planned = preview_deliveries(connection, hub(), _where(wanted, delivery_id), again=again)
         going = [one for one in planned if one.plan is not Plan.REFUSED and _said(one) in agreed]
-        count = replay(
-            connection, hub(), going, actor=viewer().actor, now=now(), reason=reason or None
+        count = replay_deliveries(
+            connection, hub(), going, actor=current_user().actor, now=now(), reason=reason or None
         )
     if count:
         hub().waker.wake()
@@ -62,11 +62,11 @@ def replay_event(event_id: str) -> BaseResponse:
 
 
 @dashboard.post("/events/<event_id>/routes")
-@allowed(Permission.OPERATE)
+@requires(Permission.OPERATE)
 def apply_routes_to_event(event_id: str) -> BaseResponse:
     wanted = event_id_of(event_id)
     with hub().store.write() as connection:
-        names = apply_routes(connection, hub(), wanted, actor=viewer().actor, now=now())
+        names = apply_routes(connection, hub(), wanted, actor=current_user().actor, now=now())
     if names:
         hub().waker.wake()
         flash(f"On its way: {', '.join(names)}.", "good")
@@ -76,33 +76,33 @@ def apply_routes_to_event(event_id: str) -> BaseResponse:
 
 
 @dashboard.get("/events/<event_id>/copy")
-@allowed(Permission.OPERATE)
+@requires(Permission.OPERATE)
 def copy_event_page(event_id: str) -> Response:
     wanted = event_id_of(event_id)
-    if not viewer().sees_personal:
+    if not current_user().sees_personal:
         raise Forbidden
     with hub().store.read() as connection:
         row = find_event(connection, wanted)
         again = read_again(connection, hub(), row)
-        note_view(connection, viewer(), f"event {wanted}", now())
+        note_view(connection, current_user(), f"event {wanted}", now())
     kept = {name: value for name, value in as_event(row, again).data.items() if name != "native"}
     text = orjson.dumps(kept, option=orjson.OPT_INDENT_2).decode()
     return page("event_copy.html", event=row, text=text, form=new_id(now()), fault=None)
 
 
 @dashboard.post("/events/<event_id>/copy")
-@allowed(Permission.OPERATE)
+@requires(Permission.OPERATE)
 def make_copy(event_id: str) -> BaseResponse:
     """Store the edited copy and run it through today's routes; the original stays as it is."""
     wanted = event_id_of(event_id)
-    if not viewer().sees_personal:
+    if not current_user().sees_personal:
         raise Forbidden
     text, form = request.form.get("data", ""), request.form.get("form", "")[:64]
     try:
         data = read_edited(text)
         with hub().store.write() as connection:
             copy_id, count = copy_event(
-                connection, hub(), wanted, data, actor=viewer().actor, now=now(), form=form
+                connection, hub(), wanted, data, actor=current_user().actor, now=now(), form=form
             )
     except Refused as error:
         with hub().store.read() as connection:
@@ -115,12 +115,12 @@ def make_copy(event_id: str) -> BaseResponse:
 
 
 @dashboard.post("/events/<event_id>/held")
-@allowed(Permission.OPERATE)
+@requires(Permission.OPERATE)
 def decide_held(event_id: str) -> BaseResponse:
     """Let a held event run, or put it aside for good."""
     wanted, answer = event_id_of(event_id), request.form.get("answer")
     reason = request.form.get("reason", "").replace("\x00", "").strip()[:LONGEST_REASON]
-    who: dict[str, Any] = {"actor": viewer().actor, "now": now()}
+    who: dict[str, Any] = {"actor": current_user().actor, "now": now()}
     if answer not in ("release", "discard"):
         raise BadRequest
     with hub().store.write() as connection:
@@ -139,8 +139,8 @@ def _preview(
 ) -> Response:
     with hub().store.read() as connection:
         row = find_event(connection, wanted)
-        planned = preview(connection, hub(), _where(wanted, delivery_id))
-        twice = preview(connection, hub(), _where(wanted, delivery_id), again=True)
+        planned = preview_deliveries(connection, hub(), _where(wanted, delivery_id))
+        twice = preview_deliveries(connection, hub(), _where(wanted, delivery_id), again=True)
     going = [one for one in planned if one.plan is not Plan.REFUSED]
     second = [one for one in twice if one.plan is Plan.AGAIN]
     left = [one for one in planned if one.plan is Plan.REFUSED and one.delivery_id

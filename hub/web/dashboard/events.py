@@ -10,19 +10,19 @@ from werkzeug.exceptions import BadRequest, Forbidden
 
 from adapters import EVENT_TYPES
 from adapters.contract.fields import rfc3339
-from hub.core.audit import note
+from hub.core.audit import record
 from hub.core.auth.redaction import redact_text
 from hub.core.auth.roles import Permission
 from hub.core.explain.event_summaries import sentence
 from hub.core.ids import FIRST_ID
 from hub.core.models import EventState
 from hub.core.ports import Store
-from hub.core.queries.event_rows import Filters, Listed, newest_id, types_seen
+from hub.core.queries.event_rows import EventRow, Filters, newest_id, types_seen
 from hub.core.queries.events import list_events, list_newer
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.csv_export import csv_line
-from hub.web.dashboard.params import address, asked, asked_id, read_filters
-from hub.web.dashboard.permissions import allowed, hub, now, viewer
+from hub.web.dashboard.params import asked_id, filter_params, read_filters, url_with
+from hub.web.dashboard.permissions import current_user, hub, now, requires
 from hub.web.dashboard.rendering import page
 from hub.web.dashboard.template_filters import amount, redacted
 
@@ -37,23 +37,23 @@ COLUMNS = (
 
 
 @dashboard.get("/events")
-@allowed(Permission.VIEW)
+@requires(Permission.VIEW)
 def events_page() -> Response:
-    said, before = asked(), asked_id("before")
+    said, before = filter_params(), asked_id("before")
     filters = read_filters(said)
     with hub().store.read() as connection:
         found = list_events(connection, filters, most=ROWS, before=before)
         types = types_seen(connection)
         goes_on = _goes_on(said, before)
         newest = newest_id(connection) if goes_on else None
-    older = address("events_page", said, before=found.older) if found.older else None
+    older = url_with("events_page", said, before=found.older) if found.older else None
     return page(
         "events.html",
         said=said,
         times=_times(filters),
         found=found,
         older=older,
-        newest=address("events_page", said) if before else None,
+        newest=url_with("events_page", said) if before else None,
         tail=_tail(said, newest or FIRST_ID) if goes_on else None,
         types=_choices(types),
         sources=sorted(hub().configuration.sources),
@@ -62,14 +62,14 @@ def events_page() -> Response:
 
 
 @dashboard.get("/events/newer")
-@allowed(Permission.VIEW)
+@requires(Permission.VIEW)
 def newer_events() -> Response:
     """Answer with the rows that came since; with nothing at all when none did."""
-    said, after = asked(), asked_id("after")
+    said, after = filter_params(), asked_id("after")
     if after is None or not _goes_on(said, None):
         raise BadRequest
     if not request.headers.get("HX-Request"):
-        return redirect(address("events_page", said), 303)  # type: ignore[return-value]
+        return redirect(url_with("events_page", said), 303)  # type: ignore[return-value]
     with hub().store.read() as connection:
         rows = list_newer(connection, read_filters(said), after=after, most=TAIL_ROWS)
     if not rows:
@@ -78,16 +78,22 @@ def newer_events() -> Response:
 
 
 @dashboard.get("/events.csv")
-@allowed(Permission.VIEW)
+@requires(Permission.VIEW)
 def export_events() -> Response:
-    if not viewer().sees_personal:
+    if not current_user().sees_personal:
         raise Forbidden
-    said = asked()
+    said = filter_params()
     filters = read_filters(said)
     with hub().store.write() as connection:
         detail = {name: redact_text(text) for name, text in said.items()}
-        note(connection, actor=viewer().actor, action="export.events", subject="events", now=now(),
-             detail=detail)  # fmt: skip
+        record(
+            connection,
+            actor=current_user().actor,
+            action="export.events",
+            subject="events",
+            now=now(),
+            detail=detail,
+        )
     answer = Response(_sheet(hub().store, filters), mimetype="text/csv")
     answer.headers["Content-Disposition"] = 'attachment; filename="events.csv"'
     return answer
@@ -113,7 +119,7 @@ def _sheet(store: Store, filters: Filters) -> Iterator[str]:
             return
 
 
-def _exported(row: Listed) -> list[Any]:
+def _exported(row: EventRow) -> list[Any]:
     data = row.data
     currency = data.get("currency")
     major = amount(data.get("amount"), currency)
@@ -138,7 +144,7 @@ def _goes_on(said: dict[str, str], before: UUID | None) -> bool:
 
 
 def _tail(said: dict[str, str], after: UUID) -> str:
-    return address("newer_events", said, after=after)
+    return url_with("newer_events", said, after=after)
 
 
 def _choices(types: list[str]) -> list[str]:

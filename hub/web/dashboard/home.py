@@ -5,7 +5,7 @@ from uuid import UUID
 from flask import Response, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from hub.core.audit import note
+from hub.core.audit import record
 from hub.core.auth.audit_views import note_view
 from hub.core.auth.roles import Permission
 from hub.core.errors import NotFound, Refused
@@ -14,12 +14,12 @@ from hub.core.leads import held as leads
 from hub.core.leads.held import list_held
 from hub.core.monitoring import alerts
 from hub.core.monitoring.source_health import watch_sources
-from hub.core.queries.attention import find_needs
-from hub.core.queries.destinations import standings
+from hub.core.queries.attention import find_attention_items
+from hub.core.queries.destinations import destination_statuses
 from hub.core.queries.hourly_stats import last_hours
-from hub.core.queries.sources import all_heard, last_event_at
+from hub.core.queries.sources import last_event_at, source_statuses
 from hub.web.dashboard.blueprint import dashboard
-from hub.web.dashboard.permissions import allowed, hub, now, viewer
+from hub.web.dashboard.permissions import current_user, hub, now, requires
 from hub.web.dashboard.rendering import page
 from hub.web.dashboard.svg_charts import counts, durations
 
@@ -28,14 +28,14 @@ LOOKED_LIKE = "looked like spam"
 
 
 @dashboard.get("/")
-@allowed(Permission.VIEW)
+@requires(Permission.VIEW)
 def now_page() -> Response:
     with hub().store.read() as connection:
-        places = standings(connection, hub().configuration)
+        places = destination_statuses(connection, hub().configuration)
         watched = watch_sources(connection, hub().configuration, now=now())
-        needs = find_needs(connection, watched, places, now=now())
+        needs = find_attention_items(connection, watched, places, now=now())
         hours = last_hours(connection, now=now())
-        heard = all_heard(connection, hub().configuration, watched)
+        heard = source_statuses(connection, hub().configuration, watched)
         last_at = last_event_at(connection)
     return page(
         "now.html",
@@ -51,13 +51,13 @@ def now_page() -> Response:
 
 
 @dashboard.post("/alerts/<alert_id>/end")
-@allowed(Permission.OPERATE)
+@requires(Permission.OPERATE)
 def end_alert(alert_id: str) -> BaseResponse:
     with hub().store.write() as connection:
         ended = alerts.end_one(connection, _wanted(alert_id), now=now())
-        note(
+        record(
             connection,
-            actor=viewer().actor,
+            actor=current_user().actor,
             action="alert.end",
             subject=f"alert {alert_id}",
             now=now(),
@@ -68,25 +68,25 @@ def end_alert(alert_id: str) -> BaseResponse:
 
 
 @dashboard.get("/held")
-@allowed(Permission.VIEW)
+@requires(Permission.VIEW)
 def held_page() -> Response:
     before = parse_id(request.args.get("before", ""))
     with hub().store.read() as connection:
         found = list_held(connection, limit=HELD_A_PAGE + 1, before=before)
-    if found and viewer().sees_personal:
+    if found and current_user().sees_personal:
         with hub().store.write() as connection:
-            note_view(connection, viewer(), "held leads", now())
+            note_view(connection, current_user(), "held leads", now())
     rows = found[:HELD_A_PAGE]
     older = rows[-1].id if len(found) > HELD_A_PAGE else None
     return page("held.html", rows=rows, older=older, before=before)
 
 
 @dashboard.post("/held/<event_id>/release")
-@allowed(Permission.OPERATE)
+@requires(Permission.OPERATE)
 def release_held(event_id: str) -> BaseResponse:
     with hub().store.write() as connection:
         released = leads.release(
-            connection, hub(), _wanted(event_id), actor=viewer().actor, now=now()
+            connection, hub(), _wanted(event_id), actor=current_user().actor, now=now()
         )
     hub().waker.wake()
     count = released.deliveries
@@ -97,24 +97,26 @@ def release_held(event_id: str) -> BaseResponse:
 
 
 @dashboard.post("/held/<event_id>/discard")
-@allowed(Permission.OPERATE)
+@requires(Permission.OPERATE)
 def discard_held(event_id: str) -> BaseResponse:
     reason = request.form.get("reason", "").replace("\x00", "").strip()[:500] or LOOKED_LIKE
     with hub().store.write() as connection:
-        leads.discard(connection, _wanted(event_id), actor=viewer().actor, now=now(), reason=reason)
+        leads.discard(
+            connection, _wanted(event_id), actor=current_user().actor, now=now(), reason=reason
+        )
     flash("Put aside. It is kept, and nothing is done about it.", "good")
     return _back("dashboard.held_page")
 
 
 @dashboard.post("/held/several")
-@allowed(Permission.OPERATE)
+@requires(Permission.OPERATE)
 def decide_several() -> BaseResponse:
     """Let the selected leads through or put them aside, each by itself."""
     ids = [_wanted(one) for one in request.form.getlist("ids")[:HELD_A_PAGE]]
     did = request.form.get("did")
     if did not in ("release", "discard"):
         raise NotFound("a lead is released or discarded")
-    actor, at, late = viewer().actor, now(), 0
+    actor, at, late = current_user().actor, now(), 0
     for one in ids:
         try:
             with hub().store.write() as connection:

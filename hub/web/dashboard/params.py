@@ -19,7 +19,7 @@ from hub.core.queries.event_rows import Filters
 from hub.core.replays.selection import NotReadable, Selection, selection_of
 from hub.core.search.search import read_query
 from hub.web.dashboard.blueprint import dashboard
-from hub.web.dashboard.permissions import hub, now, viewer
+from hub.web.dashboard.permissions import current_user, hub, now
 
 # The filters, as addresses call them.
 NAMES = ("q", "source", "type", "state", "live", "since", "until", "contact")
@@ -31,7 +31,7 @@ _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _LIVE = {"live": True, "test": False}
 
 
-def asked() -> dict[str, str]:
+def filter_params() -> dict[str, str]:
     """Return the filters that an address names, as it has them: a link says them again.
 
     Raises:
@@ -54,7 +54,7 @@ def read_filters(said: Mapping[str, str]) -> Filters:
     state, live = said.get("state"), said.get("live")
     if (state and state not in set(EventState)) or (live and live not in _LIVE):
         raise BadRequest
-    country, personal = hub().configuration.site.country, viewer().sees_personal
+    country, personal = hub().configuration.site.country, current_user().sees_personal
     return Filters(
         source=said.get("source"),
         type=said.get("type"),
@@ -89,7 +89,7 @@ def asked_id(name: str) -> UUID | None:
     return read_id(text) if text else None
 
 
-def address(endpoint: str, said: Mapping[str, Any], **more: Any) -> str:
+def url_with(endpoint: str, said: Mapping[str, Any], **more: Any) -> str:
     """Return the address of a list with these filters."""
     return url_for(f".{endpoint}", **{**said, **more})
 
@@ -119,7 +119,7 @@ MOST_CHOSEN = 200
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
-def chosen(values: Any = None) -> Selection:
+def selection_param(values: Any = None) -> Selection:
     """Return what the address (or a form) selects. Times without a zone are in the site's.
 
     Raises:
@@ -130,7 +130,7 @@ def chosen(values: Any = None) -> Selection:
     told: dict[str, Any] = {name: value for name, value in values.items() if name != "ids"}
     for name in ("since", "until"):
         if told.get(name):
-            told[name] = instant_of(told[name])
+            told[name] = instant_param(told[name])
     ids = values.getlist("ids")
     if len(ids) > MOST_CHOSEN:
         raise BadRequest
@@ -138,7 +138,7 @@ def chosen(values: Any = None) -> Selection:
         selection = selection_of(told | {"ids": ids or None})
     except NotReadable as error:
         raise BadRequest from error
-    if selection.q is not None and not viewer().sees_personal:
+    if selection.q is not None and not current_user().sees_personal:
         raise Forbidden
     return selection
 
@@ -169,7 +169,7 @@ def after() -> UUID | None:
     return _place("after")
 
 
-def wanted(text: str) -> UUID:
+def id_or_404(text: str) -> UUID:
     """Return the id in an address.
 
     Raises:
@@ -181,7 +181,7 @@ def wanted(text: str) -> UUID:
     return found
 
 
-def instant_of(text: str) -> datetime:
+def instant_param(text: str) -> datetime:
     """Return a time that was typed or is in an address; without a zone it is in the site's.
 
     Raises:

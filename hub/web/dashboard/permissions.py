@@ -13,7 +13,7 @@ from flask_wtf.csrf import CSRFProtect
 from werkzeug.exceptions import Forbidden, InternalServerError
 from werkzeug.wrappers import Response as BaseResponse
 
-from hub.core.auth.roles import Permission, Person
+from hub.core.auth.roles import Permission, Principal
 from hub.core.auth.sessions import find
 from hub.core.hub import Hub
 from hub.web.dashboard.blueprint import dashboard
@@ -28,7 +28,7 @@ csrf = CSRFProtect()
 View = TypeVar("View", bound=Callable[..., Any])
 
 
-def allowed(
+def requires(
     permission: Permission, *, proof: bool = False, before_second_factor: bool = False
 ) -> Callable[[View], View]:
     """Mark a view as open to those whose role has a permission.
@@ -47,7 +47,7 @@ def allowed(
     return mark
 
 
-def open_to_all(view: View) -> View:
+def public(view: View) -> View:
     """Mark a view as open to people who are not signed in."""
     setattr(view, _PERMISSION, None)
     return view
@@ -65,9 +65,9 @@ def permission_of(view: Callable[..., Any]) -> Permission | None:
     return permission
 
 
-def viewer() -> Person:
+def current_user() -> Principal:
     """Return who is asking. Only in views that are not open to all."""
-    person: Person = g.person
+    person: Principal = g.person
     return person
 
 
@@ -84,7 +84,7 @@ def now() -> datetime:
 
 
 @dashboard.before_request
-def admit() -> BaseResponse | None:
+def check_permission() -> BaseResponse | None:
     """Let in whoever may; send whoever is not signed in to the door."""
     endpoint = request.endpoint or ""
     if endpoint == "dashboard.static":
@@ -127,12 +127,12 @@ def own_path(target: str | None) -> str | None:
     return None if leads_elsewhere else target
 
 
-def lacks_second_factor(person: Person) -> bool:
+def lacks_second_factor(person: Principal) -> bool:
     """Return whether somebody has yet to set up what `hub.yaml` requires of everybody."""
     return hub().configuration.users.second_factor_required and not person.has_second_factor
 
 
-def _signed_in() -> Person | None:
+def _signed_in() -> Principal | None:
     token = session.get(TOKEN)
     if not isinstance(token, str):
         return None

@@ -8,7 +8,7 @@ from hub.core.auth.roles import Permission
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.client import next_page
 from hub.web.dashboard.credential_check import hear_password
-from hub.web.dashboard.permissions import allowed, hub, now, viewer
+from hub.web.dashboard.permissions import current_user, hub, now, requires
 from hub.web.dashboard.rendering import page
 from hub.web.dashboard.sign_in import refused
 
@@ -16,21 +16,21 @@ WRONG = "That is not your password."
 
 
 @dashboard.get("/prove")
-@allowed(Permission.VIEW, before_second_factor=True)
+@requires(Permission.VIEW, before_second_factor=True)
 def prove_page() -> BaseResponse:
-    if viewer().has_proved(now()):
+    if current_user().has_proved(now()):
         return redirect(next_page(), 303)
     return page("prove.html", next=next_page())
 
 
 @dashboard.post("/prove")
-@allowed(Permission.VIEW, before_second_factor=True)
+@requires(Permission.VIEW, before_second_factor=True)
 def prove() -> BaseResponse:
-    person = viewer()
+    person = current_user()
     heard = hear_password(person.name, request.form.get("password", ""), wrong=WRONG)
     if heard.fault:
         return refused("prove.html", heard, next=next_page())
     with hub().store.write() as connection:
-        throttle.forgive(connection, heard.knock.counted)
+        throttle.reset(connection, heard.knock.counted)
         sessions.prove(connection, person.session_id, now=now())
     return redirect(next_page(), 303)

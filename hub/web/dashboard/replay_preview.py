@@ -15,12 +15,12 @@ from hub.core.errors import Refused
 from hub.core.explain import side_effects
 from hub.core.queries.deliveries import events_of
 from hub.core.replays import advance, create, preview
-from hub.core.replays.create import Wish
+from hub.core.replays.create import ReplayRequest
 from hub.core.replays.replay import Plan
 from hub.core.replays.selection import Selection
 from hub.web.dashboard.blueprint import dashboard
-from hub.web.dashboard.params import arguments_of, chosen, instant_of
-from hub.web.dashboard.permissions import allowed, hub, now, own_path, viewer
+from hub.web.dashboard.params import arguments_of, instant_param, selection_param
+from hub.web.dashboard.permissions import current_user, hub, now, own_path, requires
 from hub.web.dashboard.rendering import page
 
 # Deliveries a minute, with their names; the first one is gentle, and what is chosen unasked.
@@ -40,7 +40,7 @@ def lasting(seconds: float) -> str:
 
 
 @dashboard.get("/replays/preview")
-@allowed(Permission.OPERATE)
+@requires(Permission.OPERATE)
 def preview_page() -> BaseResponse:
     """Show what a replay would do, and let it start."""
     if request.args.get("chosen") and not request.args.getlist("ids"):
@@ -50,21 +50,23 @@ def preview_page() -> BaseResponse:
 
 
 @dashboard.post("/replays/preview")
-@allowed(Permission.OPERATE)
+@requires(Permission.OPERATE)
 def go_to_preview() -> BaseResponse:
     """Go to the preview of what a form selects: its address can be come back to."""
     again = bool(request.form.get("again"))
-    return redirect(_address(chosen(request.form), again=again), 303)
+    return redirect(_address(selection_param(request.form), again=again), 303)
 
 
 @dashboard.post("/replays")
-@allowed(Permission.OPERATE, proof=True)
+@requires(Permission.OPERATE, proof=True)
 def start_replay() -> BaseResponse:
     """Start what was previewed, once."""
     wish = _wish()
     try:
         with hub().store.write() as connection:
-            started = create.start(connection, hub(), wish, actor=viewer().actor, now=now())
+            started = create.create_replay(
+                connection, hub(), wish, actor=current_user().actor, now=now()
+            )
     except Refused as error:
         return _previewed(refused=f"Not started: {error}.")
     if started.is_new:
@@ -76,10 +78,10 @@ def start_replay() -> BaseResponse:
 
 
 def _previewed(*, refused: str | None = None) -> Response:
-    selection = chosen()
+    selection = selection_param()
     again = bool(request.values.get("again"))
     with hub().store.read() as connection:
-        foreseen = preview.preview(connection, hub(), selection, again=again)
+        foreseen = preview.preview_selection(connection, hub(), selection, again=again)
         ids = [one for group in foreseen.groups for one in group.examples]
         examples = preview.examples_of(connection, ids)
         events = events_of(connection, [one.event_id for one in examples.values()])
@@ -99,7 +101,7 @@ def _previewed(*, refused: str | None = None) -> Response:
         told=[_told(group) for group in foreseen.groups],
         rates=[(per_minute, name, preview.takes_s(configuration, foreseen, per_minute))
                for per_minute, name in RATES],
-        proved=viewer().has_proved(now()),
+        proved=current_user().has_proved(now()),
         form_token=request.form.get("token") or secrets.token_urlsafe(16),
         reason=request.values.get("reason", "")[:LONGEST_REASON],
         here=_address(selection, again=again),
@@ -107,7 +109,7 @@ def _previewed(*, refused: str | None = None) -> Response:
     )  # fmt: skip
 
 
-def _told(group: preview.Group) -> dict[str, Any]:
+def _told(group: preview.PlanGroup) -> dict[str, Any]:
     """Return a group with what is said of it; `twice`: something real happens a second time."""
     configuration = hub().configuration
     return {
@@ -119,7 +121,7 @@ def _told(group: preview.Group) -> dict[str, Any]:
     }
 
 
-def _wish() -> Wish:
+def _wish() -> ReplayRequest:
     seen_at = request.form.get("seen_at")
     token = request.form.get("token", "")
     reason = request.form.get("reason", "").strip()
@@ -127,15 +129,15 @@ def _wish() -> Wish:
         raise BadRequest
     if len(reason) > LONGEST_REASON or "\x00" in reason:
         raise BadRequest
-    return Wish(
-        selection=chosen(request.form),
+    return ReplayRequest(
+        selection=selection_param(request.form),
         token=token,
         per_minute=_per_minute(),
         again=bool(request.form.get("again")),
         reason=reason or None,
         seen=_count("seen"),
         seen_twice=_count("seen_twice"),
-        seen_at=instant_of(seen_at) if seen_at else None,
+        seen_at=instant_param(seen_at) if seen_at else None,
     )
 
 
@@ -158,7 +160,7 @@ def _let_some_go(replay_id: UUID) -> None:
     """Let the first ones go at once; the clock goes on, and would have begun by itself."""
     try:
         with hub().store.write() as connection:
-            advance.let_go(connection, hub(), replay_id, now=now())
+            advance.release_batch(connection, hub(), replay_id, now=now())
     except DBAPIError:
         return
     hub().waker.wake()

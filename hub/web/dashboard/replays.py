@@ -11,31 +11,31 @@ from hub.core.explain import side_effects
 from hub.core.models import ReplayState
 from hub.core.queries.deliveries import events_of
 from hub.core.replays import advance, status
-from hub.core.replays.preview import Group
+from hub.core.replays.preview import PlanGroup
 from hub.core.replays.replay import Plan
-from hub.core.replays.status import Became
+from hub.core.replays.status import ItemOutcome
 from hub.web.dashboard.blueprint import dashboard
-from hub.web.dashboard.params import after, before, wanted
-from hub.web.dashboard.permissions import allowed, hub, now, viewer
+from hub.web.dashboard.params import after, before, id_or_404
+from hub.web.dashboard.permissions import current_user, hub, now, requires
 from hub.web.dashboard.rendering import page
 
 PAGE = 50
 SMALL = 5000
 BECAME = {
-    Became.SUCCEEDED: ("good", "✓", "succeeded"),
-    Became.SAME_ERROR: ("bad", "✕", "failed as before"),
-    Became.OTHER_ERROR: ("bad", "✕", "failed otherwise"),
-    Became.UNKNOWN: ("doubt", "?", "unknown"),
-    Became.SKIPPED: ("quiet", "–", "skipped"),
-    Became.ON_ITS_WAY: ("wait", "…", "on its way"),
-    Became.LEFT: ("quiet", "–", "left alone"),
-    Became.NOT_YET: ("wait", "…", "not begun"),
-    Became.GONE: ("quiet", "–", "not kept any more"),
+    ItemOutcome.SUCCEEDED: ("good", "✓", "succeeded"),
+    ItemOutcome.SAME_ERROR: ("bad", "✕", "failed as before"),
+    ItemOutcome.OTHER_ERROR: ("bad", "✕", "failed otherwise"),
+    ItemOutcome.UNKNOWN: ("doubt", "?", "unknown"),
+    ItemOutcome.SKIPPED: ("quiet", "–", "skipped"),
+    ItemOutcome.ON_ITS_WAY: ("wait", "…", "on its way"),
+    ItemOutcome.LEFT: ("quiet", "–", "left alone"),
+    ItemOutcome.NOT_YET: ("wait", "…", "not begun"),
+    ItemOutcome.GONE: ("quiet", "–", "not kept any more"),
 }
 
 
 @dashboard.get("/replays")
-@allowed(Permission.VIEW)
+@requires(Permission.VIEW)
 def replays_page() -> Response:
     start = before()
     with hub().store.read() as connection:
@@ -50,9 +50,9 @@ def replays_page() -> Response:
 
 
 @dashboard.get("/replays/<replay_id>")
-@allowed(Permission.VIEW)
+@requires(Permission.VIEW)
 def replay_page(replay_id: str) -> Response:
-    found_id, became = wanted(replay_id), _became()
+    found_id, became = id_or_404(replay_id), _became()
     with hub().store.read() as connection:
         row = status.replay_row(connection, found_id)
         counts = status.counts(connection, row)
@@ -71,7 +71,7 @@ def replay_page(replay_id: str) -> Response:
         events=events,
         became=became,
         words=BECAME,
-        going=row.state in advance.GOING or counts.get(Became.ON_ITS_WAY, 0) > 0,
+        going=row.state in advance.GOING or counts.get(ItemOutcome.ON_ITS_WAY, 0) > 0,
         every_s=_looks_every_s(row),
         eta_s=status.eta_s(row),
         left_out=[_left_out(one) for one in row.left_out],
@@ -81,20 +81,20 @@ def replay_page(replay_id: str) -> Response:
 
 
 @dashboard.post("/replays/<replay_id>/<turn>")
-@allowed(Permission.OPERATE)
+@requires(Permission.OPERATE)
 def turn_replay(replay_id: str, turn: str) -> BaseResponse:
     """Pause, continue or cancel."""
     turns = {
         "pause": (advance.pause, "Paused. What is on its way already goes on."),
-        "continue": (advance.go_on, "It goes on."),
+        "continue": (advance.resume, "It goes on."),
         "cancel": (advance.cancel, "Cancelled. What had not begun stays as it was."),
     }
     if turn not in turns:
         raise BadRequest
     make, words = turns[turn]
-    found_id = wanted(replay_id)
+    found_id = id_or_404(replay_id)
     with hub().store.write() as connection:
-        make(connection, found_id, actor=viewer().actor, now=now())
+        make(connection, found_id, actor=current_user().actor, now=now())
     flash(words, "good")
     return redirect(url_for("dashboard.replay_page", replay_id=found_id), 303)
 
@@ -106,17 +106,17 @@ def _looks_every_s(row: Any) -> int:
     return 2 if row.total <= SMALL else 10
 
 
-def _became() -> Became | None:
+def _became() -> ItemOutcome | None:
     text = request.args.get("became")
     if not text:
         return None
-    if text not in list(Became):
+    if text not in list(ItemOutcome):
         raise BadRequest
-    return Became(text)
+    return ItemOutcome(text)
 
 
 def _left_out(group: dict[str, Any]) -> str:
-    found = Group(
+    found = PlanGroup(
         group["destination"], group["action"], Plan.REFUSED, group["state"],
         group["may_have"], group["count"],
     )  # fmt: skip

@@ -6,7 +6,7 @@ from flask import Response, flash, redirect, url_for
 from werkzeug.exceptions import Forbidden, NotFound
 from werkzeug.wrappers import Response as BaseResponse
 
-from hub.core.audit import note
+from hub.core.audit import record
 from hub.core.auth.audit_views import note_view
 from hub.core.auth.roles import Permission
 from hub.core.errors import Refused
@@ -16,12 +16,12 @@ from hub.core.models import RequestState
 from hub.core.queries import event_detail as board
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.event import body_shown, download
-from hub.web.dashboard.permissions import allowed, hub, now, viewer
+from hub.web.dashboard.permissions import current_user, hub, now, requires
 from hub.web.dashboard.rendering import page
 
 
 @dashboard.get("/requests/<request_id>")
-@allowed(Permission.VIEW)
+@requires(Permission.VIEW)
 def request_page(request_id: str) -> Response:
     wanted = _id_of(request_id)
     with hub().store.read() as connection:
@@ -30,36 +30,36 @@ def request_page(request_id: str) -> Response:
             raise NotFound
         body = body_shown(connection, row)
         events = board.events_of(connection, row)
-        note_view(connection, viewer(), f"request {wanted}", now())
+        note_view(connection, current_user(), f"request {wanted}", now())
     return page("request.html", request_row=row, body=body, events=events)
 
 
 @dashboard.get("/requests/<request_id>/raw")
-@allowed(Permission.VIEW)
+@requires(Permission.VIEW)
 def request_raw(request_id: str) -> Response:
     """Answer with the exact bytes, never as anything that a browser would run."""
-    if not viewer().sees_personal:
+    if not current_user().sees_personal:
         raise Forbidden
     wanted = _id_of(request_id)
     with hub().store.read() as connection:
         body = board.body_of(connection, wanted)
         if body is None:
             raise NotFound
-        note_view(connection, viewer(), f"request {wanted}", now())
+        note_view(connection, current_user(), f"request {wanted}", now())
     return download(body, f"request-{wanted}.txt", "text/plain")
 
 
 @dashboard.post("/requests/<request_id>/again")
-@allowed(Permission.OPERATE)
+@requires(Permission.OPERATE)
 def take_request_in_again(request_id: str) -> BaseResponse:
     """Verify it again, against the time it arrived; read it again; and take it in."""
     wanted = _id_of(request_id)
     try:
         with hub().store.write() as connection:
             taken = take_in_again(connection, hub(), wanted)
-            note(
+            record(
                 connection,
-                actor=viewer().actor,
+                actor=current_user().actor,
                 action="request.again",
                 subject=f"request {wanted}",
                 now=now(),

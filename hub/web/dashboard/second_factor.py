@@ -10,7 +10,7 @@ from hub.gateways import totp
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.client import vault
 from hub.web.dashboard.credential_check import hear_password
-from hub.web.dashboard.permissions import allowed, hub, lacks_second_factor, now, viewer
+from hub.web.dashboard.permissions import current_user, hub, lacks_second_factor, now, requires
 from hub.web.dashboard.reauth import WRONG
 from hub.web.dashboard.rendering import page
 
@@ -20,24 +20,24 @@ WRONG_CODE = "That is not the code that the app shows now: is the telephone's cl
 
 
 @dashboard.get("/account/second-factor")
-@allowed(Permission.VIEW, proof=True, before_second_factor=True)
+@requires(Permission.VIEW, proof=True, before_second_factor=True)
 def second_factor_page() -> BaseResponse:
-    if viewer().has_second_factor:
+    if current_user().has_second_factor:
         return _page()
     return _set_up(totp.new_secret())
 
 
 @dashboard.post("/account/second-factor")
-@allowed(Permission.VIEW, proof=True, before_second_factor=True)
+@requires(Permission.VIEW, proof=True, before_second_factor=True)
 def turn_second_factor_on() -> BaseResponse:
-    person, locked = viewer(), request.form.get("locked", "")
-    secret = vault().open(locked, str(person.user_id), within_s=SET_UP_WITHIN_S)
+    person, locked = current_user(), request.form.get("locked", "")
+    secret = vault().decrypt(locked, str(person.user_id), within_s=SET_UP_WITHIN_S)
     if secret is None:
         return _set_up(totp.new_secret(), 422, fault=TOO_LATE)
     step = totp.step_of(secret, request.form.get("code", ""), now())
     if step is None:
         return _set_up(secret, 422, fault=WRONG_CODE)
-    kept = vault().lock(secret, str(person.user_id))
+    kept = vault().encrypt(secret, str(person.user_id))
     with hub().store.write() as connection:
         codes = second_factor.turn_on(
             connection, person.user_id, kept, step, actor=person.actor, now=now()
@@ -46,43 +46,43 @@ def turn_second_factor_on() -> BaseResponse:
 
 
 @dashboard.post("/account/second-factor/off")
-@allowed(Permission.VIEW)
+@requires(Permission.VIEW)
 def turn_second_factor_off() -> BaseResponse:
-    person = viewer()
+    person = current_user()
     if hub().configuration.users.second_factor_required:
         raise Refused("everybody here needs a second factor: hub.yaml says so")
     heard = hear_password(person.name, request.form.get("password", ""), wrong=WRONG)
     if heard.fault:
         return _page(heard.status, fault=heard.fault)
     with hub().store.write() as connection:
-        throttle.forgive(connection, heard.knock.counted)
+        throttle.reset(connection, heard.knock.counted)
         second_factor.turn_off(connection, person.user_id, actor=person.actor, now=now())
     flash("Your second factor is off: your password alone signs you in.", "doubt")
     return redirect(url_for("dashboard.account_page"), 303)
 
 
 @dashboard.post("/account/recovery-codes")
-@allowed(Permission.VIEW, proof=True)
+@requires(Permission.VIEW, proof=True)
 def renew_recovery_codes() -> BaseResponse:
-    person = viewer()
+    person = current_user()
     with hub().store.write() as connection:
         codes = second_factor.renew_codes(connection, person.user_id, actor=person.actor, now=now())
     return page("recovery_codes.html", codes=codes)
 
 
 def _set_up(secret: str, status: int = 200, *, fault: str | None = None) -> Response:
-    person = viewer()
-    address = totp.address_of(secret, name=person.name, issuer=hub().configuration.site.name)
+    person = current_user()
+    address = totp.otpauth_url(secret, name=person.name, issuer=hub().configuration.site.name)
     return page(
         "second_factor_on.html", status, fault=fault, must_set_up=lacks_second_factor(person),
         qr=totp.qr_code(address),
         secret=" ".join(secret[at : at + 4] for at in range(0, len(secret), 4)),
-        locked=vault().lock(secret, str(person.user_id)),
+        locked=vault().encrypt(secret, str(person.user_id)),
     )  # fmt: skip
 
 
 def _page(status: int = 200, *, fault: str | None = None) -> Response:
     required = hub().configuration.users.second_factor_required
     with hub().store.read() as connection:
-        left = second_factor.codes_left(connection, viewer().user_id)
+        left = second_factor.codes_left(connection, current_user().user_id)
     return page("second_factor.html", status, fault=fault, codes_left=left, required=required)

@@ -11,8 +11,8 @@ from hub.core.auth.one_time_tokens import Purpose
 from hub.core.auth.roles import Permission
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.client import forget_session, keep_session, next_page
-from hub.web.dashboard.credential_check import Heard, hear_code, hear_password
-from hub.web.dashboard.permissions import allowed, hub, now, open_to_all, viewer
+from hub.web.dashboard.credential_check import CheckedCredential, hear_code, hear_password
+from hub.web.dashboard.permissions import current_user, hub, now, public, requires
 from hub.web.dashboard.rendering import page
 
 HALF = "half"
@@ -20,7 +20,7 @@ EXPIRED = "That took too long, or was used already: begin again with your passwo
 
 
 @dashboard.get("/sign-in")
-@open_to_all
+@public
 def sign_in() -> BaseResponse:
     if g.person is not None:
         return redirect(next_page(), 303)
@@ -28,7 +28,7 @@ def sign_in() -> BaseResponse:
 
 
 @dashboard.post("/sign-in")
-@open_to_all
+@public
 def sign_in_with_password() -> BaseResponse:
     heard = hear_password(request.form.get("name", ""), request.form.get("password", ""))
     if heard.fault or heard.knock.user_id is None:
@@ -36,13 +36,13 @@ def sign_in_with_password() -> BaseResponse:
     if heard.knock.totp_secret is None:
         return _come_in(heard, by="password")
     with hub().store.write() as connection:
-        ticket = entry.half_way(connection, heard.knock, now=now())
+        ticket = entry.issue_mfa_ticket(connection, heard.knock, now=now())
     session[HALF] = ticket
     return redirect(url_for("dashboard.sign_in_code", next=request.form.get("next")), 303)
 
 
 @dashboard.get("/sign-in/code")
-@open_to_all
+@public
 def sign_in_code() -> BaseResponse:
     if _half() is None:
         return redirect(url_for("dashboard.sign_in", next=request.args.get("next")), 303)
@@ -50,7 +50,7 @@ def sign_in_code() -> BaseResponse:
 
 
 @dashboard.post("/sign-in/code")
-@open_to_all
+@public
 def sign_in_with_code() -> BaseResponse:
     name = _half()
     if name is None:
@@ -60,23 +60,23 @@ def sign_in_with_code() -> BaseResponse:
         recovery = "recovery" in request.form
         return refused("sign_in_code.html", heard, next=next_page(), recovery=recovery)
     with hub().store.write() as connection:
-        held = one_time_tokens.use(connection, session[HALF], Purpose.HALF, now=now())
+        held = one_time_tokens.use(connection, session[HALF], Purpose.MFA_PENDING, now=now())
     if held is None:
         return page("sign_in.html", 401, next=next_page(), fault=EXPIRED)
     return _come_in(heard, by="password and code")
 
 
 @dashboard.post("/sign-out")
-@allowed(Permission.VIEW, before_second_factor=True)
+@requires(Permission.VIEW, before_second_factor=True)
 def sign_out() -> BaseResponse:
-    person = viewer()
+    person = current_user()
     with hub().store.write() as connection:
         entry.leave(connection, person.session_id, actor=person.actor, now=now())
     forget_session("You are signed out.")
     return redirect(url_for("dashboard.sign_in"), 303)
 
 
-def refused(template: str, heard: Heard, **values: Any) -> Response:
+def refused(template: str, heard: CheckedCredential, **values: Any) -> Response:
     """Return a form again, with what was wrong and how long the next try has to wait."""
     answer = page(template, heard.status, fault=heard.fault, **values)
     if heard.wait:
@@ -94,16 +94,16 @@ def _half() -> str | None:
     if not isinstance(ticket, str):
         return None
     with hub().store.read() as connection:
-        held = one_time_tokens.find(connection, ticket, Purpose.HALF, now=now())
+        held = one_time_tokens.find(connection, ticket, Purpose.MFA_PENDING, now=now())
         return users.with_id(connection, held.user_id).name if held else None
 
 
-def _come_in(heard: Heard, *, by: str) -> BaseResponse:
+def _come_in(heard: CheckedCredential, *, by: str) -> BaseResponse:
     user_id = heard.knock.user_id
     if user_id is None:
         return refused("sign_in.html", heard, next=next_page(), name=heard.knock.name)
     wanted = next_page()
     with hub().store.write() as connection:
-        token = entry.come_in(connection, heard.knock, user_id, heard.browser, by=by, now=now())
+        token = entry.complete(connection, heard.knock, user_id, heard.browser, by=by, now=now())
     keep_session(token)
     return redirect(wanted, 303)

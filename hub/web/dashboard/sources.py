@@ -8,7 +8,7 @@ from werkzeug.test import Client
 from werkzeug.wrappers import Response as BaseResponse
 
 from adapters import InboundRequest
-from hub.core.audit import note
+from hub.core.audit import record
 from hub.core.auth.roles import Permission
 from hub.core.configuration import Source
 from hub.core.errors import NotFound, Refused
@@ -20,7 +20,7 @@ from hub.core.monitoring.source_health import rate_words, watch_sources
 from hub.core.queries import rows
 from hub.core.queries import sources as board
 from hub.web.dashboard.blueprint import dashboard
-from hub.web.dashboard.permissions import allowed, hub, now, viewer
+from hub.web.dashboard.permissions import current_user, hub, now, requires
 from hub.web.dashboard.rendering import page
 
 REFUSED_SHOWN = 10
@@ -28,7 +28,7 @@ AGAIN_AT_ONCE = 200
 
 
 @dashboard.get("/sources")
-@allowed(Permission.VIEW)
+@requires(Permission.VIEW)
 def sources_page() -> Response:
     with hub().store.read() as connection:
         heard = _heard(connection)
@@ -36,7 +36,7 @@ def sources_page() -> Response:
 
 
 @dashboard.get("/sources/<slug>")
-@allowed(Permission.VIEW)
+@requires(Permission.VIEW)
 def source_page(slug: str) -> Response:
     source, public_url = _source(slug), hub().public_url
     with hub().store.read() as connection:
@@ -61,7 +61,7 @@ def source_page(slug: str) -> Response:
 
 
 @dashboard.get("/sources/<slug>/sample")
-@allowed(Permission.OPERATE)
+@requires(Permission.OPERATE)
 def sample_page(slug: str) -> Response:
     """Say whom a sample would reach, before it is sent."""
     kind, is_test = request.args.get("type", ""), bool(request.args.get("test"))
@@ -71,16 +71,16 @@ def sample_page(slug: str) -> Response:
 
 
 @dashboard.post("/sources/<slug>/sample")
-@allowed(Permission.OPERATE)
+@requires(Permission.OPERATE)
 def send_sample(slug: str) -> BaseResponse:
     """Post a sample to the source's own address, and go on to what became of it."""
     kind, is_test = request.form.get("type", ""), bool(request.form.get("test"))
     sample = _sample(slug, kind, is_test=is_test)
     status = _post(sample)
     with hub().store.write() as connection:
-        note(
+        record(
             connection,
-            actor=viewer().actor,
+            actor=current_user().actor,
             action="sample.send",
             subject=f"source {slug}",
             now=now(),
@@ -97,7 +97,7 @@ def send_sample(slug: str) -> BaseResponse:
 
 
 @dashboard.post("/sources/<slug>/again")
-@allowed(Permission.OPERATE)
+@requires(Permission.OPERATE)
 def take_again(slug: str) -> BaseResponse:
     """Verify and read again: one request, or all of a state that were kept."""
     source = _source(slug)
@@ -116,7 +116,7 @@ def take_again(slug: str) -> BaseResponse:
         try:
             with hub().store.write() as connection:
                 became = take_in_again(connection, hub(), request_id).state
-                note(connection, actor=viewer().actor, action="request.again",
+                record(connection, actor=current_user().actor, action="request.again",
                      subject=f"request {request_id}", now=now())  # fmt: skip
         except Refused as error:
             last_refusal = str(error)
@@ -139,10 +139,10 @@ def _tell(taken: int, tried: int, refusal: str) -> None:
         flash(f"Taken in: {taken} of {tried}. The others: {refusal}.", "doubt" if taken else "bad")
 
 
-def _heard(connection: Connection) -> list[board.Heard]:
+def _heard(connection: Connection) -> list[board.SourceStatus]:
     configuration = hub().configuration
     watched = watch_sources(connection, configuration, now=now())
-    return board.all_heard(connection, configuration, watched)
+    return board.source_statuses(connection, configuration, watched)
 
 
 def _source(slug: str) -> Source:

@@ -16,7 +16,7 @@ _TIMES_S = (0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 36_000.0, 360_000.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class BarPart:
     """A piece of a bar; `look` is the class it is drawn with."""
 
     y: float
@@ -27,7 +27,7 @@ class Part:
 @dataclass(frozen=True, slots=True)
 class Bar:
     x: float
-    parts: Sequence[Part]
+    parts: Sequence[BarPart]
     words: str
 
 
@@ -59,13 +59,13 @@ def counts(hours: Sequence[HourFigures], looks: Mapping[str, str]) -> Chart:
     most = max((sum(getattr(one, name) for name in looks) for one in hours), default=0)
     top = _round_up(max(most, 4))
 
-    def parts(hour: HourFigures) -> Sequence[Part]:
+    def parts(hour: HourFigures) -> Sequence[BarPart]:
         found, floor = [], TOP + HEIGHT
         for name, look in looks.items():
             if count := getattr(hour, name):
                 height = max(2.0, HEIGHT * count / top)
                 floor -= height
-                found.append(Part(floor, height, look))
+                found.append(BarPart(floor, height, look))
         return found
 
     def words(hour: HourFigures) -> str:
@@ -85,13 +85,13 @@ def durations(hours: Sequence[HourFigures]) -> Chart:
         share = (math.log(max(value_s, marks[0])) - low) / (high - low)
         return TOP + HEIGHT * (1 - share)
 
-    def parts(hour: HourFigures) -> Sequence[Part]:
+    def parts(hour: HourFigures) -> Sequence[BarPart]:
         if hour.p50_s is None or hour.p95_s is None:
             return []
         lower, upper = y(hour.p50_s), y(hour.p95_s)
         return [
-            Part(upper, max(2.0, lower - upper), "slow"),
-            Part(lower, max(2.0, TOP + HEIGHT - lower), "half"),
+            BarPart(upper, max(2.0, lower - upper), "slow"),
+            BarPart(lower, max(2.0, TOP + HEIGHT - lower), "half"),
         ]
 
     def words(hour: HourFigures) -> str:
@@ -124,7 +124,7 @@ def hour_of(at: datetime) -> str:
 
 def _chart(
     hours: Sequence[HourFigures],
-    parts: Callable[[HourFigures], Sequence[Part]],
+    parts: Callable[[HourFigures], Sequence[BarPart]],
     words: Callable[[HourFigures], str],
     up: Sequence[Tick],
 ) -> Chart:

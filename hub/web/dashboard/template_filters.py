@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 from adapters.contract.fields import rfc3339
 from hub.core.auth import redaction
-from hub.core.auth.roles import Person
+from hub.core.auth.roles import Principal
 from hub.core.errors import ExpressionError
 from hub.core.expressions.filters import money as as_money
 from hub.web.dashboard.blueprint import dashboard
@@ -72,7 +72,7 @@ def short(value: UUID | str) -> str:
 @dashboard.app_template_filter("personal")
 def personal(value: Any) -> Any:
     """Return a name, an address or a number for those who may see it, a mask for the others."""
-    person: Person | None = g.get("person")
+    person: Principal | None = g.get("person")
     if value in (None, "") or (person is not None and person.sees_personal):
         return value
     return MASK
@@ -81,7 +81,7 @@ def personal(value: Any) -> Any:
 @dashboard.app_template_filter("redacted")
 def redacted(value: Any) -> Any:
     """Return a tree or a text as it is for those who may see it, with masks for the others."""
-    person: Person | None = g.get("person")
+    person: Principal | None = g.get("person")
     return value if person is not None and person.sees_personal else redaction.redact(value)
 
 

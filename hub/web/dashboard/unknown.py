@@ -11,14 +11,14 @@ from werkzeug.wrappers import Response as BaseResponse
 from hub.core.auth.audit_views import note_view
 from hub.core.auth.redaction import MASK
 from hub.core.auth.roles import Permission
-from hub.core.delivery.settle import Answer
+from hub.core.delivery.settle import SettleAnswer
 from hub.core.explain.errors import ANSWERS
-from hub.core.explain.side_effects import thing_of
+from hub.core.explain.side_effects import side_effect_of
 from hub.core.queries import unknown
 from hub.core.queries.deliveries import events_of
 from hub.web.dashboard.blueprint import dashboard
-from hub.web.dashboard.params import before, instant_of, wanted
-from hub.web.dashboard.permissions import allowed, hub, now, sent_to_prove, viewer
+from hub.web.dashboard.params import before, id_or_404, instant_param
+from hub.web.dashboard.permissions import current_user, hub, now, requires, sent_to_prove
 from hub.web.dashboard.rendering import page
 from hub.web.dashboard.template_filters import redacted
 
@@ -29,11 +29,11 @@ SUBJECT = "outcomes that are unknown"
 
 
 @dashboard.get("/unknown")
-@allowed(Permission.VIEW)
+@requires(Permission.VIEW)
 def unknown_page() -> Response:
     start = before()
     with hub().store.read() as connection:
-        rows = unknown.list_doubtful(connection, hub(), limit=PAGE + 1, before=start)
+        rows = unknown.list_unknown(connection, hub(), limit=PAGE + 1, before=start)
         events = events_of(connection, [row.event_id for row in rows])
         alike = unknown.alike(connection)
     if rows:
@@ -51,34 +51,34 @@ def unknown_page() -> Response:
 
 
 @dashboard.get("/unknown/alike")
-@allowed(Permission.OPERATE)
+@requires(Permission.OPERATE)
 def alike_page() -> Response:
     """Show what was sent to one destination in one minute, to be answered together."""
     destination, action = request.args.get("destination", ""), request.args.get("action", "")
     if "\x00" in destination + action:
         raise BadRequest
-    since = instant_of(request.args.get("minute", ""))
+    since = instant_param(request.args.get("minute", ""))
     with hub().store.read() as connection:
         ids = unknown.ids_alike(connection, destination, action, since)
     return _asked(ids)
 
 
 @dashboard.post("/unknown")
-@allowed(Permission.OPERATE)
+@requires(Permission.OPERATE)
 def answer_unknown() -> BaseResponse:
     """Settle what nobody knew of. What would happen again is asked about once more."""
-    answer, ids = _answer(), [wanted(text) for text in request.form.getlist("ids")]
+    answer, ids = _answer(), [id_or_404(text) for text in request.form.getlist("ids")]
     reason = request.form.get("reason", "").strip()
     if not 0 < len(ids) <= unknown.MOST_ALIKE or len(reason) > LONGEST_REASON or "\x00" in reason:
         raise BadRequest
     sure = request.form.get("sure") == answer
-    if not reason or (answer is Answer.AGAIN and not sure):
+    if not reason or (answer is SettleAnswer.AGAIN and not sure):
         return _asked(ids, answer=answer, reason=reason)
-    if answer is Answer.AGAIN and len(ids) > 1 and not viewer().has_proved(now()):
+    if answer is SettleAnswer.AGAIN and len(ids) > 1 and not current_user().has_proved(now()):
         return sent_to_prove()
     with hub().store.write() as connection:
         done = unknown.answer_all(
-            connection, ids, answer, reason=reason, actor=viewer().actor, now=now()
+            connection, ids, answer, reason=reason, actor=current_user().actor, now=now()
         )
     if done.settled:
         hub().waker.wake()
@@ -98,7 +98,7 @@ def answer_unknown() -> BaseResponse:
 @dashboard.app_template_global("what_it_was")
 def what_it_was(row: Any) -> str:
     """Return what was to be done, and to whom: `text message to •••• 0101`."""
-    thing = thing_of(hub().configuration, row.destination, row.action).one
+    thing = side_effect_of(hub().configuration, row.destination, row.action).one
     reached = row.parameters.get("to") or row.parameters.get("email")
     return f"{thing} to {_reached(reached)}" if reached else thing
 
@@ -106,7 +106,7 @@ def what_it_was(row: Any) -> str:
 @dashboard.app_template_global("so_many")
 def so_many(group: unknown.Alike) -> str:
     """Return how many of what went where: `9 text messages through sms`."""
-    thing = thing_of(hub().configuration, group.destination, group.action)
+    thing = side_effect_of(hub().configuration, group.destination, group.action)
     return f"{thing.counted(group.count)} {thing.where} {group.destination}"
 
 
@@ -117,17 +117,19 @@ def _reached(value: Any) -> str:
     if isinstance(value, Mapping):
         value = value.get("email", "")
     text = str(value)
-    if viewer().sees_personal:
+    if current_user().sees_personal:
         return text
     digits = [c for c in text if c.isdigit()]
     is_number = "@" not in text and len(digits) >= 8
     return f"{MASK}• {''.join(digits[-4:])}" if is_number else MASK
 
 
-def _asked(ids: Sequence[UUID], *, answer: Answer | None = None, reason: str = "") -> Response:
+def _asked(
+    ids: Sequence[UUID], *, answer: SettleAnswer | None = None, reason: str = ""
+) -> Response:
     """Show what an answer would do to these, before it is given."""
     with hub().store.read() as connection:
-        rows = unknown.doubtful(connection, hub(), ids)
+        rows = unknown.unknown_deliveries(connection, hub(), ids)
         events = events_of(connection, [row.event_id for row in rows[:EXAMPLES]])
     if rows:
         _note_view()
@@ -144,11 +146,11 @@ def _asked(ids: Sequence[UUID], *, answer: Answer | None = None, reason: str = "
 
 def _note_view() -> None:
     with hub().store.write() as connection:
-        note_view(connection, viewer(), SUBJECT, now())
+        note_view(connection, current_user(), SUBJECT, now())
 
 
-def _answer() -> Answer:
+def _answer() -> SettleAnswer:
     text = request.form.get("answer")
-    if text not in list(Answer):
+    if text not in list(SettleAnswer):
         raise BadRequest
-    return Answer(str(text))
+    return SettleAnswer(str(text))

@@ -9,26 +9,26 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from hub.core.auth import sessions, throttle, users
 from hub.core.auth.roles import Permission, Role
-from hub.core.auth.users import Account
+from hub.core.auth.users import UserAccount
 from hub.core.errors import Refused
 from hub.core.ids import parse_id
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.client import welcome_link
-from hub.web.dashboard.permissions import allowed, hub, now, viewer
+from hub.web.dashboard.permissions import current_user, hub, now, requires
 from hub.web.dashboard.rendering import page
 
 
 @dashboard.get("/users")
-@allowed(Permission.ADMINISTER)
+@requires(Permission.ADMINISTER)
 def users_page() -> Response:
     return _users()
 
 
 @dashboard.post("/users")
-@allowed(Permission.ADMINISTER, proof=True)
+@requires(Permission.ADMINISTER, proof=True)
 def invite() -> BaseResponse:
     name, role, personal = request.form.get("name", ""), _role(), _personal()
-    actor = viewer().actor
+    actor = current_user().actor
     try:
         with hub().store.write() as connection:
             user_id = users.add(
@@ -44,7 +44,7 @@ def invite() -> BaseResponse:
 
 
 @dashboard.get("/users/<user_id>")
-@allowed(Permission.ADMINISTER)
+@requires(Permission.ADMINISTER)
 def user_page(user_id: str) -> Response:
     rules = hub().configuration.users
     with hub().store.read() as connection:
@@ -57,50 +57,50 @@ def user_page(user_id: str) -> Response:
 
 
 @dashboard.post("/users/<user_id>/change")
-@allowed(Permission.ADMINISTER, proof=True)
+@requires(Permission.ADMINISTER, proof=True)
 def change_user(user_id: str) -> BaseResponse:
     with hub().store.write() as connection:
         user = users.with_id(connection, _wanted(user_id))
         users.change(
-            connection, user, role=_role(), sees_personal=_personal(), actor=viewer().actor,
+            connection, user, role=_role(), sees_personal=_personal(), actor=current_user().actor,
             now=now(),
         )  # fmt: skip
     return _done(user, f"{user.name} is changed; it counts at once.")
 
 
 @dashboard.post("/users/<user_id>/disable")
-@allowed(Permission.ADMINISTER, proof=True)
+@requires(Permission.ADMINISTER, proof=True)
 def disable_user(user_id: str) -> BaseResponse:
     with hub().store.write() as connection:
         user = _somebody_else(connection, user_id)
-        users.disable(connection, user, actor=viewer().actor, now=now())
+        users.disable(connection, user, actor=current_user().actor, now=now())
     return _done(user, f"{user.name} is signed out everywhere, and cannot sign in.")
 
 
 @dashboard.post("/users/<user_id>/enable")
-@allowed(Permission.ADMINISTER, proof=True)
+@requires(Permission.ADMINISTER, proof=True)
 def enable_user(user_id: str) -> BaseResponse:
     with hub().store.write() as connection:
         user = users.with_id(connection, _wanted(user_id))
-        users.enable(connection, user, actor=viewer().actor, now=now())
+        users.enable(connection, user, actor=current_user().actor, now=now())
     return _done(user, f"{user.name} can sign in again.")
 
 
 @dashboard.post("/users/<user_id>/reset")
-@allowed(Permission.ADMINISTER, proof=True)
+@requires(Permission.ADMINISTER, proof=True)
 def reset_user(user_id: str) -> BaseResponse:
     with hub().store.write() as connection:
         user = _somebody_else(connection, user_id)
-        secret = users.reset(connection, user, actor=viewer().actor, now=now())
+        secret = users.reset(connection, user, actor=current_user().actor, now=now())
     return _link_page(user, secret)
 
 
 @dashboard.post("/users/<user_id>/unlock")
-@allowed(Permission.ADMINISTER, proof=True)
+@requires(Permission.ADMINISTER, proof=True)
 def unlock_user(user_id: str) -> BaseResponse:
     with hub().store.write() as connection:
         user = users.with_id(connection, _wanted(user_id))
-        users.unlock(connection, user, actor=viewer().actor, now=now())
+        users.unlock(connection, user, actor=current_user().actor, now=now())
     return _done(user, f"{user.name} can try again at once.")
 
 
@@ -108,9 +108,9 @@ def _wanted(user_id: str) -> UUID:
     return parse_id(user_id) or abort(404)
 
 
-def _somebody_else(connection: Connection, user_id: str) -> Account:
+def _somebody_else(connection: Connection, user_id: str) -> UserAccount:
     user = users.with_id(connection, _wanted(user_id))
-    if user.id == viewer().user_id:
+    if user.id == current_user().user_id:
         raise Refused("that is your own account: ask another admin, or use `hub users`")
     return user
 
@@ -126,12 +126,12 @@ def _personal() -> bool:
     return "personal" in request.form
 
 
-def _done(user: Account, words: str) -> BaseResponse:
+def _done(user: UserAccount, words: str) -> BaseResponse:
     flash(words, "good")
     return redirect(url_for("dashboard.user_page", user_id=user.id), 303)
 
 
-def _link_page(user: Account, secret: str) -> Response:
+def _link_page(user: UserAccount, secret: str) -> Response:
     return page("user_link.html", user=user, link=welcome_link(secret))
 
 

@@ -4,25 +4,25 @@ from flask import Response, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from hub.core.auth import one_time_tokens, sign_in, users
-from hub.core.auth.one_time_tokens import Held, Purpose
+from hub.core.auth.one_time_tokens import Purpose, TicketInfo
 from hub.core.auth.passwords import password_fault
 from hub.core.errors import NotFound, Refused
-from hub.gateways.crypto import hash_password
+from hub.gateways.password_hashing import hash_password
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.client import browser, keep_session
-from hub.web.dashboard.permissions import hub, now, open_to_all
+from hub.web.dashboard.permissions import hub, now, public
 from hub.web.dashboard.rendering import page
 
 
 @dashboard.get("/welcome/<token>")
-@open_to_all
+@public
 def welcome_page(token: str) -> BaseResponse:
     _, name = _good(token)
     return _form(name, is_first=name is None)
 
 
 @dashboard.post("/welcome/<token>")
-@open_to_all
+@public
 def welcome(token: str) -> BaseResponse:
     held, known_name = _good(token)
     name = known_name or request.form.get("name", "")
@@ -52,19 +52,21 @@ def _form(
     return page("welcome.html", status, name=name, is_first=is_first, fault=fault, least=least)
 
 
-def _good(token: str) -> tuple[Held, str | None]:
+def _good(token: str) -> tuple[TicketInfo, str | None]:
     """Return what a link is good for, and whose it is; of the first account, nobody's yet."""
     with hub().store.read() as connection:
         held = one_time_tokens.find(connection, token, Purpose.FIRST, Purpose.PASSWORD, now=now())
-        if held is None or (held.user_id is None and sign_in.anybody(connection)):
+        if held is None or (held.user_id is None and sign_in.has_accounts(connection)):
             raise NotFound(sign_in.STALE_LINK)
         return held, users.with_id(connection, held.user_id).name if held.user_id else None
 
 
-def _enter(token: str, held: Held, name: str, password_hash: str) -> str:
+def _enter(token: str, held: TicketInfo, name: str, password_hash: str) -> str:
     with hub().store.write() as connection:
         if held.purpose is Purpose.FIRST:
-            return sign_in.found(connection, token, name, password_hash, browser(), now=now())
+            return sign_in.create_first_account(
+                connection, token, name, password_hash, browser(), now=now()
+            )
         return sign_in.set_password(connection, token, password_hash, browser(), now=now())
 
 

@@ -15,11 +15,11 @@ from werkzeug.exceptions import TooManyRequests
 from adapters import FormInbound, InboundRequest
 from hub.core.configuration import Source
 from hub.core.hub import Hub
-from hub.core.inbound.ingest import Prepared
+from hub.core.inbound.ingest import PreparedRequest
 from hub.core.leads.held import hold, sent_by
-from hub.core.leads.spam import Address, Post, Sender, sender_of, turned_away, weigh
+from hub.core.leads.spam import Address, ScoredSubmission, Sender, over_rate_limit, score, sender_of
 from hub.gateways.captcha import Captchas
-from hub.web.source_counters import Tally
+from hub.web.source_counters import SourceCounters
 
 # Where proxies are: a peer of these that no setting speaks of stands for many visitors.
 _NEARBY = tuple(
@@ -68,9 +68,9 @@ def _read(text: str) -> Address | None:
 T = TypeVar("T")
 
 
-def sift(
-    source: Source, form: FormInbound, received: InboundRequest, prepared: Prepared
-) -> Prepared:
+def check_submission(
+    source: Source, form: FormInbound, received: InboundRequest, prepared: PreparedRequest
+) -> PreparedRequest:
     """Return what is to be stored of a submission: itself, or itself held.
 
     Raises:
@@ -79,7 +79,7 @@ def sift(
     hub: Hub = current_app.extensions["hub"]
     if prepared.batch is None:
         return prepared
-    post = Post(
+    post = ScoredSubmission(
         source=source.slug,
         submission=prepared.events[0].external_id,
         signals=form.signals(received),
@@ -102,18 +102,18 @@ def _sender() -> Sender | None:
     return sender_of(address) if address else None
 
 
-def _weigh(hub: Hub, post: Post) -> tuple[str, ...]:
+def _weigh(hub: Hub, post: ScoredSubmission) -> tuple[str, ...]:
     """Count a post; return why it is to be held. A flood is turned away without a write."""
     limits = hub.configuration.form_limits
     sender = post.sender
 
     def is_beyond() -> bool:
         with hub.store.read() as connection:
-            return sender is not None and turned_away(connection, sender, limits, post.at)
+            return sender is not None and over_rate_limit(connection, sender, limits, post.at)
 
     def weighed() -> tuple[bool, tuple[str, ...]]:
         with hub.store.write() as connection:
-            found = weigh(connection, post, limits)
+            found = score(connection, post, limits)
             return found.refused, found.reasons
 
     if sender is not None and _once_more(is_beyond):
@@ -124,8 +124,8 @@ def _weigh(hub: Hub, post: Post) -> tuple[str, ...]:
     return reasons
 
 
-def _turn_away(post: Post, for_s: float) -> None:
-    tally: Tally = current_app.extensions["hub_tally"]
+def _turn_away(post: ScoredSubmission, for_s: float) -> None:
+    tally: SourceCounters = current_app.extensions["hub_tally"]
     tally.rejected(post.source, post.at, "429: too many from one address", traced=False)
     raise TooManyRequests(retry_after=ceil(for_s))
 

@@ -15,14 +15,14 @@ from adapters import (
 )
 from hub.core.configuration import Source
 from hub.core.hub import Hub
-from hub.core.inbound.ingest import Ingested, prepare
+from hub.core.inbound.ingest import IngestResult, prepare_request
 from hub.core.queries.rows import list_events
 from hub.web.forms import hosted, responses
 from hub.web.forms.responses import form_of, forms, is_admitted, wants_json
-from hub.web.forms.spam_check import sift
-from hub.web.receiver import keep_trace, store
+from hub.web.forms.spam_check import check_submission
+from hub.web.receiver import keep_trace, store_request
 from hub.web.request_reader import inbound_request
-from hub.web.source_counters import Tally
+from hub.web.source_counters import SourceCounters
 
 PREFLIGHT_KEPT_S = 600
 # For a body with files: 5 MB from a telephone take a while.
@@ -34,7 +34,7 @@ __all__ = ["forms"]
 @forms.post("/forms/<source_slug>", provide_automatic_options=False)
 def take_in(source_slug: str) -> Response:
     hub: Hub = current_app.extensions["hub"]
-    tally: Tally = current_app.extensions["hub_tally"]
+    tally: SourceCounters = current_app.extensions["hub_tally"]
     source, form = form_of(source_slug)
     received = inbound_request(
         request.environ,
@@ -52,11 +52,11 @@ def take_in(source_slug: str) -> Response:
         raise Forbidden from error
     if refusal := _refusal(form, tally, source, received):
         return refusal
-    prepared = prepare(
+    prepared = prepare_request(
         source=source, adapter=form, router=hub.router, request=received, signed_by=signed_by
     )
-    prepared = sift(source, form, received, prepared)
-    ingested = store(hub, current_app.extensions["hub_together"], prepared)
+    prepared = check_submission(source, form, received, prepared)
+    ingested = store_request(hub, current_app.extensions["hub_together"], prepared)
     tally.ingested(source_slug, received.received_at, ingested.state)
     if ingested.new_event_ids:
         hub.waker.wake()
@@ -81,7 +81,7 @@ def preflight(source_slug: str) -> Response:
 
 
 def _refusal(
-    form: FormInbound, tally: Tally, source: Source, received: InboundRequest
+    form: FormInbound, tally: SourceCounters, source: Source, received: InboundRequest
 ) -> Response | None:
     """Return why it cannot be taken in, None if it can. Nothing of it is kept."""
     try:
@@ -124,7 +124,7 @@ def _taken(form: FormInbound, received: InboundRequest, event_id: str) -> Respon
     return responses.redirect(next_page) if next_page else responses.thanks()
 
 
-def _event_id(hub: Hub, source_slug: str, ingested: Ingested) -> str:
+def _event_id(hub: Hub, source_slug: str, ingested: IngestResult) -> str:
     """Return the event's id: of a repetition, that of the first."""
     if ingested.new_event_ids:
         return str(ingested.new_event_ids[0])

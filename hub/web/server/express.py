@@ -16,12 +16,12 @@ from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 
-from hub.web.express import Express
+from hub.web.express import FastPath
 from hub.web.receiver import GROUP_MOST, GROUP_MOST_BYTES
 from hub.web.server.arrival import Arrival
 from hub.web.server.head import read_head
 from hub.web.server.keeping import KeepingWorker
-from hub.web.server.ways import Exchange, Ways
+from hub.web.server.ways import ConnectionPool, PendingResponse
 from hub.web.server.wire import answer_bytes
 
 # What is larger takes a thread: reading it would keep all others waiting.
@@ -43,17 +43,19 @@ class ExpressWorker(KeepingWorker):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._ways: Ways | None = None
+        self._ways: ConnectionPool | None = None
         self._ready: list[tuple[TConn, bytes, bytes]] = []
-        self._begun: list[Exchange] = []
+        self._begun: list[PendingResponse] = []
 
     def load_wsgi(self) -> None:
         """Load the application."""
         super().load_wsgi()
-        express: Express | None = getattr(self.wsgi, "extensions", {}).get("hub_express")
+        express: FastPath | None = getattr(self.wsgi, "extensions", {}).get("hub_express")
         if express is not None:
             self._express = express
-            self._ways = Ways(express, self.poller, self.tpool, self.method_queue, self._on_written)
+            self._ways = ConnectionPool(
+                express, self.poller, self.tpool, self.method_queue, self._on_written
+            )
 
     def takes_express(self, conn: TConn, arrival: Arrival) -> bool:
         """Take a request in if it is one to try the short way with; return whether it is."""
@@ -97,9 +99,9 @@ class ExpressWorker(KeepingWorker):
             self.take_in_thread(conn, head + body)
         else:
             keep = keep and len(self.keepalived_conns) < self.max_keepalived
-            self._begun.append(Exchange(taken, conn, keep))
+            self._begun.append(PendingResponse(taken, conn, keep))
 
-    def _write(self, ways: Ways) -> None:
+    def _write(self, ways: ConnectionPool) -> None:
         while self._begun and ways.has_free:
             size, weight = 0, 0
             for exchange in self._begun[:GROUP_MOST]:
@@ -113,7 +115,7 @@ class ExpressWorker(KeepingWorker):
             begun, self._begun = self._begun, []
             self._on_written(begun)
 
-    def _on_written(self, exchanges: Sequence[Exchange]) -> None:
+    def _on_written(self, exchanges: Sequence[PendingResponse]) -> None:
         for exchange in exchanges:
             if exchange.taken.is_stored:
                 self.end_exchange(exchange.conn, keep=self._answer(exchange))
@@ -121,14 +123,14 @@ class ExpressWorker(KeepingWorker):
                 _wait_at_most(exchange.conn)
                 self.tpool.submit(self._answer_in_thread, exchange)
 
-    def _answer_in_thread(self, exchange: Exchange) -> None:
+    def _answer_in_thread(self, exchange: PendingResponse) -> None:
         keep = False
         try:
             keep = self._answer(exchange)
         finally:
             self.method_queue.defer(partial(self.end_exchange, exchange.conn, keep=keep))
 
-    def _answer(self, exchange: Exchange) -> bool:
+    def _answer(self, exchange: PendingResponse) -> bool:
         """Answer; return whether the connection may be kept."""
         keep = exchange.keep and self.alive
         try:

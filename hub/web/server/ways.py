@@ -16,7 +16,7 @@ from typing import Any
 from gunicorn.workers.gthread import PollableMethodQueue, TConn  # type: ignore[import-untyped]
 
 from hub.gateways.line import Line, LineError, StatementError
-from hub.web.express import Express, Taken
+from hub.web.express import FastPath, PendingWebhook
 
 # While one waits for the disk, the other one works; a third brought nothing.
 LINES = 2
@@ -29,37 +29,37 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
-class Exchange:
+class PendingResponse:
     """A webhook, where its answer goes, and whether the connection may be kept then."""
 
-    taken: Taken
+    taken: PendingWebhook
     conn: TConn
     keep: bool
 
 
 @dataclass(slots=True, eq=False)
-class Way:
+class PipelinedConnection:
     """A line, and what is being written on it until when (monotonic)."""
 
     line: Line
-    written: Sequence[Exchange] = ()
+    written: Sequence[PendingResponse] = ()
     late_s: float = 0.0
     events: int = EVENT_READ
 
 
 @dataclass
-class Ways:
+class ConnectionPool:
     """Lines for one loop, on its `poller`; `later` is how threads reach it.
 
     `on_written` hears what a write came to: what was `taken` knows its new events, or not.
     """
 
-    express: Express
+    express: FastPath
     poller: BaseSelector
     threads: Executor
     later: PollableMethodQueue
-    on_written: Callable[[Sequence[Exchange]], None]
-    _ways: list[Way] = field(default_factory=list)
+    on_written: Callable[[Sequence[PendingResponse]], None]
+    _ways: list[PipelinedConnection] = field(default_factory=list)
     _open_from_s: float = 0.0
     _is_opening: bool = False
     _is_failing: bool = False
@@ -85,7 +85,7 @@ class Ways:
         late_s = min((way.late_s for way in self._ways if way.written), default=None)
         return most_s if late_s is None else min(most_s, max(0.0, late_s - time.monotonic()))
 
-    def write(self, together: Sequence[Exchange]) -> None:
+    def write(self, together: Sequence[PendingResponse]) -> None:
         """Have webhooks written on a free line, in one go."""
         way = next(way for way in self._ways if not way.written)
         way.written = together
@@ -118,7 +118,7 @@ class Ways:
         for way in ways:
             self.on_written(way.written)
 
-    def _on_event(self, way: Way, _: Any) -> None:
+    def _on_event(self, way: PipelinedConnection, _: Any) -> None:
         if way not in self._ways:
             return  # it was closed by another event of the same moment
         new_ids: list[bytes] | None = None
@@ -139,7 +139,7 @@ class Ways:
         self._watch(way)
         self.on_written(written)
 
-    def _watch(self, way: Way) -> None:
+    def _watch(self, way: PipelinedConnection) -> None:
         events = EVENT_READ | EVENT_WRITE if way.line.is_sending else EVENT_READ
         if way.events != events:
             way.events = events
@@ -164,6 +164,6 @@ class Ways:
 
     def _take(self, lines: Sequence[Line]) -> None:
         self._is_opening = self._is_failing = False
-        self._ways = [Way(line) for line in lines]
+        self._ways = [PipelinedConnection(line) for line in lines]
         for way in self._ways:
             self.poller.register(way.line, EVENT_READ, partial(self._on_event, way))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from adapters import Call, Outcome, Sighting
+from adapters import Call, LookupResult, Outcome
 from adapters.stripe.outbound import StripeOutbound
 from hub.gateways.http.transport import GuardedTransport
 from tests.adapters.outbound.conftest import NOW
@@ -32,7 +32,7 @@ class Desk:
     def perform(self, action: str, parameters: dict[str, Any], key: str = DELIVERY) -> Outcome:
         return self.adapter.perform(Call(action, parameters, key, f"{key}.1", NOW))
 
-    def look_up(self, action: str, parameters: dict[str, Any], key: str = DELIVERY) -> Sighting:
+    def look_up(self, action: str, parameters: dict[str, Any], key: str = DELIVERY) -> LookupResult:
         return self.adapter.look_up(Call(action, parameters, key, f"{key}.1", NOW), SENT_AT)
 
 

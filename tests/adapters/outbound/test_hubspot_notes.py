@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from adapters import AnswerLost, Call, Effect, InvalidParameters, NotSent, Sight, Sighting, Verdict
+from adapters import (
+    AnswerLost,
+    Call,
+    Effect,
+    InvalidParameters,
+    LookupResult,
+    LookupVerdict,
+    NotSent,
+    Verdict,
+)
 from adapters.hubspot.outbound import HubspotOutbound
 from hub.gateways.http.sandbox import RecordingTransport
 from hub.gateways.http.transport import GuardedTransport
@@ -30,7 +39,7 @@ def note(call: Calls, token: str = TOKEN, **about: Any) -> Call:
     return call("add_note", {"text": "Called back.\nWants <two> roofs & more"} | about, "d", token)
 
 
-def look(behave: Callable[[Received], Reply], transport: Any, one: Call) -> Sighting:
+def look(behave: Callable[[Received], Reply], transport: Any, one: Call) -> LookupResult:
     with FarEnd(behave) as far:
         return adapter(far.url, transport).look_up(one, NOW - timedelta(minutes=5))
 
@@ -137,7 +146,7 @@ def test_a_note_whose_answer_was_lost_is_seen(
         i for i, n in crm.objects["notes"].items() if marks(n["hs_note_body"]) == [TOKEN]
     )
     seen = look(crm.behave, transport, note(call, **named))
-    assert (seen.sight, seen.provider_ref) == (Sight.THERE, note_id)
+    assert (seen.sight, seen.provider_ref) == (LookupVerdict.THERE, note_id)
 
 
 def test_a_note_that_is_not_there_is_not_seen(transport: GuardedTransport, call: Calls) -> None:
@@ -147,14 +156,14 @@ def test_a_note_that_is_not_there_is_not_seen(transport: GuardedTransport, call:
         crm.links.append(("notes", crm.add("notes", hs_note_body=body), jane))
     crm.links.append(("notes", crm.add("notes", hs_note_body=f"hub_attempt: {TOKEN}"), john))
     seen = look(crm.behave, transport, note(call))
-    assert seen.sight is Sight.NOT_THERE
+    assert seen.sight is LookupVerdict.NOT_THERE
     assert "4 notes" in seen.message
 
 
 def test_a_contact_without_notes_has_none(transport: GuardedTransport, call: Calls) -> None:
     crm = Crm()
     crm.add("contacts", email=EMAIL)
-    assert look(crm.behave, transport, note(call)).sight is Sight.NOT_THERE
+    assert look(crm.behave, transport, note(call)).sight is LookupVerdict.NOT_THERE
 
 
 @pytest.mark.parametrize(
@@ -189,7 +198,7 @@ def test_what_cannot_be_read_is_no_evidence(
         return reply if part in received.path else crm.behave(received)
 
     seen = look(behave, transport, note(call))
-    assert seen.sight is Sight.CANNOT_TELL
+    assert seen.sight is LookupVerdict.CANNOT_TELL
     assert seen.message
     assert EMAIL not in seen.message
 
@@ -201,9 +210,9 @@ def test_some_notes_that_cannot_be_read_hide_no_evidence(
     jane = crm.add("contacts", email=EMAIL)
     there = crm.add("notes", hs_note_body=f"hub_attempt: {TOKEN}")
     crm.links += [("notes", "999", jane), ("notes", there, jane)]
-    assert look(crm.behave, transport, note(call)).sight is Sight.THERE
+    assert look(crm.behave, transport, note(call)).sight is LookupVerdict.THERE
     crm.objects["notes"][there]["hs_note_body"] = "no token"
-    assert look(crm.behave, transport, note(call)).sight is Sight.CANNOT_TELL
+    assert look(crm.behave, transport, note(call)).sight is LookupVerdict.CANNOT_TELL
 
 
 def test_more_notes_than_are_read_are_no_evidence(transport: GuardedTransport, call: Calls) -> None:
@@ -211,14 +220,14 @@ def test_more_notes_than_are_read_are_no_evidence(transport: GuardedTransport, c
     jane = crm.add("contacts", email=EMAIL)
     crm.links += [("notes", crm.add("notes", hs_note_body="no"), jane) for _ in range(21)]
     seen = look(crm.behave, transport, note(call))
-    assert (seen.sight, "more than" in seen.message) == (Sight.CANNOT_TELL, True)
+    assert (seen.sight, "more than" in seen.message) == (LookupVerdict.CANNOT_TELL, True)
 
 
 def test_what_is_repeated_is_not_looked_up(
     far: Far, transport: GuardedTransport, call: Calls
 ) -> None:
     seen = adapter(far.url, transport).look_up(call("upsert_contact", {"email": EMAIL}), NOW)
-    assert seen.sight is Sight.CANNOT_TELL
+    assert seen.sight is LookupVerdict.CANNOT_TELL
     assert far.seen == []
 
 
@@ -228,4 +237,4 @@ def test_in_the_sandbox_the_note_is_recorded(call: Calls) -> None:
     assert one.perform(note(call)).verdict is Verdict.SUCCEEDED
     assert sandbox.last is not None
     assert TOKEN.encode() in sandbox.last.body
-    assert one.look_up(note(call, contact="1"), NOW).sight is Sight.NOT_THERE
+    assert one.look_up(note(call, contact="1"), NOW).sight is LookupVerdict.NOT_THERE

@@ -16,8 +16,8 @@ from adapters import (
     Call,
     Effect,
     InvalidParameters,
+    LookupVerdict,
     NotSent,
-    Sight,
     Verdict,
 )
 from adapters.pipedrive.outbound import PipedriveOutbound
@@ -448,17 +448,18 @@ DEAL_ROW = {"title": "Roof", "person_id": 5, "value": 1234.56, "currency": "EUR"
 @pytest.mark.parametrize(
     ("answers", "sight", "ref"),
     [
-        ([KNOWN, data({"id": 7, "update_time": RECENT})], Sight.THERE, "7"),
-        ([KNOWN, data({"id": 7, "update_time": OLD})], Sight.NOT_THERE, None),
-        ([KNOWN, data({"id": 7})], Sight.CANNOT_TELL, None),
-        ([KNOWN, says(500, {})], Sight.CANNOT_TELL, None),
-        ([NOBODY, data([{"id": 8, "emails": [{"value": EMAIL}]}])], Sight.THERE, "8"),
-        ([NOBODY, data([{"id": 8, "emails": [{"value": "x@y.z"}]}])], Sight.NOT_THERE, None),
+        ([KNOWN, data({"id": 7, "update_time": RECENT})], LookupVerdict.THERE, "7"),
+        ([KNOWN, data({"id": 7, "update_time": OLD})], LookupVerdict.NOT_THERE, None),
+        ([KNOWN, data({"id": 7})], LookupVerdict.CANNOT_TELL, None),
+        ([KNOWN, says(500, {})], LookupVerdict.CANNOT_TELL, None),
+        ([NOBODY, data([{"id": 8, "emails": [{"value": EMAIL}]}])], LookupVerdict.THERE, "8"),
+        ([NOBODY, data([{"id": 8, "emails": [{"value": "x@y.z"}]}])],
+         LookupVerdict.NOT_THERE, None),
         ([NOBODY, data([], additional_data={"next_cursor": "c"}),
-          data([{"id": 8, "emails": [{"value": EMAIL}]}])], Sight.THERE, "8"),
-        ([NOBODY, data([], additional_data={"next_cursor": "c"})], Sight.CANNOT_TELL, None),
-        ([NOBODY, says(429, {})], Sight.CANNOT_TELL, None),
-        ([says(401, {})], Sight.CANNOT_TELL, None),
+          data([{"id": 8, "emails": [{"value": EMAIL}]}])], LookupVerdict.THERE, "8"),
+        ([NOBODY, data([], additional_data={"next_cursor": "c"})], LookupVerdict.CANNOT_TELL, None),
+        ([NOBODY, says(429, {})], LookupVerdict.CANNOT_TELL, None),
+        ([says(401, {})], LookupVerdict.CANNOT_TELL, None),
     ],
 )  # fmt: skip
 def test_a_person_is_looked_up(
@@ -466,7 +467,7 @@ def test_a_person_is_looked_up(
     transport: GuardedTransport,
     call: Calls,
     answers: list[Said],
-    sight: Sight,
+    sight: LookupVerdict,
     ref: str | None,
 ) -> None:
     far.says(*answers)
@@ -479,15 +480,40 @@ def test_a_person_is_looked_up(
 @pytest.mark.parametrize(
     ("rows", "marker", "sight", "ref"),
     [
-        ([{"id": 1, "custom_fields": {MARKER: ATTEMPT}}], MARKER, Sight.THERE, "1"),
-        ([{"id": 1, **DEAL_ROW, "add_time": RECENT}], MARKER, Sight.NOT_THERE, None),
-        ([{"id": 1, "custom_fields": {MARKER: ATTEMPT + "0"}}], MARKER, Sight.NOT_THERE, None),
-        ([{"id": 1, **DEAL_ROW, "add_time": RECENT}], "", Sight.THERE, "1"),
-        ([{"id": n, **DEAL_ROW, "add_time": RECENT} for n in (1, 2)], "", Sight.CANNOT_TELL, None),
-        ([{"id": 1, **DEAL_ROW, "add_time": "2026-11-19T12:00:00Z"}], "", Sight.NOT_THERE, None),
-        ([{"id": 1, **DEAL_ROW, "value": 1, "add_time": RECENT}], "", Sight.NOT_THERE, None),
-        ([{"id": 1, **DEAL_ROW, "person_id": 6, "add_time": RECENT}], "", Sight.NOT_THERE, None),
-        ([], "", Sight.NOT_THERE, None),
+        ([{"id": 1, "custom_fields": {MARKER: ATTEMPT}}], MARKER, LookupVerdict.THERE, "1"),
+        ([{"id": 1, **DEAL_ROW, "add_time": RECENT}], MARKER, LookupVerdict.NOT_THERE, None),
+        (
+            [{"id": 1, "custom_fields": {MARKER: ATTEMPT + "0"}}],
+            MARKER,
+            LookupVerdict.NOT_THERE,
+            None,
+        ),
+        ([{"id": 1, **DEAL_ROW, "add_time": RECENT}], "", LookupVerdict.THERE, "1"),
+        (
+            [{"id": n, **DEAL_ROW, "add_time": RECENT} for n in (1, 2)],
+            "",
+            LookupVerdict.CANNOT_TELL,
+            None,
+        ),
+        (
+            [{"id": 1, **DEAL_ROW, "add_time": "2026-11-19T12:00:00Z"}],
+            "",
+            LookupVerdict.NOT_THERE,
+            None,
+        ),
+        (
+            [{"id": 1, **DEAL_ROW, "value": 1, "add_time": RECENT}],
+            "",
+            LookupVerdict.NOT_THERE,
+            None,
+        ),
+        (
+            [{"id": 1, **DEAL_ROW, "person_id": 6, "add_time": RECENT}],
+            "",
+            LookupVerdict.NOT_THERE,
+            None,
+        ),
+        ([], "", LookupVerdict.NOT_THERE, None),
     ],
 )
 def test_a_deal_is_looked_up(
@@ -496,7 +522,7 @@ def test_a_deal_is_looked_up(
     call: Calls,
     rows: list[dict[str, Any]],
     marker: str,
-    sight: Sight,
+    sight: LookupVerdict,
     ref: str | None,
 ) -> None:
     far.says(data(rows))
@@ -511,7 +537,7 @@ def test_a_deal_of_nobody_cannot_be_told(
 ) -> None:
     far.says(data([]), NOBODY, NONE_LATELY)
     sighting = adapter(far, transport).look_up(call("create_deal", DEAL | {"person": EMAIL}), NOW)
-    assert sighting.sight is Sight.CANNOT_TELL
+    assert sighting.sight is LookupVerdict.CANNOT_TELL
 
 
 NOTE: dict[str, Any] = {"id": 4, "content": f"Called.<br><br>hub_attempt: {ATTEMPT}"}
@@ -521,13 +547,21 @@ MORE = {"pagination": {"more_items_in_collection": True}}
 @pytest.mark.parametrize(
     ("answers", "sight", "ref"),
     [
-        ([data([NOTE])], Sight.THERE, "4"),
-        ([data([{"id": 5, "content": "x"}], additional_data=MORE), data([NOTE])], Sight.THERE, "4"),
-        ([data([{"id": 5, "content": NOTE["content"] + "0"}])], Sight.NOT_THERE, None),
-        ([data(None)], Sight.NOT_THERE, None),
-        ([data([{"id": 5, "content": "x"}], additional_data=MORE)], Sight.CANNOT_TELL, None),
-        ([says(200, {"success": False, "data": None})], Sight.CANNOT_TELL, None),
-        ([says(500, {})], Sight.CANNOT_TELL, None),
+        ([data([NOTE])], LookupVerdict.THERE, "4"),
+        (
+            [data([{"id": 5, "content": "x"}], additional_data=MORE), data([NOTE])],
+            LookupVerdict.THERE,
+            "4",
+        ),
+        ([data([{"id": 5, "content": NOTE["content"] + "0"}])], LookupVerdict.NOT_THERE, None),
+        ([data(None)], LookupVerdict.NOT_THERE, None),
+        (
+            [data([{"id": 5, "content": "x"}], additional_data=MORE)],
+            LookupVerdict.CANNOT_TELL,
+            None,
+        ),
+        ([says(200, {"success": False, "data": None})], LookupVerdict.CANNOT_TELL, None),
+        ([says(500, {})], LookupVerdict.CANNOT_TELL, None),
     ],
 )
 def test_a_note_is_looked_up(
@@ -535,7 +569,7 @@ def test_a_note_is_looked_up(
     transport: GuardedTransport,
     call: Calls,
     answers: list[Said],
-    sight: Sight,
+    sight: LookupVerdict,
     ref: str | None,
 ) -> None:
     far.says(*answers)
@@ -554,7 +588,7 @@ def test_a_search_that_is_no_list_cannot_tell(
 ) -> None:
     far.says(data({"items": items}))
     one = adapter(far, transport)
-    assert one.look_up(call("upsert_person", JANE), NOW).sight is Sight.CANNOT_TELL
+    assert one.look_up(call("upsert_person", JANE), NOW).sight is LookupVerdict.CANNOT_TELL
     assert one.perform(call("upsert_person", JANE)).verdict is Verdict.NOT_PROCESSED
     assert {seen.method for seen in far.seen} == {"GET"}
 
@@ -565,7 +599,7 @@ def test_a_list_that_goes_on_where_nobody_can_read_cannot_tell(
 ) -> None:
     far.says(data([], additional_data={"next_cursor": cursor}), data([]))
     assert adapter(far, transport).look_up(call("create_deal", DEAL), NOW).sight is (
-        Sight.CANNOT_TELL
+        LookupVerdict.CANNOT_TELL
     )
     assert len(far.seen) == 1
 

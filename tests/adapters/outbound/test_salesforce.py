@@ -19,8 +19,8 @@ from adapters import (
     Call,
     Effect,
     InvalidParameters,
+    LookupVerdict,
     NotSent,
-    Sight,
     Verdict,
 )
 from adapters.salesforce.outbound import SalesforceOutbound
@@ -447,16 +447,16 @@ OTHER = {"Id": "00TB", "Description": f"hub_attempt: {ATTEMPT}0"}
 @pytest.mark.parametrize(
     ("said", "sight", "ref"),
     [
-        (records(OTHER, {"Id": "00TC", "Description": None}, OURS), Sight.THERE, "00TA"),
-        (records(OTHER), Sight.NOT_THERE, None),
-        (records(), Sight.NOT_THERE, None),
-        (records(*[OTHER] * 2000), Sight.CANNOT_TELL, None),
-        (records(OTHER, done=False), Sight.CANNOT_TELL, None),
-        (says(200, {"records": [5], "done": True}), Sight.CANNOT_TELL, None),
-        (says(200, {}), Sight.CANNOT_TELL, None),
-        ((200, {}, b"<html>"), Sight.CANNOT_TELL, None),
-        (fault(400, "INVALID_FIELD"), Sight.CANNOT_TELL, None),
-        (fault(503, "SERVER_UNAVAILABLE"), Sight.CANNOT_TELL, None),
+        (records(OTHER, {"Id": "00TC", "Description": None}, OURS), LookupVerdict.THERE, "00TA"),
+        (records(OTHER), LookupVerdict.NOT_THERE, None),
+        (records(), LookupVerdict.NOT_THERE, None),
+        (records(*[OTHER] * 2000), LookupVerdict.CANNOT_TELL, None),
+        (records(OTHER, done=False), LookupVerdict.CANNOT_TELL, None),
+        (says(200, {"records": [5], "done": True}), LookupVerdict.CANNOT_TELL, None),
+        (says(200, {}), LookupVerdict.CANNOT_TELL, None),
+        ((200, {}, b"<html>"), LookupVerdict.CANNOT_TELL, None),
+        (fault(400, "INVALID_FIELD"), LookupVerdict.CANNOT_TELL, None),
+        (fault(503, "SERVER_UNAVAILABLE"), LookupVerdict.CANNOT_TELL, None),
     ],
 )
 def test_a_task_is_looked_up_by_the_attempt(
@@ -464,7 +464,7 @@ def test_a_task_is_looked_up_by_the_attempt(
     transport: GuardedTransport,
     call: Calls,
     said: Said,
-    sight: Sight,
+    sight: LookupVerdict,
     ref: str | None,
 ) -> None:
     far.says(token(), said)
@@ -481,9 +481,9 @@ def test_a_task_is_looked_up_by_the_attempt(
 @pytest.mark.parametrize(
     ("said", "sight", "ref"),
     [
-        (records({"Id": "00TA"}), Sight.THERE, "00TA"),
-        (records(), Sight.NOT_THERE, None),
-        (fault(400, "INVALID_FIELD"), Sight.CANNOT_TELL, None),
+        (records({"Id": "00TA"}), LookupVerdict.THERE, "00TA"),
+        (records(), LookupVerdict.NOT_THERE, None),
+        (fault(400, "INVALID_FIELD"), LookupVerdict.CANNOT_TELL, None),
     ],
 )
 def test_a_task_is_looked_up_by_its_key(
@@ -491,7 +491,7 @@ def test_a_task_is_looked_up_by_its_key(
     transport: GuardedTransport,
     call: Calls,
     said: Said,
-    sight: Sight,
+    sight: LookupVerdict,
     ref: str | None,
 ) -> None:
     far.says(token(), ENDED, token("00D!t2"), said)
@@ -505,7 +505,9 @@ def test_a_task_is_looked_up_by_its_key(
 def test_an_answer_lost_while_looking_up_is_no_doubt(far: Far, call: Calls) -> None:
     with pytest.raises(NotSent):
         adapter(far, Line(token())).look_up(call("create_task", TASK), NOW)
-    assert adapter(far, Line()).look_up(call("upsert", UPSERT), NOW).sight is Sight.CANNOT_TELL
+    assert (
+        adapter(far, Line()).look_up(call("upsert", UPSERT), NOW).sight is LookupVerdict.CANNOT_TELL
+    )
 
 
 @pytest.mark.parametrize(

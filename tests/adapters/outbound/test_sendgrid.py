@@ -23,7 +23,7 @@ from sendgrid.helpers.mail import (
     To,
 )
 
-from adapters import AnswerLost, Call, Effect, InvalidParameters, NotSent, Sight, Verdict
+from adapters import AnswerLost, Call, Effect, InvalidParameters, LookupVerdict, NotSent, Verdict
 from adapters.sendgrid.outbound import SendgridOutbound
 from hub.gateways.http.sandbox import RecordingTransport
 from hub.gateways.http.transport import GuardedTransport
@@ -462,15 +462,25 @@ HOUR = timedelta(hours=1)
 @pytest.mark.parametrize(
     ("said", "age", "sight", "words"),
     [
-        ((200, {}, json.dumps(FOUND).encode()), timedelta(0), Sight.THERE, "has an e-mail"),
-        ((200, {}, b'{"messages": []}'), HOUR, Sight.NOT_THERE, "no e-mail"),
-        ((200, {}, b'{"messages": []}'), timedelta(minutes=29), Sight.CANNOT_TELL, "may lag"),
-        ((200, {}, b"{}"), HOUR, Sight.CANNOT_TELL, "no list"),
-        ((200, {}, b"<html>"), HOUR, Sight.CANNOT_TELL, "no list"),
-        (says(400, {"message": "invalid syntax"}), HOUR, Sight.CANNOT_TELL, "answered 400"),
-        (says(403, {"message": "access forbidden"}), HOUR, Sight.CANNOT_TELL, "must be bought"),
-        (says(429), HOUR, Sight.CANNOT_TELL, "answered 429"),
-        (says(500), HOUR, Sight.CANNOT_TELL, "answered 500"),
+        ((200, {}, json.dumps(FOUND).encode()), timedelta(0), LookupVerdict.THERE, "has an e-mail"),
+        ((200, {}, b'{"messages": []}'), HOUR, LookupVerdict.NOT_THERE, "no e-mail"),
+        (
+            (200, {}, b'{"messages": []}'),
+            timedelta(minutes=29),
+            LookupVerdict.CANNOT_TELL,
+            "may lag",
+        ),
+        ((200, {}, b"{}"), HOUR, LookupVerdict.CANNOT_TELL, "no list"),
+        ((200, {}, b"<html>"), HOUR, LookupVerdict.CANNOT_TELL, "no list"),
+        (says(400, {"message": "invalid syntax"}), HOUR, LookupVerdict.CANNOT_TELL, "answered 400"),
+        (
+            says(403, {"message": "access forbidden"}),
+            HOUR,
+            LookupVerdict.CANNOT_TELL,
+            "must be bought",
+        ),
+        (says(429), HOUR, LookupVerdict.CANNOT_TELL, "answered 429"),
+        (says(500), HOUR, LookupVerdict.CANNOT_TELL, "answered 500"),
     ],
 )
 def test_a_look_up_tells_what_the_feed_can_prove(
@@ -479,7 +489,7 @@ def test_a_look_up_tells_what_the_feed_can_prove(
     call: Calls,
     said: Said,
     age: timedelta,
-    sight: Sight,
+    sight: LookupVerdict,
     words: str,
 ) -> None:
     far.says(said)
@@ -487,7 +497,7 @@ def test_a_look_up_tells_what_the_feed_can_prove(
     seen = one.look_up(call("send", MAIL, attempt_id=ATTEMPT), NOW - age)
     assert seen.sight is sight
     assert words in seen.message
-    if sight is Sight.THERE:
+    if sight is LookupVerdict.THERE:
         assert (seen.provider_ref, seen.status) == ("LRzXl", "delivered")
     checked(far)
     query = parse_qs(urlsplit(far.seen[0].path).query)
@@ -497,9 +507,11 @@ def test_a_look_up_tells_what_the_feed_can_prove(
 def test_without_the_feed_nothing_is_looked_up(
     far: Far, transport: GuardedTransport, call: Calls
 ) -> None:
-    assert adapter(far, transport).look_up(call("send", MAIL), NOW).sight is Sight.CANNOT_TELL
+    assert (
+        adapter(far, transport).look_up(call("send", MAIL), NOW).sight is LookupVerdict.CANNOT_TELL
+    )
     one = adapter(far, transport, email_activity=True)
-    assert one.look_up(call("suppress", JANE), NOW).sight is Sight.CANNOT_TELL
+    assert one.look_up(call("suppress", JANE), NOW).sight is LookupVerdict.CANNOT_TELL
     assert far.seen == []
 
 

@@ -13,8 +13,8 @@ from adapters import (
     AnswerLost,
     Call,
     InvalidParameters,
+    LookupResult,
     Outbound,
-    Sighting,
     TransportError,
     registry,
 )
@@ -108,7 +108,7 @@ def test_a_look_up_ends_whatever_is_answered(name: str, action: str) -> None:
         except AdapterError as error:
             check_words(name, str(error))
             continue
-        assert isinstance(seen, Sighting)
+        assert isinstance(seen, LookupResult)
         assert seen.message
         check_words(name, seen.message)
         assert len(script.asked) < 60

@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from adapters import InvalidParameters, Sight, Verdict
+from adapters import InvalidParameters, LookupVerdict, Verdict
 from adapters.contract.errors import AnswerLost
 from tests.adapters.outbound.stripe_calls import DELIVERY, OTHER, Desk, desk, stripe
 from tests.stripe_far_end import Fault, StripeFarEnd
@@ -62,12 +62,12 @@ def test_a_stored_500_is_read_back(desk: Desk, stripe: StripeFarEnd, done: bool)
 
 
 def test_a_lost_answer_makes_one_link(desk: Desk, stripe: StripeFarEnd) -> None:
-    assert desk.look_up(ACTION, ROOF).sight is Sight.NOT_THERE
+    assert desk.look_up(ACTION, ROOF).sight is LookupVerdict.NOT_THERE
     stripe.faults = [Fault("/payment_links", 0)]
     with pytest.raises(AnswerLost):
         desk.perform(ACTION, ROOF)
     assert desk.look_up(ACTION, ROOF).provider_ref == "plink_1"
-    assert desk.look_up(ACTION, ROOF, OTHER).sight is Sight.NOT_THERE
+    assert desk.look_up(ACTION, ROOF, OTHER).sight is LookupVerdict.NOT_THERE
     assert desk.perform(ACTION, ROOF).provider_ref == "plink_1"
     assert len(stripe.objects["payment_links"]) == 1
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from adapters import Call, NotSent, Sight, Transport
+from adapters import Call, LookupVerdict, NotSent, Transport
 from adapters.contract.errors import AdapterError
 from adapters.twilio.outbound import TwilioOutbound
 from hub.gateways.http.transport import GuardedTransport
@@ -52,7 +52,7 @@ def test_a_message_that_was_sent_is_found_by_date(
 ) -> None:
     far.says(listed(record(sid=OTHER, body="Other"), record()))
     sighting = made(transport, far.url).look_up(text(call), SENT_AT)
-    assert (sighting.sight, sighting.provider_ref) == (Sight.THERE, SID)
+    assert (sighting.sight, sighting.provider_ref) == (LookupVerdict.THERE, SID)
     assert sighting.status == "sent"
     assert "DateSent%3E=2026-11-20T11%3A38%3A05Z" in far.seen[0].path
 
@@ -62,7 +62,7 @@ def test_a_message_that_waits_is_found_without_a_date(
 ) -> None:
     far.says(listed(), listed(record(status="accepted")))
     sighting = made(transport, far.url).look_up(text(call), SENT_AT)
-    assert (sighting.sight, sighting.status) == (Sight.THERE, "accepted")
+    assert (sighting.sight, sighting.status) == (LookupVerdict.THERE, "accepted")
     assert "DateSent" not in far.seen[1].path
 
 
@@ -71,25 +71,25 @@ def test_when_neither_list_has_it_it_is_not_there(
 ) -> None:
     far.says(listed(), listed(record(date_created=LONG_AGO)))
     sighting = made(transport, far.url).look_up(text(call), SENT_AT)
-    assert (sighting.sight, sighting.provider_ref) == (Sight.NOT_THERE, None)
+    assert (sighting.sight, sighting.provider_ref) == (LookupVerdict.NOT_THERE, None)
     assert [seen.method for seen in far.seen] == ["GET", "GET"]
 
 
 @pytest.mark.parametrize(
     ("created", "sight"),
     [
-        ("Fri, 20 Nov 2026 11:48:04 +0000", Sight.NOT_THERE),
-        ("Fri, 20 Nov 2026 11:48:05 +0000", Sight.CANNOT_TELL),
-        ("Fri, 20 Nov 2026 11:57:59 +0000", Sight.CANNOT_TELL),
-        ("Fri, 20 Nov 2026 11:58:00 +0000", Sight.THERE),
-        ("Fri, 20 Nov 2026 13:58:00 +0200", Sight.THERE),
-        ("Fri, 20 Nov 2026 12:59:59 +0000", Sight.THERE),
-        (None, Sight.CANNOT_TELL),
-        ("soon", Sight.CANNOT_TELL),
+        ("Fri, 20 Nov 2026 11:48:04 +0000", LookupVerdict.NOT_THERE),
+        ("Fri, 20 Nov 2026 11:48:05 +0000", LookupVerdict.CANNOT_TELL),
+        ("Fri, 20 Nov 2026 11:57:59 +0000", LookupVerdict.CANNOT_TELL),
+        ("Fri, 20 Nov 2026 11:58:00 +0000", LookupVerdict.THERE),
+        ("Fri, 20 Nov 2026 13:58:00 +0200", LookupVerdict.THERE),
+        ("Fri, 20 Nov 2026 12:59:59 +0000", LookupVerdict.THERE),
+        (None, LookupVerdict.CANNOT_TELL),
+        ("soon", LookupVerdict.CANNOT_TELL),
     ],
 )
 def test_the_clocks_may_differ_by_five_seconds(
-    far: Far, transport: GuardedTransport, call: Calls, created: Any, sight: Sight
+    far: Far, transport: GuardedTransport, call: Calls, created: Any, sight: LookupVerdict
 ) -> None:
     far.says(listed(record(date_created=created)))
     assert made(transport, far.url).look_up(text(call), SENT_AT).sight is sight
@@ -103,7 +103,7 @@ def test_a_clock_that_is_wrong_is_corrected_by_twilios(
     far.says(listed(record(date_created=format_datetime(SENT_AT - ahead))))
     sought = made_with(At(transport, NOW - ahead), far.url)
     sighting = sought.look_up(text(call), SENT_AT)
-    assert (sighting.sight, sighting.provider_ref) == (Sight.THERE, SID)
+    assert (sighting.sight, sighting.provider_ref) == (LookupVerdict.THERE, SID)
 
 
 @pytest.mark.parametrize("before_s", [6, 10, 599])
@@ -114,10 +114,10 @@ def test_without_a_date_a_message_from_shortly_before_proves_nothing(
     for body in (TEXT, TEXT.upper()):
         far.says(listed(record(date_created=created, body=body)))
         sighting = made_with(At(transport, None), far.url).look_up(text(call), SENT_AT)
-        assert (sighting.sight, sighting.provider_ref) == (Sight.CANNOT_TELL, None)
+        assert (sighting.sight, sighting.provider_ref) == (LookupVerdict.CANNOT_TELL, None)
     far.says(listed(record(date_created=created, body="Other")))
     sighting = made_with(At(transport, None), far.url).look_up(text(call), SENT_AT)
-    assert sighting.sight is Sight.NOT_THERE
+    assert sighting.sight is LookupVerdict.NOT_THERE
 
 
 @pytest.mark.parametrize("ahead", [timedelta(minutes=11), timedelta(hours=-1)])
@@ -127,34 +127,39 @@ def test_clocks_too_far_apart_prove_nothing(
     for said in (listed(), listed(record())):
         far.says(said)
         sighting = made_with(At(transport, NOW - ahead), far.url).look_up(text(call), SENT_AT)
-        assert sighting.sight is Sight.CANNOT_TELL
+        assert sighting.sight is LookupVerdict.CANNOT_TELL
         assert "set the clock" in sighting.message
 
 
 @pytest.mark.parametrize(
     ("ours", "theirs", "sight"),
     [
-        (TEXT, f"Sent from your Twilio trial account - {TEXT}", Sight.THERE),
-        ("a\r\nb  c ", "a b c", Sight.THERE),
-        ("It’s 5 – really", "It's 5 - really", Sight.CANNOT_TELL),
-        ("😀", "?", Sight.CANNOT_TELL),
-        (TEXT, TEXT.replace("120", "130"), Sight.NOT_THERE),
-        (TEXT, "", Sight.NOT_THERE),
-        (TEXT, None, Sight.NOT_THERE),
+        (TEXT, f"Sent from your Twilio trial account - {TEXT}", LookupVerdict.THERE),
+        ("a\r\nb  c ", "a b c", LookupVerdict.THERE),
+        ("It’s 5 – really", "It's 5 - really", LookupVerdict.CANNOT_TELL),
+        ("😀", "?", LookupVerdict.CANNOT_TELL),
+        (TEXT, TEXT.replace("120", "130"), LookupVerdict.NOT_THERE),
+        (TEXT, "", LookupVerdict.NOT_THERE),
+        (TEXT, None, LookupVerdict.NOT_THERE),
     ],
 )
 def test_a_text_that_is_merely_alike_proves_nothing(
-    far: Far, transport: GuardedTransport, call: Calls, ours: str, theirs: Any, sight: Sight
+    far: Far, transport: GuardedTransport, call: Calls, ours: str, theirs: Any, sight: LookupVerdict
 ) -> None:
     far.says(listed(record(body=theirs)))
     assert made(transport, far.url).look_up(text(call, body=ours), SENT_AT).sight is sight
 
 
 @pytest.mark.parametrize(
-    ("count", "sight"), [("1", Sight.THERE), ("0", Sight.CANNOT_TELL), ("2", Sight.CANNOT_TELL)]
+    ("count", "sight"),
+    [
+        ("1", LookupVerdict.THERE),
+        ("0", LookupVerdict.CANNOT_TELL),
+        ("2", LookupVerdict.CANNOT_TELL),
+    ],
 )
 def test_media_alone_are_counted(
-    far: Far, transport: GuardedTransport, call: Calls, count: str, sight: Sight
+    far: Far, transport: GuardedTransport, call: Calls, count: str, sight: LookupVerdict
 ) -> None:
     far.says(listed(record(body="", num_media=count)))
     sought = text(call, body=None, media=MEDIA)
@@ -166,9 +171,9 @@ def test_of_a_template_nobody_but_twilio_knows_the_text(
 ) -> None:
     sought = text(call, body=None, template="HX" + "c" * 32)
     far.says(listed(record(body="Your appointment")))
-    assert made(transport, far.url).look_up(sought, SENT_AT).sight is Sight.CANNOT_TELL
+    assert made(transport, far.url).look_up(sought, SENT_AT).sight is LookupVerdict.CANNOT_TELL
     far.says(listed())
-    assert made(transport, far.url).look_up(sought, SENT_AT).sight is Sight.NOT_THERE
+    assert made(transport, far.url).look_up(sought, SENT_AT).sight is LookupVerdict.NOT_THERE
 
 
 def test_several_that_are_the_same_prove_nothing(
@@ -177,7 +182,7 @@ def test_several_that_are_the_same_prove_nothing(
     late = record(sid=OTHER, date_created="Fri, 20 Nov 2026 12:20:00 +0000")
     far.says(listed(late, record()))
     sighting = made(transport, far.url).look_up(text(call), SENT_AT)
-    assert (sighting.sight, sighting.provider_ref) == (Sight.CANNOT_TELL, None)
+    assert (sighting.sight, sighting.provider_ref) == (LookupVerdict.CANNOT_TELL, None)
     assert "2 such messages" in sighting.message
 
 
@@ -186,7 +191,7 @@ def test_one_message_in_both_lists_is_one(
 ) -> None:
     far.says(listed(record()), listed(record(status="delivered")))
     sighting = made(transport, far.url).look_up(text(call), SENT_AT)
-    assert (sighting.sight, sighting.status) == (Sight.THERE, "delivered")
+    assert (sighting.sight, sighting.status) == (LookupVerdict.THERE, "delivered")
 
 
 @pytest.mark.parametrize(
@@ -196,7 +201,7 @@ def test_the_same_text_under_odd_circumstances_proves_nothing(
     far: Far, transport: GuardedTransport, call: Calls, fields: dict[str, Any]
 ) -> None:
     far.says(listed(record(**fields)))
-    assert made(transport, far.url).look_up(text(call), SENT_AT).sight is Sight.CANNOT_TELL
+    assert made(transport, far.url).look_up(text(call), SENT_AT).sight is LookupVerdict.CANNOT_TELL
 
 
 def test_pages_are_read_to_the_first_that_is_older(
@@ -205,10 +210,10 @@ def test_pages_are_read_to_the_first_that_is_older(
     more = f"{MESSAGES}?Page=1&PageToken=x"
     older = record(date_created=LONG_AGO, body="Other")
     far.says(listed(record(body="Other"), following=more), listed(record()))
-    assert made(transport, far.url).look_up(text(call), SENT_AT).sight is Sight.THERE
+    assert made(transport, far.url).look_up(text(call), SENT_AT).sight is LookupVerdict.THERE
     assert far.seen[1].path == more
     far.says(listed(), listed(older, following=more))
-    assert made(transport, far.url).look_up(text(call), SENT_AT).sight is Sight.NOT_THERE
+    assert made(transport, far.url).look_up(text(call), SENT_AT).sight is LookupVerdict.NOT_THERE
     assert len(far.seen) == 2
 
 
@@ -217,7 +222,7 @@ def test_a_list_without_end_cannot_tell(far: Far, transport: GuardedTransport, c
     ends = [listed(other, following=f"{MESSAGES}?Page={n}") for n in range(1, 30)]
     far.says(*ends)
     sighting = made(transport, far.url).look_up(text(call), SENT_AT)
-    assert sighting.sight is Sight.CANNOT_TELL
+    assert sighting.sight is LookupVerdict.CANNOT_TELL
     assert len(far.seen) <= 12
 
 
@@ -231,7 +236,7 @@ def test_a_list_that_is_not_read_to_its_end_proves_nothing(
     too_long = [*ends, listed(found)]
     far.says(*([*too_long, listed()] if by_date else [listed(), *too_long]))
     sighting = made(transport, far.url).look_up(text(call), SENT_AT)
-    assert (sighting.sight, sighting.provider_ref) == (Sight.CANNOT_TELL, None)
+    assert (sighting.sight, sighting.provider_ref) == (LookupVerdict.CANNOT_TELL, None)
     assert "too long" in sighting.message
 
 
@@ -260,10 +265,10 @@ def test_a_messaging_service_may_have_taken_any_sender(
 ) -> None:
     far.says(listed(record(**{"from": "+15005550007"})))
     service = made(transport, far.url, messaging_service_sid=SERVICE, **{"from": ""})
-    assert service.look_up(text(call), SENT_AT).sight is Sight.THERE
+    assert service.look_up(text(call), SENT_AT).sight is LookupVerdict.THERE
     assert "From=" not in far.seen[0].path
     preferred = made(transport, far.url, messaging_service_sid=SERVICE)
-    assert preferred.look_up(text(call), SENT_AT).sight is Sight.THERE
+    assert preferred.look_up(text(call), SENT_AT).sight is LookupVerdict.THERE
     assert "From=" not in far.seen[-1].path
     made(transport, far.url).look_up(text(call, to=f"whatsapp:{TO}"), SENT_AT)
     assert f"From=whatsapp%3A%2B{SENDER[1:]}" in far.seen[-1].path
@@ -273,7 +278,7 @@ def test_a_message_to_us_is_none_of_ours(
     far: Far, transport: GuardedTransport, call: Calls
 ) -> None:
     far.says(listed(record(direction="inbound")))
-    assert made(transport, far.url).look_up(text(call), SENT_AT).sight is Sight.NOT_THERE
+    assert made(transport, far.url).look_up(text(call), SENT_AT).sight is LookupVerdict.NOT_THERE
 
 
 @pytest.mark.parametrize(

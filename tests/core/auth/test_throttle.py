@@ -8,7 +8,13 @@ from sqlalchemy import func, select
 
 from hub.core.auth import sessions, throttle, users
 from hub.core.auth.roles import Role
-from hub.core.auth.throttle import FREE_OF_ACCOUNT, FREE_OF_ADDRESS, LONGEST_WAIT, count, forgive
+from hub.core.auth.throttle import (
+    FREE_OF_ACCOUNT,
+    FREE_OF_ADDRESS,
+    LONGEST_WAIT,
+    register_attempt,
+    reset,
+)
 from hub.core.models import SignInTry
 from tests.core.making import NOW
 
@@ -23,7 +29,7 @@ def connection(database):
 
 def fail(connection, times, *, name="jane", address=None, now=NOW):
     """Try that often; return how many were heard, and the wait of the last one."""
-    counted = [count(connection, name, address, now=now) for _ in range(times)]
+    counted = [register_attempt(connection, name, address, now=now) for _ in range(times)]
     return sum(one.wait is None for one in counted), counted[-1].wait
 
 
@@ -31,9 +37,9 @@ def test_an_account_has_a_few_tries_and_then_waits_longer_each_time(connection):
     assert fail(connection, 9) == (FREE_OF_ACCOUNT, timedelta(seconds=1))
     waits, now = [], NOW
     for _ in range(14):
-        now += count(connection, "jane", None, now=now).wait or timedelta()
-        assert count(connection, "jane", None, now=now).wait is None
-        waits.append(count(connection, "jane", None, now=now).wait)
+        now += register_attempt(connection, "jane", None, now=now).wait or timedelta()
+        assert register_attempt(connection, "jane", None, now=now).wait is None
+        waits.append(register_attempt(connection, "jane", None, now=now).wait)
     assert waits == sorted(waits)
     assert waits[0] == timedelta(seconds=2)
     assert waits[-1] == LONGEST_WAIT
@@ -41,23 +47,23 @@ def test_an_account_has_a_few_tries_and_then_waits_longer_each_time(connection):
 
 def test_another_account_and_another_address_do_not_wait(connection):
     fail(connection, 9)
-    assert count(connection, "bob", None, now=NOW).wait is None
+    assert register_attempt(connection, "bob", None, now=NOW).wait is None
 
 
 def test_an_address_has_more_tries_over_all_accounts(connection):
     heard = [
-        count(connection, f"user{n}", HERE, now=NOW).wait is None
+        register_attempt(connection, f"user{n}", HERE, now=NOW).wait is None
         for n in range(2 * FREE_OF_ADDRESS)
     ]
     assert heard == [True] * FREE_OF_ADDRESS + [False] * FREE_OF_ADDRESS
-    assert count(connection, "user99", "203.0.113.10", now=NOW).wait is None
+    assert register_attempt(connection, "user99", "203.0.113.10", now=NOW).wait is None
 
 
 def test_one_household_has_one_address_of_ipv6(connection):
     for n in range(FREE_OF_ADDRESS):
-        count(connection, f"user{n}", f"2001:db8:0:1::{n:x}", now=NOW)
-    assert count(connection, "user99", "2001:db8:0:1:ffff::1", now=NOW).wait
-    assert count(connection, "user99", "2001:db8:0:2::1", now=NOW).wait is None
+        register_attempt(connection, f"user{n}", f"2001:db8:0:1::{n:x}", now=NOW)
+    assert register_attempt(connection, "user99", "2001:db8:0:1:ffff::1", now=NOW).wait
+    assert register_attempt(connection, "user99", "2001:db8:0:2::1", now=NOW).wait is None
 
 
 def test_whoever_signed_in_from_there_before_is_not_slowed_by_strangers(connection):
@@ -66,15 +72,15 @@ def test_whoever_signed_in_from_there_before_is_not_slowed_by_strangers(connecti
     )  # fmt: skip
     sessions.begin(connection, user_id, now=NOW, address=HERE)
     assert fail(connection, 9, address="198.51.100.1")[1]
-    assert count(connection, "jane", HERE, now=NOW).wait is None
+    assert register_attempt(connection, "jane", HERE, now=NOW).wait is None
     assert fail(connection, 9, address=HERE)[1]
 
 
 def test_a_sign_in_forgives_the_account_and_gives_the_address_its_try_back(connection):
     for _ in range(3 * FREE_OF_ADDRESS):
-        counted = count(connection, "jane", HERE, now=NOW)
+        counted = register_attempt(connection, "jane", HERE, now=NOW)
         assert counted.wait is None
-        forgive(connection, counted)
+        reset(connection, counted)
 
 
 def test_an_unlocked_account_is_heard_at_once(connection):
@@ -82,7 +88,7 @@ def test_an_unlocked_account_is_heard_at_once(connection):
     assert throttle.waiting(connection, ["jane", "bob"], now=NOW).keys() == {"jane"}
     throttle.unlock(connection, "jane")
     assert throttle.waiting(connection, ["jane", "bob"], now=NOW) == {}
-    assert count(connection, "jane", None, now=NOW).wait is None
+    assert register_attempt(connection, "jane", None, now=NOW).wait is None
 
 
 def test_failures_are_forgotten_after_a_day_and_swept(connection):
@@ -104,7 +110,7 @@ def test_fifty_at_once_are_fifty(database):
     def knock(n: int) -> bool:
         now = NOW + timedelta(milliseconds=n % 7)  # no two clocks agree
         with database.write() as connection:
-            return count(connection, "jane", HERE, now=now).wait is None
+            return register_attempt(connection, "jane", HERE, now=now).wait is None
 
     with ThreadPoolExecutor(8) as threads:
         heard = sum(threads.map(knock, range(50)))

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import delete, select, text, update
 from sqlalchemy.exc import DatabaseError
 
-from hub.core.audit import note
+from hub.core.audit import record
 from hub.core.auth import audit_views, one_time_tokens, second_factor, sessions, sign_in, users
 from hub.core.auth.one_time_tokens import GOOD_FOR, Purpose
 from hub.core.auth.roles import Role
@@ -329,7 +329,7 @@ def test_the_audit_log_is_only_ever_added_to(database, change):
     if database.dialect == "sqlite" and "TRUNCATE" in str(change):
         change = text("DELETE FROM audit_log WHERE 1")
     with database.write() as connection:
-        note(connection, action="x", subject="y", **WHO)
+        record(connection, action="x", subject="y", **WHO)
     with pytest.raises(DatabaseError, match="only ever added to"), database.write() as connection:
         connection.execute(change)
     with database.read() as connection:
@@ -338,7 +338,7 @@ def test_the_audit_log_is_only_ever_added_to(database, change):
 
 def test_the_log_is_filtered_and_paged(connection):
     for n in range(30):
-        note(
+        record(
             connection, actor=f"user:{n % 3}", action=f"a{n % 2}", subject="s",
             now=NOW + timedelta(seconds=n),
         )  # fmt: skip

@@ -6,11 +6,11 @@ from typing import Any
 from adapters import Effect, Outcome, Verdict
 from hub.core.configuration import Configuration, Destination, RetryPlan, Source
 from hub.core.delivery.record import Finished, record
-from hub.core.delivery.transitions import Protection, Spent, after_call
+from hub.core.delivery.transitions import Budget, RetryPolicy, on_result
 from tests.core.making import SITE, Town, end_lease, hold_of, make_due
 
 LOST = Outcome(Verdict.IN_DOUBT, "no answer")
-ONCE = Protection(Effect.AT_MOST_ONCE, RetryPlan())
+ONCE = RetryPolicy(Effect.AT_MOST_ONCE, RetryPlan())
 
 
 @dataclass
@@ -53,7 +53,7 @@ def begin(connection, town) -> tuple[Any, Any]:
 
 
 def end(connection, hold, claimed, outcome, protection=ONCE) -> int:
-    step = after_call(outcome, protection, Spent(claimed.tries, 0), chance=0.0)
+    step = on_result(outcome, protection, Budget(claimed.tries, 0), chance=0.0)
     return record(connection, [
         Finished(claimed.delivery_id, claimed.attempt_id, hold.token, outcome, step,
                  once=protection is ONCE)

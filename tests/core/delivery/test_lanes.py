@@ -20,7 +20,7 @@ def lane(connection, destination: str = "ops"):
                 if row.destination == destination)  # fmt: skip
 
 
-def take(connection, holder: str = "other") -> list[lanes.Hold]:
+def take(connection, holder: str = "other") -> list[lanes.Lease]:
     return lanes.take(connection, holder, ["ops"], most=9)
 
 
@@ -154,7 +154,7 @@ def test_of_many_who_race_for_the_same_lanes_each_lane_has_one_holder(database) 
     for round_ in range(5):
         barrier = Barrier(4)
 
-        def race(n: int, barrier: Barrier = barrier) -> list[lanes.Hold]:
+        def race(n: int, barrier: Barrier = barrier) -> list[lanes.Lease]:
             barrier.wait()
             with database.write() as connection:
                 return lanes.take(connection, f"holder {n}", MANY, most=8)

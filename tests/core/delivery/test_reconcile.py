@@ -10,20 +10,25 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import update
 
-from adapters import Action, Effect, Outcome, Sight, Sighting, Verdict
+from adapters import Action, Effect, LookupResult, LookupVerdict, Outcome, Verdict
 from adapters.http.outbound import HttpOutbound
 from hub.core.configuration import RetryPlan
 from hub.core.delivery import claim as claiming
-from hub.core.delivery.evidence import accepted
-from hub.core.delivery.lanes import Hold
-from hub.core.delivery.reconcile import ask_people, close_the_seen, looked, to_look_up
+from hub.core.delivery.evidence import confirm
+from hub.core.delivery.lanes import Lease
+from hub.core.delivery.reconcile import (
+    alert_unsettled,
+    close_confirmed,
+    due_for_lookup,
+    record_lookup,
+)
 from hub.core.delivery.record import abandon, orphans, record
-from hub.core.delivery.settle import Answer, settle
-from hub.core.delivery.status_callbacks import follow
-from hub.core.delivery.transitions import Protection
+from hub.core.delivery.settle import SettleAnswer, settle
+from hub.core.delivery.status_callbacks import apply_status_callback
+from hub.core.delivery.transitions import RetryPolicy
 from hub.core.event_kinds import STATUS_ORDER
 from hub.core.models import Alert, Attempt, Delivery
-from hub.core.replays.replay import Plan, preview, replay
+from hub.core.replays.replay import Plan, preview_deliveries, replay_deliveries
 from tests.core.delivery.doubting import LOST, ONCE, DoubtfulTown, begin, doubt_it, end
 from tests.core.making import (
     NOW,
@@ -40,10 +45,10 @@ from tests.core.making import (
 
 TAKEN = Outcome(Verdict.SUCCEEDED, status=201, provider_ref="SM1")
 BUSY = Outcome(Verdict.NOT_PROCESSED, "busy")
-KEYED = Protection(Effect.KEYED, RetryPlan())
-THERE = Sighting(Sight.THERE, "it is listed", provider_ref="SM1")
-NOT_THERE = Sighting(Sight.NOT_THERE, "it is not listed")
-CANNOT_TELL = Sighting(Sight.CANNOT_TELL, "several are alike")
+KEYED = RetryPolicy(Effect.KEYED, RetryPlan())
+THERE = LookupResult(LookupVerdict.THERE, "it is listed", provider_ref="SM1")
+NOT_THERE = LookupResult(LookupVerdict.NOT_THERE, "it is not listed")
+CANNOT_TELL = LookupResult(LookupVerdict.CANNOT_TELL, "several are alike")
 
 
 @pytest.fixture
@@ -66,16 +71,18 @@ def news(connection, town, kind="sms.sent", *, n=1, message_id="SM1", source="pr
     """Have a source tell of an attempt of the one delivery; return whose news it was taken for."""
     token = f"{one_delivery(connection)}.{n}"
     told = {"hub_attempt": token} | ({"message_id": message_id} if message_id else {}) | data
-    return follow(connection, town, event_type=kind, source=source, data=told, now=NOW)
+    return apply_status_callback(
+        connection, town, event_type=kind, source=source, data=told, now=NOW
+    )
 
 
 def look(connection, town, sighting, at_s: float, *, keyed=False):
     """Look the one doubt up as the clock does; return None when it is not its time."""
-    doubts = to_look_up(connection, town, most=50, now=later(at_s))
+    doubts = due_for_lookup(connection, town, most=50, now=later(at_s))
     if not doubts:
         return None
     [doubt] = doubts
-    return looked(connection, doubt, sighting, keyed=keyed, now=later(at_s))
+    return record_lookup(connection, doubt, sighting, keyed=keyed, now=later(at_s))
 
 
 def states(connection) -> tuple[str, list[str]]:
@@ -87,7 +94,7 @@ def open_alerts(connection) -> list[str]:
     return [row.kind for row in rows(connection, Alert) if row.ended_at is None]
 
 
-def person(connection, answer: Answer) -> None:
+def person(connection, answer: SettleAnswer) -> None:
     settle(connection, one_delivery(connection), answer, reason="asked", actor="cli:jo", now=NOW)
 
 
@@ -116,9 +123,9 @@ def test_its_word_before_our_record_counts_when_the_record_is_in_doubt(
     assert states(connection) == ("running", ["calling"])
     end(connection, hold, claimed, LOST)
     assert states(connection) == ("unknown", ["unknown"])
-    assert close_the_seen(connection, now=later(5)) == 1
+    assert close_confirmed(connection, now=later(5)) == 1
     assert states(connection) == ("succeeded", ["accepted"])
-    assert close_the_seen(connection, now=later(10)) == 0
+    assert close_confirmed(connection, now=later(10)) == 0
 
 
 def test_its_word_before_our_record_of_an_answer_changes_nothing(connection, town) -> None:
@@ -152,13 +159,13 @@ def test_its_word_while_a_retry_waits_closes_it(connection, town) -> None:
     news(connection, town)
     assert states(connection) == ("succeeded", ["accepted"])
     make_due(connection)
-    assert town.claim(connection, Hold("ops", 99, "me")) == []
+    assert town.claim(connection, Lease("ops", 99, "me")) == []
 
 
 def again(connection, town) -> tuple[Any, Any]:
     """Leave the first attempt in doubt, have a person say *again*, and begin the second."""
     doubt_it(connection, town)
-    person(connection, Answer.AGAIN)
+    person(connection, SettleAnswer.AGAIN)
     return begin(connection, town)
 
 
@@ -218,8 +225,10 @@ def test_what_an_earlier_attempt_did_is_not_done_again_after_a_later_one(
 def test_a_replay_that_a_person_asked_for_is_no_alert(connection, town) -> None:
     end(connection, *begin(connection, town), TAKEN)
     news(connection, town, "sms.failed")
-    [planned] = preview(connection, town, {}, again=True)
-    assert replay(connection, town, [planned], actor="cli:jo", now=NOW, reason="asked") == 1
+    [planned] = preview_deliveries(connection, town, {}, again=True)
+    assert (
+        replay_deliveries(connection, town, [planned], actor="cli:jo", now=NOW, reason="asked") == 1
+    )
     end(connection, *begin(connection, town), Outcome(Verdict.SUCCEEDED, provider_ref="SM2"))
     news(connection, town, "sms.delivered", n=2, message_id="SM2")
     news(connection, town, "sms.read", n=1, message_id="SM1")
@@ -227,7 +236,7 @@ def test_a_replay_that_a_person_asked_for_is_no_alert(connection, town) -> None:
     assert deliveries_of(connection)[0].status == "delivered", "that of the one it stands for"
 
 
-@pytest.mark.parametrize("answer", [Answer.DROP, Answer.AGAIN])
+@pytest.mark.parametrize("answer", [SettleAnswer.DROP, SettleAnswer.AGAIN])
 def test_the_providers_word_outweighs_a_persons(connection, town, answer) -> None:
     doubt_it(connection, town)
     person(connection, answer)
@@ -242,7 +251,7 @@ def test_a_replay_of_what_failed_after_an_earlier_attempt_arrived_is_refused(
     news(connection, town, n=1)
     end(connection, hold, claimed, Outcome(Verdict.PERMANENT, "21211"))
     assert states(connection)[0] == "failed"
-    [planned] = preview(connection, town, {})
+    [planned] = preview_deliveries(connection, town, {})
     assert planned.plan is Plan.REFUSED
 
 
@@ -299,9 +308,9 @@ def test_not_found_twice_a_minute_apart_it_goes_out_again_with_the_same_bytes(
 
 def test_two_who_look_at_once_count_as_one_look(connection, town) -> None:
     doubt_it(connection, town)
-    [doubt] = to_look_up(connection, town, most=5, now=later(130))
+    [doubt] = due_for_lookup(connection, town, most=5, now=later(130))
     for seconds in (130, 131, 140):
-        looked(connection, doubt, NOT_THERE, keyed=False, now=later(seconds))
+        record_lookup(connection, doubt, NOT_THERE, keyed=False, now=later(seconds))
     assert states(connection)[0] == "unknown"
 
 
@@ -316,9 +325,9 @@ def test_a_look_that_cannot_tell_lets_the_count_begin_anew(connection, town) -> 
 
 def test_a_clock_that_is_set_back_settles_nothing_early(connection, town) -> None:
     doubt_it(connection, town)
-    [doubt] = to_look_up(connection, town, most=5, now=later(130))
-    looked(connection, doubt, NOT_THERE, keyed=False, now=later(130))
-    looked(connection, doubt, NOT_THERE, keyed=False, now=later(10))
+    [doubt] = due_for_lookup(connection, town, most=5, now=later(130))
+    record_lookup(connection, doubt, NOT_THERE, keyed=False, now=later(130))
+    record_lookup(connection, doubt, NOT_THERE, keyed=False, now=later(10))
     assert states(connection)[0] == "unknown"
 
 
@@ -327,8 +336,8 @@ def test_another_deliverys_message_is_not_taken_for_ours(connection, town) -> No
     mine = one_delivery(connection)
     town.take_in(connection, {"id": "e2"})
     connection.execute(update(Delivery).where(Delivery.id != mine).values(provider_ref="SM1"))
-    [doubt] = to_look_up(connection, town, most=5, now=later(130))
-    looked(connection, doubt, THERE, keyed=False, now=later(130))
+    [doubt] = due_for_lookup(connection, town, most=5, now=later(130))
+    record_lookup(connection, doubt, THERE, keyed=False, now=later(130))
     [attempt] = attempts_of(connection)
     assert attempt.state == "unknown"
     assert "another call" in attempt.evidence[0]["said"]
@@ -353,16 +362,16 @@ def test_a_message_of_which_a_webhook_is_just_telling_settles_no_other_doubt(dat
     with database.write() as connection:
         for one in claimed:
             end(connection, hold, one, LOST)
-        [told_of, doubt] = to_look_up(connection, town, most=9, now=later(300))
+        [told_of, doubt] = due_for_lookup(connection, town, most=9, now=later(300))
 
     def look_alone() -> None:
         with database.write() as connection:
-            looked(connection, doubt, THERE, keyed=False, now=later(300))
+            record_lookup(connection, doubt, THERE, keyed=False, now=later(300))
 
     with ThreadPoolExecutor(1) as pool:
         with database.write() as connection:
             said = {"seen_ref": "SM1", "by": "webhook", "said": "it was sent"}
-            accepted(connection, told_of.attempt_id, **said, now=NOW)
+            confirm(connection, told_of.attempt_id, **said, now=NOW)
             other = pool.submit(look_alone)
             until_somebody_waits(database, or_has_ended=other)
         other.result()
@@ -378,12 +387,12 @@ def test_a_message_that_a_call_under_way_may_have_made_settles_no_doubt(
     hold, [lost, under_way] = two_alike(database, town)
     with database.write() as connection:
         end(connection, hold, lost, LOST)
-        [doubt] = to_look_up(connection, town, most=9, now=later(300))
+        [doubt] = due_for_lookup(connection, town, most=9, now=later(300))
         look = {"keyed": False, "by_content": by_content}
-        found = looked(connection, doubt, THERE, **look, now=later(300)).delivery
+        found = record_lookup(connection, doubt, THERE, **look, now=later(300)).delivery
         assert found == (None if by_content else "succeeded")
         end(connection, hold, under_way, replace(TAKEN, provider_ref="SM2"))
-        looked(connection, doubt, THERE, **look, now=later(400))
+        record_lookup(connection, doubt, THERE, **look, now=later(400))
         assert [row.state for row in deliveries_of(connection)] == ["succeeded", "succeeded"]
 
 
@@ -404,10 +413,10 @@ def test_what_can_be_looked_up_is_not_starved_by_what_cannot(database) -> None:
         connection.execute(update(Delivery).values(state="unknown", destination="slow"))
         last = deliveries_of(connection)[-1].id
         connection.execute(update(Delivery).where(Delivery.id == last).values(destination="ops"))
-        found = to_look_up(connection, town, most=2, now=later(130))
+        found = due_for_lookup(connection, town, most=2, now=later(130))
         assert [one.delivery_id for one in found] == [last]
         town.can_look = False
-        assert to_look_up(connection, town, most=2, now=later(130)) == []
+        assert due_for_lookup(connection, town, most=2, now=later(130)) == []
 
 
 def test_a_foreign_source_with_the_same_token_is_not_believed(connection, town) -> None:
@@ -426,7 +435,7 @@ def test_a_forged_token_is_nobodys_and_harms_nothing(connection, town, token, ta
     mine = one_delivery(connection)
     for one in (token, f"{mine}.{tail}", f"{mine}.2²", f"{mine}.99", f"{mine}", f".{tail}"):
         data = {"hub_attempt": one}
-        found = follow(
+        found = apply_status_callback(
             connection, town, event_type="sms.sent", source="provider", data=data, now=NOW
         )
         assert found is None
@@ -440,8 +449,12 @@ def test_a_person_is_asked_once_after_the_patience_and_no_more_when_it_is_settle
     """I4."""
     town.waits_s = waits_s
     doubt_it(connection, town)
-    assert ask_people(connection, town, now=later(waits_s - 1)) == 0
-    assert [ask_people(connection, town, now=later(waits_s + n)) for n in range(3)] == [1, 0, 0]
+    assert alert_unsettled(connection, town, now=later(waits_s - 1)) == 0
+    assert [alert_unsettled(connection, town, now=later(waits_s + n)) for n in range(3)] == [
+        1,
+        0,
+        0,
+    ]
     assert open_alerts(connection) == ["unknown outcome"]
     news(connection, town)
     assert open_alerts(connection) == []
@@ -452,9 +465,9 @@ def test_the_alert_ends_whatever_settled_it(connection, town) -> None:
     end_lease(connection)
     [orphan] = orphans(connection, hold_of(connection, holder="new"))
     record(connection, [abandon(orphan, ONCE, chance=0.5)])
-    ask_people(connection, town, now=later(901))
+    alert_unsettled(connection, town, now=later(901))
     end(connection, hold, claimed, Outcome(Verdict.PERMANENT, "no"))
-    ask_people(connection, town, now=later(906))
+    alert_unsettled(connection, town, now=later(906))
     assert open_alerts(connection) == []
 
 
@@ -496,9 +509,9 @@ def test_a_key_is_used_for_its_life_and_then_it_is_looked_up(
     if replayed:
         one_delivery(connection, state="failed")
         town.effect = lambda *_: Effect.KEYED  # type: ignore[method-assign]
-        [planned] = preview(connection, town, {})
+        [planned] = preview_deliveries(connection, town, {})
         assert planned.plan is Plan.REPEAT
-        replay(connection, town, [planned], actor="cli:jo", now=NOW)
+        replay_deliveries(connection, town, [planned], actor="cli:jo", now=NOW)
     end_lease(connection)
     make_due(connection)
     claimed = town.claim(connection, hold_of(connection))
@@ -508,7 +521,7 @@ def test_a_key_is_used_for_its_life_and_then_it_is_looked_up(
     assert claimed == []
     assert states(connection) == ("unknown", ["in_doubt", "unknown"])
     assert deliveries_of(connection)[0].error == claiming.KEY_FORGOTTEN
-    [doubt] = to_look_up(connection, town, most=5, now=later(130))
+    [doubt] = due_for_lookup(connection, town, most=5, now=later(130))
     assert (doubt.since, doubt.sent_at) == (ago, last.started_at), "the first call may have done it"
     look(connection, town, NOT_THERE, 130, keyed=True)
     look(connection, town, NOT_THERE, 200, keyed=True)

@@ -8,12 +8,12 @@ from sqlalchemy import select, update
 from adapters import Effect, Outcome, Verdict
 from hub.core.configuration import RetryPlan
 from hub.core.delivery.record import Finished, abandon, orphans, record
-from hub.core.delivery.transitions import Protection, Spent, after_call
+from hub.core.delivery.transitions import Budget, RetryPolicy, on_result
 from hub.core.models import Delivery, database_now
 from tests.core.making import attempts_of, deliveries_of, end_lease, hold_of
 
-KEYED = Protection(Effect.KEYED, RetryPlan())
-ONCE = Protection(Effect.AT_MOST_ONCE, RetryPlan())
+KEYED = RetryPolicy(Effect.KEYED, RetryPlan())
+ONCE = RetryPolicy(Effect.AT_MOST_ONCE, RetryPlan())
 DONE = Outcome(Verdict.SUCCEEDED, status=200, provider_ref="501")
 
 
@@ -32,8 +32,8 @@ def start(connection, town) -> tuple[Any, Any]:
 
 def finish(connection, hold, claimed, outcome, protection=KEYED, request=None, **spent: Any):
     """Record an outcome; return the delivery and its last attempt as they are then."""
-    step = after_call(
-        outcome, protection, Spent(**{"tries": claimed.tries, "age_s": 0} | spent), chance=0.5
+    step = on_result(
+        outcome, protection, Budget(**{"tries": claimed.tries, "age_s": 0} | spent), chance=0.5
     )
     record(connection, [
         Finished(claimed.delivery_id, claimed.attempt_id, hold.token, outcome, step, request)
@@ -117,7 +117,7 @@ def test_many_ends_of_all_kinds_are_recorded_in_one_go(database, town) -> None:
         claimed = town.claim(connection, hold)
         record(connection, [
             Finished(one.delivery_id, one.attempt_id, hold.token, outcome,
-                     after_call(outcome, ONCE, Spent(1, 0), chance=0.5))
+                     on_result(outcome, ONCE, Budget(1, 0), chance=0.5))
             for one, outcome in zip(claimed, outcomes, strict=True)
         ])  # fmt: skip
         record(connection, [])
@@ -131,9 +131,9 @@ def test_many_ends_of_all_kinds_are_recorded_in_one_go(database, town) -> None:
     ("protection", "state", "attempt_state"),
     [
         (KEYED, "retrying", "in_doubt"),
-        (Protection(Effect.NATURAL, RetryPlan()), "retrying", "in_doubt"),
+        (RetryPolicy(Effect.NATURAL, RetryPlan()), "retrying", "in_doubt"),
         (ONCE, "unknown", "unknown"),
-        (Protection(Effect.AT_MOST_ONCE, RetryPlan(), at_least_once=True), "retrying", "in_doubt"),
+        (RetryPolicy(Effect.AT_MOST_ONCE, RetryPlan(), at_least_once=True), "retrying", "in_doubt"),
     ],
 )
 def test_the_call_of_a_worker_that_died_is_settled_by_its_class(

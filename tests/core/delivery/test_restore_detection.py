@@ -10,27 +10,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import update
 
-from adapters import Action, Effect, Sight, Sighting
+from adapters import Action, Effect, LookupResult, LookupVerdict
 from adapters.http.outbound import HttpOutbound
 from hub.core.delivery.claim import claim
-from hub.core.delivery.context import Contexts
-from hub.core.delivery.reconcile import looked, to_look_up
+from hub.core.delivery.context import RenderContexts
+from hub.core.delivery.reconcile import due_for_lookup, record_lookup
 from hub.core.delivery.restore_detection import (
     LASTS,
     SLACK,
     TOLD_FOR,
-    Mark,
-    Window,
-    end_alert,
-    is_lost,
-    lost_of,
-    newest,
+    LossWindow,
+    Watermark,
+    end_restore_alert,
+    is_missing,
+    loss_windows,
+    newest_watermark,
     note_restored,
-    windows,
+    possible_duplicate,
 )
-from hub.core.delivery.settle import Answer, settle
+from hub.core.delivery.settle import SettleAnswer, settle
 from hub.core.expressions.templates import Parameters
-from hub.core.inbound.routing import site_scope
+from hub.core.inbound.routing import site_context
 from hub.core.models import Alert, Attempt, AuditEntry, Delivery, Restoration, database_later
 from tests.core.making import (
     NOW,
@@ -82,18 +82,18 @@ def claim_it(connection, town, action: Action = ONCE, *, sandbox: bool = False, 
     """Claim what is due, as a drain does; return what is to be called."""
     make_due(connection)
     end_lease(connection)
-    contexts = Contexts(
-        connection, site=site_scope(town.configuration.site), inbound=town.inbound, now=at
+    contexts = RenderContexts(
+        connection, site=site_context(town.configuration.site), inbound=town.inbound, now=at
     )
     return claim(
         connection, hold_of(connection), slots=8, router=town.router, contexts=contexts, now=at,
-        sandbox=sandbox, actions={"post": action}, restored=windows(connection, now=at),
+        sandbox=sandbox, actions={"post": action}, restored=loss_windows(connection, now=at),
     )[0]  # fmt: skip
 
 
-def look(connection, town, sight: Sight, at) -> None:
-    for doubt in to_look_up(connection, town, most=9, now=at):
-        looked(connection, doubt, Sighting(sight, "seen", "SM1"), keyed=False, now=at)
+def look(connection, town, sight: LookupVerdict, at) -> None:
+    for doubt in due_for_lookup(connection, town, most=9, now=at):
+        record_lookup(connection, doubt, LookupResult(sight, "seen", "SM1"), keyed=False, now=at)
 
 
 def states(connection) -> list[tuple[str, list[str]]]:
@@ -113,7 +113,7 @@ def test_an_event_that_comes_again_is_looked_up_before_its_text_is_sent(connecti
     assert (attempt.earliest_at, attempt.blind) == (NOW - SLACK, False)
     assert "restored from a backup" in attempt.evidence[0]["said"]
     assert attempt.parameters == {"body": "e1"}
-    [doubt] = to_look_up(connection, town, most=9, now=NOTICED + timedelta(minutes=3))
+    [doubt] = due_for_lookup(connection, town, most=9, now=NOTICED + timedelta(minutes=3))
     assert doubt.since == NOW - SLACK
 
 
@@ -123,14 +123,14 @@ def test_what_the_look_up_finds_is_done_and_what_it_does_not_find_is_sent_once(
     restore(connection)
     town.take_in(connection, {"id": "e1"}, at=NOTICED)
     claim_it(connection, town)
-    look(connection, town, Sight.NOT_THERE, NOTICED + timedelta(minutes=3))
+    look(connection, town, LookupVerdict.NOT_THERE, NOTICED + timedelta(minutes=3))
     assert states(connection) == [("unknown", ["unknown"])]
-    look(connection, town, Sight.NOT_THERE, NOTICED + timedelta(minutes=5))
+    look(connection, town, LookupVerdict.NOT_THERE, NOTICED + timedelta(minutes=5))
     [claimed] = claim_it(connection, town, at=NOTICED + timedelta(minutes=5))
     assert claimed.n == 2
     town.take_in(connection, {"id": "e2"}, at=NOTICED)
     claim_it(connection, town)
-    look(connection, town, Sight.THERE, NOTICED + timedelta(minutes=9))
+    look(connection, town, LookupVerdict.THERE, NOTICED + timedelta(minutes=9))
     assert ("succeeded", ["accepted"]) in states(connection)
 
 
@@ -139,7 +139,7 @@ def test_what_is_settled_by_a_person_as_to_be_sent_is_sent(connection, town) -> 
     town.take_in(connection, {"id": "e1"}, at=NOTICED)
     claim_it(connection, town)
     delivery_id = one_delivery(connection)
-    settle(connection, delivery_id, Answer.AGAIN, reason="asked", actor="cli:jo", now=NOTICED)
+    settle(connection, delivery_id, SettleAnswer.AGAIN, reason="asked", actor="cli:jo", now=NOTICED)
     assert len(claim_it(connection, town)) == 1
 
 
@@ -151,7 +151,7 @@ def test_a_keyed_call_for_an_event_that_came_again_has_a_new_key_and_waits_for_a
     assert claim_it(connection, town, POST) == []
     assert states(connection) == [("unknown", ["unknown"])]
     assert attempts_of(connection)[0].blind
-    assert to_look_up(connection, town, most=9, now=NOTICED + timedelta(hours=3)) == []
+    assert due_for_lookup(connection, town, most=9, now=NOTICED + timedelta(hours=3)) == []
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_what_cannot_be_found_as_it_was_sent_waits_for_a_person(connection, acti
     town.take_in(connection, {"id": "e1"}, at=NOTICED)
     assert claim_it(connection, town, action) == []
     assert attempts_of(connection)[0].blind
-    assert to_look_up(connection, town, most=9, now=NOTICED + timedelta(hours=3)) == []
+    assert due_for_lookup(connection, town, most=9, now=NOTICED + timedelta(hours=3)) == []
 
 
 def test_a_restored_text_with_its_first_words_frozen_is_found_by_them(connection) -> None:
@@ -204,8 +204,8 @@ def test_what_happened_after_the_restoration_is_sent_as_ever(connection, town) -
 
 def test_a_window_is_forgotten_when_no_provider_sends_again_any_more(connection, town) -> None:
     restore(connection)
-    assert len(windows(connection, now=NOTICED + LASTS - timedelta(seconds=1))) == 1
-    assert windows(connection, now=NOTICED + LASTS) == []
+    assert len(loss_windows(connection, now=NOTICED + LASTS - timedelta(seconds=1))) == 1
+    assert loss_windows(connection, now=NOTICED + LASTS) == []
 
 
 def restored_from(connection, town, **values: Any) -> None:
@@ -235,8 +235,8 @@ def test_what_was_to_be_tried_again_is_looked_up_though_it_has_an_attempt(connec
     restore(connection)
     assert claim_it(connection, town) == []
     assert states(connection) == [("unknown", ["not_processed", "unknown"])]
-    look(connection, town, Sight.NOT_THERE, NOTICED + timedelta(minutes=3))
-    look(connection, town, Sight.NOT_THERE, NOTICED + timedelta(minutes=5))
+    look(connection, town, LookupVerdict.NOT_THERE, NOTICED + timedelta(minutes=3))
+    look(connection, town, LookupVerdict.NOT_THERE, NOTICED + timedelta(minutes=5))
     assert len(claim_it(connection, town)) == 1
 
 
@@ -268,7 +268,7 @@ def test_what_is_postponed_after_the_restoration_stays_doubtful(connection, town
 
 
 def test_a_restoration_is_told_audited_and_noted_once_for_its_mark(connection) -> None:
-    mark = Mark(uuid4(), NOW)
+    mark = Watermark(uuid4(), NOW)
     assert restore(connection, mark=mark)
     assert not restore(connection, mark=mark)
     assert len(rows(connection, Restoration)) == 1
@@ -279,21 +279,23 @@ def test_a_restoration_is_told_audited_and_noted_once_for_its_mark(connection) -
     assert (entry.action, entry.actor, entry.detail) == (
         "restored", "hub", {"since": "2026-11-21T02:00:00Z"},
     )  # fmt: skip
-    end_alert(connection, now=NOTICED + TOLD_FOR - timedelta(seconds=1))
+    end_restore_alert(connection, now=NOTICED + TOLD_FOR - timedelta(seconds=1))
     assert rows(connection, Alert)[0].ended_at is None
-    end_alert(connection, now=NOTICED + TOLD_FOR)
+    end_restore_alert(connection, now=NOTICED + TOLD_FOR)
     assert rows(connection, Alert)[0].ended_at is not None
 
 
 def test_an_attempt_that_is_there_is_not_lost_and_one_that_is_not_is(connection, town) -> None:
-    assert newest(connection) is None
+    assert newest_watermark(connection) is None
     town.take_in(connection, {"id": "e1"})
     claim_it(connection, town, at=NOW)
-    mark = newest(connection)
+    mark = newest_watermark(connection)
     assert mark is not None
-    assert not is_lost(connection, mark, now=NOW)
-    assert is_lost(connection, Mark(uuid4(), NOW), now=NOW)
-    assert not is_lost(connection, Mark(uuid4(), NOW), now=NOW + LASTS + timedelta(seconds=1))
+    assert not is_missing(connection, mark, now=NOW)
+    assert is_missing(connection, Watermark(uuid4(), NOW), now=NOW)
+    assert not is_missing(
+        connection, Watermark(uuid4(), NOW), now=NOW + LASTS + timedelta(seconds=1)
+    )
 
 
 HOURS = st.integers(-30, 30)
@@ -310,8 +312,8 @@ def test_no_event_that_the_lost_hub_can_have_seen_is_sent_unseen(
         event_occurred_at=NOW + timedelta(hours=occurred),
         event_received_at=NOW + timedelta(hours=received),
     )  # fmt: skip
-    window = Window(NOW + timedelta(hours=backup), NOW + timedelta(hours=noticed))
-    lost = lost_of(row, ONCE, Parameters({}), [window], frozen=False, now=NOW)
+    window = LossWindow(NOW + timedelta(hours=backup), NOW + timedelta(hours=noticed))
+    lost = possible_duplicate(row, ONCE, Parameters({}), [window], frozen=False, now=NOW)
     assert (lost is not None) == (received > backup and occurred <= noticed)
     if lost:
         first = min(row.event_occurred_at, row.event_received_at)

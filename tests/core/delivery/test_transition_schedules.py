@@ -14,15 +14,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapters import Effect
-from hub.core.delivery.settle import Answer
-from hub.core.delivery.transitions import Protection
+from hub.core.delivery.settle import SettleAnswer
+from hub.core.delivery.transitions import RetryPolicy
 from hub.core.models import AttemptState, DeliveryState
 from hub.core.replays.replay import Plan
 from tests.core.world import OPEN, PATIENT, World
 
-ONCE = Protection(Effect.AT_MOST_ONCE, PATIENT)
-KEYED = Protection(Effect.KEYED, PATIENT)
-OFTEN = Protection(Effect.AT_MOST_ONCE, PATIENT, at_least_once=True)
+ONCE = RetryPolicy(Effect.AT_MOST_ONCE, PATIENT)
+KEYED = RetryPolicy(Effect.KEYED, PATIENT)
+OFTEN = RetryPolicy(Effect.AT_MOST_ONCE, PATIENT, at_least_once=True)
 PASSING_S = (1.0, 5.0, 11.0, 30.0, 61.0, 130.0, 1000.0, 50_000.0)
 SCHEDULES = st.binary(min_size=8, max_size=48)
 QUIETLY = [HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -77,7 +77,7 @@ def _look(world: World, choice: int) -> None:
 
 
 def _settle(world: World, choice: int) -> None:
-    world.settle(list(Answer)[choice % 3])
+    world.settle(list(SettleAnswer)[choice % 3])
 
 
 ALWAYS: tuple[Act, ...] = (

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from adapters import Effect, Outcome, Verdict
 from hub.core.configuration import RetryPlan
 from hub.core.delivery.backoff import block_s, retry_delay_s
-from hub.core.delivery.transitions import DEADLY, Protection, Spent, after_call, after_death
+from hub.core.delivery.transitions import DEADLY, Budget, RetryPolicy, on_result, on_worker_death
 
 PLAN = RetryPlan()
 CHANCE = st.floats(0, 1, exclude_max=True)
@@ -23,8 +23,8 @@ PLANS = st.builds(
 def step(verdict: Verdict, effect: Effect, *, at_least_once=False, tries=1, age_s=0.0,
          probing=False, plan=PLAN, retry_after_s=None, chance=0.5):  # fmt: skip
     outcome = Outcome(verdict, "words", retry_after_s=retry_after_s)
-    protection = Protection(effect, plan, at_least_once)
-    return after_call(outcome, protection, Spent(tries, age_s, probing), chance=chance)
+    protection = RetryPolicy(effect, plan, at_least_once)
+    return on_result(outcome, protection, Budget(tries, age_s, probing), chance=chance)
 
 
 ALL = list(Effect)
@@ -96,11 +96,11 @@ def test_a_refused_account_waits_for_days_without_a_try_spent() -> None:
 def test_a_delivery_that_was_alone_with_a_third_worker_that_died_is_not_tried_again(
     effect, tries, plan, chance
 ) -> None:
-    protection = Protection(effect, plan)
-    found = after_death(protection, Spent(tries, 0), suspected=True, chance=chance)
+    protection = RetryPolicy(effect, plan)
+    found = on_worker_death(protection, Budget(tries, 0), suspected=True, chance=chance)
     assert (found.delivery, found.attempt, found.error) == ("failed", "in_doubt", DEADLY)
     assert found.delay_s is None
-    before = after_death(protection, Spent(tries, 0), suspected=False, chance=chance)
+    before = on_worker_death(protection, Budget(tries, 0), suspected=False, chance=chance)
     assert before.delivery == ("retrying" if tries < plan.attempts else "failed")
 
 
@@ -108,10 +108,10 @@ def test_a_delivery_that_was_alone_with_a_third_worker_that_died_is_not_tried_ag
 def test_a_death_leaves_a_call_that_nothing_protects_unknown_however_many_there_were(
     suspected,
 ) -> None:
-    once, often = (Protection(Effect.AT_MOST_ONCE, PLAN, policy) for policy in (False, True))
-    found = after_death(once, Spent(3, 0), suspected=suspected, chance=0.5)
+    once, often = (RetryPolicy(Effect.AT_MOST_ONCE, PLAN, policy) for policy in (False, True))
+    found = on_worker_death(once, Budget(3, 0), suspected=suspected, chance=0.5)
     assert (found.delivery, found.attempt) == ("unknown", "unknown")
-    found = after_death(often, Spent(3, 0), suspected=suspected, chance=0.5)
+    found = on_worker_death(often, Budget(3, 0), suspected=suspected, chance=0.5)
     assert found.delivery == ("failed" if suspected else "retrying")
 
 

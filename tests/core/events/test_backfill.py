@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, insert, select, update
 
-from adapters import Listed, NotSent
+from adapters import ListedRecord, NotSent
 from hub.core.events import backfill
 from hub.core.events.backfill import (
     EVERY,
     LONGEST,
     OVERLAP,
-    Gap,
-    failed,
-    fill,
-    filled,
-    turn,
+    BackfillResult,
+    fill_gap,
+    next_span,
+    note_failure,
+    note_filled,
     why_not,
 )
 from hub.core.models import Alert, Delivery, SourceState, StoredEvent
@@ -45,12 +45,12 @@ def town(database) -> FetchingTown:
     return FetchingTown(store=database)
 
 
-def listed(*events: dict[str, Any], sure: bool = True) -> Listed:
-    return Listed(json.dumps(list(events)).encode(), {"Content-Type": "x/y"}, sure=sure)
+def listed(*events: dict[str, Any], sure: bool = True) -> ListedRecord:
+    return ListedRecord(json.dumps(list(events)).encode(), {"Content-Type": "x/y"}, sure=sure)
 
 
-def look(town, *records: Listed, **options: Any) -> Gap:
-    return fill(town, town.source, iter(records), now=NOW, **options)
+def look(town, *records: ListedRecord, **options: Any) -> BackfillResult:
+    return fill_gap(town, town.source, iter(records), now=NOW, **options)
 
 
 def arrive(town, *events: dict[str, Any]) -> None:
@@ -60,8 +60,12 @@ def arrive(town, *events: dict[str, Any]) -> None:
 
 def test_what_is_missing_is_taken_in_once_and_marked(town) -> None:
     arrive(town, {"id": "e1"})
-    assert look(town, listed({"id": "e1"}), listed({"id": "e2"})) == Gap(listed=2, known=1, new=1)
-    assert look(town, listed({"id": "e1"}), listed({"id": "e2"})) == Gap(listed=2, known=2)
+    assert look(town, listed({"id": "e1"}), listed({"id": "e2"})) == BackfillResult(
+        listed=2, known=1, new=1
+    )
+    assert look(town, listed({"id": "e1"}), listed({"id": "e2"})) == BackfillResult(
+        listed=2, known=2
+    )
     with town.store.read() as connection:
         events, deliveries = events_of(connection), deliveries_of(connection)
         requests = requests_of(connection)
@@ -75,7 +79,9 @@ def test_what_is_missing_is_taken_in_once_and_marked(town) -> None:
 
 def test_the_same_fact_under_another_id_is_known(town) -> None:
     arrive(town, {"id": "e1", "fact_key": "paid:1"})
-    assert look(town, listed({"id": "twin", "fact_key": "paid:1"})) == Gap(listed=1, known=1)
+    assert look(town, listed({"id": "twin", "fact_key": "paid:1"})) == BackfillResult(
+        listed=1, known=1
+    )
     with town.store.read() as connection:
         [kept] = events_of(connection)
     assert (kept.external_id, kept.duplicates) == ("e1", 0)
@@ -91,7 +97,9 @@ def test_another_source_s_event_is_not_known(town) -> None:
 def test_what_came_to_another_source_of_the_account_has_come(town) -> None:
     twin = replace(town.source, slug="twin")
     arrive(town, {"id": "e1"})
-    assert fill(town, twin, iter([listed({"id": "e1"})]), now=NOW) == Gap(listed=1, known=1)
+    assert fill_gap(town, twin, iter([listed({"id": "e1"})]), now=NOW) == BackfillResult(
+        listed=1, known=1
+    )
 
 
 def test_two_sources_of_an_account_that_look_at_once_take_an_event_in_once(town) -> None:
@@ -101,9 +109,9 @@ def test_two_sources_of_an_account_that_look_at_once_take_an_event_in_once(town)
     with ThreadPoolExecutor(1) as pool:
         with town.store.write() as connection:
             assert backfill._fill_one(connection, town, town.source, prepared, None) == 1
-            other = pool.submit(fill, town, twin, iter([record]), now=NOW)
+            other = pool.submit(fill_gap, town, twin, iter([record]), now=NOW)
             until_somebody_waits(town.store, or_has_ended=other)
-        assert other.result() == Gap(listed=1, known=1)
+        assert other.result() == BackfillResult(listed=1, known=1)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +141,7 @@ def test_of_a_batch_only_the_others_are_taken_in_and_nothing_is_counted(town) ->
     batch = listed(
         {"id": "e1", "data": {"amount": 2}}, {"id": "twin", "fact_key": "f2"}, {"id": "e3"}
     )
-    assert look(town, batch) == Gap(listed=1, known=2, new=1)
+    assert look(town, batch) == BackfillResult(listed=1, known=2, new=1)
     with town.store.read() as connection:
         events, deliveries = events_of(connection), deliveries_of(connection)
         [request] = [one for one in requests_of(connection) if one.signed_by == "backfill"]
@@ -143,11 +151,13 @@ def test_of_a_batch_only_the_others_are_taken_in_and_nothing_is_counted(town) ->
     assert [one.backfilled for one in events] == [False, False, True]
     assert len(deliveries) == 3
     assert (request.conflict, request.event_id) == (False, events[2].id)
-    assert look(town, batch) == Gap(listed=1, known=3)
+    assert look(town, batch) == BackfillResult(listed=1, known=3)
 
 
 def test_the_same_twice_in_one_batch_is_one_event(town) -> None:
-    assert look(town, listed({"id": "e1"}, {"id": "e1"})) == Gap(listed=1, known=1, new=1)
+    assert look(town, listed({"id": "e1"}, {"id": "e1"})) == BackfillResult(
+        listed=1, known=1, new=1
+    )
     with town.store.read() as connection:
         assert len(deliveries_of(connection)) == 1
 
@@ -160,7 +170,9 @@ def test_a_listed_record_that_differs_from_its_webhook_is_no_conflict(town) -> N
 
 
 def test_what_cannot_be_read_holds_nothing_up(town) -> None:
-    assert look(town, Listed(b"torn"), listed({"id": "e1"})) == Gap(listed=2, new=1, unreadable=1)
+    assert look(town, ListedRecord(b"torn"), listed({"id": "e1"})) == BackfillResult(
+        listed=2, new=1, unreadable=1
+    )
 
 
 def test_what_no_database_takes_holds_nothing_up(town, monkeypatch) -> None:
@@ -173,29 +185,29 @@ def test_what_no_database_takes_holds_nothing_up(town, monkeypatch) -> None:
 
     monkeypatch.setattr(backfill, "ingest", ingest)
     found = look(town, listed({"id": "e1"}), listed({"id": "poison"}), listed({"id": "e2"}))
-    assert found == Gap(listed=3, new=2, unreadable=1)
+    assert found == BackfillResult(listed=3, new=2, unreadable=1)
 
 
 def test_what_was_taken_in_stays_when_the_list_breaks_off(town) -> None:
-    def broken() -> Iterator[Listed]:
+    def broken() -> Iterator[ListedRecord]:
         yield listed({"id": "e1"})
         raise NotSent("the list ends")
 
     with pytest.raises(NotSent):
-        fill(town, town.source, broken(), now=NOW)
+        fill_gap(town, town.source, broken(), now=NOW)
     assert look(town, listed({"id": "e1"})).known == 1
 
 
 def test_what_happened_just_now_is_left_to_the_next_look(town) -> None:
     record = listed({"id": "e1"})
     assert told().occurred_at == NOW
-    assert look(town, record, until=NOW - timedelta(seconds=1)) == Gap(listed=1)
+    assert look(town, record, until=NOW - timedelta(seconds=1)) == BackfillResult(listed=1)
     assert look(town, record, until=NOW).new == 1
 
 
 def test_what_may_have_come_under_another_id_is_left_to_a_person(town) -> None:
     record = listed({"id": "e1"}, sure=False)
-    assert look(town, record, until=NOW) == Gap(listed=1)
+    assert look(town, record, until=NOW) == BackfillResult(listed=1)
     assert look(town, record).new == 1
 
 
@@ -224,12 +236,12 @@ def test_a_webhook_that_comes_after_all_is_one_duplicate(town) -> None:
 
 def advisory_lock(town, now: datetime) -> datetime | None:
     with town.store.write() as connection:
-        return turn(connection, "provider", now=now)
+        return next_span(connection, "provider", now=now)
 
 
 def end_turn(town, until: datetime) -> None:
     with town.store.write() as connection:
-        filled(connection, "provider", until=until)
+        note_filled(connection, "provider", until=until)
 
 
 def test_the_first_look_and_those_after_it_find_nothing_older_than_the_first(town) -> None:
@@ -338,20 +350,20 @@ def test_a_gap_is_filled_while_webhooks_arrive_and_each_event_is_one(town) -> No
 @pytest.mark.parametrize(("after", "told"), [(2 * HOUR, 0), (5 * HOUR, 1)])
 def test_a_list_that_cannot_be_read_for_hours_is_told_until_it_can(town, after, told) -> None:
     with town.store.write() as connection:
-        turn(connection, "provider", now=NOW)
+        next_span(connection, "provider", now=NOW)
         for again in range(2):
-            failed(connection, "provider", "it says 401", now=NOW + after + again * HOUR / 60)
+            note_failure(connection, "provider", "it says 401", now=NOW + after + again * HOUR / 60)
         alerts = rows(connection, Alert)
     assert [(one.kind, one.subject) for one in alerts] == [
         ("list not readable", "source provider")
     ] * told
     assert all("it says 401" in one.message for one in alerts)
     with town.store.write() as connection:
-        filled(connection, "provider", until=NOW + after)
+        note_filled(connection, "provider", until=NOW + after)
         assert all(one.ended_at for one in rows(connection, Alert))
 
 
 def test_a_list_that_was_never_looked_through_is_not_told_of(town) -> None:
     with town.store.write() as connection:
-        failed(connection, "provider", "it says 401", now=NOW)
+        note_failure(connection, "provider", "it says 401", now=NOW)
         assert rows(connection, Alert) == []

@@ -8,9 +8,9 @@ from sqlalchemy import func, select, update
 
 from adapters import Event
 from hub.core.delivery.record import abandon, orphans, record
-from hub.core.events.enrichment import MAX_NATIVE_CHARACTERS, Round, fetch_the_incomplete
+from hub.core.events.enrichment import MAX_NATIVE_CHARACTERS, FetchCursor, schedule_fetches
 from hub.core.models import Delivery, StoredEvent, StoredRequest
-from hub.core.replays.replay import Plan, preview, replay
+from hub.core.replays.replay import Plan, preview_deliveries, replay_deliveries
 from tests.core.fetching import FETCHING, NATURAL, THIN, FetchingTown, ThinProvider
 from tests.core.making import (
     NOW,
@@ -46,8 +46,8 @@ def states(connection) -> dict[str, str]:
     return {one.route: one.state for one in deliveries_of(connection)}
 
 
-def sweep(connection, town, most: int = 10, round_: Round | None = None) -> int:
-    return fetch_the_incomplete(connection, town, most=most, now=NOW, round_=round_)
+def sweep(connection, town, most: int = 10, round_: FetchCursor | None = None) -> int:
+    return schedule_fetches(connection, town, most=most, now=NOW, round_=round_)
 
 
 def test_an_incomplete_event_takes_the_hub_s_own_route_alone(connection, town) -> None:
@@ -179,7 +179,7 @@ def test_one_whose_bytes_are_gone_fails_and_keeps_no_other_back(connection) -> N
     take_in(connection, before, "gone")
     connection.execute(update(StoredRequest).values(body=None))
     take_in(connection, before, "there")
-    round_ = Round()
+    round_ = FetchCursor()
     assert sweep(connection, after, 1, round_) == 1
     assert sweep(connection, after, 1, round_) == 1
     _, claimed = after.claim_fetch(connection)
@@ -194,7 +194,7 @@ def test_a_sweep_looks_at_so_many_and_goes_round_all_of_them(connection, town) -
     for n in range(4):
         take_in(connection, town, f"e{n}")
     last = take_in_without_fetch(connection, town)
-    round_ = Round()
+    round_ = FetchCursor()
     made = [sweep(connection, town, 2, round_) for _ in range(3)]
     assert made == [0, 0, 1]
     assert round_.after is None
@@ -236,9 +236,9 @@ def test_an_echo_matches_nothing_and_is_kept(connection, town) -> None:
 def test_a_fetch_that_failed_can_be_replayed(connection, town) -> None:
     take_in(connection, town)
     town.fetch(connection, None)
-    [planned] = preview(connection, town, {"route": FETCHING})
+    [planned] = preview_deliveries(connection, town, {"route": FETCHING})
     assert planned.plan is Plan.ANEW
-    assert replay(connection, town, [planned], actor="test", now=NOW) == 1
+    assert replay_deliveries(connection, town, [planned], actor="test", now=NOW) == 1
     end_lease(connection, "crm")
     assert town.fetch(connection, JANE) == 2
     assert [one.key.partition(".")[2] for one in attempts_of(connection)] == ["", "1"]
@@ -250,9 +250,9 @@ def test_a_fetch_that_could_not_be_read_can_be_replayed_after_a_fix(connection, 
     town.fetch(connection, {"id": "501"})
     [failed] = [one for one in deliveries_of(connection) if one.route == FETCHING]
     assert (failed.state, "cannot be read" in failed.error) == ("failed", True)
-    planned = preview(connection, town, {"route": FETCHING})
+    planned = preview_deliveries(connection, town, {"route": FETCHING})
     assert [one.plan for one in planned] == [Plan.ANEW]
-    replay(connection, town, planned, actor="test", now=NOW)
+    replay_deliveries(connection, town, planned, actor="test", now=NOW)
     end_lease(connection, "crm")
     assert town.fetch(connection, JANE) == 2
     assert events_of(connection)[0].data_error is None
@@ -261,8 +261,8 @@ def test_a_fetch_that_could_not_be_read_can_be_replayed_after_a_fix(connection, 
 def test_replaying_a_fetch_of_a_complete_event_changes_nothing(connection, town) -> None:
     take_in(connection, town)
     town.fetch(connection, JANE)
-    planned = preview(connection, town, {"route": FETCHING}, again=True)
-    replay(connection, town, planned, actor="test", now=NOW, reason="once more")
+    planned = preview_deliveries(connection, town, {"route": FETCHING}, again=True)
+    replay_deliveries(connection, town, planned, actor="test", now=NOW, reason="once more")
     end_lease(connection, "crm")
     assert town.fetch(connection, JANE | {"data": {"email": "other@example.com"}}) == 0
     assert connection.scalar(select(func.count()).select_from(Delivery)) == 3

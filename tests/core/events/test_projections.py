@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import text, update
 from sqlalchemy.exc import OperationalError
 
-from hub.core.contacts import Facts, fold, lock_contacts
+from hub.core.contacts import Facts, fold_event, lock_contacts
 from hub.core.events import projections
-from hub.core.events.projections import fold_some
+from hub.core.events.projections import project_some
 from hub.core.models import Contact, StoredEvent
 from hub.gateways.database.engine import open_database
 from tests.core.delivery.doubting import DoubtfulTown, doubt_it
@@ -53,10 +53,10 @@ def test_an_event_that_tells_of_ours_is_taken_to_its_delivery(database, town) ->
         [delivery] = deliveries_of(connection)
         town.take_in(connection, sent(delivery.id))
         connection.execute(update(StoredEvent).values(folded=False))
-        assert fold_some(connection, town, most=10, now=NOW) == 2
+        assert project_some(connection, town, most=10, now=NOW) == 2
         [delivery] = deliveries_of(connection)
         assert (delivery.state, delivery.status) == ("succeeded", "sent")
-        assert fold_some(connection, town, most=10, now=NOW) == 0
+        assert project_some(connection, town, most=10, now=NOW) == 0
 
 
 @pytest.mark.parametrize(
@@ -67,11 +67,11 @@ def test_trouble_with_one_event_is_its_own(database, town, monkeypatch, kind, le
         if data.get("email") == "e1@example.com":
             raise OperationalError("x", {}, kind())
 
-    monkeypatch.setattr(projections, "follow", fail)
+    monkeypatch.setattr(projections, "apply_status_callback", fail)
     with database.write() as connection:
         emails = {name: {"email": f"{name}@example.com"} for name in ("e1", "e2", "e3")}
         town.take_in(connection, *({"id": n, "data": data} for n, data in emails.items()))
-        fold_some(connection, town, most=10, now=NOW)
+        project_some(connection, town, most=10, now=NOW)
         assert [row.external_id for row in events_of(connection) if not row.folded] == left
 
 
@@ -82,11 +82,11 @@ def test_a_database_that_is_gone_is_not_swallowed(database, town, monkeypatch) -
     def fail(*_, **__) -> None:
         raise OperationalError("x", {}, Gone())
 
-    monkeypatch.setattr(projections, "follow", fail)
+    monkeypatch.setattr(projections, "apply_status_callback", fail)
     with database.write() as connection:
         town.take_in(connection, {"id": "e1", "data": {"email": "e1@example.com"}})
         with pytest.raises(OperationalError):
-            fold_some(connection, town, most=10, now=NOW)
+            project_some(connection, town, most=10, now=NOW)
 
 
 def test_templates_see_what_an_event_is_news_of(database, town) -> None:
@@ -116,7 +116,7 @@ def test_a_claim_that_folds_its_event_and_those_who_fold_do_not_wait_for_each_ot
 
     def fold_the_rest() -> int:
         with database.write() as connection:
-            return fold_some(connection, town, most=10, now=NOW)
+            return project_some(connection, town, most=10, now=NOW)
 
     with ThreadPoolExecutor(1) as pool:
         with database.write() as claiming, database.read() as watching:
@@ -124,7 +124,7 @@ def test_a_claim_that_folds_its_event_and_those_who_fold_do_not_wait_for_each_ot
             rest = pool.submit(fold_the_rest)
             until(lambda: watching.scalar(WAITING), 5, "the other to wait")
             facts = Facts(event.id, event.source, event.type, event.data)
-            contact_id = fold(claiming, facts, now=NOW)
+            contact_id = fold_event(claiming, facts, now=NOW)
         assert rest.result() == 1
     with database.read() as connection:
         assert [row.contact_id for row in events_of(connection)] == [contact_id]
@@ -148,7 +148,7 @@ def test_a_claim_that_waited_for_the_folding_of_its_event_folds_it_no_second_tim
 
     with ThreadPoolExecutor(1) as pool:
         with database.write() as connection:
-            fold_some(connection, town, most=10, now=NOW)
+            project_some(connection, town, most=10, now=NOW)
             claiming = pool.submit(claim)
             until_somebody_waits(database, or_has_ended=claiming)
         assert claiming.result() == [{"body": "New"}, {"body": "New"}]
@@ -161,8 +161,8 @@ def test_two_who_fold_what_is_left_over_do_not_wait_for_each_other(postgresql_ur
     with database.write() as connection:
         town.take_in(connection, {"id": "e1", "data": {"email": "e1@example.com"}})
     with database.write() as one, database.write() as other:
-        assert fold_some(one, town, most=10, now=NOW) == 1
-        assert fold_some(other, town, most=10, now=NOW) == 0
+        assert project_some(one, town, most=10, now=NOW) == 1
+        assert project_some(other, town, most=10, now=NOW) == 0
     with database.write() as connection:
-        assert fold_some(connection, town, most=10, now=NOW) == 0
+        assert project_some(connection, town, most=10, now=NOW) == 0
     database.engine.dispose()

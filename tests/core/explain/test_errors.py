@@ -9,17 +9,24 @@ from adapters.salesforce.answers import CODES as SALESFORCE_CODES
 from adapters.stripe.answers import CODES as STRIPE_CODES
 from adapters.twilio.answers import VERDICTS as TWILIO_CODES
 from hub.core.configuration import Configuration, Destination
-from hub.core.delivery.settle import Answer
+from hub.core.delivery.settle import SettleAnswer
 from hub.core.delivery.transitions import DEADLY
-from hub.core.explain.errors import ANSWERS, PLANS, cause
+from hub.core.explain.errors import ANSWERS, PLANS, explain_error
 from hub.core.explain.provider_codes import PROVIDERS
-from hub.core.explain.side_effects import THINGS, Thing, how_safe, is_live, thing_of, what_happens
-from hub.core.replays.preview import Group
+from hub.core.explain.side_effects import (
+    SIDE_EFFECTS,
+    SideEffect,
+    how_safe,
+    is_live,
+    side_effect_of,
+    what_happens,
+)
+from hub.core.replays.preview import PlanGroup
 from hub.core.replays.replay import Plan
 
 
 def words(error: str | None, *, code: str | None = None, destination: str = "sms") -> str:
-    return cause(error, status=None, code=code, destination=destination).words
+    return explain_error(error, status=None, code=code, destination=destination).words
 
 
 @pytest.mark.parametrize(
@@ -91,8 +98,8 @@ def test_a_far_ends_flood_of_words_is_cut():
 
 
 def test_what_to_do_does_not_promise_another_try_when_there_is_none():
-    hint = cause("gave up after 12 attempts: crm.example: refused the connection", status=None,
-                 code=None, destination="crm").hint  # fmt: skip
+    error = "gave up after 12 attempts: crm.example: refused the connection"
+    hint = explain_error(error, status=None, code=None, destination="crm").hint
     assert hint == "See whether it is up. Then replay."
 
 
@@ -100,7 +107,7 @@ def test_what_to_do_does_not_promise_another_try_when_there_is_none():
 def test_whatever_the_error_it_is_told(error, status, code, destination):
     for text in (error, f"{error} answered 400: {error}", f"gave up after 1 h: {error}",
                  f"it cannot be rendered: {error} is missing"):  # fmt: skip
-        found = cause(text, status=status, code=code, destination=destination)
+        found = explain_error(text, status=status, code=code, destination=destination)
         assert isinstance(found.words, str)
 
 
@@ -115,19 +122,19 @@ def test_every_code_that_an_adapter_knows_has_words():
 def test_no_words_have_a_hole_left_in_them():
     for meanings in PROVIDERS.values():
         for code in meanings:
-            found = cause(None, status=None, code=code, destination="sms")
+            found = explain_error(None, status=None, code=code, destination="sms")
             assert "{" not in found.words + found.hint
 
 
 def test_every_plan_and_every_answer_has_words():
     assert PLANS.keys() == set(Plan)
-    assert ANSWERS.keys() == set(Answer)
+    assert ANSWERS.keys() == set(SettleAnswer)
 
 
 @pytest.mark.parametrize("adapter", sorted(OUTBOUND))
 def test_every_action_makes_a_thing_that_people_know(adapter):
     for name, action in outbound(adapter).actions.items():
-        assert action.internal or (adapter, name) in THINGS, name
+        assert action.internal or (adapter, name) in SIDE_EFFECTS, name
 
 
 def configured(**changes) -> Configuration:
@@ -135,9 +142,9 @@ def configured(**changes) -> Configuration:
     return Configuration(version="0", destinations={"sms": Destination(**values)})
 
 
-def group(plan: Plan, count: int = 12, **values) -> Group:
+def group(plan: Plan, count: int = 12, **values) -> PlanGroup:
     told = {"destination": "sms", "action": "send", "state": "failed", "may_have": False} | values
-    return Group(plan=plan, count=count, **told)
+    return PlanGroup(plan=plan, count=count, **told)
 
 
 @pytest.mark.parametrize(
@@ -182,6 +189,6 @@ def test_how_safe_it_is_is_told_for_all_that_runs():
 
 
 def test_an_action_that_nobody_named_is_a_call():
-    assert thing_of(configured(), "sms", "dance") == Thing(
+    assert side_effect_of(configured(), "sms", "dance") == SideEffect(
         "call of dance", "calls of dance", "made", "to"
     )

@@ -6,7 +6,7 @@ from threading import Event, Lock
 
 import pytest
 
-from hub.core.inbound.group_commit import Grouping
+from hub.core.inbound.group_commit import GroupCommit
 from tests.running import until
 
 
@@ -45,7 +45,7 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 def held_up(
     desk: Desk,
-    grouping: Grouping[int, int],
+    grouping: GroupCommit[int, int],
     pool: ThreadPoolExecutor,
     items: Sequence[int],
     sizes: Sequence[int] = (),
@@ -62,20 +62,20 @@ def held_up(
 
 
 def test_who_comes_alone_is_served_at_once(desk) -> None:
-    grouping = Grouping(desk.work, most=8, most_size=100, patience_s=60)
+    grouping = GroupCommit(desk.work, most=8, most_size=100, patience_s=60)
     assert [grouping(n, size=1) for n in (1, 2)] == [2, 4]
     assert desk.groups == [[1], [2]]
 
 
 def test_what_comes_meanwhile_is_the_next_group(desk, pool) -> None:
-    grouping = Grouping(desk.work, most=8, most_size=100, patience_s=60)
+    grouping = GroupCommit(desk.work, most=8, most_size=100, patience_s=60)
     calls = held_up(desk, grouping, pool, [1, 2, 3, 4])
     assert [call.result(10) for call in calls] == [2, 4, 6, 8]
     assert desk.groups == [[1], [2, 3, 4]]
 
 
 def test_a_group_has_bounds_and_what_is_too_large_for_it_goes_alone(desk, pool) -> None:
-    grouping = Grouping(desk.work, most=3, most_size=10, patience_s=60)
+    grouping = GroupCommit(desk.work, most=3, most_size=10, patience_s=60)
     sizes = [1, 1, 1, 1, 1, 50, 4, 6, 1]
     calls = held_up(desk, grouping, pool, range(9), sizes)
     assert [call.result(10) for call in calls] == [2 * n for n in range(9)]
@@ -84,7 +84,7 @@ def test_a_group_has_bounds_and_what_is_too_large_for_it_goes_alone(desk, pool) 
 
 @pytest.mark.parametrize("error", [ValueError("no"), SystemExit(1)])
 def test_a_failure_reaches_its_whole_group_and_no_other(desk, pool, error) -> None:
-    grouping = Grouping(desk.work, most=2, most_size=100, patience_s=60)
+    grouping = GroupCommit(desk.work, most=2, most_size=100, patience_s=60)
     desk.fail = lambda items: error if 2 in items else None
     calls = held_up(desk, grouping, pool, [1, 2, 3, 4, 5])
     assert [call.result(10) for call in calls if call not in calls[1:3]] == [2, 8, 10]
@@ -94,7 +94,7 @@ def test_a_failure_reaches_its_whole_group_and_no_other(desk, pool, error) -> No
 
 
 def test_under_load_everybody_gets_their_own(desk, pool) -> None:
-    grouping = Grouping(desk.work, most=5, most_size=100, patience_s=60)
+    grouping = GroupCommit(desk.work, most=5, most_size=100, patience_s=60)
     calls = [pool.submit(grouping, n, size=1) for n in range(3000)]
     assert [call.result(20) for call in calls] == [2 * n for n in range(3000)]
     assert sorted(n for group in desk.groups for n in group) == list(range(3000))
@@ -110,7 +110,7 @@ def test_nobody_waits_for_long_behind_a_group_that_hangs(pool) -> None:
         served.append(list(items))
         return [2 * item for item in items]
 
-    grouping = Grouping(work, most=8, most_size=100, patience_s=0.05)
+    grouping = GroupCommit(work, most=8, most_size=100, patience_s=0.05)
     first = pool.submit(grouping, 1, size=1)
     until(lambda: grouping.is_busy, 10, "the first")
     assert [call.result(10) for call in [pool.submit(grouping, n, size=1) for n in (2, 3)]] == [

@@ -223,13 +223,13 @@ def test_two_who_bring_the_same_event_at_once_make_one(database, town) -> None:
 
 def test_an_answer_lost_after_the_commit_is_not_a_duplicate(database, town, monkeypatch) -> None:
     batches: list[Batch] = []
-    store = ingest_store.store
+    store = ingest_store.insert_batch
 
     def remember(connection, batch):
         batches.append(batch)
         return store(connection, batch)
 
-    monkeypatch.setattr(ingest_store, "store", remember)
+    monkeypatch.setattr(ingest_store, "insert_batch", remember)
     with database.write() as connection:
         town.take_in(connection, {"id": "e1"}, {"id": "e2"})
     with database.write() as connection:

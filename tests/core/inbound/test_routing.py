@@ -95,15 +95,15 @@ def test_a_condition_that_fails_makes_a_failed_delivery_that_says_why() -> None:
 def test_a_route_that_is_off_takes_nothing_but_is_still_known() -> None:
     town = Town(routes=[route("a", enabled=False)])
     assert names(told(), *town.routes) == []
-    assert town.router.named("a") is not None
+    assert town.router.by_name("a") is not None
 
 
 def test_a_route_is_found_by_its_earlier_names_but_never_in_place_of_another() -> None:
     new, other = route("new", was=("old", "other")), route("other")
     router = Town(routes=[new, other]).router
-    assert router.named("old") == new
-    assert router.named("other") == other
-    assert router.named("gone") is None
+    assert router.by_name("old") == new
+    assert router.by_name("other") == other
+    assert router.by_name("gone") is None
 
 
 def test_an_incomplete_event_takes_no_route_yet() -> None:

@@ -10,15 +10,22 @@ from sqlalchemy import Connection, select, update
 from adapters.http.outbound import HttpOutbound
 from hub.core.configuration import Configuration, Source
 from hub.core.delivery.claim import claim
-from hub.core.delivery.context import Contexts
-from hub.core.delivery.lanes import Hold, ensure, take
+from hub.core.delivery.context import RenderContexts
+from hub.core.delivery.lanes import Lease, ensure, take
 from hub.core.delivery.prepare import Claimed
-from hub.core.inbound.routing import site_scope
+from hub.core.inbound.routing import site_context
 from hub.core.leads.assignment_rules import Rule
 from hub.core.leads.escalation import escalate
-from hub.core.leads.owner_context import Owners
+from hub.core.leads.owner_context import OwnerContext
 from hub.core.leads.people import Person
-from hub.core.models import Attempt, Delivery, StoredEvent, Telling, database_later, database_now
+from hub.core.models import (
+    Attempt,
+    Delivery,
+    LeadNotification,
+    StoredEvent,
+    database_later,
+    database_now,
+)
 from hub.gateways.database.engine import Database
 from tests.core.making import NOW, SITE, Town, route, rows
 
@@ -64,15 +71,15 @@ class Office(Town):
         )
 
     def claim(
-        self, connection: Connection, hold: Hold, *, slots: int = 8, sandbox: bool = False
+        self, connection: Connection, hold: Lease, *, slots: int = 8, sandbox: bool = False
     ) -> list[Claimed]:
         configuration = self.configuration
-        contexts = Contexts(
+        contexts = RenderContexts(
             connection,
-            site=site_scope(configuration.site),
+            site=site_context(configuration.site),
             inbound=self.inbound,
             now=NOW,
-            owners=Owners(connection, configuration, public_url=self.public_url, now=NOW),
+            owners=OwnerContext(connection, configuration, public_url=self.public_url, now=NOW),
         )
         return claim(
             connection, hold, slots=slots, router=self.router, contexts=contexts, now=NOW,
@@ -124,7 +131,9 @@ class Desk:
         """Let all that waits be due."""
         with self.database.write() as connection:
             connection.execute(
-                update(Telling).where(Telling.due_at.is_not(None)).values(due_at=database_now())
+                update(LeadNotification)
+                .where(LeadNotification.due_at.is_not(None))
+                .values(due_at=database_now())
             )
 
     def rows(self, table: Any, *order: Any) -> list[Any]:
@@ -133,4 +142,4 @@ class Desk:
 
     def told(self) -> list[str]:
         """Return who was told, the first one first."""
-        return [row.person for row in self.rows(Telling, Telling.n)]
+        return [row.person for row in self.rows(LeadNotification, LeadNotification.n)]

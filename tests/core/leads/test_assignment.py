@@ -17,7 +17,7 @@ from hub.core.leads.assignment_rules import Rule
 from hub.core.leads.owner_context import NO_ASSIGN
 from hub.core.leads.working_hours import Calendar
 from hub.core.models import Assignment, Delivery, LeadLink
-from hub.core.replays.replay import preview, replay
+from hub.core.replays.replay import preview_deliveries, replay_deliveries
 from tests.core.leads.office import LEE, PUBLIC, Desk, tell
 from tests.core.making import NOW, hold_of, route
 
@@ -76,8 +76,8 @@ def test_a_lead_stays_its_owner_s_through_a_replay_and_a_change_of_the_file(desk
     desk.end("failed")
     desk.office.rules = (Rule(to=("lee",)),)
     with desk.database.write() as connection:
-        planned = preview(connection, desk.office, {"route": "tell"}, again=True)
-        assert replay(connection, desk.office, planned, actor="me", now=NOW) == 1
+        planned = preview_deliveries(connection, desk.office, {"route": "tell"}, again=True)
+        assert replay_deliveries(connection, desk.office, planned, actor="me", now=NOW) == 1
     assert desk.work() == [{"to": PHONES["dana"], "lead": "Jane"}]
     [kept] = desk.rows(Assignment, Assignment.n)
     assert (kept.person, kept.name, kept.rule) == ("dana", "Dana", 1)
@@ -107,8 +107,8 @@ def test_an_owner_who_left_keeps_the_lead_and_the_name_and_the_delivery_says_so(
     desk.office.rules = (Rule(to=("lee",)),)
     assert desk.work("crm") == ["Dana"]
     with desk.database.write() as connection:
-        planned = preview(connection, desk.office, {"route": "tell"})
-        replay(connection, desk.office, planned, actor="me", now=NOW)
+        planned = preview_deliveries(connection, desk.office, {"route": "tell"})
+        replay_deliveries(connection, desk.office, planned, actor="me", now=NOW)
     assert desk.work() == []
     [failed] = [row for row in desk.rows(Delivery) if row.route == "tell"]
     assert failed.state == "failed"

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.core.expressions.templates import Condition, Scope
-from hub.core.leads.assignment_rules import Choice, Rule, choose, parse_area, successors
+from hub.core.leads.assignment_rules import Rule, RuleMatch, choose, parse_area, successors
 from hub.core.leads.people import Absence, Person
 from hub.core.leads.working_hours import Calendar, parse_hours
 
@@ -40,7 +40,7 @@ class Had:
 
 def ask(
     rules: Sequence[Rule], fields: dict[str, Any], now: datetime = NOON, had: Had | None = None
-) -> Choice:
+) -> RuleMatch:
     context = {"data": Scope("data", {"fields": fields}), "event": Scope("event", {}),
                "site": Scope("site", {})}  # fmt: skip
     return choose(rules, PEOPLE, context, now=now, calendar=CALENDAR, turns=had or Had())

@@ -8,16 +8,23 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, update
 
-from hub.core.events.projections import fold_some
+from hub.core.events.projections import project_some
 from hub.core.ids import new_id
-from hub.core.leads.acknowledgement import NOBODY_TOOK_IT, acknowledge, taken
+from hub.core.leads.acknowledgement import NOBODY_TOOK_IT, acknowledge, taken_lead
 from hub.core.leads.assignment_rules import Rule
 from hub.core.leads.escalation import escalate
 from hub.core.leads.people import Absence
 from hub.core.leads.working_hours import parse_hours
-from hub.core.models import Acknowledgement, Alert, AuditEntry, Delivery, StoredEvent, Telling
+from hub.core.models import (
+    Acknowledgement,
+    Alert,
+    AuditEntry,
+    Delivery,
+    LeadNotification,
+    StoredEvent,
+)
 from hub.core.monitoring import alerts
-from hub.core.replays.replay import preview, replay
+from hub.core.replays.replay import preview_deliveries, replay_deliveries
 from tests.core.leads.office import DANA, LEE, SAM, Desk, tell
 from tests.core.making import NOW, route
 
@@ -73,7 +80,7 @@ def test_nobody_else_is_told_before_the_time_is_over(desk) -> None:
     desk.end(minutes_ago=9.5)
     assert desk.tick() == 0
     with desk.database.write() as connection:
-        connection.execute(update(Telling).values(due_at=None))
+        connection.execute(update(LeadNotification).values(due_at=None))
         earlier = desk.rows(Delivery)[0].finished_at - timedelta(minutes=1)
         connection.execute(update(Delivery).values(finished_at=earlier))
     assert desk.tick() == 1
@@ -173,8 +180,8 @@ def test_a_replay_of_the_telling_starts_nothing_anew(desk) -> None:
     desk.end("failed")
     assert [told_next(desk) for _ in range(3)] == [[phone("lee")], [phone("sam")], []]
     with desk.database.write() as connection:
-        planned = preview(connection, desk.office, {"route": "tell"}, again=True)
-        replay(connection, desk.office, planned, actor="me", now=NOW, reason="x")
+        planned = preview_deliveries(connection, desk.office, {"route": "tell"}, again=True)
+        replay_deliveries(connection, desk.office, planned, actor="me", now=NOW, reason="x")
     assert [one["to"] for one in desk.work()] == [phone("dana")]
     desk.end(minutes_ago=60)
     assert told_next(desk) == []
@@ -263,7 +270,7 @@ def arrive(desk: Desk, id: str, sender: str, body: str = "1", *, minutes_ago: fl
 def read(desk: Desk) -> None:
     for _ in range(2):
         with desk.database.write() as connection:
-            fold_some(connection, desk.office, most=10, now=NOW)
+            project_some(connection, desk.office, most=10, now=NOW)
 
 
 @pytest.mark.parametrize("body", ["1", " 1. ", "ok", "OK!", "Yes", "yes."])
@@ -301,7 +308,7 @@ def test_somebody_who_was_told_before_may_still_take_it(desk) -> None:
     assert desk.rows(Acknowledgement, Acknowledgement.at) == []
     text(desk, "s2", phone("dana"))
     with desk.database.read() as connection:
-        found = taken(connection, event_id)
+        found = taken_lead(connection, event_id)
     assert found is not None
     assert found.person == "dana"
     assert desk.work() == []
@@ -326,7 +333,7 @@ def test_a_reply_to_a_lead_that_somebody_else_took_takes_no_older_one(desk) -> N
     take(desk, newer, "lee")
     text(desk, "s1", phone("dana"))
     with desk.database.read() as connection:
-        assert taken(connection, older) is None
+        assert taken_lead(connection, older) is None
     assert told_next(desk) == [phone("lee")]
 
 
@@ -340,7 +347,7 @@ def test_a_reply_counts_when_a_route_asked_for_its_contact_first(desk) -> None:
     assert desk.work() == [{"to": phone("dana")}]
     read(desk)
     with desk.database.read() as connection:
-        found = taken(connection, event_id)
+        found = taken_lead(connection, event_id)
     assert found is not None
     assert found.person == "dana"
 

@@ -8,10 +8,11 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
+from adapters.contract.fields import rfc3339
 from hub.core.errors import NotFound, Refused
-from hub.core.events.projections import fold_some
+from hub.core.events.projections import project_some
 from hub.core.ids import new_id
-from hub.core.inbound.ingest import ingest, prepare
+from hub.core.inbound.ingest import ingest, prepare_request
 from hub.core.leads.held import discard, hold, list_held, release, sent_by
 from hub.core.models import AuditEntry, Contact, StoredEvent
 from hub.core.queries.rows import list_events
@@ -36,7 +37,7 @@ JANE = {"id": "e1", "data": {"email": "jane@example.com", "name": "Jane"}}
 def keep(connection, town: Town, *events: dict[str, Any], reason: str = "honeypot: x") -> UUID:
     """Take a request in that is held; return its first event's id."""
     town.taken += 1
-    prepared = prepare(
+    prepared = prepare_request(
         source=town.configuration.sources["provider"],
         adapter=town.provider,
         router=town.router,
@@ -62,7 +63,7 @@ def contacts(connection) -> list[Any]:
 def test_what_is_held_is_stored_with_its_reason_and_nothing_follows(database, town) -> None:
     with database.write() as connection:
         keep(connection, town)
-        fold_some(connection, town, most=9, now=NOW)
+        project_some(connection, town, most=9, now=NOW)
         [event] = events_of(connection)
         assert (event.state, event.held_reason) == ("held", "honeypot: x")
         assert deliveries_of(connection) == []
@@ -73,7 +74,7 @@ def test_what_is_held_is_stored_with_its_reason_and_nothing_follows(database, to
 
 def test_what_is_not_held_has_no_reason_and_what_is_known_of_its_sender(database, town) -> None:
     with database.write() as connection:
-        prepared = prepare(
+        prepared = prepare_request(
             source=town.configuration.sources["provider"],
             adapter=town.provider,
             router=town.router,
@@ -86,7 +87,7 @@ def test_what_is_not_held_has_no_reason_and_what_is_known_of_its_sender(database
 
 
 def test_what_cannot_be_read_is_not_held(town) -> None:
-    prepared = prepare(
+    prepared = prepare_request(
         source=town.configuration.sources["provider"],
         adapter=town.provider,
         router=town.router,
@@ -136,9 +137,9 @@ def test_routes_see_the_senders_own_object_of_a_released_one(database, town) -> 
 def test_a_contact_is_made_out_of_a_released_one_not_before(database, town) -> None:
     with database.write() as connection:
         event_id = keep(connection, town)
-        assert fold_some(connection, town, most=9, now=NOW) == 0
+        assert project_some(connection, town, most=9, now=NOW) == 0
         let_go(connection, town, event_id)
-        assert fold_some(connection, town, most=9, now=NOW) == 1
+        assert project_some(connection, town, most=9, now=NOW) == 1
         assert contacts(connection) == ["jane@example.com"]
 
 
@@ -148,7 +149,7 @@ def test_a_discarded_one_stays_and_nothing_follows(database, town) -> None:
         discard(connection, event_id, actor="dana", now=LATER, reason="spam")
         [event] = events_of(connection)
         assert event.state == "discarded"
-        assert fold_some(connection, town, most=9, now=NOW) == 0
+        assert project_some(connection, town, most=9, now=NOW) == 0
         assert (deliveries_of(connection), contacts(connection)) == ([], [])
         assert list_held(connection, limit=9) == []
         [row] = list_events(connection, filters={"state": "discarded"}, limit=9)
@@ -218,15 +219,14 @@ def test_the_list_is_paged_newest_first_and_holds_nothing_else(database, town) -
         ids = [str(keep(connection, town, JANE | {"id": f"e{n}"})) for n in range(3)]
         town.take_in(connection, JANE | {"id": "e9"})
         first = list_held(connection, limit=2)
-        assert [row["id"] for row in first] == [ids[2], ids[1]]
-        [last] = list_held(connection, limit=2, before=UUID(first[-1]["id"]))
-    assert last == {
-        "id": ids[0],
-        "source": "provider",
-        "type": "lead.submitted",
-        "received_at": "2026-11-21T12:00:01.123456Z",
-        "reason": "honeypot: x",
-    }
+        assert [str(row.id) for row in first] == [ids[2], ids[1]]
+        [last] = list_held(connection, limit=2, before=first[-1].id)
+    assert (str(last.id), last.source, last.type) == (ids[0], "provider", "lead.submitted")
+    assert (rfc3339(last.received_at), last.held_reason) == (
+        "2026-11-21T12:00:01.123456Z",
+        "honeypot: x",
+    )
+    assert last.data["name"] == JANE["data"]["name"]
 
 
 def test_the_planner_lists_what_is_held_by_its_index(database) -> None:

@@ -8,40 +8,40 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from hub.core.leads.rate_counters import Watched, add, forget, lately
+from hub.core.leads.rate_counters import Counter, count_recent, increment, prune
 from hub.core.models import LimitCount
 from hub.gateways.database.engine import open_database
 from tests.core.making import NOW
 
-ONE = Watched("posts", "203.0.113.7", 60.0)
-OTHER = Watched("posts", "203.0.113.8", 60.0)
+ONE = Counter("posts", "203.0.113.7", 60.0)
+OTHER = Counter("posts", "203.0.113.8", 60.0)
 
 
 def at(seconds: float):
     return NOW + timedelta(seconds=seconds)
 
 
-def count(connection, watched: Watched, seconds: float = 0.0) -> int:
-    return lately(connection, [watched], now=at(seconds))[watched]
+def count(connection, watched: Counter, seconds: float = 0.0) -> int:
+    return count_recent(connection, [watched], now=at(seconds))[watched]
 
 
 def test_each_is_counted_for_itself(database) -> None:
     with database.write() as connection:
-        add(connection, [ONE, OTHER], now=NOW)
-        add(connection, [ONE], now=NOW)
-        found = lately(connection, [ONE, OTHER, Watched("texts", ONE.whom, 60.0)], now=NOW)
+        increment(connection, [ONE, OTHER], now=NOW)
+        increment(connection, [ONE], now=NOW)
+        found = count_recent(connection, [ONE, OTHER, Counter("texts", ONE.whom, 60.0)], now=NOW)
         assert list(found.values()) == [2, 1, 0]
 
 
 def test_nothing_is_counted_of_nobody(database) -> None:
     with database.write() as connection:
-        add(connection, [], now=NOW)
-        assert lately(connection, [], now=NOW) == {}
+        increment(connection, [], now=NOW)
+        assert count_recent(connection, [], now=NOW) == {}
 
 
 def test_the_same_twice_in_one_go_counts_once(database) -> None:
     with database.write() as connection:
-        add(connection, [ONE, ONE], now=NOW)
+        increment(connection, [ONE, ONE], now=NOW)
         assert count(connection, ONE) == 1
 
 
@@ -57,7 +57,7 @@ def test_many_at_once_lose_no_count_and_no_two_of_them_see_the_same(
     def post(n: int) -> int:
         seconds = apart_s * (n % 2)
         with database.write() as connection:
-            add(connection, [ONE, OTHER], now=at(seconds))
+            increment(connection, [ONE, OTHER], now=at(seconds))
             return count(connection, ONE, seconds)
 
     with ThreadPoolExecutor(PARALLEL) as pool:
@@ -68,7 +68,7 @@ def test_many_at_once_lose_no_count_and_no_two_of_them_see_the_same(
 
 def test_neither_an_address_nor_a_text_is_kept(database) -> None:
     with database.write() as connection:
-        add(connection, [ONE], now=NOW)
+        increment(connection, [ONE], now=NOW)
         [row] = connection.execute(select(LimitCount.__table__))
     assert len(row.key) == 16
     assert ONE.whom not in repr(row)
@@ -76,17 +76,17 @@ def test_neither_an_address_nor_a_text_is_kept(database) -> None:
 
 def test_what_is_in_no_window_any_more_is_forgotten_and_nothing_else(database) -> None:
     with database.write() as connection:
-        add(connection, [ONE], now=NOW)
-        add(connection, [ONE], now=at(60))
-        assert forget(connection, now=at(59)) == 0
-        assert forget(connection, now=at(70)) == 1
+        increment(connection, [ONE], now=NOW)
+        increment(connection, [ONE], now=at(60))
+        assert prune(connection, now=at(59)) == 0
+        assert prune(connection, now=at(70)) == 1
         assert count(connection, ONE, 70) == 1
 
 
 class Memory:
     """The tables as a dictionary: what `add` and `lately` do, without SQL."""
 
-    def __init__(self, watched: Watched) -> None:
+    def __init__(self, watched: Counter) -> None:
         self.watched = watched
         self.slots: dict = {}
 
@@ -105,7 +105,7 @@ STEPS = st.lists(st.floats(0, 1.2), min_size=1, max_size=60)
 
 @given(per_s=PER_S, most=st.integers(1, 5), steps=STEPS)
 def test_no_window_of_that_length_ever_holds_more_than_is_admitted(per_s, most, steps) -> None:
-    memory, now, admitted = Memory(Watched("a", "b", per_s)), NOW, []
+    memory, now, admitted = Memory(Counter("a", "b", per_s)), NOW, []
     for step in steps:
         now += timedelta(seconds=step * per_s / most)
         if memory.admit(now, most):
@@ -117,7 +117,7 @@ def test_no_window_of_that_length_ever_holds_more_than_is_admitted(per_s, most, 
 
 @given(per_s=PER_S, offset=st.floats(0, 1e6))
 def test_a_slot_is_remembered_for_a_tenth_longer_than_asked_and_no_longer(per_s, offset) -> None:
-    watched = Watched("a", "b", per_s)
+    watched = Counter("a", "b", per_s)
     now = NOW + timedelta(seconds=offset)
     slot = watched.slot_at(now)
     tenth = timedelta(seconds=per_s) / 10
@@ -132,10 +132,10 @@ def test_a_slot_is_remembered_for_a_tenth_longer_than_asked_and_no_longer(per_s,
 def test_sql_counts_as_the_memory_of_the_test_does(database, steps) -> None:
     memory, seconds = Memory(ONE), 0.0
     with database.write() as connection:
-        forget(connection, now=at(1e9))
+        prune(connection, now=at(1e9))
         for step in steps:
             seconds += step
             admitted = memory.admit(at(seconds), 3)
             assert admitted is (count(connection, ONE, seconds) < 3)
             if admitted:
-                add(connection, [ONE], now=at(seconds))
+                increment(connection, [ONE], now=at(seconds))

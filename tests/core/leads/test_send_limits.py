@@ -15,16 +15,16 @@ from adapters.http.outbound import HttpOutbound
 from adapters.twilio.outbound import TwilioOutbound
 from hub.core.configuration import Configuration, Destination, Rate, Source, TextLimits
 from hub.core.delivery.claim import claim
-from hub.core.delivery.context import Contexts
+from hub.core.delivery.context import RenderContexts
 from hub.core.delivery.prepare import Claimed
-from hub.core.inbound.ingest import ingest, prepare
-from hub.core.inbound.routing import site_scope
+from hub.core.inbound.ingest import ingest, prepare_request
+from hub.core.inbound.routing import site_context
 from hub.core.leads.held import sent_by
-from hub.core.leads.rate_counters import forget
-from hub.core.leads.send_limits import caps_of, end_passed, odd, prefix_of
+from hub.core.leads.rate_counters import prune
+from hub.core.leads.send_limits import end_expired_alerts, limits_of, prefix_of, refusal_of
 from hub.core.models import Alert, Attempt, LimitCount, database_later
 from hub.core.monitoring import alerts
-from hub.core.replays.replay import preview, replay
+from hub.core.replays.replay import preview_deliveries, replay_deliveries
 from tests.core.making import (
     NOW,
     SITE,
@@ -77,11 +77,11 @@ class Texting(Town):
         while more:
             found, more = claim(
                 connection, hold, slots=100, router=self.router, now=self.now, sandbox=False,
-                contexts=Contexts(
-                    connection, site=site_scope(SITE), inbound=self.inbound, now=self.now
+                contexts=RenderContexts(
+                    connection, site=site_context(SITE), inbound=self.inbound, now=self.now
                 ),
                 actions=TwilioOutbound.actions,
-                caps=caps_of(connection, configuration, configuration.destinations["sms"],
+                caps=limits_of(connection, configuration, configuration.destinations["sms"],
                              TwilioOutbound.actions, now=self.now),
             )  # fmt: skip
             claimed += found
@@ -94,7 +94,7 @@ class Texting(Town):
             {"id": f"e{self.taken}.{n:04}", "data": {"phone": phone}}
             for n, phone in enumerate(phones)
         ]
-        prepared = prepare(
+        prepared = prepare_request(
             source=self.configuration.sources["provider"],
             adapter=self.provider,
             router=self.router,
@@ -152,14 +152,18 @@ def said(database) -> list[tuple[str, str]]:
 )
 def test_which_numbers_may_cost_money(number, countries, expected) -> None:
     """B75."""
-    why = odd(number, countries)
+    why = refusal_of(number, countries)
     assert (why is None) if expected is None else (why is not None and expected in why)
     assert len(number) < 7 or number not in (why or "")
 
 
 @given(st.text(max_size=20) | st.from_regex(r"\+[0-9]{1,18}", fullmatch=True))
 def test_any_text_at_all_gets_an_answer(text: str) -> None:
-    assert odd(text, ("US",)) is None or text.isascii() or "telephone" in str(odd(text, ("US",)))
+    assert (
+        refusal_of(text, ("US",)) is None
+        or text.isascii()
+        or "telephone" in str(refusal_of(text, ("US",)))
+    )
 
 
 @pytest.mark.parametrize(
@@ -195,7 +199,7 @@ def test_a_day_has_no_more_than_its_cap_however_the_numbers_differ(database) -> 
 
 def test_without_a_word_in_the_file_a_day_has_500(database) -> None:
     phones = [f"+1{area}555{n:04}" for area in range(201, 270) for n in range(20)]
-    phones = [phone for phone in phones if odd(phone, ("US",)) is None][:520]
+    phones = [phone for phone in phones if refusal_of(phone, ("US",)) is None][:520]
     assert len(phones) == 520
     assert len(texted(database, texting(TextLimits()), *phones)) == 500
 
@@ -277,8 +281,8 @@ def test_a_persons_replay_beyond_the_cap_is_told_of_and_goes_out_when_it_may(dat
 
     def again() -> list[Claimed]:
         with database.write() as connection:
-            planned = preview(connection, town, {"state": "skipped"})
-            assert replay(connection, town, planned, actor="dana", now=town.now) == 1
+            planned = preview_deliveries(connection, town, {"state": "skipped"})
+            assert replay_deliveries(connection, town, planned, actor="dana", now=town.now) == 1
             make_due(connection)
             return town.claim_all(connection)
 
@@ -296,13 +300,13 @@ def test_a_cap_that_is_reached_is_told_of_once_until_its_window_has_passed(datab
     assert said(database) == [(alerts.CAP_REACHED, "sms")]
     with database.write() as connection:
         [message] = connection.execute(select(Alert.message)).scalars()
-        end_passed(connection, now=NOW + timedelta(minutes=59))
-        forget(connection, now=NOW + timedelta(minutes=59))
+        end_expired_alerts(connection, now=NOW + timedelta(minutes=59))
+        prune(connection, now=NOW + timedelta(minutes=59))
     assert message.startswith("a text was skipped: 1 in 1h to one number.")
     assert GOOD not in message
     assert len(said(database)) == 1
     with database.write() as connection:
-        end_passed(connection, now=NOW + timedelta(minutes=67))
+        end_expired_alerts(connection, now=NOW + timedelta(minutes=67))
     assert said(database) == []
 
 
@@ -312,7 +316,7 @@ def test_a_later_refusal_makes_the_alert_last_longer(database) -> None:
     town.now = NOW + timedelta(minutes=50)
     texted(database, town, GOOD)
     with database.write() as connection:
-        end_passed(connection, now=NOW + timedelta(minutes=100))
+        end_expired_alerts(connection, now=NOW + timedelta(minutes=100))
     assert len(said(database)) == 1
 
 
@@ -325,7 +329,7 @@ def test_a_refusal_of_the_moment_in_which_the_alert_would_end_keeps_it(database)
 
     def end() -> None:
         with database.write() as connection:
-            end_passed(connection, now=town.now)
+            end_expired_alerts(connection, now=town.now)
 
     with ThreadPoolExecutor(1) as pool:
         with database.write() as connection:
@@ -350,5 +354,5 @@ def test_what_reaches_no_telephone_has_no_caps(database) -> None:
         configuration = texting().configuration
         destination = configuration.destinations["sms"]
         assert (
-            caps_of(connection, configuration, destination, HttpOutbound.actions, now=NOW) is None
+            limits_of(connection, configuration, destination, HttpOutbound.actions, now=NOW) is None
         )

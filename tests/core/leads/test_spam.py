@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from adapters.contract.form_inbound import Signals
 from hub.core.configuration import FormLimits, Rate
-from hub.core.leads.spam import Post, Weighed, sender_of, told_by, turned_away, weigh
+from hub.core.leads.spam import (
+    ScoredSubmission,
+    SpamScore,
+    over_rate_limit,
+    score,
+    sender_of,
+    told_by,
+)
 from hub.gateways.database.engine import open_database
 from tests.core.making import NOW
 
@@ -23,7 +30,7 @@ OPEN = FormLimits(per_address=WIDE, per_network=WIDE, refuse=WIDE, repeats=WIDE)
 
 
 def post(n: int = 0, *, sender=HOME, text: str = "", source: str = "contact", at_s: float = 0.0):
-    return Post(
+    return ScoredSubmission(
         source=source,
         submission=f"view-{n}",
         signals=replace(PERSON, text=text),
@@ -32,12 +39,12 @@ def post(n: int = 0, *, sender=HOME, text: str = "", source: str = "contact", at
     )
 
 
-def weigh_all(database, posts, limits: FormLimits) -> list[Weighed]:
+def weigh_all(database, posts, limits: FormLimits) -> list[SpamScore]:
     with database.write() as connection:
-        return [weigh(connection, one, limits) for one in posts]
+        return [score(connection, one, limits) for one in posts]
 
 
-def kinds(weighed: list[Weighed]) -> list[str]:
+def kinds(weighed: list[SpamScore]) -> list[str]:
     return ["; ".join(why.partition(":")[0] for why in one.reasons) for one in weighed]
 
 
@@ -154,28 +161,28 @@ def test_what_was_long_ago_does_not_count(database) -> None:
 def test_beyond_the_hard_number_an_address_is_refused_and_its_neighbours_are_not(database) -> None:
     limits = replace(OPEN, refuse=Rate(3, 60))
     with database.write() as connection:
-        weighed = [weigh(connection, post(n), limits) for n in range(3)]
+        weighed = [score(connection, post(n), limits) for n in range(3)]
         assert not any(one.refused for one in weighed)
-        assert turned_away(connection, HOME, limits, NOW)
-        assert weigh(connection, post(4), limits).refused
+        assert over_rate_limit(connection, HOME, limits, NOW)
+        assert score(connection, post(4), limits).refused
         other = sender_of(ip_address("203.0.113.8"))
-        assert not turned_away(connection, other, limits, NOW)
-        assert not turned_away(connection, HOME, limits, NOW + timedelta(seconds=67))
+        assert not over_rate_limit(connection, other, limits, NOW)
+        assert not over_rate_limit(connection, HOME, limits, NOW + timedelta(seconds=67))
 
 
 def test_nobody_is_refused_whose_address_is_not_known(database) -> None:
     limits = FormLimits(refuse=Rate(1, 60), per_address=Rate(1, 60), per_network=Rate(1, 60))
     weighed = weigh_all(database, [post(n, sender=None) for n in range(5)], limits)
-    assert weighed == [Weighed()] * 5
+    assert weighed == [SpamScore()] * 5
 
 
 def test_of_fifty_at_once_exactly_as_many_pass_as_may(database_url) -> None:
     database = open_database(database_url, pool_size=50)
     limits = FormLimits(refuse=Rate(30, 60), per_address=Rate(20, 60), repeats=Rate(10, 60))
 
-    def one(n: int) -> Weighed:
+    def one(n: int) -> SpamScore:
         with database.write() as connection:
-            return weigh(connection, post(n, text=BUY), limits)
+            return score(connection, post(n, text=BUY), limits)
 
     with ThreadPoolExecutor(50) as pool:
         weighed = list(pool.map(one, range(50)))

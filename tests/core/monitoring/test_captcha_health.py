@@ -12,7 +12,7 @@ from hub.core.leads.held import hold
 from hub.core.models import Alert
 from hub.core.monitoring import alerts
 from hub.core.monitoring.captcha_health import FAILURES, NOT_ASKED, REFUSES_US, failing
-from hub.core.monitoring.source_health import tell_of_silence
+from hub.core.monitoring.source_health import alert_silence
 from tests.core.making import NOW, Town
 
 
@@ -33,7 +33,7 @@ def bring(connection, town: Town, reason: str | None) -> None:
 def test_a_captcha_that_fails_is_said_until_it_works(database, town, asking, reason) -> None:
     def said() -> list[tuple[str, bool]]:
         minute = NOW + timedelta(minutes=town.taken)
-        tell_of_silence(connection, asking, now=minute)
+        alert_silence(connection, asking, now=minute)
         rows = connection.execute(select(Alert.message, Alert.ended_at).where(
             Alert.kind == alerts.CAPTCHA_FAILS, Alert.subject == "source provider"
         ))  # fmt: skip

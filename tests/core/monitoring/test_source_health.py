@@ -14,11 +14,11 @@ from hub.core.models import Alert, Lane, SourceState, database_later, insert_if_
 from hub.core.monitoring import alerts
 from hub.core.monitoring.source_counters import SourceNews, add_up
 from hub.core.monitoring.source_health import (
+    alert_silence,
     find_blocked,
     find_silent,
     find_unverified,
     rate_words,
-    tell_of_silence,
 )
 from tests.core.making import NOW, hold_of, request
 
@@ -56,22 +56,22 @@ def test_the_clock_tells_of_silence_once_and_takes_it_back(database, town):
     said = (alerts.SILENT_SOURCE, "source provider")
     with database.write() as connection:
         heard(connection, NOW)
-        tell_of_silence(connection, hourly, now=later)
+        alert_silence(connection, hourly, now=later)
     with database.write() as connection:  # another clock, or the same one started again
-        tell_of_silence(connection, hourly, now=later + HOUR)
+        alert_silence(connection, hourly, now=later + HOUR)
         assert told(connection) == [(*said, True)]
         heard(connection, later + HOUR)
-        tell_of_silence(connection, hourly, now=later + HOUR)
+        alert_silence(connection, hourly, now=later + HOUR)
         assert told(connection) == [(*said, False)]
-        tell_of_silence(connection, hourly, now=later + 3 * HOUR)
+        alert_silence(connection, hourly, now=later + 3 * HOUR)
         assert told(connection) == [(*said, False), (*said, True)]
 
 
 def test_a_source_that_is_expected_no_more_is_not_silent(database, town):
     with database.write() as connection:
         heard(connection, NOW)
-        tell_of_silence(connection, expecting(town, Rate(1, 3600)), now=NOW + DAY)
-        tell_of_silence(connection, town.configuration, now=NOW + DAY)
+        alert_silence(connection, expecting(town, Rate(1, 3600)), now=NOW + DAY)
+        alert_silence(connection, town.configuration, now=NOW + DAY)
         assert [lasts for _, _, lasts in told(connection)] == [False]
 
 
@@ -129,9 +129,9 @@ def test_a_good_request_ends_it(database, town):
     with database.write() as connection:
         heard(connection, NOW)
         refuse(connection, 3, after=NOW)
-        tell_of_silence(connection, town.configuration, now=NOW + HOUR)
+        alert_silence(connection, town.configuration, now=NOW + HOUR)
         heard(connection, NOW + HOUR)
-        tell_of_silence(connection, town.configuration, now=NOW + HOUR)
+        alert_silence(connection, town.configuration, now=NOW + HOUR)
         assert told(connection) == [(alerts.NOT_VERIFIED, "source provider", False)]
         refuse(connection, 1, after=NOW + HOUR)  # those before it do not count again
         assert find_unverified(connection, town.configuration) == []
@@ -149,13 +149,13 @@ def test_a_block_is_told_of_until_calls_go_well_again(database, town):
         town.take_in(connection, {"id": "e"})
         hold = hold_of(connection)
         lanes.block(connection, hold, for_s=30, reason="refused us: 403", setbacks=1)
-        tell_of_silence(connection, town.configuration, now=NOW)
+        alert_silence(connection, town.configuration, now=NOW)
         connection.execute(update(Lane).values(blocked_until=database_later(-1)))
         assert [one.reason for one in find_blocked(connection, town.configuration)] == [
             "refused us: 403"
         ]
         lanes.recover(connection, hold)
-        tell_of_silence(connection, town.configuration, now=NOW + HOUR)
+        alert_silence(connection, town.configuration, now=NOW + HOUR)
         assert told(connection) == [(alerts.BLOCKED, "destination ops", False)]
 
 

@@ -22,14 +22,14 @@ from hub.core.models import (
 )
 from hub.core.monitoring import alerts
 from hub.core.monitoring.heartbeats import CLOCK, beat, last_beat
-from hub.core.monitoring.source_health import Watched, watch_sources
+from hub.core.monitoring.source_health import SourceHealth, watch_sources
 from hub.core.queries import hourly_stats
-from hub.core.queries.attention import find_needs
-from hub.core.queries.destinations import ended_badly, last_error, latency, standings
-from hub.core.queries.sources import all_heard, kept_ids, secrets_of
+from hub.core.queries.attention import find_attention_items
+from hub.core.queries.destinations import destination_statuses, ended_badly, last_error, latency
+from hub.core.queries.sources import kept_ids, secrets_of, source_statuses
 from tests.core.making import NOW, deliveries_of, hold_of, request, route
 
-NOTHING = Watched((), ())
+NOTHING = SourceHealth((), ())
 
 
 @pytest.fixture
@@ -38,10 +38,12 @@ def needs(database, town):
 
     def find(connection, *, now=NOW):
         beat(connection, CLOCK)
-        places = standings(connection, town.configuration)
+        places = destination_statuses(connection, town.configuration)
         watched = watch_sources(connection, town.configuration, now=now)
         return [
-            one for one in find_needs(connection, watched, places, now=now) if one.kind != "time"
+            one
+            for one in find_attention_items(connection, watched, places, now=now)
+            if one.kind != "time"
         ]
 
     return find
@@ -131,10 +133,10 @@ def test_work_that_nobody_takes_is_told_and_work_at_hand_is_not(database, town, 
 
 def test_a_clock_that_stands_still_is_told(database, town):
     with database.write() as connection:
-        places = standings(connection, town.configuration)
+        places = destination_statuses(connection, town.configuration)
 
         def kinds() -> set[str]:
-            return {one.kind for one in find_needs(connection, NOTHING, places, now=NOW)}
+            return {one.kind for one in find_attention_items(connection, NOTHING, places, now=NOW)}
 
         assert "clock" in kinds()
         beat(connection, CLOCK)
@@ -150,7 +152,7 @@ def test_clocks_that_are_apart_are_told(database, town):
         theirs = last_beat(connection, CLOCK)
         for apart_s, is_told in ((0, False), (25, False), (35, True), (-35, True)):
             now = theirs + timedelta(seconds=apart_s)
-            kinds = {one.kind for one in find_needs(connection, NOTHING, [], now=now)}
+            kinds = {one.kind for one in find_attention_items(connection, NOTHING, [], now=now)}
             assert ("time" in kinds) is is_told
 
 
@@ -293,5 +295,5 @@ def test_a_source_says_which_secret_its_latest_events_bore(database, town):
 
 def test_a_source_that_nobody_heard_waits_for_its_first(database, town):
     with database.read() as connection:
-        [one] = all_heard(connection, town.configuration, NOTHING)
+        [one] = source_statuses(connection, town.configuration, NOTHING)
     assert (one.look, one.last_verified_at, one.counts["accepted"]) == ("wait", None, 0)

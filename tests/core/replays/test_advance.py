@@ -14,9 +14,9 @@ from hub.core.models import (
     Delivery,
 )
 from hub.core.replays import advance, status
-from hub.core.replays.advance import cancel, go_on, let_go, pause
+from hub.core.replays.advance import cancel, pause, release_batch, resume
 from hub.core.replays.selection import Selection
-from hub.core.replays.status import Became
+from hub.core.replays.status import ItemOutcome
 from tests.core.making import NOW, Town, deliveries_of, rows
 from tests.core.replaying import FAST, begin, fill, finish, run, save_up
 
@@ -72,7 +72,7 @@ def test_nothing_goes_while_it_is_paused(database, failed) -> None:
         save_up(connection)
     assert run(database, replay_id) == 0
     with database.write() as connection:
-        go_on(connection, replay_id, actor="user:jane", now=NOW)
+        resume(connection, replay_id, actor="user:jane", now=NOW)
     assert run(database, replay_id) == 0  # the pause was saved up for nothing
     finish(database, replay_id)
     with database.read() as connection:
@@ -95,10 +95,10 @@ def test_what_is_cancelled_leaves_the_rest_as_it_is(database, failed) -> None:
         became = status.counts(connection, row)
     assert (states.count("pending"), states.count("failed")) == (100, 50)
     assert (row.state, row.finished_at) == ("cancelled", NOW)
-    assert became == {Became.ON_ITS_WAY: 100, Became.NOT_YET: 50}
+    assert became == {ItemOutcome.ON_ITS_WAY: 100, ItemOutcome.NOT_YET: 50}
 
 
-@pytest.mark.parametrize("turn", [pause, go_on, cancel])
+@pytest.mark.parametrize("turn", [pause, resume, cancel])
 def test_what_has_ended_does_not_turn(database, failed, turn) -> None:
     failed(1)
     with database.write() as connection:
@@ -164,7 +164,7 @@ class Killed(BaseException):
 
 def _killed_after_a_batch(database, replay_id) -> None:
     with database.write() as connection:
-        assert let_go(connection, Town(), replay_id, now=NOW) == 10
+        assert release_batch(connection, Town(), replay_id, now=NOW) == 10
         raise Killed
 
 
@@ -196,11 +196,17 @@ def test_what_became_of_each_is_told(database, failed) -> None:
             )
         row = status.replay_row(connection, replay_id)
         found = status.items(connection, replay_id, became=None, limit=50)
-        expected = [Became.SUCCEEDED, Became.SAME_ERROR, Became.OTHER_ERROR, Became.UNKNOWN,
-                    Became.SKIPPED, Became.ON_ITS_WAY]  # fmt: skip
+        expected = [
+            ItemOutcome.SUCCEEDED,
+            ItemOutcome.SAME_ERROR,
+            ItemOutcome.OTHER_ERROR,
+            ItemOutcome.UNKNOWN,
+            ItemOutcome.SKIPPED,
+            ItemOutcome.ON_ITS_WAY,
+        ]
         assert [one.became for one in found.rows] == expected
         assert status.counts(connection, row) == dict.fromkeys(expected, 1)
-        [other] = status.items(connection, replay_id, became=Became.OTHER_ERROR, limit=50).rows
+        [other] = status.items(connection, replay_id, became=ItemOutcome.OTHER_ERROR, limit=50).rows
     assert (other.before, other.error) == ("no", "new")
 
 

@@ -16,9 +16,9 @@ from hub.core.models import (
     DeliveryState,
 )
 from hub.core.replays import preview as planning
-from hub.core.replays.preview import plan_of, preview
+from hub.core.replays.preview import plan_of, preview_selection
 from hub.core.replays.replay import Plan
-from hub.core.replays.replay import preview as preview_rows
+from hub.core.replays.replay import preview_deliveries as preview_rows
 from hub.core.replays.selection import Selection
 from tests.core.making import NOW, Town, deliveries_of, route
 from tests.core.replaying import FAILED, fill
@@ -78,7 +78,7 @@ def test_a_preview_counts_by_what_would_be_done_and_where(database) -> None:
         connection.execute(
             update(Delivery).where(Delivery.destination == "crm").values(state="succeeded")
         )
-        found = preview(connection, town, ALL, again=False)
+        found = preview_selection(connection, town, ALL, again=False)
     assert [(g.destination, g.action, g.plan, g.state, g.count) for g in found.groups] == [
         ("ops", "post", Plan.ANEW, "failed", 5),
         ("crm", "put", Plan.REFUSED, "succeeded", 5),
@@ -91,7 +91,7 @@ def test_a_preview_names_where_the_route_goes_today(database) -> None:
     with database.write() as connection:
         fill(connection, 2)
         today = Town(routes=[route(destination="crm", action="put")], destinations=["crm"])
-        [group] = preview(connection, today, FAILED, again=False).groups
+        [group] = preview_selection(connection, today, FAILED, again=False).groups
     assert (group.destination, group.action, len(group.examples)) == ("crm", "put", 2)
 
 
@@ -100,5 +100,8 @@ def test_nobody_waits_for_a_choice_among_too_many(database, monkeypatch) -> None
     with database.write() as connection:
         fill(connection, 5)
         with pytest.raises(Refused, match="choose a state"):
-            preview(connection, Town(), Selection(q="no"), again=False)
-        assert preview(connection, Town(), Selection(state="unknown"), again=False).total == 0
+            preview_selection(connection, Town(), Selection(q="no"), again=False)
+        assert (
+            preview_selection(connection, Town(), Selection(state="unknown"), again=False).total
+            == 0
+        )

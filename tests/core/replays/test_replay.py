@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from hub.core.errors import Refused
 from hub.core.models import Attempt, AuditEntry, Delivery, DeliveryState, database_now
-from hub.core.replays.replay import FILTER_NAMES, Plan, preview, replay
+from hub.core.replays.replay import FILTER_NAMES, Plan, preview_deliveries, replay_deliveries
 from tests.core.making import (
     NOW,
     Town,
@@ -32,12 +32,14 @@ def connection(database, town):
 
 def plan_of(connection, *, again: bool = False, **values: Any):
     """Return the plan for the only delivery, after it was put in a state."""
-    [planned] = preview(connection, Town(), {"id": one_delivery(connection, **values)}, again=again)
+    [planned] = preview_deliveries(
+        connection, Town(), {"id": one_delivery(connection, **values)}, again=again
+    )
     return planned
 
 
 def run(connection, planned, **options: Any) -> int:
-    return replay(connection, Town(), [planned], actor="cli:jane", now=NOW, **options)
+    return replay_deliveries(connection, Town(), [planned], actor="cli:jane", now=NOW, **options)
 
 
 @pytest.mark.parametrize(
@@ -137,13 +139,13 @@ def test_two_who_replay_the_same_at_once_replay_it_once(database, town) -> None:
     with database.write() as connection:
         town.take_in(connection, *({"id": f"e{n}"} for n in range(20)))
         connection.execute(update(Delivery).values(state="failed"))
-        planned = preview(connection, Town(), {"state": "failed"})
+        planned = preview_deliveries(connection, Town(), {"state": "failed"})
     barrier = Barrier(2)
 
     def both(_: int) -> int:
         barrier.wait()
         with database.write() as connection:
-            return replay(connection, town, planned, actor="cli:jane", now=NOW)
+            return replay_deliveries(connection, town, planned, actor="cli:jane", now=NOW)
 
     with ThreadPoolExecutor(2) as pool:
         counts = list(pool.map(both, range(2)))
@@ -177,18 +179,23 @@ def many(database):
     ],
 )  # fmt: skip
 def test_a_filter_selects_by_each_of_its_names(many, where: dict[str, str], count: int) -> None:
-    assert len(preview(many, Town(), where)) == count
+    assert len(preview_deliveries(many, Town(), where)) == count
     assert where.keys() <= FILTER_NAMES
 
 
 def test_all_deliveries_of_an_event_are_selected_by_its_id(many) -> None:
     event_id = next(row.event_id for row in deliveries_of(many) if row.route == "b")
-    planned = preview(many, Town(), {"event": event_id})
+    planned = preview_deliveries(many, Town(), {"event": event_id})
     assert {(one.route, one.plan) for one in planned} == {("a", Plan.ANEW), ("b", Plan.REFUSED)}
 
 
 def test_a_bulk_replay_leaves_alone_what_it_may_not_touch(many) -> None:
-    assert replay(many, Town(), preview(many, Town(), {}), actor="cli:jane", now=NOW) == 2
+    assert (
+        replay_deliveries(
+            many, Town(), preview_deliveries(many, Town(), {}), actor="cli:jane", now=NOW
+        )
+        == 2
+    )
     assert sorted(row.state for row in deliveries_of(many)) == ["pending", "pending", "succeeded"]
     assert attempts_of(many) == []
 
@@ -197,13 +204,15 @@ def test_a_call_that_ends_in_doubt_while_it_is_waited_for_keeps_its_key(database
     """What is read of the attempts must be as new as the delivery's row, which was waited for."""
     with database.write() as connection:
         town.take_in(connection, {"id": "e1"})
-        [planned] = preview(connection, town, {"id": one_delivery(connection, state="failed")})
+        [planned] = preview_deliveries(
+            connection, town, {"id": one_delivery(connection, state="failed")}
+        )
         one_delivery(connection, state="pending")  # somebody else was quicker to replay it
         town.claim(connection, hold_of(connection))
 
     def run_it_again() -> int:
         with database.write() as connection:
-            return replay(connection, town, [planned], actor="cli:jane", now=NOW)
+            return replay_deliveries(connection, town, [planned], actor="cli:jane", now=NOW)
 
     with ThreadPoolExecutor(1) as pool:
         with database.write() as connection:

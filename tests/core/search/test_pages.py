@@ -27,7 +27,7 @@ def connection(database):
 @pytest.fixture(params=WALKS, ids=str)
 def small_steps(request, monkeypatch):
     monkeypatch.setattr(full_text, "STEP", 3)
-    monkeypatch.setattr(full_text, "WALKS", (*request.param, (50, 3)))
+    monkeypatch.setattr(full_text, "NEWEST_FIRST_STEPS", (*request.param, (50, 3)))
 
 
 def fill(connection, town, make):
@@ -162,7 +162,7 @@ def test_a_page_that_was_not_filled_says_how_far_it_has_looked(connection, town,
 
 def test_a_search_that_looked_far_enough_says_how_far(connection, town, monkeypatch):
     monkeypatch.setattr(full_text, "STEP", 3)
-    monkeypatch.setattr(full_text, "WALKS", ((5, 9), (50, 3)))
+    monkeypatch.setattr(full_text, "NEWEST_FIRST_STEPS", ((5, 9), (50, 3)))
     monkeypatch.setattr(board, "MOST_STEPS", 2)
     fill(connection, town, lambda n: {"live": n % 4 == 3, "data": {"name": "Common"}})
     looked = list(pages(connection, "common", live=True))

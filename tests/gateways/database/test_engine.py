@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from hub.core.database_errors import Trouble, trouble_of
+from hub.core.database_errors import DatabaseErrorKind, classify
 from hub.core.ids import new_id
 from hub.core.models import Contact, Identity, Lane
 from hub.gateways.database.engine import Database, engine_options, open_database
@@ -78,7 +78,7 @@ def test_every_statement_of_a_read_sees_what_was_committed_before_it(database) -
 def test_a_foreign_key_that_points_nowhere_is_refused(database) -> None:
     with pytest.raises(DBAPIError) as caught, database.write() as connection:
         connection.execute(insert(Identity).values(kind="email", value="a", contact_id=new_id(NOW)))
-    assert trouble_of(caught.value) is Trouble.ROW
+    assert classify(caught.value) is DatabaseErrorKind.REJECTED_ROW
 
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -89,20 +89,20 @@ def test_no_error_quotes_what_was_to_be_written(database) -> None:
     with pytest.raises(DBAPIError) as caught, database.write() as connection:
         connection.execute(insert(Contact), [row, row])
     assert SECRET not in str(caught.value)
-    assert trouble_of(caught.value) is Trouble.ROW
+    assert classify(caught.value) is DatabaseErrorKind.REJECTED_ROW
 
 
 def test_a_name_that_is_taken_is_the_trouble_of_its_row(database) -> None:
     add_lane(database, "ops")
     with pytest.raises(DBAPIError) as caught:
         add_lane(database, "ops")
-    assert trouble_of(caught.value) is Trouble.ROW
+    assert classify(caught.value) is DatabaseErrorKind.REJECTED_ROW
 
 
 def test_a_statement_that_is_wrong_is_no_reason_to_wait_on_postgresql(postgresql) -> None:
     with pytest.raises(DBAPIError) as caught, postgresql.read() as connection:
         connection.execute(text("SELECT nothing FROM nowhere"))
-    assert trouble_of(caught.value) is Trouble.ROW
+    assert classify(caught.value) is DatabaseErrorKind.REJECTED_ROW
 
 
 def test_a_lock_that_is_held_too_long_means_busy(postgresql) -> None:
@@ -114,7 +114,7 @@ def test_a_lock_that_is_held_too_long_means_busy(postgresql) -> None:
         with pytest.raises(DBAPIError) as caught:
             waiter.execute(touch)
         waiter.rollback()
-    assert trouble_of(caught.value) is Trouble.BUSY
+    assert classify(caught.value) is DatabaseErrorKind.RETRYABLE
 
 
 def test_a_statement_that_takes_too_long_means_busy(postgresql) -> None:
@@ -122,14 +122,14 @@ def test_a_statement_that_takes_too_long_means_busy(postgresql) -> None:
         connection.execute(text("SET statement_timeout = '50ms'"))
         with pytest.raises(DBAPIError) as caught:
             connection.execute(text("SELECT pg_sleep(5)"))
-    assert trouble_of(caught.value) is Trouble.BUSY
+    assert classify(caught.value) is DatabaseErrorKind.RETRYABLE
 
 
 def test_two_that_wait_for_each_other_means_busy(postgresql) -> None:
     add_lane(postgresql, "a")
     add_lane(postgresql, "b")
     both_hold = threading.Barrier(2, timeout=10)
-    troubles: list[Trouble] = []
+    troubles: list[DatabaseErrorKind] = []
 
     def cross(first: str, second: str) -> None:
         try:
@@ -142,14 +142,14 @@ def test_two_that_wait_for_each_other_means_busy(postgresql) -> None:
                     if name == first:
                         both_hold.wait()
         except DBAPIError as error:
-            troubles.append(trouble_of(error))
+            troubles.append(classify(error))
 
     threads = [threading.Thread(target=cross, args=pair) for pair in ("ab", "ba")]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert troubles == [Trouble.BUSY]
+    assert troubles == [DatabaseErrorKind.RETRYABLE]
 
 
 def test_a_backend_that_was_ended_means_gone_and_the_next_connection_works(postgresql) -> None:
@@ -159,7 +159,7 @@ def test_a_backend_that_was_ended_means_gone_and_the_next_connection_works(postg
             other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": own})
         with pytest.raises(DBAPIError) as caught:
             connection.execute(text("SELECT 1"))
-    assert trouble_of(caught.value) is Trouble.GONE
+    assert classify(caught.value) is DatabaseErrorKind.UNAVAILABLE
     assert lanes_of(postgresql) == []
 
 
@@ -167,7 +167,7 @@ def test_a_server_that_is_not_there_means_gone() -> None:
     database = open_database("postgresql+psycopg://nobody:secret@127.0.0.1:1/none")
     with pytest.raises(OperationalError) as caught, database.read():
         pass
-    assert trouble_of(caught.value) is Trouble.GONE
+    assert classify(caught.value) is DatabaseErrorKind.UNAVAILABLE
     assert "secret" not in str(caught.value)
 
 
@@ -214,7 +214,7 @@ def test_a_locked_sqlite_means_busy_and_reading_goes_on(sqlite) -> None:
             other.exec_driver_sql("PRAGMA busy_timeout = 20")
             with pytest.raises(DBAPIError) as caught:
                 other.execute(insert(Lane).values(destination="crm"))
-        assert trouble_of(caught.value) is Trouble.BUSY
+        assert classify(caught.value) is DatabaseErrorKind.RETRYABLE
         assert lanes_of(sqlite) == []
 
 
@@ -222,7 +222,7 @@ def test_a_sqlite_file_that_cannot_be_opened_means_gone(tmp_path) -> None:
     database = open_database(f"sqlite:///{tmp_path}")
     with pytest.raises(DBAPIError) as caught, database.read():
         pass
-    assert trouble_of(caught.value) is Trouble.GONE
+    assert classify(caught.value) is DatabaseErrorKind.UNAVAILABLE
 
 
 def test_json_is_kept_as_it_was_given(database) -> None:

@@ -17,7 +17,7 @@ from hub.web.server import ways as module
 from hub.web.server.arrival import Arrival
 from hub.web.server.express import EXPRESS_MOST_BYTES, MOST_PARTS, ExpressWorker
 from hub.web.server.sharing import SharingWorker
-from hub.web.server.ways import LINES, Exchange, Ways
+from hub.web.server.ways import LINES, ConnectionPool, PendingResponse
 
 
 class Wire:
@@ -85,12 +85,12 @@ class Loop:
         self.express = FakeExpress()
         self.poller = selectors.DefaultSelector()
         self.done: list[str] = []
-        self.ways = Ways(self.express, self.poller, AtOnce(), self, self._on_written)  # type: ignore[arg-type]
+        self.ways = ConnectionPool(self.express, self.poller, AtOnce(), self, self._on_written)  # type: ignore[arg-type]
 
     def defer(self, function: Callable[..., None], *args: Any) -> None:
         function(*args)
 
-    def _on_written(self, exchanges: Sequence[Exchange]) -> None:
+    def _on_written(self, exchanges: Sequence[PendingResponse]) -> None:
         self.done += [str(exchange.taken) for exchange in exchanges]
 
     def turn(self) -> None:
@@ -98,7 +98,7 @@ class Loop:
             key.data(key.fileobj)
 
     def write(self, *names: str) -> None:
-        self.ways.write([Exchange(name, None, keep=True) for name in names])  # type: ignore[arg-type]
+        self.ways.write([PendingResponse(name, None, keep=True) for name in names])  # type: ignore[arg-type]
 
 
 @pytest.fixture

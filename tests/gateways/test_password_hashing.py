@@ -1,6 +1,6 @@
 """Passwords: what is refused costs as much as what is taken, whoever it is asked of."""
 
-from hub.gateways.crypto import NOBODYS, hash_password, is_outdated, is_password
+from hub.gateways.password_hashing import NOBODYS, hash_password, is_outdated, is_password
 
 
 def test_a_password_is_its_own_hash_s_and_no_other():
