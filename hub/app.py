@@ -58,8 +58,12 @@ def create_app(settings: Settings, environ: Mapping[str, str]) -> Flask:
         public_url=settings.public_url,
         allow_private=settings.allow_private_destinations,
     )
-    app.extensions |= {"hub": hub, "hub_settings": settings, "hub_tally": SourceCounters(database)}
-    app.extensions["hub_together"] = GroupCommitWriter(hub)
+    app.extensions |= {
+        "hub": hub,
+        "hub_settings": settings,
+        "hub_source_counters": SourceCounters(database),
+    }
+    app.extensions["hub_group_commit"] = GroupCommitWriter(hub)
     app.extensions |= {
         "hub_captchas": Captchas(allow_private=settings.allow_private_destinations),
         "hub_proxy_hops": settings.proxy_hops,
@@ -72,5 +76,5 @@ def create_app(settings: Settings, environ: Mapping[str, str]) -> Flask:
     app.register_blueprint(metrics)
     dashboard.register(app, secure=(settings.public_url or "").startswith("https:"))
     express = FastPath(app, settings.database_url) if database.dialect == "postgresql" else None
-    app.extensions["hub_express"] = express
+    app.extensions["hub_fast_path"] = express
     return app

@@ -58,7 +58,7 @@ def run_worker(settings: Settings, environ: Mapping[str, str]) -> None:
         ConfigError: `hub.yaml` is wrong; every fault of it.
     """
     hub = create_hub(settings, environ)
-    workshop = _workshop(settings, hub)
+    workshop = _worker_context(settings, hub)
     workers.listen_for_signals(workshop)
     while not _is_prepared(hub, workshop.stop):
         if workshop.stop.is_set():
@@ -73,7 +73,7 @@ def run_clock(settings: Settings, environ: Mapping[str, str]) -> None:
         ConfigError: `hub.yaml` is wrong; every fault of it.
     """
     hub = create_hub(settings, environ)
-    clocks.run(hub, connect(settings.redis_url), _gates(settings, hub))
+    clocks.run(hub, connect(settings.redis_url), _clients(settings, hub))
 
 
 def _is_prepared(hub: Hub, stop: Event) -> bool:
@@ -105,7 +105,7 @@ def _migration_needed(hub: Hub) -> str | None:
     return f"its tables are at {current or 'nothing'}, not {newest}: run `hub db upgrade`"
 
 
-def _gates(settings: Settings, hub: Hub) -> dict[str, DestinationClient]:
+def _clients(settings: Settings, hub: Hub) -> dict[str, DestinationClient]:
     return {
         destination.slug: DestinationClient(
             destination,
@@ -117,10 +117,10 @@ def _gates(settings: Settings, hub: Hub) -> dict[str, DestinationClient]:
     }
 
 
-def _workshop(settings: Settings, hub: Hub) -> WorkerContext:
+def _worker_context(settings: Settings, hub: Hub) -> WorkerContext:
     return WorkerContext(
         hub=hub,
-        gates=_gates(settings, hub),
+        clients=_clients(settings, hub),
         redis=connect(settings.redis_url),
         redis_url=settings.redis_url,
     )

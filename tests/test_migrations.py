@@ -10,7 +10,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, event, inspect, text
 
 from hub.core.delivery.claim import DUE
-from hub.core.delivery.lanes import ensure, take
+from hub.core.delivery.lanes import acquire, ensure
 from hub.core.models import Base
 from hub.core.models.events import SEARCH_TABLE
 from hub.gateways.database.engine import open_database
@@ -112,7 +112,7 @@ def test_the_planner_finds_due_deliveries_by_their_index(engine) -> None:
 def test_the_planner_finds_lanes_with_work_by_the_indexes(engine) -> None:
     with engine.connect() as connection, said_to(connection) as said:
         ensure(connection, ["ops", "crm"])
-        take(connection, "me", ["ops", "crm"], most=2)
+        acquire(connection, "me", ["ops", "crm"], most=2)
         plan = explain(connection, *said[-1])
     assert "ix_deliveries_due" in plan
     assert "ix_deliveries_running" in plan

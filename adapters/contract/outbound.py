@@ -71,22 +71,22 @@ class Transport(Protocol):
 class Action:
     """One thing a destination can do: its parameters' schema and its class.
 
-    `key_life_s`: how long after the first try the provider still honours a key; None is for ever.
-    `looked_up`: `look_up` can find it; `by_content`: by what was sent, not by a token of ours.
-    `patience_s`: how long after a call of unknown outcome a person is asked, when nothing has told
-    of it (e-mail may take a day). `internal`: the hub's own, no route may name it. `phone`: the
-    parameter with the number that it texts or calls, E.164, perhaps after the name of a channel
-    (`whatsapp:+1...`); None if it reaches no telephone.
+    `key_life_s`: seconds after the first try in which the provider still honours a key; None is for
+    ever. `supports_lookup`: `look_up` can find it; `matched_by_content`: by the content that was
+    sent and not by the hub's token. `ask_after_s`: seconds after a call of unknown outcome until a
+    person is asked, when no evidence came (e-mail may take a day). `internal`: the hub's own, no
+    route may name it. `phone`: the parameter with the number that it texts or calls, E.164, perhaps
+    after the name of a channel (`whatsapp:+1...`); None if it reaches no telephone.
     """
 
     effect: Effect
     parameters: type[Schema]
     key_life_s: float | None = None
-    looked_up: bool = False
-    patience_s: float = 900.0
+    supports_lookup: bool = False
+    ask_after_s: float = 900.0
     internal: bool = False
     phone: str | None = None
-    by_content: bool = False
+    matched_by_content: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ class LookupVerdict(StrEnum):
 class LookupResult:
     """What a look-up saw; `message` is the evidence, for a person: no address, no body."""
 
-    sight: LookupVerdict
+    verdict: LookupVerdict
     message: str
     provider_ref: str | None = None
     status: str | None = None

@@ -14,11 +14,11 @@ from adapters.form.settings import KINDS
 from adapters.form.submission import Repeated
 from adapters.form.text_fields import (
     FILL_IN,
-    EmailAddress,
+    EmailField,
     FieldType,
-    LongText,
-    PhoneNumber,
-    Typed,
+    LongTextField,
+    PhoneField,
+    TextField,
     one_text,
 )
 
@@ -43,7 +43,7 @@ def _no_choice(value: str, choices: Sequence[str]) -> None:
 
 
 class ChoiceField(FieldType):
-    def take(self, value: Any) -> str:
+    def clean(self, value: Any) -> str:
         text = one_text(value, KINDS["choice"].longest)
         _no_choice(text, self.declared["choices"])
         return text
@@ -52,7 +52,7 @@ class ChoiceField(FieldType):
 class Choices(FieldType):
     """Any of several, in the order of the declaration; from JSON a list."""
 
-    def take(self, value: Any) -> list[str]:
+    def clean(self, value: Any) -> list[str]:
         many = value.values if isinstance(value, Repeated) else value
         taken = set()
         for one in many if isinstance(many, list | tuple) else (many,):
@@ -69,7 +69,7 @@ class Choices(FieldType):
 class Number(FieldType):
     """A number; what a floating point number does not hold exactly stays a decimal text."""
 
-    def take(self, value: Any) -> int | float | str:
+    def clean(self, value: Any) -> int | float | str:
         plain = isinstance(value, int | float) and not isinstance(value, bool)
         text = one_text(repr(value) if plain else value, KINDS["number"].longest).strip()
         if not _DECIMAL.fullmatch(text):
@@ -98,7 +98,7 @@ def _number(number: Decimal) -> int | float | str:
 
 
 class Date(FieldType):
-    def take(self, value: Any) -> str:
+    def clean(self, value: Any) -> str:
         text = one_text(value, KINDS["date"].longest)
         try:
             given = date.fromisoformat(text if _DATE.fullmatch(text) else "")
@@ -115,7 +115,7 @@ class Date(FieldType):
 class Consent(FieldType):
     """A box that is ticked or not. A browser sends something for a ticked one alone."""
 
-    def take(self, value: Any) -> bool:
+    def clean(self, value: Any) -> bool:
         if isinstance(value, bool):
             given = value
         else:
@@ -126,7 +126,7 @@ class Consent(FieldType):
         return given
 
 
-class File(FieldType):
+class FileField(FieldType):
     """One file or several, of the kinds that are accepted."""
 
     def __init__(self, declared: Mapping[str, Any], **kwargs: Any) -> None:
@@ -134,7 +134,7 @@ class File(FieldType):
         self._allowed = frozenset(extensions(declared.get("accept", DEFAULT_ACCEPT)))
         self._most_bytes = size_bytes(declared.get("max_bytes", DEFAULT_BYTES))
 
-    def take(self, value: Any) -> Sequence[Part]:
+    def clean(self, value: Any) -> Sequence[Part]:
         if not isinstance(value, list) or not all(isinstance(one, Part) for one in value):
             raise ValidationError("The file itself did not arrive.")
         least, most = self.declared.get("min", 0), self.declared.get("max", 1)
@@ -162,16 +162,16 @@ def _size(count: int) -> str:
     return f"{count / _KB:.3g} kB" if count >= _KB else f"{count} bytes"
 
 
-TAKERS: Mapping[str, type[FieldType]] = {
-    "text": Typed,
-    "longtext": LongText,
-    "email": EmailAddress,
-    "phone": PhoneNumber,
+FIELD_TYPES: Mapping[str, type[FieldType]] = {
+    "text": TextField,
+    "longtext": LongTextField,
+    "email": EmailField,
+    "phone": PhoneField,
     "choice": ChoiceField,
     "choices": Choices,
     "number": Number,
     "date": Date,
     "consent": Consent,
-    "hidden": Typed,
-    "file": File,
+    "hidden": TextField,
+    "file": FileField,
 }

@@ -41,9 +41,9 @@ class FieldType(fields.Field[Any]):
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> Any:
-        return self.take(value)
+        return self.clean(value)
 
-    def take(self, value: Any) -> Any:
+    def clean(self, value: Any) -> Any:
         """Return what is kept of a value that says something.
 
         Raises:
@@ -70,7 +70,7 @@ def one_text(value: Any, most: int) -> str:
     return value
 
 
-class Typed(FieldType):
+class TextField(FieldType):
     """A text of one line."""
 
     one_line = True
@@ -81,7 +81,7 @@ class Typed(FieldType):
         self._least = declared.get("min", 0)
         self._pattern = re.compile(declared["pattern"]) if "pattern" in declared else None
 
-    def take(self, value: Any) -> str:
+    def clean(self, value: Any) -> str:
         text = one_text(value, self._most)
         if self.one_line and ("\n" in text or "\r" in text):
             raise ValidationError(LINES)
@@ -99,18 +99,18 @@ class Typed(FieldType):
             raise ValidationError(f"{SHAPE} {self.declared.get('help', '')}".strip())
 
 
-class LongText(Typed):
+class LongTextField(TextField):
     one_line = False
 
 
-class EmailAddress(Typed):
+class EmailField(TextField):
     def check(self, value: str) -> None:
         if not is_email(value.strip()):
             raise ValidationError("Please enter an e-mail address like jane@example.com.")
         super().check(value)
 
 
-class PhoneNumber(Typed):
+class PhoneField(TextField):
     def check(self, value: str) -> None:
         digits = sum(c.isdigit() for c in value)
         if not _PHONE.fullmatch(value.strip()) or digits not in _DIGITS:

@@ -12,7 +12,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields
 from adapters.contract.errors import InvalidSubmission
 from adapters.contract.fields import rfc3339
 from adapters.contract.form_inbound import FormField
-from adapters.form.field_types import MISSING, TAKERS
+from adapters.form.field_types import FIELD_TYPES, MISSING
 from adapters.form.files import DEFAULT_ACCEPT, extensions
 from adapters.form.settings import KINDS
 from adapters.form.submission import Submission
@@ -104,8 +104,8 @@ def _consent(
 
 
 def _field(name: str, declared: Mapping[str, Any]) -> fields.Field[Any]:
-    taker: type[FieldType] = TAKERS[declared["type"]]
-    return taker(
+    field_type: type[FieldType] = FIELD_TYPES[declared["type"]]
+    return field_type(
         declared,
         required=declared["required"],
         data_key=name,

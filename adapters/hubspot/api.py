@@ -30,7 +30,7 @@ _LONGEST_S = 86_400
 _TOKEN = re.compile(r"[!-~]+", re.ASCII)
 
 
-class AccountSettings(Schema):
+class HubspotSettings(Schema):
     """`token`, or `client_id`, `client_secret` and `refresh_token`; neither plays in the sandbox.
 
     `deal_key_property` is the deals' unique property that holds the delivery's key.

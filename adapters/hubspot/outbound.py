@@ -46,7 +46,7 @@ from adapters.contract.outbound import (
 from adapters.contract.requests import load_parameters
 from adapters.hubspot import contacts, deals, notes, subscriptions
 from adapters.hubspot.answers import words_of
-from adapters.hubspot.api import SECRETS, AccountSettings, HubspotApi
+from adapters.hubspot.api import SECRETS, HubspotApi, HubspotSettings
 from adapters.hubspot.objects import Fetch, fetch
 
 _PROPERTY = re.compile(r"[a-z][a-z0-9_]{0,99}", re.ASCII)
@@ -56,7 +56,7 @@ _OTHER_SCOPES = (
 )
 
 
-class _Settings(AccountSettings):
+class _Settings(HubspotSettings):
     deal_key_property = fields.String(
         load_default="hub_delivery", validate=validate.Regexp(_PROPERTY.pattern + r"\Z")
     )
@@ -73,7 +73,7 @@ class HubspotOutbound(Outbound):
         "upsert_contact": Action(Effect.NATURAL, contacts.UpsertContact),
         "create_deal": Action(Effect.KEYED, deals.CreateDeal),
         "update_deal": Action(Effect.NATURAL, deals.UpdateDeal),
-        "add_note": Action(Effect.AT_MOST_ONCE, notes.AddNote, looked_up=True),
+        "add_note": Action(Effect.AT_MOST_ONCE, notes.AddNote, supports_lookup=True),
         "set_subscription": Action(Effect.NATURAL, subscriptions.SetSubscription),
         "fetch": Action(Effect.NATURAL, Fetch, internal=True),
     }

@@ -82,9 +82,9 @@ class PipedriveOutbound(Outbound):
     credentials: ClassVar[tuple[str, ...]] = ("api_token", "company|base_url")
     secrets: ClassVar[tuple[str, ...]] = ("api_token",)
     actions: ClassVar[Mapping[str, Action]] = {
-        "upsert_person": Action(Effect.AT_MOST_ONCE, UpsertPerson, looked_up=True),
-        "create_deal": Action(Effect.AT_MOST_ONCE, CreateDeal, looked_up=True),
-        "add_note": Action(Effect.AT_MOST_ONCE, AddNote, looked_up=True),
+        "upsert_person": Action(Effect.AT_MOST_ONCE, UpsertPerson, supports_lookup=True),
+        "create_deal": Action(Effect.AT_MOST_ONCE, CreateDeal, supports_lookup=True),
+        "add_note": Action(Effect.AT_MOST_ONCE, AddNote, supports_lookup=True),
     }
 
     def __init__(self, settings: Mapping[str, Any], transport: Transport) -> None:

@@ -22,7 +22,7 @@ FIELD = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,79}", re.ASCII)
 _HOST = r"\s*([A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?)?\s*\Z"
 
 
-class AccountSettings(Schema):
+class SalesforceSettings(Schema):
     """`private_key` (of an app with a certificate) goes before `client_secret`."""
 
     domain = fields.String(

@@ -41,7 +41,7 @@ from adapters.contract.outbound import (
 )
 from adapters.contract.requests import load_parameters
 from adapters.salesforce import records, tasks
-from adapters.salesforce.api import SECRETS, AccountSettings, SalesforceApi
+from adapters.salesforce.api import SECRETS, SalesforceApi, SalesforceSettings
 from adapters.salesforce.oauth import PATH as TOKEN_PATH
 from adapters.salesforce.oauth import NoTokenNow
 
@@ -50,7 +50,7 @@ class SalesforceOutbound(Outbound):
     """One org, through a connected app."""
 
     name: ClassVar[str] = "salesforce"
-    settings_schema: ClassVar[type[Schema]] = AccountSettings
+    settings_schema: ClassVar[type[Schema]] = SalesforceSettings
     credentials: ClassVar[tuple[str, ...]] = (
         "client_id",
         "client_secret|private_key",
@@ -59,7 +59,7 @@ class SalesforceOutbound(Outbound):
     secrets: ClassVar[tuple[str, ...]] = SECRETS
     actions: ClassVar[Mapping[str, Action]] = {
         "upsert": Action(Effect.NATURAL, records.Upsert),
-        "create_task": Action(Effect.AT_MOST_ONCE, tasks.CreateTask, looked_up=True),
+        "create_task": Action(Effect.AT_MOST_ONCE, tasks.CreateTask, supports_lookup=True),
     }
 
     def __init__(self, settings: Mapping[str, Any], transport: Transport) -> None:

@@ -11,7 +11,7 @@ from adapters.contract.outbound import Answer, LookupResult, LookupVerdict
 LAG = timedelta(minutes=30)
 
 
-def sighting(answer: Answer, age: timedelta) -> LookupResult:
+def lookup_result(answer: Answer, age: timedelta) -> LookupResult:
     """Return what a search for one attempt saw, that long after it was sent."""
     if answer.status != 200:
         return _unseen(

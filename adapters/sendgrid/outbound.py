@@ -46,7 +46,7 @@ from adapters.sendgrid.contacts import (
     suppression_path,
     suppressions_path,
 )
-from adapters.sendgrid.lookup import sighting
+from adapters.sendgrid.lookup import lookup_result
 from adapters.sendgrid.mail import Mailbox, SendParameters, check_mailbox, mail_body, mailbox
 
 SEND = "/v3/mail/send"
@@ -83,7 +83,9 @@ class SendgridOutbound(Outbound):
     credentials: ClassVar[tuple[str, ...]] = ("api_key", "from")
     secrets: ClassVar[tuple[str, ...]] = ("api_key",)
     actions: ClassVar[Mapping[str, Action]] = {
-        "send": Action(Effect.AT_MOST_ONCE, SendParameters, looked_up=True, patience_s=86400.0),
+        "send": Action(
+            Effect.AT_MOST_ONCE, SendParameters, supports_lookup=True, ask_after_s=86400.0
+        ),
         "suppress": Action(Effect.NATURAL, SuppressionParameters),
         "unsuppress": Action(Effect.NATURAL, SuppressionParameters),
         "upsert_marketing_contact": Action(Effect.NATURAL, ContactParameters),
@@ -129,7 +131,7 @@ class SendgridOutbound(Outbound):
         query = quote(f"unique_args['hub_attempt']=\"{call.attempt_id}\"", safe="")
         url = f"{self._base_url}/v3/messages?limit=10&query={query}"
         answer = read(self._transport, url, headers=self._headers())
-        return sighting(answer, call.now - sent_at)
+        return lookup_result(answer, call.now - sent_at)
 
     def sandbox_answer(self, method: str, url: str) -> Answer:
         kind = {"content-type": "application/json"}

@@ -18,8 +18,8 @@ from adapters.contract.strict_json import read_json
 from adapters.sendgrid_inbound.mime import (
     LONGEST_HEADER,
     MAX_TOP_HEAD_BYTES,
-    File,
     Message,
+    MimeFile,
     decode,
     decode_words,
     read_message,
@@ -154,7 +154,7 @@ def _check(parts: Sequence[Part], fields: Mapping[str, bytes]) -> None:
 
 def _files(
     parts: Sequence[Part], decoded: Mapping[str, str], charsets: Mapping[str, Any]
-) -> tuple[File, ...]:
+) -> tuple[MimeFile, ...]:
     about = _json_object(decoded.get("attachment-info", "").encode("utf-8", "surrogatepass"))
     files = []
     for part in parts:
@@ -164,7 +164,7 @@ def _files(
         told = _text(info.get("filename")) if isinstance(info, dict) else None
         sent = part.filename.encode("utf-8", "surrogateescape")
         name = told or decode(sent, _text(charsets.get("filename")))
-        files.append(File(name, part.content_type or "", part.content))
+        files.append(MimeFile(name, part.content_type or "", part.content))
     return tuple(files)
 
 

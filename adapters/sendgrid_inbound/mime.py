@@ -96,7 +96,7 @@ _BOUNDARY = re.compile(r"""boundary\s*=\s*(?:"([^"]{1,200})"|([^\s";]{1,200}))""
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class MimeFile:
     """A file of an e-mail. `name` is as its sender wrote it, empty when there is none."""
 
     name: str
@@ -111,7 +111,7 @@ class Message:
     headers: Mapping[str, str]
     text: str
     html: str
-    files: tuple[File, ...]
+    files: tuple[MimeFile, ...]
 
 
 def read_message(raw: bytes) -> Message:
@@ -127,7 +127,7 @@ def read_message(raw: bytes) -> Message:
     for count, leaf in enumerate(_leaves(headers, body, MAX_DEPTH)):
         if count == MAX_FIELDS:
             raise TooManyFields(f"an e-mail has at most {MAX_FIELDS} parts")
-        if isinstance(leaf, File):
+        if isinstance(leaf, MimeFile):
             files.append(leaf)
         else:
             kind, text = leaf
@@ -138,7 +138,7 @@ def read_message(raw: bytes) -> Message:
 
 def _leaves(
     headers: Mapping[str, str], body: bytes, depth: int
-) -> Iterator[File | tuple[str, str]]:
+) -> Iterator[MimeFile | tuple[str, str]]:
     """Yield the parts that hold no others: files, and texts with their type."""
     declared = headers.get("content-type", "")[:LONGEST_HEADER]
     kind, options = media_type(declared)
@@ -155,7 +155,7 @@ def _leaves(
     if kind in ("text/plain", "text/html") and disposition != "attachment" and not name:
         yield kind, decode(content, options.get("charset"))
     else:
-        yield File(decode_words(name), kind, content)
+        yield MimeFile(decode_words(name), kind, content)
 
 
 def _parts(kind: str, declared: str, body: bytes) -> list[bytes] | None:

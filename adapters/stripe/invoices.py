@@ -21,7 +21,7 @@ from adapters.stripe import customers
 from adapters.stripe import parameters as given
 from adapters.stripe.answers import Unfinished
 from adapters.stripe.api import Api, Listing, Native
-from adapters.stripe.metadata import Metadata, created_since, find, is_ours, sighting, stamped
+from adapters.stripe.metadata import Metadata, created_since, find, is_ours, lookup_result, stamped
 from adapters.stripe.money import stripe_amount
 
 PATH, ITEMS, EVENTS = "/v1/invoices", "/v1/invoiceitems", "/v1/events"
@@ -92,7 +92,7 @@ def look_up(
     found = find(api, Listing(PATH, created_since(sent_at), _INVOICES_A_PAGE), call)
     invoice = found[0]
     if invoice is None:
-        return sighting(found, "invoice")
+        return lookup_result(found, "invoice")
     ref, status = str(invoice.get("id")), str(invoice.get("status"))
     if status == "draft":
         return LookupResult(

@@ -80,7 +80,7 @@ def find(api: Api, listing: Listing, call: Call) -> tuple[Native | None, bool]:
     return None, True
 
 
-def sighting(found: tuple[Native | None, bool], what: str) -> LookupResult:
+def lookup_result(found: tuple[Native | None, bool], what: str) -> LookupResult:
     """Return what a search for `what` ("refund") says."""
     native, whole = found
     if native is not None:

@@ -121,7 +121,7 @@ _TOPICS = {
 
 
 def _keyed(parameters: type[Schema]) -> Action:
-    return Action(Effect.KEYED, parameters, key_life_s=KEY_LIFE_S, looked_up=True)
+    return Action(Effect.KEYED, parameters, key_life_s=KEY_LIFE_S, supports_lookup=True)
 
 
 class StripeOutbound(Outbound):

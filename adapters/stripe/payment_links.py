@@ -14,7 +14,7 @@ from marshmallow import Schema, ValidationError, fields, validates_schema
 from adapters.contract.outbound import Call, LookupResult, Outcome, Verdict
 from adapters.stripe import parameters as given
 from adapters.stripe.api import Api, Listing, Native
-from adapters.stripe.metadata import Metadata, find, sighting, stamped
+from adapters.stripe.metadata import Metadata, find, lookup_result, stamped
 from adapters.stripe.money import stripe_amount
 
 PATH = "/v1/payment_links"
@@ -57,7 +57,7 @@ def look_up(
     api: Api, call: Call, _parameters: Mapping[str, Any], _sent_at: datetime
 ) -> LookupResult:
     """Tell whether the link was made. Links do not say when they were, so the newest are read."""
-    return sighting(find(api, Listing(PATH), call), "payment link")
+    return lookup_result(find(api, Listing(PATH), call), "payment link")
 
 
 def _thing(parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from adapters.contract.outbound import Call, LookupResult, Outcome, Verdict
 from adapters.stripe import parameters as given
 from adapters.stripe.answers import Unfinished, error_type
 from adapters.stripe.api import Api, Listing, Native
-from adapters.stripe.metadata import Metadata, find, sighting, stamped
+from adapters.stripe.metadata import Metadata, find, lookup_result, stamped
 from adapters.stripe.money import stripe_amount
 
 PATH = "/v1/refunds"
@@ -64,7 +64,7 @@ def look_up(
     api: Api, call: Call, parameters: Mapping[str, Any], _sent_at: datetime
 ) -> LookupResult:
     """Tell whether the refund was made."""
-    return sighting(find(api, _listing(parameters), call), "refund")
+    return lookup_result(find(api, _listing(parameters), call), "refund")
 
 
 def _listing(parameters: Mapping[str, Any]) -> Listing:

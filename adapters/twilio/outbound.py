@@ -83,7 +83,11 @@ class TwilioOutbound(Outbound):
     secrets: ClassVar[tuple[str, ...]] = ("auth_token",)
     actions: ClassVar[Mapping[str, Action]] = {
         "send": Action(
-            Effect.AT_MOST_ONCE, SendParameters, looked_up=True, phone="to", by_content=True
+            Effect.AT_MOST_ONCE,
+            SendParameters,
+            supports_lookup=True,
+            phone="to",
+            matched_by_content=True,
         )
     }
     calls_back: ClassVar[str | None] = "twilio"

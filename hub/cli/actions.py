@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from hub.cli.context import actor, agreed, now, open_hub, open_settings, wake, wanted_id
 from hub.cli.tables import print_json
-from hub.core.audit import record
+from hub.core.audit import record_action
 from hub.core.delivery.lanes import set_paused
 from hub.core.delivery.settle import SettleAnswer
 from hub.core.delivery.settle import settle as settle_as
@@ -152,7 +152,7 @@ def _request_again(hub: Hub, id: str, *, dry_run: bool) -> dict[str, Any] | None
         return {"id": row["id"], "state": row["state"]}
     with hub.store.write() as connection:
         ingested = take_in_again(connection, hub, wanted)
-        record(
+        record_action(
             connection, actor=actor(), action="request.again", subject=f"request {id}", now=now()
         )
     return {"id": str(ingested.request_id), "state": ingested.state}

@@ -15,7 +15,7 @@ from hub.core.events.backfill import fill_gap, listing_source
 from hub.gateways.destination_client import list_records
 
 
-class Since(click.ParamType[timedelta]):
+class SinceOption(click.ParamType[timedelta]):
     """A duration of hub.yaml: `3d`, `12h`."""
 
     name = "duration"
@@ -31,7 +31,9 @@ class Since(click.ParamType[timedelta]):
 
 @click.command()
 @click.argument("source")
-@click.option("--since", type=Since(), required=True, help="How far to look back: 3d, 12h, 30m.")
+@click.option(
+    "--since", type=SinceOption(), required=True, help="How far to look back: 3d, 12h, 30m."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def backfill(source: str, *, since: timedelta, as_json: bool) -> None:
     """Compare the provider's own list with what SOURCE took in, and take in what is missing."""

@@ -73,7 +73,7 @@ def check(*, as_json: bool) -> None:
     click.echo(f"the tables are at {current}, the newest", err=True)
 
 
-class Moment(click.ParamType[datetime]):
+class InstantOption(click.ParamType[datetime]):
     """A time with its zone, `2026-11-20T03:00:00Z`, or how long ago: `26h`."""
 
     name = "time"
@@ -96,7 +96,10 @@ class Moment(click.ParamType[datetime]):
 
 @database.command()
 @click.option(
-    "--since", type=Moment(), required=True, help="When the backup was taken: a time, or 26h."
+    "--since",
+    type=InstantOption(),
+    required=True,
+    help="When the backup was taken: a time, or 26h.",
 )
 @as_json_option
 def restored(since: datetime, *, as_json: bool) -> None:

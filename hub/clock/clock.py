@@ -81,12 +81,12 @@ FETCHES = 200
 ESCALATES = 100
 
 
-def run(hub: Hub, redis: Redis, gates: Mapping[str, DestinationClient]) -> None:
+def run(hub: Hub, redis: Redis, clients: Mapping[str, DestinationClient]) -> None:
     """Sweep until told to end, whatever is gone meanwhile."""
     stop = Event()
     when_told_to_end(stop.set)
     troubles: set[str] = set()
-    listings, lookups, hours = BackfillTask(hub), ReconcileTask(hub, gates), HourlyStatsTask(hub)
+    listings, lookups, hours = BackfillTask(hub), ReconcileTask(hub, clients), HourlyStatsTask(hub)
     replays, round_ = ReplayTask(hub), FetchCursor()
     while True:
         _note(troubles, tick(hub, redis, round_, hours))

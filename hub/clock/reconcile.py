@@ -24,19 +24,19 @@ class ReconcileTask(BackgroundTask):
 
     name = "lookups"
 
-    def __init__(self, hub: Hub, gates: Mapping[str, DestinationClient]) -> None:
+    def __init__(self, hub: Hub, clients: Mapping[str, DestinationClient]) -> None:
         self._hub = hub
-        self._gates = gates
+        self._clients = clients
 
     def run_once(self) -> None:
         try:
-            look_up_some(self._hub, self._gates)
+            look_up_some(self._hub, self._clients)
         except DBAPIError as error:
             kind = type(error.orig).__name__
             log.error("what is in doubt could not be looked up: the database (%s)", kind)
 
 
-def look_up_some(hub: Hub, gates: Mapping[str, DestinationClient]) -> int:
+def look_up_some(hub: Hub, clients: Mapping[str, DestinationClient]) -> int:
     """Look up what is due to be; return how many doubts that settled.
 
     Raises:
@@ -45,51 +45,58 @@ def look_up_some(hub: Hub, gates: Mapping[str, DestinationClient]) -> int:
     with hub.store.read() as connection:
         doubts = due_for_lookup(connection, hub, most=AT_ONCE, now=datetime.now(UTC))
     settled = 0
-    for doubt in doubts:
-        gate = gates.get(doubt.destination)
-        if gate is None:
+    for unknown in doubts:
+        client = clients.get(unknown.destination)
+        if client is None:
             continue
         at = datetime.now(UTC)  # before: held up afterwards, it would seem a later look
-        turn = _take_down(hub, doubt, _look(gate, doubt), at)
+        turn = _take_down(hub, unknown, _look(client, unknown), at)
         if turn.delivery:
             settled += 1
-            log.warning("delivery %s: a look-up settled it: %s", doubt.delivery_id, turn.delivery)
+            log.warning("delivery %s: a look-up settled it: %s", unknown.delivery_id, turn.delivery)
     if settled:
         hub.waker.wake()
     return settled
 
 
-def _take_down(hub: Hub, doubt: UnknownOutcome, sighting: LookupResult, at: datetime) -> Resolution:
+def _take_down(hub: Hub, unknown: UnknownOutcome, lookup: LookupResult, at: datetime) -> Resolution:
     """Write down what was seen; what cannot be written must not keep the others from their turn."""
-    keyed = hub.effect(doubt.destination, doubt.action) is Effect.KEYED
-    by_content = hub.by_content(doubt.destination, doubt.action)
+    keyed = hub.effect(unknown.destination, unknown.action) is Effect.KEYED
+    matched_by_content = hub.matched_by_content(unknown.destination, unknown.action)
     try:
         with hub.store.write() as connection:
             return record_lookup(
-                connection, doubt, sighting, keyed=keyed, by_content=by_content, now=at
+                connection,
+                unknown,
+                lookup,
+                keyed=keyed,
+                matched_by_content=matched_by_content,
+                now=at,
             )
     except DBAPIError as error:
         if classify(error) is not DatabaseErrorKind.REJECTED_ROW:
             raise
-    log.error("delivery %s: what a look-up saw cannot be kept", doubt.delivery_id)
+    log.error("delivery %s: what a look-up saw cannot be kept", unknown.delivery_id)
     blank = LookupResult(LookupVerdict.CANNOT_TELL, "what was seen cannot be kept")
     with hub.store.write() as connection:
-        return record_lookup(connection, doubt, blank, keyed=keyed, by_content=by_content, now=at)
+        return record_lookup(
+            connection, unknown, blank, keyed=keyed, matched_by_content=matched_by_content, now=at
+        )
 
 
-def _look(gate: DestinationClient, doubt: UnknownOutcome) -> LookupResult:
+def _look(client: DestinationClient, unknown: UnknownOutcome) -> LookupResult:
     call = Call(
-        action=doubt.action,
-        parameters=doubt.parameters,
-        key=doubt.key,
-        attempt_id=f"{doubt.delivery_id}.{doubt.n}",
+        action=unknown.action,
+        parameters=unknown.parameters,
+        key=unknown.key,
+        attempt_id=f"{unknown.delivery_id}.{unknown.n}",
         now=datetime.now(UTC),
     )
     try:
-        return gate.look_up(call, doubt.since)
+        return client.look_up(call, unknown.since)
     except AdapterError as error:
         return LookupResult(LookupVerdict.CANNOT_TELL, f"it could not be looked up: {error}")
     except Exception as error:  # noqa: BLE001 - the last resort: one poison answer stops no other
         name = type(error).__name__
-        log.error("delivery %s: its look-up failed with %s", doubt.delivery_id, name)
+        log.error("delivery %s: its look-up failed with %s", unknown.delivery_id, name)
         return LookupResult(LookupVerdict.CANNOT_TELL, f"the look-up failed: {name}")

@@ -29,7 +29,7 @@ class Countries(Texts):
         return codes
 
 
-class Moment(fields.Field[float]):
+class Seconds(fields.Field[float]):
     """Seconds, also parts of one."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> float:
@@ -44,7 +44,7 @@ class FormLimitsSchema(Schema):
     refuse = RateLimit()
     repeats = RateLimit()
     links = Whole(low=0, high=1000)
-    min_seconds = Moment()
+    min_seconds = Seconds()
 
 
 class LimitsSchema(Schema):

@@ -23,7 +23,7 @@ _E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
-class EmailAddress(Text):
+class Email(Text):
     """An e-mail address that mail could be sent to."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
@@ -85,7 +85,7 @@ class Dates(Texts):
 
 class PersonSchema(Schema):
     name = Text(required=True)
-    email = EmailAddress()
+    email = Email()
     phone = Phone()
     hours = WorkingHours()
     away = Dates()

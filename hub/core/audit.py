@@ -10,7 +10,7 @@ from hub.core.ids import new_id
 from hub.core.models import AuditEntry
 
 
-def record(
+def record_action(
     connection: Connection,
     *,
     actor: str,
@@ -21,10 +21,10 @@ def record(
     detail: dict[str, Any] | None = None,
 ) -> None:
     """Write an entry, in the transaction of what it tells about."""
-    record_each(connection, [(action, subject, detail)], actor=actor, now=now, reason=reason)
+    record_actions(connection, [(action, subject, detail)], actor=actor, now=now, reason=reason)
 
 
-def record_each(
+def record_actions(
     connection: Connection,
     done: Sequence[tuple[str, str, dict[str, Any] | None]],
     *,

@@ -39,25 +39,25 @@ class Hub:
         found = outbound(known.adapter).actions.get(action) if known else None
         return found.effect if found else Effect.AT_MOST_ONCE
 
-    def looked_up(self, destination: str, action: str) -> bool:
+    def supports_lookup(self, destination: str, action: str) -> bool:
         """Return whether an action whose answer was lost can be looked up at the provider."""
         known = self.configuration.destinations.get(destination)
         if known is None or not known.enabled or known.sandbox:
             return False
         found = outbound(known.adapter).actions.get(action)
-        return found is not None and found.looked_up
+        return found is not None and found.supports_lookup
 
-    def by_content(self, destination: str, action: str) -> bool:
+    def matched_by_content(self, destination: str, action: str) -> bool:
         """Return whether a look-up goes by what was sent, and not by a token of ours."""
         known = self.configuration.destinations.get(destination)
         found = outbound(known.adapter).actions.get(action) if known else None
-        return found is not None and found.by_content
+        return found is not None and found.matched_by_content
 
-    def patience_s(self, destination: str, action: str) -> float:
+    def ask_after_s(self, destination: str, action: str) -> float:
         """Return how long evidence is waited for before a person is asked."""
         known = self.configuration.destinations.get(destination)
         found = outbound(known.adapter).actions.get(action) if known else None
-        return found.patience_s if found else 900.0
+        return found.ask_after_s if found else 900.0
 
     def inbound(self, source: str) -> Inbound:
         """Return the adapter of an enabled source.

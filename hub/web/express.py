@@ -24,7 +24,7 @@ from hub.web.errors import unexpected_error
 from hub.web.receiver import GroupCommitWriter, finish, store_request, weight_of
 from hub.web.server.head import Head
 from hub.web.source_counters import SourceCounters
-from hub.web.webhooks import taken
+from hub.web.webhooks import after_stored
 
 # Who waits for a lock longer than that waits in a thread.
 LOCK_TIMEOUT_S = 0.1
@@ -62,8 +62,8 @@ class FastPath:
 
     def __init__(self, app: Flask, url: str) -> None:
         self._hub: Hub = app.extensions["hub"]
-        self._tally: SourceCounters = app.extensions["hub_tally"]
-        self._together: GroupCommitWriter = app.extensions["hub_together"]
+        self._counters: SourceCounters = app.extensions["hub_source_counters"]
+        self._writer: GroupCommitWriter = app.extensions["hub_group_commit"]
         self._url = url
         self._headers: Sequence[tuple[str, str]] = app.extensions["hub_headers"]
         trusted = app.config["TRUSTED_HOSTS"]
@@ -106,20 +106,20 @@ class FastPath:
         weight = weight_of(prepared.batch)
         return PendingWebhook(head.slug, received.received_at, prepared, prepared.batch, weight)
 
-    def send(self, line: Line, together: Sequence[PendingWebhook]) -> None:
+    def send(self, line: Line, writer: Sequence[PendingWebhook]) -> None:
         """Have webhooks written in one go.
 
         Raises:
             LineError
         """
-        rows = rows_of([one.batch for one in together])
+        rows = rows_of([one.batch for one in writer])
         bodies = bytea_array(rows.bodies)
         line.send((rows.events, rows.requests, bodies, rows.deliveries), _FORMATS)
 
-    def note(self, together: Sequence[PendingWebhook], new_ids: Sequence[bytes]) -> None:
+    def note(self, writer: Sequence[PendingWebhook], new_ids: Sequence[bytes]) -> None:
         """Note which events were new; `new_ids` is what the line returned."""
         found = set(new_ids)
-        for one in together:
+        for one in writer:
             one.new = [row["id"] for row in one.batch.events if row["id"].bytes in found]
 
     def answer(self, one: PendingWebhook) -> PlainAnswer:
@@ -129,10 +129,10 @@ class FastPath:
         """
         try:
             if one.new is None:
-                ingested = store_request(self._hub, self._together, one.prepared)
+                ingested = store_request(self._hub, self._writer, one.prepared)
             else:
                 ingested = finish(self._hub, one.prepared, one.batch, one.new)
-            reply = taken(self._hub, self._tally, one.slug, one.received_at, ingested)
+            reply = after_stored(self._hub, self._counters, one.slug, one.received_at, ingested)
         except Exception as error:  # noqa: BLE001 - as the application does with what a view raises
             refusal = unexpected_error(error)
             headers = (*refusal.headers.to_wsgi_list(), *self._headers)

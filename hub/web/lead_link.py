@@ -39,7 +39,7 @@ acknowledging = Blueprint("acknowledging", __name__)
 
 
 @acknowledging.get("/a/<token>", provide_automatic_options=False)
-def look(token: str) -> Response:
+def show_lead(token: str) -> Response:
     hub: Hub = current_app.extensions["hub"]
     with hub.store.read() as connection:
         link = link_of(connection, token, now=datetime.now(UTC))
@@ -49,7 +49,7 @@ def look(token: str) -> Response:
 
 
 @acknowledging.post("/a/<token>", provide_automatic_options=False)
-def take(token: str) -> Response:
+def take_lead(token: str) -> Response:
     hub: Hub = current_app.extensions["hub"]
     now = datetime.now(UTC)
     with hub.store.write() as connection:

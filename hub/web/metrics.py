@@ -23,7 +23,7 @@ metrics = Blueprint("metrics", __name__)
 
 
 @metrics.get("/metrics", provide_automatic_options=False)
-def show() -> Response:
+def show_metrics() -> Response:
     token: str | None = current_app.extensions["hub_settings"].metrics_token
     if token is None and not _is_from_this_machine():
         raise NotFound

@@ -78,32 +78,32 @@ def weight_of(batch: Batch) -> int:
     return int(batch.request["size_bytes"]) + ROW_BYTES * rows
 
 
-def store_request(hub: Hub, together: GroupCommitWriter, prepared: PreparedRequest) -> IngestResult:
+def store_request(hub: Hub, writer: GroupCommitWriter, prepared: PreparedRequest) -> IngestResult:
     """Store; once more when the line to the database turns out to be dead.
 
     Storing twice is harmless: the second finds the first one's keys, and that they are its own.
     """
     try:
-        return together.ingest(prepared) or _ingest(hub, prepared)
+        return writer.ingest(prepared) or _ingest(hub, prepared)
     except DBAPIError as error:
         if not error.connection_invalidated:
             raise
     return _ingest(hub, prepared)
 
 
-def refuse(
-    hub: Hub, tally: SourceCounters, source: Source, received: InboundRequest, reason: str
+def refuse_request(
+    hub: Hub, counters: SourceCounters, source: Source, received: InboundRequest, reason: str
 ) -> Response:
     """Count what does not verify, keep a trace of the first few, and answer 401."""
-    keep_trace(hub, tally, source, received, reason)
+    keep_trace(hub, counters, source, received, reason)
     return error_response(401)
 
 
 def keep_trace(
-    hub: Hub, tally: SourceCounters, source: Source, received: InboundRequest, reason: str
+    hub: Hub, counters: SourceCounters, source: Source, received: InboundRequest, reason: str
 ) -> None:
     """Count what does not verify, and keep the first few of each minute to be verified again."""
-    if tally.rejected(source.slug, received.received_at, reason):
+    if counters.rejected(source.slug, received.received_at, reason):
         with hub.store.write() as connection:
             store_rejected(connection, source=source.slug, request=received, reason=reason)
 

@@ -10,7 +10,7 @@ from hub.core.configuration import Source
 from hub.core.hub import Hub
 from hub.core.inbound.ingest import IngestResult, prepare_request
 from hub.web.errors import SENTENCES, error_response
-from hub.web.receiver import refuse, store_request
+from hub.web.receiver import refuse_request, store_request
 from hub.web.request_reader import inbound_request
 from hub.web.source_counters import SourceCounters
 
@@ -26,7 +26,7 @@ webhooks = Blueprint("webhooks", __name__)
     methods=["GET", "POST"],
     provide_automatic_options=False,
 )
-def take_in(source_slug: str, path_secret: str | None = None) -> Response:
+def receive_webhook(source_slug: str, path_secret: str | None = None) -> Response:
     hub: Hub = current_app.extensions["hub"]
     source = _source(hub, source_slug)
     adapter = hub.inbound(source_slug)
@@ -45,7 +45,7 @@ def take_in(source_slug: str, path_secret: str | None = None) -> Response:
             raise
         note_refusal(current_app, request.path, 408)
         raise ServiceUnavailable from error
-    tally: SourceCounters = current_app.extensions["hub_tally"]
+    counters: SourceCounters = current_app.extensions["hub_source_counters"]
     try:
         if handshake := adapter.handshake(received):
             return _reply(handshake)
@@ -56,18 +56,18 @@ def take_in(source_slug: str, path_secret: str | None = None) -> Response:
         )
     except NotVerified as error:
         if received.method != "POST":  # its address may have a token in it, so it is kept nowhere
-            tally.rejected(source_slug, received.received_at, str(error), traced=False)
+            counters.rejected(source_slug, received.received_at, str(error), traced=False)
             return error_response(401)
-        return refuse(hub, tally, source, received, str(error))
-    ingested = store_request(hub, current_app.extensions["hub_together"], prepared)
-    return _reply(taken(hub, tally, source_slug, received.received_at, ingested))
+        return refuse_request(hub, counters, source, received, str(error))
+    ingested = store_request(hub, current_app.extensions["hub_group_commit"], prepared)
+    return _reply(after_stored(hub, counters, source_slug, received.received_at, ingested))
 
 
-def taken(
-    hub: Hub, tally: SourceCounters, slug: str, at: datetime, ingested: IngestResult
+def after_stored(
+    hub: Hub, counters: SourceCounters, slug: str, at: datetime, ingested: IngestResult
 ) -> Reply:
     """Count what was stored, wake who works on it, and return what its sender hears."""
-    tally.ingested(slug, at, ingested.state)
+    counters.ingested(slug, at, ingested.state)
     if ingested.new_event_ids:
         hub.waker.wake()
     return hub.inbound(slug).reply(ingested.events)
@@ -86,10 +86,10 @@ def note_refusal(app: Flask, path: str, status: int) -> None:
     if status not in COUNTED_REFUSALS or not path.startswith(("/webhooks/", "/forms/")):
         return
     hub: Hub = app.extensions["hub"]
-    tally: SourceCounters = app.extensions["hub_tally"]
+    counters: SourceCounters = app.extensions["hub_source_counters"]
     slug = path.split("/")[2]
     if slug in hub.configuration.sources:
-        tally.rejected(slug, datetime.now(UTC), f"{status}: {SENTENCES[status]}", traced=False)
+        counters.rejected(slug, datetime.now(UTC), f"{status}: {SENTENCES[status]}", traced=False)
 
 
 def late_status(app: Flask, path: str) -> int:

@@ -32,7 +32,7 @@ from hub.worker.results import ResultQueue
 
 
 def claim_for(
-    shop: WorkerContext,
+    worker: WorkerContext,
     connection: Connection,
     lane: HeldLane,
     room: int,
@@ -48,9 +48,9 @@ def claim_for(
     """
     if not room:
         return [], None
-    if lane.destination.slug not in workable(connection, [lane.hold]):
+    if lane.destination.slug not in workable(connection, [lane.lease]):
         return [], False
-    hub, now = shop.hub, datetime.now(UTC)
+    hub, now = worker.hub, datetime.now(UTC)
     contexts = RenderContexts(
         connection,
         site=site_context(hub.configuration.site),
@@ -58,10 +58,10 @@ def claim_for(
         now=now,
         owners=OwnerContext(connection, hub.configuration, public_url=hub.public_url, now=now),
     )
-    actions = lane.gate.adapter.actions
+    actions = lane.client.adapter.actions
     return claim(
         connection,
-        lane.hold,
+        lane.lease,
         slots=room,
         router=hub.router,
         contexts=contexts,
@@ -115,7 +115,7 @@ class LaneBatch:
             lane.suspects = bool(claimed)
         elif more is not None:
             lane.maybe_due = more
-        lane.bucket.start(now_s, len(claimed))
+        lane.limiter.start(now_s, len(claimed))
         for one in claimed:
             self._start(lane, one, now_s)
 
@@ -125,7 +125,7 @@ class LaneBatch:
     def _start(self, lane: HeldLane, claimed: Claimed, now_s: float) -> None:
         self.has_called = True
         try:
-            call = self._shop.pool.submit(perform, lane.gate, claimed, now_s)
+            call = self._shop.pool.submit(perform, lane.client, claimed, now_s)
         except RuntimeError:  # no thread can be started
             lane.finish(claimed, Outcome(Verdict.NOT_PROCESSED, "no thread for the call"), None)
             return
@@ -140,7 +140,7 @@ class LaneBatch:
         name = type(error.orig).__name__
         lane.maybe_due = lane.suspects = False
         if classify(error) is DatabaseErrorKind.RETRYABLE:
-            log.warning("%s: the database was busy (%s); again in a moment", lane.hold, name)
+            log.warning("%s: the database was busy (%s); again in a moment", lane.lease, name)
             return
         with self._shop.hub.store.write() as connection:
             late, _ = self._record(connection, lane)
@@ -153,6 +153,6 @@ class LaneBatch:
             log.warning("%s: %d calls ended after another took over", lane.destination.slug, late)
             return
         for one in lane.finished:
-            level = logging.INFO if one.step.error is None else logging.WARNING
-            state, verdict = one.step.delivery, one.outcome.verdict
+            level = logging.INFO if one.transition.error is None else logging.WARNING
+            state, verdict = one.transition.delivery, one.outcome.verdict
             log.log(level, "delivery %s %s: %s", one.delivery_id, state, verdict)

@@ -27,23 +27,23 @@ class WorkerContext:
     """
 
     hub: Hub
-    gates: Mapping[str, DestinationClient]
+    clients: Mapping[str, DestinationClient]
     redis: Redis
     redis_url: str
     stop: Event = field(default_factory=Event)
     holder: str = field(default_factory=lambda: _name_of_this_process())
-    buckets: dict[str, RateLimiter] = field(default_factory=dict)
+    limiters: dict[str, RateLimiter] = field(default_factory=dict)
     pool: ThreadPoolExecutor = field(init=False)
     on_due: Callable[[], None] = lambda: None
 
     def __post_init__(self) -> None:
         # A thread more for each lane: whatever the others do, every lane can make one call.
-        self.pool = ThreadPoolExecutor(THREADS + len(self.gates), thread_name_prefix="call")
+        self.pool = ThreadPoolExecutor(THREADS + len(self.clients), thread_name_prefix="call")
         WakeUpSubscriber(self.redis_url, lambda: self.on_due())
 
-    def bucket(self, destination: Destination) -> RateLimiter:
+    def limiter(self, destination: Destination) -> RateLimiter:
         """Return what a destination's rate leaves; it outlives the drains."""
-        return self.buckets.setdefault(destination.slug, RateLimiter(destination.rate))
+        return self.limiters.setdefault(destination.slug, RateLimiter(destination.rate))
 
 
 def _name_of_this_process() -> str:

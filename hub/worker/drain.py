@@ -80,13 +80,13 @@ log = logging.getLogger(__name__)
 
 def drain() -> None:
     """Do all work that is due. The only function that a worker runs."""
-    shop = current()
+    worker = current()
     try:
         with hang_timer.armed():
-            Drain(shop).run()
+            Drain(worker).run()
     except DBAPIError as error:
         log.error("the database does not answer (%s)", type(error.orig).__name__)
-        wait_for_store(shop.hub.store, shop.stop)
+        wait_for_store(worker.hub.store, worker.stop)
 
 
 class Drain:
@@ -96,7 +96,9 @@ class Drain:
         self._shop = workshop
         self._lanes: dict[str, HeldLane] = {}
         self._ends = ResultQueue(self._take_end)
-        longest_call_s = max((g.destination.timeout_s for g in workshop.gates.values()), default=0)
+        longest_call_s = max(
+            (g.destination.timeout_s for g in workshop.clients.values()), default=0
+        )
         self._slice = DrainDeadline(workshop.stop, longest_call_s=longest_call_s)
         self._alone = PoisonIsolation()
         self._parting = StuckCallWatchdog()
@@ -146,7 +148,7 @@ class Drain:
             or (
                 lane.wants_more
                 and self._may_claim(lane, now_s)
-                and lane.bucket.wait_s(now_s) < LONG_WAIT_S
+                and lane.limiter.wait_s(now_s) < LONG_WAIT_S
             )
             for lane in self._lanes.values()
         )
@@ -169,7 +171,7 @@ class Drain:
         now_s = time.monotonic()
         until_s = [self._renew_at_s, self._look_at_s]
         for lane in self._lanes.values():
-            wait_s = lane.bucket.wait_s(now_s) if lane.wants_more else 0.0
+            wait_s = lane.limiter.wait_s(now_s) if lane.wants_more else 0.0
             if lane.finished or wait_s:
                 until_s.append(now_s + wait_s)
         woken = self._ends.wait_one(min(until_s) - now_s)

@@ -82,10 +82,10 @@ class RateLimiter:
 class HeldLane:
     """A lane in this process's hands. Only the drain's own thread touches it."""
 
-    hold: Lease
-    gate: DestinationClient
+    lease: Lease
+    client: DestinationClient
     slots: int
-    bucket: RateLimiter
+    limiter: RateLimiter
     maybe_due: bool = True
     in_flight: dict[UUID, float] = field(default_factory=dict)  # since when, by delivery
     finished: list[Finished] = field(default_factory=list)
@@ -97,11 +97,11 @@ class HeldLane:
     suspects: bool = False
 
     def __post_init__(self) -> None:
-        self.setbacks, self.failures = self.hold.setbacks, self.hold.failures
+        self.setbacks, self.failures = self.lease.setbacks, self.lease.failures
 
     @property
     def destination(self) -> Destination:
-        return self.gate.destination
+        return self.client.destination
 
     @property
     def is_empty(self) -> bool:
@@ -115,14 +115,14 @@ class HeldLane:
 
     def may_call(self, now_s: float) -> bool:
         """Return whether nothing but its slots keeps a call back."""
-        return self.block is None and not self.lost and self.bucket.free(now_s) > 0
+        return self.block is None and not self.lost and self.limiter.free(now_s) > 0
 
     def room(self, now_s: float) -> int:
         """Return how many calls may start now: one to probe with after a setback."""
         if not self.wants_more:
             return 0
         slots = 1 if self.setbacks else self.slots
-        return max(0, min(slots - len(self.in_flight), self.bucket.free(now_s)))
+        return max(0, min(slots - len(self.in_flight), self.limiter.free(now_s)))
 
     def slow(self, now_s: float, threshold_s: float) -> bool:
         """Return whether a call has been under way for longer than that."""
@@ -139,9 +139,9 @@ class HeldLane:
     def _left_s(self, started_s: float, now_s: float) -> float:
         return started_s + STALE_S + self.destination.timeout_s + MARGIN_S - now_s
 
-    def protection(self, action: str, at_least_once: bool) -> RetryPolicy:
+    def policy(self, action: str, at_least_once: bool) -> RetryPolicy:
         """Return what keeps an action of this destination from happening twice."""
-        known = self.gate.adapter.actions.get(action)
+        known = self.client.adapter.actions.get(action)
         effect = known.effect if known else Effect.AT_MOST_ONCE
         return RetryPolicy(effect, self.destination.retry, at_least_once)
 
@@ -151,10 +151,10 @@ class HeldLane:
         probing = self.setbacks > 0
         self.observe(outcome)
         age_s = (datetime.now(UTC) - claimed.since).total_seconds()
-        protection = self.protection(claimed.action, claimed.route.at_least_once)
-        step = on_result(
+        policy = self.policy(claimed.action, claimed.route.at_least_once)
+        transition = on_result(
             outcome,
-            protection,
+            policy,
             Budget(claimed.tries, age_s, probing),
             chance=random.random(),  # noqa: S311
         )
@@ -162,11 +162,11 @@ class HeldLane:
             Finished(
                 claimed.delivery_id,
                 claimed.attempt_id,
-                self.hold.token,
+                self.lease.token,
                 outcome,
-                step,
+                transition,
                 request,
-                once=protection.effect is Effect.AT_MOST_ONCE,
+                once=policy.effect is Effect.AT_MOST_ONCE,
             )
         )
 
@@ -195,7 +195,9 @@ class HeldLane:
         self.block = CircuitState(block_s(setbacks), reason, setbacks)
 
 
-def perform(gate: DestinationClient, claimed: Claimed, claimed_at_s: float) -> tuple[Outcome, Any]:
+def perform(
+    client: DestinationClient, claimed: Claimed, claimed_at_s: float
+) -> tuple[Outcome, Any]:
     """Make the call and say how it ended, whatever happens. Runs in a thread of its own.
 
     A process that was held up between claim and call may have lost its lane: it calls no more.
@@ -210,7 +212,7 @@ def perform(gate: DestinationClient, claimed: Claimed, claimed_at_s: float) -> t
         now=datetime.now(UTC),
     )
     try:
-        return gate.perform(call)
+        return client.perform(call)
     except InvalidParameters as error:
         return Outcome(Verdict.PERMANENT, f"not sent: {error}"), None
     except AccountRefused as error:

@@ -24,21 +24,21 @@ LONGEST_LINGER_S = 60.0
 log = logging.getLogger(__name__)
 
 
-def sync(shop: WorkerContext, held: dict[str, HeldLane], *, renew: bool, take: bool) -> None:
+def sync(worker: WorkerContext, held: dict[str, HeldLane], *, renew: bool, take: bool) -> None:
     """Bring `held` and the database to the same; `take` free lanes with due work as well."""
     for destination in [name for name, lane in held.items() if lane.lost and lane.is_empty]:
         del held[destination]
     learned = [lane for lane in held.values() if lane.recovered or _is_done_with(lane)]
     if not (renew or take or learned):
         return
-    with shop.hub.store.write() as connection:
-        kept = lanes.renew(connection, [lane.hold for lane in held.values()]) if renew else None
+    with worker.hub.store.write() as connection:
+        kept = lanes.renew(connection, [lane.lease for lane in held.values()]) if renew else None
         for lane in learned:
             _write_down(connection, lane)
-        taken = _take(connection, shop, held) if take else []
+        taken = _take(connection, worker, held) if take else []
         mine = [*held.values(), *taken]
         look = bool(renew or taken)
-        suspects = lanes.with_suspects(connection, [one.hold for one in mine]) if look else ()
+        suspects = lanes.with_suspects(connection, [one.lease for one in mine]) if look else ()
     if kept is not None:
         for destination in set(held) - kept:
             if not held[destination].lost:  # its calls go on; what they bring may still count
@@ -57,24 +57,24 @@ def sync(shop: WorkerContext, held: dict[str, HeldLane], *, renew: bool, take: b
     held.update({lane.destination.slug: lane for lane in taken})
 
 
-def release_all(shop: WorkerContext, held: dict[str, HeldLane]) -> None:
+def release_all(worker: WorkerContext, held: dict[str, HeldLane]) -> None:
     """Record what has ended, and release all lanes."""
     if not held:
         return
     now_s, now, due = time.monotonic(), datetime.now(UTC), False
-    with shop.hub.store.write() as connection:
+    with worker.hub.store.write() as connection:
         for lane in held.values():
-            _, made = record_and_complete(connection, shop.hub, lane.finished, now=now)
+            _, made = record_and_complete(connection, worker.hub, lane.finished, now=now)
             due = due or made > 0
             linger_s = max(
-                min(lane.bucket.empty_in_s(now_s), LONGEST_LINGER_S), lane.bucket.wait_s(now_s)
+                min(lane.limiter.empty_in_s(now_s), LONGEST_LINGER_S), lane.limiter.wait_s(now_s)
             )
-            lanes.release(connection, lane.hold, failures=lane.failures, linger_s=linger_s)
+            lanes.release(connection, lane.lease, failures=lane.failures, linger_s=linger_s)
     for lane in held.values():
         lane.finished = []
     held.clear()
     if due:
-        shop.hub.waker.wake()
+        worker.hub.waker.wake()
 
 
 def _is_done_with(lane: HeldLane) -> bool:
@@ -84,16 +84,16 @@ def _is_done_with(lane: HeldLane) -> bool:
 
 def _write_down(connection: Any, lane: HeldLane) -> None:
     if lane.recovered:
-        lanes.recover(connection, lane.hold)
+        lanes.recover(connection, lane.lease)
     if (block := lane.block) and _is_done_with(lane):
         lanes.block(
             connection,
-            lane.hold,
+            lane.lease,
             for_s=block.for_s,
             reason=block.reason,
             setbacks=block.setbacks,
         )
-        lanes.release(connection, lane.hold)
+        lanes.release(connection, lane.lease)
 
 
 def _tell(lane: HeldLane) -> None:
@@ -102,33 +102,31 @@ def _tell(lane: HeldLane) -> None:
         log.error("%s %s; nothing goes out for %.0f s", name, block.reason, block.for_s)
 
 
-def _take(connection: Any, shop: WorkerContext, held: dict[str, HeldLane]) -> list[HeldLane]:
-    wanted = [name for name in shop.gates if name not in held]
+def _take(connection: Any, worker: WorkerContext, held: dict[str, HeldLane]) -> list[HeldLane]:
+    wanted = [name for name in worker.clients if name not in held]
     if not wanted:
         return []
     used = sum(lane.slots for lane in held.values())
     taken = []
-    for hold in lanes.take(connection, shop.holder, wanted, most=len(wanted)):
-        gate = shop.gates[hold.destination]
-        slots = min(gate.destination.concurrency, max(1, THREADS - used))
+    for lease in lanes.acquire(connection, worker.holder, wanted, most=len(wanted)):
+        client = worker.clients[lease.destination]
+        slots = min(client.destination.concurrency, max(1, THREADS - used))
         used += slots
-        lane = HeldLane(hold, gate, slots, shop.bucket(gate.destination))
-        _settle_orphans(connection, shop, lane)
+        lane = HeldLane(lease, client, slots, worker.limiter(client.destination))
+        _settle_orphans(connection, worker, lane)
         taken.append(lane)
     return taken
 
 
-def _settle_orphans(connection: Any, shop: WorkerContext, lane: HeldLane) -> None:
-    ended = list(_orphans(connection, shop, lane))
+def _settle_orphans(connection: Any, worker: WorkerContext, lane: HeldLane) -> None:
+    ended = list(_orphans(connection, worker, lane))
     record(connection, ended)
-    alert_poisoned(connection, [one.delivery_id for one in ended if one.step.error == DEADLY])
+    alert_poisoned(connection, [one.delivery_id for one in ended if one.transition.error == DEADLY])
 
 
-def _orphans(connection: Any, shop: WorkerContext, lane: HeldLane) -> Iterable[Finished]:
+def _orphans(connection: Any, worker: WorkerContext, lane: HeldLane) -> Iterable[Finished]:
     """Return the ends of the calls that a holder who died has left open."""
-    for orphan in orphans(connection, lane.hold):
-        route = shop.hub.router.by_name(orphan["route"])
-        protection = lane.protection(
-            orphan["action"], at_least_once=bool(route and route.at_least_once)
-        )
-        yield abandon(orphan, protection, chance=random())  # noqa: S311
+    for orphan in orphans(connection, lane.lease):
+        route = worker.hub.router.by_name(orphan["route"])
+        policy = lane.policy(orphan["action"], at_least_once=bool(route and route.at_least_once))
+        yield abandon(orphan, policy, chance=random())  # noqa: S311

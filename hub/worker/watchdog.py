@@ -73,7 +73,7 @@ class StuckCallWatchdog:
         return longest_s if self._until_s is None else min(longest_s, self._until_s - now_s)
 
     def flush_and_exit(
-        self, shop: WorkerContext, held: dict[str, HeldLane], ends: ResultQueue
+        self, worker: WorkerContext, held: dict[str, HeldLane], ends: ResultQueue
     ) -> None:
         """Claim nothing more; write what was done, as soon as the database is there.
 
@@ -86,7 +86,7 @@ class StuckCallWatchdog:
         try:
             ends.drain()
             self._wait_for(lanes, ends)
-            _write_down(shop, held, ends)
+            _write_down(worker, held, ends)
         finally:
             left = [lane for lane in lanes if lane.in_flight]
             if left:
@@ -115,11 +115,11 @@ class StuckCallWatchdog:
                 )
 
 
-def _write_down(shop: WorkerContext, held: dict[str, HeldLane], ends: ResultQueue) -> None:
+def _write_down(worker: WorkerContext, held: dict[str, HeldLane], ends: ResultQueue) -> None:
     def write() -> None:
         hang_timer.feed()
         ends.drain()  # what has come in since the last time
-        release_all(shop, held)
+        release_all(worker, held)
 
     waiting = Retrying(
         retry=retry_if_exception_type(DBAPIError),

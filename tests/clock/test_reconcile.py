@@ -10,7 +10,7 @@ from adapters import Call, Effect, LookupResult, LookupVerdict, NotSent
 from hub.clock.reconcile import look_up_some
 from hub.core.models import Attempt, Delivery
 from hub.gateways.database.engine import open_database
-from tests.core.making import NOW, Town, attempts_of, deliveries_of, hold_of
+from tests.core.making import NOW, Town, attempts_of, deliveries_of, lease_of
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ class DoubtfulTown(Town):
     def effect(self, destination: str, action: str) -> Effect:
         return Effect.AT_MOST_ONCE
 
-    def looked_up(self, destination: str, action: str) -> bool:
+    def supports_lookup(self, destination: str, action: str) -> bool:
         return True
 
     @property
@@ -69,12 +69,12 @@ def test_a_poison_answer_stops_no_other_look_up(database, poison) -> None:
     town.store = database
     with database.write() as connection:
         town.take_in(connection, {"id": "e1"}, {"id": "e2"})
-        town.claim(connection, hold_of(connection))
+        town.claim(connection, lease_of(connection))
         connection.execute(update(Attempt).values(state="unknown", started_at=LONG_AGO))
         connection.execute(update(Delivery).values(state="unknown"))
-    gate = Gate(poison)
-    look_up_some(town, {"ops": gate})
-    assert len(set(gate.seen)) == 2
+    client = Gate(poison)
+    look_up_some(town, {"ops": client})
+    assert len(set(client.seen)) == 2
     with database.read() as connection:
         states = [one.state for one in deliveries_of(connection)]
         looked = [one.looked_at or one.closed_by for one in attempts_of(connection)]
@@ -96,11 +96,11 @@ def test_a_look_counts_from_when_it_was_made_however_late_it_is_written_down(dat
     town.store = database
     with database.write() as connection:
         town.take_in(connection, {"id": "e1"})
-        town.claim(connection, hold_of(connection))
+        town.claim(connection, lease_of(connection))
         connection.execute(update(Attempt).values(state="unknown", started_at=LONG_AGO))
         connection.execute(update(Delivery).values(state="unknown"))
-    gate = Absent(None)
-    look_up_some(town, {"ops": gate})
+    client = Absent(None)
+    look_up_some(town, {"ops": client})
     with database.read() as connection:
         [attempt] = attempts_of(connection)
-    assert (attempt.absences, attempt.looked_at <= gate.asked_at) == (1, True)
+    assert (attempt.absences, attempt.looked_at <= client.asked_at) == (1, True)

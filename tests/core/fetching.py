@@ -18,7 +18,7 @@ from hub.core.delivery.transitions import Budget, RetryPolicy, on_result
 from hub.core.events.enrichment import record_and_complete
 from hub.core.inbound.routing import site_context
 from hub.gateways.database.engine import Database
-from tests.core.making import NOW, SITE, Provider, Town, hold_of
+from tests.core.making import NOW, SITE, Provider, Town, lease_of
 
 FETCHING = "hub:fetch:provider"
 # What makes an event of `Provider` one that is to be fetched.
@@ -78,27 +78,31 @@ class FetchingTown(Town):
 
     def claim_fetch(self, connection: Connection) -> tuple[Lease, list[Claimed]]:
         """Take the account's lane and claim what is due on it."""
-        hold = hold_of(connection, "crm")
+        lease = lease_of(connection, "crm")
         contexts = RenderContexts(
             connection, site=site_context(SITE), inbound=self.inbound, now=NOW
         )
         claimed, _ = claim(
-            connection, hold, slots=8, router=self.router, contexts=contexts, now=NOW,
+            connection, lease, slots=8, router=self.router, contexts=contexts, now=NOW,
             sandbox=False, actions=ACTIONS,
         )  # fmt: skip
-        return hold, claimed
+        return lease, claimed
 
     def fetch(self, connection: Connection, found: Mapping[str, Any] | None) -> int:
         """Have the one due fetch find this; return how many deliveries were made of it."""
-        hold, [claimed] = self.claim_fetch(connection)
-        return self.end(connection, hold, claimed, found)
+        lease, [claimed] = self.claim_fetch(connection)
+        return self.end(connection, lease, claimed, found)
 
     def end(
-        self, connection: Connection, hold: Lease, claimed: Claimed, found: Mapping[str, Any] | None
+        self,
+        connection: Connection,
+        lease: Lease,
+        claimed: Claimed,
+        found: Mapping[str, Any] | None,
     ) -> int:
         """Record that a fetch found this; with None, that it was refused for good."""
         verdict = Verdict.PERMANENT if found is None else Verdict.SUCCEEDED
         outcome = Outcome(verdict, status=200, found=found)
-        step = on_result(outcome, NATURAL, Budget(tries=1, age_s=0), chance=0.5)
-        done = Finished(claimed.delivery_id, claimed.attempt_id, hold.token, outcome, step)
+        transition = on_result(outcome, NATURAL, Budget(tries=1, age_s=0), chance=0.5)
+        done = Finished(claimed.delivery_id, claimed.attempt_id, lease.token, outcome, transition)
         return record_and_complete(connection, self, [done], now=NOW)[1]  # type: ignore[arg-type]

@@ -18,7 +18,7 @@ from adapters.http.outbound import HttpOutbound
 from hub.core.configuration import Configuration, Destination, Route, Site, Source
 from hub.core.delivery.claim import claim
 from hub.core.delivery.context import RenderContexts
-from hub.core.delivery.lanes import Lease, ensure, take
+from hub.core.delivery.lanes import Lease, acquire, ensure
 from hub.core.delivery.prepare import Claimed
 from hub.core.expressions.templates import Condition, Parameters
 from hub.core.inbound.ingest import IngestResult, PreparedRequest, ingest, prepare_request
@@ -141,7 +141,7 @@ class Town:
     def effect(self, destination: str, action: str) -> Effect:
         return Effect.KEYED
 
-    def by_content(self, destination: str, action: str) -> bool:
+    def matched_by_content(self, destination: str, action: str) -> bool:
         return False
 
     def take_in(
@@ -162,23 +162,23 @@ class Town:
         )
 
     def claim(
-        self, connection: Connection, hold: Lease, *, slots: int = 8, sandbox: bool = False
+        self, connection: Connection, lease: Lease, *, slots: int = 8, sandbox: bool = False
     ) -> list[Claimed]:
         """Claim what is due in a lane."""
         contexts = RenderContexts(
             connection, site=site_context(self.configuration.site), inbound=self.inbound, now=NOW
         )
         return claim(
-            connection, hold, slots=slots, router=self.router, contexts=contexts, now=NOW,
+            connection, lease, slots=slots, router=self.router, contexts=contexts, now=NOW,
             sandbox=sandbox, actions=HttpOutbound.actions,
         )[0]  # fmt: skip
 
 
-def hold_of(connection: Connection, destination: str = "ops", holder: str = "me") -> Lease:
+def lease_of(connection: Connection, destination: str = "ops", holder: str = "me") -> Lease:
     """Take a lane that has work."""
     ensure(connection, [destination])
-    [hold] = take(connection, holder, [destination], most=1)
-    return hold
+    [lease] = acquire(connection, holder, [destination], most=1)
+    return lease
 
 
 def end_lease(connection: Connection, destination: str = "ops") -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import update
 
-from hub.core.audit import record
+from hub.core.audit import record_action
 from hub.core.auth.roles import Role
 from hub.core.models import SignInTry
 from hub.web.dashboard.csv_export import csv_line
@@ -151,7 +151,7 @@ def test_users_that_are_none_are_not_there(admin, user_id):
 def log(board):
     with board.hub.store.write() as connection:
         for n in range(120):
-            record(
+            record_action(
                 connection, actor=f"user:{n % 2}", action="x.done", subject=HOSTILE[n % 5],
                 reason="=cmd|' /C calc'!A0", detail={"a": HOSTILE[0]}, now=NOW,
             )  # fmt: skip

@@ -89,7 +89,9 @@ def test_a_link_to_set_a_password_ends_what_was_before(board):
     client = board.app.test_client()
     sign_in(client)
     with board.hub.store.write() as connection:
-        token = one_time_tokens.issue(connection, Purpose.PASSWORD, user.id, now=datetime.now(UTC))
+        token = one_time_tokens.issue_token(
+            connection, Purpose.PASSWORD, user.id, now=datetime.now(UTC)
+        )
     new = "three other words"
     guest, answer = make_first(board, token, password=new, again=new)
     assert answer.status_code == 303
@@ -108,11 +110,11 @@ def test_old_tickets_and_tries_are_swept(board):
     add(board)
     old = datetime.now(UTC) - timedelta(days=3)
     with board.hub.store.write() as connection:
-        one_time_tokens.issue(connection, Purpose.PASSWORD, None, now=old - timedelta(days=1))
+        one_time_tokens.issue_token(connection, Purpose.PASSWORD, None, now=old - timedelta(days=1))
         connection.execute(insert(SignInTry).values(key=b"x", n=9, last_at=old, free_at=old))
     sign_in(board.app.test_client())
     welcome_token(board)
     with board.hub.store.write() as connection:
-        one_time_tokens.issue(connection, Purpose.PASSWORD, None, now=datetime.now(UTC))
+        one_time_tokens.issue_token(connection, Purpose.PASSWORD, None, now=datetime.now(UTC))
         assert connection.execute(select(func.count()).select_from(SignInTry)).scalar_one() == 0
         assert connection.execute(select(func.count()).select_from(Ticket)).scalar_one() == 1

@@ -129,10 +129,10 @@ def _in_doubt(kind: type[Outbound], action: Action) -> str:
         return "made again"
     if action.effect is Effect.KEYED:
         late = "" if action.key_life_s is None else "; later "
-        seen = "looked up" if action.looked_up else "a person decides"
+        seen = "looked up" if action.supports_lookup else "a person decides"
         return f"made again with the same key{late and late + seen}"
     ways = ["its own webhook tells"] if kind.calls_back else []
-    ways += ["looked up"] if action.looked_up else []
+    ways += ["looked up"] if action.supports_lookup else []
     return ", ".join([*ways, "else a person decides"]) if ways else "a person decides"
 
 

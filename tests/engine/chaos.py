@@ -42,15 +42,15 @@ class Side:
             assert not thread.is_alive(), "a thread hangs"
 
 
-def worker(shop: WorkerContext, troubles: list[str]) -> Callable[[threading.Event], None]:
+def drainer(worker: WorkerContext, troubles: list[str]) -> Callable[[threading.Event], None]:
     """Return what drains again and again, as a worker without Redis does."""
 
     def work(stop: threading.Event) -> None:
         while not stop.wait(0.05):
             try:
-                Drain(shop).run()
+                Drain(worker).run()
             except DBAPIError:
-                wait_for_store(shop.hub.store, stop)
+                wait_for_store(worker.hub.store, stop)
             except Exception as error:  # noqa: BLE001 - the test says which
                 troubles.append(repr(error))
 

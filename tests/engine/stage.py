@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select, update
 
 from adapters import InboundRequest
-from hub.bootstrap import _workshop, create_hub, prepare_store
+from hub.bootstrap import _worker_context, create_hub, prepare_store
 from hub.core.hub import Hub
 from hub.core.inbound.ingest import IngestResult, PreparedRequest, ingest, prepare_request
 from hub.core.models import DUE_STATES, Attempt, Delivery, Lane, StoredEvent, database_later
@@ -76,20 +76,20 @@ class Stage:
         environ = self.environ(config)
         return load_settings(environ), environ
 
-    def workshop(self, config: str) -> WorkerContext:
+    def worker_context(self, config: str) -> WorkerContext:
         """Return what a worker with this file has."""
         settings, environ = self.settings(config)
         hub = create_hub(settings, environ)
         prepare_store(hub)
-        shop = _workshop(settings, hub)
-        self._shops.append(shop)
-        return shop
+        worker = _worker_context(settings, hub)
+        self._shops.append(worker)
+        return worker
 
     def close(self) -> None:
-        for shop in self._shops:
-            shop.stop.set()
-            shop.pool.shutdown(wait=False)
-            shop.hub.store.engine.dispose()
+        for worker in self._shops:
+            worker.stop.set()
+            worker.pool.shutdown(wait=False)
+            worker.hub.store.engine.dispose()
         self.store.engine.dispose()
 
     def prepared(self, hub: Hub, event_id: str, **changes: Any) -> PreparedRequest:
@@ -103,10 +103,10 @@ class Stage:
             request=InboundRequest("POST", url, headers, body, datetime.now(UTC)),
         )
 
-    def put(self, shop: WorkerContext, *event_ids: str, **changes: Any) -> IngestResult:
+    def put(self, worker: WorkerContext, *event_ids: str, **changes: Any) -> IngestResult:
         """Take webhooks in as the web process with the workshop's file would; return the last."""
         for event_id in event_ids:
-            prepared = self.prepared(shop.hub, event_id, **changes)
+            prepared = self.prepared(worker.hub, event_id, **changes)
             with self.store.write() as connection:
                 taken = ingest(connection, prepared)
         return taken
@@ -148,34 +148,34 @@ class Stage:
     def end_leases(self, ago_s: float = 1.0) -> None:
         self.change(Lane, lease_until=database_later(-ago_s))
 
-    def drain(self, shop: WorkerContext, times: int = 1) -> None:
+    def drain(self, worker: WorkerContext, times: int = 1) -> None:
         for _ in range(times):
-            Drain(shop).run()
+            Drain(worker).run()
 
-    def die_calling(self, shop: WorkerContext) -> None:
+    def die_calling(self, worker: WorkerContext) -> None:
         """Claim and call what is due, and never record it: what a killed worker leaves."""
         before = len(self.far_end.received)
-        Drain(shop)._tick(look=True)
+        Drain(worker)._tick(look=True)
         until(lambda: len(self.far_end.received) > before, 10, "a call")
 
-    def plan(self, shop: WorkerContext, *, again: bool = False, **where: Any) -> list[Planned]:
+    def plan(self, worker: WorkerContext, *, again: bool = False, **where: Any) -> list[Planned]:
         with self.store.read() as connection:
-            return preview_deliveries(connection, shop.hub, where, again=again)
+            return preview_deliveries(connection, worker.hub, where, again=again)
 
-    def replay(self, shop: WorkerContext, planned: list[Planned], *, reason: str = "") -> int:
+    def replay(self, worker: WorkerContext, planned: list[Planned], *, reason: str = "") -> int:
         now = datetime.now(UTC)
         with self.store.write() as connection:
             return replay_deliveries(
-                connection, shop.hub, planned, actor="test", now=now, reason=reason
+                connection, worker.hub, planned, actor="test", now=now, reason=reason
             )
 
 
 class Draining:
     """A drain in a thread of its own; a context manager that sees it ended, and what it raised."""
 
-    def __init__(self, shop: WorkerContext) -> None:
+    def __init__(self, worker: WorkerContext) -> None:
         self.error: BaseException | None = None
-        self._drain = Drain(shop)
+        self._drain = Drain(worker)
         self._thread = Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> "Draining":
@@ -210,8 +210,8 @@ class Held:
         return self.reply
 
 
-def eventually(holds: Callable[[], Any], within_s: float = 10) -> None:
-    until(holds, within_s, "it")
+def eventually(leases: Callable[[], Any], within_s: float = 10) -> None:
+    until(leases, within_s, "it")
 
 
 def days_ago(days: float) -> datetime:

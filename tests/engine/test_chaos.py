@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from hub.core.delivery.lanes import LEASE_S
 from hub.core.inbound.ingest import ingest
 from hub.core.models import DUE_STATES, Delivery
-from tests.engine.chaos import Side, cutter, leases, outside_of, watcher, worker
+from tests.engine.chaos import Side, cutter, drainer, leases, outside_of, watcher
 from tests.engine.stage import eventually
 from tests.far_end import Received, Reply
 
@@ -44,7 +44,7 @@ def test_no_cut_line_makes_a_call_happen_twice_or_a_delivery_stay_behind(
 ) -> None:
     stage = postgresql_stage
     stage.far_end.behave = behave
-    shops = [stage.workshop(CONFIG) for _ in range(3)]
+    workers = [stage.worker_context(CONFIG) for _ in range(3)]
     outside = outside_of(postgresql_url)
     troubles: list[str] = []
     cuts: list[int] = []
@@ -55,11 +55,11 @@ def test_no_cut_line_makes_a_call_happen_twice_or_a_delivery_stay_behind(
             going = Delivery.state.in_((*DUE_STATES, "running"))
             return connection.scalar(select(func.count()).select_from(Delivery).where(going))
 
-    with Side(watcher(outside, longest), *(worker(shop, troubles) for shop in shops)):
+    with Side(watcher(outside, longest), *(drainer(worker, troubles) for worker in workers)):
         with Side(cutter(outside, cuts)):
             for n in range(EVENTS):
                 with outside.write() as connection:
-                    ingest(connection, stage.prepared(shops[0].hub, f"evt_{n}"))
+                    ingest(connection, stage.prepared(workers[0].hub, f"evt_{n}"))
             eventually(lambda: len(cuts) > 25, 20)
         eventually(lambda: left() == 0, 45)
     assert troubles == []

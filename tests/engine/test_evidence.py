@@ -22,9 +22,9 @@ def test_a_far_end_finds_the_attempt_in_the_database_when_it_is_called(stage) ->
         return Reply(200, b"ok")
 
     stage.far_end.behave = look
-    shop = stage.workshop(once())
-    stage.put(shop, "evt_1")
-    stage.drain(shop)
+    worker = stage.worker_context(once())
+    stage.put(worker, "evt_1")
+    stage.drain(worker)
     assert seen == [("calling", True)]
     assert stage.delivery.state == "succeeded"
 
@@ -34,9 +34,9 @@ def test_news_of_a_call_that_is_being_recorded_waits_and_dies_of_no_deadlock(
 ) -> None:
     """The record has the attempt and wants the delivery; the news must not have that already."""
     stage = postgresql_stage
-    shop = stage.workshop(once())
-    stage.put(shop, "evt_1")
-    stage.die_calling(shop)
+    worker = stage.worker_context(once())
+    stage.put(worker, "evt_1")
+    stage.die_calling(worker)
     [attempt] = stage.attempts
     errors: list[BaseException] = []
 

@@ -23,7 +23,7 @@ OLD, NEW = ELSEWHERE.replace("DO", "ops.post"), ELSEWHERE.replace("DO", "new.put
 
 
 def test_a_worker_with_the_older_file_leaves_a_new_routes_work_to_the_newer(stage) -> None:
-    older, newer = stage.workshop(FEWER), stage.workshop(MORE)
+    older, newer = stage.worker_context(FEWER), stage.worker_context(MORE)
     stage.put(newer, "evt_1")
     stage.drain(older)
     known, fresh = sorted(stage.deliveries, key=lambda row: row.route)
@@ -37,7 +37,7 @@ def test_a_worker_with_the_older_file_leaves_a_new_routes_work_to_the_newer(stag
 
 
 def test_a_route_that_no_file_brings_within_ten_minutes_fails_with_what_to_do(stage) -> None:
-    older, newer = stage.workshop(FEWER), stage.workshop(MORE)
+    older, newer = stage.worker_context(FEWER), stage.worker_context(MORE)
     stage.put(newer, "evt_1")
     stage.change(Delivery, since=days_ago(11 / 60 / 24))
     stage.drain(older)
@@ -47,17 +47,17 @@ def test_a_route_that_no_file_brings_within_ten_minutes_fails_with_what_to_do(st
 
 
 def test_a_route_that_is_gone_from_the_very_file_that_matched_it_fails_at_once(stage) -> None:
-    shop = stage.workshop(keyed())
-    stage.put(shop, "evt_1")
+    worker = stage.worker_context(keyed())
+    stage.put(worker, "evt_1")
     stage.change(Delivery, route="never")
-    stage.drain(shop)
+    stage.drain(worker)
     assert stage.delivery.state == "failed"
 
 
 def test_what_is_under_way_is_not_done_as_another_action_until_it_is_replayed(stage) -> None:
-    stage.put(stage.workshop(OLD), "evt_1")
+    stage.put(stage.worker_context(OLD), "evt_1")
     stage.change(Delivery, since=days_ago(1))
-    newer = stage.workshop(NEW)
+    newer = stage.worker_context(NEW)
     stage.drain(newer)
     assert stage.far_end.received == []
     assert stage.delivery.state == "failed"
@@ -72,12 +72,12 @@ def test_what_is_under_way_is_not_done_as_another_action_until_it_is_replayed(st
 
 def test_what_was_tried_already_goes_on_as_it_began(stage) -> None:
     stage.far_end.behave = lambda _: Reply(503)
-    older = stage.workshop(OLD)
+    older = stage.worker_context(OLD)
     stage.put(older, "evt_1")
     stage.drain(older)
     stage.make_due()
     stage.far_end.behave = lambda _: Reply()
-    stage.drain(stage.workshop(NEW))
+    stage.drain(stage.worker_context(NEW))
     assert [(one.method, one.path) for one in stage.far_end.received] == [("POST", "/old")] * 2
     assert {one.body for one in stage.far_end.received} == {b'{"for":"ops.post"}'}
     assert len(stage.far_end.keys()) == 1
@@ -87,6 +87,6 @@ def test_what_was_tried_already_goes_on_as_it_began(stage) -> None:
 def test_a_credential_among_the_headers_of_a_route_is_refused(sqlite_stage, name: str) -> None:
     header = f"with: {{headers: {{{name}: 'Bearer ${{OPS_SECRET}}'}}, "
     with pytest.raises(ConfigError) as refused:
-        sqlite_stage.workshop(keyed().replace("with: {", header))
+        sqlite_stage.worker_context(keyed().replace("with: {", header))
     assert name.lower() in str(refused.value)
     assert "whsec" not in str(refused.value)

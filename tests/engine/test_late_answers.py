@@ -22,7 +22,7 @@ from tests.far_end import Reply
 def test_a_late_answer_closes_what_was_unknown_if_it_is_certain(
     stage, status: int, delivery: str, attempt: str
 ) -> None:
-    first, second = stage.workshop(once()), stage.workshop(once())
+    first, second = stage.worker_context(once()), stage.worker_context(once())
     held = Held(stage.far_end, Reply(status, b"ok" if status == 200 else b"no"))
     stage.put(first, "evt_1")
     with Draining(first):
@@ -40,7 +40,7 @@ def test_a_late_answer_closes_what_was_unknown_if_it_is_certain(
 
 
 def test_a_late_answer_changes_nothing_that_a_person_has_settled(stage) -> None:
-    first, second = stage.workshop(once()), stage.workshop(once())
+    first, second = stage.worker_context(once()), stage.worker_context(once())
     held = Held(stage.far_end, Reply(400, b"invalid_payload"))
     stage.put(first, "evt_1")
     with Draining(first):
@@ -55,7 +55,7 @@ def test_a_late_answer_changes_nothing_that_a_person_has_settled(stage) -> None:
 
 
 def test_a_late_answer_closes_no_call_that_the_next_holder_repeats(stage) -> None:
-    first, second = stage.workshop(keyed()), stage.workshop(keyed())
+    first, second = stage.worker_context(keyed()), stage.worker_context(keyed())
     held = Held(stage.far_end)
     stage.put(first, "evt_1")
     with Draining(first):
@@ -74,7 +74,7 @@ def test_a_late_answer_closes_no_call_that_the_next_holder_repeats(stage) -> Non
 
 def test_a_late_answer_of_a_call_that_was_given_up_is_taken_in(stage) -> None:
     config = keyed("retry: {attempts: 1}")
-    first, second = stage.workshop(config), stage.workshop(config)
+    first, second = stage.worker_context(config), stage.worker_context(config)
     held = Held(stage.far_end)
     stage.put(first, "evt_1")
     with Draining(first):
@@ -91,10 +91,10 @@ def test_a_late_answer_of_a_call_that_was_given_up_is_taken_in(stage) -> None:
 def test_of_calls_that_end_together_the_late_ones_and_the_others_are_all_written_down(
     stage,
 ) -> None:
-    shop, other = stage.workshop(once()), stage.workshop(once())
+    worker, other = stage.worker_context(once()), stage.worker_context(once())
     held = Held(stage.far_end)
-    stage.put(shop, "evt_1", "evt_2")
-    with Draining(shop):
+    stage.put(worker, "evt_1", "evt_2")
+    with Draining(worker):
         held.wait_for_call(2)
         stage.end_leases()
         stage.drain(other)
@@ -105,14 +105,14 @@ def test_of_calls_that_end_together_the_late_ones_and_the_others_are_all_written
 
 def test_what_was_done_before_the_alarm_is_recorded_and_the_lane_is_free(postgresql_stage) -> None:
     stage = postgresql_stage
-    shop = stage.workshop(once())
-    stage.put(shop, "evt_1")
+    worker = stage.worker_context(once())
+    stage.put(worker, "evt_1")
     stage.far_end.behave = lambda _: Reply(200, b"ok", after_s=2)
     before = getsignal(SIGALRM)
     with pytest.raises(JobTimeoutException), UnixSignalDeathPenalty(1, JobTimeoutException):
-        stage.drain(shop)
+        stage.drain(worker)
     signal(SIGALRM, before)
     assert (stage.delivery.state, stage.attempts[0].state) == ("succeeded", "accepted")
     assert (stage.lane.holder, stage.lane.lease_until) == (None, None)
-    stage.drain(shop)
+    stage.drain(worker)
     assert len(stage.far_end.received) == 1

@@ -10,7 +10,7 @@ from sqlalchemy import event
 import hub.worker.drain as drains
 import hub.worker.drain as slices
 import hub.worker.lane as lane_module
-from hub.core.delivery.lanes import Lease, release, take
+from hub.core.delivery.lanes import Lease, acquire, release
 from hub.core.delivery.settle import SettleAnswer, settle
 from hub.core.delivery.sweep import sweep
 from hub.core.models import Delivery
@@ -23,7 +23,7 @@ from tests.timing import NEVER_S
 
 def test_a_take_that_was_rolled_back_frees_no_lane_of_another_worker(postgresql_stage) -> None:
     stage = postgresql_stage
-    first, second, third = (stage.workshop(once()) for _ in range(3))
+    first, second, third = (stage.worker_context(once()) for _ in range(3))
     stage.put(first, "evt_1")
     held = Held(stage.far_end)
     other = Draining(second)
@@ -55,11 +55,11 @@ def test_a_take_that_was_rolled_back_frees_no_lane_of_another_worker(postgresql_
 
 
 def test_an_equal_token_in_other_hands_releases_nothing(stage) -> None:
-    shop = stage.workshop(keyed())
-    stage.put(shop, "evt_1")
+    worker = stage.worker_context(keyed())
+    stage.put(worker, "evt_1")
     with stage.store.write() as connection:
-        [hold] = take(connection, "mine", ["ops"], most=1)
-        release(connection, Lease("ops", hold.token, "another's"))
+        [lease] = acquire(connection, "mine", ["ops"], most=1)
+        release(connection, Lease("ops", lease.token, "another's"))
     assert stage.lane.holder == "mine"
     assert stage.lane.lease_until is not None
 
@@ -69,12 +69,12 @@ def test_a_worker_that_was_held_up_after_its_claim_calls_no_more(
 ) -> None:
     stage = postgresql_stage
     monkeypatch.setattr(lane_module, "STALE_S", 0.2)
-    shop = stage.workshop(once())
-    stage.put(shop, "evt_1")
+    worker = stage.worker_context(once())
+    stage.put(worker, "evt_1")
     go_on = Event()
-    for _ in range(shop.pool._max_workers):
-        shop.pool.submit(go_on.wait, NEVER_S)
-    with Draining(shop):
+    for _ in range(worker.pool._max_workers):
+        worker.pool.submit(go_on.wait, NEVER_S)
+    with Draining(worker):
         eventually(lambda: stage.attempts)
         time.sleep(0.3)
         go_on.set()
@@ -82,7 +82,7 @@ def test_a_worker_that_was_held_up_after_its_claim_calls_no_more(
     assert (stage.delivery.state, stage.attempts[0].state) == ("retrying", "not_processed")
     monkeypatch.undo()
     stage.make_due()
-    stage.drain(shop)
+    stage.drain(worker)
     assert stage.delivery.state == "succeeded"
     assert len(stage.far_end.received) == 1
 
@@ -100,10 +100,10 @@ OFF = GONE.replace(
 def test_a_dead_workers_call_to_a_destination_that_nobody_serves_becomes_unknown(
     stage, config
 ) -> None:
-    shop = stage.workshop(once())
-    stage.put(shop, "evt_1")
-    stage.die_calling(shop)
-    later = stage.workshop(config).hub.configuration
+    worker = stage.worker_context(once())
+    stage.put(worker, "evt_1")
+    stage.die_calling(worker)
+    later = stage.worker_context(config).hub.configuration
     with stage.store.write() as connection:
         assert sweep(connection, later) == 0
     assert stage.delivery.state == "running"
@@ -121,15 +121,15 @@ def test_a_dead_workers_call_to_a_destination_that_nobody_serves_becomes_unknown
 def test_work_that_comes_between_the_last_look_and_the_release_is_not_forgotten(
     stage, redis_server, monkeypatch
 ) -> None:
-    first, second = stage.workshop(keyed()), stage.workshop(keyed())
+    first, second = stage.worker_context(keyed()), stage.worker_context(keyed())
     stage.put(first, "evt_1")
     redis = redis_server.client()
     drain = Drain(first)
     let_go = drains.release_all
 
-    def let_go_late(shop, lanes) -> None:
+    def let_go_late(worker, lanes) -> None:
         """Another worker takes the wake-up, and finds the lane held."""
-        if shop is first:
+        if worker is first:
             stage.put(first, "evt_2")
             enqueue_drain(redis)
             eventually(lambda: not drain._ends.empty())
@@ -137,7 +137,7 @@ def test_work_that_comes_between_the_last_look_and_the_release_is_not_forgotten(
             stage.drain(second)
             time.sleep(0.2)
             redis.delete(WAKE_KEY, f"rq:queue:{QUEUE}")
-        let_go(shop, lanes)
+        let_go(worker, lanes)
 
     monkeypatch.setattr(drains, "release_all", let_go_late)
     drain.run()
@@ -166,7 +166,7 @@ def test_a_lane_whose_calls_would_last_too_long_for_this_drain_is_left_to_anothe
     stage = postgresql_stage
     monkeypatch.setattr(slices, "SLICE_S", 5.0)
     monkeypatch.setattr(slices, "LONGEST_S", longest_s)
-    first, second = stage.workshop(TWO), stage.workshop(TWO)
+    first, second = stage.worker_context(TWO), stage.worker_context(TWO)
     stage.far_end.behave = lambda one: Reply(after_s=quick_s if one.path == "/quick" else 0)
     stage.put(first, *(f"evt_{n}" for n in range(150 if quick_s < 1 else 1)))
     with Draining(first):

@@ -11,8 +11,8 @@ from tests.running import stripe_event, stripe_signature
 
 
 def test_the_same_write_done_twice_is_one_event_and_no_duplicate(stage) -> None:
-    shop = stage.workshop(keyed())
-    prepared = stage.prepared(shop.hub, "evt_1")
+    worker = stage.worker_context(keyed())
+    prepared = stage.prepared(worker.hub, "evt_1")
     for _ in range(2):
         with stage.store.write() as connection:
             taken = ingest(connection, prepared)
@@ -21,7 +21,7 @@ def test_the_same_write_done_twice_is_one_event_and_no_duplicate(stage) -> None:
     assert [row.state for row in stage.rows(StoredRequest)] == ["accepted"]
     assert [row.duplicates for row in stage.rows(StoredEvent)] == [0]
     assert stage.delivery.state == "pending"
-    assert stage.put(shop, "evt_1").state == RequestState.DUPLICATE
+    assert stage.put(worker, "evt_1").state == RequestState.DUPLICATE
 
 
 def test_a_webhook_whose_commit_was_not_heard_of_is_stored_once_and_accepted(

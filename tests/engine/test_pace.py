@@ -23,21 +23,21 @@ def each_window_has(calls: list[float], count: int, per_s: float) -> bool:
 
 
 def test_a_rate_outlives_the_drains_of_a_worker(stage) -> None:
-    shop = stage.workshop(keyed("rate: 2/30s"))
+    worker = stage.worker_context(keyed("rate: 2/30s"))
     for n in range(6):
-        stage.put(shop, f"evt_{n}")
-        stage.drain(shop)
+        stage.put(worker, f"evt_{n}")
+        stage.drain(worker)
     assert len(stage.far_end.received) == 2
     assert sorted(row.state for row in stage.deliveries) == ["pending"] * 4 + ["succeeded"] * 2
 
 
 def test_a_rate_lets_everything_out_in_its_time(sqlite_stage) -> None:
     stage = sqlite_stage
-    shop = stage.workshop(keyed("rate: 2/1s"))
+    worker = stage.worker_context(keyed("rate: 2/1s"))
     for n in range(6):
-        stage.put(shop, f"evt_{n}")
-        stage.drain(shop)
-    stage.drain(shop)
+        stage.put(worker, f"evt_{n}")
+        stage.drain(worker)
+    stage.drain(worker)
     calls = calls_at_s(stage.far_end)
     assert len(calls) == 6
     assert each_window_has(calls[1:], 2, 1)  # the first one waits for its connection and more
@@ -45,7 +45,7 @@ def test_a_rate_lets_everything_out_in_its_time(sqlite_stage) -> None:
 
 
 def test_two_workers_by_turns_keep_the_rate_together(stage) -> None:
-    shops = [stage.workshop(keyed("rate: 2/30s")) for _ in range(2)]
+    shops = [stage.worker_context(keyed("rate: 2/30s")) for _ in range(2)]
     for n in range(6):
         stage.put(shops[0], f"evt_{n}")
         stage.drain(shops[n % 2])
@@ -54,15 +54,15 @@ def test_two_workers_by_turns_keep_the_rate_together(stage) -> None:
 
 def test_two_workers_at_once_keep_the_rate_together(postgresql_stage) -> None:
     stage = postgresql_stage
-    shops = [stage.workshop(keyed("rate: 3/1s")) for _ in range(2)]
+    shops = [stage.worker_context(keyed("rate: 3/1s")) for _ in range(2)]
     stage.put(shops[0], *(f"evt_{n}" for n in range(10)))
     done = threading.Event()
 
-    def work(shop) -> None:
+    def work(worker) -> None:
         while not done.wait(0.05):
-            stage.drain(shop)
+            stage.drain(worker)
 
-    threads = [threading.Thread(target=work, args=(shop,)) for shop in shops]
+    threads = [threading.Thread(target=work, args=(worker,)) for worker in shops]
     for thread in threads:
         thread.start()
     try:
@@ -76,7 +76,7 @@ def test_two_workers_at_once_keep_the_rate_together(postgresql_stage) -> None:
 
 
 def test_ten_failures_in_a_row_open_the_circuit_though_each_has_a_drain_of_its_own(stage) -> None:
-    shops = [stage.workshop(keyed("retry: {first_delay: 1h}")) for _ in range(2)]
+    shops = [stage.worker_context(keyed("retry: {first_delay: 1h}")) for _ in range(2)]
     stage.far_end.behave = lambda _: Reply(503)
     for n in range(15):
         stage.put(shops[0], f"evt_{n}")
@@ -88,47 +88,47 @@ def test_ten_failures_in_a_row_open_the_circuit_though_each_has_a_drain_of_its_o
 
 
 def test_one_success_lets_the_circuit_count_anew(stage) -> None:
-    shop = stage.workshop(keyed("retry: {first_delay: 1h}"))
+    worker = stage.worker_context(keyed("retry: {first_delay: 1h}"))
     for n in range(12):
         reply = Reply(200 if n == 6 else 503)
         stage.far_end.behave = lambda _, reply=reply: reply
-        stage.put(shop, f"evt_{n}")
-        stage.drain(shop)
+        stage.put(worker, f"evt_{n}")
+        stage.drain(worker)
     assert (stage.lane.setbacks, stage.lane.blocked_until) == (0, None)
     assert len(stage.far_end.received) >= 12
 
 
 def test_a_call_that_was_never_sent_says_nothing_about_the_destination(stage) -> None:
-    shop = stage.workshop(UNSENDABLE)
+    worker = stage.worker_context(UNSENDABLE)
     stage.change(Lane, setbacks=3, blocked_until=database_later(-1.0), blocked_reason="down")
-    stage.put(shop, "evt_1")
-    stage.drain(shop)
+    stage.put(worker, "evt_1")
+    stage.drain(worker)
     assert (stage.delivery.state, stage.delivery.error[:9]) == ("failed", "not sent:")
     assert stage.far_end.received == []
     assert (stage.lane.setbacks, stage.lane.blocked_reason) == (3, "down")
 
 
 def test_an_answer_lifts_the_block(stage) -> None:
-    shop = stage.workshop(once())
+    worker = stage.worker_context(once())
     stage.change(Lane, setbacks=3, blocked_until=database_later(-1.0), blocked_reason="down")
-    stage.put(shop, "evt_1")
-    stage.drain(shop)
+    stage.put(worker, "evt_1")
+    stage.drain(worker)
     assert (stage.lane.setbacks, stage.lane.blocked_reason) == (0, None)
 
 
 def test_how_long_it_has_been_tried_is_counted_from_the_first_try(stage) -> None:
-    shop = stage.workshop(keyed().replace("do: ops.post", "delay: 4d, do: ops.post"))
+    worker = stage.worker_context(keyed().replace("do: ops.post", "delay: 4d, do: ops.post"))
     stage.far_end.behave = lambda _: Reply(503)
-    stage.put(shop, "evt_1")
+    stage.put(worker, "evt_1")
     assert stage.delivery.state == "waiting"
     stage.change(
         Delivery, since=days_ago(4), created_at=days_ago(4), next_attempt_at=days_ago(0.001)
     )
-    stage.drain(shop)
+    stage.drain(worker)
     assert (stage.delivery.state, stage.delivery.tries) == ("retrying", 1)
     assert stage.delivery.since > days_ago(0.1)
     stage.change(Delivery, since=days_ago(4))
     stage.make_due()
-    stage.drain(shop)
+    stage.drain(worker)
     assert stage.delivery.state == "failed"
     assert stage.delivery.error.startswith("gave up after 72 h")

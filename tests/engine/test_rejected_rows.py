@@ -36,10 +36,10 @@ routes:
 
 
 def test_a_customer_id_of_9000_letters_stops_neither_lanes_nor_folding(stage) -> None:
-    shop = stage.workshop(ABOUT)
-    stage.put(shop, "evt_1", customer=LONG, receipt_email="one@example.com")
-    stage.put(shop, "evt_2", customer="cus_2", receipt_email="two@example.com")
-    stage.drain(shop)
+    worker = stage.worker_context(ABOUT)
+    stage.put(worker, "evt_1", customer=LONG, receipt_email="one@example.com")
+    stage.put(worker, "evt_2", customer="cus_2", receipt_email="two@example.com")
+    stage.drain(worker)
     assert {row.state for row in stage.deliveries} == {"succeeded"}
     assert unfolded(stage) == []
     assert {row.email for row in stage.rows(Contact)} == {"one@example.com", "two@example.com"}
@@ -57,10 +57,10 @@ def test_a_person_that_the_database_refuses_is_skipped_and_the_others_folded(
 ) -> None:
     stage = postgresql_stage
     refuse(stage, "contacts", "email <> 'jane@example.com'")
-    shop = stage.workshop(keyed())
-    stage.put(shop, "evt_1")
-    stage.put(shop, "evt_2", receipt_email="joe@example.com")
-    stage.drain(shop)
+    worker = stage.worker_context(keyed())
+    stage.put(worker, "evt_1")
+    stage.put(worker, "evt_2", receipt_email="joe@example.com")
+    stage.drain(worker)
     assert unfolded(stage) == []
     assert [row.email for row in stage.rows(Contact)] == ["joe@example.com"]
     assert "cannot be kept" in caplog.text
@@ -70,10 +70,10 @@ def test_a_person_that_the_database_refuses_is_skipped_and_the_others_folded(
 def test_a_delivery_whose_person_the_database_refuses_fails_alone(postgresql_stage) -> None:
     stage = postgresql_stage
     refuse(stage, "contacts", "email <> 'jane@example.com'")
-    shop = stage.workshop(ABOUT)
-    stage.put(shop, "evt_1")
-    stage.put(shop, "evt_2", receipt_email="joe@example.com")
-    stage.drain(shop)
+    worker = stage.worker_context(ABOUT)
+    stage.put(worker, "evt_1")
+    stage.put(worker, "evt_2", receipt_email="joe@example.com")
+    stage.drain(worker)
     states = {(row.route, row.state) for row in stage.deliveries}
     assert states == {("about", "failed"), ("about", "succeeded"), ("good", "succeeded")}
     [failed] = [row for row in stage.deliveries if row.state == "failed"]
@@ -85,9 +85,9 @@ def test_a_lane_whose_claims_the_database_refuses_rests_and_the_others_work(
 ) -> None:
     stage = postgresql_stage
     refuse(stage, "attempts", "parameters->'body'->>'to' IS NULL")
-    shop = stage.workshop(ABOUT)
-    stage.put(shop, "evt_1")
-    stage.drain(shop)
+    worker = stage.worker_context(ABOUT)
+    stage.put(worker, "evt_1")
+    stage.drain(worker)
     assert {(row.route, row.state) for row in stage.deliveries} == {
         ("about", "pending"), ("good", "succeeded"),
     }  # fmt: skip
@@ -98,10 +98,10 @@ def test_a_lane_whose_claims_the_database_refuses_rests_and_the_others_work(
 
 def test_two_who_fold_the_same_people_at_once_wait_for_no_other(postgresql_stage) -> None:
     stage = postgresql_stage
-    shop = stage.workshop(keyed())
+    worker = stage.worker_context(keyed())
     for n in range(200):
         person = random.Random(n).randrange(20)
-        stage.put(shop, f"evt_{n}", customer=f"cus_{person}",
+        stage.put(worker, f"evt_{n}", customer=f"cus_{person}",
                   receipt_email=f"p{(person * 7) % 20}@example.com")  # fmt: skip
     errors = []
 
@@ -109,7 +109,7 @@ def test_two_who_fold_the_same_people_at_once_wait_for_no_other(postgresql_stage
         try:
             while unfolded(stage):
                 with stage.store.write() as connection:
-                    project_some(connection, shop.hub, most=20, now=datetime.now(UTC))
+                    project_some(connection, worker.hub, most=20, now=datetime.now(UTC))
         except Exception as error:  # noqa: BLE001 - the test says which
             errors.append(error)
 
@@ -124,18 +124,18 @@ def test_two_who_fold_the_same_people_at_once_wait_for_no_other(postgresql_stage
 
 
 def test_contacts_are_folded_by_the_clock_while_the_workers_are_busy(stage, redis_server) -> None:
-    shop = stage.workshop(keyed("rate: 1/1m"))
-    stage.put(shop, *(f"evt_{n}" for n in range(5)))
+    worker = stage.worker_context(keyed("rate: 1/1m"))
+    stage.put(worker, *(f"evt_{n}" for n in range(5)))
     with redis_server.client() as redis:
-        assert clock.tick(shop.hub, redis) == set()
+        assert clock.tick(worker.hub, redis) == set()
     assert unfolded(stage) == []
 
 
 def test_a_duty_of_the_clock_that_fails_stops_no_other_and_somebody_is_told(
     stage, redis_server, monkeypatch
 ) -> None:
-    shop = stage.workshop(keyed("rate: 1/1m"))
-    stage.put(shop, "evt_1")
+    worker = stage.worker_context(keyed("rate: 1/1m"))
+    stage.put(worker, "evt_1")
 
     def fails(*_: object, **__: object) -> None:
         raise ValueError("what a customer wrote")
@@ -143,12 +143,12 @@ def test_a_duty_of_the_clock_that_fails_stops_no_other_and_somebody_is_told(
     with redis_server.client() as redis:
         with monkeypatch.context() as patched:
             patched.setattr(clock, "escalate", fails)
-            [trouble] = clock.tick(shop.hub, redis)
+            [trouble] = clock.tick(worker.hub, redis)
             assert trouble.startswith("escalating failed: ValueError at test_rejected_rows.fails")
             assert "customer" not in trouble
         assert unfolded(stage) == []
         assert [one.subject for one in stage.rows(Alert) if not one.ended_at] == ["escalating"]
-        assert clock.tick(shop.hub, redis) == set()
+        assert clock.tick(worker.hub, redis) == set()
     assert all(one.ended_at for one in stage.rows(Alert))
 
 
@@ -157,17 +157,17 @@ def test_hours_that_cannot_be_counted_do_not_end_the_clock(stage, redis_server) 
         def run_if_due(self) -> None:
             raise ZeroDivisionError
 
-    shop = stage.workshop(keyed("rate: 1/1m"))
+    worker = stage.worker_context(keyed("rate: 1/1m"))
     with redis_server.client() as redis:
-        [trouble] = clock.tick(shop.hub, redis, None, Broken(shop.hub))
+        [trouble] = clock.tick(worker.hub, redis, None, Broken(worker.hub))
     assert trouble.startswith("counting the hours failed: ZeroDivisionError")
 
 
 def test_an_event_whose_news_is_poison_is_left_and_the_others_are_folded(
     stage, redis_server, monkeypatch, caplog
 ) -> None:
-    shop = stage.workshop(keyed("rate: 1/1m"))
-    stage.put(shop, *(f"evt_{n}" for n in range(3)))
+    worker = stage.worker_context(keyed("rate: 1/1m"))
+    stage.put(worker, *(f"evt_{n}" for n in range(3)))
 
     def follow(*_: object, data: dict[str, object], **__: object) -> None:
         told.append(data)
@@ -177,7 +177,7 @@ def test_an_event_whose_news_is_poison_is_left_and_the_others_are_folded(
     told: list[object] = []
     monkeypatch.setattr(projections, "apply_status_callback", follow)
     with redis_server.client() as redis:
-        assert clock.tick(shop.hub, redis) == set()
+        assert clock.tick(worker.hub, redis) == set()
     assert len(told) == 3
     assert unfolded(stage) == []
     assert caplog.text.count("tells something that cannot be kept (ValueError)") == 1
@@ -191,8 +191,8 @@ def test_nothing_of_a_payload_gets_into_logs_or_the_queue_when_the_database_refu
     stage = postgresql_stage
     caplog.set_level(logging.DEBUG)
     refuse(stage, "attempts", "parameters->'body'->>'to' IS NULL")
-    shop = stage.workshop(ABOUT)
-    stage.put(shop, "evt_1")
+    worker = stage.worker_context(ABOUT)
+    stage.put(worker, "evt_1")
     monkeypatch.setattr(queues, "JOB_TIMEOUT_S", 1)
     hold_back = LaneBatch._back_off
 
@@ -201,7 +201,7 @@ def test_nothing_of_a_payload_gets_into_logs_or_the_queue_when_the_database_refu
         hold_back(serving, lane, error)
 
     monkeypatch.setattr(LaneBatch, "_back_off", hold_back_for_long)
-    set_current(shop)
+    set_current(worker)
     with redis_server.client() as redis:
         enqueue_drain(redis)
         rq_worker._worker(redis_server.url).work(burst=True, logging_level="WARNING")

@@ -29,71 +29,71 @@ def settled(stage, answer: SettleAnswer) -> None:
 
 def left_unknown(stage, config: str):
     """Return a workshop after a call of which nobody knows whether it happened."""
-    shop = stage.workshop(config)
+    worker = stage.worker_context(config)
     stage.far_end.behave = lambda _: Reply(500, b"oops")
-    stage.put(shop, "evt_1")
-    stage.drain(shop)
+    stage.put(worker, "evt_1")
+    stage.drain(worker)
     assert stage.delivery.state == "unknown"
     stage.far_end.behave = lambda _: Reply(200, b"ok")
-    return shop
+    return worker
 
 
 def test_what_was_dropped_in_doubt_is_not_sent_again_without_a_reason(stage) -> None:
-    shop = left_unknown(stage, once())
+    worker = left_unknown(stage, once())
     settled(stage, SettleAnswer.DROP)
     assert (stage.delivery.state, stage.attempts[0].state) == ("failed", "in_doubt")
-    [planned] = stage.plan(shop, state="failed")
+    [planned] = stage.plan(worker, state="failed")
     assert planned.plan is Plan.REFUSED
     assert "it may have happened" in planned.why
-    assert stage.replay(shop, [planned]) == 0
-    [planned] = stage.plan(shop, again=True, state="failed")
+    assert stage.replay(worker, [planned]) == 0
+    [planned] = stage.plan(worker, again=True, state="failed")
     with pytest.raises(Refused):
-        stage.replay(shop, [planned])
-    stage.drain(shop)
+        stage.replay(worker, [planned])
+    stage.drain(worker)
     assert len(stage.far_end.received) == 1
-    assert stage.replay(shop, [planned], reason="they saw nothing") == 1
-    stage.drain(shop)
+    assert stage.replay(worker, [planned], reason="they saw nothing") == 1
+    stage.drain(worker)
     assert (stage.delivery.state, len(stage.far_end.received)) == ("succeeded", 2)
 
 
 def test_what_is_sent_again_after_a_doubt_has_not_ended(stage) -> None:
-    shop = left_unknown(stage, once())
+    worker = left_unknown(stage, once())
     assert stage.delivery.finished_at is not None
     settled(stage, SettleAnswer.AGAIN)
     assert (stage.delivery.state, stage.delivery.finished_at) == ("retrying", None)
-    stage.drain(shop)
+    stage.drain(worker)
     assert stage.delivery.state == "succeeded"
     assert stage.delivery.finished_at is not None
 
 
 def test_a_plan_that_was_overtaken_makes_no_new_key_of_a_doubt(stage) -> None:
     """Rejected, previewed; meanwhile replayed by somebody else, and now in doubt."""
-    shop = stage.workshop(keyed("retry: {attempts: 1}"))
+    worker = stage.worker_context(keyed("retry: {attempts: 1}"))
     stage.far_end.behave = lambda _: Reply(400)
-    stage.put(shop, "evt_1")
-    stage.drain(shop)
-    stale = stage.plan(shop, state="failed")
+    stage.put(worker, "evt_1")
+    stage.drain(worker)
+    stale = stage.plan(worker, state="failed")
     assert [one.plan for one in stale] == [Plan.ANEW]
     stage.far_end.behave = lambda _: Reply(500)
-    assert stage.replay(shop, stage.plan(shop, state="failed")) == 1
-    stage.drain(shop)
+    assert stage.replay(worker, stage.plan(worker, state="failed")) == 1
+    stage.drain(worker)
     assert (stage.delivery.state, stage.attempts[-1].state) == ("failed", "in_doubt")
-    assert stage.replay(shop, stale) == 0
+    assert stage.replay(worker, stale) == 0
     assert (stage.delivery.state, stage.delivery.key_n) == ("failed", 1)
     stage.far_end.behave = lambda _: Reply()
-    [fresh] = stage.plan(shop, state="failed")
+    [fresh] = stage.plan(worker, state="failed")
     assert fresh.plan is Plan.REPEAT
-    assert stage.replay(shop, [fresh]) == 1
-    stage.drain(shop)
+    assert stage.replay(worker, [fresh]) == 1
+    stage.drain(worker)
     assert sorted(stage.far_end.keys().values()) == [1, 2]
 
 
 @pytest.mark.parametrize(("when", "state"), [("> 1000000", "skipped"), ("> 10", "succeeded")])
 def test_a_condition_that_failed_is_asked_when_it_is_replayed(stage, when, state) -> None:
-    broken = stage.workshop(WHEN.format(when="data.amount > 'x'"))
+    broken = stage.worker_context(WHEN.format(when="data.amount > 'x'"))
     stage.put(broken, "evt_1")
     assert stage.delivery.state == "failed"
-    mended = stage.workshop(WHEN.format(when=f"data.amount {when}"))
+    mended = stage.worker_context(WHEN.format(when=f"data.amount {when}"))
     assert stage.replay(mended, stage.plan(mended, state="failed")) == 1
     stage.drain(mended)
     assert stage.delivery.state == state
@@ -104,8 +104,8 @@ def test_thousands_are_replayed_in_portions_so_that_webhooks_get_in_between(
     sqlite_stage, monkeypatch
 ) -> None:
     stage = sqlite_stage
-    shop = stage.workshop(keyed())
-    stage.put(shop, "evt_1")
+    worker = stage.worker_context(keyed())
+    stage.put(worker, "evt_1")
     row = stage.delivery._asdict() | {"state": "failed", "next_attempt_at": None}
     rows = [row | {"id": new_id(days_ago(0)), "route": f"route-{n}"} for n in range(1201)]
     with stage.store.write() as connection:

@@ -22,12 +22,12 @@ LEADS, MOST = 45, 30
 
 
 @pytest.fixture
-def shop(stage, monkeypatch):
+def worker(stage, monkeypatch):
     monkeypatch.setattr(stages, "SOURCE", "")
-    return stage.workshop(CONFIG)
+    return stage.worker_context(CONFIG)
 
 
-def fill_in(stage, shop, phone: str) -> None:
+def fill_in(stage, worker, phone: str) -> None:
     request = InboundRequest(
         "POST",
         "http://hub/forms/contact",
@@ -35,34 +35,36 @@ def fill_in(stage, shop, phone: str) -> None:
         urlencode({"phone": phone}).encode(),
         datetime.now(UTC),
     )
-    source, form = shop.hub.configuration.sources["contact"], shop.hub.inbound("contact")
-    prepared = prepare_request(source=source, adapter=form, router=shop.hub.router, request=request)
+    source, form = worker.hub.configuration.sources["contact"], worker.hub.inbound("contact")
+    prepared = prepare_request(
+        source=source, adapter=form, router=worker.hub.router, request=request
+    )
     with stage.store.write() as connection:
         ingest(connection, prepared)
 
 
-def test_a_drain_texts_no_more_numbers_of_one_prefix_than_the_cap(stage, shop) -> None:
+def test_a_drain_texts_no_more_numbers_of_one_prefix_than_the_cap(stage, worker) -> None:
     """B76."""
     for n in range(LEADS):
-        fill_in(stage, shop, f"+1202555{n:04}")
-    stage.drain(shop)
+        fill_in(stage, worker, f"+1202555{n:04}")
+    stage.drain(worker)
     states = [row.state for row in stage.deliveries]
     assert (states.count("succeeded"), states.count("skipped")) == (MOST, LEADS - MOST)
     assert len(stage.attempts) == MOST
     [alert] = stage.rows(Alert)
     assert (alert.kind, alert.subject) == (alerts.CAP_REACHED, "sms")
-    assert clock.tick(shop.hub, shop.redis) == set()
+    assert clock.tick(worker.hub, worker.redis) == set()
     [alert] = stage.rows(Alert)
     assert alert.ended_at is None
 
 
-def test_the_clock_forgets_what_is_over_and_ends_its_alerts(stage, shop) -> None:
+def test_the_clock_forgets_what_is_over_and_ends_its_alerts(stage, worker) -> None:
     long_ago = datetime.now(UTC) - timedelta(days=2)
     with stage.store.write() as connection:
         alerts.begin(connection, alerts.CAP_REACHED, "sms", "it was", now=long_ago)
         values = {"key": b"k" * 16, "slot_at": long_ago, "n": 1, "ends_at": long_ago}
         connection.execute(insert(LimitCount).values(**values))
-    assert clock.tick(shop.hub, shop.redis) == set()
+    assert clock.tick(worker.hub, worker.redis) == set()
     assert stage.rows(LimitCount) == []
     [alert] = stage.rows(Alert)
     assert alert.ended_at is not None

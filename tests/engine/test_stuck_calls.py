@@ -48,10 +48,10 @@ def never(monkeypatch):
     never = Event()
     perform = DestinationClient.perform
 
-    def performs(gate, call):
+    def performs(client, call):
         if "evt_stuck" in str(call.parameters):
             never.wait(60)
-        return perform(gate, call)
+        return perform(client, call)
 
     monkeypatch.setattr(DestinationClient, "perform", performs)
     yield never
@@ -61,12 +61,12 @@ def never(monkeypatch):
 def test_a_call_that_never_ends_ends_the_worker_and_nothing_else_is_lost(
     stage, never, ended, caplog
 ) -> None:
-    shop = stage.workshop(TWO)
-    stage.put(shop, "evt_1", "evt_stuck")
+    worker = stage.worker_context(TWO)
+    stage.put(worker, "evt_1", "evt_stuck")
     stage.far_end.behave = lambda one: Reply(after_s=1.8 if one.path == "/quick" else 0)
     began_s = time.monotonic()
     with soon(), pytest.raises(CallStuck):
-        stage.drain(shop)
+        stage.drain(worker)
     assert time.monotonic() - began_s > LONGEST_S
     assert ended == [["ops"]]
     found = sorted((row.route, row.state) for row in stage.deliveries)
@@ -77,20 +77,20 @@ def test_a_call_that_never_ends_ends_the_worker_and_nothing_else_is_lost(
 
 
 def test_nothing_new_is_called_once_a_call_is_stuck(stage, never, ended, monkeypatch) -> None:
-    shop = stage.workshop(TWO)
-    stage.put(shop, "evt_stuck")
+    worker = stage.worker_context(TWO)
+    stage.put(worker, "evt_stuck")
     look = StuckCallWatchdog.check
 
     def looks(self, found, now_s) -> None:
         before = self.has_begun
         look(self, found, now_s)
         if self.has_begun and not before:
-            stage.put(shop, "evt_late")
+            stage.put(worker, "evt_late")
 
     monkeypatch.setattr(StuckCallWatchdog, "check", looks)
     stage.far_end.behave = lambda one: Reply(after_s=2.5 if one.path == "/quick" else 0)
     with pytest.raises(CallStuck):
-        stage.drain(shop)
+        stage.drain(worker)
     late = [row for row in stage.deliveries if row.state == "pending"]
     assert sorted(row.route for row in late) == ["ops", "quick"]
     assert len(stage.far_end.received) == 1
@@ -100,15 +100,15 @@ def test_a_drain_that_is_torn_out_of_its_work_does_not_wait_for_ever(
     stage, never, ended, monkeypatch
 ) -> None:
     """RQ's alarm comes while a call hangs."""
-    shop = stage.workshop(TWO)
-    stage.put(shop, "evt_1", "evt_stuck")
+    worker = stage.worker_context(TWO)
+    stage.put(worker, "evt_1", "evt_stuck")
 
     def alarm(_: Drain) -> bool:
         raise TimeoutError("the alarm")
 
     monkeypatch.setattr(Drain, "_wait", alarm)
     with pytest.raises(TimeoutError, match="the alarm"):
-        stage.drain(shop)
+        stage.drain(worker)
     assert ended == [["ops"]]
     found = sorted((row.route, row.state) for row in stage.deliveries)
     assert found == [("ops", "running"), ("ops", "succeeded"), *[("quick", "succeeded")] * 2]
@@ -118,9 +118,9 @@ def test_after_the_process_was_frozen_its_calls_get_some_time(
     stage, never, ended, monkeypatch
 ) -> None:
     monkeypatch.setattr(watchdog, "MARGIN_S", 5.0)
-    shop = stage.workshop(TWO)
-    stage.put(shop, "evt_stuck")
-    drain = Drain(shop)
+    worker = stage.worker_context(TWO)
+    stage.put(worker, "evt_stuck")
+    drain = Drain(worker)
     drain._tick(look=True)
     held = drain._lanes.values()
     thawed_s = time.monotonic() + 100
@@ -132,9 +132,9 @@ def test_after_the_process_was_frozen_its_calls_get_some_time(
 
 
 def test_a_call_that_comes_back_after_all_ends_nothing(stage, never, ended, caplog) -> None:
-    shop = stage.workshop(TWO)
-    stage.put(shop, "evt_stuck")
-    drain = Drain(shop)
+    worker = stage.worker_context(TWO)
+    stage.put(worker, "evt_stuck")
+    drain = Drain(worker)
     drain._tick(look=True)
     held = drain._lanes.values()
     late_s = time.monotonic() + 3.5
@@ -153,9 +153,9 @@ def test_an_end_that_was_not_taken_in_time_is_recorded_all_the_same(
     stage, ended, monkeypatch
 ) -> None:
     """The database keeps the drain waiting for longer than a call can last, and then it is gone."""
-    shop = stage.workshop(TWO)
-    stage.put(shop, "evt_1")
-    drain = Drain(shop)
+    worker = stage.worker_context(TWO)
+    stage.put(worker, "evt_1")
+    drain = Drain(worker)
 
     def hangs() -> None:
         drain._tick(look=True)

@@ -39,7 +39,7 @@ def hurry() -> None:
         (reconcile, "SETTLE_S", 4.0),
         (reconcile, "LOOK_AGAIN_S", 1.0),
         (transitions, "LOOK_AGAIN_S", 1.0),
-        (Hub, "patience_s", lambda *_: 8.0),
+        (Hub, "ask_after_s", lambda *_: 8.0),
     )
     for module, name, value in times:
         getattr(module, name)  # it may have moved

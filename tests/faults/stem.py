@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from hub.bootstrap import _workshop, create_hub
+from hub.bootstrap import _worker_context, create_hub
 from hub.clock import clock
 from hub.clock import reconcile as clock_reconcile
 from hub.core.delivery import reconcile
@@ -24,14 +24,14 @@ NOWHERE = "nowhere"
 TIMEOUT_S = 0.5
 
 
-def _drain(shop: WorkerContext) -> None:
+def _drain(worker: WorkerContext) -> None:
     drain.LINGER_S = 0.05
-    drain.Drain(shop).run()
+    drain.Drain(worker).run()
 
 
-def _clock(shop: WorkerContext) -> None:
-    clock.tick(shop.hub, shop.redis)
-    clock_reconcile.look_up_some(shop.hub, shop.gates)
+def _clock(worker: WorkerContext) -> None:
+    clock.tick(worker.hub, worker.redis)
+    clock_reconcile.look_up_some(worker.hub, worker.clients)
 
 
 WORKS: Mapping[str, Callable[[WorkerContext], None]] = {"worker": _drain, "clock": _clock}
@@ -48,7 +48,7 @@ def _live(work: str, place: str) -> None:
     if place != NOWHERE:
         PLACES[place](place)
     settings = load_settings(os.environ)
-    WORKS[work](_workshop(settings, impatient(create_hub(settings, os.environ))))
+    WORKS[work](_worker_context(settings, impatient(create_hub(settings, os.environ))))
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from adapters import InboundRequest
-from hub.bootstrap import _gates, _workshop, create_hub, prepare_store
+from hub.bootstrap import _clients, _worker_context, create_hub, prepare_store
 from hub.clock.reconcile import look_up_some
 from hub.core.delivery.reconcile import alert_unsettled, close_confirmed
 from hub.core.delivery.settle import SettleAnswer, settle
@@ -64,8 +64,8 @@ class Sweep:
         self._settings = load_settings(environ)
         self._hub = create_hub(self._settings, environ)
         prepare_store(self._hub)
-        self._shop = _workshop(self._settings, impatient(self._hub))
-        self._patient_gates = _gates(self._settings, self._hub)
+        self._shop = _worker_context(self._settings, impatient(self._hub))
+        self._patient_gates = _clients(self._settings, self._hub)
         self._store = self._hub.store
         with (folder / "stem.log").open("wb") as log:
             self._stem = subprocess.Popen(

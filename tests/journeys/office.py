@@ -89,7 +89,7 @@ class Office:
                 update(LeadNotification).where(*waiting).values(due_at=database_now())
             )
 
-    def tellings(self) -> list[tuple[str, str | None]]:
+    def notifications(self) -> list[tuple[str, str | None]]:
         """Return who was told and how it went on."""
         columns = select(LeadNotification.person, LeadNotification.ended).order_by(
             LeadNotification.n

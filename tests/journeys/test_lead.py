@@ -103,7 +103,7 @@ def test_a_lead_reaches_who_is_on_duty_then_the_next_and_a_reply_of_1_ends_it(of
     assert office.takers() == [("sam", "reply")]
     office.let_the_hour_pass(SAM)
     done = [("lee", "told sam"), ("sam", "taken")]
-    office.await_(lambda: office.tellings() == done, "the last telling to end")
+    office.await_(lambda: office.notifications() == done, "the last telling to end")
     assert "Sam took this lead" in requests.get(link, timeout=10).text
     assert [len(office.texts(number)) for number in (DANA, LEE, SAM)] == [0, 1, 1]
     [upsert] = office.calls["crm"]

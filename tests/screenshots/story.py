@@ -17,7 +17,7 @@ from sqlalchemy import Connection, func, select
 
 from adapters import NotVerified
 from hub.bootstrap import create_hub, prepare_store
-from hub.core.audit import record
+from hub.core.audit import record_action
 from hub.core.delivery import lanes
 from hub.core.hub import Hub
 from hub.core.inbound.ingest import ingest, prepare_request, store_rejected
@@ -172,7 +172,7 @@ class Day:
     def bad_hours(self) -> None:
         """What went wrong since three hours."""
         lanes.mark_paused(self._open, "books", paused=True)
-        record(self._open, actor="grace", action="pause", subject="books",
+        record_action(self._open, actor="grace", action="pause", subject="books",
              now=self.now - BAD_DAY_BEGAN)  # fmt: skip
         for minutes in range(170, 5, -12):
             self._take(self._paid(self._ago(minutes / 60), self._somebody(), 95_000 + minutes))

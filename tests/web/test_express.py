@@ -40,7 +40,7 @@ def app(
 
 @pytest.fixture(scope="module")
 def express(app: Flask) -> FastPath:
-    found = app.extensions["hub_express"]
+    found = app.extensions["hub_fast_path"]
     assert isinstance(found, FastPath)
     return found
 
@@ -239,4 +239,4 @@ def test_the_application_takes_whatever_the_short_way_takes(
 
 
 def test_sqlite_has_no_short_way(tmp_path, sqlite_url) -> None:
-    assert make_app(tmp_path, sqlite_url).extensions["hub_express"] is None
+    assert make_app(tmp_path, sqlite_url).extensions["hub_fast_path"] is None

@@ -174,9 +174,9 @@ def test_a_drain_job_makes_the_deliveries_that_are_due(
     monkeypatch.setattr(drains, "LINGER_S", 0.05)
     with FarEnd(lambda _: Reply(200, b"ok")) as far_end:
         stage = Stage(tmp_path, sqlite_url, redis_url, far_end)
-        shop = stage.workshop(keyed())
-        set_current(shop)
-        stage.put(shop, f"evt_{datetime.now(UTC):%f}")
+        worker = stage.worker_context(keyed())
+        set_current(worker)
+        stage.put(worker, f"evt_{datetime.now(UTC):%f}")
         enqueue_drain(redis)
         work(redis)
         assert stage.delivery.state == "succeeded"

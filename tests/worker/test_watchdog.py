@@ -31,20 +31,20 @@ class Lane:
 
 def test_a_worker_goes_on_when_the_stuck_call_has_ended_after_all() -> None:
     stuck, other = uuid4(), uuid4()
-    lane, parting = Lane({stuck: 0.0, other: 60.0}), StuckCallWatchdog()
-    now_s = parting._looked_at_s
-    parting.check([lane], now_s)
-    assert parting.has_begun
+    lane, watchdog = Lane({stuck: 0.0, other: 60.0}), StuckCallWatchdog()
+    now_s = watchdog._looked_at_s
+    watchdog.check([lane], now_s)
+    assert watchdog.has_begun
     del lane.left_s[stuck]
-    parting.check([lane], now_s + 5)
-    assert not parting.has_begun
-    parting.check([lane], now_s + LONGEST_S + 5)
+    watchdog.check([lane], now_s + 5)
+    assert not watchdog.has_begun
+    watchdog.check([lane], now_s + LONGEST_S + 5)
 
 
 def test_a_worker_ends_when_nothing_else_is_worth_waiting_for() -> None:
-    lane, parting = Lane({uuid4(): 0.0}), StuckCallWatchdog()
+    lane, watchdog = Lane({uuid4(): 0.0}), StuckCallWatchdog()
     with pytest.raises(CallStuck):
-        parting.check([lane], parting._looked_at_s)
+        watchdog.check([lane], watchdog._looked_at_s)
 
 
 def test_a_timer_that_cannot_be_set_ends_no_drain(monkeypatch) -> None:

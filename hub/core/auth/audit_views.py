@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select
 
-from hub.core.audit import record
+from hub.core.audit import record_action
 from hub.core.auth.roles import Principal
 from hub.core.models import AuditEntry
 
@@ -66,4 +66,4 @@ def note_view(connection: Connection, person: Principal, subject: str, now: date
         .limit(1)
     ).first()
     if seen is None:
-        record(connection, actor=person.actor, action=ACTION, subject=subject, now=now)
+        record_action(connection, actor=person.actor, action=ACTION, subject=subject, now=now)

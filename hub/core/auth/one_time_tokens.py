@@ -39,12 +39,14 @@ class TicketInfo:
     user_id: UUID | None
 
 
-def issue(connection: Connection, purpose: Purpose, user_id: UUID | None, *, now: datetime) -> str:
+def issue_token(
+    connection: Connection, purpose: Purpose, user_id: UUID | None, *, now: datetime
+) -> str:
     """Return a new secret. Links that were given out before for the same are good no more."""
     connection.execute(delete(Ticket).where(Ticket.ends_at < now - KEPT))
     if purpose is not Purpose.MFA_PENDING:
         advisory_lock(connection, "ticket", purpose, str(user_id))
-        cancel(connection, purpose, user_id, now=now)
+        cancel_tokens(connection, purpose, user_id, now=now)
     secret = secrets.token_urlsafe(32)
     connection.execute(
         insert(Ticket).values(
@@ -58,7 +60,7 @@ def issue(connection: Connection, purpose: Purpose, user_id: UUID | None, *, now
     return secret
 
 
-def cancel(
+def cancel_tokens(
     connection: Connection, purpose: Purpose, user_id: UUID | None, *, now: datetime
 ) -> None:
     """Let no ticket of that kind be good any more."""
@@ -69,7 +71,7 @@ def cancel(
     )
 
 
-def find(
+def find_token(
     connection: Connection, secret: str, *purposes: Purpose, now: datetime
 ) -> TicketInfo | None:
     """Return what a secret is good for, and leave it good; None if it is not."""
@@ -79,7 +81,7 @@ def find(
     return row and TicketInfo(Purpose(row.purpose), row.user_id)
 
 
-def use(
+def use_token(
     connection: Connection, secret: str, *purposes: Purpose, now: datetime
 ) -> TicketInfo | None:
     """Return what a secret was good for, and let it be good no more; None if it was not."""

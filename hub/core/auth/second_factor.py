@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
-from hub.core.audit import record
+from hub.core.audit import record_action
 from hub.core.errors import Refused
 from hub.core.models import RecoveryCode, User
 
@@ -38,7 +38,9 @@ def turn_on(
     ).scalar_one_or_none()
     if changed is None:
         raise Refused("your second factor is on already: turn it off first, or sign in again")
-    record(connection, actor=actor, action="second_factor.on", subject=f"user {changed}", now=now)
+    record_action(
+        connection, actor=actor, action="second_factor.on", subject=f"user {changed}", now=now
+    )
     return _make_codes(connection, user_id)
 
 
@@ -57,7 +59,9 @@ def turn_off(connection: Connection, user_id: UUID, *, actor: str, now: datetime
     """Ask for no code any more, as its owner wishes."""
     if drop(connection, user_id):
         name = connection.execute(select(User.name).where(User.id == user_id)).scalar_one()
-        record(connection, actor=actor, action="second_factor.off", subject=f"user {name}", now=now)
+        record_action(
+            connection, actor=actor, action="second_factor.off", subject=f"user {name}", now=now
+        )
 
 
 def renew_codes(connection: Connection, user_id: UUID, *, actor: str, now: datetime) -> list[str]:
@@ -74,7 +78,7 @@ def renew_codes(connection: Connection, user_id: UUID, *, actor: str, now: datet
     if user.totp_secret is None:
         raise Refused("recovery codes come with a second factor: turn it on first")
     subject = f"user {user.name}"
-    record(connection, actor=actor, action="second_factor.codes", subject=subject, now=now)
+    record_action(connection, actor=actor, action="second_factor.codes", subject=subject, now=now)
     return _make_codes(connection, user_id)
 
 

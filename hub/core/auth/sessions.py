@@ -164,7 +164,7 @@ def end_all(
     return connection.execute(update(Session).where(*which).values(ended_at=now)).rowcount
 
 
-def prove(connection: Connection, session_id: UUID, *, now: datetime) -> None:
+def mark_proved(connection: Connection, session_id: UUID, *, now: datetime) -> None:
     """Note that the password was given again in a session."""
     connection.execute(update(Session).where(Session.id == session_id).values(proved_at=now))
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, exists, select, update
 
-from hub.core.audit import record
+from hub.core.audit import record_action
 from hub.core.auth import one_time_tokens, sessions, throttle, users
 from hub.core.auth.one_time_tokens import Purpose
 from hub.core.auth.roles import Role
@@ -47,7 +47,9 @@ class Browser:
     agent: str | None
 
 
-def begin(connection: Connection, name: str, browser: Browser, *, now: datetime) -> SignInAttempt:
+def begin_attempt(
+    connection: Connection, name: str, browser: Browser, *, now: datetime
+) -> SignInAttempt:
     """Count a try to prove to be somebody, and return what it is held against."""
     name = name.replace("\0", "").strip().lower()[:MOST_NAME]
     counted = throttle.register_attempt(connection, name, browser.address, now=now)
@@ -60,29 +62,29 @@ def begin(connection: Connection, name: str, browser: Browser, *, now: datetime)
     return SignInAttempt(counted, name, row.id, row.password_hash, row.totp_secret)
 
 
-def refuse(
-    connection: Connection, knock: SignInAttempt, browser: Browser, *, what: str, now: datetime
+def refuse_attempt(
+    connection: Connection, attempt: SignInAttempt, browser: Browser, *, what: str, now: datetime
 ) -> None:
     """Note that `what` was wrong. A name that nobody has is not kept: it may be a password."""
-    record(
+    record_action(
         connection,
         actor=NOBODY,
         action="sign_in.refused",
-        subject=f"user {knock.name}" if knock.user_id else "no user",
+        subject=f"user {attempt.name}" if attempt.user_id else "no user",
         reason=f"wrong {what}",
         detail={"address": browser.address},
         now=now,
     )
 
 
-def issue_mfa_ticket(connection: Connection, knock: SignInAttempt, *, now: datetime) -> str:
+def issue_mfa_ticket(connection: Connection, attempt: SignInAttempt, *, now: datetime) -> str:
     """Return the ticket of somebody whose password was right and whose code is to come."""
-    return one_time_tokens.issue(connection, Purpose.MFA_PENDING, knock.user_id, now=now)
+    return one_time_tokens.issue_token(connection, Purpose.MFA_PENDING, attempt.user_id, now=now)
 
 
-def complete(
+def complete_attempt(
     connection: Connection,
-    knock: SignInAttempt,
+    attempt: SignInAttempt,
     user_id: UUID,
     browser: Browser,
     *,
@@ -94,11 +96,11 @@ def complete(
     Raises:
         Refused: while that was checked, the password became another, or the account was disabled.
     """
-    still = _is_still(user_id, knock.password_hash)
+    still = _is_still(user_id, attempt.password_hash)
     if connection.execute(select(User.id).where(*still).with_for_update()).first() is None:
         raise Refused(CHANGED_JUST_NOW)
-    throttle.reset(connection, knock.counted)
-    return _begin_session(connection, user_id, knock.name, browser, by=by, now=now)
+    throttle.clear(connection, attempt.counted)
+    return _begin_session(connection, user_id, attempt.name, browser, by=by, now=now)
 
 
 def rehash(connection: Connection, user_id: UUID, was: str, password_hash: str) -> None:
@@ -132,10 +134,12 @@ def change_password(
         raise Refused(CHANGED_JUST_NOW)
     sessions.end_all(connection, user_id, now=now, but=session_id)
     for purpose in (Purpose.PASSWORD, Purpose.MFA_PENDING):
-        one_time_tokens.cancel(connection, purpose, user_id, now=now)
-    sessions.prove(connection, session_id, now=now)
+        one_time_tokens.cancel_tokens(connection, purpose, user_id, now=now)
+    sessions.mark_proved(connection, session_id, now=now)
     user = users.with_id(connection, user_id)
-    record(connection, actor=actor, action="password.change", subject=f"user {user.name}", now=now)
+    record_action(
+        connection, actor=actor, action="password.change", subject=f"user {user.name}", now=now
+    )
 
 
 def set_password(
@@ -146,18 +150,22 @@ def set_password(
     Raises:
         Refused: the link is good no more.
     """
-    held = one_time_tokens.use(connection, ticket, Purpose.PASSWORD, now=now)
+    held = one_time_tokens.use_token(connection, ticket, Purpose.PASSWORD, now=now)
     if held is None or held.user_id is None:
         raise Refused(STALE_LINK)
     user = users.with_id(connection, held.user_id)
     connection.execute(update(User).where(User.id == user.id).values(password_hash=password_hash))
     sessions.end_all(connection, user.id, now=now)
-    one_time_tokens.cancel(connection, Purpose.MFA_PENDING, user.id, now=now)
+    one_time_tokens.cancel_tokens(connection, Purpose.MFA_PENDING, user.id, now=now)
     throttle.unlock(connection, user.name)
-    record(
-        connection, actor=f"user:{user.name}", action="password.set", subject=f"user {user.name}",
-        detail={"address": browser.address}, now=now,
-    )  # fmt: skip
+    record_action(
+        connection,
+        actor=f"user:{user.name}",
+        action="password.set",
+        subject=f"user {user.name}",
+        detail={"address": browser.address},
+        now=now,
+    )
     return _begin_session(connection, user.id, user.name, browser, by="a link", now=now)
 
 
@@ -176,7 +184,7 @@ def create_first_account(
         Refused: the link is good no more, there is an account already, or nobody is called so.
     """
     name = users.wanted_name(name)
-    held = one_time_tokens.use(connection, ticket, Purpose.FIRST, now=now)
+    held = one_time_tokens.use_token(connection, ticket, Purpose.FIRST, now=now)
     if held is None or has_accounts(connection):
         raise Refused(STALE_LINK)
     user_id = users.add(
@@ -193,7 +201,7 @@ def invite_first(connection: Connection, *, now: datetime) -> str | None:
     """
     if has_accounts(connection):
         return None
-    return one_time_tokens.issue(connection, Purpose.FIRST, None, now=now)
+    return one_time_tokens.issue_token(connection, Purpose.FIRST, None, now=now)
 
 
 def has_accounts(connection: Connection) -> bool:
@@ -204,7 +212,9 @@ def has_accounts(connection: Connection) -> bool:
 def leave(connection: Connection, session_id: UUID, *, actor: str, now: datetime) -> None:
     """Sign somebody out of one browser."""
     sessions.end(connection, session_id, now=now)
-    record(connection, actor=actor, action="sign_out", subject=actor.replace(":", " "), now=now)
+    record_action(
+        connection, actor=actor, action="sign_out", subject=actor.replace(":", " "), now=now
+    )
 
 
 def _is_still(user_id: UUID, password_hash: str | None) -> Sequence[ColumnElement[bool]]:
@@ -220,10 +230,15 @@ def _begin_session(
     connection: Connection, user_id: UUID, name: str, browser: Browser, *, by: str, now: datetime
 ) -> str:
     connection.execute(update(User).where(User.id == user_id).values(signed_in_at=now))
-    record(
-        connection, actor=f"user:{name}", action="sign_in", subject=f"user {name}",
-        reason=f"by {by}", detail={"address": browser.address}, now=now,
-    )  # fmt: skip
+    record_action(
+        connection,
+        actor=f"user:{name}",
+        action="sign_in",
+        subject=f"user {name}",
+        reason=f"by {by}",
+        detail={"address": browser.address},
+        now=now,
+    )
     return sessions.begin(
         connection, user_id, now=now, address=browser.address, agent=browser.agent
     )

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, case, delete, exists, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hub.core.models import Session, SignInTry, User
-from hub.core.models.base import Instant
+from hub.core.models.base import UtcDateTime
 
 FREE_OF_ACCOUNT, FREE_OF_ADDRESS = 5, 20
 WAITS = tuple(timedelta(seconds=2**n) for n in range(10))
@@ -48,7 +48,7 @@ def register_attempt(
     return counted
 
 
-def reset(connection: Connection, counted: ThrottleResult) -> None:
+def clear(connection: Connection, counted: ThrottleResult) -> None:
     """Forget the failures of an account that was signed in to; its address gets its try back."""
     if counted.address is not None:
         connection.execute(
@@ -82,9 +82,9 @@ def _count(connection: Connection, key: bytes, free: int, *, now: datetime) -> t
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     n = case((SignInTry.last_at < now - FORGOTTEN_AFTER, 1), else_=SignInTry.n + 1)
     free_at = case(
-        (n < free, literal(_ALWAYS, Instant())),
-        *((n == free + i, literal(now + wait, Instant())) for i, wait in enumerate(WAITS)),
-        else_=literal(now + LONGEST_WAIT, Instant()),
+        (n < free, literal(_ALWAYS, UtcDateTime())),
+        *((n == free + i, literal(now + wait, UtcDateTime())) for i, wait in enumerate(WAITS)),
+        else_=literal(now + LONGEST_WAIT, UtcDateTime()),
     )
     counted = connection.execute(
         insert(SignInTry)

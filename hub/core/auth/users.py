@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select, update
 
-from hub.core.audit import record
+from hub.core.audit import record_action
 from hub.core.auth import one_time_tokens, second_factor, sessions, throttle
 from hub.core.auth.one_time_tokens import Purpose
 from hub.core.auth.roles import Role
@@ -158,7 +158,7 @@ def disable(connection: Connection, user: UserAccount, *, actor: str, now: datet
     connection.execute(update(User).where(User.id == user.id).values(disabled_at=now))
     sessions.end_all(connection, user.id, now=now)
     for purpose in (Purpose.PASSWORD, Purpose.MFA_PENDING):
-        one_time_tokens.cancel(connection, purpose, user.id, now=now)
+        one_time_tokens.cancel_tokens(connection, purpose, user.id, now=now)
     _note(connection, "disable", user.name, actor=actor, now=now)
 
 
@@ -173,7 +173,7 @@ def enable(connection: Connection, user: UserAccount, *, actor: str, now: dateti
 def invite(connection: Connection, user: UserAccount, *, actor: str, now: datetime) -> str:
     """Return the secret of a link by which somebody sets a password; older ones die."""
     _note(connection, "link", user.name, actor=actor, now=now)
-    return one_time_tokens.issue(connection, Purpose.PASSWORD, user.id, now=now)
+    return one_time_tokens.issue_token(connection, Purpose.PASSWORD, user.id, now=now)
 
 
 def reset(connection: Connection, user: UserAccount, *, actor: str, now: datetime) -> str:
@@ -191,10 +191,10 @@ def reset(connection: Connection, user: UserAccount, *, actor: str, now: datetim
         raise Refused(f"{user.name} is disabled: enable the account first")
     second_factor.drop(connection, user.id)
     sessions.end_all(connection, user.id, now=now)
-    one_time_tokens.cancel(connection, Purpose.MFA_PENDING, user.id, now=now)
+    one_time_tokens.cancel_tokens(connection, Purpose.MFA_PENDING, user.id, now=now)
     throttle.unlock(connection, user.name)
     _note(connection, "reset", user.name, actor=actor, now=now)
-    return one_time_tokens.issue(connection, Purpose.PASSWORD, user.id, now=now)
+    return one_time_tokens.issue_token(connection, Purpose.PASSWORD, user.id, now=now)
 
 
 def unlock(connection: Connection, user: UserAccount, *, actor: str, now: datetime) -> None:
@@ -245,7 +245,11 @@ def _note(
     now: datetime,
     detail: dict[str, Any] | None = None,
 ) -> None:
-    record(
-        connection, actor=actor, action=f"user.{change}", subject=f"user {name}", now=now,
+    record_action(
+        connection,
+        actor=actor,
+        action=f"user.{change}",
+        subject=f"user {name}",
+        now=now,
         detail=detail,
-    )  # fmt: skip
+    )

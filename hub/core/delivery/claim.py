@@ -96,7 +96,7 @@ KEY_FORGOTTEN = (
 
 def claim(
     connection: Connection,
-    hold: Lease,
+    lease: Lease,
     *,
     slots: int,
     router: Router,
@@ -117,7 +117,7 @@ def claim(
     not go out. `on_row` is called before each delivery, whose parameters may take a while.
     The lane must have been found `workable` in the same transaction.
     """
-    wanted = {"destination": hold.destination, "most": slots}
+    wanted = {"destination": lease.destination, "most": slots}
     rows: Sequence[Any] = connection.execute(SUSPECTS if suspects else DUE, wanted).all()
     claimed: list[Claimed] = []
     ended: list[EndedUnsent] = []
@@ -147,7 +147,7 @@ def claim(
     if in_doubt:
         finish_unknown(connection, in_doubt, now=now)
     if claimed:
-        _start(connection, hold, claimed, now, sandbox)
+        _start(connection, lease, claimed, now, sandbox)
     return claimed, len(rows) == slots
 
 
@@ -207,13 +207,13 @@ _BEGIN = insert(Attempt.__table__)  # type: ignore[arg-type]
 
 def _start(
     connection: Connection,
-    hold: Lease,
+    lease: Lease,
     claimed: Sequence[Claimed],
     now: datetime,
     sandbox: bool,
 ) -> None:
     ids = [one.delivery_id for one in claimed]
-    connection.execute(_RUN, {"b_ids": ids, "b_token": hold.token, "b_sandbox": sandbox})
+    connection.execute(_RUN, {"b_ids": ids, "b_token": lease.token, "b_sandbox": sandbox})
     connection.execute(
         _BEGIN,
         [

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, func, select, update
 from hub.core.delivery.transitions import Known, Resolution, on_confirmed
 from hub.core.models import Attempt, AttemptState, Delivery, DeliveryState, database_now
 from hub.core.monitoring import alerts
-from hub.core.text import bounded
+from hub.core.text import bounded_text
 
 MOST_EVIDENCE = 20
 
@@ -25,25 +25,25 @@ def confirm(
     now: datetime,
 ) -> Resolution:
     """Take in that the provider has what an attempt asked for; return what it changed."""
-    seen_ref = bounded(seen_ref) if seen_ref else None
+    seen_ref = bounded_text(seen_ref) if seen_ref else None
     row = locked(connection, attempt_id)
-    turn = on_confirmed(known_of(connection, row), seen_ref)
+    resolution = on_confirmed(known_of(connection, row), seen_ref)
     connection.execute(
         update(Attempt)
         .where(Attempt.id == attempt_id)
         .values(
             seen_ref=row.seen_ref or seen_ref or "",
             evidence=append_evidence(row.evidence, by=by, said=said, now=now),
-            **({"state": turn.attempt, "closed_by": by} if turn.attempt else {}),
-            **({"ended_at": database_now()} if turn.attempt and row.ended_at is None else {}),
-            **({"provider_ref": seen_ref} if turn.attempt and seen_ref else {}),
+            **({"state": resolution.attempt, "closed_by": by} if resolution.attempt else {}),
+            **({"ended_at": database_now()} if resolution.attempt and row.ended_at is None else {}),
+            **({"provider_ref": seen_ref} if resolution.attempt and seen_ref else {}),
         )
     )
-    if turn.delivery:
+    if resolution.delivery:
         _succeed(connection, row.delivery_id, seen_ref or row.delivery_ref, now)
-    if turn.double:
+    if resolution.double:
         _alert_of_double(connection, row.delivery_id, now)
-    return turn
+    return resolution
 
 
 def complete_confirmed(connection: Connection, attempt_id: UUID, *, now: datetime) -> None:
@@ -153,7 +153,7 @@ def append_evidence(
 ) -> list[dict[str, str]]:
     """Return the evidence with one more sentence; the oldest give way when there are many."""
     at = now.isoformat(timespec="seconds").replace("+00:00", "Z")
-    kept = [*(evidence or []), {"at": at, "by": by, "said": bounded(said)}]
+    kept = [*(evidence or []), {"at": at, "by": by, "said": bounded_text(said)}]
     return kept if len(kept) <= MOST_EVIDENCE else [kept[0], *kept[-(MOST_EVIDENCE - 1) :]]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, exists, or_, select, tuple_, update
 
-from hub.core.audit import record
+from hub.core.audit import record_action
 from hub.core.delivery.poison import IS_POISON_SUSPECT
 from hub.core.errors import NotFound
 from hub.core.hub import Hub
@@ -49,7 +49,7 @@ def ensure(connection: Connection, destinations: Iterable[str]) -> None:
         connection.execute(insert_if_new(connection, Lane), rows)
 
 
-def take(
+def acquire(
     connection: Connection, holder: str, destinations: Sequence[str], *, most: int
 ) -> list[Lease]:
     """Take free lanes of these destinations that have due work, or calls of a holder that died.
@@ -82,18 +82,20 @@ def take(
     return [Lease(row[0], row[1], holder, row[2], row[3]) for row in taken]
 
 
-def renew(connection: Connection, holds: Sequence[Lease]) -> set[str]:
+def renew(connection: Connection, leases: Sequence[Lease]) -> set[str]:
     """Make the leases of these lanes last again; return the destinations that are still held."""
     renewed = connection.execute(
         update(Lane)
-        .where(_is_held(holds))
+        .where(_is_held(leases))
         .values(lease_until=database_later(LEASE_S))
         .returning(Lane.destination)
     )
     return set(renewed.scalars())
 
 
-def release(connection: Connection, hold: Lease, *, failures: int = 0, linger_s: float = 0) -> None:
+def release(
+    connection: Connection, lease: Lease, *, failures: int = 0, linger_s: float = 0
+) -> None:
     """Let go of a lane, so that the next holder need not wait for its lease.
 
     `linger_s` keeps it from others, not from its holder, until its rate lets them start anew.
@@ -101,44 +103,46 @@ def release(connection: Connection, hold: Lease, *, failures: int = 0, linger_s:
     lease_until = database_later(linger_s) if linger_s else None
     connection.execute(
         update(Lane)
-        .where(_is_held([hold]))
+        .where(_is_held([lease]))
         .values(
-            holder=_resting(hold.holder) if linger_s else None,
+            holder=_resting(lease.holder) if linger_s else None,
             lease_until=lease_until,
             failures=failures,
         )
     )
 
 
-def with_suspects(connection: Connection, holds: Sequence[Lease]) -> set[str]:
+def with_suspects(connection: Connection, leases: Sequence[Lease]) -> set[str]:
     """Return the destinations that may be called, and have due work that is to be tried alone."""
     found = select(Lane.destination).where(
-        Lane.destination.in_([hold.destination for hold in holds]),
+        Lane.destination.in_([lease.destination for lease in leases]),
         _open(),
         _HAS_DUE.where(IS_POISON_SUSPECT),
     )
     return set(connection.execute(found).scalars())
 
 
-def workable(connection: Connection, holds: Sequence[Lease]) -> set[str]:
+def workable(connection: Connection, leases: Sequence[Lease]) -> set[str]:
     """Return the destinations still held and neither paused nor blocked, locked until commit."""
-    return set(connection.execute(_WORKABLE, {"b_holds": _keys(holds)}).scalars())
+    return set(connection.execute(_WORKABLE, {"b_leases": _keys(leases)}).scalars())
 
 
-def block(connection: Connection, hold: Lease, *, for_s: float, reason: str, setbacks: int) -> None:
+def block(
+    connection: Connection, lease: Lease, *, for_s: float, reason: str, setbacks: int
+) -> None:
     """Let nothing out to a destination for a while; `reason` is for a person."""
     connection.execute(
         update(Lane)
-        .where(_is_held([hold]))
+        .where(_is_held([lease]))
         .values(blocked_until=database_later(for_s), blocked_reason=reason[:500], setbacks=setbacks)
     )
 
 
-def recover(connection: Connection, hold: Lease) -> None:
+def recover(connection: Connection, lease: Lease) -> None:
     """Note that a destination answers again."""
     connection.execute(
         update(Lane)
-        .where(_is_held([hold]))
+        .where(_is_held([lease]))
         .values(blocked_until=None, blocked_reason=None, setbacks=0)
     )
 
@@ -168,12 +172,12 @@ def _open() -> Any:
     return ~Lane.paused & or_(Lane.blocked_until.is_(None), Lane.blocked_until <= database_now())
 
 
-def _is_held(holds: Sequence[Lease]) -> Any:
-    return _LANE_KEY.in_(_keys(holds))
+def _is_held(leases: Sequence[Lease]) -> Any:
+    return _LANE_KEY.in_(_keys(leases))
 
 
-def _keys(holds: Sequence[Lease]) -> list[tuple[str, int, str]]:
-    return [(hold.destination, hold.token, hold.holder) for hold in holds]
+def _keys(leases: Sequence[Lease]) -> list[tuple[str, int, str]]:
+    return [(lease.destination, lease.token, lease.holder) for lease in leases]
 
 
 _HAS_DUE = exists().where(
@@ -184,7 +188,7 @@ _HAS_DUE = exists().where(
 _LANE_KEY = tuple_(Lane.destination, Lane.token, Lane.holder)
 _WORKABLE = (
     select(Lane.destination)
-    .where(_LANE_KEY.in_(bindparam("b_holds", expanding=True)), _open())
+    .where(_LANE_KEY.in_(bindparam("b_leases", expanding=True)), _open())
     .with_for_update(read=True)
 )
 
@@ -205,7 +209,7 @@ def set_paused(
         raise NotFound(f"there is no destination {destination}; hub.yaml has {known}")
     ensure(connection, [destination])
     mark_paused(connection, destination, paused=paused)
-    record(
+    record_action(
         connection, actor=actor, action=PAUSE if paused else RESUME, subject=destination, now=now
     )
 

@@ -53,57 +53,57 @@ class UnknownOutcome:
 
 def record_lookup(
     connection: Connection,
-    doubt: UnknownOutcome,
-    sighting: LookupResult,
+    unknown: UnknownOutcome,
+    lookup: LookupResult,
     *,
     keyed: bool,
     now: datetime,
-    by_content: bool = True,
+    matched_by_content: bool = True,
 ) -> Resolution:
-    """Take in what a look-up saw of an attempt; return what it changed.
+    """Record a look-up of an attempt; return the resolution that follows from it.
 
-    `by_content`: it was known by what was sent, and not by a token of ours. `now` is when it was
-    looked for.
+    `matched_by_content`: the attempt was recognised by its content, not by the hub's token. `now`
+    is the time of the look-up.
     """
-    if sighting.sight is LookupVerdict.THERE and (
-        (by_content and _is_one_of_several(connection, doubt))
-        or _is_anothers(connection, doubt, sighting.provider_ref)
+    if lookup.verdict is LookupVerdict.THERE and (
+        (matched_by_content and _is_one_of_several(connection, unknown))
+        or _is_anothers(connection, unknown, lookup.provider_ref)
     ):
-        said = f"{sighting.message}; but that one was made by another call, or may have been"
-        sighting = LookupResult(LookupVerdict.CANNOT_TELL, said)
-    if sighting.sight is LookupVerdict.THERE:
+        said = f"{lookup.message}; but that one was made by another call, or may have been"
+        lookup = LookupResult(LookupVerdict.CANNOT_TELL, said)
+    if lookup.verdict is LookupVerdict.THERE:
         return confirm(
             connection,
-            doubt.attempt_id,
-            seen_ref=sighting.provider_ref,
+            unknown.attempt_id,
+            seen_ref=lookup.provider_ref,
             by="lookup",
-            said=sighting.message,
+            said=lookup.message,
             now=now,
         )
-    row = locked(connection, doubt.attempt_id)
-    absent = sighting.sight is LookupVerdict.NOT_THERE
+    row = locked(connection, unknown.attempt_id)
+    absent = lookup.verdict is LookupVerdict.NOT_THERE
     absences = row.absences + 1 if absent else 0
     since_last_s = (now - row.looked_at).total_seconds() if row.looked_at else None
-    turn = Resolution()
+    resolution = Resolution()
     if absent:
-        turn = on_not_found(known_of(connection, row), absences, since_last_s)
+        resolution = on_not_found(known_of(connection, row), absences, since_last_s)
     connection.execute(
         update(Attempt)
-        .where(Attempt.id == doubt.attempt_id)
+        .where(Attempt.id == unknown.attempt_id)
         .values(
             absences=absences,
             looked_at=now,
-            evidence=append_evidence(row.evidence, by="lookup", said=sighting.message, now=now),
-            **({"state": turn.attempt, "closed_by": "lookup"} if turn.attempt else {}),
-            **({"ended_at": database_now()} if turn.attempt else {}),
+            evidence=append_evidence(row.evidence, by="lookup", said=lookup.message, now=now),
+            **({"state": resolution.attempt, "closed_by": "lookup"} if resolution.attempt else {}),
+            **({"ended_at": database_now()} if resolution.attempt else {}),
         )
     )
-    if turn.delivery:
+    if resolution.delivery:
         connection.execute(
             update(Delivery)
-            .where(Delivery.id == doubt.delivery_id, Delivery.state == DeliveryState.UNKNOWN)
+            .where(Delivery.id == unknown.delivery_id, Delivery.state == DeliveryState.UNKNOWN)
             .values(
-                state=turn.delivery,
+                state=resolution.delivery,
                 error=None,
                 next_attempt_at=database_now(),
                 finished_at=None,
@@ -111,18 +111,20 @@ def record_lookup(
                 **({"key_n": Delivery.key_n + 1} if keyed else {}),
             )
         )
-        alerts.end(connection, alerts.UNKNOWN_OUTCOME, delivery_subject(doubt.delivery_id), now=now)
-    return turn
+        alerts.end(
+            connection, alerts.UNKNOWN_OUTCOME, delivery_subject(unknown.delivery_id), now=now
+        )
+    return resolution
 
 
 def due_for_lookup(
     connection: Connection, hub: Hub, *, most: int, now: datetime
 ) -> list[UnknownOutcome]:
     """Return the doubts whose settle time is over and that were not just looked up."""
-    looked_up = [pair for pair in _pairs(connection) if hub.looked_up(*pair)]
+    pairs = [pair for pair in _pairs(connection) if hub.supports_lookup(*pair)]
     rows = connection.execute(
         _DOUBTS.where(
-            tuple_(Delivery.destination, Delivery.action).in_(looked_up),
+            tuple_(Delivery.destination, Delivery.action).in_(pairs),
             ~Attempt.blind,
             Attempt.started_at <= now - timedelta(seconds=SETTLE_S),
             (Attempt.looked_at.is_(None))
@@ -161,7 +163,7 @@ def alert_unsettled(connection: Connection, hub: Hub, *, now: datetime) -> int:
     asked = 0
     for row in rows:
         subject = delivery_subject(row.delivery_id)
-        patience = timedelta(seconds=hub.patience_s(row.destination, row.action))
+        patience = timedelta(seconds=hub.ask_after_s(row.destination, row.action))
         if subject in told or row.started_at > now - patience or asked >= ASKED_AT_ONCE:
             continue
         sentence = (
@@ -203,18 +205,20 @@ _DOUBTS = (
 )
 
 
-def _is_one_of_several(connection: Connection, doubt: UnknownOutcome) -> bool:
+def _is_one_of_several(connection: Connection, unknown: UnknownOutcome) -> bool:
     """Return whether another call for the same is open: what was found may be that one's.
 
     To be asked before `_is_anothers`: what ends in between has its reference by then.
     """
     another = select(Attempt.id).where(
-        IS_OPEN, Attempt.delivery_id != doubt.delivery_id, Attempt.parameters == doubt.parameters
+        IS_OPEN,
+        Attempt.delivery_id != unknown.delivery_id,
+        Attempt.parameters == unknown.parameters,
     )
     return connection.execute(another.limit(1)).first() is not None
 
 
-def _is_anothers(connection: Connection, doubt: UnknownOutcome, ref: str | None) -> bool:
+def _is_anothers(connection: Connection, unknown: UnknownOutcome, ref: str | None) -> bool:
     """Return whether what was found is known to come from another delivery, or another attempt.
 
     An open attempt may have been told of before its delivery has the reference.
@@ -222,11 +226,11 @@ def _is_anothers(connection: Connection, doubt: UnknownOutcome, ref: str | None)
     if ref is None:
         return False
     deliveries = select(Delivery.id).where(
-        Delivery.provider_ref == ref, Delivery.id != doubt.delivery_id
+        Delivery.provider_ref == ref, Delivery.id != unknown.delivery_id
     )
     attempts = select(Attempt.id).where(
-        Attempt.id != doubt.attempt_id,
-        (Attempt.delivery_id == doubt.delivery_id) | IS_OPEN,
+        Attempt.id != unknown.attempt_id,
+        (Attempt.delivery_id == unknown.delivery_id) | IS_OPEN,
         (Attempt.provider_ref == ref) | (Attempt.seen_ref == ref),
     )
     return any(connection.execute(one.limit(1)).first() for one in (deliveries, attempts))

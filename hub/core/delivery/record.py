@@ -30,7 +30,7 @@ from hub.core.models import (
     database_later,
     database_now,
 )
-from hub.core.text import bounded_or_none
+from hub.core.text import bounded_text_or_none
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Finished:
     attempt_id: UUID
     token: int
     outcome: Outcome
-    step: Transition
+    transition: Transition
     request: dict[str, Any] | None = None
     once: bool = False
 
@@ -63,8 +63,8 @@ def record(connection: Connection, finished: Sequence[Finished]) -> int:
         for one in finished:
             if one.outcome.verdict is not Verdict.IN_DOUBT:
                 _record_late(connection, one)
-    ended = [one for one in finished if one.step.delay_s is None]
-    again = [one for one in finished if one.step.delay_s is not None]
+    ended = [one for one in finished if one.transition.delay_s is None]
+    again = [one for one in finished if one.transition.delay_s is not None]
     if ended:
         connection.execute(_END, [_delivery_values(one) for one in ended])
     if again:
@@ -73,8 +73,8 @@ def record(connection: Connection, finished: Sequence[Finished]) -> int:
             [
                 _delivery_values(one)
                 | {
-                    "b_delay_s": one.step.delay_s,
-                    "b_unspent": int(not one.step.spends_try),
+                    "b_delay_s": one.transition.delay_s,
+                    "b_unspent": int(not one.transition.spends_try),
                     "b_refused": int(one.outcome.verdict is Verdict.BLOCKED),
                 }
                 for one in again
@@ -107,15 +107,15 @@ def _record_late(connection: Connection, one: Finished) -> None:
         ):
             _tell_late(connection, one)
         return
-    again = one.step.delay_s is not None
+    again = one.transition.delay_s is not None
     connection.execute(
         update(Delivery)
         .where(Delivery.id == one.delivery_id, Delivery.state == DeliveryState.UNKNOWN)
         .values(
-            state=one.step.delivery,
-            error=bounded_or_none(one.step.error),
+            state=one.transition.delivery,
+            error=bounded_text_or_none(one.transition.error),
             provider_ref=values["b_provider_ref"],
-            next_attempt_at=database_later(one.step.delay_s) if again else None,
+            next_attempt_at=database_later(one.transition.delay_s) if again else None,
             finished_at=None if again else database_now(),
         )
     )
@@ -133,7 +133,7 @@ def _tell_late(connection: Connection, one: Finished) -> None:
     if known.scalar_one() == AttemptState.ACCEPTED:
         return
     now = connection.execute(select(database_now())).scalar_one()
-    ref = bounded_or_none(one.outcome.provider_ref)
+    ref = bounded_text_or_none(one.outcome.provider_ref)
     said = "its answer, that it was taken, came after another worker took over"
     confirm(connection, one.attempt_id, seen_ref=ref, by="answer", said=said, now=now)
 
@@ -191,11 +191,11 @@ def _attempt_values(one: Finished) -> dict[str, Any]:
         "b_attempt_id": one.attempt_id,
         "b_delivery_id": one.delivery_id,
         "b_token": one.token,
-        "b_state": one.step.attempt,
+        "b_state": one.transition.attempt,
         "b_status": one.outcome.status,
-        "b_code": bounded_or_none(one.outcome.code),
-        "b_message": bounded_or_none(one.outcome.message),
-        "b_provider_ref": bounded_or_none(one.outcome.provider_ref),
+        "b_code": bounded_text_or_none(one.outcome.code),
+        "b_message": bounded_text_or_none(one.outcome.message),
+        "b_provider_ref": bounded_text_or_none(one.outcome.provider_ref),
         "b_request": one.request,
     }
 
@@ -204,13 +204,13 @@ def _delivery_values(one: Finished) -> dict[str, Any]:
     return {
         "b_delivery_id": one.delivery_id,
         "b_token": one.token,
-        "b_state": one.step.delivery,
-        "b_error": bounded_or_none(one.step.error),
-        "b_provider_ref": bounded_or_none(one.outcome.provider_ref),
+        "b_state": one.transition.delivery,
+        "b_error": bounded_text_or_none(one.transition.error),
+        "b_provider_ref": bounded_text_or_none(one.outcome.provider_ref),
     }
 
 
-def orphans(connection: Connection, hold: Lease) -> list[dict[str, Any]]:
+def orphans(connection: Connection, lease: Lease) -> list[dict[str, Any]]:
     """Return the calls that an earlier holder of this lane left open."""
     rows = connection.execute(
         select(
@@ -224,21 +224,21 @@ def orphans(connection: Connection, hold: Lease) -> list[dict[str, Any]]:
         )
         .join(Attempt, (Attempt.delivery_id == Delivery.id) & (Attempt.n == Delivery.attempts))
         .where(
-            Delivery.destination == hold.destination,
+            Delivery.destination == lease.destination,
             IS_RUNNING,
-            Delivery.lane_token < hold.token,
+            Delivery.lane_token < lease.token,
         )
     )
     return [dict(row._mapping) for row in rows]
 
 
-def abandon(orphan: dict[str, Any], protection: RetryPolicy, *, chance: float) -> Finished:
+def abandon(orphan: dict[str, Any], policy: RetryPolicy, *, chance: float) -> Finished:
     """Return the end of a call whose worker died: nobody knows, so its class decides."""
-    spent = Budget(tries=orphan["tries"], age_s=0)
+    budget = Budget(tries=orphan["tries"], age_s=0)
     return Finished(
         delivery_id=orphan["delivery_id"],
         attempt_id=orphan["attempt_id"],
         token=orphan["token"],
         outcome=WORKER_DIED,
-        step=on_worker_death(protection, spent, suspected=orphan["suspected"], chance=chance),
+        transition=on_worker_death(policy, budget, suspected=orphan["suspected"], chance=chance),
     )

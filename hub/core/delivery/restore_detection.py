@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, select, update
 
 from adapters import Action, Effect
-from hub.core.audit import record
+from hub.core.audit import record_action
 from hub.core.expressions.templates import Parameters
 from hub.core.ids import new_id
 from hub.core.models import (
@@ -128,7 +128,9 @@ def note_restored(
     )
     alerts.begin(connection, alerts.RESTORED, "database", said, now=now)
     detail = {"since": from_when}
-    record(connection, actor=actor, action="restored", subject="database", now=now, detail=detail)
+    record_action(
+        connection, actor=actor, action="restored", subject="database", now=now, detail=detail
+    )
     return True
 
 
@@ -169,7 +171,7 @@ def possible_duplicate(
     if action.effect is Effect.NATURAL:
         return None
     keyed = action.effect is Effect.KEYED
-    found = action.by_content and (frozen or renders_identically(parameters))
+    found = action.matched_by_content and (frozen or renders_identically(parameters))
     if row.unsure_since is not None:
         if _is_safe(action, now - row.unsure_since):
             return None

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select, update
 
-from hub.core.audit import record
+from hub.core.audit import record_action
 from hub.core.delivery.evidence import alert_duplicates, lock_attempts
 from hub.core.errors import NotFound, Refused
 from hub.core.models import Attempt, AttemptState, Delivery, DeliveryState, database_now
@@ -64,7 +64,7 @@ def settle(
     if answer is SettleAnswer.ARRIVED:
         alert_duplicates(connection, [delivery_id])
     alerts.end(connection, alerts.UNKNOWN_OUTCOME, f"delivery {delivery_id}", now=now)
-    record(
+    record_action(
         connection,
         actor=actor,
         action=f"settle.{answer}",

@@ -64,7 +64,7 @@ class Transition:
 
 
 def on_result(
-    outcome: Outcome, protection: RetryPolicy, spent: Budget, *, chance: float
+    outcome: Outcome, policy: RetryPolicy, budget: Budget, *, chance: float
 ) -> Transition:
     """Return what an outcome makes of a running delivery. `chance` in [0, 1) is the jitter."""
     if outcome.verdict is Verdict.SUCCEEDED:
@@ -76,39 +76,39 @@ def on_result(
             DeliveryState.RETRYING, AttemptState.BLOCKED, outcome.message, 0, spends_try=False
         )
     if outcome.verdict is Verdict.NOT_PROCESSED:
-        return _again(AttemptState.NOT_PROCESSED, outcome, protection.plan, spent, chance)
-    if protection.repeatable:
-        return _again(AttemptState.IN_DOUBT, outcome, protection.plan, spent, chance)
+        return _again(AttemptState.NOT_PROCESSED, outcome, policy.plan, budget, chance)
+    if policy.repeatable:
+        return _again(AttemptState.IN_DOUBT, outcome, policy.plan, budget, chance)
     return Transition(DeliveryState.UNKNOWN, AttemptState.UNKNOWN, outcome.message)
 
 
 def on_worker_death(
-    protection: RetryPolicy, spent: Budget, *, suspected: bool, chance: float
+    policy: RetryPolicy, budget: Budget, *, suspected: bool, chance: float
 ) -> Transition:
     """Return what the death of its worker makes of a running delivery.
 
     `suspected`: the attempts before this one ended so too, and this one was made alone.
     """
-    step = on_result(WORKER_DIED, protection, spent, chance=chance)
-    if suspected and step.delivery is not DeliveryState.UNKNOWN:
-        return Transition(DeliveryState.FAILED, step.attempt, DEADLY)
-    return step
+    transition = on_result(WORKER_DIED, policy, budget, chance=chance)
+    if suspected and transition.delivery is not DeliveryState.UNKNOWN:
+        return Transition(DeliveryState.FAILED, transition.attempt, DEADLY)
+    return transition
 
 
 def _again(
-    attempt: AttemptState, outcome: Outcome, plan: RetryPlan, spent: Budget, chance: float
+    attempt: AttemptState, outcome: Outcome, plan: RetryPlan, budget: Budget, chance: float
 ) -> Transition:
-    if spent.age_s >= plan.max_age_s:
+    if budget.age_s >= plan.max_age_s:
         hours = plan.max_age_s / 3600
         return Transition(
             DeliveryState.FAILED, attempt, f"gave up after {hours:g} h: {outcome.message}"
         )
-    if spent.tries >= plan.attempts and not spent.probing:
-        error = f"gave up after {spent.tries} attempts: {outcome.message}"
+    if budget.tries >= plan.attempts and not budget.probing:
+        error = f"gave up after {budget.tries} attempts: {outcome.message}"
         return Transition(DeliveryState.FAILED, attempt, error)
-    delay_s = retry_delay_s(plan, spent.tries, chance=chance, asked_s=outcome.retry_after_s)
+    delay_s = retry_delay_s(plan, budget.tries, chance=chance, asked_s=outcome.retry_after_s)
     return Transition(
-        DeliveryState.RETRYING, attempt, outcome.message, delay_s, spends_try=not spent.probing
+        DeliveryState.RETRYING, attempt, outcome.message, delay_s, spends_try=not budget.probing
     )
 
 
@@ -135,21 +135,21 @@ class Resolution:
     double: bool = False
 
 
-def on_confirmed(standing: Known, seen_ref: str | None) -> Resolution:
+def on_confirmed(known: Known, seen_ref: str | None) -> Resolution:
     """Return what it means that the provider has what an attempt asked for.
 
     While the call is under way its own end decides; the evidence is kept beside it until then.
     """
-    if standing.attempt is AttemptState.CALLING:
+    if known.attempt is AttemptState.CALLING:
         return Resolution()
-    if standing.attempt is AttemptState.ACCEPTED:
-        return Resolution(double=bool(seen_ref and standing.ref and seen_ref != standing.ref))
-    if standing.accepted_besides:
-        was_open = standing.attempt is AttemptState.UNKNOWN
+    if known.attempt is AttemptState.ACCEPTED:
+        return Resolution(double=bool(seen_ref and known.ref and seen_ref != known.ref))
+    if known.accepted_besides:
+        was_open = known.attempt is AttemptState.UNKNOWN
         succeeded = DeliveryState.SUCCEEDED if was_open else None
         return Resolution(succeeded, AttemptState.ACCEPTED, double=True)
-    if standing.delivery is DeliveryState.RUNNING or (
-        standing.delivery is DeliveryState.UNKNOWN and standing.attempt is not AttemptState.UNKNOWN
+    if known.delivery is DeliveryState.RUNNING or (
+        known.delivery is DeliveryState.UNKNOWN and known.attempt is not AttemptState.UNKNOWN
     ):
         return Resolution(
             attempt=AttemptState.ACCEPTED
@@ -157,13 +157,13 @@ def on_confirmed(standing: Known, seen_ref: str | None) -> Resolution:
     return Resolution(DeliveryState.SUCCEEDED, AttemptState.ACCEPTED)
 
 
-def on_not_found(standing: Known, absences: int, since_last_s: float | None) -> Resolution:
+def on_not_found(known: Known, absences: int, since_last_s: float | None) -> Resolution:
     """Return what it means that a look-up found nothing, for the `absences`-th time in a row.
 
     `since_last_s` is how long ago the one before was.
     """
     apart = since_last_s is not None and since_last_s >= LOOK_AGAIN_S
-    if standing.attempt is not AttemptState.UNKNOWN or absences < ABSENCES or not apart:
+    if known.attempt is not AttemptState.UNKNOWN or absences < ABSENCES or not apart:
         return Resolution()
     return Resolution(DeliveryState.RETRYING, AttemptState.NOT_PROCESSED)
 

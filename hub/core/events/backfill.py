@@ -15,7 +15,7 @@ from hub.core.advisory_locks import advisory_lock
 from hub.core.configuration import Source
 from hub.core.database_errors import DatabaseErrorKind, classify
 from hub.core.errors import Refused
-from hub.core.events.ownership import addresses_heard, is_ours
+from hub.core.events.ownership import addresses_heard, is_hubs_business
 from hub.core.hub import Hub
 from hub.core.inbound.ingest import PreparedRequest, ingest, prepare_request
 from hub.core.models import EventKey, SourceState, StoredEvent, insert_if_new
@@ -121,7 +121,9 @@ def _fill_one(
     missing = _missing(connection, _sharing(hub, source), prepared)
     if not missing.events:
         return 0
-    if heard is not None and not all(is_ours(connection, one, heard) for one in missing.events):
+    if heard is not None and not all(
+        is_hubs_business(connection, one, heard) for one in missing.events
+    ):
         return 0
     new = ingest(connection, missing).new_event_ids
     connection.execute(update(StoredEvent).where(StoredEvent.id.in_(new)).values(backfilled=True))

@@ -14,13 +14,13 @@ from sqlalchemy import Connection, Row, func, insert, select
 
 from adapters import Event, Unreadable
 from adapters.contract.strict_json import digest, read_json, storable
-from hub.core.audit import record
+from hub.core.audit import record_action
 from hub.core.contacts import ABOUT_THE_PERSON
 from hub.core.errors import Refused
 from hub.core.event_kinds import is_feedback
 from hub.core.hub import Hub
 from hub.core.ids import new_id
-from hub.core.inbound.ingest import IDENTITY_FIELDS, delivery_row, needs_projection
+from hub.core.inbound.ingest import IDENTITY_FIELDS, needs_projection, new_delivery_row
 from hub.core.inbound.insert import insert_deliveries
 from hub.core.models import (
     Delivery,
@@ -101,10 +101,16 @@ def copy_event(
         )
     )
     made = {"id": copy_id, "received_at": now}
-    insert_deliveries(connection, [delivery_row(match, made) for match in matches])
+    insert_deliveries(connection, [new_delivery_row(match, made) for match in matches])
     detail = {"copy": str(copy_id), "changed": [path for path, _, _ in changes]}
-    record(connection, actor=actor, action="event.copy", subject=f"event {event_id}", now=now,
-         detail=detail)  # fmt: skip
+    record_action(
+        connection,
+        actor=actor,
+        action="event.copy",
+        subject=f"event {event_id}",
+        now=now,
+        detail=detail,
+    )
     return copy_id, len(matches)
 
 

@@ -15,7 +15,7 @@ from adapters.contract.strict_json import storable
 from hub.core.database_errors import DatabaseErrorKind, classify
 from hub.core.delivery.record import Finished, record
 from hub.core.hub import Hub
-from hub.core.inbound.ingest import delivery_row, needs_projection
+from hub.core.inbound.ingest import needs_projection, new_delivery_row
 from hub.core.inbound.insert import insert_deliveries
 from hub.core.inbound.routing import FETCH, Match
 from hub.core.models import (
@@ -27,7 +27,7 @@ from hub.core.models import (
     StoredEvent,
 )
 from hub.core.rehydrate import event_again
-from hub.core.text import bounded
+from hub.core.text import bounded_text
 
 # What was fetched is kept beside the canonical fields unless it is longer.
 MAX_NATIVE_CHARACTERS = 64 * 1024
@@ -74,7 +74,7 @@ def _complete(
     except Exception as error:  # noqa: BLE001 - the last resort: one poison answer stops no lane
         why = f"what was fetched cannot be read ({type(error).__name__})"
     log.error("event %s stays incomplete: %s", row.id, why)
-    _refuse(connection, row.id, delivery_id, bounded(why))
+    _refuse(connection, row.id, delivery_id, bounded_text(why))
     return 0
 
 
@@ -125,7 +125,7 @@ def _take_in(
         )
     )
     made = {"id": row.id, "received_at": now}
-    insert_deliveries(connection, [delivery_row(match, made) for match in matches])
+    insert_deliveries(connection, [new_delivery_row(match, made) for match in matches])
     return len(matches)
 
 
@@ -171,7 +171,7 @@ def schedule_fetches(
     ).all()
     round_.after = rows[-1].id if len(rows) == most else None
     deliveries = [
-        delivery_row(Match(route, DeliveryState.PENDING), {"id": row.id, "received_at": now})
+        new_delivery_row(Match(route, DeliveryState.PENDING), {"id": row.id, "received_at": now})
         for row in rows
         if row.is_alone and (route := routes.get(row.source))
     ]

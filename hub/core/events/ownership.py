@@ -21,7 +21,7 @@ def addresses_heard(connection: Connection, source: str) -> set[str]:
     return {address for address in found if isinstance(address, str)}
 
 
-def is_ours(connection: Connection, event: Event, heard: set[str]) -> bool:
+def is_hubs_business(connection: Connection, event: Event, heard: set[str]) -> bool:
     """Return whether nobody else can be meant by a listed event.
 
     What was sent to a number whose webhooks go elsewhere is not ours, nor is what became of

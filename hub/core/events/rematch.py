@@ -8,10 +8,10 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, select, update
 
 from adapters import Event
-from hub.core.audit import record
+from hub.core.audit import record_action
 from hub.core.errors import Refused
 from hub.core.hub import Hub
-from hub.core.inbound.ingest import delivery_row
+from hub.core.inbound.ingest import new_delivery_row
 from hub.core.inbound.insert import insert_deliveries
 from hub.core.inbound.routing import Match
 from hub.core.models import Delivery, EventState, StoredEvent
@@ -62,12 +62,12 @@ def apply_routes(
     if not matches:
         return ()
     made = {"id": event_id, "received_at": now}
-    insert_deliveries(connection, [delivery_row(match, made) for match in matches])
+    insert_deliveries(connection, [new_delivery_row(match, made) for match in matches])
     connection.execute(
         update(StoredEvent).where(StoredEvent.id == event_id).values(state=EventState.MATCHED)
     )
     names = [match.route.name for match in matches]
-    record(
+    record_action(
         connection,
         actor=actor,
         action="event.apply_routes",

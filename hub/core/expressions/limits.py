@@ -94,7 +94,7 @@ def plain(value: Any) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return bounded(str(value))
+        return bounded_value(str(value))
     if isinstance(value, int):
         if not -(2**63) <= value < 2**64:
             raise ExpressionError("made a number of more than 64 bits")
@@ -115,7 +115,7 @@ def plain(value: Any) -> Any:
     raise ExpressionError("gave something that is no text, number, list or mapping")
 
 
-def bounded(text: str) -> str:
+def bounded_value(text: str) -> str:
     """Return a text that is not too long.
 
     Raises:

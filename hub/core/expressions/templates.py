@@ -13,7 +13,7 @@ import jinja2
 from jinja2 import meta, nodes
 
 from hub.core.errors import ExpressionError, MissingField
-from hub.core.expressions.limits import bounded, plain, present
+from hub.core.expressions.limits import bounded_value, plain, present
 from hub.core.expressions.sandbox import ENVIRONMENT, FieldMissing, Scope, check_statements
 
 __all__ = ["Condition", "Parameters", "Scope"]
@@ -188,7 +188,7 @@ def _template(text: str) -> Any:
         rendered = ""
         with _evaluating(text):
             for piece in template.generate(context):
-                rendered = bounded(rendered + piece)
+                rendered = bounded_value(rendered + piece)
         return rendered
 
     return render

@@ -64,7 +64,7 @@ def prepare_request(
         NotVerified: `store_rejected` keeps a trace.
     """
     signed_by = signed_by or adapter.verify(request)
-    row = request_row(source.slug, request, signed_by=signed_by)
+    row = new_request_row(source.slug, request, signed_by=signed_by)
     try:
         events = adapter.parse(request)
     except Unreadable as error:
@@ -88,7 +88,7 @@ def prepare_request(
             event_row["folded"] = True  # it is folded once it is complete
         elif matches:
             event_row["state"] = EventState.MATCHED
-        batch.deliveries.extend(delivery_row(match, event_row) for match in matches)
+        batch.deliveries.extend(new_delivery_row(match, event_row) for match in matches)
     return PreparedRequest(row, events, batch)
 
 
@@ -117,7 +117,7 @@ def store_rejected(
     connection: Connection, *, source: str, request: InboundRequest, reason: str
 ) -> UUID:
     """Keep the trace of a request that did not verify, so that it can be verified again."""
-    row = request_row(source, request, signed_by=None)
+    row = new_request_row(source, request, signed_by=None)
     if len(request.body) > MAX_TRACE_BYTES:
         row["body"] = None
     connection.execute(
@@ -127,7 +127,9 @@ def store_rejected(
     return request_id
 
 
-def request_row(source: str, request: InboundRequest, *, signed_by: str | None) -> dict[str, Any]:
+def new_request_row(
+    source: str, request: InboundRequest, *, signed_by: str | None
+) -> dict[str, Any]:
     """Return a request as its table keeps it: all of it but credentials."""
     headers = {n: v for n, v in request.headers.items() if n not in DROPPED_HEADERS}
     return {
@@ -177,7 +179,7 @@ def needs_projection(event_type: str, data: Mapping[str, Any]) -> bool:
     return any(name in data for name in IDENTITY_FIELDS) or is_feedback(event_type, data)
 
 
-def delivery_row(match: Match, event: Mapping[str, Any]) -> dict[str, Any]:
+def new_delivery_row(match: Match, event: Mapping[str, Any]) -> dict[str, Any]:
     """Return the delivery of one match; `delay_s` is measured by the database's clock."""
     return {
         "id": new_id(event["received_at"]),

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, func, insert, select
 
-from hub.core.audit import record
+from hub.core.audit import record_action
 from hub.core.errors import NotFound
 from hub.core.event_kinds import is_acknowledgement_reply
 from hub.core.leads.people import Person
@@ -86,8 +86,14 @@ def acknowledge(
         return standing
     alerts.end(connection, NOBODY_TOOK_IT, lead_subject(event_id), now=now)
     detail = {"person": slug, "how": how}
-    record(connection, actor=actor, action="lead.acknowledge", subject=lead_subject(event_id),
-         now=now, detail=detail)  # fmt: skip
+    record_action(
+        connection,
+        actor=actor,
+        action="lead.acknowledge",
+        subject=lead_subject(event_id),
+        now=now,
+        detail=detail,
+    )
     return TakenLead(slug, name, how, now, is_new=True)
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, and_, insert, or_, select, update
 
 from hub.core.hub import Hub
 from hub.core.ids import new_id, parse_id
-from hub.core.inbound.ingest import delivery_row
+from hub.core.inbound.ingest import new_delivery_row
 from hub.core.inbound.insert import insert_deliveries
 from hub.core.inbound.routing import ESCALATE, Match
 from hub.core.leads.acknowledgement import NOBODY_TOOK_IT, lead_subject, taken_lead
@@ -110,16 +110,16 @@ def _go_on(connection: Connection, hub: Hub, row: Row[Any], now: datetime) -> st
         return "the route does not escalate any more"
     told = _told(connection, row.event_id, row.route)
     person = _next(connection, hub, row, told, now) if route else None
-    telling = hub.router.by_name(f"{ESCALATE}{row.route}:{row.n + 1}")
-    if person is None or telling is None or route is None:
+    notification = hub.router.by_name(f"{ESCALATE}{row.route}:{row.n + 1}")
+    if person is None or notification is None or route is None:
         sentence = (
             f"route {row.route} has told {', '.join(told)}, and nobody took it: look after it, and "
             f"say so with `hub acknowledge {row.event_id}`"
         )
         alerts.begin(connection, NOBODY_TOOK_IT, lead_subject(row.event_id), sentence, now=now)
         return "nobody is left"
-    match = Match(telling, DeliveryState.PENDING)
-    delivery = delivery_row(match, {"id": row.event_id, "received_at": now})
+    match = Match(notification, DeliveryState.PENDING)
+    delivery = new_delivery_row(match, {"id": row.event_id, "received_at": now})
     insert_deliveries(connection, [delivery])
     values = notification_values(
         row.event_id, row.route, row.n + 1, person.slug, row.assign, delivery["id"],

@@ -12,10 +12,10 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, literal_column, select, update
 
 from adapters import Event
-from hub.core.audit import record
+from hub.core.audit import record_action
 from hub.core.errors import NotFound, Refused
 from hub.core.hub import Hub
-from hub.core.inbound.ingest import PreparedRequest, delivery_row, needs_projection
+from hub.core.inbound.ingest import PreparedRequest, needs_projection, new_delivery_row
 from hub.core.inbound.insert import insert_deliveries
 from hub.core.models import EventState, StoredEvent
 from hub.core.rehydrate import event_again
@@ -98,7 +98,7 @@ def release(
         )
     )
     made = {"id": row.id, "received_at": now}
-    insert_deliveries(connection, [delivery_row(match, made) for match in matches])
+    insert_deliveries(connection, [new_delivery_row(match, made) for match in matches])
     _note(connection, "release", row, actor=actor, now=now, reason=reason)
     return Released(state, len(matches))
 
@@ -173,7 +173,7 @@ def _note(
     now: datetime,
     reason: str | None,
 ) -> None:
-    record(
+    record_action(
         connection,
         actor=actor,
         action=f"event.{did}",

@@ -46,10 +46,10 @@ class OwnerContext:
             ExpressionError: neither the route nor the source has an `assign`.
         """
         if route.name.startswith(ESCALATE):
-            telling = self._telling(row.id)
-            if telling is None:
+            notification = self._notification(row.id)
+            if notification is None:
                 raise ExpressionError("who was to be told is not known any more")
-            return self._scope(row.event_id, telling.person, telling.person)
+            return self._scope(row.event_id, notification.person, notification.person)
         name = self._assign_of(route, row.event_source)
         found = assigned(self._connection, row.event_id, name) if name else None
         if name and found is None and (rules := self._configuration.assign.get(name)):
@@ -84,7 +84,7 @@ class OwnerContext:
         known = self._configuration.sources.get(source)
         return route.assign or (known.assign if known else None)
 
-    def _telling(self, delivery_id: UUID) -> Row[Any] | None:
+    def _notification(self, delivery_id: UUID) -> Row[Any] | None:
         wanted = select(LeadNotification.person).where(LeadNotification.delivery_id == delivery_id)
         return self._connection.execute(wanted).one_or_none()
 

@@ -14,7 +14,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
 
-class Instant(TypeDecorator[datetime]):
+class UtcDateTime(TypeDecorator[datetime]):
     """An aware UTC time. SQLite keeps it as sortable text without a zone."""
 
     impl = DateTime(timezone=True)
@@ -38,7 +38,7 @@ Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresq
 class database_now(FunctionElement[datetime]):
     """The database's own clock: the only one that leases and schedules are measured by."""
 
-    type = Instant()
+    type = UtcDateTime()
     inherit_cache = True
 
 
@@ -55,7 +55,7 @@ def _sqlite_now(element: Any, compiler: Any, **_: Any) -> str:
 class database_later(FunctionElement[datetime]):
     """The database's own clock, that many seconds from now (or ago)."""
 
-    type = Instant()
+    type = UtcDateTime()
     inherit_cache = True
 
     def __init__(self, seconds: Any) -> None:
@@ -90,7 +90,7 @@ class Base(DeclarativeBase):
             UUID: Uuid,
             str: Text,
             bytes: LargeBinary,
-            datetime: Instant,
+            datetime: UtcDateTime,
             dict[str, Any]: Json,
         },
     )

@@ -44,11 +44,11 @@ def find_attention_items(
         *_stuck(places),
         *_held_back(places),
         *_sources(watched),
-        *problems.failed(connection),
-        *problems.unknown(connection),
-        *problems.unreadable(connection),
+        *problems.failed_items(connection),
+        *problems.unknown_items(connection),
+        *problems.unreadable_items(connection),
         *_alerts(connection),
-        *problems.held(connection),
+        *problems.held_items(connection),
     ]
     return sorted(found, key=lambda one: (ORDER.index(one.kind), -one.count, one.subject))
 

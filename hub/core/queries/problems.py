@@ -42,7 +42,7 @@ class AttentionItem:
     id: str = ""
 
 
-def failed(connection: Connection) -> Iterator[AttentionItem]:
+def failed_items(connection: Connection) -> Iterator[AttentionItem]:
     """Yield what failed for good, by destination, action and cause."""
     newest = (
         select(Delivery.destination, Delivery.action, Delivery.error, Delivery.finished_at)
@@ -79,7 +79,7 @@ def failed(connection: Connection) -> Iterator[AttentionItem]:
     yield from groups.values()
 
 
-def unknown(connection: Connection) -> Iterator[AttentionItem]:
+def unknown_items(connection: Connection) -> Iterator[AttentionItem]:
     """Yield what may or may not have happened, by destination and action."""
     doubts = (
         select(Delivery.id, Delivery.destination, Delivery.action)
@@ -112,7 +112,7 @@ def unknown(connection: Connection) -> Iterator[AttentionItem]:
         )
 
 
-def unreadable(connection: Connection) -> Iterator[AttentionItem]:
+def unreadable_items(connection: Connection) -> Iterator[AttentionItem]:
     """Yield what verified and could not be read, by source."""
     newest = (
         select(StoredRequest.source, StoredRequest.received_at, StoredRequest.reason)
@@ -142,7 +142,7 @@ def unreadable(connection: Connection) -> Iterator[AttentionItem]:
         )
 
 
-def held(connection: Connection) -> Iterator[AttentionItem]:
+def held_items(connection: Connection) -> Iterator[AttentionItem]:
     """Yield what waits for a person to say whether it is real."""
     newest = (
         select(StoredEvent.received_at)

@@ -205,7 +205,7 @@ _SELECT: Any = (
 
 def _unknown_delivery(hub: Hub, row: Any) -> UnknownDelivery:
     pair = (row.destination, row.action)
-    looked_up = hub.looked_up(*pair) and row.sent_at is not None
+    supports_lookup = hub.supports_lookup(*pair) and row.sent_at is not None
     return UnknownDelivery(
         id=row.id,
         event_id=row.event_id,
@@ -217,8 +217,8 @@ def _unknown_delivery(hub: Hub, row: Any) -> UnknownDelivery:
         sent_at=row.sent_at,
         parameters=row.parameters or {},
         evidence=_evidence(row.evidence or [], row.absences or 0),
-        next_look_at=_next_look(row) if looked_up else None,
-        asked_at=row.sent_at and row.sent_at + timedelta(seconds=hub.patience_s(*pair)),
+        next_look_at=_next_look(row) if supports_lookup else None,
+        asked_at=row.sent_at and row.sent_at + timedelta(seconds=hub.ask_after_s(*pair)),
     )
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from hub.core.audit import record
+from hub.core.audit import record_action
 from hub.core.errors import NotFound, Refused
 from hub.core.hub import Hub
 from hub.core.models import (
@@ -86,7 +86,9 @@ def pause(connection: Connection, replay_id: UUID, *, actor: str, now: datetime)
         NotFound, Refused: there is no such replay, or it is not running.
     """
     _turn(connection, replay_id, [ReplayState.RUNNING], ReplayState.PAUSED)
-    record(connection, actor=actor, action="replay.pause", subject=f"replay {replay_id}", now=now)
+    record_action(
+        connection, actor=actor, action="replay.pause", subject=f"replay {replay_id}", now=now
+    )
 
 
 def resume(connection: Connection, replay_id: UUID, *, actor: str, now: datetime) -> None:
@@ -98,7 +100,7 @@ def resume(connection: Connection, replay_id: UUID, *, actor: str, now: datetime
     _turn(
         connection, replay_id, [ReplayState.PAUSED], ReplayState.RUNNING, paid_until=database_now()
     )
-    record(
+    record_action(
         connection, actor=actor, action="replay.continue", subject=f"replay {replay_id}", now=now
     )
 
@@ -110,7 +112,9 @@ def cancel(connection: Connection, replay_id: UUID, *, actor: str, now: datetime
         NotFound, Refused: there is no such replay, or it has ended.
     """
     _turn(connection, replay_id, GOING, ReplayState.CANCELLED, finished_at=now)
-    record(connection, actor=actor, action="replay.cancel", subject=f"replay {replay_id}", now=now)
+    record_action(
+        connection, actor=actor, action="replay.cancel", subject=f"replay {replay_id}", now=now
+    )
 
 
 def _next(connection: Connection, replay: Any, most: int) -> Sequence[Any]:

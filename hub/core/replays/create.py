@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, func, insert, literal, null, select, update
 
-from hub.core.audit import record
+from hub.core.audit import record_action
 from hub.core.errors import Refused
 from hub.core.hub import Hub
 from hub.core.ids import new_id
@@ -104,7 +104,7 @@ def create_replay(
             raise Refused("the same replay ended just now: look at what is left of it")
         return Started(known, is_new=False)
     _take_in(connection, hub, seen, replay_id, again=wish.again)
-    record(
+    record_action(
         connection,
         actor=actor,
         action="replay.start",
@@ -141,8 +141,10 @@ def _check(wish: ReplayRequest, foreseen: Preview) -> None:
     if wish.seen is not None and total > wish.seen * 1.1 + 10:
         raise Refused(f"it was {wish.seen} and is {total} by now: look again before you start")
     if wish.seen_twice is not None and twice > wish.seen_twice:
-        raise Refused(f"{twice} would happen a second time by now, and not {wish.seen_twice}: look "
-                      "again before you start")  # fmt: skip
+        raise Refused(
+            f"{twice} would happen a second time by now, and not {wish.seen_twice}: look "
+            "again before you start"
+        )
     if twice and not (wish.reason or "").strip():
         raise Refused("something would happen a second time: say why")
 

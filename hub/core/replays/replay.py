@@ -16,7 +16,7 @@ from sqlalchemy import Connection, exists, select, update
 from sqlalchemy.orm import aliased
 
 from adapters import Effect
-from hub.core.audit import record_each
+from hub.core.audit import record_actions
 from hub.core.errors import Refused
 from hub.core.hub import Hub
 from hub.core.models import (
@@ -138,7 +138,7 @@ def replay_deliveries(
     done = [
         (f"replay.{one.plan}", f"delivery {one.delivery_id}", {"from": one.state}) for one in agreed
     ]
-    record_each(connection, done, actor=actor, now=now, reason=reason)
+    record_actions(connection, done, actor=actor, now=now, reason=reason)
     return len(agreed)
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from flask import Response, abort, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from hub.core.audit import record
+from hub.core.audit import record_action
 from hub.core.auth import second_factor, sessions, sign_in, throttle
 from hub.core.auth.roles import Permission
 from hub.core.ids import parse_id
@@ -43,9 +43,9 @@ def change_password() -> BaseResponse:
         return _account(heard.status, password_fault=heard.fault)
     hashed = hash_password(password)
     with hub().store.write() as connection:
-        throttle.reset(connection, heard.knock.counted)
+        throttle.clear(connection, heard.attempt.counted)
         sign_in.change_password(
-            connection, person.user_id, heard.knock.password_hash, hashed,
+            connection, person.user_id, heard.attempt.password_hash, hashed,
             session_id=person.session_id, actor=person.actor, now=now(),
         )  # fmt: skip
     flash("Your password is changed. Everywhere else you are signed out.", "good")
@@ -59,7 +59,9 @@ def end_session(session_id: str) -> BaseResponse:
     with hub().store.write() as connection:
         if not sessions.end_of(connection, person.user_id, _other(found), now=now()):
             abort(404)
-        record(connection, actor=person.actor, action="session.end", subject=_myself(), now=now())
+        record_action(
+            connection, actor=person.actor, action="session.end", subject=_myself(), now=now()
+        )
     flash("That browser is signed out.", "good")
     return redirect(url_for("dashboard.account_page"), 303)
 
@@ -70,7 +72,9 @@ def end_other_sessions() -> BaseResponse:
     person = current_user()
     with hub().store.write() as connection:
         ended = sessions.end_all(connection, person.user_id, now=now(), but=person.session_id)
-        record(connection, actor=person.actor, action="session.end", subject=_myself(), now=now())
+        record_action(
+            connection, actor=person.actor, action="session.end", subject=_myself(), now=now()
+        )
     words = "one other browser" if ended == 1 else f"{ended} other browsers"
     flash(f"You are signed out of {words}.", "good")
     return redirect(url_for("dashboard.account_page"), 303)

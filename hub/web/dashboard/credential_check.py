@@ -23,7 +23,7 @@ UNREADABLE = (
 class CheckedCredential:
     """A try to prove something. `fault`: why it failed; `wait`: until the next is heard."""
 
-    knock: SignInAttempt
+    attempt: SignInAttempt
     browser: Browser
     fault: str | None = None
     wait: timedelta | None = None
@@ -38,14 +38,14 @@ def hear_password(name: str, password: str, *, wrong: str = WRONG) -> CheckedCre
     heard = _knock(name)
     if heard.wait:
         return heard
-    knock = heard.knock
-    if not is_password(password, knock.password_hash):
+    attempt = heard.attempt
+    if not is_password(password, attempt.password_hash):
         return _turned_away(heard, "password", wrong)
-    if knock.user_id and knock.password_hash and is_outdated(knock.password_hash):
+    if attempt.user_id and attempt.password_hash and is_outdated(attempt.password_hash):
         renewed = hash_password(password)
         with hub().store.write() as connection:
-            sign_in.rehash(connection, knock.user_id, knock.password_hash, renewed)
-        return replace(heard, knock=replace(knock, password_hash=renewed))
+            sign_in.rehash(connection, attempt.user_id, attempt.password_hash, renewed)
+        return replace(heard, attempt=replace(attempt, password_hash=renewed))
     return heard
 
 
@@ -56,36 +56,40 @@ def hear_code(name: str, code: str) -> CheckedCredential:
         return heard
     if _is_of_telephone(code):
         return _hear_telephone(heard, code)
-    user_id = heard.knock.user_id
+    user_id = heard.attempt.user_id
     with hub().store.write() as connection:
         good = user_id and second_factor.use_code(connection, user_id, code, now=now())
     return heard if good else _turned_away(heard, "recovery code", WRONG_CODE)
 
 
 def _hear_telephone(heard: CheckedCredential, code: str) -> CheckedCredential:
-    knock = heard.knock
-    secret = vault().decrypt(knock.totp_secret or "", str(knock.user_id))
+    attempt = heard.attempt
+    secret = vault().decrypt(attempt.totp_secret or "", str(attempt.user_id))
     if secret is None:
-        return _turned_away(heard, "code", UNREADABLE if knock.totp_secret else WRONG_CODE)
+        return _turned_away(heard, "code", UNREADABLE if attempt.totp_secret else WRONG_CODE)
     step = step_of(secret, code, now())
     with hub().store.write() as connection:
-        good = step and knock.user_id and second_factor.use_step(connection, knock.user_id, step)
+        good = (
+            step and attempt.user_id and second_factor.use_step(connection, attempt.user_id, step)
+        )
     return heard if good else _turned_away(heard, "code", WRONG_CODE)
 
 
 def _knock(name: str) -> CheckedCredential:
     seen = browser()
     with hub().store.write() as connection:
-        knock = sign_in.begin(connection, name, seen, now=now())
-    if wait := knock.counted.wait:
-        return CheckedCredential(knock, seen, f"That was too often. Wait {_in_words(wait)}.", wait)
-    return CheckedCredential(knock, seen)
+        attempt = sign_in.begin_attempt(connection, name, seen, now=now())
+    if wait := attempt.counted.wait:
+        return CheckedCredential(
+            attempt, seen, f"That was too often. Wait {_in_words(wait)}.", wait
+        )
+    return CheckedCredential(attempt, seen)
 
 
 def _turned_away(heard: CheckedCredential, what: str, fault: str) -> CheckedCredential:
     with hub().store.write() as connection:
-        sign_in.refuse(connection, heard.knock, heard.browser, what=what, now=now())
-    return CheckedCredential(heard.knock, heard.browser, fault)
+        sign_in.refuse_attempt(connection, heard.attempt, heard.browser, what=what, now=now())
+    return CheckedCredential(heard.attempt, heard.browser, fault)
 
 
 def _is_of_telephone(code: str) -> bool:

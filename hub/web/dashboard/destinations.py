@@ -5,7 +5,7 @@ from collections import Counter
 from flask import Response, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from hub.core.audit import record
+from hub.core.audit import record_action
 from hub.core.auth.roles import Permission
 from hub.core.configuration import Destination
 from hub.core.delivery.lanes import set_paused
@@ -75,8 +75,14 @@ def check_account(slug: str) -> BaseResponse:
         return _back(slug)
     found = probe(configured, allow_private=hub().allow_private)
     with hub().store.write() as connection:
-        record(connection, actor=current_user().actor, action="destination.check", subject=slug,
-             now=now(), detail={"ok": found.ok})  # fmt: skip
+        record_action(
+            connection,
+            actor=current_user().actor,
+            action="destination.check",
+            subject=slug,
+            now=now(),
+            detail={"ok": found.ok},
+        )
     look = "doubt" if configured.sandbox else "good" if found.ok else "bad"
     flash(f"{slug}: {found.message.rstrip('.')}.", look)
     return _back(slug)

@@ -10,7 +10,7 @@ from werkzeug.exceptions import BadRequest, Forbidden
 
 from adapters import EVENT_TYPES
 from adapters.contract.fields import rfc3339
-from hub.core.audit import record
+from hub.core.audit import record_action
 from hub.core.auth.redaction import redact_text
 from hub.core.auth.roles import Permission
 from hub.core.explain.event_summaries import sentence
@@ -86,7 +86,7 @@ def export_events() -> Response:
     filters = read_filters(said)
     with hub().store.write() as connection:
         detail = {name: redact_text(text) for name, text in said.items()}
-        record(
+        record_action(
             connection,
             actor=current_user().actor,
             action="export.events",

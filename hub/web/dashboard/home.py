@@ -5,7 +5,7 @@ from uuid import UUID
 from flask import Response, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from hub.core.audit import record
+from hub.core.audit import record_action
 from hub.core.auth.audit_views import note_view
 from hub.core.auth.roles import Permission
 from hub.core.errors import NotFound, Refused
@@ -55,7 +55,7 @@ def now_page() -> Response:
 def end_alert(alert_id: str) -> BaseResponse:
     with hub().store.write() as connection:
         ended = alerts.end_one(connection, _wanted(alert_id), now=now())
-        record(
+        record_action(
             connection,
             actor=current_user().actor,
             action="alert.end",
@@ -91,8 +91,12 @@ def release_held(event_id: str) -> BaseResponse:
     hub().waker.wake()
     count = released.deliveries
     things = "one thing is" if count == 1 else f"{count} things are"
-    flash(f"Let through: {things} being done about it." if count else
-          "Let through. No route does anything about it.", "good")  # fmt: skip
+    flash(
+        f"Let through: {things} being done about it."
+        if count
+        else "Let through. No route does anything about it.",
+        "good",
+    )
     return _back("dashboard.held_page")
 
 

@@ -31,6 +31,6 @@ def prove() -> BaseResponse:
     if heard.fault:
         return refused("prove.html", heard, next=next_page())
     with hub().store.write() as connection:
-        throttle.reset(connection, heard.knock.counted)
-        sessions.prove(connection, person.session_id, now=now())
+        throttle.clear(connection, heard.attempt.counted)
+        sessions.mark_proved(connection, person.session_id, now=now())
     return redirect(next_page(), 303)

@@ -6,7 +6,7 @@ from flask import Response, flash, redirect, url_for
 from werkzeug.exceptions import Forbidden, NotFound
 from werkzeug.wrappers import Response as BaseResponse
 
-from hub.core.audit import record
+from hub.core.audit import record_action
 from hub.core.auth.audit_views import note_view
 from hub.core.auth.roles import Permission
 from hub.core.errors import Refused
@@ -57,7 +57,7 @@ def take_request_in_again(request_id: str) -> BaseResponse:
     try:
         with hub().store.write() as connection:
             taken = take_in_again(connection, hub(), wanted)
-            record(
+            record_action(
                 connection,
                 actor=current_user().actor,
                 action="request.again",

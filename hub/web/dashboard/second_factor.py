@@ -55,7 +55,7 @@ def turn_second_factor_off() -> BaseResponse:
     if heard.fault:
         return _page(heard.status, fault=heard.fault)
     with hub().store.write() as connection:
-        throttle.reset(connection, heard.knock.counted)
+        throttle.clear(connection, heard.attempt.counted)
         second_factor.turn_off(connection, person.user_id, actor=person.actor, now=now())
     flash("Your second factor is off: your password alone signs you in.", "doubt")
     return redirect(url_for("dashboard.account_page"), 303)

@@ -31,12 +31,12 @@ def sign_in() -> BaseResponse:
 @public
 def sign_in_with_password() -> BaseResponse:
     heard = hear_password(request.form.get("name", ""), request.form.get("password", ""))
-    if heard.fault or heard.knock.user_id is None:
-        return refused("sign_in.html", heard, next=next_page(), name=heard.knock.name)
-    if heard.knock.totp_secret is None:
+    if heard.fault or heard.attempt.user_id is None:
+        return refused("sign_in.html", heard, next=next_page(), name=heard.attempt.name)
+    if heard.attempt.totp_secret is None:
         return _come_in(heard, by="password")
     with hub().store.write() as connection:
-        ticket = entry.issue_mfa_ticket(connection, heard.knock, now=now())
+        ticket = entry.issue_mfa_ticket(connection, heard.attempt, now=now())
     session[HALF] = ticket
     return redirect(url_for("dashboard.sign_in_code", next=request.form.get("next")), 303)
 
@@ -60,7 +60,7 @@ def sign_in_with_code() -> BaseResponse:
         recovery = "recovery" in request.form
         return refused("sign_in_code.html", heard, next=next_page(), recovery=recovery)
     with hub().store.write() as connection:
-        held = one_time_tokens.use(connection, session[HALF], Purpose.MFA_PENDING, now=now())
+        held = one_time_tokens.use_token(connection, session[HALF], Purpose.MFA_PENDING, now=now())
     if held is None:
         return page("sign_in.html", 401, next=next_page(), fault=EXPIRED)
     return _come_in(heard, by="password and code")
@@ -94,16 +94,18 @@ def _half() -> str | None:
     if not isinstance(ticket, str):
         return None
     with hub().store.read() as connection:
-        held = one_time_tokens.find(connection, ticket, Purpose.MFA_PENDING, now=now())
+        held = one_time_tokens.find_token(connection, ticket, Purpose.MFA_PENDING, now=now())
         return users.with_id(connection, held.user_id).name if held else None
 
 
 def _come_in(heard: CheckedCredential, *, by: str) -> BaseResponse:
-    user_id = heard.knock.user_id
+    user_id = heard.attempt.user_id
     if user_id is None:
-        return refused("sign_in.html", heard, next=next_page(), name=heard.knock.name)
+        return refused("sign_in.html", heard, next=next_page(), name=heard.attempt.name)
     wanted = next_page()
     with hub().store.write() as connection:
-        token = entry.complete(connection, heard.knock, user_id, heard.browser, by=by, now=now())
+        token = entry.complete_attempt(
+            connection, heard.attempt, user_id, heard.browser, by=by, now=now()
+        )
     keep_session(token)
     return redirect(wanted, 303)

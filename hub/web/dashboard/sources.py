@@ -8,7 +8,7 @@ from werkzeug.test import Client
 from werkzeug.wrappers import Response as BaseResponse
 
 from adapters import InboundRequest
-from hub.core.audit import record
+from hub.core.audit import record_action
 from hub.core.auth.roles import Permission
 from hub.core.configuration import Source
 from hub.core.errors import NotFound, Refused
@@ -78,7 +78,7 @@ def send_sample(slug: str) -> BaseResponse:
     sample = _sample(slug, kind, is_test=is_test)
     status = _post(sample)
     with hub().store.write() as connection:
-        record(
+        record_action(
             connection,
             actor=current_user().actor,
             action="sample.send",
@@ -116,8 +116,13 @@ def take_again(slug: str) -> BaseResponse:
         try:
             with hub().store.write() as connection:
                 became = take_in_again(connection, hub(), request_id).state
-                record(connection, actor=current_user().actor, action="request.again",
-                     subject=f"request {request_id}", now=now())  # fmt: skip
+                record_action(
+                    connection,
+                    actor=current_user().actor,
+                    action="request.again",
+                    subject=f"request {request_id}",
+                    now=now(),
+                )
         except Refused as error:
             last_refusal = str(error)
             continue

@@ -55,7 +55,9 @@ def _form(
 def _good(token: str) -> tuple[TicketInfo, str | None]:
     """Return what a link is good for, and whose it is; of the first account, nobody's yet."""
     with hub().store.read() as connection:
-        held = one_time_tokens.find(connection, token, Purpose.FIRST, Purpose.PASSWORD, now=now())
+        held = one_time_tokens.find_token(
+            connection, token, Purpose.FIRST, Purpose.PASSWORD, now=now()
+        )
         if held is None or (held.user_id is None and sign_in.has_accounts(connection)):
             raise NotFound(sign_in.STALE_LINK)
         return held, users.with_id(connection, held.user_id).name if held.user_id else None

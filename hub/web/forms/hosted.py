@@ -99,7 +99,7 @@ _COMPLETED_TYPES = {"email": "email", "phone": "tel"}
 
 
 @forms.get("/forms/<source_slug>", provide_automatic_options=False)
-def show(source_slug: str) -> Response:
+def show_form(source_slug: str) -> Response:
     source, form = form_of(source_slug)
     given = {name: [value[:MOST_KEPT]] for name, value in request.args.items()}
     hidden = {field.name for field in form.form_fields if field.type == "hidden"}
@@ -110,7 +110,7 @@ def show(source_slug: str) -> Response:
     return _drawn(form, source, typed, {}, 200)
 
 
-def again(
+def show_form_again(
     form: FormInbound,
     source: Source,
     typed: Mapping[str, Sequence[str]],
@@ -121,7 +121,7 @@ def again(
 
 
 @forms.get("/forms/<source_slug>/token", provide_automatic_options=False)
-def token(source_slug: str) -> Response:
+def issue_form_token(source_slug: str) -> Response:
     _, form = form_of(source_slug)
     if not is_admitted(form):
         raise Forbidden

@@ -125,8 +125,8 @@ def _weigh(hub: Hub, post: ScoredSubmission) -> tuple[str, ...]:
 
 
 def _turn_away(post: ScoredSubmission, for_s: float) -> None:
-    tally: SourceCounters = current_app.extensions["hub_tally"]
-    tally.rejected(post.source, post.at, "429: too many from one address", traced=False)
+    counters: SourceCounters = current_app.extensions["hub_source_counters"]
+    counters.rejected(post.source, post.at, "429: too many from one address", traced=False)
     raise TooManyRequests(retry_after=ceil(for_s))
 
 

@@ -32,9 +32,9 @@ __all__ = ["forms"]
 
 
 @forms.post("/forms/<source_slug>", provide_automatic_options=False)
-def take_in(source_slug: str) -> Response:
+def submit_form(source_slug: str) -> Response:
     hub: Hub = current_app.extensions["hub"]
-    tally: SourceCounters = current_app.extensions["hub_tally"]
+    counters: SourceCounters = current_app.extensions["hub_source_counters"]
     source, form = form_of(source_slug)
     received = inbound_request(
         request.environ,
@@ -48,16 +48,16 @@ def take_in(source_slug: str) -> Response:
     try:
         signed_by = form.verify(received)
     except NotVerified as error:
-        keep_trace(hub, tally, source, received, str(error))
+        keep_trace(hub, counters, source, received, str(error))
         raise Forbidden from error
-    if refusal := _refusal(form, tally, source, received):
+    if refusal := _refusal(form, counters, source, received):
         return refusal
     prepared = prepare_request(
         source=source, adapter=form, router=hub.router, request=received, signed_by=signed_by
     )
     prepared = check_submission(source, form, received, prepared)
-    ingested = store_request(hub, current_app.extensions["hub_together"], prepared)
-    tally.ingested(source_slug, received.received_at, ingested.state)
+    ingested = store_request(hub, current_app.extensions["hub_group_commit"], prepared)
+    counters.ingested(source_slug, received.received_at, ingested.state)
     if ingested.new_event_ids:
         hub.waker.wake()
     return _taken(form, received, _event_id(hub, source_slug, ingested))
@@ -81,7 +81,7 @@ def preflight(source_slug: str) -> Response:
 
 
 def _refusal(
-    form: FormInbound, tally: SourceCounters, source: Source, received: InboundRequest
+    form: FormInbound, counters: SourceCounters, source: Source, received: InboundRequest
 ) -> Response | None:
     """Return why it cannot be taken in, None if it can. Nothing of it is kept."""
     try:
@@ -89,7 +89,7 @@ def _refusal(
     except InvalidSubmission as error:
         # A page that does not send what its form asks for turns everybody away: it must be seen.
         reason = f"422: wrong or missing: {', '.join(error.faults)}"
-        tally.rejected(source.slug, received.received_at, reason, traced=False)
+        counters.rejected(source.slug, received.received_at, reason, traced=False)
         return _wrong(form, source, received, error.faults)
     except TooManyFields:
         return responses.problem(413, as_json=wants_json())
@@ -104,7 +104,7 @@ def _wrong(
     """Return the faults as they can be read: by a script, in the hub's own form, on a page."""
     as_json = wants_json()
     if not as_json and hosted.MARK in (typed := form.typed(received)):
-        return hosted.again(form, source, typed, faults)
+        return hosted.show_form_again(form, source, typed, faults)
     return responses.problem(
         422, as_json=as_json, faults=faults, labels=form.labels, back=_page_of(form, received)
     )

@@ -50,7 +50,7 @@ class ExpressWorker(KeepingWorker):
     def load_wsgi(self) -> None:
         """Load the application."""
         super().load_wsgi()
-        express: FastPath | None = getattr(self.wsgi, "extensions", {}).get("hub_express")
+        express: FastPath | None = getattr(self.wsgi, "extensions", {}).get("hub_fast_path")
         if express is not None:
             self._express = express
             self._ways = ConnectionPool(

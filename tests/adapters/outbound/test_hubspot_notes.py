@@ -63,7 +63,7 @@ def test_a_note_has_its_token_and_its_contact(transport: GuardedTransport, call:
         }
     ]
     action = HubspotOutbound.actions["add_note"]
-    assert (action.effect, action.looked_up) == (Effect.AT_MOST_ONCE, True)
+    assert (action.effect, action.supports_lookup) == (Effect.AT_MOST_ONCE, True)
 
 
 def test_a_note_may_be_about_a_deal(transport: GuardedTransport, call: Calls) -> None:
@@ -146,7 +146,7 @@ def test_a_note_whose_answer_was_lost_is_seen(
         i for i, n in crm.objects["notes"].items() if marks(n["hs_note_body"]) == [TOKEN]
     )
     seen = look(crm.behave, transport, note(call, **named))
-    assert (seen.sight, seen.provider_ref) == (LookupVerdict.THERE, note_id)
+    assert (seen.verdict, seen.provider_ref) == (LookupVerdict.THERE, note_id)
 
 
 def test_a_note_that_is_not_there_is_not_seen(transport: GuardedTransport, call: Calls) -> None:
@@ -156,14 +156,14 @@ def test_a_note_that_is_not_there_is_not_seen(transport: GuardedTransport, call:
         crm.links.append(("notes", crm.add("notes", hs_note_body=body), jane))
     crm.links.append(("notes", crm.add("notes", hs_note_body=f"hub_attempt: {TOKEN}"), john))
     seen = look(crm.behave, transport, note(call))
-    assert seen.sight is LookupVerdict.NOT_THERE
+    assert seen.verdict is LookupVerdict.NOT_THERE
     assert "4 notes" in seen.message
 
 
 def test_a_contact_without_notes_has_none(transport: GuardedTransport, call: Calls) -> None:
     crm = Crm()
     crm.add("contacts", email=EMAIL)
-    assert look(crm.behave, transport, note(call)).sight is LookupVerdict.NOT_THERE
+    assert look(crm.behave, transport, note(call)).verdict is LookupVerdict.NOT_THERE
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_what_cannot_be_read_is_no_evidence(
         return reply if part in received.path else crm.behave(received)
 
     seen = look(behave, transport, note(call))
-    assert seen.sight is LookupVerdict.CANNOT_TELL
+    assert seen.verdict is LookupVerdict.CANNOT_TELL
     assert seen.message
     assert EMAIL not in seen.message
 
@@ -210,9 +210,9 @@ def test_some_notes_that_cannot_be_read_hide_no_evidence(
     jane = crm.add("contacts", email=EMAIL)
     there = crm.add("notes", hs_note_body=f"hub_attempt: {TOKEN}")
     crm.links += [("notes", "999", jane), ("notes", there, jane)]
-    assert look(crm.behave, transport, note(call)).sight is LookupVerdict.THERE
+    assert look(crm.behave, transport, note(call)).verdict is LookupVerdict.THERE
     crm.objects["notes"][there]["hs_note_body"] = "no token"
-    assert look(crm.behave, transport, note(call)).sight is LookupVerdict.CANNOT_TELL
+    assert look(crm.behave, transport, note(call)).verdict is LookupVerdict.CANNOT_TELL
 
 
 def test_more_notes_than_are_read_are_no_evidence(transport: GuardedTransport, call: Calls) -> None:
@@ -220,14 +220,14 @@ def test_more_notes_than_are_read_are_no_evidence(transport: GuardedTransport, c
     jane = crm.add("contacts", email=EMAIL)
     crm.links += [("notes", crm.add("notes", hs_note_body="no"), jane) for _ in range(21)]
     seen = look(crm.behave, transport, note(call))
-    assert (seen.sight, "more than" in seen.message) == (LookupVerdict.CANNOT_TELL, True)
+    assert (seen.verdict, "more than" in seen.message) == (LookupVerdict.CANNOT_TELL, True)
 
 
 def test_what_is_repeated_is_not_looked_up(
     far: Far, transport: GuardedTransport, call: Calls
 ) -> None:
     seen = adapter(far.url, transport).look_up(call("upsert_contact", {"email": EMAIL}), NOW)
-    assert seen.sight is LookupVerdict.CANNOT_TELL
+    assert seen.verdict is LookupVerdict.CANNOT_TELL
     assert far.seen == []
 
 
@@ -237,4 +237,4 @@ def test_in_the_sandbox_the_note_is_recorded(call: Calls) -> None:
     assert one.perform(note(call)).verdict is Verdict.SUCCEEDED
     assert sandbox.last is not None
     assert TOKEN.encode() in sandbox.last.body
-    assert one.look_up(note(call, contact="1"), NOW).sight is LookupVerdict.NOT_THERE
+    assert one.look_up(note(call, contact="1"), NOW).verdict is LookupVerdict.NOT_THERE

@@ -108,17 +108,17 @@ def test_a_customer_is_made_found_and_updated(desk: Desk) -> None:
     again = desk.perform("upsert_customer", jane | {"phone": "+12025550123"}, OTHER)
     assert again.provider_ref == made.provider_ref
     nobody = desk.look_up("upsert_customer", {"email": "nobody@example.org"})
-    assert nobody.sight is LookupVerdict.NOT_THERE
+    assert nobody.verdict is LookupVerdict.NOT_THERE
 
 
 def test_a_refund_is_made_and_found(desk: Desk, stripe: LocalStripe) -> None:
     payment = {"payment_intent": paid(stripe)["id"], "amount": 300}
-    assert desk.look_up("refund", payment).sight is LookupVerdict.NOT_THERE
+    assert desk.look_up("refund", payment).verdict is LookupVerdict.NOT_THERE
     made = desk.perform("refund", payment)
     assert made.verdict is Verdict.SUCCEEDED
     seen = desk.look_up("refund", payment)
-    assert (seen.sight, seen.provider_ref) == (LookupVerdict.THERE, made.provider_ref)
-    assert desk.look_up("refund", payment, OTHER).sight is LookupVerdict.NOT_THERE
+    assert (seen.verdict, seen.provider_ref) == (LookupVerdict.THERE, made.provider_ref)
+    assert desk.look_up("refund", payment, OTHER).verdict is LookupVerdict.NOT_THERE
     whole = {"charge": paid(stripe)["latest_charge"]["id"]}
     assert desk.perform("refund", whole, OTHER).verdict is Verdict.SUCCEEDED
 

@@ -446,7 +446,7 @@ DEAL_ROW = {"title": "Roof", "person_id": 5, "value": 1234.56, "currency": "EUR"
 
 
 @pytest.mark.parametrize(
-    ("answers", "sight", "ref"),
+    ("answers", "verdict", "ref"),
     [
         ([KNOWN, data({"id": 7, "update_time": RECENT})], LookupVerdict.THERE, "7"),
         ([KNOWN, data({"id": 7, "update_time": OLD})], LookupVerdict.NOT_THERE, None),
@@ -467,18 +467,18 @@ def test_a_person_is_looked_up(
     transport: GuardedTransport,
     call: Calls,
     answers: list[Said],
-    sight: LookupVerdict,
+    verdict: LookupVerdict,
     ref: str | None,
 ) -> None:
     far.says(*answers)
-    sighting = adapter(far, transport).look_up(call("upsert_person", JANE), NOW)
-    assert (sighting.sight, sighting.provider_ref) == (sight, ref)
-    assert EMAIL not in sighting.message
+    lookup_result = adapter(far, transport).look_up(call("upsert_person", JANE), NOW)
+    assert (lookup_result.verdict, lookup_result.provider_ref) == (verdict, ref)
+    assert EMAIL not in lookup_result.message
     assert {seen.method for seen in far.seen} == {"GET"}
 
 
 @pytest.mark.parametrize(
-    ("rows", "marker", "sight", "ref"),
+    ("rows", "marker", "verdict", "ref"),
     [
         ([{"id": 1, "custom_fields": {MARKER: ATTEMPT}}], MARKER, LookupVerdict.THERE, "1"),
         ([{"id": 1, **DEAL_ROW, "add_time": RECENT}], MARKER, LookupVerdict.NOT_THERE, None),
@@ -522,13 +522,13 @@ def test_a_deal_is_looked_up(
     call: Calls,
     rows: list[dict[str, Any]],
     marker: str,
-    sight: LookupVerdict,
+    verdict: LookupVerdict,
     ref: str | None,
 ) -> None:
     far.says(data(rows))
     one = adapter(far, transport, marker_field=marker)
-    sighting = one.look_up(call("create_deal", DEAL, attempt_id=ATTEMPT), NOW)
-    assert (sighting.sight, sighting.provider_ref) == (sight, ref)
+    lookup_result = one.look_up(call("create_deal", DEAL, attempt_id=ATTEMPT), NOW)
+    assert (lookup_result.verdict, lookup_result.provider_ref) == (verdict, ref)
     assert query(far, 0)["updated_since"] == "2026-11-20T11:55:00Z"
 
 
@@ -536,8 +536,10 @@ def test_a_deal_of_nobody_cannot_be_told(
     far: Far, transport: GuardedTransport, call: Calls
 ) -> None:
     far.says(data([]), NOBODY, NONE_LATELY)
-    sighting = adapter(far, transport).look_up(call("create_deal", DEAL | {"person": EMAIL}), NOW)
-    assert sighting.sight is LookupVerdict.CANNOT_TELL
+    lookup_result = adapter(far, transport).look_up(
+        call("create_deal", DEAL | {"person": EMAIL}), NOW
+    )
+    assert lookup_result.verdict is LookupVerdict.CANNOT_TELL
 
 
 NOTE: dict[str, Any] = {"id": 4, "content": f"Called.<br><br>hub_attempt: {ATTEMPT}"}
@@ -545,7 +547,7 @@ MORE = {"pagination": {"more_items_in_collection": True}}
 
 
 @pytest.mark.parametrize(
-    ("answers", "sight", "ref"),
+    ("answers", "verdict", "ref"),
     [
         ([data([NOTE])], LookupVerdict.THERE, "4"),
         (
@@ -569,13 +571,13 @@ def test_a_note_is_looked_up(
     transport: GuardedTransport,
     call: Calls,
     answers: list[Said],
-    sight: LookupVerdict,
+    verdict: LookupVerdict,
     ref: str | None,
 ) -> None:
     far.says(*answers)
     asked = call("add_note", ACTIONS["add_note"], attempt_id=ATTEMPT)
-    sighting = adapter(far, transport).look_up(asked, NOW + timedelta(seconds=1))
-    assert (sighting.sight, sighting.provider_ref) == (sight, ref)
+    lookup_result = adapter(far, transport).look_up(asked, NOW + timedelta(seconds=1))
+    assert (lookup_result.verdict, lookup_result.provider_ref) == (verdict, ref)
     assert query(far, 0)["person_id"] == "5"
     assert query(far, 0)["start_date"] == "2026-11-20"
 
@@ -588,7 +590,7 @@ def test_a_search_that_is_no_list_cannot_tell(
 ) -> None:
     far.says(data({"items": items}))
     one = adapter(far, transport)
-    assert one.look_up(call("upsert_person", JANE), NOW).sight is LookupVerdict.CANNOT_TELL
+    assert one.look_up(call("upsert_person", JANE), NOW).verdict is LookupVerdict.CANNOT_TELL
     assert one.perform(call("upsert_person", JANE)).verdict is Verdict.NOT_PROCESSED
     assert {seen.method for seen in far.seen} == {"GET"}
 
@@ -598,7 +600,7 @@ def test_a_list_that_goes_on_where_nobody_can_read_cannot_tell(
     far: Far, transport: GuardedTransport, call: Calls, cursor: Any
 ) -> None:
     far.says(data([], additional_data={"next_cursor": cursor}), data([]))
-    assert adapter(far, transport).look_up(call("create_deal", DEAL), NOW).sight is (
+    assert adapter(far, transport).look_up(call("create_deal", DEAL), NOW).verdict is (
         LookupVerdict.CANNOT_TELL
     )
     assert len(far.seen) == 1
@@ -637,7 +639,7 @@ def test_all_its_actions_are_at_most_once_and_can_be_looked_up() -> None:
     actions = PipedriveOutbound.actions
     assert set(actions) == set(ACTIONS)
     assert {action.effect for action in actions.values()} == {Effect.AT_MOST_ONCE}
-    assert all(action.looked_up for action in actions.values())
+    assert all(action.supports_lookup for action in actions.values())
 
 
 @pytest.mark.parametrize(

@@ -445,7 +445,7 @@ OTHER = {"Id": "00TB", "Description": f"hub_attempt: {ATTEMPT}0"}
 
 
 @pytest.mark.parametrize(
-    ("said", "sight", "ref"),
+    ("said", "verdict", "ref"),
     [
         (records(OTHER, {"Id": "00TC", "Description": None}, OURS), LookupVerdict.THERE, "00TA"),
         (records(OTHER), LookupVerdict.NOT_THERE, None),
@@ -464,13 +464,13 @@ def test_a_task_is_looked_up_by_the_attempt(
     transport: GuardedTransport,
     call: Calls,
     said: Said,
-    sight: LookupVerdict,
+    verdict: LookupVerdict,
     ref: str | None,
 ) -> None:
     far.says(token(), said)
     asked = call("create_task", TASK, attempt_id=ATTEMPT)
-    sighting = adapter(far, transport).look_up(asked, NOW)
-    assert (sighting.sight, sighting.provider_ref) == (sight, ref)
+    lookup_result = adapter(far, transport).look_up(asked, NOW)
+    assert (lookup_result.verdict, lookup_result.provider_ref) == (verdict, ref)
     soql = parse_qs(urlsplit(far.seen[1].path).query)["q"][0]
     assert soql == (
         "SELECT Id, Description FROM Task WHERE CreatedDate >= 2026-11-20T11:55:00Z "
@@ -479,7 +479,7 @@ def test_a_task_is_looked_up_by_the_attempt(
 
 
 @pytest.mark.parametrize(
-    ("said", "sight", "ref"),
+    ("said", "verdict", "ref"),
     [
         (records({"Id": "00TA"}), LookupVerdict.THERE, "00TA"),
         (records(), LookupVerdict.NOT_THERE, None),
@@ -491,13 +491,13 @@ def test_a_task_is_looked_up_by_its_key(
     transport: GuardedTransport,
     call: Calls,
     said: Said,
-    sight: LookupVerdict,
+    verdict: LookupVerdict,
     ref: str | None,
 ) -> None:
     far.says(token(), ENDED, token("00D!t2"), said)
     one = adapter(far, transport, task_key_field="Hub_Key__c")
-    sighting = one.look_up(call("create_task", TASK, key="d'1.2"), NOW)
-    assert (sighting.sight, sighting.provider_ref) == (sight, ref)
+    lookup_result = one.look_up(call("create_task", TASK, key="d'1.2"), NOW)
+    assert (lookup_result.verdict, lookup_result.provider_ref) == (verdict, ref)
     soql = parse_qs(urlsplit(far.seen[3].path).query)["q"][0]
     assert soql == "SELECT Id FROM Task WHERE Hub_Key__c = 'd_1_2' LIMIT 1"
 
@@ -506,7 +506,8 @@ def test_an_answer_lost_while_looking_up_is_no_doubt(far: Far, call: Calls) -> N
     with pytest.raises(NotSent):
         adapter(far, Line(token())).look_up(call("create_task", TASK), NOW)
     assert (
-        adapter(far, Line()).look_up(call("upsert", UPSERT), NOW).sight is LookupVerdict.CANNOT_TELL
+        adapter(far, Line()).look_up(call("upsert", UPSERT), NOW).verdict
+        is LookupVerdict.CANNOT_TELL
     )
 
 
@@ -552,7 +553,7 @@ def test_its_classes() -> None:
         "upsert": Effect.NATURAL,
         "create_task": Effect.AT_MOST_ONCE,
     }
-    assert actions["create_task"].looked_up
+    assert actions["create_task"].supports_lookup
 
 
 def test_settings_that_cannot_work_are_refused(app_key: rsa.RSAPrivateKey) -> None:

@@ -209,9 +209,9 @@ def test_the_classes_of_its_actions() -> None:
         "unsuppress": Effect.NATURAL,
         "upsert_marketing_contact": Effect.NATURAL,
     }
-    assert [name for name, action in SendgridOutbound.actions.items() if action.looked_up] == [
-        "send"
-    ]
+    assert [
+        name for name, action in SendgridOutbound.actions.items() if action.supports_lookup
+    ] == ["send"]
     assert SendgridOutbound.calls_back is None
 
 
@@ -460,7 +460,7 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.mark.parametrize(
-    ("said", "age", "sight", "words"),
+    ("said", "age", "verdict", "words"),
     [
         ((200, {}, json.dumps(FOUND).encode()), timedelta(0), LookupVerdict.THERE, "has an e-mail"),
         ((200, {}, b'{"messages": []}'), HOUR, LookupVerdict.NOT_THERE, "no e-mail"),
@@ -489,15 +489,15 @@ def test_a_look_up_tells_what_the_feed_can_prove(
     call: Calls,
     said: Said,
     age: timedelta,
-    sight: LookupVerdict,
+    verdict: LookupVerdict,
     words: str,
 ) -> None:
     far.says(said)
     one = adapter(far, transport, email_activity=True)
     seen = one.look_up(call("send", MAIL, attempt_id=ATTEMPT), NOW - age)
-    assert seen.sight is sight
+    assert seen.verdict is verdict
     assert words in seen.message
-    if sight is LookupVerdict.THERE:
+    if verdict is LookupVerdict.THERE:
         assert (seen.provider_ref, seen.status) == ("LRzXl", "delivered")
     checked(far)
     query = parse_qs(urlsplit(far.seen[0].path).query)
@@ -508,10 +508,11 @@ def test_without_the_feed_nothing_is_looked_up(
     far: Far, transport: GuardedTransport, call: Calls
 ) -> None:
     assert (
-        adapter(far, transport).look_up(call("send", MAIL), NOW).sight is LookupVerdict.CANNOT_TELL
+        adapter(far, transport).look_up(call("send", MAIL), NOW).verdict
+        is LookupVerdict.CANNOT_TELL
     )
     one = adapter(far, transport, email_activity=True)
-    assert one.look_up(call("suppress", JANE), NOW).sight is LookupVerdict.CANNOT_TELL
+    assert one.look_up(call("suppress", JANE), NOW).verdict is LookupVerdict.CANNOT_TELL
     assert far.seen == []
 
 

@@ -69,7 +69,7 @@ def test_a_lost_answer_does_not_make_a_second_one(desk: Desk, stripe: StripeFarE
     stripe.faults = [Fault("/customers", 0)]
     with pytest.raises(AnswerLost):
         desk.perform(ACTION, JANE)
-    assert desk.look_up(ACTION, JANE).sight is LookupVerdict.THERE
+    assert desk.look_up(ACTION, JANE).verdict is LookupVerdict.THERE
     assert desk.perform(ACTION, JANE).provider_ref == "cus_1"
     assert len(stripe.objects["customers"]) == 1
 
@@ -128,18 +128,18 @@ def test_a_stored_500_is_read_back(desk: Desk, stripe: StripeFarEnd) -> None:
         outcome = desk.perform(ACTION, {"email": "jim@example.org", "name": "Jim"}, OTHER)
         assert outcome.verdict is Verdict.IN_DOUBT
     assert (
-        desk.look_up(ACTION, {"email": "jim@example.org", "name": "Jim"}).sight
+        desk.look_up(ACTION, {"email": "jim@example.org", "name": "Jim"}).verdict
         is LookupVerdict.NOT_THERE
     )
 
 
 def test_the_look_up_knows_what_is_there(desk: Desk, stripe: StripeFarEnd) -> None:
-    assert desk.look_up(ACTION, JANE).sight is LookupVerdict.NOT_THERE
+    assert desk.look_up(ACTION, JANE).verdict is LookupVerdict.NOT_THERE
     stripe.add("customers", id="cus_1", email=JANE["email"])
-    assert desk.look_up(ACTION, JANE).sight is LookupVerdict.NOT_THERE
+    assert desk.look_up(ACTION, JANE).verdict is LookupVerdict.NOT_THERE
     desk.perform(ACTION, JANE)
     seen = desk.look_up(ACTION, JANE)
-    assert (seen.sight, seen.provider_ref) == (LookupVerdict.THERE, "cus_1")
+    assert (seen.verdict, seen.provider_ref) == (LookupVerdict.THERE, "cus_1")
     assert "jane@" not in seen.message
 
 

@@ -97,7 +97,7 @@ def test_a_fault_at_any_step_sends_one_invoice_in_the_end(
     assert len(stripe.objects["invoices"]) <= 1
     assert len(stripe.objects["invoiceitems"]) <= 1
     stripe.forget_keys()
-    sights = {desk.look_up(ACTION, SINGLE).sight for _ in range(2)}
+    sights = {desk.look_up(ACTION, SINGLE).verdict for _ in range(2)}
     unsettled = LookupVerdict.CANNOT_TELL if step == "/send" else LookupVerdict.NOT_THERE
     assert sights == {unsettled if stored_failure else LookupVerdict.THERE}
 
@@ -161,16 +161,16 @@ def test_a_call_that_never_left_is_doubt_once_the_invoice_is_begun(
 
 
 def test_the_look_up_minds_the_time_and_the_list_s_length(desk: Desk, stripe: StripeFarEnd) -> None:
-    assert desk.look_up(ACTION, SINGLE).sight is LookupVerdict.NOT_THERE
+    assert desk.look_up(ACTION, SINGLE).verdict is LookupVerdict.NOT_THERE
     desk.perform(ACTION, SINGLE)
     ours = stripe.objects["invoices"][0]
     seen = desk.look_up(ACTION, SINGLE)
-    assert (seen.sight, seen.provider_ref, seen.status) == (LookupVerdict.THERE, "in_1", "open")
+    assert (seen.verdict, seen.provider_ref, seen.status) == (LookupVerdict.THERE, "in_1", "open")
     ours["created"] = NOW_S - 3600
-    assert desk.look_up(ACTION, SINGLE).sight is LookupVerdict.NOT_THERE
+    assert desk.look_up(ACTION, SINGLE).verdict is LookupVerdict.NOT_THERE
     for number in range(501):
         stripe.add("invoices", id=f"in_x{number}")
-    assert desk.look_up(ACTION, SINGLE).sight is LookupVerdict.CANNOT_TELL
+    assert desk.look_up(ACTION, SINGLE).verdict is LookupVerdict.CANNOT_TELL
 
 
 @pytest.mark.parametrize(

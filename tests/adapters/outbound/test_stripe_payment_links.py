@@ -62,12 +62,12 @@ def test_a_stored_500_is_read_back(desk: Desk, stripe: StripeFarEnd, done: bool)
 
 
 def test_a_lost_answer_makes_one_link(desk: Desk, stripe: StripeFarEnd) -> None:
-    assert desk.look_up(ACTION, ROOF).sight is LookupVerdict.NOT_THERE
+    assert desk.look_up(ACTION, ROOF).verdict is LookupVerdict.NOT_THERE
     stripe.faults = [Fault("/payment_links", 0)]
     with pytest.raises(AnswerLost):
         desk.perform(ACTION, ROOF)
     assert desk.look_up(ACTION, ROOF).provider_ref == "plink_1"
-    assert desk.look_up(ACTION, ROOF, OTHER).sight is LookupVerdict.NOT_THERE
+    assert desk.look_up(ACTION, ROOF, OTHER).verdict is LookupVerdict.NOT_THERE
     assert desk.perform(ACTION, ROOF).provider_ref == "plink_1"
     assert len(stripe.objects["payment_links"]) == 1
 

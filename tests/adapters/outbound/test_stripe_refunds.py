@@ -81,7 +81,7 @@ def test_a_lost_answer_pays_once_within_the_day_and_after_it(
     assert desk.perform("refund", parameters).provider_ref == "re_1"
     stripe.forget_keys()
     seen = desk.look_up("refund", parameters)
-    assert (seen.sight, seen.provider_ref, seen.status) == (
+    assert (seen.verdict, seen.provider_ref, seen.status) == (
         LookupVerdict.THERE,
         "re_1",
         "succeeded",
@@ -158,7 +158,7 @@ def test_pending_is_good_and_failed_is_not(
 
 def test_what_is_not_there_is_not_there(desk: Desk, stripe: StripeFarEnd) -> None:
     desk.perform("refund", PART, OTHER)
-    assert desk.look_up("refund", PART).sight is LookupVerdict.NOT_THERE
+    assert desk.look_up("refund", PART).verdict is LookupVerdict.NOT_THERE
     outcome = desk.perform("refund", {"payment_intent": "pi_none", "amount": 1})
     assert (outcome.verdict, outcome.code) == (Verdict.PERMANENT, "resource_missing")
 
@@ -169,9 +169,9 @@ def test_a_long_list_is_read_to_its_end_or_said_to_be_too_long(
     desk.perform("refund", PART)
     for number in range(1999):
         stripe.add("refunds", id=f"re_x{number}", payment_intent="pi_1")
-    assert desk.look_up("refund", PART).sight is LookupVerdict.THERE
+    assert desk.look_up("refund", PART).verdict is LookupVerdict.THERE
     stripe.add("refunds", id="re_one_more", payment_intent="pi_1")
-    assert desk.look_up("refund", PART).sight is LookupVerdict.CANNOT_TELL
+    assert desk.look_up("refund", PART).verdict is LookupVerdict.CANNOT_TELL
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_every_action_is_keyed_for_23_hours_and_can_be_looked_up() -> None:
             assert (action.effect, action.internal) == (Effect.NATURAL, True)
         else:
             assert (action.effect, action.key_life_s) == (Effect.KEYED, 23 * 3600)
-            assert action.looked_up
+            assert action.supports_lookup
             assert not action.internal
 
 
@@ -103,4 +103,4 @@ def test_the_key_is_not_in_what_is_printed(transport: GuardedTransport) -> None:
 
 def test_what_has_no_effect_is_not_looked_up(transport: GuardedTransport, call: Calls) -> None:
     one = destination("http://127.0.0.1:1", transport)
-    assert one.look_up(call("fetch", GOOD["fetch"]), SENT_AT).sight == "cannot_tell"
+    assert one.look_up(call("fetch", GOOD["fetch"]), SENT_AT).verdict == "cannot_tell"

@@ -139,7 +139,7 @@ def send(call: Calls, **parameters: Any) -> Call:
 
 def test_the_class_of_the_action() -> None:
     action = TwilioOutbound.actions["send"]
-    assert (action.effect, action.looked_up) == (Effect.AT_MOST_ONCE, True)
+    assert (action.effect, action.supports_lookup) == (Effect.AT_MOST_ONCE, True)
     assert TwilioOutbound.calls_back == "twilio"
 
 
@@ -408,7 +408,7 @@ def test_the_sandbox_answers_every_call_as_the_specification_does(call: Calls) -
     assert sandbox.last is not None
     assert sandbox.last.url.endswith("/Messages.json")
     assert one.probe().ok
-    assert one.look_up(send(call), NOW).sight == "not_there"
+    assert one.look_up(send(call), NOW).verdict == "not_there"
 
 
 def test_a_list_is_asked_for_as_the_official_library_does(

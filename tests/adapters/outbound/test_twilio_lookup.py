@@ -51,9 +51,9 @@ def test_a_message_that_was_sent_is_found_by_date(
     far: Far, transport: GuardedTransport, call: Calls
 ) -> None:
     far.says(listed(record(sid=OTHER, body="Other"), record()))
-    sighting = made(transport, far.url).look_up(text(call), SENT_AT)
-    assert (sighting.sight, sighting.provider_ref) == (LookupVerdict.THERE, SID)
-    assert sighting.status == "sent"
+    lookup_result = made(transport, far.url).look_up(text(call), SENT_AT)
+    assert (lookup_result.verdict, lookup_result.provider_ref) == (LookupVerdict.THERE, SID)
+    assert lookup_result.status == "sent"
     assert "DateSent%3E=2026-11-20T11%3A38%3A05Z" in far.seen[0].path
 
 
@@ -61,8 +61,8 @@ def test_a_message_that_waits_is_found_without_a_date(
     far: Far, transport: GuardedTransport, call: Calls
 ) -> None:
     far.says(listed(), listed(record(status="accepted")))
-    sighting = made(transport, far.url).look_up(text(call), SENT_AT)
-    assert (sighting.sight, sighting.status) == (LookupVerdict.THERE, "accepted")
+    lookup_result = made(transport, far.url).look_up(text(call), SENT_AT)
+    assert (lookup_result.verdict, lookup_result.status) == (LookupVerdict.THERE, "accepted")
     assert "DateSent" not in far.seen[1].path
 
 
@@ -70,13 +70,13 @@ def test_when_neither_list_has_it_it_is_not_there(
     far: Far, transport: GuardedTransport, call: Calls
 ) -> None:
     far.says(listed(), listed(record(date_created=LONG_AGO)))
-    sighting = made(transport, far.url).look_up(text(call), SENT_AT)
-    assert (sighting.sight, sighting.provider_ref) == (LookupVerdict.NOT_THERE, None)
+    lookup_result = made(transport, far.url).look_up(text(call), SENT_AT)
+    assert (lookup_result.verdict, lookup_result.provider_ref) == (LookupVerdict.NOT_THERE, None)
     assert [seen.method for seen in far.seen] == ["GET", "GET"]
 
 
 @pytest.mark.parametrize(
-    ("created", "sight"),
+    ("created", "verdict"),
     [
         ("Fri, 20 Nov 2026 11:48:04 +0000", LookupVerdict.NOT_THERE),
         ("Fri, 20 Nov 2026 11:48:05 +0000", LookupVerdict.CANNOT_TELL),
@@ -89,10 +89,10 @@ def test_when_neither_list_has_it_it_is_not_there(
     ],
 )
 def test_the_clocks_may_differ_by_five_seconds(
-    far: Far, transport: GuardedTransport, call: Calls, created: Any, sight: LookupVerdict
+    far: Far, transport: GuardedTransport, call: Calls, created: Any, verdict: LookupVerdict
 ) -> None:
     far.says(listed(record(date_created=created)))
-    assert made(transport, far.url).look_up(text(call), SENT_AT).sight is sight
+    assert made(transport, far.url).look_up(text(call), SENT_AT).verdict is verdict
 
 
 @pytest.mark.parametrize("ahead_s", [-599, -60, 10, 200, 599])
@@ -102,8 +102,8 @@ def test_a_clock_that_is_wrong_is_corrected_by_twilios(
     ahead = timedelta(seconds=ahead_s)
     far.says(listed(record(date_created=format_datetime(SENT_AT - ahead))))
     sought = made_with(At(transport, NOW - ahead), far.url)
-    sighting = sought.look_up(text(call), SENT_AT)
-    assert (sighting.sight, sighting.provider_ref) == (LookupVerdict.THERE, SID)
+    lookup_result = sought.look_up(text(call), SENT_AT)
+    assert (lookup_result.verdict, lookup_result.provider_ref) == (LookupVerdict.THERE, SID)
 
 
 @pytest.mark.parametrize("before_s", [6, 10, 599])
@@ -113,11 +113,14 @@ def test_without_a_date_a_message_from_shortly_before_proves_nothing(
     created = format_datetime(SENT_AT - timedelta(seconds=before_s))
     for body in (TEXT, TEXT.upper()):
         far.says(listed(record(date_created=created, body=body)))
-        sighting = made_with(At(transport, None), far.url).look_up(text(call), SENT_AT)
-        assert (sighting.sight, sighting.provider_ref) == (LookupVerdict.CANNOT_TELL, None)
+        lookup_result = made_with(At(transport, None), far.url).look_up(text(call), SENT_AT)
+        assert (lookup_result.verdict, lookup_result.provider_ref) == (
+            LookupVerdict.CANNOT_TELL,
+            None,
+        )
     far.says(listed(record(date_created=created, body="Other")))
-    sighting = made_with(At(transport, None), far.url).look_up(text(call), SENT_AT)
-    assert sighting.sight is LookupVerdict.NOT_THERE
+    lookup_result = made_with(At(transport, None), far.url).look_up(text(call), SENT_AT)
+    assert lookup_result.verdict is LookupVerdict.NOT_THERE
 
 
 @pytest.mark.parametrize("ahead", [timedelta(minutes=11), timedelta(hours=-1)])
@@ -126,13 +129,13 @@ def test_clocks_too_far_apart_prove_nothing(
 ) -> None:
     for said in (listed(), listed(record())):
         far.says(said)
-        sighting = made_with(At(transport, NOW - ahead), far.url).look_up(text(call), SENT_AT)
-        assert sighting.sight is LookupVerdict.CANNOT_TELL
-        assert "set the clock" in sighting.message
+        lookup_result = made_with(At(transport, NOW - ahead), far.url).look_up(text(call), SENT_AT)
+        assert lookup_result.verdict is LookupVerdict.CANNOT_TELL
+        assert "set the clock" in lookup_result.message
 
 
 @pytest.mark.parametrize(
-    ("ours", "theirs", "sight"),
+    ("ours", "theirs", "verdict"),
     [
         (TEXT, f"Sent from your Twilio trial account - {TEXT}", LookupVerdict.THERE),
         ("a\r\nb  c ", "a b c", LookupVerdict.THERE),
@@ -144,14 +147,19 @@ def test_clocks_too_far_apart_prove_nothing(
     ],
 )
 def test_a_text_that_is_merely_alike_proves_nothing(
-    far: Far, transport: GuardedTransport, call: Calls, ours: str, theirs: Any, sight: LookupVerdict
+    far: Far,
+    transport: GuardedTransport,
+    call: Calls,
+    ours: str,
+    theirs: Any,
+    verdict: LookupVerdict,
 ) -> None:
     far.says(listed(record(body=theirs)))
-    assert made(transport, far.url).look_up(text(call, body=ours), SENT_AT).sight is sight
+    assert made(transport, far.url).look_up(text(call, body=ours), SENT_AT).verdict is verdict
 
 
 @pytest.mark.parametrize(
-    ("count", "sight"),
+    ("count", "verdict"),
     [
         ("1", LookupVerdict.THERE),
         ("0", LookupVerdict.CANNOT_TELL),
@@ -159,11 +167,11 @@ def test_a_text_that_is_merely_alike_proves_nothing(
     ],
 )
 def test_media_alone_are_counted(
-    far: Far, transport: GuardedTransport, call: Calls, count: str, sight: LookupVerdict
+    far: Far, transport: GuardedTransport, call: Calls, count: str, verdict: LookupVerdict
 ) -> None:
     far.says(listed(record(body="", num_media=count)))
     sought = text(call, body=None, media=MEDIA)
-    assert made(transport, far.url).look_up(sought, SENT_AT).sight is sight
+    assert made(transport, far.url).look_up(sought, SENT_AT).verdict is verdict
 
 
 def test_of_a_template_nobody_but_twilio_knows_the_text(
@@ -171,9 +179,9 @@ def test_of_a_template_nobody_but_twilio_knows_the_text(
 ) -> None:
     sought = text(call, body=None, template="HX" + "c" * 32)
     far.says(listed(record(body="Your appointment")))
-    assert made(transport, far.url).look_up(sought, SENT_AT).sight is LookupVerdict.CANNOT_TELL
+    assert made(transport, far.url).look_up(sought, SENT_AT).verdict is LookupVerdict.CANNOT_TELL
     far.says(listed())
-    assert made(transport, far.url).look_up(sought, SENT_AT).sight is LookupVerdict.NOT_THERE
+    assert made(transport, far.url).look_up(sought, SENT_AT).verdict is LookupVerdict.NOT_THERE
 
 
 def test_several_that_are_the_same_prove_nothing(
@@ -181,17 +189,17 @@ def test_several_that_are_the_same_prove_nothing(
 ) -> None:
     late = record(sid=OTHER, date_created="Fri, 20 Nov 2026 12:20:00 +0000")
     far.says(listed(late, record()))
-    sighting = made(transport, far.url).look_up(text(call), SENT_AT)
-    assert (sighting.sight, sighting.provider_ref) == (LookupVerdict.CANNOT_TELL, None)
-    assert "2 such messages" in sighting.message
+    lookup_result = made(transport, far.url).look_up(text(call), SENT_AT)
+    assert (lookup_result.verdict, lookup_result.provider_ref) == (LookupVerdict.CANNOT_TELL, None)
+    assert "2 such messages" in lookup_result.message
 
 
 def test_one_message_in_both_lists_is_one(
     far: Far, transport: GuardedTransport, call: Calls
 ) -> None:
     far.says(listed(record()), listed(record(status="delivered")))
-    sighting = made(transport, far.url).look_up(text(call), SENT_AT)
-    assert (sighting.sight, sighting.status) == (LookupVerdict.THERE, "delivered")
+    lookup_result = made(transport, far.url).look_up(text(call), SENT_AT)
+    assert (lookup_result.verdict, lookup_result.status) == (LookupVerdict.THERE, "delivered")
 
 
 @pytest.mark.parametrize(
@@ -201,7 +209,9 @@ def test_the_same_text_under_odd_circumstances_proves_nothing(
     far: Far, transport: GuardedTransport, call: Calls, fields: dict[str, Any]
 ) -> None:
     far.says(listed(record(**fields)))
-    assert made(transport, far.url).look_up(text(call), SENT_AT).sight is LookupVerdict.CANNOT_TELL
+    assert (
+        made(transport, far.url).look_up(text(call), SENT_AT).verdict is LookupVerdict.CANNOT_TELL
+    )
 
 
 def test_pages_are_read_to_the_first_that_is_older(
@@ -210,10 +220,10 @@ def test_pages_are_read_to_the_first_that_is_older(
     more = f"{MESSAGES}?Page=1&PageToken=x"
     older = record(date_created=LONG_AGO, body="Other")
     far.says(listed(record(body="Other"), following=more), listed(record()))
-    assert made(transport, far.url).look_up(text(call), SENT_AT).sight is LookupVerdict.THERE
+    assert made(transport, far.url).look_up(text(call), SENT_AT).verdict is LookupVerdict.THERE
     assert far.seen[1].path == more
     far.says(listed(), listed(older, following=more))
-    assert made(transport, far.url).look_up(text(call), SENT_AT).sight is LookupVerdict.NOT_THERE
+    assert made(transport, far.url).look_up(text(call), SENT_AT).verdict is LookupVerdict.NOT_THERE
     assert len(far.seen) == 2
 
 
@@ -221,8 +231,8 @@ def test_a_list_without_end_cannot_tell(far: Far, transport: GuardedTransport, c
     other = record(body="Other")
     ends = [listed(other, following=f"{MESSAGES}?Page={n}") for n in range(1, 30)]
     far.says(*ends)
-    sighting = made(transport, far.url).look_up(text(call), SENT_AT)
-    assert sighting.sight is LookupVerdict.CANNOT_TELL
+    lookup_result = made(transport, far.url).look_up(text(call), SENT_AT)
+    assert lookup_result.verdict is LookupVerdict.CANNOT_TELL
     assert len(far.seen) <= 12
 
 
@@ -235,9 +245,9 @@ def test_a_list_that_is_not_read_to_its_end_proves_nothing(
     ends = [listed(found, following=f"{MESSAGES}?Page={n}") for n in range(1, 6)]
     too_long = [*ends, listed(found)]
     far.says(*([*too_long, listed()] if by_date else [listed(), *too_long]))
-    sighting = made(transport, far.url).look_up(text(call), SENT_AT)
-    assert (sighting.sight, sighting.provider_ref) == (LookupVerdict.CANNOT_TELL, None)
-    assert "too long" in sighting.message
+    lookup_result = made(transport, far.url).look_up(text(call), SENT_AT)
+    assert (lookup_result.verdict, lookup_result.provider_ref) == (LookupVerdict.CANNOT_TELL, None)
+    assert "too long" in lookup_result.message
 
 
 @pytest.mark.parametrize(
@@ -265,10 +275,10 @@ def test_a_messaging_service_may_have_taken_any_sender(
 ) -> None:
     far.says(listed(record(**{"from": "+15005550007"})))
     service = made(transport, far.url, messaging_service_sid=SERVICE, **{"from": ""})
-    assert service.look_up(text(call), SENT_AT).sight is LookupVerdict.THERE
+    assert service.look_up(text(call), SENT_AT).verdict is LookupVerdict.THERE
     assert "From=" not in far.seen[0].path
     preferred = made(transport, far.url, messaging_service_sid=SERVICE)
-    assert preferred.look_up(text(call), SENT_AT).sight is LookupVerdict.THERE
+    assert preferred.look_up(text(call), SENT_AT).verdict is LookupVerdict.THERE
     assert "From=" not in far.seen[-1].path
     made(transport, far.url).look_up(text(call, to=f"whatsapp:{TO}"), SENT_AT)
     assert f"From=whatsapp%3A%2B{SENDER[1:]}" in far.seen[-1].path
@@ -278,7 +288,7 @@ def test_a_message_to_us_is_none_of_ours(
     far: Far, transport: GuardedTransport, call: Calls
 ) -> None:
     far.says(listed(record(direction="inbound")))
-    assert made(transport, far.url).look_up(text(call), SENT_AT).sight is LookupVerdict.NOT_THERE
+    assert made(transport, far.url).look_up(text(call), SENT_AT).verdict is LookupVerdict.NOT_THERE
 
 
 @pytest.mark.parametrize(

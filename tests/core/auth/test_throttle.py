@@ -12,8 +12,8 @@ from hub.core.auth.throttle import (
     FREE_OF_ACCOUNT,
     FREE_OF_ADDRESS,
     LONGEST_WAIT,
+    clear,
     register_attempt,
-    reset,
 )
 from hub.core.models import SignInTry
 from tests.core.making import NOW
@@ -80,7 +80,7 @@ def test_a_sign_in_forgives_the_account_and_gives_the_address_its_try_back(conne
     for _ in range(3 * FREE_OF_ADDRESS):
         counted = register_attempt(connection, "jane", HERE, now=NOW)
         assert counted.wait is None
-        reset(connection, counted)
+        clear(connection, counted)
 
 
 def test_an_unlocked_account_is_heard_at_once(connection):

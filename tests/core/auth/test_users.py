@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import delete, select, text, update
 from sqlalchemy.exc import DatabaseError
 
-from hub.core.audit import record
+from hub.core.audit import record_action
 from hub.core.auth import audit_views, one_time_tokens, second_factor, sessions, sign_in, users
 from hub.core.auth.one_time_tokens import GOOD_FOR, Purpose
 from hub.core.auth.roles import Role
@@ -103,7 +103,7 @@ def test_a_disabled_account_is_not_reset_nor_let_in_by_an_old_link(connection):
     jane = add(connection, password_hash=None)
     link = users.invite(connection, jane, **WHO)
     users.disable(connection, jane, **WHO)
-    assert one_time_tokens.find(connection, link, Purpose.PASSWORD, now=NOW) is None
+    assert one_time_tokens.find_token(connection, link, Purpose.PASSWORD, now=NOW) is None
     with pytest.raises(Refused, match="disabled"):
         users.reset(connection, users.named(connection, "jane"), **WHO)
 
@@ -125,21 +125,21 @@ def test_an_unknown_user_is_not_found(connection):
 @pytest.mark.parametrize("purpose", Purpose)
 def test_a_ticket_is_good_once_for_its_purpose_and_for_a_while(connection, purpose):
     jane = add(connection)
-    secret = one_time_tokens.issue(connection, purpose, jane.id, now=NOW)
+    secret = one_time_tokens.issue_token(connection, purpose, jane.id, now=NOW)
     late = NOW + GOOD_FOR[purpose]
     [other, *_] = set(Purpose) - {purpose}
-    assert one_time_tokens.find(connection, secret, purpose, now=late) is None
-    assert one_time_tokens.use(connection, secret, other, now=NOW) is None
-    held = one_time_tokens.use(connection, secret, purpose, now=late - timedelta(seconds=1))
+    assert one_time_tokens.find_token(connection, secret, purpose, now=late) is None
+    assert one_time_tokens.use_token(connection, secret, other, now=NOW) is None
+    held = one_time_tokens.use_token(connection, secret, purpose, now=late - timedelta(seconds=1))
     assert held is not None
     assert held.user_id == jane.id
-    assert one_time_tokens.use(connection, secret, purpose, now=NOW) is None
+    assert one_time_tokens.use_token(connection, secret, purpose, now=NOW) is None
 
 
 def test_secrets_are_kept_as_digests_alone(connection):
     jane = add(connection)
     kept = [
-        one_time_tokens.issue(connection, Purpose.PASSWORD, jane.id, now=NOW),
+        one_time_tokens.issue_token(connection, Purpose.PASSWORD, jane.id, now=NOW),
         sessions.begin(connection, jane.id, now=NOW),
         *second_factor.turn_on(connection, jane.id, "locked", 1, **WHO),
     ]
@@ -150,11 +150,11 @@ def test_secrets_are_kept_as_digests_alone(connection):
 
 def test_one_ticket_used_by_many_at_once_is_used_once(database):
     with database.write() as connection:
-        secret = one_time_tokens.issue(connection, Purpose.FIRST, None, now=NOW)
+        secret = one_time_tokens.issue_token(connection, Purpose.FIRST, None, now=NOW)
 
     def use(_):
         with database.write() as connection:
-            return one_time_tokens.use(connection, secret, Purpose.FIRST, now=NOW) is not None
+            return one_time_tokens.use_token(connection, secret, Purpose.FIRST, now=NOW) is not None
 
     with ThreadPoolExecutor(8) as threads:
         assert sum(threads.map(use, range(16))) == 1
@@ -232,12 +232,13 @@ def test_of_two_links_that_are_given_out_at_once_one_is_good(database, jane, pur
     user_id = None if purpose is Purpose.FIRST else jane.id
 
     def issue(connection):
-        return one_time_tokens.issue(connection, purpose, user_id, now=NOW)
+        return one_time_tokens.issue_token(connection, purpose, user_id, now=NOW)
 
     links = meanwhile(database, issue, issue)
     with database.read() as connection:
         good = [
-            one_time_tokens.find(connection, link, purpose, now=NOW) is not None for link in links
+            one_time_tokens.find_token(connection, link, purpose, now=NOW) is not None
+            for link in links
         ]
     assert good == [False, True]
 
@@ -268,7 +269,7 @@ def test_what_is_reset_is_not_set_anew_by_whoever_is_being_put_out(database, jan
     with database.read() as connection:
         found = users.named(connection, "jane")
         assert (found.has_password, found.has_second_factor) == (False, False)
-        assert one_time_tokens.find(connection, link, Purpose.PASSWORD, now=NOW)
+        assert one_time_tokens.find_token(connection, link, Purpose.PASSWORD, now=NOW)
 
 
 def test_an_account_that_is_being_disabled_is_not_reset(database, jane):
@@ -329,7 +330,7 @@ def test_the_audit_log_is_only_ever_added_to(database, change):
     if database.dialect == "sqlite" and "TRUNCATE" in str(change):
         change = text("DELETE FROM audit_log WHERE 1")
     with database.write() as connection:
-        record(connection, action="x", subject="y", **WHO)
+        record_action(connection, action="x", subject="y", **WHO)
     with pytest.raises(DatabaseError, match="only ever added to"), database.write() as connection:
         connection.execute(change)
     with database.read() as connection:
@@ -338,7 +339,7 @@ def test_the_audit_log_is_only_ever_added_to(database, change):
 
 def test_the_log_is_filtered_and_paged(connection):
     for n in range(30):
-        record(
+        record_action(
             connection, actor=f"user:{n % 3}", action=f"a{n % 2}", subject="s",
             now=NOW + timedelta(seconds=n),
         )  # fmt: skip

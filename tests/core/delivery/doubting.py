@@ -7,7 +7,7 @@ from adapters import Effect, Outcome, Verdict
 from hub.core.configuration import Configuration, Destination, RetryPlan, Source
 from hub.core.delivery.record import Finished, record
 from hub.core.delivery.transitions import Budget, RetryPolicy, on_result
-from tests.core.making import SITE, Town, end_lease, hold_of, make_due
+from tests.core.making import SITE, Town, end_lease, lease_of, make_due
 
 LOST = Outcome(Verdict.IN_DOUBT, "no answer")
 ONCE = RetryPolicy(Effect.AT_MOST_ONCE, RetryPlan())
@@ -36,10 +36,10 @@ class DoubtfulTown(Town):
     def effect(self, destination: str, action: str) -> Effect:
         return Effect.AT_MOST_ONCE
 
-    def looked_up(self, destination: str, action: str) -> bool:
+    def supports_lookup(self, destination: str, action: str) -> bool:
         return self.can_look and destination != "slow"
 
-    def patience_s(self, destination: str, action: str) -> float:
+    def ask_after_s(self, destination: str, action: str) -> float:
         return self.waits_s
 
 
@@ -47,15 +47,15 @@ def begin(connection, town) -> tuple[Any, Any]:
     """Take the lane over and claim the one delivery."""
     end_lease(connection)
     make_due(connection)
-    hold = hold_of(connection)
-    [claimed] = town.claim(connection, hold)
-    return hold, claimed
+    lease = lease_of(connection)
+    [claimed] = town.claim(connection, lease)
+    return lease, claimed
 
 
-def end(connection, hold, claimed, outcome, protection=ONCE) -> int:
-    step = on_result(outcome, protection, Budget(claimed.tries, 0), chance=0.0)
+def end(connection, lease, claimed, outcome, protection=ONCE) -> int:
+    transition = on_result(outcome, protection, Budget(claimed.tries, 0), chance=0.0)
     return record(connection, [
-        Finished(claimed.delivery_id, claimed.attempt_id, hold.token, outcome, step,
+        Finished(claimed.delivery_id, claimed.attempt_id, lease.token, outcome, transition,
                  once=protection is ONCE)
     ])  # fmt: skip
 

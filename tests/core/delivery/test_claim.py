@@ -15,7 +15,7 @@ from tests.core.making import (
     attempts_of,
     deliveries_of,
     end_lease,
-    hold_of,
+    lease_of,
     make_due,
     one_delivery,
     route,
@@ -26,7 +26,7 @@ def claim_one(database, town: Town, event: dict[str, Any] | None = None, **optio
     """Take an event in and claim; return what was claimed, and the delivery."""
     with database.write() as connection:
         town.take_in(connection, {"id": "e1"} | (event or {}))
-        claimed = town.claim(connection, hold_of(connection), **options)
+        claimed = town.claim(connection, lease_of(connection), **options)
         return claimed, deliveries_of(connection)[0]
 
 
@@ -52,11 +52,11 @@ def test_no_more_are_claimed_than_there_are_slots_and_the_oldest_first(database,
                 .where(Delivery.id == delivery.id)
                 .values(next_attempt_at=database_later(n - 10.0))
             )
-        hold = hold_of(connection)
-        claimed = town.claim(connection, hold, slots=2)
+        lease = lease_of(connection)
+        claimed = town.claim(connection, lease, slots=2)
         assert [one.parameters["body"] for one in claimed] == ["e0", "e1"]
         assert len(attempts_of(connection)) == 2
-        claimed = town.claim(connection, hold, slots=2)
+        claimed = town.claim(connection, lease, slots=2)
         assert [one.parameters["body"] for one in claimed] == ["e2", "e3"]
 
 
@@ -64,7 +64,7 @@ def test_what_is_not_due_or_of_another_lane_is_not_claimed(database) -> None:
     town = Town(routes=[route("a"), route("b", destination="crm"), route("c", delay_s=60)])
     with database.write() as connection:
         town.take_in(connection, {"id": "e1"})
-        claimed = town.claim(connection, hold_of(connection))
+        claimed = town.claim(connection, lease_of(connection))
     assert [one.route.name for one in claimed] == ["a"]
 
 
@@ -97,7 +97,7 @@ def test_other_deliveries_results_are_seen(database) -> None:
     with database.write() as connection:
         town.take_in(connection, {"id": "e1"})
         connection.execute(update(Delivery).where(Delivery.route == "a").values(provider_ref="501"))
-        [claimed] = town.claim(connection, hold_of(connection, "crm"))
+        [claimed] = town.claim(connection, lease_of(connection, "crm"))
     assert claimed.parameters == {"body": "501"}
 
 
@@ -131,7 +131,7 @@ def test_one_that_cannot_be_rendered_keeps_no_other_back(database) -> None:
     town = Town(routes=[route(with_={"body": "{{ data.name }}"})])
     with database.write() as connection:
         town.take_in(connection, {"id": "e1"}, {"id": "e2", "data": {"name": "Jane"}})
-        claimed = town.claim(connection, hold_of(connection))
+        claimed = town.claim(connection, lease_of(connection))
         assert [one.parameters["body"] for one in claimed] == ["Jane"]
         assert {row.state for row in deliveries_of(connection)} == {"failed", "running"}
 
@@ -140,7 +140,7 @@ def test_a_route_that_is_gone_from_the_file_fails_with_what_to_do(database, town
     with database.write() as connection:
         town.take_in(connection, {"id": "e1"})
         town.routes = [route("renamed")]
-        assert town.claim(connection, hold_of(connection)) == []
+        assert town.claim(connection, lease_of(connection)) == []
         [delivery] = deliveries_of(connection)
     assert delivery.state == "failed"
     assert delivery.error == (
@@ -159,7 +159,7 @@ def test_a_route_that_was_renamed_goes_on(database, town) -> None:
     with database.write() as connection:
         town.take_in(connection, {"id": "e1"})
         town.routes = [route("renamed", was=("all",))]
-        [claimed] = town.claim(connection, hold_of(connection))
+        [claimed] = town.claim(connection, lease_of(connection))
     assert claimed.route.name == "renamed"
 
 
@@ -185,7 +185,7 @@ def test_parameters_stay_as_they_were_while_the_key_is_the_same(database, town) 
 
 def hold_of_again(connection):
     end_lease(connection)
-    return hold_of(connection)
+    return lease_of(connection)
 
 
 def test_after_the_replay_of_a_rejected_one_they_are_rendered_anew_under_a_new_key(

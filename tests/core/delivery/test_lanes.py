@@ -10,7 +10,7 @@ from hub.core.delivery import lanes
 from hub.core.errors import NotFound
 from hub.core.models import Delivery, Lane
 from hub.gateways.database.engine import open_database
-from tests.core.making import Town, end_lease, hold_of, one_delivery, route, rows
+from tests.core.making import Town, end_lease, lease_of, one_delivery, route, rows
 
 MANY = [f"d{n}" for n in range(8)]
 
@@ -21,7 +21,7 @@ def lane(connection, destination: str = "ops"):
 
 
 def take(connection, holder: str = "other") -> list[lanes.Lease]:
-    return lanes.take(connection, holder, ["ops"], most=9)
+    return lanes.acquire(connection, holder, ["ops"], most=9)
 
 
 @pytest.fixture
@@ -33,8 +33,8 @@ def connection(database, town):
 
 
 def test_a_lane_with_due_work_is_taken_once(connection) -> None:
-    [hold] = take(connection, "me")
-    assert (hold.destination, hold.token, hold.setbacks) == ("ops", 1, 0)
+    [lease] = take(connection, "me")
+    assert (lease.destination, lease.token, lease.setbacks) == ("ops", 1, 0)
     assert lane(connection).holder == "me"
     assert take(connection) == []
 
@@ -59,15 +59,15 @@ def test_only_lanes_that_were_asked_for_are_taken_and_no_more_than_wanted(databa
     with database.write() as connection:
         town.take_in(connection, {"id": "e1"})
         lanes.ensure(connection, MANY)
-        assert len(lanes.take(connection, "me", MANY[:4], most=3)) == 3
-        assert len(lanes.take(connection, "me", MANY[:4], most=3)) == 1
+        assert len(lanes.acquire(connection, "me", MANY[:4], most=3)) == 3
+        assert len(lanes.acquire(connection, "me", MANY[:4], most=3)) == 1
 
 
 def test_giving_a_lane_its_row_twice_changes_nothing(connection) -> None:
-    [hold] = take(connection)
+    [lease] = take(connection)
     lanes.ensure(connection, ["ops", "new"])
     lanes.ensure(connection, [])
-    assert lane(connection).token == hold.token
+    assert lane(connection).token == lease.token
     assert lane(connection, "new").token == 0
 
 
@@ -81,9 +81,9 @@ def test_a_lane_is_taken_over_when_its_lease_has_ended_and_never_before(connecti
 
 
 def test_renewing_makes_a_lease_last_again(connection) -> None:
-    [hold] = take(connection)
+    [lease] = take(connection)
     end_lease(connection)
-    assert lanes.renew(connection, [hold]) == {"ops"}
+    assert lanes.renew(connection, [lease]) == {"ops"}
     assert take(connection) == []
 
 
@@ -109,10 +109,10 @@ def test_a_released_lane_is_free_at_once_and_its_token_still_grows(connection) -
 
 
 def test_a_blocked_lane_rests_until_its_time_and_remembers_its_setbacks(connection) -> None:
-    [hold] = take(connection)
-    lanes.block(connection, hold, for_s=60, reason="refused us " * 100, setbacks=2)
-    assert lanes.workable(connection, [hold]) == set()
-    lanes.release(connection, hold)
+    [lease] = take(connection)
+    lanes.block(connection, lease, for_s=60, reason="refused us " * 100, setbacks=2)
+    assert lanes.workable(connection, [lease]) == set()
+    lanes.release(connection, lease)
     assert take(connection) == []
     assert len(lane(connection).blocked_reason) == 500
     connection.execute(update(Lane).values(blocked_until=lanes.database_later(-0.1)))
@@ -124,21 +124,21 @@ def test_a_blocked_lane_rests_until_its_time_and_remembers_its_setbacks(connecti
 
 
 def test_a_paused_lane_is_neither_taken_nor_worked_in_until_it_is_resumed(connection) -> None:
-    [hold] = take(connection)
+    [lease] = take(connection)
     lanes.mark_paused(connection, "ops", paused=True)
-    assert lanes.workable(connection, [hold]) == set()
-    assert lanes.renew(connection, [hold]) == {"ops"}, "calls under way still have to be recorded"
-    lanes.release(connection, hold)
+    assert lanes.workable(connection, [lease]) == set()
+    assert lanes.renew(connection, [lease]) == {"ops"}, "calls under way still have to be recorded"
+    lanes.release(connection, lease)
     assert take(connection) == []
     lanes.mark_paused(connection, "ops", paused=False)
     assert len(take(connection)) == 1
 
 
 def test_resuming_lifts_a_block_too(connection) -> None:
-    [hold] = take(connection)
-    lanes.block(connection, hold, for_s=600, reason="refused us", setbacks=1)
+    [lease] = take(connection)
+    lanes.block(connection, lease, for_s=600, reason="refused us", setbacks=1)
     lanes.mark_paused(connection, "ops", paused=False)
-    assert lanes.workable(connection, [hold]) == {"ops"}
+    assert lanes.workable(connection, [lease]) == {"ops"}
 
 
 def test_pausing_what_has_no_lane_says_so(connection) -> None:
@@ -157,15 +157,15 @@ def test_of_many_who_race_for_the_same_lanes_each_lane_has_one_holder(database) 
         def race(n: int, barrier: Barrier = barrier) -> list[lanes.Lease]:
             barrier.wait()
             with database.write() as connection:
-                return lanes.take(connection, f"holder {n}", MANY, most=8)
+                return lanes.acquire(connection, f"holder {n}", MANY, most=8)
 
         with ThreadPoolExecutor(4) as pool:
-            holds = [hold for taken in pool.map(race, range(4)) for hold in taken]
-        assert sorted(hold.destination for hold in holds) == MANY
-        assert {hold.token for hold in holds} == {round_ + 1}
+            leases = [lease for taken in pool.map(race, range(4)) for lease in taken]
+        assert sorted(lease.destination for lease in leases) == MANY
+        assert {lease.token for lease in leases} == {round_ + 1}
         with database.write() as connection:
-            for hold in holds:
-                lanes.release(connection, hold)
+            for lease in leases:
+                lanes.release(connection, lease)
 
 
 def test_a_lane_that_is_being_worked_in_cannot_be_paused_in_between(database, town) -> None:
@@ -173,9 +173,9 @@ def test_a_lane_that_is_being_worked_in_cannot_be_paused_in_between(database, to
         pytest.skip("one writer at a time anyway")
     with database.write() as connection:
         town.take_in(connection, {"id": "e1"})
-        hold = hold_of(connection)
+        lease = lease_of(connection)
     with database.write() as working:
-        assert lanes.workable(working, [hold]) == {"ops"}
+        assert lanes.workable(working, [lease]) == {"ops"}
         with ThreadPoolExecutor(1) as pool:
 
             def pause() -> None:
@@ -197,5 +197,5 @@ def test_no_plan_takes_more_lanes_than_wanted(postgresql_url) -> None:
         lanes.ensure(connection, MANY)
         for switch in "hashjoin mergejoin hashagg material sort indexscan bitmapscan".split():
             connection.exec_driver_sql(f"SET LOCAL enable_{switch} = off")
-        assert len(lanes.take(connection, "me", MANY, most=3)) == 3
+        assert len(lanes.acquire(connection, "me", MANY, most=3)) == 3
     database.engine.dispose()

@@ -35,7 +35,7 @@ from tests.core.making import (
     attempts_of,
     deliveries_of,
     end_lease,
-    hold_of,
+    lease_of,
     make_due,
     one_delivery,
     route,
@@ -76,13 +76,13 @@ def news(connection, town, kind="sms.sent", *, n=1, message_id="SM1", source="pr
     )
 
 
-def look(connection, town, sighting, at_s: float, *, keyed=False):
+def look(connection, town, lookup, at_s: float, *, keyed=False):
     """Look the one doubt up as the clock does; return None when it is not its time."""
     doubts = due_for_lookup(connection, town, most=50, now=later(at_s))
     if not doubts:
         return None
     [doubt] = doubts
-    return record_lookup(connection, doubt, sighting, keyed=keyed, now=later(at_s))
+    return record_lookup(connection, doubt, lookup, keyed=keyed, now=later(at_s))
 
 
 def states(connection) -> tuple[str, list[str]]:
@@ -118,10 +118,10 @@ def test_its_word_before_our_record_counts_when_the_record_is_in_doubt(
     connection, town, message_id
 ) -> None:
     """I7; also from a provider that names no id."""
-    hold, claimed = begin(connection, town)
+    lease, claimed = begin(connection, town)
     news(connection, town, message_id=message_id)
     assert states(connection) == ("running", ["calling"])
-    end(connection, hold, claimed, LOST)
+    end(connection, lease, claimed, LOST)
     assert states(connection) == ("unknown", ["unknown"])
     assert close_confirmed(connection, now=later(5)) == 1
     assert states(connection) == ("succeeded", ["accepted"])
@@ -129,9 +129,9 @@ def test_its_word_before_our_record_counts_when_the_record_is_in_doubt(
 
 
 def test_its_word_before_our_record_of_an_answer_changes_nothing(connection, town) -> None:
-    hold, claimed = begin(connection, town)
+    lease, claimed = begin(connection, town)
     news(connection, town)
-    end(connection, hold, claimed, TAKEN)
+    end(connection, lease, claimed, TAKEN)
     news(connection, town, "sms.delivered")
     assert states(connection) == ("succeeded", ["accepted"])
     assert attempts_of(connection)[0].closed_by is None
@@ -143,13 +143,13 @@ def test_no_further_call_leaves_when_the_last_was_told_of_meanwhile(
     connection, town, outcome
 ) -> None:
     """Its own end made it due again, also where a policy allows a repeat: the word comes first."""
-    hold, claimed = begin(connection, town)
+    lease, claimed = begin(connection, town)
     news(connection, town)
-    end(connection, hold, claimed, outcome, KEYED)
+    end(connection, lease, claimed, outcome, KEYED)
     assert states(connection)[0] == "retrying"
     end_lease(connection)
     make_due(connection)
-    assert town.claim(connection, hold_of(connection)) == []
+    assert town.claim(connection, lease_of(connection)) == []
     assert states(connection) == ("succeeded", ["accepted"])
     assert deliveries_of(connection)[0].provider_ref == "SM1"
 
@@ -180,11 +180,11 @@ def test_a_second_acceptance_is_told_once_and_never_hidden(connection, town) -> 
 
 
 def test_a_second_acceptance_by_the_calls_own_answer_is_told_too(connection, town) -> None:
-    hold, claimed = again(connection, town)
+    lease, claimed = again(connection, town)
     news(connection, town, n=1)
     assert states(connection) == ("running", ["accepted", "calling"])
     assert open_alerts(connection) == []
-    end(connection, hold, claimed, Outcome(Verdict.SUCCEEDED, provider_ref="SM2"))
+    end(connection, lease, claimed, Outcome(Verdict.SUCCEEDED, provider_ref="SM2"))
     assert open_alerts(connection) == ["double effect"]
 
 
@@ -209,15 +209,15 @@ def test_two_doubts_that_are_both_told_of_leave_nothing_open(connection, town) -
 def test_what_an_earlier_attempt_did_is_not_done_again_after_a_later_one(
     connection, town, outcome
 ) -> None:
-    hold, claimed = again(connection, town)
+    lease, claimed = again(connection, town)
     news(connection, town, n=1)
-    end(connection, hold, claimed, outcome)
+    end(connection, lease, claimed, outcome)
     if outcome is LOST:
         look(connection, town, NOT_THERE, 130)
         look(connection, town, NOT_THERE, 190)
     end_lease(connection)
     make_due(connection)
-    assert town.claim(connection, hold_of(connection)) == []
+    assert town.claim(connection, lease_of(connection)) == []
     assert states(connection)[0] == "succeeded"
     assert open_alerts(connection) == []
 
@@ -247,9 +247,9 @@ def test_the_providers_word_outweighs_a_persons(connection, town, answer) -> Non
 def test_a_replay_of_what_failed_after_an_earlier_attempt_arrived_is_refused(
     connection, town
 ) -> None:
-    hold, claimed = again(connection, town)
+    lease, claimed = again(connection, town)
     news(connection, town, n=1)
-    end(connection, hold, claimed, Outcome(Verdict.PERMANENT, "21211"))
+    end(connection, lease, claimed, Outcome(Verdict.PERMANENT, "21211"))
     assert states(connection)[0] == "failed"
     [planned] = preview_deliveries(connection, town, {})
     assert planned.plan is Plan.REFUSED
@@ -257,15 +257,15 @@ def test_a_replay_of_what_failed_after_an_earlier_attempt_arrived_is_refused(
 
 def test_a_late_answer_that_it_was_taken_is_not_thrown_away(connection, town) -> None:
     """Others settled it as not made meanwhile: the answer closes it before a second call."""
-    hold, claimed = begin(connection, town)
+    lease, claimed = begin(connection, town)
     end_lease(connection)
-    new = hold_of(connection, holder="new")
+    new = lease_of(connection, holder="new")
     [orphan] = orphans(connection, new)
     record(connection, [abandon(orphan, ONCE, chance=0.5)])
     look(connection, town, NOT_THERE, 130)
     look(connection, town, NOT_THERE, 190)
     assert states(connection) == ("retrying", ["not_processed"])
-    assert end(connection, hold, claimed, TAKEN) == 1
+    assert end(connection, lease, claimed, TAKEN) == 1
     assert states(connection) == ("succeeded", ["accepted"])
     assert attempts_of(connection)[0].closed_by == "answer"
 
@@ -273,10 +273,10 @@ def test_a_late_answer_that_it_was_taken_is_not_thrown_away(connection, town) ->
 @pytest.mark.parametrize("outcome", [BUSY, LOST, Outcome(Verdict.PERMANENT, "no")])
 def test_a_stale_worker_changes_nothing(connection, town, outcome) -> None:
     """I5."""
-    hold, claimed = begin(connection, town)
-    connection.execute(update(Delivery).values(lane_token=hold.token + 1))
+    lease, claimed = begin(connection, town)
+    connection.execute(update(Delivery).values(lane_token=lease.token + 1))
     before = deliveries_of(connection), attempts_of(connection)
-    assert end(connection, hold, claimed, outcome) == 1
+    assert end(connection, lease, claimed, outcome) == 1
     assert (deliveries_of(connection), attempts_of(connection)) == before
 
 
@@ -316,8 +316,8 @@ def test_two_who_look_at_once_count_as_one_look(connection, town) -> None:
 
 def test_a_look_that_cannot_tell_lets_the_count_begin_anew(connection, town) -> None:
     doubt_it(connection, town)
-    for seconds, sighting in [(120, NOT_THERE), (200, CANNOT_TELL), (300, NOT_THERE)]:
-        look(connection, town, sighting, seconds)
+    for seconds, lookup in [(120, NOT_THERE), (200, CANNOT_TELL), (300, NOT_THERE)]:
+        look(connection, town, lookup, seconds)
         assert states(connection)[0] == "unknown"
     look(connection, town, NOT_THERE, 400)
     assert states(connection)[0] == "retrying"
@@ -351,17 +351,17 @@ def two_alike(database, town) -> Any:
     with database.write() as connection:
         town.take_in(connection, {"id": "e1"}, {"id": "e2"})
         make_due(connection)
-        hold = hold_of(connection)
-        return hold, town.claim(connection, hold)
+        lease = lease_of(connection)
+        return lease, town.claim(connection, lease)
 
 
 def test_a_message_of_which_a_webhook_is_just_telling_settles_no_other_doubt(database) -> None:
     """Neither waits for the other, and the other message may never have been sent."""
     town = DoubtfulTown(routes=[ALIKE])
-    hold, claimed = two_alike(database, town)
+    lease, claimed = two_alike(database, town)
     with database.write() as connection:
         for one in claimed:
-            end(connection, hold, one, LOST)
+            end(connection, lease, one, LOST)
         [told_of, doubt] = due_for_lookup(connection, town, most=9, now=later(300))
 
     def look_alone() -> None:
@@ -381,17 +381,17 @@ def test_a_message_of_which_a_webhook_is_just_telling_settles_no_other_doubt(dat
 
 @pytest.mark.parametrize("by_content", [True, False], ids=["by its content", "by its token"])
 def test_a_message_that_a_call_under_way_may_have_made_settles_no_doubt(
-    database, by_content
+    database, matched_by_content
 ) -> None:
     town = DoubtfulTown(routes=[ALIKE])
-    hold, [lost, under_way] = two_alike(database, town)
+    lease, [lost, under_way] = two_alike(database, town)
     with database.write() as connection:
-        end(connection, hold, lost, LOST)
+        end(connection, lease, lost, LOST)
         [doubt] = due_for_lookup(connection, town, most=9, now=later(300))
-        look = {"keyed": False, "by_content": by_content}
+        look = {"keyed": False, "by_content": matched_by_content}
         found = record_lookup(connection, doubt, THERE, **look, now=later(300)).delivery
-        assert found == (None if by_content else "succeeded")
-        end(connection, hold, under_way, replace(TAKEN, provider_ref="SM2"))
+        assert found == (None if matched_by_content else "succeeded")
+        end(connection, lease, under_way, replace(TAKEN, provider_ref="SM2"))
         record_lookup(connection, doubt, THERE, **look, now=later(400))
         assert [row.state for row in deliveries_of(connection)] == ["succeeded", "succeeded"]
 
@@ -408,7 +408,7 @@ def test_what_can_be_looked_up_is_not_starved_by_what_cannot(database) -> None:
     town = DoubtfulTown(destinations=("ops", "slow"))
     with database.write() as connection:
         town.take_in(connection, *({"id": f"e{n}"} for n in range(6)))
-        town.claim(connection, hold_of(connection))
+        town.claim(connection, lease_of(connection))
         connection.execute(update(Attempt).values(state="unknown"))
         connection.execute(update(Delivery).values(state="unknown", destination="slow"))
         last = deliveries_of(connection)[-1].id
@@ -461,12 +461,12 @@ def test_a_person_is_asked_once_after_the_patience_and_no_more_when_it_is_settle
 
 
 def test_the_alert_ends_whatever_settled_it(connection, town) -> None:
-    hold, claimed = begin(connection, town)
+    lease, claimed = begin(connection, town)
     end_lease(connection)
-    [orphan] = orphans(connection, hold_of(connection, holder="new"))
+    [orphan] = orphans(connection, lease_of(connection, holder="new"))
     record(connection, [abandon(orphan, ONCE, chance=0.5)])
     alert_unsettled(connection, town, now=later(901))
-    end(connection, hold, claimed, Outcome(Verdict.PERMANENT, "no"))
+    end(connection, lease, claimed, Outcome(Verdict.PERMANENT, "no"))
     alert_unsettled(connection, town, now=later(906))
     assert open_alerts(connection) == []
 
@@ -491,7 +491,7 @@ def test_a_status_never_goes_backwards(connection, town, order) -> None:
 def short_lived(monkeypatch) -> None:
     """`http.post` as if its key were forgotten, as Stripe's are."""
     known = HttpOutbound.actions["post"]
-    keyed = Action(Effect.KEYED, known.parameters, key_life_s=23 * 3600.0, looked_up=True)
+    keyed = Action(Effect.KEYED, known.parameters, key_life_s=23 * 3600.0, supports_lookup=True)
     monkeypatch.setattr(HttpOutbound, "actions", {**HttpOutbound.actions, "post": keyed})
 
 
@@ -514,7 +514,7 @@ def test_a_key_is_used_for_its_life_and_then_it_is_looked_up(
         replay_deliveries(connection, town, [planned], actor="cli:jo", now=NOW)
     end_lease(connection)
     make_due(connection)
-    claimed = town.claim(connection, hold_of(connection))
+    claimed = town.claim(connection, lease_of(connection))
     if hours < 23:
         assert [one.key for one in claimed] == [first.key]
         return

@@ -10,7 +10,7 @@ from hub.core.configuration import RetryPlan
 from hub.core.delivery.record import Finished, abandon, orphans, record
 from hub.core.delivery.transitions import Budget, RetryPolicy, on_result
 from hub.core.models import Delivery, database_now
-from tests.core.making import attempts_of, deliveries_of, end_lease, hold_of
+from tests.core.making import attempts_of, deliveries_of, end_lease, lease_of
 
 KEYED = RetryPolicy(Effect.KEYED, RetryPlan())
 ONCE = RetryPolicy(Effect.AT_MOST_ONCE, RetryPlan())
@@ -25,18 +25,18 @@ def connection(database, town):
 
 
 def start(connection, town) -> tuple[Any, Any]:
-    hold = hold_of(connection)
-    [claimed] = town.claim(connection, hold)
-    return hold, claimed
+    lease = lease_of(connection)
+    [claimed] = town.claim(connection, lease)
+    return lease, claimed
 
 
-def finish(connection, hold, claimed, outcome, protection=KEYED, request=None, **spent: Any):
+def finish(connection, lease, claimed, outcome, protection=KEYED, request=None, **spent: Any):
     """Record an outcome; return the delivery and its last attempt as they are then."""
-    step = on_result(
+    transition = on_result(
         outcome, protection, Budget(**{"tries": claimed.tries, "age_s": 0} | spent), chance=0.5
     )
     record(connection, [
-        Finished(claimed.delivery_id, claimed.attempt_id, hold.token, outcome, step, request)
+        Finished(claimed.delivery_id, claimed.attempt_id, lease.token, outcome, transition, request)
     ])  # fmt: skip
     [delivery] = deliveries_of(connection)
     return delivery, attempts_of(connection)[-1]
@@ -91,20 +91,20 @@ def test_a_strangers_words_are_cut_and_cleaned_for_the_database(connection, town
 
 
 def test_whoever_lost_the_lane_changes_nothing(connection, town) -> None:
-    hold, claimed = start(connection, town)
+    lease, claimed = start(connection, town)
     end_lease(connection)
-    new = hold_of(connection, holder="new")
+    new = lease_of(connection, holder="new")
     connection.execute(update(Delivery).values(lane_token=new.token))
-    delivery, attempt = finish(connection, hold, claimed, DONE)
+    delivery, attempt = finish(connection, lease, claimed, DONE)
     assert (delivery.state, delivery.provider_ref) == ("running", None)
     assert (attempt.state, attempt.ended_at) == ("calling", None)
 
 
 def test_the_same_end_recorded_twice_is_recorded_once(connection, town) -> None:
-    hold, claimed = start(connection, town)
-    finish(connection, hold, claimed, DONE)
+    lease, claimed = start(connection, town)
+    finish(connection, lease, claimed, DONE)
     late = Outcome(Verdict.PERMANENT, "late")
-    delivery, attempt = finish(connection, hold, claimed, late)
+    delivery, attempt = finish(connection, lease, claimed, late)
     assert (delivery.state, attempt.state) == ("succeeded", "accepted")
 
 
@@ -113,10 +113,10 @@ def test_many_ends_of_all_kinds_are_recorded_in_one_go(database, town) -> None:
                 Outcome(Verdict.IN_DOUBT, "lost")]  # fmt: skip
     with database.write() as connection:
         town.take_in(connection, *({"id": f"e{n}"} for n in range(4)))
-        hold = hold_of(connection)
-        claimed = town.claim(connection, hold)
+        lease = lease_of(connection)
+        claimed = town.claim(connection, lease)
         record(connection, [
-            Finished(one.delivery_id, one.attempt_id, hold.token, outcome,
+            Finished(one.delivery_id, one.attempt_id, lease.token, outcome,
                      on_result(outcome, ONCE, Budget(1, 0), chance=0.5))
             for one, outcome in zip(claimed, outcomes, strict=True)
         ])  # fmt: skip
@@ -141,7 +141,7 @@ def test_the_call_of_a_worker_that_died_is_settled_by_its_class(
 ) -> None:
     start(connection, town)
     end_lease(connection)
-    new = hold_of(connection, holder="new")
+    new = lease_of(connection, holder="new")
     [orphan] = orphans(connection, new)
     assert orphan["action"] == "post"
     record(connection, [abandon(orphan, protection, chance=0.5)])
@@ -152,5 +152,5 @@ def test_the_call_of_a_worker_that_died_is_settled_by_its_class(
 
 
 def test_calls_of_the_holder_itself_are_no_orphans(connection, town) -> None:
-    hold, _ = start(connection, town)
-    assert orphans(connection, hold) == []
+    lease, _ = start(connection, town)
+    assert orphans(connection, lease) == []

@@ -38,7 +38,7 @@ from tests.core.making import (
     attempts_of,
     deliveries_of,
     end_lease,
-    hold_of,
+    lease_of,
     make_due,
     one_delivery,
     route,
@@ -48,8 +48,8 @@ from tests.core.making import (
 BACKUP = NOW - timedelta(hours=10)
 NOTICED = NOW + timedelta(minutes=1)
 POST = HttpOutbound.actions["post"]
-ONCE = Action(Effect.AT_MOST_ONCE, POST.parameters, looked_up=True, by_content=True)
-BY_TOKEN = Action(Effect.AT_MOST_ONCE, POST.parameters, looked_up=True)
+ONCE = Action(Effect.AT_MOST_ONCE, POST.parameters, supports_lookup=True, matched_by_content=True)
+BY_TOKEN = Action(Effect.AT_MOST_ONCE, POST.parameters, supports_lookup=True)
 NATURAL = Action(Effect.NATURAL, POST.parameters)
 SHORT_LIVED = Action(Effect.KEYED, POST.parameters, key_life_s=3600)
 
@@ -58,7 +58,7 @@ class OnceTown(Town):
     def effect(self, destination: str, action: str) -> Effect:
         return Effect.AT_MOST_ONCE
 
-    def looked_up(self, destination: str, action: str) -> bool:
+    def supports_lookup(self, destination: str, action: str) -> bool:
         return True
 
 
@@ -86,14 +86,14 @@ def claim_it(connection, town, action: Action = ONCE, *, sandbox: bool = False, 
         connection, site=site_context(town.configuration.site), inbound=town.inbound, now=at
     )
     return claim(
-        connection, hold_of(connection), slots=8, router=town.router, contexts=contexts, now=at,
+        connection, lease_of(connection), slots=8, router=town.router, contexts=contexts, now=at,
         sandbox=sandbox, actions={"post": action}, restored=loss_windows(connection, now=at),
     )[0]  # fmt: skip
 
 
-def look(connection, town, sight: LookupVerdict, at) -> None:
+def look(connection, town, verdict: LookupVerdict, at) -> None:
     for doubt in due_for_lookup(connection, town, most=9, now=at):
-        record_lookup(connection, doubt, LookupResult(sight, "seen", "SM1"), keyed=False, now=at)
+        record_lookup(connection, doubt, LookupResult(verdict, "seen", "SM1"), keyed=False, now=at)
 
 
 def states(connection) -> list[tuple[str, list[str]]]:

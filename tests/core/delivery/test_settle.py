@@ -12,7 +12,7 @@ from tests.core.making import (
     attempts_of,
     deliveries_of,
     end_lease,
-    hold_of,
+    lease_of,
     one_delivery,
     route,
     rows,
@@ -23,7 +23,7 @@ from tests.core.making import (
 def connection(database, town):
     with database.write() as connection:
         town.take_in(connection, {"id": "e1"})
-        town.claim(connection, hold_of(connection))
+        town.claim(connection, lease_of(connection))
         connection.execute(update(Attempt).values(state="unknown"))
         one_delivery(connection, state="unknown", error="no answer", tries=1)
         yield connection
@@ -53,7 +53,7 @@ def test_what_is_sent_again_goes_out_with_the_same_bytes_as_a_new_attempt(connec
     assert (delivery.state, delivery.tries, attempt.state) == ("retrying", 0, "not_processed")
     end_lease(connection)
     town.routes = [route(with_={"body": "changed"})]
-    [claimed] = town.claim(connection, hold_of(connection))
+    [claimed] = town.claim(connection, lease_of(connection))
     assert claimed.parameters == attempt.parameters
     assert claimed.attempt_id != attempt.id
 

@@ -20,7 +20,7 @@ PLANS = st.builds(
 )
 
 
-def step(verdict: Verdict, effect: Effect, *, at_least_once=False, tries=1, age_s=0.0,
+def transition(verdict: Verdict, effect: Effect, *, at_least_once=False, tries=1, age_s=0.0,
          probing=False, plan=PLAN, retry_after_s=None, chance=0.5):  # fmt: skip
     outcome = Outcome(verdict, "words", retry_after_s=retry_after_s)
     protection = RetryPolicy(effect, plan, at_least_once)
@@ -51,7 +51,7 @@ def test_what_a_verdict_makes_of_a_delivery_is_decided_by_its_class_and_policy(
     verdict, effects, at_least_once, delivery, attempt, spends
 ) -> None:
     for effect in effects:
-        found = step(verdict, effect, at_least_once=at_least_once)
+        found = transition(verdict, effect, at_least_once=at_least_once)
         assert (found.delivery, found.attempt, found.spends_try) == (delivery, attempt, spends)
         assert (found.delay_s is not None) == (delivery == "retrying")
         assert found.error == (None if delivery == "succeeded" else "words")
@@ -61,7 +61,7 @@ def test_what_a_verdict_makes_of_a_delivery_is_decided_by_its_class_and_policy(
 def test_a_doubtful_call_of_an_unprotected_action_is_never_made_again_by_itself(
     tries, age_s, probing, plan
 ) -> None:
-    found = step(Verdict.IN_DOUBT, Effect.AT_MOST_ONCE, tries=tries, age_s=age_s,
+    found = transition(Verdict.IN_DOUBT, Effect.AT_MOST_ONCE, tries=tries, age_s=age_s,
                  probing=probing, plan=plan)  # fmt: skip
     assert found.delivery == "unknown"
     assert found.delay_s is None
@@ -69,26 +69,28 @@ def test_a_doubtful_call_of_an_unprotected_action_is_never_made_again_by_itself(
 
 @pytest.mark.parametrize("verdict", [Verdict.NOT_PROCESSED, Verdict.IN_DOUBT])
 def test_after_its_last_attempt_a_delivery_fails_and_says_how_many_there_were(verdict) -> None:
-    assert step(verdict, Effect.KEYED, tries=11).delivery == "retrying"
-    last = step(verdict, Effect.KEYED, tries=12)
+    assert transition(verdict, Effect.KEYED, tries=11).delivery == "retrying"
+    last = transition(verdict, Effect.KEYED, tries=12)
     assert last.delivery == "failed"
     assert last.error == "gave up after 12 attempts: words"
     assert last.attempt == ("not_processed" if verdict is Verdict.NOT_PROCESSED else "in_doubt")
 
 
 def test_after_its_last_hour_a_delivery_fails_and_says_how_long_it_was_tried() -> None:
-    assert step(Verdict.NOT_PROCESSED, Effect.KEYED, age_s=3 * 86400 - 1).delivery == "retrying"
-    late = step(Verdict.NOT_PROCESSED, Effect.KEYED, age_s=3 * 86400)
+    assert (
+        transition(Verdict.NOT_PROCESSED, Effect.KEYED, age_s=3 * 86400 - 1).delivery == "retrying"
+    )
+    late = transition(Verdict.NOT_PROCESSED, Effect.KEYED, age_s=3 * 86400)
     assert (late.delivery, late.error) == ("failed", "gave up after 72 h: words")
 
 
 def test_a_probe_spends_no_try_and_does_not_exhaust_them() -> None:
-    found = step(Verdict.NOT_PROCESSED, Effect.KEYED, tries=12, probing=True)
+    found = transition(Verdict.NOT_PROCESSED, Effect.KEYED, tries=12, probing=True)
     assert (found.delivery, found.spends_try) == ("retrying", False)
 
 
 def test_a_refused_account_waits_for_days_without_a_try_spent() -> None:
-    found = step(Verdict.BLOCKED, Effect.KEYED, tries=99, age_s=1e9)
+    found = transition(Verdict.BLOCKED, Effect.KEYED, tries=99, age_s=1e9)
     assert (found.delivery, found.spends_try) == ("retrying", False)
 
 

@@ -18,7 +18,7 @@ from tests.core.making import (
     deliveries_of,
     end_lease,
     events_of,
-    hold_of,
+    lease_of,
     make_due,
     route,
 )
@@ -81,11 +81,11 @@ def test_a_type_that_no_route_takes_is_unmatched_once_it_is_known(connection, to
 
 def test_completing_twice_creates_nothing_twice(connection, town) -> None:
     take_in(connection, town)
-    hold, [claimed] = town.claim_fetch(connection)
-    assert town.end(connection, hold, claimed, JANE) == 2
-    assert town.end(connection, hold, claimed, JANE) == 0
+    lease, [claimed] = town.claim_fetch(connection)
+    assert town.end(connection, lease, claimed, JANE) == 2
+    assert town.end(connection, lease, claimed, JANE) == 0
     connection.execute(update(StoredEvent).values(state="incomplete"))
-    town.end(connection, hold, claimed, JANE)  # as after a crash that nobody can have
+    town.end(connection, lease, claimed, JANE)  # as after a crash that nobody can have
     assert len(deliveries_of(connection)) == 3
     assert len({one.route for one in deliveries_of(connection)}) == 3
 
@@ -94,7 +94,7 @@ def test_a_fetch_that_ends_after_its_lane_was_lost_still_completes_once(connecti
     take_in(connection, town)
     slow, [first] = town.claim_fetch(connection)
     end_lease(connection, "crm")
-    quick = hold_of(connection, "crm", "another")
+    quick = lease_of(connection, "crm", "another")
     record(connection, [abandon(one, NATURAL, chance=0) for one in orphans(connection, quick)])
     make_due(connection)
     end_lease(connection, "crm")
@@ -117,9 +117,9 @@ def test_what_cannot_be_read_leaves_it_incomplete_with_the_reason(
 ) -> None:
     take_in(connection, town, "e1")
     take_in(connection, town, "e2")
-    hold, claimed = town.claim_fetch(connection)
-    assert town.end(connection, hold, claimed[0], found) == 0
-    assert town.end(connection, hold, claimed[1], JANE) == 2, "the lane goes on"
+    lease, claimed = town.claim_fetch(connection)
+    assert town.end(connection, lease, claimed[0], found) == 0
+    assert town.end(connection, lease, claimed[1], JANE) == 2, "the lane goes on"
     first, second = events_of(connection)
     assert (first.state, second.state) == ("incomplete", "matched")
     assert why in first.data_error
@@ -128,9 +128,9 @@ def test_what_cannot_be_read_leaves_it_incomplete_with_the_reason(
 
 def test_a_request_that_was_not_kept_is_a_reason(connection, town) -> None:
     take_in(connection, town)
-    hold, [claimed] = town.claim_fetch(connection)
+    lease, [claimed] = town.claim_fetch(connection)
     connection.execute(update(StoredRequest).values(body=None))
-    assert town.end(connection, hold, claimed, JANE) == 0
+    assert town.end(connection, lease, claimed, JANE) == 0
     assert "its request was not kept" in events_of(connection)[0].data_error
 
 

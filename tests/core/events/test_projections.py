@@ -17,7 +17,7 @@ from tests.core.making import (
     deliveries_of,
     end_lease,
     events_of,
-    hold_of,
+    lease_of,
     route,
     rows,
     until_somebody_waits,
@@ -100,7 +100,7 @@ def test_templates_see_what_an_event_is_news_of(database, town) -> None:
         news["data"]["delivery_id"] = str(first.id)
         town.take_in(connection, news)
         end_lease(connection)
-        [claimed] = town.claim(connection, hold_of(connection))
+        [claimed] = town.claim(connection, lease_of(connection))
         assert claimed.parameters == {"body": {"by": str(first.id), "what": "all gold"}}
         assert len(rows(connection, StoredEvent)) == 2
 
@@ -144,7 +144,7 @@ def test_a_claim_that_waited_for_the_folding_of_its_event_folds_it_no_second_tim
 
     def claim() -> list[dict]:
         with database.write() as connection:
-            return [one.parameters for one in town.claim(connection, hold_of(connection))]
+            return [one.parameters for one in town.claim(connection, lease_of(connection))]
 
     with ThreadPoolExecutor(1) as pool:
         with database.write() as connection:

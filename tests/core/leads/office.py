@@ -11,7 +11,7 @@ from adapters.http.outbound import HttpOutbound
 from hub.core.configuration import Configuration, Source
 from hub.core.delivery.claim import claim
 from hub.core.delivery.context import RenderContexts
-from hub.core.delivery.lanes import Lease, ensure, take
+from hub.core.delivery.lanes import Lease, acquire, ensure
 from hub.core.delivery.prepare import Claimed
 from hub.core.inbound.routing import site_context
 from hub.core.leads.assignment_rules import Rule
@@ -105,7 +105,7 @@ class Desk:
         """Claim all that is due, and return what would be sent."""
         with self.database.write() as connection:
             ensure(connection, [destination])
-            holds = take(connection, "me", [destination], most=1)
+            holds = acquire(connection, "me", [destination], most=1)
             claimed = [one for hold in holds for one in self.office.claim(connection, hold)]
             connection.exec_driver_sql("UPDATE lanes SET lease_until = NULL, holder = NULL")
         return [one.parameters["body"] for one in claimed]

@@ -19,7 +19,7 @@ from hub.core.leads.working_hours import Calendar
 from hub.core.models import Assignment, Delivery, LeadLink
 from hub.core.replays.replay import preview_deliveries, replay_deliveries
 from tests.core.leads.office import LEE, PUBLIC, Desk, tell
-from tests.core.making import NOW, hold_of, route
+from tests.core.making import NOW, lease_of, route
 
 PHONES = {"dana": "+12025550101", "lee": "+12025550102"}
 
@@ -90,7 +90,7 @@ def test_what_a_claim_that_did_not_commit_decided_is_decided_anew(desk) -> None:
         pass
 
     with pytest.raises(Killed), desk.database.write() as connection:  # noqa: PT012
-        desk.office.claim(connection, hold_of(connection))
+        desk.office.claim(connection, lease_of(connection))
         raise Killed
     assert desk.rows(Assignment, Assignment.n) == []
     assert len(desk.work()) == 1

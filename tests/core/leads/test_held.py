@@ -23,7 +23,7 @@ from tests.core.making import (
     attempts_of,
     deliveries_of,
     events_of,
-    hold_of,
+    lease_of,
     request,
     requests_of,
     route,
@@ -116,7 +116,7 @@ def test_a_released_one_is_matched_with_todays_routes_and_due_at_once(database, 
         assert (delivery.route, delivery.state) == ("new", "pending")
         [event] = events_of(connection)
         assert (event.state, event.held_reason) == ("matched", "honeypot: x")
-        assert len(town.claim(connection, hold_of(connection))) == 1
+        assert len(town.claim(connection, lease_of(connection))) == 1
         assert len(attempts_of(connection)) == 1
 
 

@@ -32,7 +32,7 @@ from tests.core.making import (
     attempts_of,
     deliveries_of,
     end_lease,
-    hold_of,
+    lease_of,
     make_due,
     one_delivery,
     request,
@@ -72,7 +72,7 @@ class Texting(Town):
     def claim_all(self, connection) -> list[Claimed]:
         """Claim until nothing is due, as drains do."""
         end_lease(connection, "sms")
-        hold, claimed = hold_of(connection, "sms"), []
+        hold, claimed = lease_of(connection, "sms"), []
         configuration, more = self.configuration, True
         while more:
             found, more = claim(

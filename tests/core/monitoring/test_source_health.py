@@ -20,7 +20,7 @@ from hub.core.monitoring.source_health import (
     find_unverified,
     rate_words,
 )
-from tests.core.making import NOW, hold_of, request
+from tests.core.making import NOW, lease_of, request
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -147,7 +147,7 @@ def test_a_stranger_at_a_source_that_is_not_in_the_file_is_nobodys_trouble(datab
 def test_a_block_is_told_of_until_calls_go_well_again(database, town):
     with database.write() as connection:
         town.take_in(connection, {"id": "e"})
-        hold = hold_of(connection)
+        hold = lease_of(connection)
         lanes.block(connection, hold, for_s=30, reason="refused us: 403", setbacks=1)
         alert_silence(connection, town.configuration, now=NOW)
         connection.execute(update(Lane).values(blocked_until=database_later(-1)))
@@ -162,7 +162,7 @@ def test_a_block_is_told_of_until_calls_go_well_again(database, town):
 def test_a_destination_that_asked_to_wait_and_has_waited_is_not_blocked(database, town):
     with database.write() as connection:
         town.take_in(connection, {"id": "e"})
-        lanes.block(connection, hold_of(connection), for_s=-1, reason="asked to wait", setbacks=0)
+        lanes.block(connection, lease_of(connection), for_s=-1, reason="asked to wait", setbacks=0)
         assert find_blocked(connection, town.configuration) == []
 
 

@@ -17,7 +17,7 @@ from hub.core.models import ConfigVersion, Delivery, RequestState, SourceState, 
 from hub.core.monitoring.source_counters import SourceNews, add_up
 from hub.core.queries import rows as listing
 from hub.gateways.database.engine import open_database
-from tests.core.making import NOW, Town, attempts_of, deliveries_of, hold_of, route, rows
+from tests.core.making import NOW, Town, attempts_of, deliveries_of, lease_of, route, rows
 
 
 def test_due_work_of_a_destination_that_is_gone_fails_after_a_while(database, town) -> None:
@@ -41,7 +41,7 @@ def test_a_lane_that_is_let_go_during_the_sweep_leaves_no_call_that_nobody_asks_
     database, gone = open_database(postgresql_url, pool_size=2), Town(destinations=())
     with database.write() as connection:
         town.take_in(connection, {"id": "e1"})
-        hold = hold_of(connection)
+        hold = lease_of(connection)
         town.claim(connection, hold)
 
     def let_go(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:

@@ -27,7 +27,7 @@ from hub.core.queries import hourly_stats
 from hub.core.queries.attention import find_attention_items
 from hub.core.queries.destinations import destination_statuses, ended_badly, last_error, latency
 from hub.core.queries.sources import kept_ids, secrets_of, source_statuses
-from tests.core.making import NOW, deliveries_of, hold_of, request, route
+from tests.core.making import NOW, deliveries_of, lease_of, request, route
 
 NOTHING = SourceHealth((), ())
 
@@ -114,7 +114,7 @@ def test_a_block_is_told_in_plain_words_with_the_exact_ones_beside(database, tow
     with database.write() as connection:
         town.take_in(connection, {"id": "a"})
         said = "refused us: Slack answered 404: no_service"
-        lanes.block(connection, hold_of(connection), for_s=60, reason=said, setbacks=1)
+        lanes.block(connection, lease_of(connection), for_s=60, reason=said, setbacks=1)
         [need] = needs(connection)
         assert (need.kind, need.subject, need.detail) == ("blocked", "ops", said)
         assert "404" not in need.words

@@ -15,7 +15,7 @@ from tests.core.making import (
     Town,
     attempts_of,
     deliveries_of,
-    hold_of,
+    lease_of,
     one_delivery,
     route,
     rows,
@@ -88,7 +88,7 @@ def test_a_rejected_one_is_due_at_once_with_a_new_key_and_all_its_tries(connecti
 
 
 def test_one_that_may_have_been_processed_keeps_its_key(connection, town) -> None:
-    town.claim(connection, hold_of(connection))
+    town.claim(connection, lease_of(connection))
     connection.execute(update(Attempt).values(state="in_doubt"))
     planned = plan_of(connection, state="failed")
     assert planned.plan is Plan.REPEAT
@@ -208,7 +208,7 @@ def test_a_call_that_ends_in_doubt_while_it_is_waited_for_keeps_its_key(database
             connection, town, {"id": one_delivery(connection, state="failed")}
         )
         one_delivery(connection, state="pending")  # somebody else was quicker to replay it
-        town.claim(connection, hold_of(connection))
+        town.claim(connection, lease_of(connection))
 
     def run_it_again() -> int:
         with database.write() as connection:
