@@ -9,10 +9,10 @@ from werkzeug.wrappers import Response as BaseResponse
 from hub.core.audit import record_action
 from hub.core.auth import second_factor, sessions, sign_in, throttle
 from hub.core.auth.roles import Permission
-from hub.core.ids import parse_id
 from hub.gateways.password_hashing import hash_password
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.credential_check import hear_password
+from hub.web.dashboard.params import id_or_404
 from hub.web.dashboard.permissions import current_user, hub, now, requires
 from hub.web.dashboard.reauth import WRONG
 from hub.web.dashboard.rendering import page
@@ -55,7 +55,7 @@ def change_password() -> BaseResponse:
 @dashboard.post("/account/sessions/<session_id>/end")
 @requires(Permission.VIEW)
 def end_session(session_id: str) -> BaseResponse:
-    person, found = current_user(), parse_id(session_id) or abort(404)
+    person, found = current_user(), id_or_404(session_id)
     with hub().store.write() as connection:
         if not sessions.end_of(connection, person.user_id, _other(found), now=now()):
             abort(404)

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-from flask import Response, abort, request, stream_with_context
+from flask import Response, request, stream_with_context
 
 from hub.core.auth import audit_views
 from hub.core.auth.roles import Permission
-from hub.core.ids import parse_id
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.csv_export import csv_line
+from hub.web.dashboard.params import id_param
 from hub.web.dashboard.permissions import hub, requires
 from hub.web.dashboard.rendering import page
 
@@ -21,12 +21,9 @@ _COLUMNS = ("at", "actor", "action", "subject", "reason", "detail")
 @requires(Permission.ADMINISTER)
 def audit_page() -> Response:
     filters = _filters()
-    before = request.args.get("before")
-    before_id = (parse_id(before) or abort(400)) if before else None
+    before = id_param("before")
     with hub().store.read() as connection:
-        rows = audit_views.list_entries(
-            connection, filters=filters, limit=ROWS + 1, before=before_id
-        )
+        rows = audit_views.list_entries(connection, filters=filters, limit=ROWS + 1, before=before)
     older = rows[ROWS - 1]["id"] if len(rows) > ROWS else None
     return page("audit.html", rows=rows[:ROWS], filters=filters, older=older, before=before)
 

@@ -13,7 +13,7 @@ from hub.core.models import DeliveryState
 from hub.core.queries import rows
 from hub.core.queries.deliveries import MOST_COUNTED, WINDOW, counts, list_deliveries
 from hub.web.dashboard.blueprint import dashboard
-from hub.web.dashboard.params import arguments_of, before, id_or_404, selection_param
+from hub.web.dashboard.params import arguments_of, id_or_404, id_param, selection_param
 from hub.web.dashboard.permissions import hub, requires
 from hub.web.dashboard.rendering import page
 from hub.web.dashboard.template_filters import redacted
@@ -32,7 +32,7 @@ TABS = (
 @dashboard.get("/deliveries")
 @requires(Permission.VIEW)
 def deliveries_page() -> Response:
-    selection, start = selection_param(request.args), before()
+    selection, start = selection_param(request.args), id_param("before")
     with hub().store.read() as connection:
         found = list_deliveries(connection, selection, limit=PAGE, before=start)
         counted = counts(connection)

@@ -17,7 +17,6 @@ from hub.core.auth.roles import Permission
 from hub.core.errors import Refused
 from hub.core.events.rematch import missing
 from hub.core.hub import Hub
-from hub.core.ids import parse_id
 from hub.core.leads.assignment import assignments_of
 from hub.core.models import DUE_STATES, DeliveryState
 from hub.core.queries import event_detail as board
@@ -26,6 +25,7 @@ from hub.core.queries.route_trace import RouteTrace, reasons, reasons_then
 from hub.core.rehydrate import as_event, find_event, read_again
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.body_view import Shown, shown
+from hub.web.dashboard.params import id_or_404
 from hub.web.dashboard.permissions import current_user, hub, now, requires
 from hub.web.dashboard.rendering import page
 
@@ -34,22 +34,10 @@ MOST_READ_AGAIN_BYTES = 2 * 1024 * 1024
 UNDER_WAY = frozenset({*DUE_STATES, DeliveryState.RUNNING})
 
 
-def event_id_of(text: str) -> UUID:
-    """Return the id in an address.
-
-    Raises:
-        NotFound: it is none.
-    """
-    found = parse_id(text)
-    if found is None:
-        raise NotFound
-    return found
-
-
 @dashboard.get("/events/<event_id>")
 @requires(Permission.VIEW)
 def event_page(event_id: str) -> Response:
-    wanted = event_id_of(event_id)
+    wanted = id_or_404(event_id)
     with hub().store.read() as connection:
         values = _gather(connection, hub(), wanted)
         note_view(connection, current_user(), f"event {wanted}", now())
@@ -61,7 +49,7 @@ def event_page(event_id: str) -> Response:
 def event_attachment(event_id: str, number: int) -> Response:
     """Answer with one file that came with an event, never to be opened by the browser itself."""
     _must_see_personal()
-    wanted = event_id_of(event_id)
+    wanted = id_or_404(event_id)
     with hub().store.read() as connection:
         again = read_again(connection, hub(), find_event(connection, wanted))
         files = again.attachments if again else ()
@@ -75,7 +63,7 @@ def event_attachment(event_id: str, number: int) -> Response:
 @requires(Permission.VIEW)
 def event_download(event_id: str) -> Response:
     """Answer with an event as JSON; masked for those who may not see personal data."""
-    wanted = event_id_of(event_id)
+    wanted = id_or_404(event_id)
     with hub().store.read() as connection:
         row = find_event(connection, wanted)
         note_view(connection, current_user(), f"event {wanted}", now())

@@ -19,8 +19,7 @@ from hub.core.leads import held
 from hub.core.rehydrate import as_event, find_event, read_again
 from hub.core.replays.replay import Plan, Planned, preview_deliveries, replay_deliveries
 from hub.web.dashboard.blueprint import dashboard
-from hub.web.dashboard.event import event_id_of
-from hub.web.dashboard.params import asked_id, read_id
+from hub.web.dashboard.params import id_or_404, id_param
 from hub.web.dashboard.permissions import current_user, hub, now, requires
 from hub.web.dashboard.rendering import page
 
@@ -32,7 +31,7 @@ LONGEST_REASON = 500
 @requires(Permission.OPERATE)
 def replay_event_page(event_id: str) -> Response:
     """Show what a replay of one delivery, or of all of them, would do."""
-    wanted, delivery_id = event_id_of(event_id), asked_id("delivery")
+    wanted, delivery_id = id_or_404(event_id), id_param("delivery")
     return _preview(wanted, delivery_id)
 
 
@@ -40,9 +39,8 @@ def replay_event_page(event_id: str) -> Response:
 @requires(Permission.OPERATE)
 def replay_event(event_id: str) -> BaseResponse:
     """Run what was previewed, as far as nobody else did meanwhile."""
-    wanted = event_id_of(event_id)
-    given = request.form.get("delivery")
-    delivery_id = read_id(given) if given else None
+    wanted = id_or_404(event_id)
+    delivery_id = id_param("delivery", request.form)
     again = request.form.get("again") == "1"
     reason = request.form.get("reason", "").replace("\x00", "").strip()[:LONGEST_REASON]
     agreed = request.form.getlist("plan")
@@ -64,7 +62,7 @@ def replay_event(event_id: str) -> BaseResponse:
 @dashboard.post("/events/<event_id>/routes")
 @requires(Permission.OPERATE)
 def apply_routes_to_event(event_id: str) -> BaseResponse:
-    wanted = event_id_of(event_id)
+    wanted = id_or_404(event_id)
     with hub().store.write() as connection:
         names = apply_routes(connection, hub(), wanted, actor=current_user().actor, now=now())
     if names:
@@ -78,7 +76,7 @@ def apply_routes_to_event(event_id: str) -> BaseResponse:
 @dashboard.get("/events/<event_id>/copy")
 @requires(Permission.OPERATE)
 def copy_event_page(event_id: str) -> Response:
-    wanted = event_id_of(event_id)
+    wanted = id_or_404(event_id)
     if not current_user().sees_personal:
         raise Forbidden
     with hub().store.read() as connection:
@@ -94,7 +92,7 @@ def copy_event_page(event_id: str) -> Response:
 @requires(Permission.OPERATE)
 def make_copy(event_id: str) -> BaseResponse:
     """Store the edited copy and run it through today's routes; the original stays as it is."""
-    wanted = event_id_of(event_id)
+    wanted = id_or_404(event_id)
     if not current_user().sees_personal:
         raise Forbidden
     text, form = request.form.get("data", ""), request.form.get("form", "")[:64]
@@ -118,7 +116,7 @@ def make_copy(event_id: str) -> BaseResponse:
 @requires(Permission.OPERATE)
 def decide_held(event_id: str) -> BaseResponse:
     """Let a held event run, or put it aside for good."""
-    wanted, answer = event_id_of(event_id), request.form.get("answer")
+    wanted, answer = id_or_404(event_id), request.form.get("answer")
     reason = request.form.get("reason", "").replace("\x00", "").strip()[:LONGEST_REASON]
     who: dict[str, Any] = {"actor": current_user().actor, "now": now()}
     if answer not in ("release", "discard"):

@@ -21,7 +21,7 @@ from hub.core.queries.event_rows import EventRow, Filters, newest_id, types_seen
 from hub.core.queries.events import list_events, list_newer
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.csv_export import csv_line
-from hub.web.dashboard.params import asked_id, filter_params, read_filters, url_with
+from hub.web.dashboard.params import filter_params, id_param, read_filters, url_with
 from hub.web.dashboard.permissions import current_user, hub, now, requires
 from hub.web.dashboard.rendering import page
 from hub.web.dashboard.template_filters import amount, redacted
@@ -39,7 +39,7 @@ COLUMNS = (
 @dashboard.get("/events")
 @requires(Permission.VIEW)
 def events_page() -> Response:
-    said, before = filter_params(), asked_id("before")
+    said, before = filter_params(), id_param("before")
     filters = read_filters(said)
     with hub().store.read() as connection:
         found = list_events(connection, filters, most=ROWS, before=before)
@@ -65,7 +65,7 @@ def events_page() -> Response:
 @requires(Permission.VIEW)
 def newer_events() -> Response:
     """Answer with the rows that came since; with nothing at all when none did."""
-    said, after = filter_params(), asked_id("after")
+    said, after = filter_params(), id_param("after")
     if after is None or not _goes_on(said, None):
         raise BadRequest
     if not request.headers.get("HX-Request"):

@@ -1,7 +1,5 @@
 """`/`: what needs somebody, and how the last day went. `/held`: leads that wait for a word."""
 
-from uuid import UUID
-
 from flask import Response, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -9,7 +7,6 @@ from hub.core.audit import record_action
 from hub.core.auth.audit_views import note_view
 from hub.core.auth.roles import Permission
 from hub.core.errors import NotFound, Refused
-from hub.core.ids import parse_id
 from hub.core.leads import held as leads
 from hub.core.leads.held import list_held
 from hub.core.monitoring import alerts
@@ -19,6 +16,7 @@ from hub.core.queries.destinations import destination_statuses
 from hub.core.queries.hourly_stats import last_hours
 from hub.core.queries.sources import last_event_at, source_statuses
 from hub.web.dashboard.blueprint import dashboard
+from hub.web.dashboard.params import id_or_404, id_param
 from hub.web.dashboard.permissions import current_user, hub, now, requires
 from hub.web.dashboard.rendering import page
 from hub.web.dashboard.svg_charts import counts, durations
@@ -54,7 +52,7 @@ def now_page() -> Response:
 @requires(Permission.OPERATE)
 def end_alert(alert_id: str) -> BaseResponse:
     with hub().store.write() as connection:
-        ended = alerts.end_one(connection, _wanted(alert_id), now=now())
+        ended = alerts.end_one(connection, id_or_404(alert_id), now=now())
         record_action(
             connection,
             actor=current_user().actor,
@@ -70,7 +68,7 @@ def end_alert(alert_id: str) -> BaseResponse:
 @dashboard.get("/held")
 @requires(Permission.VIEW)
 def held_page() -> Response:
-    before = parse_id(request.args.get("before", ""))
+    before = id_param("before")
     with hub().store.read() as connection:
         found = list_held(connection, limit=HELD_A_PAGE + 1, before=before)
     if found and current_user().sees_personal:
@@ -86,7 +84,7 @@ def held_page() -> Response:
 def release_held(event_id: str) -> BaseResponse:
     with hub().store.write() as connection:
         released = leads.release(
-            connection, hub(), _wanted(event_id), actor=current_user().actor, now=now()
+            connection, hub(), id_or_404(event_id), actor=current_user().actor, now=now()
         )
     hub().waker.wake()
     count = released.deliveries
@@ -106,7 +104,7 @@ def discard_held(event_id: str) -> BaseResponse:
     reason = request.form.get("reason", "").replace("\x00", "").strip()[:500] or LOOKED_LIKE
     with hub().store.write() as connection:
         leads.discard(
-            connection, _wanted(event_id), actor=current_user().actor, now=now(), reason=reason
+            connection, id_or_404(event_id), actor=current_user().actor, now=now(), reason=reason
         )
     flash("Put aside. It is kept, and nothing is done about it.", "good")
     return _back("dashboard.held_page")
@@ -116,7 +114,7 @@ def discard_held(event_id: str) -> BaseResponse:
 @requires(Permission.OPERATE)
 def decide_several() -> BaseResponse:
     """Let the selected leads through or put them aside, each by itself."""
-    ids = [_wanted(one) for one in request.form.getlist("ids")[:HELD_A_PAGE]]
+    ids = [id_or_404(one) for one in request.form.getlist("ids")[:HELD_A_PAGE]]
     did = request.form.get("did")
     if did not in ("release", "discard"):
         raise NotFound("a lead is released or discarded")
@@ -137,13 +135,6 @@ def decide_several() -> BaseResponse:
     flash(f"{done} {'lead was' if done == 1 else 'leads were'} {what}{other}."
           if ids else "Select some leads first.", "good" if done else "doubt")  # fmt: skip
     return _back("dashboard.held_page")
-
-
-def _wanted(text: str) -> UUID:
-    found = parse_id(text)
-    if found is None:
-        raise NotFound("there is nothing of that id")
-    return found
 
 
 def _back(endpoint: str) -> BaseResponse:

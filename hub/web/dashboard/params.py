@@ -1,6 +1,6 @@
-"""What the addresses of lists of events ask for: read strictly, said again in links.
+"""Parameters of the dashboard's addresses and forms: ids, instants, filters, selections.
 
-Which deliveries a page's address means, and the address of a selection.
+Each is parsed strictly, and can be written into a link again.
 """
 
 import re
@@ -24,10 +24,12 @@ from hub.web.dashboard.permissions import current_user, hub, now
 # The filters, as addresses call them.
 NAMES = ("q", "source", "type", "state", "live", "since", "until", "contact")
 LONGEST = 255
+# How many deliveries can be chosen one by one.
+MOST_CHOSEN = 200
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 _AGO = re.compile(r"(\d{1,4})([mhd])", re.ASCII)
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _LIVE = {"live": True, "test": False}
 
 
@@ -59,64 +61,44 @@ def read_filters(said: Mapping[str, str]) -> Filters:
         source=said.get("source"),
         type=said.get("type"),
         state=state,
-        contact=read_id(said["contact"]) if "contact" in said else None,
+        contact=id_param("contact", said),
         live=_LIVE[live] if live else None,
-        since=_moment(said["since"]) if "since" in said else None,
-        until=_moment(said["until"]) if "until" in said else None,
+        since=instant_param(said["since"]) if "since" in said else None,
+        until=instant_param(said["until"]) if "until" in said else None,
         query=read_query(said["q"], country=country, personal=personal) if "q" in said else None,
     )
 
 
-def read_id(text: str) -> UUID:
-    """Return the id that an address names.
+def id_or_404(text: str) -> UUID:
+    """Return the id in an address's path.
+
+    Raises:
+        NotFound: it is none.
+    """
+    found = parse_id(text)
+    if found is None:
+        raise NotFound
+    return found
+
+
+def id_param(name: str, values: Mapping[str, str] | None = None) -> UUID | None:
+    """Return the id under a name of the query string, or of a form; None when it is not there.
 
     Raises:
         BadRequest: it is none.
     """
+    text = (request.args if values is None else values).get(name)
+    if not text:
+        return None
     found = parse_id(text)
     if found is None:
         raise BadRequest
     return found
 
 
-def asked_id(name: str) -> UUID | None:
-    """Return the id under a name of the query string; None when it is not there.
-
-    Raises:
-        BadRequest: it is none.
-    """
-    text = request.args.get(name)
-    return read_id(text) if text else None
-
-
 def url_with(endpoint: str, said: Mapping[str, Any], **more: Any) -> str:
     """Return the address of a list with these filters."""
     return url_for(f".{endpoint}", **{**said, **more})
-
-
-def _moment(text: str) -> datetime:
-    if ago := _AGO.fullmatch(text):
-        moment = now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-    else:
-        moment = _written(text)
-    if not _EARLIEST <= moment < now() + timedelta(days=3660):
-        raise BadRequest
-    return moment
-
-
-def _written(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=ZoneInfo(hub().configuration.site.timezone))
-        return moment.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise BadRequest from error
-
-
-# How many deliveries can be chosen one by one.
-MOST_CHOSEN = 200
-EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
 def selection_param(values: Any = None) -> Selection:
@@ -151,51 +133,30 @@ def arguments_of(selection: Selection) -> Mapping[str, Any]:
     return told
 
 
-def before() -> UUID | None:
-    """Return where the page begins.
-
-    Raises:
-        BadRequest: that is no id.
-    """
-    return _place("before")
-
-
-def after() -> UUID | None:
-    """Return after what the page begins.
-
-    Raises:
-        BadRequest: that is no id.
-    """
-    return _place("after")
-
-
-def id_or_404(text: str) -> UUID:
-    """Return the id in an address.
-
-    Raises:
-        NotFound: it is none.
-    """
-    found = parse_id(text)
-    if found is None:
-        raise NotFound
-    return found
-
-
 def instant_param(text: str) -> datetime:
-    """Return a time that was typed or is in an address; without a zone it is in the site's.
+    """Return a time that was typed or is in an address: ISO 8601, or an age such as `3h` or `2d`.
+
+    Without a zone it is in the site's.
 
     Raises:
-        BadRequest: it is none, or of no time that the hub can have to do with.
+        BadRequest: it is none, or outside of 2000 to 2100.
     """
-    try:
-        at = datetime.fromisoformat(text)
-        zone = ZoneInfo(hub().configuration.site.timezone)
-        at = (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise BadRequest from error
+    if ago := _AGO.fullmatch(text):
+        at = now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+    else:
+        at = _written(text)
     if not EARLIEST <= at < LATEST:
         raise BadRequest
     return at
+
+
+def _written(text: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+        zone = ZoneInfo(hub().configuration.site.timezone)
+        return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise BadRequest from error
 
 
 @dashboard.app_template_filter("local")
@@ -204,13 +165,3 @@ def local(value: datetime | None) -> str:
     if value is None:
         return ""
     return value.astimezone(ZoneInfo(hub().configuration.site.timezone)).strftime("%Y-%m-%dT%H:%M")
-
-
-def _place(name: str) -> UUID | None:
-    text = request.args.get(name)
-    if not text:
-        return None
-    found = parse_id(text)
-    if found is None:
-        raise BadRequest
-    return found

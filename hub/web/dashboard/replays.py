@@ -15,7 +15,7 @@ from hub.core.replays.preview import PlanGroup
 from hub.core.replays.replay import Plan
 from hub.core.replays.status import ItemOutcome
 from hub.web.dashboard.blueprint import dashboard
-from hub.web.dashboard.params import after, before, id_or_404
+from hub.web.dashboard.params import id_or_404, id_param
 from hub.web.dashboard.permissions import current_user, hub, now, requires
 from hub.web.dashboard.rendering import page
 
@@ -37,7 +37,7 @@ BECAME = {
 @dashboard.get("/replays")
 @requires(Permission.VIEW)
 def replays_page() -> Response:
-    start = before()
+    start = id_param("before")
     with hub().store.read() as connection:
         rows = status.list_replays(connection, limit=PAGE + 1, before=start)
     more = len(rows) > PAGE
@@ -52,11 +52,13 @@ def replays_page() -> Response:
 @dashboard.get("/replays/<replay_id>")
 @requires(Permission.VIEW)
 def replay_page(replay_id: str) -> Response:
-    found_id, became = id_or_404(replay_id), _became()
+    found_id, became, after = id_or_404(replay_id), _became(), id_param("after")
     with hub().store.read() as connection:
         row = status.replay_row(connection, found_id)
         counts = status.counts(connection, row)
-        items = status.items(connection, found_id, became=became, limit=PAGE, after=after())
+        items = status.items(
+            connection, found_id, became=became, limit=PAGE, after=id_param("after")
+        )
         ids = [one.event_id for one in items.rows if one.event_id]
         events = events_of(connection, ids)
     here = url_for("dashboard.replay_page", replay_id=found_id, became=became)
@@ -76,7 +78,7 @@ def replay_page(replay_id: str) -> Response:
         eta_s=status.eta_s(row),
         left_out=[_left_out(one) for one in row.left_out],
         more=next_page if items.after else None,
-        first=here if after() else None,
+        first=here if after else None,
     )
 
 

@@ -1,7 +1,5 @@
 """`/requests/<id>`: one request as it arrived; what could not be taken in is taken in again."""
 
-from uuid import UUID
-
 from flask import Response, flash, redirect, url_for
 from werkzeug.exceptions import Forbidden, NotFound
 from werkzeug.wrappers import Response as BaseResponse
@@ -11,11 +9,11 @@ from hub.core.auth.audit_views import note_view
 from hub.core.auth.roles import Permission
 from hub.core.errors import Refused
 from hub.core.events.reingest import take_in_again
-from hub.core.ids import parse_id
 from hub.core.models import RequestState
 from hub.core.queries import event_detail as board
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.event import body_shown, download
+from hub.web.dashboard.params import id_or_404
 from hub.web.dashboard.permissions import current_user, hub, now, requires
 from hub.web.dashboard.rendering import page
 
@@ -23,7 +21,7 @@ from hub.web.dashboard.rendering import page
 @dashboard.get("/requests/<request_id>")
 @requires(Permission.VIEW)
 def request_page(request_id: str) -> Response:
-    wanted = _id_of(request_id)
+    wanted = id_or_404(request_id)
     with hub().store.read() as connection:
         row = board.request_of(connection, wanted)
         if row is None:
@@ -40,7 +38,7 @@ def request_raw(request_id: str) -> Response:
     """Answer with the exact bytes, never as anything that a browser would run."""
     if not current_user().sees_personal:
         raise Forbidden
-    wanted = _id_of(request_id)
+    wanted = id_or_404(request_id)
     with hub().store.read() as connection:
         body = board.body_of(connection, wanted)
         if body is None:
@@ -53,7 +51,7 @@ def request_raw(request_id: str) -> Response:
 @requires(Permission.OPERATE)
 def take_request_in_again(request_id: str) -> BaseResponse:
     """Verify it again, against the time it arrived; read it again; and take it in."""
-    wanted = _id_of(request_id)
+    wanted = id_or_404(request_id)
     try:
         with hub().store.write() as connection:
             taken = take_in_again(connection, hub(), wanted)
@@ -77,10 +75,3 @@ def take_request_in_again(request_id: str) -> BaseResponse:
     else:
         flash("It had been taken in before: nothing was done a second time.", "doubt")
     return redirect(url_for(".request_page", request_id=taken.request_id), 303)
-
-
-def _id_of(text: str) -> UUID:
-    found = parse_id(text)
-    if found is None:
-        raise NotFound
-    return found

@@ -17,7 +17,7 @@ from hub.core.explain.side_effects import side_effect_of
 from hub.core.queries import unknown
 from hub.core.queries.deliveries import events_of
 from hub.web.dashboard.blueprint import dashboard
-from hub.web.dashboard.params import before, id_or_404, instant_param
+from hub.web.dashboard.params import id_or_404, id_param, instant_param
 from hub.web.dashboard.permissions import current_user, hub, now, requires, sent_to_prove
 from hub.web.dashboard.rendering import page
 from hub.web.dashboard.template_filters import redacted
@@ -31,7 +31,7 @@ SUBJECT = "outcomes that are unknown"
 @dashboard.get("/unknown")
 @requires(Permission.VIEW)
 def unknown_page() -> Response:
-    start = before()
+    start = id_param("before")
     with hub().store.read() as connection:
         rows = unknown.list_unknown(connection, hub(), limit=PAGE + 1, before=start)
         events = events_of(connection, [row.event_id for row in rows])

@@ -1,7 +1,6 @@
 """`/users`: who may sign in, and as what."""
 
 from typing import Any
-from uuid import UUID
 
 from flask import Response, abort, flash, redirect, request, url_for
 from sqlalchemy import Connection
@@ -11,9 +10,9 @@ from hub.core.auth import sessions, throttle, users
 from hub.core.auth.roles import Permission, Role
 from hub.core.auth.users import UserAccount
 from hub.core.errors import Refused
-from hub.core.ids import parse_id
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.client import welcome_link
+from hub.web.dashboard.params import id_or_404
 from hub.web.dashboard.permissions import current_user, hub, now, requires
 from hub.web.dashboard.rendering import page
 
@@ -48,7 +47,7 @@ def invite() -> BaseResponse:
 def user_page(user_id: str) -> Response:
     rules = hub().configuration.users
     with hub().store.read() as connection:
-        user = users.with_id(connection, _wanted(user_id))
+        user = users.with_id(connection, id_or_404(user_id))
         waits = throttle.waiting(connection, [user.name], now=now())
         found = sessions.list_open(
             connection, user.id, now=now(), idle=rules.idle, longest=rules.longest
@@ -60,7 +59,7 @@ def user_page(user_id: str) -> Response:
 @requires(Permission.ADMINISTER, proof=True)
 def change_user(user_id: str) -> BaseResponse:
     with hub().store.write() as connection:
-        user = users.with_id(connection, _wanted(user_id))
+        user = users.with_id(connection, id_or_404(user_id))
         users.change(
             connection, user, role=_role(), sees_personal=_personal(), actor=current_user().actor,
             now=now(),
@@ -81,7 +80,7 @@ def disable_user(user_id: str) -> BaseResponse:
 @requires(Permission.ADMINISTER, proof=True)
 def enable_user(user_id: str) -> BaseResponse:
     with hub().store.write() as connection:
-        user = users.with_id(connection, _wanted(user_id))
+        user = users.with_id(connection, id_or_404(user_id))
         users.enable(connection, user, actor=current_user().actor, now=now())
     return _done(user, f"{user.name} can sign in again.")
 
@@ -99,17 +98,13 @@ def reset_user(user_id: str) -> BaseResponse:
 @requires(Permission.ADMINISTER, proof=True)
 def unlock_user(user_id: str) -> BaseResponse:
     with hub().store.write() as connection:
-        user = users.with_id(connection, _wanted(user_id))
+        user = users.with_id(connection, id_or_404(user_id))
         users.unlock(connection, user, actor=current_user().actor, now=now())
     return _done(user, f"{user.name} can try again at once.")
 
 
-def _wanted(user_id: str) -> UUID:
-    return parse_id(user_id) or abort(404)
-
-
 def _somebody_else(connection: Connection, user_id: str) -> UserAccount:
-    user = users.with_id(connection, _wanted(user_id))
+    user = users.with_id(connection, id_or_404(user_id))
     if user.id == current_user().user_id:
         raise Refused("that is your own account: ask another admin, or use `hub users`")
     return user

@@ -15,7 +15,7 @@ from hub.core.models import (
     Replay,
     ReplayItem,
 )
-from hub.core.replays import status
+from hub.core.replays import create, status
 from hub.core.replays.create import Started
 from hub.core.replays.selection import Selection
 from tests.core.making import NOW, Town, deliveries_of, rows
@@ -174,6 +174,29 @@ def test_two_admins_at_once_start_one_replay(database, failed) -> None:
     assert sorted(one.is_new for one in found) == [False, True]
     with database.read() as connection:
         assert connection.execute(select(func.count()).select_from(ReplayItem)).scalar() == 20
+
+
+def test_a_start_is_the_replay_that_another_commits_between_its_looks(
+    database, failed, monkeypatch
+) -> None:
+    """The first look finds no such replay, and the second one nothing left to run."""
+    if database.dialect != "postgresql":
+        pytest.skip("one writer at a time anyway")
+    failed(20)
+    preview = create.preview_selection
+    begun: list[Started] = []
+
+    def after_another(connection, *arguments: Any, **options: Any):
+        monkeypatch.setattr(create, "preview_selection", preview)
+        with database.write() as other:
+            begun.append(begin(other, token="form-1"))
+        finish(database, begun[0].replay_id)
+        return preview(connection, *arguments, **options)
+
+    monkeypatch.setattr(create, "preview_selection", after_another)
+    with database.write() as connection:
+        late = begin(connection, token="form-2")
+    assert (late.replay_id, late.is_new) == (begun[0].replay_id, False)
 
 
 def test_what_was_shown_to_run_once_is_not_begun_twice(database, failed) -> None:
