@@ -15,9 +15,9 @@ from typing import Any
 
 import requests
 
-from hub.core.queries.rows import list_deliveries
 from hub.gateways.database.engine import open_database
 from tests.forked import Forked
+from tests.listing import delivery_rows
 from tests.stores import free_port
 
 ROOT = Path(__file__).parents[1]
@@ -135,7 +135,7 @@ class RunningHub:
     def deliveries(self, **filters: str) -> list[dict[str, Any]]:
         """Return the deliveries as `hub deliveries` lists them, without starting a process."""
         with self._database.read() as connection:
-            return list_deliveries(connection, filters=filters, limit=1000)
+            return delivery_rows(connection, **filters)
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command as a person does."""

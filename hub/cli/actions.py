@@ -1,4 +1,4 @@
-"""`hub replay`, `settle`, `pause`, `resume`: what a person does about what went wrong."""
+"""Operator commands: `hub replay`, `settle`, `pause` and `resume`."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,9 @@ from hub.core.errors import NotFound, Refused
 from hub.core.events.reingest import take_in_again
 from hub.core.hub import Hub
 from hub.core.models import DeliveryState, RequestState
-from hub.core.queries import rows as listing
+from hub.core.queries.deliveries import find_delivery
+from hub.core.queries.event_rows import event_json
+from hub.core.queries.requests import find_request
 from hub.core.replays.replay import FILTER_NAMES, Plan, Planned, preview_deliveries
 from hub.core.replays.replay import replay_deliveries as run_again
 
@@ -34,7 +36,7 @@ _SENTENCES = {
 
 
 def batched(rows: Sequence[Planned], size: int) -> Iterator[Sequence[Planned]]:
-    """Give rows in batches of a size."""
+    """Yield rows in batches of up to `size`."""
     for start in range(0, len(rows), size):
         yield rows[start : start + size]
 
@@ -84,7 +86,7 @@ def replay(
         raise Refused(_why_nothing(planned))
     agreed(f"Replay {len(wanted)}?", yes=yes)
     count = 0
-    for chunk in batched(wanted, AT_ONCE):  # nobody else waits for long
+    for chunk in batched(wanted, AT_ONCE):  # short transactions: other processes wait briefly
         with hub.store.write() as connection:
             count += run_again(connection, hub, chunk, actor=actor(), now=now(), reason=reason)
     wake(settings)
@@ -140,10 +142,18 @@ def _set_paused(destination: str, *, paused: bool, as_json: bool) -> None:
 
 
 def _request_again(hub: Hub, id: str, *, dry_run: bool) -> dict[str, Any] | None:
-    """Take a request in again when the id names one that was not; None when it names no request."""
+    """Ingest a request again; return its id and state, None if no request has this id.
+
+    A dry run ingests nothing.
+
+    Raises:
+        NotFound: the text is no id, or the request's source is gone from hub.yaml.
+        Refused: the request is neither unreadable nor rejected, its body was not kept, or it still
+            does not verify.
+    """
     wanted = wanted_id(id)
     with hub.store.read() as connection:
-        row = listing.request_row(connection, wanted)
+        row = find_request(connection, wanted)
     if row is None:
         return None
     if dry_run:
@@ -160,9 +170,9 @@ def _request_again(hub: Hub, id: str, *, dry_run: bool) -> dict[str, Any] | None
 
 def _selection(connection: Connection, id: str) -> dict[str, Any]:
     wanted = wanted_id(id)
-    if listing.delivery_row(connection, wanted):
+    if find_delivery(connection, wanted):
         return {"id": wanted}
-    if listing.event_row(connection, wanted):
+    if event_json(connection, wanted):
         return {"event": wanted}
     raise NotFound(f"there is no event, delivery or request {id}")
 

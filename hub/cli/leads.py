@@ -17,13 +17,13 @@ from hub.core.leads.acknowledgement import acknowledge as take
 from hub.core.leads.on_call import people_rows
 from hub.core.leads.people import Person
 from hub.core.models import EventState
-from hub.core.queries import rows as listing
+from hub.core.queries.rows import MOST_ROWS
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
 @click.option("--before", metavar="ID", help="Only what is older than this row.")
-@click.option("--limit", type=click.IntRange(1, listing.MOST_ROWS), default=50, show_default=True)
+@click.option("--limit", type=click.IntRange(1, MOST_ROWS), default=50, show_default=True)
 def held(*, as_json: bool, before: str | None, limit: int) -> None:
     """List the leads that are held, and why: `hub release` or `hub discard` them."""
     oldest = wanted_id(before) if before else None

@@ -1,11 +1,8 @@
-"""`hub requests`, `events`, `deliveries`, `unknown`: what is there, newest first.
+"""Commands that list rows: `hub requests`, `events`, `deliveries`, `unknown`, `alerts`, `audit`."""
 
-`hub audit`: who did what, to what, when and why.
-"""
-
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -18,10 +15,15 @@ from hub.cli.context import now, open_hub, open_settings, wanted_id
 from hub.cli.tables import print_rows, shown
 from hub.config.fields import Duration
 from hub.core.auth import audit_views
+from hub.core.hub import Hub
 from hub.core.models import DeliveryState, EventState, RequestState
-from hub.core.queries import events as board
-from hub.core.queries import rows as listing
-from hub.core.queries.event_rows import Filters
+from hub.core.queries.attention import alert_json, list_alerts
+from hub.core.queries.deliveries import list_deliveries
+from hub.core.queries.events import EventFilter, list_events
+from hub.core.queries.requests import RequestFilter, list_requests, request_json
+from hub.core.queries.rows import MOST_ROWS, first_rows
+from hub.core.queries.unknown import list_unknown
+from hub.core.replays.selection import Selection
 from hub.core.search.search import read_query
 
 Command = Callable[..., None]
@@ -32,9 +34,7 @@ def _paged(command: Command) -> Command:
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print a JSON array."),
         click.option("--before", metavar="ID", help="Only what is older than this row."),
-        click.option(
-            "--limit", type=click.IntRange(1, listing.MOST_ROWS), default=50, show_default=True
-        ),
+        click.option("--limit", type=click.IntRange(1, MOST_ROWS), default=50, show_default=True),
     ):
         command = option(command)
     return command
@@ -57,8 +57,15 @@ def _ago(_: click.Context, __: click.Parameter, text: str | None) -> datetime | 
 @_paged
 def requests(source: str | None, state: str | None, **page: Any) -> None:
     """List the HTTP requests that came in."""
+    filters = RequestFilter(source=source, state=state)
+    with _reading(page) as (connection, _hub, before):
+        found = first_rows(
+            lambda most, below: list_requests(connection, filters, limit=most, before=below),
+            limit=page["limit"],
+            before=before,
+        )
     columns = ("id", "received_at", "source", "state", "size_bytes", "signed_by", "reason")
-    _print(listing.list_requests, columns, {"source": source, "state": state}, page)
+    print_rows([request_json(row) for row in found], columns, as_json=page["as_json"])
 
 
 @click.command()
@@ -70,44 +77,20 @@ def requests(source: str | None, state: str | None, **page: Any) -> None:
 @click.option("--since", metavar="2h", callback=_ago, help="Only what came since 30m, 2h, 3d.")
 @click.option("--search", metavar="TEXT", help="Any id, e-mail, phone, amount, or words of it.")
 @_paged
-def events(
-    source: str | None,
-    event_type: str | None,
-    state: str | None,
-    external_id: str | None,
-    live: bool | None,
-    since: datetime | None,
-    search: str | None,
-    **page: Any,
-) -> None:
+def events(event_type: str | None, search: str | None, **options: Any) -> None:
     """List the events: what happened, in the hub's words."""
+    page = {name: options.pop(name) for name in ("as_json", "before", "limit")}
+    with _reading(page) as (connection, hub, before):
+        country = hub.configuration.site.country
+        query = read_query(search, country=country) if search else None
+        filters = EventFilter(type=event_type, query=query, **options)
+        found = first_rows(
+            lambda most, below: list_events(connection, filters, most=most, before=below),
+            limit=page["limit"],
+            before=before,
+        )
     columns = ("id", "received_at", "type", "source", "external_id", "state", "live", "duplicates")
-    filters = {
-        "source": source,
-        "type": event_type,
-        "state": state,
-        "external_id": external_id,
-        "live": live,
-    }
-    rows_of = partial(_found, search) if search else listing.list_events
-    _print(rows_of, columns, filters, page, since=since)
-
-
-def _found(
-    text: str,
-    connection: Connection,
-    *,
-    filters: dict[str, Any],
-    limit: int,
-    before: UUID | None,
-    since: datetime | None,
-) -> list[dict[str, Any]]:
-    """Return the rows of the events that a search finds."""
-    country = open_hub(open_settings()).configuration.site.country
-    wanted = {name: filters[name] for name in ("source", "type", "state", "live")}
-    query = Filters(query=read_query(text, country=country), since=since, **wanted)
-    ids = [row.id for row in board.list_events(connection, query, most=limit, before=before).rows]
-    return listing.list_events(connection, filters=filters, limit=limit, ids=ids)
+    print_rows([row.as_json() for row in found], columns, as_json=page["as_json"])
 
 
 @click.command()
@@ -124,24 +107,39 @@ def deliveries(
     **page: Any,
 ) -> None:
     """List the deliveries: each event through each route, and what became of it."""
+    event = wanted_id(event_id) if event_id else None
+    selection = Selection(state=state, destination=destination, route=route, event=event)
+    with _reading(page) as (connection, _hub, before):
+        found = first_rows(
+            lambda most, below: list_deliveries(connection, selection, limit=most, before=below),
+            limit=page["limit"],
+            before=before,
+        )
+    rows = [row.as_json() for row in found]
+    if not page["as_json"]:
+        for row in rows:
+            row["state"] += " (sandbox)" if row["sandbox"] else ""
     columns = (
         "id", "route", "destination", "action", "state", "attempts", "next_attempt_at", "error",
     )  # fmt: skip
-    filters = {
-        "state": state,
-        "destination": destination,
-        "route": route,
-        "event_id": wanted_id(event_id) if event_id else None,
-    }
-    _print(listing.list_deliveries, columns, filters, page, mark_sandbox=True)
+    print_rows(rows, columns, as_json=page["as_json"])
 
 
 @click.command()
 @_paged
 def unknown(**page: Any) -> None:
     """List the deliveries of which nobody knows whether they happened: `hub settle` them."""
+    with _reading(page) as (connection, hub, before):
+        found = list_unknown(connection, hub, limit=page["limit"], before=before).rows
+    rows = [row.as_json() for row in found]
     columns = ("id", "route", "destination", "action", "sent_at", "error")
-    _print(listing.list_unknown, columns, {}, page, show_evidence=True)
+    print_rows(rows, columns, as_json=page["as_json"])
+    if not page["as_json"]:
+        for row in rows:
+            click.echo(f"{row['id']}:")
+            told = {"at": row["sent_at"], "by": "the call", "said": row["error"]}
+            for one in [told, *(row["evidence"] or [])]:
+                click.echo(f"  {shown(one['at'])}  {one['by']}: {shown(one['said'])}")
 
 
 @click.command()
@@ -149,33 +147,19 @@ def unknown(**page: Any) -> None:
 @_paged
 def alerts(*, ended: bool, **page: Any) -> None:
     """List what a person must know of."""
+    with _reading(page) as (connection, _hub, before):
+        found = list_alerts(connection, ended=ended, limit=page["limit"], before=before).rows
     columns = ("began_at", "kind", "subject", "message")
-    _print(listing.list_alerts, columns, {}, page, ended=ended)
+    print_rows([alert_json(row) for row in found], columns, as_json=page["as_json"])
 
 
-def _print(
-    rows_of: Callable[..., list[dict[str, Any]]],
-    columns: tuple[str, ...],
-    filters: dict[str, Any],
-    page: dict[str, Any],
-    *,
-    mark_sandbox: bool = False,
-    show_evidence: bool = False,
-    **more: Any,
-) -> None:
+@contextmanager
+def _reading(page: Mapping[str, Any]) -> Iterator[tuple[Connection, Hub, UUID | None]]:
+    """Open the hub and a transaction that reads; the id is that of `--before`."""
     before = wanted_id(page["before"]) if page["before"] else None
-    with open_hub(open_settings()).store.read() as connection:
-        rows = rows_of(connection, filters=filters, limit=page["limit"], before=before, **more)
-    if mark_sandbox and not page["as_json"]:
-        for row in rows:
-            row["state"] += " (sandbox)" if row["sandbox"] else ""
-    print_rows(rows, columns, as_json=page["as_json"])
-    if show_evidence and not page["as_json"]:
-        for row in rows:
-            click.echo(f"{row['id']}:")
-            told = {"at": row["sent_at"], "by": "the call", "said": row["error"]}
-            for one in [told, *(row["evidence"] or [])]:
-                click.echo(f"  {shown(one['at'])}  {one['by']}: {shown(one['said'])}")
+    hub = open_hub(open_settings())
+    with hub.store.read() as connection:
+        yield connection, hub, before
 
 
 @click.command()

@@ -1,8 +1,7 @@
-"""`hub send`: a signed sample, posted as the provider would, and what became of it."""
+"""Command `hub send`: post a signed sample as the provider would, and print the resulting event."""
 
 import time
 from typing import Any
-from uuid import UUID
 
 import click
 import requests
@@ -15,7 +14,9 @@ from hub.core.errors import HubError
 from hub.core.hub import Hub
 from hub.core.inbound.samples import address_of, external_id_of, live_destinations, make_sample
 from hub.core.models import EventState
-from hub.core.queries import rows
+from hub.core.queries.deliveries import count_open
+from hub.core.queries.event_rows import event_json
+from hub.core.queries.events import find_event_id
 
 LOOK_EVERY_S = 0.1
 
@@ -73,17 +74,15 @@ def _post(url: str, sent: InboundRequest) -> int:
 
 
 def _await(hub: Hub, source: str, external_id: str, wait_s: float) -> dict[str, Any]:
-    """Return the event once its deliveries have ended, or as it is when the time is over."""
+    """Return the event once its deliveries have ended, or its state after `wait_s` seconds."""
     deadline = time.monotonic() + wait_s
-    filters = {"source": source, "external_id": external_id}
     with hub.store.read() as connection:
         while True:
-            found = rows.list_events(connection, filters=filters, limit=1)
-            if not found:
+            event_id = find_event_id(connection, source, external_id)
+            if event_id is None:
                 raise HubError("it was answered 2xx, but this database has no such event: is the"
                                " hub running on another one?")  # fmt: skip
-            event_id = UUID(found[0]["id"])
-            if not rows.open_deliveries(connection, [event_id]) or time.monotonic() > deadline:
-                event = rows.event_row(connection, event_id)
+            if not count_open(connection, [event_id]) or time.monotonic() > deadline:
+                event = event_json(connection, event_id)
                 return describe_event(connection, hub, event or {})
             time.sleep(LOOK_EVERY_S)

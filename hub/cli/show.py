@@ -15,7 +15,9 @@ from hub.core.errors import NotFound
 from hub.core.hub import Hub
 from hub.core.leads.acknowledgement import taken_lead
 from hub.core.leads.assignment import assignments_of
-from hub.core.queries import rows
+from hub.core.queries.deliveries import DeliveryRow, attempts_of, deliveries_of, find_delivery
+from hub.core.queries.event_rows import event_json
+from hub.core.queries.requests import find_request
 from hub.core.rehydrate import event_again
 
 MOST_CHILDREN = 200
@@ -56,11 +58,11 @@ def describe(connection: Connection, hub: Hub, wanted: UUID) -> tuple[str, dict[
     Raises:
         NotFound: it names nothing.
     """
-    if event := rows.event_row(connection, wanted):
+    if event := event_json(connection, wanted):
         return "event", describe_event(connection, hub, event)
-    if delivery := rows.delivery_row(connection, wanted):
+    if delivery := find_delivery(connection, wanted):
         return "delivery", _with_attempts(connection, delivery)
-    if request := rows.request_row(connection, wanted):
+    if request := find_request(connection, wanted):
         return "request", request
     raise NotFound(f"there is no event, delivery or request {wanted}")
 
@@ -84,18 +86,16 @@ def describe_event(connection: Connection, hub: Hub, event: dict[str, Any]) -> d
     native = again.data.get("native") if again else None
     if native is not None:
         event["data"] = {"native": native} | (event["data"] or {})
-    deliveries = rows.list_deliveries(
-        connection, filters={"event_id": UUID(event["id"])}, limit=MOST_CHILDREN
-    )
+    deliveries = deliveries_of(connection, UUID(event["id"]), limit=MOST_CHILDREN)
     event["owners"] = [asdict(one) for one in assignments_of(connection, UUID(event["id"]))]
     found = taken_lead(connection, UUID(event["id"]))
     event["taken"] = {"person": found.person, "how": found.how, "at": found.at} if found else None
-    event["deliveries"] = [_with_attempts(connection, one) for one in reversed(deliveries)]
+    event["deliveries"] = [_with_attempts(connection, one) for one in deliveries]
     return event
 
 
-def _with_attempts(connection: Connection, delivery: dict[str, Any]) -> dict[str, Any]:
-    return delivery | {"attempt_rows": rows.attempts_of(connection, UUID(delivery["id"]))}
+def _with_attempts(connection: Connection, delivery: DeliveryRow) -> dict[str, Any]:
+    return delivery.as_json() | {"attempt_rows": attempts_of(connection, delivery.id)}
 
 
 def print_event(event: dict[str, Any]) -> None:

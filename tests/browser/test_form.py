@@ -12,9 +12,10 @@ from uuid import UUID
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from hub.core.queries import rows as listing
+from hub.core.queries.event_rows import event_json
 from hub.gateways.database.engine import Database, open_database
 from tests.browser.conftest import NARROW, WIDE, assert_accessible
+from tests.listing import event_rows
 from tests.running import RunningHub, until
 from tests.stores import RedisServer
 
@@ -100,8 +101,8 @@ class FormHub:
     def leads(self) -> list[dict[str, Any]]:
         """Return all leads with their data, the newest first."""
         with self.database.read() as connection:
-            found = listing.list_events(connection, filters={}, limit=100)
-            rows = [listing.event_row(connection, UUID(row["id"])) for row in found]
+            found = event_rows(connection, limit=100)
+            rows = [event_json(connection, UUID(row["id"])) for row in found]
         return [row for row in rows if row]
 
     def new_leads(self, before: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -1,10 +1,14 @@
 """`hub requests`, `events`, `deliveries`, `unknown`."""
 
 import re
+from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import insert, select
 
 from hub.cli import tables
+from hub.core.ids import new_id
+from hub.core.models import StoredEvent
 from hub.core.search.indexer import index_some
 
 EVENT = (
@@ -92,10 +96,13 @@ def test_events_are_filtered_by_each_of_their_options(desk_anywhere) -> None:
     assert found("--external-id", "evt_od_") == set()
     assert found("--source", "stripe", "--state", "matched") == {"evt_live", "evt_odd"}
     assert found("--source", "twilio") == set()
-    assert found("--since", "1h") == {"evt_live", "evt_odd"}
+    old = datetime(2026, 1, 1, tzinfo=UTC)
     with desk.store.write() as connection:
-        connection.exec_driver_sql("UPDATE events SET received_at = '2026-01-01 00:00:00.000000'")
-    assert found("--since", "1h") == set()
+        row = connection.execute(select(StoredEvent.__table__).limit(1)).one()._asdict()
+        row |= {"id": new_id(old), "received_at": old, "external_id": "evt_old"}
+        connection.execute(insert(StoredEvent).values(**row))
+    assert found() == {"evt_live", "evt_odd", "evt_old"}
+    assert found("--since", "1h") == {"evt_live", "evt_odd"}
 
 
 def test_deliveries_are_filtered_by_each_of_their_options(desk_anywhere) -> None:

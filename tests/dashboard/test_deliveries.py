@@ -123,10 +123,10 @@ def test_a_page_looks_through_so_many_and_the_next_one_goes_on(town, monkeypatch
         while True:
             found = listing.list_deliveries(connection, Selection(q="rare"), limit=5, before=before)
             pages += 1
-            if found.before is None:
+            if found.older is None:
                 break
-            assert (found.rows, found.looked_through) == ([], True)
-            before = found.before
+            assert (found.rows, found.looked_to is not None) == ([], True)
+            before = found.older
     assert [row.id for row in found.rows] == [ids[0]]
     assert pages == 3
 

@@ -17,7 +17,7 @@ SLEEPER = "import time; time.sleep(60)"
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
 SCRIPT = """
 import os, sys
-from hub.process.supervisor import Patience, Program, Supervisor
+from hub.process.supervisor import Program, RestartPolicy, Supervisor
 
 def started(name):
     return lambda: os.path.exists(name)
@@ -25,7 +25,7 @@ def started(name):
 stages = [[Program(name, [sys.executable, "-c", code], started(ready) if ready else lambda: True,
                    f"{name} is ready" if ready else "")
            for name, code, ready in stage] for stage in STAGES]
-sys.exit(Supervisor(stages, lambda line: print(line, flush=True), Patience(**PATIENCE)).run())
+sys.exit(Supervisor(stages, lambda line: print(line, flush=True), RestartPolicy(**PATIENCE)).run())
 """
 
 

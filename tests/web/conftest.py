@@ -56,7 +56,7 @@ def express_web(
         web = Web(running, url)
         yield web
         web.store.engine.dispose()
-        _assert_no_defect(running, but="could not do it")
+        _assert_no_defect(running, but="database error during")
     postgres_server.drop_database(name)
 
 
@@ -84,5 +84,11 @@ def _running(folder: Path, database_url: str, redis: RedisServer) -> RunningHub:
 
 def _assert_no_defect(running: RunningHub, *, but: str = "") -> None:
     logs = running.logs()
-    for trouble in ("Traceback", "a view failed", "failed outside", "could not do it", "[ERROR]"):
+    for trouble in (
+        "Traceback",
+        "a view failed",
+        "failed outside",
+        "database error during",
+        "[ERROR]",
+    ):
         assert trouble == but or trouble not in logs, logs[-5000:]

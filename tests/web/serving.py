@@ -13,9 +13,11 @@ from sqlalchemy import select
 
 from adapters.form import submission_tokens
 from hub.core.models import SourceState
-from hub.core.queries import rows as listing
+from hub.core.queries.event_rows import event_json
+from hub.core.queries.requests import find_request
 from hub.gateways.crypto import local_secret
 from hub.gateways.database.engine import Database, open_database
+from tests.listing import delivery_rows, event_rows, request_rows
 from tests.running import OPS_SECRET, STRIPE_SECRET, RunningHub, stripe_signature
 
 PREVIOUS_SECRET = "whsec_the_secret_before_this_one"
@@ -118,37 +120,36 @@ class Web:
         """Return the ids of the newest requests and events."""
         with self.store.read() as connection:
             rows = [
-                *listing.list_requests(connection, filters={}, limit=listing.MOST_ROWS),
-                *listing.list_events(connection, filters={}, limit=listing.MOST_ROWS),
+                *request_rows(connection),
+                *event_rows(connection),
             ]
         return {row["id"] for row in rows}
 
     def kept(self, before: set[str]) -> Kept:
         """Return what is there now and was not before."""
         with self.store.read() as connection:
-            requests = listing.list_requests(connection, filters={}, limit=MOST_NEW)
-            events = listing.list_events(connection, filters={}, limit=MOST_NEW)
+            requests = request_rows(connection, limit=MOST_NEW)
+            events = event_rows(connection, limit=MOST_NEW)
         fresh = [[row for row in rows if row["id"] not in before] for rows in (requests, events)]
         return Kept(*fresh)
 
     def shown(self, request_id: str) -> dict[str, Any]:
         """Return a request with its headers and body."""
         with self.store.read() as connection:
-            row = listing.request_row(connection, UUID(request_id))
+            row = find_request(connection, UUID(request_id))
         assert row is not None
         return row
 
     def event(self, event_id: str) -> dict[str, Any]:
         """Return an event with its data."""
         with self.store.read() as connection:
-            row = listing.event_row(connection, UUID(event_id))
+            row = event_json(connection, UUID(event_id))
         assert row is not None
         return row
 
     def deliveries(self, event_id: str) -> list[dict[str, Any]]:
         with self.store.read() as connection:
-            filters = {"event_id": UUID(event_id)}
-            return listing.list_deliveries(connection, filters=filters, limit=10)
+            return delivery_rows(connection, event=event_id, limit=10)
 
     def rejected(self, source: str) -> int:
         """Return how many refusals of a source have been written down."""

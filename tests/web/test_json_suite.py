@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from hub.cli.show import describe
-from hub.core.queries import rows as listing
+from tests.listing import request_rows
 from tests.web.serving import Web, exchange, request
 
 FILES = sorted((Path(__file__).parents[1] / "fixtures/JSONTestSuite/test_parsing").iterdir())
@@ -24,7 +24,7 @@ def sent(web: Web) -> dict[str, bytes]:
             assert answer is not None, path.name
             assert answer.status == 200, path.name
     with web.store.read() as connection:
-        rows = listing.list_requests(connection, filters={}, limit=1000)
+        rows = request_rows(connection)
     for row, path in zip(reversed(rows), FILES, strict=True):
         kept[row["id"]] = path.read_bytes()
     return kept

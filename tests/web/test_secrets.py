@@ -9,7 +9,8 @@ from flask import Flask
 
 from adapters import Event, InboundRequest, NotVerified
 from adapters.stripe.inbound import StripeInbound
-from hub.core.queries import rows as listing
+from hub.core.queries.requests import find_request
+from tests.listing import request_rows
 from tests.running import STRIPE_SECRET, stripe_event, stripe_signature
 from tests.web.calling import call, make_app
 from tests.web.serving import Web, request
@@ -45,8 +46,8 @@ def app(sqlite_url: str, tmp_path: Path) -> Flask:
 
 def stored(app: Flask) -> list[dict[str, object]]:
     with app.extensions["hub"].store.read() as connection:
-        rows = listing.list_requests(connection, filters={}, limit=100)
-        return [listing.request_row(connection, UUID(row["id"])) or {} for row in rows]
+        rows = request_rows(connection)
+        return [find_request(connection, UUID(row["id"])) or {} for row in rows]
 
 
 def test_a_secret_in_the_path_is_seen_by_the_adapter_and_kept_nowhere(

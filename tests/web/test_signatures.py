@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from hub.core.queries.rows import list_requests
+from tests.listing import request_rows
 from tests.running import STRIPE_SECRET, stripe_event, stripe_signature, until
 from tests.web.serving import PREVIOUS_SECRET, Web, request
 
@@ -107,6 +107,6 @@ def test_refusals_are_counted_even_those_that_leave_no_trace(web: Web) -> None:
         assert answer.status == status
     until(lambda: web.rejected("counted") == 12 + len(refusals), 30, "the counts")
     with web.store.read() as connection:
-        traces = list_requests(connection, filters={"source": "counted"}, limit=100)
+        traces = request_rows(connection, source="counted")
     assert 1 <= len(traces) <= 10, "five a minute, and a minute may have ended"
     assert {row["state"] for row in traces} == {"rejected"}

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from hub.core.models import (
     Alert,
@@ -15,8 +17,11 @@ from hub.core.monitoring.source_health import MOST_COUNTED, SourceHealth, rate_w
 from hub.core.queries import problems
 from hub.core.queries.destinations import DestinationStatus
 from hub.core.queries.problems import AttentionItem
+from hub.core.queries.rows import Json, Page, json_of, page_of
 
 MOST_ALERTS = 20
+# Names of an alert's row in JSON.
+ALERT = ("id", "kind", "subject", "message", "began_at", "ended_at")
 CLOCK_LATE = timedelta(seconds=60)
 CLOCKS_APART = timedelta(seconds=30)
 
@@ -135,6 +140,24 @@ def _sources(watched: SourceHealth) -> Iterator[AttentionItem]:
             + " See whether the webhook is still switched on there.",
             subject=quiet.source,
         )
+
+
+def list_alerts(
+    connection: Connection, *, ended: bool, limit: int, before: UUID | None = None
+) -> Page[Row[Any]]:
+    """Return a page of alerts, newest first: the open ones alone, unless `ended`."""
+    statement = select(*[getattr(Alert, name) for name in ALERT])
+    if not ended:
+        statement = statement.where(Alert.ended_at.is_(None))
+    if before:
+        statement = statement.where(Alert.id < before)
+    statement = statement.order_by(Alert.id.desc()).limit(limit + 1)
+    return page_of(connection.execute(statement).all(), limit)
+
+
+def alert_json(row: Row[Any]) -> Json:
+    """Return a row of `list_alerts` as JSON."""
+    return json_of(row, ALERT)
 
 
 def _alerts(connection: Connection) -> Iterator[AttentionItem]:

@@ -5,15 +5,17 @@ the rest, and the next page goes on where this one has stopped looking.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, func, literal, select, union_all
 
+from hub.core.ids import instant_of
 from hub.core.models import Attempt, Delivery, DeliveryState, StoredEvent, is_among
-from hub.core.queries.event_rows import EventRow as Event
-from hub.core.queries.event_rows import event_row, select_event_rows
+from hub.core.queries.event_rows import EventRow, event_row, select_event_rows
+from hub.core.queries.rows import Json, Page, json_of
 from hub.core.replays.selection import Selection
 
 # How many deliveries are looked through for one page, at most.
@@ -23,23 +25,47 @@ MOST_COUNTED = 10_000
 COUNTED = (DeliveryState.FAILED, DeliveryState.UNKNOWN, DeliveryState.RETRYING)
 
 
+# Names of a delivery's row in JSON.
+LISTED = (
+    "id", "event_id", "route", "destination", "action", "state", "attempts", "next_attempt_at",
+    "error", "provider_ref", "status", "sandbox",
+)  # fmt: skip
+_ATTEMPT = (
+    "id", "n", "key", "state", "sandbox", "started_at", "ended_at", "status", "code", "message",
+    "provider_ref", "closed_by", "evidence", "parameters", "request",
+)  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
-class DeliveryPage:
-    """A page of deliveries. `before` leads on to older ones; None: there are none.
+class DeliveryRow:
+    """One delivery in a list; `answer` and `code` are the last attempt's status and error code."""
 
-    `looked_through` is whether it ends where looking has stopped, not where the page was full.
-    """
+    id: UUID
+    event_id: UUID
+    route: str
+    destination: str
+    action: str
+    state: str
+    attempts: int
+    next_attempt_at: datetime | None
+    finished_at: datetime | None
+    created_at: datetime
+    error: str | None
+    provider_ref: str | None
+    status: str | None
+    sandbox: bool
+    answer: int | None
+    code: str | None
 
-    rows: Sequence[Any]
-    events: Mapping[UUID, Event]
-    before: UUID | None
-    looked_through: bool = False
+    def as_json(self) -> Json:
+        """Return the row as programs read it (`hub deliveries --json`)."""
+        return json_of(self, LISTED)
 
 
 def list_deliveries(
     connection: Connection, selection: Selection, *, limit: int, before: UUID | None = None
-) -> DeliveryPage:
-    """Return deliveries of a selection with their event and their last attempt's answer."""
+) -> Page[DeliveryRow]:
+    """Return a page of a selection's deliveries, each with its last attempt's answer."""
     within = list(selection.indexed())
     if before:
         within.append(Delivery.id < before)
@@ -50,13 +76,41 @@ def list_deliveries(
     ids = select(Delivery.id).where(*within, *others).order_by(Delivery.id.desc()).limit(limit + 1)
     found = connection.execute(ids).scalars().all()
     rows = _rows(connection, found[:limit])
-    events = events_of(connection, [row.event_id for row in rows])
     if len(found) > limit:
-        return DeliveryPage(rows, events, found[limit - 1])
-    return DeliveryPage(rows, events, floor, looked_through=floor is not None)
+        return Page(rows, found[limit - 1])
+    return Page(rows, floor, instant_of(floor) if floor else None)
 
 
-def events_of(connection: Connection, ids: Iterable[UUID]) -> Mapping[UUID, Event]:
+def find_delivery(connection: Connection, delivery_id: UUID) -> DeliveryRow | None:
+    """Return a delivery; None when there is none."""
+    return next(iter(_rows(connection, [delivery_id])), None)
+
+
+def deliveries_of(connection: Connection, event_id: UUID, *, limit: int) -> Sequence[DeliveryRow]:
+    """Return the newest deliveries of an event, the oldest of them first."""
+    return list_deliveries(connection, Selection(event=event_id), limit=limit).rows[::-1]
+
+
+def attempts_of(connection: Connection, delivery_id: UUID) -> list[Json]:
+    """Return the attempts of a delivery as JSON, the first one first."""
+    statement = (
+        select(*[getattr(Attempt, name) for name in _ATTEMPT])
+        .where(Attempt.delivery_id == delivery_id)
+        .order_by(Attempt.n)
+    )
+    return [json_of(row, _ATTEMPT) for row in connection.execute(statement)]
+
+
+def count_open(connection: Connection, event_ids: Sequence[UUID]) -> int:
+    """Return how many deliveries of these events have not ended."""
+    open_states = ("waiting", "pending", "running", "retrying")
+    counted = select(func.count()).where(
+        Delivery.event_id.in_(event_ids), Delivery.state.in_(open_states)
+    )
+    return connection.execute(counted).scalar_one()
+
+
+def events_of(connection: Connection, ids: Iterable[UUID]) -> Mapping[UUID, EventRow]:
     """Return these events, each with what a sentence on it names."""
     statement = select_event_rows(connection, StoredEvent).where(StoredEvent.id.in_(set(ids)))
     rows = connection.execute(statement).all()
@@ -96,28 +150,19 @@ def _floor(connection: Connection, within: Sequence[Any]) -> UUID | None:
     ).scalar_one_or_none()
 
 
-def _rows(connection: Connection, ids: Sequence[UUID]) -> Sequence[Any]:
+def _rows(connection: Connection, ids: Sequence[UUID]) -> list[DeliveryRow]:
     if not ids:
         return []
-    return connection.execute(
+    last = (Attempt.delivery_id == Delivery.id) & (Attempt.n == Delivery.attempts)
+    own = [one.name for one in fields(DeliveryRow) if one.name not in ("answer", "code")]
+    statement = (
         select(
-            Delivery.id,
-            Delivery.event_id,
-            Delivery.route,
-            Delivery.destination,
-            Delivery.action,
-            Delivery.state,
-            Delivery.attempts,
-            Delivery.next_attempt_at,
-            Delivery.finished_at,
-            Delivery.created_at,
-            Delivery.error,
-            Delivery.status,
-            Delivery.sandbox,
+            *[getattr(Delivery, name) for name in own],
             Attempt.status.label("answer"),
             Attempt.code,
         )
-        .outerjoin(Attempt, (Attempt.delivery_id == Delivery.id) & (Attempt.n == Delivery.attempts))
+        .outerjoin(Attempt, last)
         .where(Delivery.id.in_(ids))
         .order_by(Delivery.id.desc())
-    ).all()
+    )
+    return [DeliveryRow(**row._mapping) for row in connection.execute(statement)]

@@ -1,7 +1,4 @@
-"""One event as a list shows it: what its sentence names, and how its deliveries are; the types.
-
-What a list of events is filtered by, and what that asks of an event's columns.
-"""
+"""Rows of events, as lists show them: the summary fields, and the deliveries counted by state."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,24 +21,28 @@ from sqlalchemy import (
 )
 
 from hub.core.models import Delivery, StoredEvent
-from hub.core.search.search import Query
+from hub.core.queries.rows import Json, json_of
 
 SMALL_BYTES = 16 * 1024
 MOST_TYPES = 200
 # The canonical fields that a sentence may name.
 SUMMARY_FIELDS = ("name", "email", "phone", "amount", "currency", "subject", "from", "to", "reason",
          "status", "number", "plan")  # fmt: skip
+# Names of an event's row in JSON; `contact` is the id of its contact.
+LISTED = ("id", "type", "native_type", "source", "external_id", "occurred_at", "received_at",
+          "state", "live", "contact", "duplicates", "backfilled")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class EventRow:
-    """One event in a list; `data` has the fields of `NAMED`, `deliveries` how many by state."""
+    """One event in a list; `data` has the `SUMMARY_FIELDS`, `deliveries` how many by state."""
 
     id: UUID
     type: str
     native_type: str
     source: str
     external_id: str
+    occurred_at: datetime
     received_at: datetime
     state: str
     live: bool
@@ -51,10 +52,14 @@ class EventRow:
     data: Mapping[str, Any] = field(repr=False)
     deliveries: Mapping[str, int] = field(default_factory=dict)
 
+    def as_json(self) -> Json:
+        """Return the row as programs read it (`hub events --json`)."""
+        return json_of(self, LISTED, contact="contact_id")
+
 
 # What a row begins with.
-_COLUMNS = ("id", "type", "native_type", "source", "external_id", "received_at", "state", "live",
-            "contact_id", "duplicates", "backfilled")  # fmt: skip
+_COLUMNS = ("id", "type", "native_type", "source", "external_id", "occurred_at", "received_at",
+            "state", "live", "contact_id", "duplicates", "backfilled")  # fmt: skip
 
 
 def select_event_rows(connection: Connection, columns: Any) -> Select[Any]:
@@ -89,6 +94,14 @@ def _few(connection: Connection, event_id: UUID) -> dict[str, Any]:
     return dict(zip(SUMMARY_FIELDS, row, strict=True))
 
 
+def event_json(connection: Connection, event_id: UUID) -> Json | None:
+    """Return an event as JSON, with its data and its request's id; None when there is none."""
+    more = ("data", "data_error", "config_version", "request_id", "held_reason")
+    columns = [getattr(StoredEvent, name) for name in (*_COLUMNS, *more)]
+    found = connection.execute(select(*columns).where(StoredEvent.id == event_id)).one_or_none()
+    return json_of(found, (*LISTED, *more), contact="contact_id") if found else None
+
+
 def add_delivery_counts(connection: Connection, rows: Sequence[EventRow]) -> list[EventRow]:
     """Return the rows with how many deliveries each has, by state."""
     counted: dict[UUID, dict[str, int]] = {}
@@ -121,34 +134,3 @@ def types_seen(connection: Connection) -> list[str]:
     """Return the types of the events that there are, in order; the first `MOST_TYPES`."""
     rows = connection.execute(_TYPES_SEEN).scalars()
     return [one for one in rows if one is not None]
-
-
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """What a list shows; None is everything. `type` may be a glob: `payment.*`."""
-
-    source: str | None = None
-    type: str | None = None
-    state: str | None = None
-    contact: UUID | None = None
-    live: bool | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    query: Query | None = None
-
-
-def conditions_of(columns: Any, filters: Filters) -> list[ColumnElement[bool]]:
-    """Return what its columns must say; when it came and what is searched for are not of these."""
-    wanted: list[ColumnElement[bool]] = [
-        getattr(columns, name) == getattr(filters, name)
-        for name in ("source", "state", "live")
-        if getattr(filters, name) is not None
-    ]
-    if filters.contact:
-        wanted.append(columns.contact_id == filters.contact)
-    if filters.type and "*" in filters.type:
-        pattern = filters.type.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        wanted.append(columns.type.like(pattern.replace("*", "%"), escape="\\"))
-    elif filters.type:
-        wanted.append(columns.type == filters.type)
-    return wanted

@@ -6,7 +6,7 @@ filled before its work was used up says how far it has looked, and the next one 
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
 from uuid import UUID
@@ -23,21 +23,20 @@ from sqlalchemy import (
     union_all,
 )
 
-from hub.core.ids import FIRST_ID, LAST_ID, first_id
+from hub.core.ids import FIRST_ID, LAST_ID, first_id, instant_of
 from hub.core.models import EventState, StoredEvent
 from hub.core.queries.event_rows import (
     MOST_TYPES,
     EventRow,
-    Filters,
     add_delivery_counts,
-    conditions_of,
     event_row,
     is_one_of,
     select_event_rows,
     types_seen,
 )
-from hub.core.search.indexer import moment_of
+from hub.core.queries.rows import Page
 from hub.core.search.search import Query, steps
+from hub.core.text import matches
 
 MOST_STEPS = 10
 # So much that a search found is held against the other filters for one page.
@@ -57,15 +56,34 @@ _BY_STATE = {
 
 
 @dataclass(frozen=True, slots=True)
-class EventPage:
-    """Rows, and the id below which the next page begins; None: there is nothing more.
+class EventFilter:
+    """Conditions on a list of events; None is every one. Texts may be globs: `payment.*`.
 
-    `looked_to`: the page is not full, and nothing older than this was looked at.
+    `since` (included) and `until` are about when an event arrived.
     """
 
-    rows: Sequence[EventRow]
-    older: UUID | None = None
-    looked_to: datetime | None = None
+    source: str | None = None
+    type: str | None = None
+    state: str | None = None
+    external_id: str | None = None
+    contact: UUID | None = None
+    live: bool | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    query: Query | None = None
+
+    def conditions(self, columns: Any) -> list[ColumnElement[bool]]:
+        """Return the conditions on an event's columns; times and the query are not among them."""
+        wanted = [
+            matches(getattr(columns, name), text)
+            for name in ("source", "type", "state", "external_id")
+            if (text := getattr(self, name)) is not None
+        ]
+        if self.contact is not None:
+            wanted.append(columns.contact_id == self.contact)
+        if self.live is not None:
+            wanted.append(columns.live == self.live)
+        return wanted
 
 
 Found = tuple[list[EventRow], UUID | None]
@@ -73,8 +91,8 @@ Conditions = Sequence[ColumnElement[bool]]
 
 
 def list_events(
-    connection: Connection, filters: Filters, *, most: int, before: UUID | None = None
-) -> EventPage:
+    connection: Connection, filters: EventFilter, *, most: int, before: UUID | None = None
+) -> Page[EventRow]:
     """Return a page of events, newest first, older than `before`."""
     if filters.until:
         before = min(filter(None, (before, first_id(filters.until))))
@@ -88,17 +106,17 @@ def list_events(
             break
     shown = add_delivery_counts(connection, rows[:most])
     if len(rows) > most:
-        return EventPage(shown, shown[-1].id)
-    return EventPage(shown, floor, _moment(floor) if floor else None)
+        return Page(shown, shown[-1].id)
+    return Page(shown, floor, instant_of(floor) if floor else None)
 
 
 def list_newer(
-    connection: Connection, filters: Filters, *, after: UUID, most: int
+    connection: Connection, filters: EventFilter, *, after: UUID, most: int
 ) -> list[EventRow]:
     """Return the events that came after one, newest first: the next `most`, when there are more."""
     found = (
         select_event_rows(connection, StoredEvent)
-        .where(StoredEvent.id > after, *conditions_of(StoredEvent, filters))
+        .where(StoredEvent.id > after, *filters.conditions(StoredEvent))
         .order_by(StoredEvent.id)
         .limit(most)
     )
@@ -106,18 +124,20 @@ def list_newer(
     return add_delivery_counts(connection, rows[::-1])
 
 
-def _moment(event_id: UUID) -> datetime:
-    return datetime.fromtimestamp(moment_of(event_id) / 1000, UTC)
+def find_event_id(connection: Connection, source: str, external_id: str) -> UUID | None:
+    """Return the newest event with the id that its provider gave it; None when there is none."""
+    found = list_events(connection, EventFilter(source=source, external_id=external_id), most=1)
+    return found.rows[0].id if found.rows else None
 
 
 def _searched(
-    connection: Connection, filters: Filters, *, before: UUID | None, most: int
+    connection: Connection, filters: EventFilter, *, before: UUID | None, most: int
 ) -> Iterator[Found]:
     """Yield what a search finds and how far it has looked, whenever so much is found as is wanted.
 
     Where words are found is not where events are: what several steps found is read in one go.
     """
-    conditions = conditions_of(StoredEvent, filters)
+    conditions = filters.conditions(StoredEvent)
     since = first_id(filters.since) if filters.since else FIRST_ID
     query = filters.query or Query("", ())
     waiting: list[UUID] = []
@@ -157,7 +177,7 @@ def _read(
 
 
 def _scan(
-    connection: Connection, filters: Filters, *, before: UUID | None, most: int
+    connection: Connection, filters: EventFilter, *, before: UUID | None, most: int
 ) -> Iterator[Found]:
     """Yield what is found along an index, step by step, and how far each has looked."""
     ways, is_all = _choose_index(connection, filters)
@@ -165,7 +185,7 @@ def _scan(
     floor = before or LAST_ID
     for _ in range(MOST_WALKS):
         looked = _merge(connection, ways, since, floor, most if is_all else WALKED_ROWS)
-        found = select(looked).where(*([] if is_all else conditions_of(looked.c, filters)))
+        found = select(looked).where(*([] if is_all else filters.conditions(looked.c)))
         rows = connection.execute(found.order_by(looked.c.id.desc()).limit(most)).all()
         last = None
         if len(rows) < most and not is_all:
@@ -177,10 +197,12 @@ def _scan(
         floor = last
 
 
-def _choose_index(connection: Connection, filters: Filters) -> tuple[Sequence[IndexScan], bool]:
+def _choose_index(connection: Connection, filters: EventFilter) -> tuple[Sequence[IndexScan], bool]:
     """Return the ways along which an index is read, and whether they are all that is asked for."""
-    wanted = {name for name in ("source", "type", "state", "contact", "live")
+    wanted = {name for name in ("source", "type", "state", "external_id", "contact", "live")
               if getattr(filters, name) is not None}  # fmt: skip
+    if filters.external_id and "*" not in filters.external_id:
+        return [_by_value(StoredEvent.external_id, filters.external_id)], wanted == {"external_id"}
     if filters.contact:
         return [_by_column(StoredEvent.contact_id, filters.contact)], wanted == {"contact"}
     if filters.state in _BY_STATE:
@@ -189,7 +211,7 @@ def _choose_index(connection: Connection, filters: Filters) -> tuple[Sequence[In
         return [_by_condition("NOT live")], wanted == {"live"}
     if filters.type and (types := _types(connection, filters.type)) is not None:
         return [_by_column(StoredEvent.type, one) for one in types], wanted == {"type"}
-    if filters.source:
+    if filters.source and "*" not in filters.source:
         return [_by_column(StoredEvent.source, filters.source)], wanted == {"source"}
     return [_by_condition("1 = 1")], not wanted
 
@@ -208,6 +230,16 @@ def _by_column(column: Any, value: Any) -> IndexScan:
         return statement.where(key >= low, key < high).order_by(
             column.desc(), StoredEvent.id.desc()
         )
+
+    return read
+
+
+def _by_value(column: Any, value: Any) -> IndexScan:
+    """Return how to read an index of a nearly unique column, for one value of it."""
+
+    def read(statement: Select[Any], since: UUID, before: UUID) -> Select[Any]:
+        ids = StoredEvent.id
+        return statement.where(column == value, ids >= since, ids < before).order_by(ids.desc())
 
     return read
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,8 @@ from hub.core.delivery.transitions import LOOK_AGAIN_S
 from hub.core.errors import NotFound, Refused
 from hub.core.hub import Hub
 from hub.core.models import Attempt, AttemptState, AuditEntry, Delivery, DeliveryState, is_among
+from hub.core.queries.deliveries import LISTED
+from hub.core.queries.rows import Json, Page, json_of, page_of
 
 # How many are answered with one reason, at most.
 MOST_ALIKE = 500
@@ -23,6 +25,8 @@ GROUPED = 2000
 SAME_TIME = timedelta(minutes=1)
 
 _IS_UNKNOWN = is_among([DeliveryState.UNKNOWN])
+# Names of a row in JSON: a delivery's, and those of its open attempt.
+_RECORDED = (*LISTED, "sent_at", "looked_at", "absences", "evidence")
 _OPEN = (Attempt.delivery_id == Delivery.id) & (Attempt.state == AttemptState.UNKNOWN)
 
 
@@ -55,6 +59,11 @@ class UnknownDelivery:
     evidence: Sequence[Evidence]
     next_look_at: datetime | None
     asked_at: datetime | None
+    recorded: Json = field(repr=False)
+
+    def as_json(self) -> Json:
+        """Return the row as programs read it (`hub unknown --json`), its evidence as recorded."""
+        return dict(self.recorded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +86,13 @@ class Answered:
 
 def list_unknown(
     connection: Connection, hub: Hub, *, limit: int, before: UUID | None = None
-) -> Sequence[UnknownDelivery]:
-    """Return what nobody knows of, the newest first."""
+) -> Page[UnknownDelivery]:
+    """Return a page of deliveries of unknown outcome, newest first."""
     statement = _SELECT
     if before:
         statement = statement.where(Delivery.id < before)
-    rows = connection.execute(statement.order_by(Delivery.id.desc()).limit(limit))
-    return [_unknown_delivery(hub, row) for row in rows]
+    rows = connection.execute(statement.order_by(Delivery.id.desc()).limit(limit + 1)).all()
+    return page_of([_unknown_delivery(hub, row) for row in rows], limit)
 
 
 def unknown_deliveries(
@@ -185,13 +194,7 @@ _SAID = {
 
 _SELECT: Any = (
     select(
-        Delivery.id,
-        Delivery.event_id,
-        Delivery.route,
-        Delivery.destination,
-        Delivery.action,
-        Delivery.error,
-        Delivery.sandbox,
+        *[getattr(Delivery, name) for name in LISTED],
         Attempt.started_at.label("sent_at"),
         Attempt.looked_at,
         Attempt.absences,
@@ -219,6 +222,7 @@ def _unknown_delivery(hub: Hub, row: Any) -> UnknownDelivery:
         evidence=_evidence(row.evidence or [], row.absences or 0),
         next_look_at=_next_look(row) if supports_lookup else None,
         asked_at=row.sent_at and row.sent_at + timedelta(seconds=hub.ask_after_s(*pair)),
+        recorded=json_of(row, _RECORDED),
     )
 
 

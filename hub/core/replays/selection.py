@@ -1,4 +1,4 @@
-"""Which deliveries somebody means: a filter, as a page's address, a table and a query have it."""
+"""Selection of deliveries: one filter for page addresses, the table of replays, and queries."""
 
 import hashlib
 import json
@@ -13,10 +13,11 @@ from sqlalchemy import ColumnElement, exists
 from adapters.contract.fields import rfc3339
 from hub.core.ids import first_id, parse_id
 from hub.core.models import Delivery, DeliveryState, StoredEvent, is_among
+from hub.core.text import matches
 
 Statement = TypeVar("Statement", bound=Any)
 
-# The longest text that is searched for, in characters.
+# Longest text of a filter, in characters.
 LONGEST = 200
 
 _YES, _NO = ("yes", "1", "true", "live"), ("no", "0", "false", "test")
@@ -28,7 +29,7 @@ _OF_THE_EVENT = {
 
 
 class NotReadable(ValueError):
-    """A filter's value is not one that it can have; the message names the filter."""
+    """Filter value that is not valid; the message names the filter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +55,29 @@ class Selection:
     ids: Sequence[UUID] | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Return what `selection_of` reads, without what is left open."""
+        """Return the filter as JSON values that `selection_of` reads, without unset fields."""
         found = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: _plain(value) for name, value in found.items() if value is not None}
 
     def fingerprint(self, *, again: bool) -> str:
-        """Return a digest that two wishes for the same have in common."""
+        """Return a digest that is equal for two requests for the same replay."""
         text = json.dumps([self.as_json(), again], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
+    @property
+    def _reads_by_destination(self) -> bool:
+        """Whether the index of one destination's succeeded deliveries serves it."""
+        is_one = self.destination is not None and "*" not in self.destination
+        return is_one and self.state == DeliveryState.SUCCEEDED
+
     def indexed(self) -> list[ColumnElement[bool]]:
-        """Return the conditions that an index serves together with an order by id."""
+        """Return the conditions that an index serves together with the order by id."""
         conditions: list[ColumnElement[bool]] = []
         if self.state is not None:
             known = [state for state in DeliveryState if state == self.state]
-            # A known one in literals, as the partial indexes have it.
+            # A known state is written as a literal, as in the partial indexes.
             conditions.append(is_among(known) if known else Delivery.state == self.state)
-        if self.destination is not None and self.state == DeliveryState.SUCCEEDED:
+        if self._reads_by_destination:
             conditions.append(Delivery.destination == self.destination)
         if self.since is not None:
             conditions.append(Delivery.id >= first_id(self.since))
@@ -83,12 +90,12 @@ class Selection:
         return conditions
 
     def others(self) -> list[ColumnElement[bool]]:
-        """Return the conditions that rows are looked through for."""
+        """Return the other conditions, which are checked row by row."""
         conditions: list[ColumnElement[bool]] = []
-        if self.destination is not None and self.state != DeliveryState.SUCCEEDED:
-            conditions.append(Delivery.destination == self.destination)
+        if self.destination is not None and not self._reads_by_destination:
+            conditions.append(matches(Delivery.destination, self.destination))
         if self.route is not None:
-            conditions.append(Delivery.route == self.route)
+            conditions.append(matches(Delivery.route, self.route))
         if self.action is not None:
             conditions.append(Delivery.action == self.action)
         if self.q is not None:
@@ -105,7 +112,7 @@ class Selection:
         return conditions
 
     def apply(self, statement: Statement) -> Statement:
-        """Return a statement over deliveries, of these alone."""
+        """Return a statement over deliveries, restricted to this selection."""
         found: Statement = statement.where(*self.indexed(), *self.others())
         return found
 

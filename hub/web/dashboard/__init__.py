@@ -1,4 +1,4 @@
-"""The dashboard: what is broken, why, and once more; for people, behind a login."""
+"""Dashboard for signed-in users: failures, their causes, and replays."""
 
 from flask import Flask, Response
 
@@ -28,7 +28,7 @@ from hub.web.dashboard.permissions import csrf
 
 __all__ = ["register"]
 
-# The modules that hang views and filters on the blueprint.
+# Modules that register views and filters on the blueprint when they are imported.
 VIEWS = (
     account,
     event_actions,
@@ -51,7 +51,7 @@ VIEWS = (
     welcome,
 )
 
-# What every answer of the app has that says nothing else: also those to providers.
+# Default headers of every response of the app, also of those to providers.
 EVERYWHERE = {
     "Content-Security-Policy": "default-src 'none'; base-uri 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -61,7 +61,7 @@ OVER_TLS = {"Strict-Transport-Security": "max-age=31536000"}
 
 
 def register(app: Flask, *, secure: bool) -> None:
-    """Give an app the dashboard. `secure`: it is reached over TLS."""
+    """Register the dashboard on an app. `secure`: it is reached over TLS."""
     app.config.update(
         SESSION_COOKIE_NAME="__Host-hub" if secure else "hub",
         SESSION_COOKIE_SECURE=secure,

@@ -1,4 +1,4 @@
-"""`/account`: one's own password, second factor and sessions."""
+"""`/account`: password, second factor and sessions of the signed-in user."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -22,7 +22,7 @@ from hub.web.dashboard.welcome import new_password_fault
 
 @dashboard.app_template_filter("span")
 def span(length: timedelta) -> str:
-    """Return `8 hours`, `7 days`."""
+    """Format a duration: `8 hours`, `7 days`."""
     return relative(length).removeprefix("in ")
 
 
@@ -85,7 +85,7 @@ def _myself() -> str:
 
 
 def _other(session_id: UUID) -> UUID:
-    """Return it unless it is the session at hand: that one ends by signing out."""
+    """Return the id, unless it is the current session's (404), which ends by signing out."""
     return abort(404) if session_id == current_user().session_id else session_id
 
 

@@ -1,4 +1,4 @@
-"""`/audit`: who did what, and when."""
+"""`/audit`: the audit log, filtered, and as CSV."""
 
 from collections.abc import Iterator
 
@@ -39,7 +39,7 @@ def audit_csv() -> Response:
 
 
 def _lines(filters: dict[str, str]) -> Iterator[str]:
-    """Yield the newest entries as CSV, page by page, so that few are in memory at once."""
+    """Yield the newest entries as CSV lines, read page by page, so that few are in memory."""
     yield csv_line(_COLUMNS)
     before, left = None, audit_views.MOST_EXPORTED
     while left > 0:

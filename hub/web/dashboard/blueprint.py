@@ -1,6 +1,6 @@
-"""The dashboard's blueprint; every module of views hangs its addresses on it.
+"""Blueprint of the dashboard, on which every view module registers its URLs.
 
-Sessions in cookies, opened for those who bring one: webhooks and forms never do.
+Sessions are kept in cookies, and opened only for requests with one: webhooks and forms have none.
 """
 
 from flask import Blueprint, Flask, Request
@@ -16,7 +16,7 @@ dashboard = Blueprint(
 
 
 class Sessions(SecureCookieSessionInterface):
-    """Flask's own, without a look for what cannot be there: a webhook need not pay for it."""
+    """Session interface that skips requests without a cookie, to save webhooks the time."""
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         """Return the session of a request; without a cookie, an empty one."""

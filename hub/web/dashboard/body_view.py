@@ -1,6 +1,6 @@
-"""The body of a request as people can read it: pretty where it is JSON or a form, else as it is.
+"""Body view of a request: JSON and forms are formatted, other bodies are shown as they are.
 
-Whoever may not see personal data gets no exact bytes: what cannot be masked is not shown.
+Users who may not see personal data get no exact bytes: a body that cannot be masked is not shown.
 """
 
 import json
@@ -22,9 +22,10 @@ _ROW = 16
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a page shows of a body. Each is None where it is not that, or may not be seen.
+    """Body of a request, in the formats that a page shows.
 
-    `is_cut`: there is more of it, in the download. `is_masked`: parts are hidden from the viewer.
+    A format is empty if the body does not have it, or if the user may not see it. `is_cut`: the
+    download has more. `is_masked`: parts are hidden from the user.
     """
 
     pretty: str | None = None
@@ -36,8 +37,10 @@ class Shown:
 
 
 def shown(body: bytes, headers: Mapping[str, Any], *, personal: bool, typed: bool) -> Shown:
-    """Return a body as a page shows it. `personal`: the viewer may see all of it; `typed`: a
-    visitor wrote it into a form, so that every value of it is personal.
+    """Return a body in the formats that a page shows.
+
+    `personal`: the user may see personal data. `typed`: a visitor typed the body into a form, so
+    that every value of it is personal.
     """
     kind = str(headers.get("content-type", "")).partition(";")[0].strip().lower()
     mask = (lambda tree: tree) if personal else mask_all if typed else redact
@@ -53,7 +56,7 @@ def shown(body: bytes, headers: Mapping[str, Any], *, personal: bool, typed: boo
 
 
 def _text(body: bytes) -> str | None:
-    """Return the body as text; None when it is not."""
+    """Decode the body as UTF-8; return None if it is not text."""
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
@@ -86,7 +89,7 @@ def _cut(text: str | None) -> str | None:
 
 
 def _hex(body: bytes) -> str:
-    """Return bytes as rows of offset, hexadecimal digits and what is printable of them."""
+    """Return a hex dump: rows of offset, hexadecimal digits and printable characters."""
     rows = (body[at : at + _ROW] for at in range(0, len(body), _ROW))
     return "\n".join(
         f"{n * _ROW:06x}  {row.hex(' '):<47}  "

@@ -1,4 +1,4 @@
-"""The browser that asks: what is known of it, and what its cookie holds."""
+"""Browser of the request: its address, its session cookie, and links for it."""
 
 from flask import current_app, flash, g, request, session, url_for
 
@@ -10,19 +10,19 @@ from hub.web.forms.spam_check import visitor_of
 
 
 def browser() -> Browser:
-    """Return where this request comes from; the address is None where no setting tells it."""
+    """Return the browser's IP address and user agent; the address is None if it is not known."""
     hops: int = current_app.extensions["hub_proxy_hops"]
     address = visitor_of(request.environ, proxy_hops=hops)
     return Browser(str(address) if address else None, request.headers.get("User-Agent"))
 
 
 def vault() -> SecretBox:
-    """Return what encrypts the secrets of telephones."""
+    """Return the box that encrypts TOTP secrets with the app's secret key."""
     return SecretBox(str(current_app.secret_key))
 
 
 def keep_session(token: str) -> None:
-    """Let the browser keep a new session's token, and nothing that it had before."""
+    """Store a new session's token in the cookie; end the old session, and clear its data."""
     if g.person is not None:
         with hub().store.write() as connection:
             sessions.end(connection, g.person.session_id, now=now())
@@ -32,18 +32,18 @@ def keep_session(token: str) -> None:
 
 
 def forget_session(words: str) -> None:
-    """Let the browser keep nothing but these words."""
+    """Clear the session cookie, and flash a message."""
     session.clear()
     flash(words, "good")
 
 
 def next_page() -> str:
-    """Return where somebody wanted to go: a page of ours, whatever the address says."""
+    """Return the `next` parameter if it is a path of the hub, else the path of the home page."""
     wanted = own_path(request.values.get("next"))
     return wanted or url_for("dashboard.now_page")
 
 
 def welcome_link(token: str) -> str:
-    """Return the whole address of a link, to be sent to somebody."""
+    """Return the absolute URL of a welcome link, to be sent to a person."""
     origin = hub().public_url or request.host_url.rstrip("/")
     return origin + url_for("dashboard.welcome_page", token=token)

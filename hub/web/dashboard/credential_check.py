@@ -1,4 +1,4 @@
-"""Proving who one is: every password and code is checked here, and counted before it is."""
+"""Credential check for passwords and codes: each attempt is counted before it is checked."""
 
 import math
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ UNREADABLE = (
 
 @dataclass(frozen=True, slots=True)
 class CheckedCredential:
-    """A try to prove something. `fault`: why it failed; `wait`: until the next is heard."""
+    """Result of an attempt. `fault`: why it failed; `wait`: the throttle's delay."""
 
     attempt: SignInAttempt
     browser: Browser
@@ -34,7 +34,7 @@ class CheckedCredential:
 
 
 def hear_password(name: str, password: str, *, wrong: str = WRONG) -> CheckedCredential:
-    """Count a try, and check a password; it takes as long for a name that nobody has."""
+    """Count an attempt, and check a password; an unknown name takes as long as a known one."""
     heard = _knock(name)
     if heard.wait:
         return heard
@@ -50,7 +50,7 @@ def hear_password(name: str, password: str, *, wrong: str = WRONG) -> CheckedCre
 
 
 def hear_code(name: str, code: str) -> CheckedCredential:
-    """Count a try, and check a code: of a telephone, or for when it is gone. It is used up."""
+    """Count an attempt, and check a TOTP or recovery code. A good code is used up."""
     heard = _knock(name)
     if heard.wait:
         return heard

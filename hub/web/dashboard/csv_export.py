@@ -1,4 +1,4 @@
-"""Tables for spreadsheets: CSV in which no cell is a formula."""
+"""CSV export for spreadsheets, in which no cell is a formula."""
 
 import csv
 import io
@@ -25,7 +25,7 @@ _STARTS_A_FORMULA = (
 
 
 def csv_line(cells: Iterable[Any]) -> str:
-    """Return one line, every cell quoted; a text that would start a formula begins with `'`."""
+    """Return a CSV line, every cell quoted; `'` precedes a text that would start a formula."""
     line = io.StringIO()
     csv.writer(line, quoting=csv.QUOTE_ALL).writerow([_inert(_text(cell)) for cell in cells])
     return line.getvalue()

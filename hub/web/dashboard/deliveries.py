@@ -1,4 +1,4 @@
-"""`/deliveries`: the work, by state and destination."""
+"""`/deliveries`: deliveries by state and destination."""
 
 from typing import Any
 
@@ -10,8 +10,14 @@ from hub.core.auth.roles import Permission
 from hub.core.explain.errors import Explanation, explain_error
 from hub.core.explain.event_summaries import sentence
 from hub.core.models import DeliveryState
-from hub.core.queries import rows
-from hub.core.queries.deliveries import MOST_COUNTED, WINDOW, counts, list_deliveries
+from hub.core.queries.deliveries import (
+    MOST_COUNTED,
+    WINDOW,
+    counts,
+    events_of,
+    find_delivery,
+    list_deliveries,
+)
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.params import arguments_of, id_or_404, id_param, selection_param
 from hub.web.dashboard.permissions import hub, requires
@@ -35,16 +41,18 @@ def deliveries_page() -> Response:
     selection, start = selection_param(request.args), id_param("before")
     with hub().store.read() as connection:
         found = list_deliveries(connection, selection, limit=PAGE, before=start)
+        events = events_of(connection, [row.event_id for row in found.rows])
         counted = counts(connection)
     arguments = arguments_of(selection)
     older = (
-        url_for("dashboard.deliveries_page", **arguments, before=found.before)
-        if found.before
+        url_for("dashboard.deliveries_page", **arguments, before=found.older)
+        if found.older
         else None
     )
     return page(
         "deliveries.html",
         found=found,
+        events=events,
         selection=selection,
         arguments=arguments,
         tabs=_tabs(arguments, counted, selection.destination),
@@ -58,33 +66,33 @@ def deliveries_page() -> Response:
 @dashboard.get("/deliveries/<delivery_id>")
 @requires(Permission.VIEW)
 def delivery_page(delivery_id: str) -> BaseResponse:
-    """Go to its event's page, where everything that hangs on it is."""
+    """Redirect to the delivery on the page of its event."""
     found_id = id_or_404(delivery_id)
     with hub().store.read() as connection:
-        row = rows.delivery_row(connection, found_id)
+        row = find_delivery(connection, found_id)
     if row is None:
         raise NotFound
-    return redirect(f"/events/{row['event_id']}#delivery-{found_id}")
+    return redirect(f"/events/{row.event_id}#delivery-{found_id}")
 
 
 @dashboard.app_template_global("cause")
 def cause_of(
     error: str | None, destination: str, status: int | None = None, code: str | None = None
 ) -> Explanation:
-    """Return what an error means, in plain words, with what to do."""
+    """Return the explanation of an error, in plain words, with a remedy."""
     return explain_error(error, status=status, code=code, destination=destination)
 
 
 @dashboard.app_template_global("happened")
 def happened(event: Any) -> str:
-    """Return what an event tells, in one sentence; masked for those who may not see who it was."""
+    """Return an event's summary in one sentence, redacted for the signed-in user."""
     return sentence(event.type, event.native_type, redacted(event.data))
 
 
 def _tabs(
     arguments: Any, counted: Any, destination: str | None
 ) -> list[tuple[str, str, str, bool]]:
-    """Return the address, the name, the count in words, and whether it is this one, of each."""
+    """Return the tabs: URL, name, count as text, and whether the tab is selected."""
     others = {name: value for name, value in arguments.items() if name != "state"}
     tabs = []
     for state, name in TABS:

@@ -1,4 +1,4 @@
-"""`/destinations`: whom the hub calls, how that goes, and holding one back."""
+"""`/destinations`: destinations, their state and latency, pause and credential check."""
 
 from collections import Counter
 
@@ -68,7 +68,7 @@ def resume(slug: str) -> BaseResponse:
 @dashboard.post("/destinations/<slug>/check")
 @requires(Permission.OPERATE)
 def check_account(slug: str) -> BaseResponse:
-    """Ask the account whether its credentials are good; no transaction is open meanwhile."""
+    """Check a destination's credentials at the provider; no transaction is open during the call."""
     configured = _destination(slug)
     if not configured.enabled:
         flash(f"{slug} is switched off in hub.yaml.", "doubt")
@@ -101,6 +101,6 @@ def _destination(slug: str) -> Destination:
 
 
 def _back(slug: str) -> BaseResponse:
-    """Go back to the page that the button was on: the destination's own, or the first one."""
+    """Redirect to the page with the button, given in `back`; else to the destination's page."""
     here = url_for("dashboard.destination_page", slug=slug)
     return redirect(own_path(request.form.get("back")) or here, 303)

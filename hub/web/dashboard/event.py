@@ -1,4 +1,4 @@
-"""`/events/<id>`: one event with all that hangs on it, and what can be downloaded of it."""
+"""`/events/<id>`: one event with its request, deliveries, contact and copies; its downloads."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -29,7 +29,7 @@ from hub.web.dashboard.params import id_or_404
 from hub.web.dashboard.permissions import current_user, hub, now, requires
 from hub.web.dashboard.rendering import page
 
-# What is larger is not parsed to show a page; its attachments can be downloaded still.
+# A larger request is not parsed again for the page; its attachments can still be downloaded.
 MOST_READ_AGAIN_BYTES = 2 * 1024 * 1024
 UNDER_WAY = frozenset({*DUE_STATES, DeliveryState.RUNNING})
 
@@ -47,7 +47,7 @@ def event_page(event_id: str) -> Response:
 @dashboard.get("/events/<event_id>/attachments/<int:number>")
 @requires(Permission.VIEW)
 def event_attachment(event_id: str, number: int) -> Response:
-    """Answer with one file that came with an event, never to be opened by the browser itself."""
+    """Answer with one attachment of an event, as a download that the browser does not open."""
     _must_see_personal()
     wanted = id_or_404(event_id)
     with hub().store.read() as connection:
@@ -62,7 +62,7 @@ def event_attachment(event_id: str, number: int) -> Response:
 @dashboard.get("/events/<event_id>/download")
 @requires(Permission.VIEW)
 def event_download(event_id: str) -> Response:
-    """Answer with an event as JSON; masked for those who may not see personal data."""
+    """Answer with an event as JSON, redacted for users who may not see personal data."""
     wanted = id_or_404(event_id)
     with hub().store.read() as connection:
         row = find_event(connection, wanted)
@@ -77,24 +77,24 @@ def event_download(event_id: str) -> Response:
 
 @dashboard.app_template_filter("cut_tree")
 def cut_tree(tree: Any) -> Any:
-    """Return what a page can show of a tree."""
+    """Cut a tree to a size that a page can show."""
     return cut(tree)
 
 
 @dashboard.app_template_filter("redacted_values")
 def redacted_values(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a condition looked at, by dotted names, as whoever looks may see it."""
+    """Redact the values that a condition read, by dotted path, for the signed-in user."""
     return {path: _at(path, value) for path, value in values.items()}
 
 
 @dashboard.app_template_filter("redacted_changes")
 def redacted_changes(changes: Sequence[Sequence[Any]]) -> list[tuple[str, Any, Any]]:
-    """Return what was changed in a copy, as whoever looks may see it."""
+    """Redact the changes of an edited copy (path, before, after) for the signed-in user."""
     return [(path, _at(path, before), _at(path, after)) for path, before, after in changes]
 
 
 def download(body: bytes, name: str, kind: str) -> Response:
-    """Return bytes that a browser saves and never shows."""
+    """Return a response that a browser saves as a file and never shows."""
     answer = Response(body, content_type=kind)
     answer.headers.set("Content-Disposition", "attachment", filename=_file_name(name))
     answer.headers["X-Content-Type-Options"] = "nosniff"
@@ -102,7 +102,7 @@ def download(body: bytes, name: str, kind: str) -> Response:
 
 
 def body_shown(connection: Connection, request: Row[Any] | None) -> Shown | None:
-    """Return a request's body as whoever looks may see it; None when it was not kept."""
+    """Return a request's body, redacted for the signed-in user; None if it was not kept."""
     body = board.body_of(connection, request.id) if request is not None else None
     if request is None or body is None:
         return None
@@ -141,7 +141,7 @@ def _gather(connection: Connection, served: Hub, wanted: UUID) -> dict[str, Any]
 
 
 def _says(data: Mapping[str, Any]) -> Any:
-    """Return what an event says, without what the page tells apart: its money."""
+    """Return an event's data without `native`, and without an amount, which the page formats."""
     told = {"native"}
     if isinstance(data.get("amount"), int) and data.get("currency"):
         told |= {"amount", "currency"}
@@ -151,7 +151,10 @@ def _says(data: Mapping[str, Any]) -> Any:
 def _then(
     connection: Connection, served: Hub, row: Row[Any], event: Event
 ) -> list[RouteTrace] | None:
-    """Return the reasons of the version that matched it; None when that is today's, or not kept."""
+    """Return the route traces of the configuration version that matched the event.
+
+    None if that is the current version, or if it was not kept.
+    """
     if row.config_version == served.router.version:
         return None
     routes = board.routes_then(connection, row.config_version)
@@ -161,7 +164,7 @@ def _then(
 
 
 def _by_route(served: Hub, runs: list[board.DeliveryRun]) -> dict[str, Any]:
-    """Return the deliveries by the name of their route, today's name too."""
+    """Return the deliveries by route name; a renamed route has both names."""
     found: dict[str, Any] = {}
     for run in runs:
         route = served.router.by_name(run.delivery.route)
@@ -179,7 +182,7 @@ def _missing(connection: Connection, served: Hub, row: Row[Any], event: Event) -
 
 
 def _at(path: str, value: Any) -> Any:
-    """Return a value that stands under a dotted path, masked if any name of the path says so."""
+    """Return the value at a dotted path, masked if any name of the path is sensitive."""
     if current_user().sees_personal:
         return value
     tree = value
@@ -197,6 +200,6 @@ def _must_see_personal() -> None:
 
 
 def _file_name(name: str) -> str:
-    """Return a name that no system reads as anything but a name."""
+    """Return a file name without separators or special characters, of 120 characters at most."""
     safe = "".join(c if c.isalnum() or c in "._- " else "_" for c in name).strip(". ")
     return safe[-120:] or "file"

@@ -1,4 +1,4 @@
-"""What can be done with an event: run again, take today's routes, be copied with changes."""
+"""Actions on an event: replay, apply the current routes, copy with changes, decide if held."""
 
 from typing import Any
 from uuid import UUID
@@ -30,7 +30,7 @@ LONGEST_REASON = 500
 @dashboard.get("/events/<event_id>/replay")
 @requires(Permission.OPERATE)
 def replay_event_page(event_id: str) -> Response:
-    """Show what a replay of one delivery, or of all of them, would do."""
+    """Show the effects of a replay of one delivery, or of all deliveries of the event."""
     wanted, delivery_id = id_or_404(event_id), id_param("delivery")
     return _preview(wanted, delivery_id)
 
@@ -38,7 +38,7 @@ def replay_event_page(event_id: str) -> Response:
 @dashboard.post("/events/<event_id>/replay")
 @requires(Permission.OPERATE)
 def replay_event(event_id: str) -> BaseResponse:
-    """Run what was previewed, as far as nobody else did meanwhile."""
+    """Replay the deliveries whose previewed plan still holds."""
     wanted = id_or_404(event_id)
     delivery_id = id_param("delivery", request.form)
     again = request.form.get("again") == "1"
@@ -91,7 +91,7 @@ def copy_event_page(event_id: str) -> Response:
 @dashboard.post("/events/<event_id>/copy")
 @requires(Permission.OPERATE)
 def make_copy(event_id: str) -> BaseResponse:
-    """Store the edited copy and run it through today's routes; the original stays as it is."""
+    """Store an edited copy, and match it against the current routes; the original is unchanged."""
     wanted = id_or_404(event_id)
     if not current_user().sees_personal:
         raise Forbidden
@@ -115,7 +115,7 @@ def make_copy(event_id: str) -> BaseResponse:
 @dashboard.post("/events/<event_id>/held")
 @requires(Permission.OPERATE)
 def decide_held(event_id: str) -> BaseResponse:
-    """Let a held event run, or put it aside for good."""
+    """Release or discard a held event."""
     wanted, answer = id_or_404(event_id), request.form.get("answer")
     reason = request.form.get("reason", "").replace("\x00", "").strip()[:LONGEST_REASON]
     who: dict[str, Any] = {"actor": current_user().actor, "now": now()}
@@ -162,7 +162,7 @@ def _where(wanted: UUID, delivery_id: UUID | None) -> dict[str, Any]:
 
 
 def _said(planned: Planned) -> str:
-    """Return what a person agrees to for one delivery."""
+    """Return the form value that confirms one delivery's plan: `<delivery id>:<plan>`."""
     return f"{planned.delivery_id}:{planned.plan}"
 
 

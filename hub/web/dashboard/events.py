@@ -1,4 +1,4 @@
-"""`/events`: what happened, filtered and found; as it comes in; as a spreadsheet."""
+"""`/events`: the list of events, with filters, search, live updates and CSV export."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,8 +17,8 @@ from hub.core.explain.event_summaries import sentence
 from hub.core.ids import FIRST_ID
 from hub.core.models import EventState
 from hub.core.ports import Store
-from hub.core.queries.event_rows import EventRow, Filters, newest_id, types_seen
-from hub.core.queries.events import list_events, list_newer
+from hub.core.queries.event_rows import EventRow, newest_id, types_seen
+from hub.core.queries.events import EventFilter, list_events, list_newer
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.csv_export import csv_line
 from hub.web.dashboard.params import filter_params, id_param, read_filters, url_with
@@ -64,7 +64,7 @@ def events_page() -> Response:
 @dashboard.get("/events/newer")
 @requires(Permission.VIEW)
 def newer_events() -> Response:
-    """Answer with the rows that came since; with nothing at all when none did."""
+    """Answer with the rows newer than `after`; with 204 if there are none."""
     said, after = filter_params(), id_param("after")
     if after is None or not _goes_on(said, None):
         raise BadRequest
@@ -101,11 +101,11 @@ def export_events() -> Response:
 
 @dashboard.app_template_filter("told")
 def told(row: Any) -> str:
-    """Return an event in one sentence, as whoever looks may see it."""
+    """Return an event's summary in one sentence, redacted for the signed-in user."""
     return sentence(row.type, redacted(row.native_type), redacted(row.data or {}))
 
 
-def _sheet(store: Store, filters: Filters) -> Iterator[str]:
+def _sheet(store: Store, filters: EventFilter) -> Iterator[str]:
     yield csv_line(COLUMNS)
     before, left = None, MOST_EXPORTED
     while left > 0:
@@ -131,15 +131,15 @@ def _exported(row: EventRow) -> list[Any]:
     ]  # fmt: skip
 
 
-def _times(filters: Filters) -> dict[str, str]:
-    """Return the bounds in the site's zone, as a field for a time wants them."""
+def _times(filters: EventFilter) -> dict[str, str]:
+    """Format the bounds for `datetime-local` fields, in the site's zone."""
     zone = ZoneInfo(hub().configuration.site.timezone)
     bounds = {"since": filters.since, "until": filters.until}
     return {name: f"{at.astimezone(zone):%Y-%m-%dT%H:%M}" for name, at in bounds.items() if at}
 
 
 def _goes_on(said: dict[str, str], before: UUID | None) -> bool:
-    """Return whether new events may belong on top of what is shown."""
+    """Return whether new events may belong on top of the list."""
     return before is None and "q" not in said and "until" not in said
 
 
@@ -148,6 +148,9 @@ def _tail(said: dict[str, str], after: UUID) -> str:
 
 
 def _choices(types: list[str]) -> list[str]:
-    """Return what can be chosen as a type: what there is, each family of it, then all others."""
+    """Return the choices of the type filter: families of the stored types, those types, the rest.
+
+    200 at most.
+    """
     families = sorted({f"{one.partition('.')[0]}.*" for one in types})
     return [*families, *types, *sorted(EVENT_TYPES - set(types))][:200]

@@ -1,4 +1,4 @@
-"""`/`: what needs somebody, and how the last day went. `/held`: leads that wait for a word."""
+"""`/`: attention items and charts of the last 24 hours. `/held`: held leads and their release."""
 
 from flask import Response, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
@@ -113,7 +113,7 @@ def discard_held(event_id: str) -> BaseResponse:
 @dashboard.post("/held/several")
 @requires(Permission.OPERATE)
 def decide_several() -> BaseResponse:
-    """Let the selected leads through or put them aside, each by itself."""
+    """Release or discard the selected held leads, each in its own transaction."""
     ids = [id_or_404(one) for one in request.form.getlist("ids")[:HELD_A_PAGE]]
     did = request.form.get("did")
     if did not in ("release", "discard"):
@@ -127,7 +127,7 @@ def decide_several() -> BaseResponse:
                 else:
                     leads.discard(connection, one, actor=actor, now=at, reason=LOOKED_LIKE)
         except Refused:
-            late += 1  # somebody else was quicker
+            late += 1  # another person decided first
     hub().waker.wake()
     done = len(ids) - late
     what = "let through" if did == "release" else "put aside"

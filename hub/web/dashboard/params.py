@@ -1,4 +1,4 @@
-"""Parameters of the dashboard's addresses and forms: ids, instants, filters, selections.
+"""Parameters of the dashboard's URLs and forms: ids, times, filters, selections.
 
 Each is parsed strictly, and can be written into a link again.
 """
@@ -15,16 +15,16 @@ from werkzeug.exceptions import BadRequest, Forbidden, NotFound
 
 from hub.core.ids import parse_id
 from hub.core.models import EventState
-from hub.core.queries.event_rows import Filters
+from hub.core.queries.events import EventFilter
 from hub.core.replays.selection import NotReadable, Selection, selection_of
 from hub.core.search.search import read_query
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.permissions import current_user, hub, now
 
-# The filters, as addresses call them.
+# Query parameters of the event filters.
 NAMES = ("q", "source", "type", "state", "live", "since", "until", "contact")
 LONGEST = 255
-# How many deliveries can be chosen one by one.
+# The most deliveries that can be selected one by one.
 MOST_CHOSEN = 200
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
@@ -34,10 +34,10 @@ _LIVE = {"live": True, "test": False}
 
 
 def filter_params() -> dict[str, str]:
-    """Return the filters that an address names, as it has them: a link says them again.
+    """Return the filter parameters of the URL as given, so that links can repeat them.
 
     Raises:
-        BadRequest: one is too long, or holds what no text does.
+        BadRequest: a value is too long, or contains a NUL character.
     """
     said = {name: request.args.get(name, "").strip() for name in NAMES}
     for name, text in said.items():
@@ -47,17 +47,17 @@ def filter_params() -> dict[str, str]:
     return {name: text for name, text in said.items() if text}
 
 
-def read_filters(said: Mapping[str, str]) -> Filters:
-    """Return what these filters mean; times are of the site's zone unless they say another.
+def read_filters(said: Mapping[str, str]) -> EventFilter:
+    """Parse filter parameters; times without a zone are in the site's zone.
 
     Raises:
-        BadRequest: one of them means nothing.
+        BadRequest: a value is not valid.
     """
     state, live = said.get("state"), said.get("live")
     if (state and state not in set(EventState)) or (live and live not in _LIVE):
         raise BadRequest
     country, personal = hub().configuration.site.country, current_user().sees_personal
-    return Filters(
+    return EventFilter(
         source=said.get("source"),
         type=said.get("type"),
         state=state,
@@ -70,10 +70,10 @@ def read_filters(said: Mapping[str, str]) -> Filters:
 
 
 def id_or_404(text: str) -> UUID:
-    """Return the id in an address's path.
+    """Parse an id in a URL's path.
 
     Raises:
-        NotFound: it is none.
+        NotFound: the text is not an id.
     """
     found = parse_id(text)
     if found is None:
@@ -82,10 +82,10 @@ def id_or_404(text: str) -> UUID:
 
 
 def id_param(name: str, values: Mapping[str, str] | None = None) -> UUID | None:
-    """Return the id under a name of the query string, or of a form; None when it is not there.
+    """Return the id in a query parameter, or in `values`; None if it is missing or empty.
 
     Raises:
-        BadRequest: it is none.
+        BadRequest: the value is not an id.
     """
     text = (request.args if values is None else values).get(name)
     if not text:
@@ -97,16 +97,16 @@ def id_param(name: str, values: Mapping[str, str] | None = None) -> UUID | None:
 
 
 def url_with(endpoint: str, said: Mapping[str, Any], **more: Any) -> str:
-    """Return the address of a list with these filters."""
+    """Return the URL of a list with these filters and further parameters."""
     return url_for(f".{endpoint}", **{**said, **more})
 
 
 def selection_param(values: Any = None) -> Selection:
-    """Return what the address (or a form) selects. Times without a zone are in the site's.
+    """Parse the selection in the URL, or in a form. Times without a zone are in the site's zone.
 
     Raises:
-        BadRequest: a value cannot be one of its kind.
-        Forbidden: errors are searched, which name people, by somebody who sees masks there.
+        BadRequest: a value is not valid.
+        Forbidden: `q` searches errors, which name people, and the user may not see personal data.
     """
     values = request.values if values is None else values
     told: dict[str, Any] = {name: value for name, value in values.items() if name != "ids"}
@@ -126,7 +126,7 @@ def selection_param(values: Any = None) -> Selection:
 
 
 def arguments_of(selection: Selection) -> Mapping[str, Any]:
-    """Return the arguments of an address that selects the same."""
+    """Return the URL parameters of a selection."""
     told = dict(selection.as_json())
     if "live" in told:
         told["live"] = "yes" if told["live"] else "no"
@@ -134,12 +134,12 @@ def arguments_of(selection: Selection) -> Mapping[str, Any]:
 
 
 def instant_param(text: str) -> datetime:
-    """Return a time that was typed or is in an address: ISO 8601, or an age such as `3h` or `2d`.
+    """Parse a time from a form or URL: ISO 8601, or an age such as `3h` or `2d`; return it in UTC.
 
-    Without a zone it is in the site's.
+    A time without a zone is in the site's zone.
 
     Raises:
-        BadRequest: it is none, or outside of 2000 to 2100.
+        BadRequest: the text is not a time, or lies outside of 2000 to 2100.
     """
     if ago := _AGO.fullmatch(text):
         at = now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
@@ -161,7 +161,7 @@ def _written(text: str) -> datetime:
 
 @dashboard.app_template_filter("local")
 def local(value: datetime | None) -> str:
-    """Return a time as a field for dates and times has it, in the site's zone."""
+    """Format a time for a `datetime-local` field, in the site's zone."""
     if value is None:
         return ""
     return value.astimezone(ZoneInfo(hub().configuration.site.timezone)).strftime("%Y-%m-%dT%H:%M")

@@ -1,6 +1,6 @@
-"""Who may ask for what: one place before every view, on the server.
+"""Permission check of every view, in one place, before the view runs.
 
-A view without a permission of its own answers nobody: `allowed` or `open_to_all` marks each one.
+Each view is marked with `requires` or `public`. An unmarked view is refused for every user.
 """
 
 from collections.abc import Callable
@@ -31,11 +31,11 @@ View = TypeVar("View", bound=Callable[..., Any])
 def requires(
     permission: Permission, *, proof: bool = False, before_second_factor: bool = False
 ) -> Callable[[View], View]:
-    """Mark a view as open to those whose role has a permission.
+    """Mark a view as open to users whose role has a permission.
 
-    `proof`: only if they gave their password within the last 10 minutes; who did not is asked for
-    it at `/prove` and brought back to the page that the form was on. `before_second_factor`: also
-    open to those who still have to set up the second factor that `hub.yaml` requires.
+    `proof`: the password must have been given within the last 10 minutes; other users are asked
+    for it at `/prove`, and sent back to the page that the form was on. `before_second_factor`: also
+    open to users who have yet to set up the second factor that `hub.yaml` requires.
     """
 
     def mark(view: View) -> View:
@@ -48,25 +48,25 @@ def requires(
 
 
 def public(view: View) -> View:
-    """Mark a view as open to people who are not signed in."""
+    """Mark a view as open to visitors who are not signed in."""
     setattr(view, _PERMISSION, None)
     return view
 
 
 def permission_of(view: Callable[..., Any]) -> Permission | None:
-    """Return what a view asks for; None when it is open to all.
+    """Return the permission that a view requires; None if it is public.
 
     Raises:
-        LookupError: nobody said.
+        LookupError: the view is not marked.
     """
     if not hasattr(view, _PERMISSION):
-        raise LookupError(f"{view.__name__} is open to nobody: mark it with `allowed`")
+        raise LookupError(f"{view.__name__} is open to nobody: mark it with `requires`")
     permission: Permission | None = getattr(view, _PERMISSION)
     return permission
 
 
 def current_user() -> Principal:
-    """Return who is asking. Only in views that are not open to all."""
+    """Return the principal of the request. Call it only in views that are not public."""
     person: Principal = g.person
     return person
 
@@ -85,7 +85,15 @@ def now() -> datetime:
 
 @dashboard.before_request
 def check_permission() -> BaseResponse | None:
-    """Let in whoever may; send whoever is not signed in to the door."""
+    """Check session, CSRF token, permission, second factor and proof before each view.
+
+    Visitors who are not signed in are redirected to the sign-in page.
+
+    Raises:
+        CSRFError: a form has no valid token.
+        Forbidden: the role lacks the permission, or a form came from another site.
+        InternalServerError: the view is not marked.
+    """
     endpoint = request.endpoint or ""
     if endpoint == "dashboard.static":
         return None
@@ -111,14 +119,14 @@ def check_permission() -> BaseResponse | None:
 
 
 def sent_to_prove() -> BaseResponse:
-    """Ask for the password again, for what is dear only in some cases."""
+    """Redirect to `/prove`, for views whose action needs the password only in some cases."""
     return _sent_to("dashboard.prove_page")
 
 
 def own_path(target: str | None) -> str | None:
-    """Return a path of the hub's own to go on to; None for anything that leads elsewhere.
+    """Return a redirect target if it is a path of the hub; None if it may lead to another host.
 
-    Browsers take `\\` for `/`, and leave tabs and line ends out before they look.
+    Browsers treat `\\` as `/`, and remove tabs and line ends before they parse a URL.
     """
     if not target or not target.startswith("/") or "\\" in target or not target.isprintable():
         return None
@@ -128,7 +136,7 @@ def own_path(target: str | None) -> str | None:
 
 
 def lacks_second_factor(person: Principal) -> bool:
-    """Return whether somebody has yet to set up what `hub.yaml` requires of everybody."""
+    """Return whether `hub.yaml` requires a second factor that the user has yet to set up."""
     return hub().configuration.users.second_factor_required and not person.has_second_factor
 
 
@@ -143,7 +151,12 @@ def _signed_in() -> Principal | None:
 
 
 def _refuse_what_others_sent() -> None:
-    """Refuse a change whose form was not ours, or not on a page of ours."""
+    """Verify the CSRF token and the origin of a form.
+
+    Raises:
+        CSRFError: the token or, over TLS, the referrer is not valid.
+        Forbidden: the form was on a page of another site.
+    """
     request.max_content_length = MOST_FORM_BYTES
     csrf.protect()
     origin = request.headers.get("Origin")
@@ -157,7 +170,7 @@ def _own_hosts() -> set[str]:
 
 
 def _sent_to(endpoint: str) -> BaseResponse:
-    """Send somebody to a page of the door, who comes back to where they are."""
+    """Redirect to a sign-in page, with the page to return to in `next`."""
     door = url_for(endpoint, next=_page_at_hand())
     if request.headers.get("HX-Request"):
         return Response(status=401, headers={"HX-Redirect": door})
@@ -165,7 +178,7 @@ def _sent_to(endpoint: str) -> BaseResponse:
 
 
 def _page_at_hand() -> str | None:
-    """Return the page that somebody looks at: this one, or the one whose form was sent."""
+    """Return the path of the page in the browser: the requested one, or the one with the form."""
     from_script = bool(request.headers.get("HX-Request"))
     if request.method in _SAFE and not from_script:
         return own_path(request.full_path.rstrip("?"))

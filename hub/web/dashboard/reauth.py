@@ -1,4 +1,4 @@
-"""`/prove`: the password once more, before what is dear."""
+"""`/prove`: password re-authentication before sensitive actions."""
 
 from flask import redirect, request
 from werkzeug.wrappers import Response as BaseResponse

@@ -1,4 +1,4 @@
-"""Pages: a template with what all of them need, its headers, and the pages of errors."""
+"""Page rendering: templates with their common context, response headers, and error pages."""
 
 import gzip
 import logging
@@ -45,9 +45,10 @@ _SENTENCES = {
 
 
 def page(template: str, status: int = 200, **values: Any) -> Response:
-    """Return a page. In a template `person` is who looks at it, None at the door.
+    """Render a template of the dashboard.
 
-    Half a surrogate pair, which JSON may hold and UTF-8 may not, is shown as its escape.
+    In the template `person` is the principal; None if no user is signed in. A lone surrogate, which
+    JSON may contain and UTF-8 may not, is shown as its escape.
     """
     text = render_template(f"dashboard/{template}", **values)
     body = text.encode("utf-8", "backslashreplace")
@@ -55,13 +56,13 @@ def page(template: str, status: int = 200, **values: Any) -> Response:
 
 
 def is_partial() -> bool:
-    """Return whether a script asks for a part of the page, not for the whole of it."""
+    """Return whether a script (htmx) requests a part of the page, not the whole page."""
     return bool(request.headers.get("HX-Request")) and not request.headers.get("HX-Boosted")
 
 
 @dashboard.context_processor
 def for_all_pages() -> dict[str, Any]:
-    """Return what every template knows."""
+    """Return the context of every template."""
     person = g.get("person")
     return {
         "person": person,
@@ -84,7 +85,7 @@ def on_http(error: HTTPException) -> Response:
 
 @dashboard.errorhandler(CSRFError)
 def on_strange_form(error: CSRFError) -> Response:
-    """Refuse a form that is too old, or of another session (403: RFC 9110, 15.5.4)."""
+    """Refuse a form that is too old, or from another session (403: RFC 9110, 15.5.4)."""
     sentence = (
         "This form was too old, or did not come from this browser. "
         "Go back, load the page again, and try it once more."
@@ -94,7 +95,7 @@ def on_strange_form(error: CSRFError) -> Response:
 
 @dashboard.errorhandler(HubError)
 def on_refusal(error: HubError) -> Response:
-    """Show what core would not do, in its own words: they say what to do instead."""
+    """Show a refusal of `hub.core` with its message, which names the remedy."""
     status = 404 if isinstance(error, NotFound) else 409
     title = "Not found" if status == 404 else "Not done"
     words = str(error).rstrip(".")
@@ -104,7 +105,7 @@ def on_refusal(error: HubError) -> Response:
 @dashboard.errorhandler(SQLAlchemyError)
 def on_database(error: SQLAlchemyError) -> Response:
     cause = type(error.orig).__name__ if isinstance(error, DBAPIError) else type(error).__name__
-    log.error("the database could not do it: %s", cause)
+    log.error("database error during a request: %s", cause)
     return Response(
         f"{_SENTENCES[503]}\n", 503, {"Retry-After": "10"}, content_type="text/plain; charset=utf-8"
     )
@@ -112,7 +113,7 @@ def on_database(error: SQLAlchemyError) -> Response:
 
 @dashboard.after_request
 def dress(response: Response) -> Response:
-    """Give every answer its headers, and compress what is worth it."""
+    """Add the headers of every response, and compress it if it is large enough."""
     response.headers.extend(
         {name: value for name, value in HEADERS.items() if name not in response.headers}
     )

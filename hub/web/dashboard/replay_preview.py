@@ -1,4 +1,4 @@
-"""`/replays/preview`: what a replay would do, before it does it; and its start."""
+"""`/replays/preview`: preview of a bulk replay, and its start."""
 
 import secrets
 from typing import Any
@@ -23,7 +23,7 @@ from hub.web.dashboard.params import arguments_of, instant_param, selection_para
 from hub.web.dashboard.permissions import current_user, hub, now, own_path, requires
 from hub.web.dashboard.rendering import page
 
-# Deliveries a minute, with their names; the first one is gentle, and what is chosen unasked.
+# Rates in deliveries per minute, with their labels; the first, a gentle one, is the default.
 RATES = ((60, "1 a second"), (300, "5 a second"), (1200, "20 a second"), (600_000, "All at once"))
 UNITS = {"second": 60, "minute": 1}
 LONGEST_REASON = 500
@@ -31,7 +31,7 @@ LONGEST_REASON = 500
 
 @dashboard.app_template_filter("lasting")
 def lasting(seconds: float) -> str:
-    """Return about how long something takes: `8 minutes`."""
+    """Format an approximate duration: `8 minutes`."""
     for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= size * 1.5:
             return f"{round(seconds / size)} {unit}s"
@@ -42,7 +42,7 @@ def lasting(seconds: float) -> str:
 @dashboard.get("/replays/preview")
 @requires(Permission.OPERATE)
 def preview_page() -> BaseResponse:
-    """Show what a replay would do, and let it start."""
+    """Show the effects of a replay, with a form to start it."""
     if request.args.get("chosen") and not request.args.getlist("ids"):
         flash("Select deliveries first, or replay all that match.", "doubt")
         return redirect(_list_they_came_from())
@@ -52,7 +52,7 @@ def preview_page() -> BaseResponse:
 @dashboard.post("/replays/preview")
 @requires(Permission.OPERATE)
 def go_to_preview() -> BaseResponse:
-    """Go to the preview of what a form selects: its address can be come back to."""
+    """Redirect to the preview of a form's selection, so that it has a URL of its own."""
     again = bool(request.form.get("again"))
     return redirect(_address(selection_param(request.form), again=again), 303)
 
@@ -60,7 +60,7 @@ def go_to_preview() -> BaseResponse:
 @dashboard.post("/replays")
 @requires(Permission.OPERATE, proof=True)
 def start_replay() -> BaseResponse:
-    """Start what was previewed, once."""
+    """Start the previewed replay; the same form, sent twice, starts it once."""
     wish = _wish()
     try:
         with hub().store.write() as connection:
@@ -110,7 +110,7 @@ def _previewed(*, refused: str | None = None) -> Response:
 
 
 def _told(group: preview.PlanGroup) -> dict[str, Any]:
-    """Return a group with what is said of it; `twice`: something real happens a second time."""
+    """Describe a group of the plan; `twice`: a real side effect happens a second time."""
     configuration = hub().configuration
     return {
         "group": group,
@@ -152,12 +152,16 @@ def _per_minute() -> int:
         return int(rate) if rate in {str(one) for one, _ in RATES} else RATES[0][0]
     count, unit = request.form.get("count", ""), request.form.get("unit", "")
     if not (count.isascii() and count.isdigit() and len(count) < 7) or unit not in UNITS:
-        return 0  # which is refused, with what is possible
+        return 0  # refused later, with a message that names the possible rates
     return int(count) * UNITS[unit]
 
 
 def _let_some_go(replay_id: UUID) -> None:
-    """Let the first ones go at once; the clock goes on, and would have begun by itself."""
+    """Release the first batch of a replay at once.
+
+    The clock releases the following ones, and would release this one too: a database error is
+    ignored.
+    """
     try:
         with hub().store.write() as connection:
             advance.release_batch(connection, hub(), replay_id, now=now())
@@ -167,7 +171,7 @@ def _let_some_go(replay_id: UUID) -> None:
 
 
 def _address(selection: Selection, *, again: bool) -> str:
-    """Return the address of a preview."""
+    """Return the URL of a preview."""
     arguments = arguments_of(selection)
     return url_for("dashboard.preview_page", **arguments, again="1" if again else None)
 

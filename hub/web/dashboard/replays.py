@@ -1,4 +1,4 @@
-"""`/replays`: deliveries run again, many at once, under a person's eyes."""
+"""`/replays`: bulk replays, their progress and items, and their pause and cancellation."""
 
 from typing import Any
 
@@ -57,7 +57,7 @@ def replay_page(replay_id: str) -> Response:
         row = status.replay_row(connection, found_id)
         counts = status.counts(connection, row)
         items = status.items(
-            connection, found_id, became=became, limit=PAGE, after=id_param("after")
+            connection, found_id, became=became, limit=PAGE, after=after
         )
         ids = [one.event_id for one in items.rows if one.event_id]
         events = events_of(connection, ids)
@@ -85,7 +85,7 @@ def replay_page(replay_id: str) -> Response:
 @dashboard.post("/replays/<replay_id>/<turn>")
 @requires(Permission.OPERATE)
 def turn_replay(replay_id: str, turn: str) -> BaseResponse:
-    """Pause, continue or cancel."""
+    """Pause, continue or cancel a replay."""
     turns = {
         "pause": (advance.pause, "Paused. What is on its way already goes on."),
         "continue": (advance.resume, "It goes on."),
@@ -102,7 +102,7 @@ def turn_replay(replay_id: str, turn: str) -> BaseResponse:
 
 
 def _looks_every_s(row: Any) -> int:
-    """Return how often a page looks again: what is large takes longer to count."""
+    """Return the polling interval of the page in seconds: large replays take longer to count."""
     if row.state != ReplayState.RUNNING:
         return 10
     return 2 if row.total <= SMALL else 10

@@ -1,4 +1,4 @@
-"""`/requests/<id>`: one request as it arrived; what could not be taken in is taken in again."""
+"""`/requests/<id>`: one inbound request as it arrived, and ingesting it again."""
 
 from flask import Response, flash, redirect, url_for
 from werkzeug.exceptions import Forbidden, NotFound
@@ -35,7 +35,7 @@ def request_page(request_id: str) -> Response:
 @dashboard.get("/requests/<request_id>/raw")
 @requires(Permission.VIEW)
 def request_raw(request_id: str) -> Response:
-    """Answer with the exact bytes, never as anything that a browser would run."""
+    """Answer with the exact bytes, as a text file that a browser saves and does not run."""
     if not current_user().sees_personal:
         raise Forbidden
     wanted = id_or_404(request_id)
@@ -50,7 +50,7 @@ def request_raw(request_id: str) -> Response:
 @dashboard.post("/requests/<request_id>/again")
 @requires(Permission.OPERATE)
 def take_request_in_again(request_id: str) -> BaseResponse:
-    """Verify it again, against the time it arrived; read it again; and take it in."""
+    """Verify the request again, against the time it arrived, parse it again, and ingest it."""
     wanted = id_or_404(request_id)
     try:
         with hub().store.write() as connection:

@@ -1,4 +1,4 @@
-"""`/account/second-factor`: a code of one's telephone at every sign-in."""
+"""`/account/second-factor`: set-up and removal of TOTP codes, and recovery codes."""
 
 from flask import Response, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse

@@ -1,4 +1,4 @@
-"""Signing in, by password and code, and out."""
+"""Sign-in by password and second factor; sign-out."""
 
 from typing import Any
 
@@ -77,7 +77,7 @@ def sign_out() -> BaseResponse:
 
 
 def refused(template: str, heard: CheckedCredential, **values: Any) -> Response:
-    """Return a form again, with what was wrong and how long the next try has to wait."""
+    """Return a form again with its fault; `Retry-After` has the throttle's delay."""
     answer = page(template, heard.status, fault=heard.fault, **values)
     if heard.wait:
         answer.headers["Retry-After"] = str(int(heard.wait.total_seconds()) + 1)
@@ -89,7 +89,7 @@ def _form(template: str, **values: Any) -> Response:
 
 
 def _half() -> str | None:
-    """Return the name of who gave the right password here lately, and no code yet."""
+    """Return the user name of the ticket that a right password gave the session, else None."""
     ticket = session.get(HALF)
     if not isinstance(ticket, str):
         return None

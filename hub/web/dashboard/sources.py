@@ -1,4 +1,4 @@
-"""`/sources`: where webhooks come from, what to paste there, and what was refused."""
+"""`/sources`: sources, their set-up and samples, and their rejected and unreadable requests."""
 
 from urllib.parse import urlsplit
 
@@ -17,8 +17,8 @@ from hub.core.ids import parse_id
 from hub.core.inbound.samples import address_of, external_id_of, live_destinations, make_sample
 from hub.core.models import RequestState
 from hub.core.monitoring.source_health import rate_words, watch_sources
-from hub.core.queries import rows
 from hub.core.queries import sources as board
+from hub.core.queries.events import find_event_id
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.permissions import current_user, hub, now, requires
 from hub.web.dashboard.rendering import page
@@ -63,7 +63,7 @@ def source_page(slug: str) -> Response:
 @dashboard.get("/sources/<slug>/sample")
 @requires(Permission.OPERATE)
 def sample_page(slug: str) -> Response:
-    """Say whom a sample would reach, before it is sent."""
+    """Show the live destinations that a sample would reach, before it is sent."""
     kind, is_test = request.args.get("type", ""), bool(request.args.get("test"))
     sample = _sample(slug, kind, is_test=is_test)
     reached = live_destinations(hub(), slug, sample)
@@ -73,7 +73,7 @@ def sample_page(slug: str) -> Response:
 @dashboard.post("/sources/<slug>/sample")
 @requires(Permission.OPERATE)
 def send_sample(slug: str) -> BaseResponse:
-    """Post a sample to the source's own address, and go on to what became of it."""
+    """Post a sample to the source's own URL, and redirect to the resulting event."""
     kind, is_test = request.form.get("type", ""), bool(request.form.get("test"))
     sample = _sample(slug, kind, is_test=is_test)
     status = _post(sample)
@@ -86,20 +86,20 @@ def send_sample(slug: str) -> BaseResponse:
             now=now(),
             detail={"type": kind, "status": status},
         )
-    filters = {"source": slug, "external_id": external_id_of(hub(), slug, sample)}
+    external_id = external_id_of(hub(), slug, sample)
     with hub().store.read() as connection:
-        found = rows.list_events(connection, filters=filters, limit=1)
-    if not found:
+        event_id = find_event_id(connection, slug, external_id)
+    if event_id is None:
         flash(f"The hub did not take the sample: it answered {status}. See below why.", "bad")
         return redirect(url_for("dashboard.source_page", slug=slug), 303)
     flash("The sample came in. This is what became of it.", "good")
-    return redirect(f"/events/{found[0]['id']}", 303)
+    return redirect(f"/events/{event_id}", 303)
 
 
 @dashboard.post("/sources/<slug>/again")
 @requires(Permission.OPERATE)
 def take_again(slug: str) -> BaseResponse:
-    """Verify and read again: one request, or all of a state that were kept."""
+    """Verify and parse kept requests again: one, or up to `AGAIN_AT_ONCE` of a state."""
     source = _source(slug)
     state = RequestState(request.form.get("state", "")) if request.form.get("state") in (
         RequestState.REJECTED, RequestState.UNREADABLE
@@ -167,7 +167,7 @@ def _sample(slug: str, kind: str, *, is_test: bool) -> InboundRequest:
 
 
 def _post(sample: InboundRequest) -> int:
-    """Return what this app answers to a request at its own front door."""
+    """Send a sample to this app itself, in process; return the status of its response."""
     split = urlsplit(sample.url)
     path = split.path if sample.path_secret is None else f"{split.path}/{sample.path_secret}"
     answer = Client(current_app.wsgi_app).post(

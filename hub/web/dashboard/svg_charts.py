@@ -1,4 +1,4 @@
-"""Charts as numbers: where each bar is and how high, for templates that draw them as SVG."""
+"""Chart geometry: position and height of each bar, for templates that draw them as SVG."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ _TIMES_S = (0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 36_000.0, 360_000.0)
 
 @dataclass(frozen=True, slots=True)
 class BarPart:
-    """A piece of a bar; `look` is the class it is drawn with."""
+    """A segment of a stacked bar; `look` is its CSS class."""
 
     y: float
     height: float
@@ -33,7 +33,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A mark of an axis: where it is, and what it says."""
+    """A tick of an axis: its position and its label."""
 
     at: float
     words: str
@@ -41,7 +41,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """All that a template draws. The area is `width` by `height`; bars are `thick` wide."""
+    """Geometry of a chart. The drawing is `width` by `height`; bars are `thick` wide."""
 
     bars: Sequence[Bar]
     across: Sequence[Tick]
@@ -55,7 +55,10 @@ class Chart:
 
 
 def counts(hours: Sequence[HourFigures], looks: Mapping[str, str]) -> Chart:
-    """Return a chart of counts, one bar an hour; `looks` has the figures, the lowest first."""
+    """Return a chart of counts, one stacked bar an hour.
+
+    `looks` maps figures to CSS classes, the lowest segment first.
+    """
     most = max((sum(getattr(one, name) for name in looks) for one in hours), default=0)
     top = _round_up(max(most, 4))
 
@@ -76,7 +79,7 @@ def counts(hours: Sequence[HourFigures], looks: Mapping[str, str]) -> Chart:
 
 
 def durations(hours: Sequence[HourFigures]) -> Chart:
-    """Return a chart of how long it took, on a scale on which each mark is many times the last."""
+    """Return a chart of durations per hour (median, 95th percentile), on a logarithmic scale."""
     values = [value for one in hours for value in (one.p50_s, one.p95_s) if value is not None]
     marks = _marks(min(values, default=0.1), max(values, default=1.0))
     low, high = math.log(marks[0]), math.log(marks[-1])
@@ -104,7 +107,7 @@ def durations(hours: Sequence[HourFigures]) -> Chart:
 
 @dashboard.app_template_filter("taking")
 def taking(value_s: float | None) -> str:
-    """Return how long something takes: `320 ms`, `1.4 s`, `3 min`, `2 h`; a dash for None."""
+    """Format a duration in seconds: `320 ms`, `1.4 s`, `3 min`, `2 h`; a dash for None."""
     if value_s is None:
         return "–"
     if value_s < 1:
@@ -118,7 +121,7 @@ def taking(value_s: float | None) -> str:
 
 @dashboard.app_template_filter("hour_of")
 def hour_of(at: datetime) -> str:
-    """Return an hour and minute in the site's zone: `14:00`."""
+    """Format hour and minute in the site's zone: `14:00`."""
     return at.astimezone(ZoneInfo(hub().configuration.site.timezone)).strftime("%H:%M")
 
 
@@ -141,14 +144,14 @@ def _chart(
 
 
 def _marks(least: float, most: float) -> list[float]:
-    """Return the marks that enclose what is to be shown; two at least."""
+    """Return the axis marks that enclose the values; two at least."""
     below = [mark for mark in _TIMES_S if mark <= least][-1:] or [_TIMES_S[0]]
     above = [mark for mark in _TIMES_S if mark > most][:1] or [_TIMES_S[-1]]
     return [mark for mark in _TIMES_S if below[0] <= mark <= above[0]]
 
 
 def _round_up(count: int) -> int:
-    """Return a round number that is not below a count, and even, for the mark half way."""
+    """Round a count up to a round, even number, so that its half can be a mark too."""
     size = 10 ** (len(str(count)) - 1)
     steps = (1, 2, 4, 5, 6, 8, 10)
     found = next(size * step for step in steps if size * step >= count)

@@ -1,4 +1,4 @@
-"""How templates show things: times in the site's zone, states and amounts in words."""
+"""Template filters: times in the site's zone, amounts, short ids, redaction, asset URLs."""
 
 import hashlib
 from datetime import datetime, timedelta
@@ -25,25 +25,28 @@ MASK = redaction.MASK
 
 @dashboard.app_template_filter("moment")
 def moment(value: datetime | str | None) -> Markup:
-    """Return a `<time>`: how long ago or ahead, the exact time in the site's zone on hover."""
+    """Return a `<time>` element: the relative time, with the exact one in its title.
+
+    The exact time is in the site's zone.
+    """
     if value is None:
         return Markup('<span class="quiet">never</span>')
     at = datetime.fromisoformat(value) if isinstance(value, str) else value
-    # Escaped one by one: `Markup.format` reads its template anew for every row of a list.
+    # Each value is escaped by itself: `Markup.format` would parse its template for every row.
     machine, full, ago = escape(rfc3339(at)), escape(exact(at)), escape(relative(at - now()))
     return Markup(f'<time datetime="{machine}" title="{full}">{ago}</time>')  # noqa: S704
 
 
 @dashboard.app_template_filter("exact")
 def exact(value: datetime | str) -> str:
-    """Return a time in the site's zone: `Sat 21 Nov 2026, 08:15:02 EST`."""
+    """Format a time in the site's zone: `Sat 21 Nov 2026, 08:15:02 EST`."""
     at = datetime.fromisoformat(value) if isinstance(value, str) else value
     zone = ZoneInfo(hub().configuration.site.timezone)
     return at.astimezone(zone).strftime("%a %-d %b %Y, %H:%M:%S %Z")
 
 
 def relative(ahead: timedelta) -> str:
-    """Return `3 minutes ago`, `in 2 hours`, `now`."""
+    """Format a relative time: `3 minutes ago`, `in 2 hours`, `now`."""
     seconds = int(ahead.total_seconds())
     for size, unit in _UNITS:
         if count := abs(seconds) // size:
@@ -54,24 +57,24 @@ def relative(ahead: timedelta) -> str:
 
 @dashboard.app_template_filter("amount")
 def amount(minor: Any, currency: Any) -> str:
-    """Return money as people write it; empty without a currency."""
+    """Format an amount of money, given in minor units; empty without a currency."""
     if not isinstance(minor, int) or not currency:
         return ""
     try:
         return as_money(minor, currency)
-    except ExpressionError:  # a currency that nobody knows
+    except ExpressionError:  # an unknown currency
         return f"{minor} {currency}"
 
 
 @dashboard.app_template_filter("short")
 def short(value: UUID | str) -> str:
-    """Return the end of an id: enough to tell rows of one page apart."""
+    """Return the last 8 characters of an id, enough to distinguish the rows of one page."""
     return str(value)[-8:]
 
 
 @dashboard.app_template_filter("personal")
 def personal(value: Any) -> Any:
-    """Return a name, an address or a number for those who may see it, a mask for the others."""
+    """Return a name, an address or a number; a mask for users who may not see personal data."""
     person: Principal | None = g.get("person")
     if value in (None, "") or (person is not None and person.sees_personal):
         return value
@@ -80,14 +83,14 @@ def personal(value: Any) -> Any:
 
 @dashboard.app_template_filter("redacted")
 def redacted(value: Any) -> Any:
-    """Return a tree or a text as it is for those who may see it, with masks for the others."""
+    """Return a tree or a text; redacted for users who may not see personal data."""
     person: Principal | None = g.get("person")
     return value if person is not None and person.sees_personal else redaction.redact(value)
 
 
 @dashboard.app_template_global("asset")
 def asset(name: str) -> str:
-    """Return the address of a file of ours; another one when its bytes change."""
+    """Return the URL of a static file, with a digest of its bytes to invalidate caches."""
     return url_for("dashboard.static", filename=name, v=_digits_of(name))
 
 

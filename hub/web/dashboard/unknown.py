@@ -1,4 +1,4 @@
-"""`/unknown`: what nobody knows the outcome of, the evidence, and the three answers."""
+"""`/unknown`: unknown outcomes, their evidence, and the three answers that settle them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -33,19 +33,18 @@ SUBJECT = "outcomes that are unknown"
 def unknown_page() -> Response:
     start = id_param("before")
     with hub().store.read() as connection:
-        rows = unknown.list_unknown(connection, hub(), limit=PAGE + 1, before=start)
-        events = events_of(connection, [row.event_id for row in rows])
+        found = unknown.list_unknown(connection, hub(), limit=PAGE, before=start)
+        events = events_of(connection, [row.event_id for row in found.rows])
         alike = unknown.alike(connection)
-    if rows:
+    if found.rows:
         _note_view()
-    shown = rows[:PAGE]
     return page(
         "unknown.html",
-        rows=shown,
+        rows=found.rows,
         events=events,
         alike=alike,
         answers=ANSWERS,
-        older=url_for("dashboard.unknown_page", before=shown[-1].id) if len(rows) > PAGE else None,
+        older=url_for("dashboard.unknown_page", before=found.older) if found.older else None,
         newest=url_for("dashboard.unknown_page") if start else None,
     )
 
@@ -53,7 +52,7 @@ def unknown_page() -> Response:
 @dashboard.get("/unknown/alike")
 @requires(Permission.OPERATE)
 def alike_page() -> Response:
-    """Show what was sent to one destination in one minute, to be answered together."""
+    """Show the unknown outcomes of one destination, action and minute, to settle them together."""
     destination, action = request.args.get("destination", ""), request.args.get("action", "")
     if "\x00" in destination + action:
         raise BadRequest
@@ -66,7 +65,7 @@ def alike_page() -> Response:
 @dashboard.post("/unknown")
 @requires(Permission.OPERATE)
 def answer_unknown() -> BaseResponse:
-    """Settle what nobody knew of. What would happen again is asked about once more."""
+    """Settle unknown outcomes. Sending again must be confirmed; for several, with the password."""
     answer, ids = _answer(), [id_or_404(text) for text in request.form.getlist("ids")]
     reason = request.form.get("reason", "").strip()
     if not 0 < len(ids) <= unknown.MOST_ALIKE or len(reason) > LONGEST_REASON or "\x00" in reason:
@@ -97,7 +96,7 @@ def answer_unknown() -> BaseResponse:
 
 @dashboard.app_template_global("what_it_was")
 def what_it_was(row: Any) -> str:
-    """Return what was to be done, and to whom: `text message to •••• 0101`."""
+    """Return the side effect of a delivery and its recipient: `text message to •••• 0101`."""
     thing = side_effect_of(hub().configuration, row.destination, row.action).one
     reached = row.parameters.get("to") or row.parameters.get("email")
     return f"{thing} to {_reached(reached)}" if reached else thing
@@ -105,13 +104,13 @@ def what_it_was(row: Any) -> str:
 
 @dashboard.app_template_global("so_many")
 def so_many(group: unknown.Alike) -> str:
-    """Return how many of what went where: `9 text messages through sms`."""
+    """Return the count of side effects in a group: `9 text messages through sms`."""
     thing = side_effect_of(hub().configuration, group.destination, group.action)
     return f"{thing.counted(group.count)} {thing.where} {group.destination}"
 
 
 def _reached(value: Any) -> str:
-    """Return whom something reaches; of a number, the end is enough to tell it by."""
+    """Return the recipient; masked if the user may not see it, with a number's last 4 digits."""
     if isinstance(value, list):
         return ", ".join(_reached(one) for one in value[:3])
     if isinstance(value, Mapping):
@@ -127,7 +126,7 @@ def _reached(value: Any) -> str:
 def _asked(
     ids: Sequence[UUID], *, answer: SettleAnswer | None = None, reason: str = ""
 ) -> Response:
-    """Show what an answer would do to these, before it is given."""
+    """Show the effect of an answer on deliveries, before it is given."""
     with hub().store.read() as connection:
         rows = unknown.unknown_deliveries(connection, hub(), ids)
         events = events_of(connection, [row.event_id for row in rows[:EXAMPLES]])

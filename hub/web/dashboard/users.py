@@ -1,4 +1,4 @@
-"""`/users`: who may sign in, and as what."""
+"""`/users`: accounts, their roles, and invitations."""
 
 from typing import Any
 

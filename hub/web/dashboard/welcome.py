@@ -1,4 +1,4 @@
-"""`/welcome/…`: the links that are good once, for a first account or a password of one's own."""
+"""`/welcome/<token>`: one-time links to create the first account or to set a password."""
 
 from flask import Response, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
@@ -37,7 +37,7 @@ def welcome(token: str) -> BaseResponse:
 
 
 def new_password_fault(password: str, name: str) -> str | None:
-    """Return what is wrong with the two new passwords of a form, None if nothing is."""
+    """Return the fault of the two new passwords in a form; None if they are valid."""
     if password != request.form.get("again", ""):
         return "The two passwords are not the same: type them once more."
     configuration = hub().configuration
@@ -53,7 +53,11 @@ def _form(
 
 
 def _good(token: str) -> tuple[TicketInfo, str | None]:
-    """Return what a link is good for, and whose it is; of the first account, nobody's yet."""
+    """Return a link's ticket and user name; the name is None for the first account.
+
+    Raises:
+        NotFound: the ticket is not valid, or an account exists and the link is for the first one.
+    """
     with hub().store.read() as connection:
         held = one_time_tokens.find_token(
             connection, token, Purpose.FIRST, Purpose.PASSWORD, now=now()

@@ -1,1 +1,1 @@
-"""Lead forms: submissions from a site, the hosted form, and the spam check at the door."""
+"""Lead forms: submissions from a site, the hosted form, and the spam check before ingestion."""

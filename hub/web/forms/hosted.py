@@ -1,9 +1,7 @@
-"""`GET /forms/<source>`: the form as the hub shows it, and what goes with it.
+"""Hosted form: `GET /forms/<source>`, with its script, stylesheet, tokens and captcha widget.
 
-Plain HTML that works without its script; beside it the script that other pages use too, the
-stylesheet, and tokens: one for each view of a form.
-
-The widget of a captcha on the form that the hub shows, and what its page may load for it.
+The form is plain HTML that works without its script, which other pages use too. Each view of a form
+gets its own token. The Content-Security-Policy allows what the captcha's widget loads:
 
 https://developers.cloudflare.com/turnstile/reference/content-security-policy/ ·
 https://docs.hcaptcha.com/#content-security-policy-settings ·
@@ -29,11 +27,11 @@ from hub.web.forms.responses import form_of, forms, is_admitted
 
 @dataclass(frozen=True, slots=True)
 class Widget:
-    """What a provider's widget needs: its script, the class it looks for, and its origins."""
+    """Widget of a captcha provider: its script, the CSS class of its element, and its origins."""
 
     script: str
     marked: str
-    # By the directive of the page's policy.
+    # Origins by directive of the Content-Security-Policy.
     sources: Mapping[str, Sequence[str]]
 
 
@@ -63,7 +61,7 @@ WIDGETS: Mapping[str, Widget] = {
 def policy(widget: Widget | None, *, form_action: Sequence[str]) -> str:
     """Return the Content-Security-Policy of a page with a form.
 
-    `form_action`: where it may post; browsers hold redirects to that too.
+    `form_action`: origins that the form may post to; browsers apply it to redirects too.
     """
     loads = widget.sources if widget else {}
     directives = {
@@ -80,9 +78,9 @@ def policy(widget: Widget | None, *, form_action: Sequence[str]) -> str:
     return "; ".join(" ".join((name, *sources)) for name, sources in allowed.items() if sources)
 
 
-# The hidden field by which the hub knows its own form again.
+# Hidden field that marks a submission of the hosted form.
 MARK = "_hosted"
-# The hidden fields that stay what they were while somebody mends what was wrong.
+# Hidden fields whose values are kept while a visitor corrects faults.
 KEPT = ("_token", "_page", "_referrer", "_next", "utm_source", "utm_medium", "utm_campaign",
         "utm_term", "utm_content")  # fmt: skip
 MOST_KEPT = 2048
@@ -116,7 +114,7 @@ def show_form_again(
     typed: Mapping[str, Sequence[str]],
     faults: Mapping[str, str],
 ) -> Response:
-    """Return the form with what was typed, and each fault beside its field."""
+    """Return the form with the typed values and a fault beside each wrong field (422)."""
     return _drawn(form, source, typed, faults, 422)
 
 
@@ -171,7 +169,7 @@ def _drawn(
     )
     headers = responses.HEADERS | {
         "Content-Security-Policy": policy(widget, form_action=form.redirect_origins),
-        # Not `no-referrer`: a browser would send `Origin: null` then, which no form may have.
+        # `no-referrer` would make browsers send `Origin: null`, which no form admits.
         "Referrer-Policy": "same-origin",
     }
     return Response(text, status, headers=headers, content_type="text/html; charset=utf-8")
@@ -185,7 +183,7 @@ def _hidden(form: FormInbound, typed: Mapping[str, Sequence[str]]) -> dict[str, 
 def _drawn_field(
     field: FormField, typed: Mapping[str, Sequence[str]], faults: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Return what the template needs of a field beside its declaration."""
+    """Return the template context of a field: its declaration, values, fault and attributes."""
     values = typed.get(field.name) or ([field.value] if field.value else [])
     about = [
         f"{field.name}-{part}"
@@ -205,18 +203,21 @@ def _drawn_field(
 
 
 def _token(form: FormInbound, *, open_s: int = 0) -> str:
-    """Return a token of a form that has been open for so long: a script may ask late for it."""
+    """Return a token of a form opened `open_s` seconds ago: a script may request its token late."""
     opened_at = datetime.now(UTC) - timedelta(seconds=open_s)
     return form.issue_token(opened_at, token_urlsafe(NONCE_BYTES))
 
 
 def _open_s(said: str) -> int:
-    """Return what a page says, at most as long as `min_seconds` may be: more proves no more."""
+    """Return the seconds that a page claims to have been open, 0 if they cannot be parsed.
+
+    They are capped at the largest value of `min_seconds`: more would prove nothing more.
+    """
     return min(int(said), MOST_OPEN_S) if _SECONDS.fullmatch(said) else 0
 
 
 def _address() -> str:
-    """Return this page's address as the public knows it."""
+    """Return the page's URL, under the public URL if it is set, cut to `MOST_KEPT`."""
     public_url = current_app.extensions["hub"].public_url
     url = request.url
     return (f"{public_url}{request.full_path.rstrip('?')}" if public_url else url)[:MOST_KEPT]

@@ -1,9 +1,7 @@
-"""What every answer at a form's address needs: the form that is meant, and who may read it.
+"""Responses of the form endpoints: pages, JSON, CORS headers, and the look-up of the form.
 
-Answers for people who sent a form: a page for a browser, problem details for a script.
-
-A page brings no script and loads the form's stylesheet alone; what it says about a field never
-repeats what was typed.
+A browser gets a page, a script gets problem details. A page has no script and loads only the form's
+stylesheet; its sentences about a field never repeat the typed value.
 """
 
 import json
@@ -51,17 +49,17 @@ _LINK = Markup('<p><a href="{}">Open the form anew</a></p>\n')
 
 
 def thanks() -> Response:
-    """Return the page for a form that has none of its own."""
+    """Return the thank-you page of a form that has no page of its own."""
     return _page(200, "Thank you", Markup("<p>{}</p>\n").format("Your message has arrived."))
 
 
 def redirect(address: str) -> Response:
-    """Send the browser to a page that it loads with GET (RFC 9110, 15.4.4)."""
+    """Return a redirect (303) to a page that the browser loads with GET (RFC 9110, 15.4.4)."""
     return Response(status=303, headers={**HEADERS, "Location": address})
 
 
 def found(values: Mapping[str, str]) -> Response:
-    """Return what a script is told once it is stored."""
+    """Return a JSON response (200) for a script."""
     return Response(json.dumps(values), 200, headers=HEADERS, content_type="application/json")
 
 
@@ -73,11 +71,11 @@ def problem(
     labels: Mapping[str, str] | None = None,
     back: str | None = None,
 ) -> Response:
-    """Return why it was not taken: `faults` has a sentence for each field that is wrong.
+    """Return an error response. `faults` has a sentence for each wrong field.
 
-    `back` is the page that the form is on.
+    `labels` has the fields' labels; `back` is the URL of the page with the form.
 
-    As JSON it is RFC 9457's problem details, with the faults under `errors`.
+    As JSON it is problem details (RFC 9457), with the faults under `errors`.
     """
     sentence = _SENTENCES.get(status, _SENTENCES[400])
     if as_json:
@@ -114,10 +112,10 @@ forms = Blueprint("forms", __name__, template_folder="templates")
 
 
 def form_of(slug: str) -> tuple[Source, FormInbound]:
-    """Return an enabled source that takes forms.
+    """Return an enabled source that takes forms, and its adapter.
 
     Raises:
-        NotFound: there is none of that name.
+        NotFound: there is no such source.
     """
     hub: Hub = current_app.extensions["hub"]
     source = hub.configuration.sources.get(slug)
@@ -130,13 +128,13 @@ def form_of(slug: str) -> tuple[Source, FormInbound]:
 
 
 def is_admitted(form: FormInbound) -> bool:
-    """Tell whether the page that asks may post the form; one that does not say may."""
+    """Return whether the request's origin may post the form; a request without `Origin` may."""
     public_url = current_app.extensions["hub"].public_url
     return form.admits(request.headers.get("Origin"), public_url or request.host_url)
 
 
 def wants_json() -> bool:
-    """Tell whether a script asks, and not a browser for a page."""
+    """Return whether a script sent the request, and not a browser that wants a page."""
     accepted = request.accept_mimetypes
     return (
         request.mimetype == "application/json"
@@ -154,7 +152,7 @@ def on_http(error: HTTPException) -> Response:
 
 @forms.after_request
 def let_the_page_read_it(response: Response) -> Response:
-    """Name the page's origin in every answer, errors too, if the form may be sent from there."""
+    """Add CORS headers to every response, errors too, if the page's origin may post the form."""
     response.vary.update(("Accept", "Origin"))
     origin = request.headers.get("Origin")
     try:

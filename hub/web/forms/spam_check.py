@@ -1,6 +1,6 @@
-"""A submission on its way in: turned away, held for a person, or taken in like any other.
+"""Spam check of a submission, which is refused, held for a person, or ingested.
 
-From which address somebody posts, as far as the hub can know; it is never logged.
+The visitor's IP address is determined as far as the hub can know it. It is never logged.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ from hub.core.leads.spam import Address, ScoredSubmission, Sender, over_rate_lim
 from hub.gateways.captcha import Captchas
 from hub.web.source_counters import SourceCounters
 
-# Where proxies are: a peer of these that no setting speaks of stands for many visitors.
+# Networks of proxies: without a forwarded address, a peer in one of them stands for many visitors.
 _NEARBY = tuple(
     ip_network(network)
     for network in (
@@ -32,10 +32,10 @@ _NEARBY = tuple(
 
 
 def visitor_of(environ: Mapping[str, Any], *, proxy_hops: int) -> Address | None:
-    """Return the address of who posts; None if it is not known.
+    """Return the visitor's IP address; None if it is not known.
 
-    Of `X-Forwarded-For` only the last `proxy_hops` entries count: what stands before them is the
-    sender's own to write.
+    Only the last `proxy_hops` entries of `X-Forwarded-For` count: the sender can write any others
+    before them.
     """
     peer = _read(environ.get("REMOTE_ADDR") or "")
     if proxy_hops == 0:
@@ -51,7 +51,7 @@ def _is_nearby(address: Address) -> bool:
 
 
 def _read(text: str) -> Address | None:
-    """Return an address that may have a port or brackets around it; None if it is none."""
+    """Parse an IP address that may have a port or brackets; return None if it is not one."""
     bare = text.strip()
     if bare.startswith("["):
         bare = bare[1:].partition("]")[0]
@@ -71,10 +71,10 @@ T = TypeVar("T")
 def check_submission(
     source: Source, form: FormInbound, received: InboundRequest, prepared: PreparedRequest
 ) -> PreparedRequest:
-    """Return what is to be stored of a submission: itself, or itself held.
+    """Return the submission to store: unchanged, or held if it looks like spam.
 
     Raises:
-        TooManyRequests: nothing of it may be stored.
+        TooManyRequests: its sender is over the limit; nothing of it may be stored.
     """
     hub: Hub = current_app.extensions["hub"]
     if prepared.batch is None:
@@ -103,7 +103,7 @@ def _sender() -> Sender | None:
 
 
 def _weigh(hub: Hub, post: ScoredSubmission) -> tuple[str, ...]:
-    """Count a post; return why it is to be held. A flood is turned away without a write."""
+    """Count a submission; return the reasons to hold it. A flood is refused without a write."""
     limits = hub.configuration.form_limits
     sender = post.sender
 
@@ -131,7 +131,7 @@ def _turn_away(post: ScoredSubmission, for_s: float) -> None:
 
 
 def _once_more(ask: Callable[[], T]) -> T:
-    """Ask the database, a second time when the line to it turns out to be dead."""
+    """Call the database; call again if the connection turns out to be dead."""
     try:
         return ask()
     except DBAPIError as error:

@@ -1,4 +1,4 @@
-"""`POST /forms/<source>`: what people send from a page; 200 and 303 mean that it is stored."""
+"""`POST /forms/<source>`: submissions from a page. 200 and 303 mean that the event is stored."""
 
 from datetime import UTC, datetime
 
@@ -16,7 +16,7 @@ from adapters import (
 from hub.core.configuration import Source
 from hub.core.hub import Hub
 from hub.core.inbound.ingest import IngestResult, prepare_request
-from hub.core.queries.rows import list_events
+from hub.core.queries.events import find_event_id
 from hub.web.forms import hosted, responses
 from hub.web.forms.responses import form_of, forms, is_admitted, wants_json
 from hub.web.forms.spam_check import check_submission
@@ -25,7 +25,7 @@ from hub.web.request_reader import inbound_request
 from hub.web.source_counters import SourceCounters
 
 PREFLIGHT_KEPT_S = 600
-# For a body with files: 5 MB from a telephone take a while.
+# Time limit for a body with files: 5 MB from a telephone take a while.
 FILES_TIMEOUT_S = 60
 
 __all__ = ["forms"]
@@ -66,7 +66,7 @@ def submit_form(source_slug: str) -> Response:
 @forms.route("/forms/<source_slug>", methods=["OPTIONS"], provide_automatic_options=False)
 @forms.route("/forms/<source_slug>/token", methods=["OPTIONS"], provide_automatic_options=False)
 def preflight(source_slug: str) -> Response:
-    """Tell a browser whether a script of its page may ask (Fetch, CORS-preflight request)."""
+    """Answer a CORS preflight request for a script on a page (Fetch, CORS-preflight request)."""
     _, form = form_of(source_slug)
     if not is_admitted(form):
         raise Forbidden
@@ -83,11 +83,11 @@ def preflight(source_slug: str) -> Response:
 def _refusal(
     form: FormInbound, counters: SourceCounters, source: Source, received: InboundRequest
 ) -> Response | None:
-    """Return why it cannot be taken in, None if it can. Nothing of it is kept."""
+    """Return a refusal, of which nothing is stored; None if the submission is valid."""
     try:
         form.parse(received)
     except InvalidSubmission as error:
-        # A page that does not send what its form asks for turns everybody away: it must be seen.
+        # A page without a required field turns every visitor away: the count makes that visible.
         reason = f"422: wrong or missing: {', '.join(error.faults)}"
         counters.rejected(source.slug, received.received_at, reason, traced=False)
         return _wrong(form, source, received, error.faults)
@@ -101,7 +101,7 @@ def _refusal(
 def _wrong(
     form: FormInbound, source: Source, received: InboundRequest, faults: dict[str, str]
 ) -> Response:
-    """Return the faults as they can be read: by a script, in the hub's own form, on a page."""
+    """Return the faults as JSON for a script, in the hosted form, or on a page."""
     as_json = wants_json()
     if not as_json and hosted.MARK in (typed := form.typed(received)):
         return hosted.show_form_again(form, source, typed, faults)
@@ -111,7 +111,7 @@ def _wrong(
 
 
 def _page_of(form: FormInbound, received: InboundRequest) -> str | None:
-    """Return the page that the form is on, as far as it says so and is one that may send it."""
+    """Return the URL of the referring page; None if it is unknown or may not post the form."""
     page = received.headers.get("referer", "")
     origin = "/".join(page.split("/", 3)[:3])
     return page if origin and form.admits(origin, received.url) else None
@@ -125,10 +125,9 @@ def _taken(form: FormInbound, received: InboundRequest, event_id: str) -> Respon
 
 
 def _event_id(hub: Hub, source_slug: str, ingested: IngestResult) -> str:
-    """Return the event's id: of a repetition, that of the first."""
+    """Return the event's id; for a duplicate, the id of the first event; `""` if none is found."""
     if ingested.new_event_ids:
         return str(ingested.new_event_ids[0])
-    filters = {"source": source_slug, "external_id": ingested.events[0].external_id}
     with hub.store.read() as connection:
-        found = list_events(connection, filters=filters, limit=1)
-    return str(found[0]["id"]) if found else ""
+        found = find_event_id(connection, source_slug, ingested.events[0].external_id)
+    return str(found or "")

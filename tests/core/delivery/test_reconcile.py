@@ -381,16 +381,16 @@ def test_a_message_of_which_a_webhook_is_just_telling_settles_no_other_doubt(dat
 
 @pytest.mark.parametrize("by_content", [True, False], ids=["by its content", "by its token"])
 def test_a_message_that_a_call_under_way_may_have_made_settles_no_doubt(
-    database, matched_by_content
+    database, by_content
 ) -> None:
     town = DoubtfulTown(routes=[ALIKE])
     lease, [lost, under_way] = two_alike(database, town)
     with database.write() as connection:
         end(connection, lease, lost, LOST)
         [doubt] = due_for_lookup(connection, town, most=9, now=later(300))
-        look = {"keyed": False, "by_content": matched_by_content}
+        look = {"keyed": False, "matched_by_content": by_content}
         found = record_lookup(connection, doubt, THERE, **look, now=later(300)).delivery
-        assert found == (None if matched_by_content else "succeeded")
+        assert found == (None if by_content else "succeeded")
         end(connection, lease, under_way, replace(TAKEN, provider_ref="SM2"))
         record_lookup(connection, doubt, THERE, **look, now=later(400))
         assert [row.state for row in deliveries_of(connection)] == ["succeeded", "succeeded"]

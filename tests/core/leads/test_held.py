@@ -15,7 +15,6 @@ from hub.core.ids import new_id
 from hub.core.inbound.ingest import ingest, prepare_request
 from hub.core.leads.held import discard, hold, list_held, release, sent_by
 from hub.core.models import AuditEntry, Contact, StoredEvent
-from hub.core.queries.rows import list_events
 from hub.gateways.database.engine import open_database
 from tests.core.making import (
     NOW,
@@ -28,6 +27,7 @@ from tests.core.making import (
     requests_of,
     route,
 )
+from tests.listing import event_rows
 from tests.test_migrations import explain, said_to
 
 LATER = NOW + timedelta(hours=1)
@@ -152,7 +152,7 @@ def test_a_discarded_one_stays_and_nothing_follows(database, town) -> None:
         assert project_some(connection, town, most=9, now=NOW) == 0
         assert (deliveries_of(connection), contacts(connection)) == ([], [])
         assert list_held(connection, limit=9) == []
-        [row] = list_events(connection, filters={"state": "discarded"}, limit=9)
+        [row] = event_rows(connection, state="discarded")
         assert row["id"] == str(event_id)
 
 

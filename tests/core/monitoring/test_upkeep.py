@@ -15,9 +15,10 @@ from hub.core.ids import new_id, parse_id
 from hub.core.inbound.config_versions import note_version
 from hub.core.models import ConfigVersion, Delivery, RequestState, SourceState, database_later
 from hub.core.monitoring.source_counters import SourceNews, add_up
-from hub.core.queries import rows as listing
+from hub.core.queries.deliveries import count_open
 from hub.gateways.database.engine import open_database
 from tests.core.making import NOW, Town, attempts_of, deliveries_of, lease_of, route, rows
+from tests.listing import event_rows
 
 
 def test_due_work_of_a_destination_that_is_gone_fails_after_a_while(database, town) -> None:
@@ -123,10 +124,10 @@ def connection(database):
 
 
 def test_a_list_is_paged_by_key_the_newest_first(connection) -> None:
-    first = listing.list_events(connection, filters={}, limit=2)
+    first = event_rows(connection, limit=2)
     assert [row["external_id"] for row in first] == ["50%_4", "50%_3"]
     before = UUID(first[-1]["id"])
-    second = listing.list_events(connection, filters={}, limit=9, before=before)
+    second = event_rows(connection, limit=9, before=before)
     assert [row["external_id"] for row in second] == ["50%_2", "50%_1", "50%_0"]
 
 
@@ -142,17 +143,17 @@ def test_a_list_is_paged_by_key_the_newest_first(connection) -> None:
 def test_filters_take_globs_and_mean_every_other_character_as_it_is(
     connection, filters, count: int
 ) -> None:
-    assert len(listing.list_events(connection, filters=filters, limit=99)) == count
+    assert len(event_rows(connection, **filters)) == count
 
 
 def test_a_list_can_begin_at_a_time(connection) -> None:
     since = NOW + timedelta(seconds=3)
-    assert len(listing.list_events(connection, filters={}, limit=9, since=since)) == 2
+    assert len(event_rows(connection, since=since)) == 2
 
 
 def test_deliveries_still_on_their_way_are_counted(connection) -> None:
-    events = [UUID(row["id"]) for row in listing.list_events(connection, filters={}, limit=9)]
-    assert listing.open_deliveries(connection, events) == 3  # the live ones
+    events = [UUID(row["id"]) for row in event_rows(connection)]
+    assert count_open(connection, events) == 3  # the live ones
     connection.execute(update(Delivery).values(state="failed"))
-    assert listing.open_deliveries(connection, events) == 0
-    assert listing.open_deliveries(connection, []) == 0
+    assert count_open(connection, events) == 0
+    assert count_open(connection, []) == 0

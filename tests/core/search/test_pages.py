@@ -7,8 +7,7 @@ from sqlalchemy import delete, event, update
 
 from hub.core.models import Delivery, StoredEvent
 from hub.core.queries import events as board
-from hub.core.queries.event_rows import Filters
-from hub.core.queries.events import list_events
+from hub.core.queries.events import EventFilter, list_events
 from hub.core.search import full_text
 from hub.core.search.indexer import index_some
 from hub.core.search.search import read_query
@@ -50,7 +49,9 @@ def pages(connection, text="", *, most=4, **filters):
     query = read_query(text, country="US") if text else None
     before = None
     for _ in range(200):
-        page = list_events(connection, Filters(query=query, **filters), most=most, before=before)
+        page = list_events(
+            connection, EventFilter(query=query, **filters), most=most, before=before
+        )
         assert len(page.rows) <= most
         yield page
         before = page.older
@@ -155,7 +156,7 @@ def test_a_page_that_was_not_filled_says_how_far_it_has_looked(connection, town,
     for n in range(30):
         kind = "sms.sent" if n == 0 else "lead.submitted"
         town.take_in(connection, {"id": name(n), "type": kind, "live": n != 0})
-    first = list_events(connection, Filters(source="provider", live=True), most=50)
+    first = list_events(connection, EventFilter(source="provider", live=True), most=50)
     assert (len(first.rows), first.older, bool(first.looked_to)) == (10, first.rows[-1].id, True)
     assert len(all_of(connection, source="provider", live=True)) == 29
 

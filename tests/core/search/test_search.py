@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.core.models import StoredEvent
-from hub.core.queries.event_rows import Filters, types_seen
-from hub.core.queries.events import list_events, list_newer
+from hub.core.queries.event_rows import types_seen
+from hub.core.queries.events import EventFilter, list_events, list_newer
 from hub.core.search.indexer import index_some
 from hub.core.search.search import found_by, read_query
 from hub.core.search.tokenizer import MOST_CHARACTERS, terms_of, words_of
@@ -40,7 +40,7 @@ def take_in(connection, town, *events, index=True):
 
 def found(connection, text="", *, most=50, before=None, **filters):
     query = read_query(text, country="US") if text else None
-    page = list_events(connection, Filters(query=query, **filters), most=most, before=before)
+    page = list_events(connection, EventFilter(query=query, **filters), most=most, before=before)
     return [row.external_id for row in page.rows]
 
 
@@ -136,9 +136,9 @@ def test_filters_show_what_they_say(connection, town, filters, wanted):
 def test_newer_events_come_in_the_order_in_which_they_came(connection, town):
     take_in(connection, town, {"id": "e0"}, {"id": "e1"}, {"id": "e2"}, {"id": "e3"})
     first = events_of(connection)[0].id
-    rows = list_newer(connection, Filters(), after=first, most=2)
+    rows = list_newer(connection, EventFilter(), after=first, most=2)
     assert [row.external_id for row in rows] == ["e2", "e1"]
-    rows = list_newer(connection, Filters(), after=rows[0].id, most=2)
+    rows = list_newer(connection, EventFilter(), after=rows[0].id, most=2)
     assert [row.external_id for row in rows] == ["e3"]
 
 
@@ -153,7 +153,7 @@ def test_events_are_indexed_once_and_again_when_they_say_more(connection, town):
 
 def test_an_event_with_much_in_it_still_has_its_sentence(connection, town):
     take_in(connection, town, {"id": "e1", "data": {"name": "Jane", "html": "x" * 500_000}})
-    [row] = list_events(connection, Filters(), most=5).rows
+    [row] = list_events(connection, EventFilter(), most=5).rows
     assert row.data == {"name": "Jane"}
 
 
