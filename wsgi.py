@@ -1,4 +1,4 @@
-"""The way in for WSGI servers: `gunicorn wsgi:app`."""
+"""WSGI entry point: `gunicorn wsgi:app`."""
 
 import os
 

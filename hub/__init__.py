@@ -1,13 +1,20 @@
-"""The hub: verified webhooks in, idempotent work out.
+"""Webhook hub: verifies inbound webhooks and runs idempotent actions at other providers.
 
-The floors, from the ground up; a floor imports only what stands below it:
+The layers, from the bottom up. A layer imports only layers below it; `tests/test_house.py` holds
+the exact table:
 
-- `adapters`: the providers. Bytes in, events out; parameters in, one call out.
-- `hub.core`: what the hub does: ingest, the delivery ledger, replays, leads.
-- `hub.gateways`: the ways out: database, queue, transport, embedded stores.
-- `hub.web`, `hub.worker`, `hub.cli`: thin edges; each opens and closes its own transactions.
-- `hub.bootstrap` and `hub.app`: put them together, without the web floor and with it. The only
-  files that know every other.
-
-`hub.settings` reads the environment, `hub.config` reads `hub.yaml`.
+- `adapters`: one folder for each provider, and the contract that they implement. An inbound
+  adapter turns bytes into events; an outbound adapter turns parameters into one call.
+- `hub.core`: the domain: ingest, the delivery ledger, replays, leads. Never commits, never reads
+  the time or the environment.
+- `hub.gateways`: input and output: the database, the Redis queue, guarded HTTP, cryptography, logs.
+- `hub.config`: reads `hub.yaml` into `hub.core.configuration`.
+- `hub.settings`: reads the environment variables.
+- `hub.process`: signal handling, and the supervisor of `hub up`.
+- `hub.web`, `hub.worker`, `hub.clock`: the three kinds of process. Thin: each opens and closes its
+  own transactions.
+- `hub.bootstrap`: builds the hub, the worker and the clock, without Flask.
+- `hub.app`: builds the Flask application.
+- `hub.cli`: the `hub` command, which starts the processes and operates the hub.
+- `hub.__main__`: `python -m hub`. `wsgi.py`, beside this package: `gunicorn wsgi:app`.
 """

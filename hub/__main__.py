@@ -1,4 +1,4 @@
-"""`python -m hub` is `hub`."""
+"""Entry point of `python -m hub`, the same as the `hub` command."""
 
 from hub.cli import main
 

@@ -1,4 +1,7 @@
-"""Puts the web application together. With `hub.bootstrap`, all that knows every other file."""
+"""Application factory: builds the Flask application. The only module that may import every layer.
+
+`hub.bootstrap` builds the processes that need no web layer.
+"""
 
 from collections.abc import Mapping
 
@@ -22,19 +25,20 @@ from hub.web.receiver import GroupCommitWriter
 from hub.web.source_counters import SourceCounters
 from hub.web.webhooks import webhooks
 
-# Flask's hold on the engine: one per process, made with the app.
+# Flask-SQLAlchemy owns the engine: one per process, created with the application.
 db = SQLAlchemy(metadata=Base.metadata, disable_autonaming=True)
-# A sender waits 10 s or so: a dead line, and the try of a new one, must cost less than that.
+# Senders wait about 10 s: a dead connection and one reconnect together must take less than that.
 WEB_ROUND_TRIP_S = 5.0
-# Twice that, where what was written with others is tried once more alone.
+# Waited for up to twice: after a failed group commit, each request is retried in its own
+# transaction.
 WEB_LOCK_TIMEOUT_S = 2.0
 
 
 def create_app(settings: Settings, environ: Mapping[str, str]) -> Flask:
-    """Return the web application; connects to nothing yet.
+    """Return the Flask application. No connection is opened yet.
 
     Raises:
-        ConfigError: `hub.yaml` is wrong, every fault of it; or there is no secret to sign with.
+        ConfigError: `hub.yaml` has errors (all of them are listed), or there is no signing key.
     """
     configuration = kept_configuration(settings, environ)
     app = Flask("hub", static_folder=None)

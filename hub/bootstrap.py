@@ -1,6 +1,6 @@
-"""Puts the processes together that have no web floor: workers, the clock, and commands.
+"""Composition root of the processes without a web layer: workers, the clock and commands.
 
-It knows every other file but those of the web, which would only cost memory here.
+It never imports `hub.web`, which would only cost memory in these processes.
 """
 
 import logging
@@ -30,17 +30,18 @@ from hub.worker import rq_worker as workers
 from hub.worker.context import WorkerContext
 
 BUSY_AGAIN_S = 1.0
-# One for each thread of the clock: its own, lists, look-ups, replays. Others open one or two.
+# One for each thread of the clock: main, backfill, look-ups, replays. Other processes open one or
+# two.
 CONNECTIONS = 4
 
 log = logging.getLogger(__name__)
 
 
 def create_hub(settings: Settings, environ: Mapping[str, str]) -> Hub:
-    """Return the hub without its web floor, for workers, the clock and commands.
+    """Return the hub for a process without a web layer: a worker, the clock or a command.
 
     Raises:
-        ConfigError: `hub.yaml` is wrong; every fault of it.
+        ConfigError: `hub.yaml` has errors; all of them are listed.
     """
     return Hub(
         configuration=read_configuration(settings, environ),
@@ -52,10 +53,10 @@ def create_hub(settings: Settings, environ: Mapping[str, str]) -> Hub:
 
 
 def run_worker(settings: Settings, environ: Mapping[str, str]) -> None:
-    """Work until told to stop; wait for the database first, however long that takes.
+    """Run a worker until it is signalled to stop; first wait for the database, without a limit.
 
     Raises:
-        ConfigError: `hub.yaml` is wrong; every fault of it.
+        ConfigError: `hub.yaml` has errors; all of them are listed.
     """
     hub = create_hub(settings, environ)
     workshop = _worker_context(settings, hub)
@@ -67,17 +68,20 @@ def run_worker(settings: Settings, environ: Mapping[str, str]) -> None:
 
 
 def run_clock(settings: Settings, environ: Mapping[str, str]) -> None:
-    """Sweep until told to stop.
+    """Run the clock until it is signalled to stop.
 
     Raises:
-        ConfigError: `hub.yaml` is wrong; every fault of it.
+        ConfigError: `hub.yaml` has errors; all of them are listed.
     """
     hub = create_hub(settings, environ)
     clocks.run(hub, connect(settings.redis_url), _clients(settings, hub))
 
 
 def _is_prepared(hub: Hub, stop: Event) -> bool:
-    """Wait for the database and prepare it; what answers may still be too busy to be written to."""
+    """Wait for the database and prepare it; return False if the caller must try again.
+
+    A database that answers may still be too busy to be written to.
+    """
     if not wait_for_store(hub.store, stop):
         return False
     try:
@@ -87,14 +91,14 @@ def _is_prepared(hub: Hub, stop: Event) -> bool:
         if why is None and classify(error) is DatabaseErrorKind.REJECTED_ROW:
             raise
         why = why or type(error.orig).__name__
-        log.warning("the database is not ready (%s); again in a moment", why)
+        log.warning("the database is not ready (%s); retrying shortly", why)
         stop.wait(BUSY_AGAIN_S)
         return False
     return True
 
 
 def _migration_needed(hub: Hub) -> str | None:
-    """Return what to do about tables that are not this version's; None if it is not that."""
+    """Return a sentence about the missing migration; None if the schema is up to date."""
     try:
         with hub.store.read() as connection:
             current, newest = revisions(connection)
@@ -130,16 +134,16 @@ _KEPT: list[Configuration] = []
 
 
 def keep_configuration(settings: Settings, environ: Mapping[str, str]) -> None:
-    """Read `hub.yaml` for this process and those that it forks.
+    """Read `hub.yaml` and cache it for this process and those that it forks.
 
     Raises:
-        ConfigError: as `read_configuration`; what was kept before stays.
+        ConfigError: as `read_configuration`; the configuration cached before stays.
     """
     _KEPT[:] = [read_configuration(settings, environ)]
 
 
 def kept_configuration(settings: Settings, environ: Mapping[str, str]) -> Configuration:
-    """Return what was kept, else what `hub.yaml` says now.
+    """Return the cached configuration; without one, read `hub.yaml`.
 
     Raises:
         ConfigError: as `read_configuration`.
@@ -148,10 +152,11 @@ def kept_configuration(settings: Settings, environ: Mapping[str, str]) -> Config
 
 
 def read_configuration(settings: Settings, environ: Mapping[str, str]) -> Configuration:
-    """Return what `hub.yaml` says.
+    """Return the configuration that `hub.yaml` describes, with keys for the form tokens.
 
     Raises:
-        ConfigError: every fault of it; or it has forms, and there is no secret for their tokens.
+        ConfigError: the file has errors (all of them are listed), or it has forms and there is no
+            signing key for their tokens.
     """
     configuration = load_config(
         settings.config_path,
@@ -165,10 +170,10 @@ def read_configuration(settings: Settings, environ: Mapping[str, str]) -> Config
 
 
 def secret_of(settings: Settings) -> str:
-    """Return what cookies and tokens are signed with: `SECRET_KEY`, else this machine's own.
+    """Return the key that signs cookies and tokens: `SECRET_KEY`, else this machine's own key.
 
     Raises:
-        ConfigError: there is none, and none can be made.
+        ConfigError: there is no key, and none can be created.
     """
     if settings.secret_key:
         return settings.secret_key
@@ -183,7 +188,7 @@ def secret_of(settings: Settings) -> str:
 
 
 def prepare_store(hub: Hub) -> None:
-    """Write down what the configuration needs in the database: its version, a row per lane."""
+    """Insert the rows that the configuration needs: its version, and one for each lane."""
     now = datetime.now(UTC)
     with hub.store.write() as connection:
         ensure(connection, hub.configuration.destinations)

@@ -1,6 +1,6 @@
-"""The environment, read once at start; everything else about the hub is in `hub.yaml`.
+"""Settings from environment variables, read once at start; all other configuration is `hub.yaml`.
 
-A fault names the variable and what was expected, never the value: it may be a secret.
+An error names the variable and the expected form, never the value, which may be a secret.
 """
 
 import re
@@ -16,10 +16,10 @@ from sqlalchemy.exc import ArgumentError
 
 from hub.core.errors import ConfigError
 
-# Of each web process.
+# Threads of each web process.
 WEB_THREADS = 8
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
-# Variables of features that do not exist yet: accepting them silently would be a lie.
+# Variables of features that do not exist yet: to accept them silently would mislead the operator.
 PLANNED = ("HUB_ENCRYPTION_KEYS", "SENTRY_DSN")
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -31,12 +31,12 @@ _HOST = re.compile(r"\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the environment says. Its `repr` shows nothing that may hold a password.
+    """Parsed environment variables. The `repr` omits every field that may hold a password.
 
-    `redis_embedded`: no `REDIS_URL` was given, `hub up` starts a server of its own at `redis_url`.
-    `proxy_hops`: how many proxies in front of the hub add whom they were asked by to
+    `redis_embedded`: `REDIS_URL` is not set; `hub up` starts its own server at `redis_url`.
+    `proxy_hops`: number of proxies in front of the hub that append their client's IP address to
     `X-Forwarded-For`.
-    `log_format` is None when nothing was said: console on a terminal, JSON elsewhere.
+    `log_format`: None if it is not set: console on a terminal, JSON elsewhere.
     """
 
     database_url: str = field(repr=False)
@@ -57,21 +57,21 @@ class Settings:
 
     @property
     def bind_host(self) -> str:
-        """Loopback, until somebody says under which address the hub is public."""
+        """Listening address: loopback until `HUB_PUBLIC_URL` is set, then all interfaces."""
         return "127.0.0.1" if self.public_url is None else "0.0.0.0"
 
     @property
     def all_trusted_hosts(self) -> tuple[str, ...]:
-        """Every `Host` that is answered: those of the setting, the public one, loopback."""
+        """`Host` values that are answered: `HUB_TRUSTED_HOSTS`, the public host and loopback."""
         public = () if self.public_url is None else (_host_of(self.public_url),)
         return tuple(dict.fromkeys((*self.trusted_hosts, *public, *LOOPBACK_HOSTS)))
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:
-    """Return the settings that an environment gives. An empty variable counts as unset.
+    """Return the settings of an environment. An empty variable counts as unset.
 
     Raises:
-        ConfigError: one sentence per fault, all of them at once.
+        ConfigError: one or more variables are wrong; one sentence for each, all at once.
     """
     env = _Environment(environ)
     var_dir = Path("var").absolute()
@@ -100,7 +100,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
 
 
 class _Environment(Env):
-    """An `Env` over a mapping instead of the process: nothing is read behind the caller's back."""
+    """`Env` over the given mapping, so that `os.environ` is never read."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         super().__init__(eager=False)
@@ -112,7 +112,7 @@ class _Environment(Env):
         return name in self._given
 
     def faults(self) -> list[str]:
-        """Return `NAME: sentence` for whatever was read so far and was wrong."""
+        """Return a `NAME: sentence` for each variable read so far that is wrong."""
         try:
             self.seal()
         except EnvValidationError as error:

@@ -1,4 +1,4 @@
-"""Alembic's way in. The hub hands it an open connection: see `hub.gateways.database.migrations`."""
+"""Alembic environment, on an open connection given by `hub.gateways.database.migrations`."""
 
 from alembic import context
 from sqlalchemy import text
@@ -14,7 +14,7 @@ context.configure(
     compare_type=True,
 )
 with context.begin_transaction():
-    if not sqlite:  # two releases at once wait for each other
+    if not sqlite:  # serialize migrations that are started at the same time
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('hub.migrations'))"))
     context.run_migrations()
 connection.commit()

@@ -1,4 +1,4 @@
-"""The `hub` command. Data on standard output, everything else on standard error."""
+"""Command line: the `hub` command. Data goes to standard output, all else to standard error."""
 
 import sys
 from importlib import import_module
@@ -39,7 +39,7 @@ _COMMANDS = {
 
 
 class _Commands(click.Group):
-    """Imports a command when it is asked for: `hub events` need not wait for gunicorn."""
+    """Command group that imports each command lazily: `hub events` need not load gunicorn."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -58,7 +58,10 @@ def hub() -> None:
 
 
 def main(arguments: list[str] | None = None) -> Any:
-    """Run a command; a fault of the settings or of the request is a sentence, never a traceback."""
+    """Run a command; print expected errors as sentences, never as a traceback.
+
+    Exit codes: 2 for configuration errors, 1 for errors of the hub, the database or a file.
+    """
     try:
         return hub.main(args=arguments, prog_name="hub", standalone_mode=True)
     except ConfigError as error:

@@ -1,4 +1,4 @@
-"""`hub backfill`: take in what a provider sent, or wanted to, while nobody listened."""
+"""Command `hub backfill`: ingest events from a provider's list that no webhook delivered."""
 
 from dataclasses import asdict
 from datetime import timedelta
@@ -16,7 +16,7 @@ from hub.gateways.destination_client import list_records
 
 
 class SinceOption(click.ParamType[timedelta]):
-    """A duration of hub.yaml: `3d`, `12h`."""
+    """Option type of a duration in the notation of hub.yaml: `3d`, `12h`."""
 
     name = "duration"
 

@@ -1,6 +1,6 @@
-"""`hub check`: the file, the stores and the accounts; says what to mend; exits 1 for a fault.
+"""Command `hub check`: checks settings, hub.yaml, stores and accounts. A fault makes it exit 1.
 
-All findings in their order: what the later ones stand on comes first.
+Findings are printed in dependency order: prerequisites of later checks come first.
 """
 
 import os
@@ -18,7 +18,7 @@ from hub.settings import Settings
 
 
 def check_everything(environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Yield everything there is to say, as it is found."""
+    """Yield all findings as soon as they are known."""
     settings, findings = check_environment(environ)
     yield from findings
     configuration, findings = check_file(environ, settings)
@@ -53,5 +53,5 @@ def check(as_json: bool) -> None:
 
 
 def line(finding: Finding) -> str:
-    """Return a finding as a person reads it."""
+    """Return a finding as a line of text: level, subject and message in columns."""
     return f"{finding.level:<5}  {finding.subject:<20}  {finding.message}"

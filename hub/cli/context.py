@@ -1,4 +1,4 @@
-"""What every command starts with: the settings, the hub, and who is asking."""
+"""Command context: settings, hub, actor, confirmation and wake-ups, shared by all commands."""
 
 import getpass
 import os
@@ -24,10 +24,10 @@ from hub.settings import Settings, load_settings
 
 
 def open_settings() -> Settings:
-    """Return the settings, with logs set up as they say.
+    """Return the settings, and configure logging from them.
 
     Raises:
-        ConfigError: every fault of the environment.
+        ConfigError: environment variables are wrong; all of them are listed.
     """
     settings = load_settings(os.environ)
     configure_logs(settings.log_level, settings.log_format)
@@ -35,11 +35,11 @@ def open_settings() -> Settings:
 
 
 def open_hub(settings: Settings) -> Hub:
-    """Return the hub over a database that answers and has its tables.
+    """Return the hub, with a database that answers and has the newest schema.
 
     Raises:
-        HubError: it does not; the message says what to do.
-        ConfigError: every fault of `hub.yaml`.
+        HubError: the database does not answer or is not migrated; the message says what to do.
+        ConfigError: `hub.yaml` has errors; all of them are listed.
     """
     hub = create_hub(settings, os.environ)
     try:
@@ -54,10 +54,10 @@ def open_hub(settings: Settings) -> Hub:
 
 
 def wanted_id(text: str) -> UUID:
-    """Return the id that was asked for.
+    """Return the id that a text holds.
 
     Raises:
-        NotFound: it is no id at all.
+        NotFound: the text is not an id.
     """
     found = parse_id(text)
     if found is None:
@@ -66,7 +66,7 @@ def wanted_id(text: str) -> UUID:
 
 
 def actor() -> str:
-    """Return who is at the command line, for the audit log."""
+    """Return the actor for the audit log: `cli:` and the system user."""
     try:
         return f"cli:{getpass.getuser()}"
     except (KeyError, OSError):  # in a container whose user has no name
@@ -74,16 +74,16 @@ def actor() -> str:
 
 
 def now() -> datetime:
-    """Return the time, aware UTC."""
+    """Return the current time, aware, in UTC."""
     return datetime.now(UTC)
 
 
 def agreed(question: str, *, yes: bool) -> None:
-    """Ask, unless the answer was given with `--yes`.
+    """Ask for confirmation, unless it was given with `--yes`.
 
     Raises:
-        Abort: the answer was no.
-        Refused: nobody is there to give it.
+        Abort: the answer was no, or the question was interrupted at a terminal.
+        Refused: no answer came, and standard input is no terminal.
     """
     if yes:
         return
@@ -99,13 +99,13 @@ def agreed(question: str, *, yes: bool) -> None:
 
 
 def wake(settings: Settings) -> None:
-    """Say that work is due; without Redis the sweep does the same within seconds."""
+    """Send a wake-up; without Redis, the sweep finds the work within seconds."""
     with suppress(RedisError):
         enqueue_drain(connect(settings.redis_url))
 
 
 def json_logs(command: Callable[[], None]) -> Callable[..., None]:
-    """Give a process the option to log in JSON, itself and what it starts."""
+    """Add an option `--json` to a command, for JSON logs of its process and child processes."""
 
     @click.option("--json", "as_json", is_flag=True, help="Log in JSON lines (LOG_FORMAT=json).")
     @wraps(command)

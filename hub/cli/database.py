@@ -1,4 +1,4 @@
-"""`hub db`: the schema, up, down and compared."""
+"""Command `hub db`: migrate the schema up or down, check it, and note a restored backup."""
 
 import sys
 from collections.abc import Iterator
@@ -74,7 +74,7 @@ def check(*, as_json: bool) -> None:
 
 
 class InstantOption(click.ParamType[datetime]):
-    """A time with its zone, `2026-11-20T03:00:00Z`, or how long ago: `26h`."""
+    """Option type of a past time: with a zone, `2026-11-20T03:00:00Z`, or relative: `26h`."""
 
     name = "time"
 
@@ -117,7 +117,7 @@ def restored(since: datetime, *, as_json: bool) -> None:
 
 
 def _standing(url: str) -> dict[str, str | None]:
-    """Return the tables' revision, and the newest one that there is."""
+    """Return the current revision of the schema and the newest one."""
     with open_database(url).read() as connection:
         current, newest = revisions(connection)
     return {"revision": current, "newest": newest}

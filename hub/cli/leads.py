@@ -19,6 +19,8 @@ from hub.core.leads.people import Person
 from hub.core.models import EventState
 from hub.core.queries.rows import MOST_ROWS
 
+_COLUMNS = ("person", "name", "on_duty", "away", "hours", "last_assigned", "open_leads")
+
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
@@ -79,7 +81,6 @@ def _say(id: str, state: EventState, sentence: str, as_json: bool, **more: Any) 
         click.echo(sentence)
 
 
-_COLUMNS = ("person", "name", "on_duty", "away", "hours", "last_assigned", "open_leads")
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""`hub web`, `hub worker`, `hub clock`: the processes, each of which may run many times."""
+"""Process commands `hub web`, `hub worker` and `hub clock`. Each may run several times."""
 
 import os
 import resource
@@ -26,12 +26,12 @@ def web() -> None:
 
 
 def serve(arguments: list[str]) -> None:
-    """Become the web server: its workers inherit what is imported here, and start sooner."""
+    """Run gunicorn in this process: its workers inherit the imported modules and start faster."""
     import gunicorn.__main__  # type: ignore[import-untyped]
 
     from hub.cli.server import Server
 
-    sys.argv = [str(gunicorn.__main__.__file__), *arguments]  # what it starts itself anew with
+    sys.argv = [str(gunicorn.__main__.__file__), *arguments]  # gunicorn re-executes itself with it
     Server(prog="gunicorn").run()
 
 
@@ -39,7 +39,7 @@ WSGI_FOLDER = Path(__file__).parents[2]
 
 
 def gunicorn_arguments(settings: Settings) -> list[str]:
-    """Return the web server's command line."""
+    """Return gunicorn's command-line arguments."""
     return [
         f"--bind={settings.bind_host}:{settings.port}",
         f"--workers={settings.web_concurrency}",
@@ -48,8 +48,8 @@ def gunicorn_arguments(settings: Settings) -> list[str]:
         "--worker-class=hub.web.server.worker.Worker",
         "--logger-class=hub.web.server.log.ServerLog",
         "--no-control-socket",
-        # Nothing is taken from a proxy's headers: the public address is in HUB_PUBLIC_URL, and a
-        # client behind a proxy on this machine could steer SCRIPT_NAME and the scheme by them.
+        # Proxy headers are ignored: the public URL is HUB_PUBLIC_URL, and with them a client
+        # behind a proxy on this machine could set SCRIPT_NAME and the scheme.
         "--forwarded-allow-ips=",
         "--forwarder-headers=",
         f"--graceful-timeout={GRACE_S}",
@@ -63,9 +63,9 @@ def gunicorn_arguments(settings: Settings) -> list[str]:
 
 
 def most_connections() -> int:
-    """Return how many senders a web worker accepts at once; the others wait in the backlog.
+    """Return the number of connections that a web worker accepts; others wait in the backlog.
 
-    It dies when it accepts one more than it has file descriptors, and all its requests with it.
+    A worker that accepts more connections than it has file descriptors dies with all its requests.
     """
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY:

@@ -1,7 +1,7 @@
-"""The web server's first process: it alone reads `hub.yaml`, and its workers inherit what it read.
+"""Gunicorn server whose arbiter alone reads `hub.yaml`; its workers inherit the configuration.
 
-So a worker that dies while the file is being edited comes back as it was, and a HUP with a fault in
-the file changes nothing.
+So a worker that dies while the file is being edited restarts with the old configuration, and a
+SIGHUP has no effect while the file has errors.
 """
 
 import os
@@ -27,11 +27,11 @@ class _Arbiter(Arbiter):  # type: ignore[misc]
 
 
 class _Base(BaseApplication):  # type: ignore[misc]
-    """Stands before gunicorn's own base, which names its arbiter itself."""
+    """Mixin that replaces the arbiter; gunicorn's own base class hard-codes it."""
 
     def run(self) -> None:
         _Arbiter(self).run()
 
 
 class Server(WSGIApplication, _Base):  # type: ignore[misc]
-    """gunicorn, as its command line starts it, with our first process."""
+    """WSGI application as gunicorn's command line runs it, with the hub's arbiter."""

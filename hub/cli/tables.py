@@ -1,4 +1,4 @@
-"""How commands print rows: as JSON for programs, as a table for people."""
+"""Output formats of commands: JSON for programs, tables for people."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-# Who reads a pipe wants a row to be a line.
+# Width without a terminal: wide enough to keep each row on one line for the program that reads it.
 PIPE_WIDTH = 2000
 
 _COPIED = ("id", "event_id")
@@ -20,17 +20,17 @@ _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.0-9]
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON; bytes that are no text are shown with U+FFFD."""
+    """Print a value as JSON; invalid UTF-8 in bytes becomes U+FFFD."""
     options = orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z
     try:
         text = orjson.dumps(value, default=_as_text, option=options).decode()
-    except orjson.JSONEncodeError:  # half a surrogate pair, which has no UTF-8, stays escaped
+    except orjson.JSONEncodeError:  # a lone surrogate, which has no UTF-8 form, stays escaped
         text = json.dumps(value, default=_as_text, indent=2)
     sys.stdout.write(inert(text) + "\n")
 
 
 def print_rows(rows: Sequence[dict[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:
-    """Print rows: all of them as JSON, or these columns for a person."""
+    """Print rows as JSON with all keys, or as a table with the given columns."""
     if as_json:
         print_json(rows)
         return
@@ -39,7 +39,7 @@ def print_rows(rows: Sequence[dict[str, Any]], columns: Sequence[str], *, as_jso
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        whole = column in _COPIED  # a person copies it: never broken, however narrow the screen
+        whole = column in _COPIED  # never wrapped, so that it can be copied from a narrow screen
         table.add_column(column.replace("_", " "), overflow="fold", no_wrap=whole)
     for row in rows:
         table.add_row(*(Text(shown(row.get(column))) for column in columns))
@@ -47,7 +47,7 @@ def print_rows(rows: Sequence[dict[str, Any]], columns: Sequence[str], *, as_jso
 
 
 def shown(value: Any) -> str:
-    """Return a value as a person reads it in a cell: one line, no control characters."""
+    """Return the text of a table cell for a value: one line, no control characters."""
     if value is None:
         return "-"
     if value is True or value is False:
@@ -59,7 +59,7 @@ def shown(value: Any) -> str:
 
 
 def inert(text: str) -> str:
-    """Return JSON that says the same, and nothing to a terminal."""
+    """Return equivalent JSON without control characters that a terminal would interpret."""
     if text.isascii() and "\x7f" not in text:
         return text
     return "".join(c if c.isprintable() or c == "\n" else _escaped(c) for c in text)

@@ -1,4 +1,4 @@
-"""`hub up`: everything on one machine, with an embedded Redis unless there is one already."""
+"""Command `hub up`: all processes on one machine, with embedded Redis unless one is configured."""
 
 import http.client
 import os
@@ -70,7 +70,7 @@ def _migrate(url: str) -> None:
 
 
 def _first_account(settings: Settings) -> str:
-    """Return how the first account is made; nothing when there is one."""
+    """Return a sentence with the link that creates the first account; empty if one exists."""
     with open_database(settings.database_url, pool_size=1).write() as connection:
         secret = invite_first(connection, now=datetime.now(UTC))
     if secret is None:
@@ -109,7 +109,7 @@ def _hub(name: str) -> Sequence[str]:
 
 
 def _command() -> str:
-    """Return how to call `hub` from here: by its name alone only when the shell would find it."""
+    """Return the command for `hub`: the bare name if the shell finds it, else a relative path."""
     beside = Path(sys.executable).with_name("hub")
     if shutil.which("hub") == str(beside) or not beside.exists():
         return "hub"

@@ -1,4 +1,4 @@
-"""`hub users`: who may sign in to the dashboard; also before anybody can."""
+"""Commands `hub users`: accounts of the dashboard; usable before the first sign-in."""
 
 import sys
 from collections.abc import Iterator
@@ -131,7 +131,7 @@ def _link(settings: Settings, secret: str) -> str:
 
 
 def _tell(user: UserAccount, what: str, link: str | None = None, *, as_json: bool) -> None:
-    """Print a link alone, so that a program can send it; all else is for a person."""
+    """Print the link alone to standard output, for a program; all else to standard error."""
     if as_json:
         print_json({"id": user.id, "name": user.name, "role": user.role, "link": link})
         return

@@ -1,1 +1,1 @@
-"""The clock process: sweeps every few seconds, and starts what runs beside the sweep."""
+"""Clock process: sweeps every few seconds, and starts background tasks beside the sweep."""

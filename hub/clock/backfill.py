@@ -1,4 +1,4 @@
-"""Every hour, and when the clock comes back: what never arrived is looked for and taken in."""
+"""Backfill task: ingests events that never arrived, every hour and after an outage of the clock."""
 
 import logging
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from hub.core.events.backfill import (
     next_span,
     note_failure,
     note_filled,
-    why_not,
+    reason_not_listed,
 )
 from hub.core.hub import Hub
 from hub.gateways.destination_client import list_records
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class BackfillTask(BackgroundTask):
-    """Looks through the providers' lists beside the sweep, never two looks at once."""
+    """Background task that backfills from providers' lists, one round at a time."""
 
     name = "listings"
 
@@ -32,7 +32,7 @@ class BackfillTask(BackgroundTask):
 
     def run_once(self) -> None:
         for source in self._hub.configuration.sources.values():
-            if source.enabled and why_not(self._hub, source) is None:
+            if source.enabled and reason_not_listed(self._hub, source) is None:
                 try:
                     look_through(self._hub, source, now=datetime.now(UTC))
                 except DBAPIError as error:
@@ -42,10 +42,12 @@ class BackfillTask(BackgroundTask):
 
 
 def look_through(hub: Hub, source: Source, *, now: datetime) -> None:
-    """Fill a source's gap if it is this process's turn; a list that fails is looked at next time.
+    """Backfill one source if it is due and no other process does so.
+
+    A list that cannot be read is noted, and read again next time.
 
     Raises:
-        DBAPIError: the database is gone.
+        DBAPIError: the database is unavailable.
     """
     with hub.store.write() as connection:
         since = next_span(connection, source.slug, now=now)
@@ -60,9 +62,9 @@ def look_through(hub: Hub, source: Source, *, now: datetime) -> None:
         return
     except DBAPIError:
         raise
-    except Exception as error:  # noqa: BLE001 - the last resort: the others go on
+    except Exception as error:  # noqa: BLE001 - the last resort: other sources continue
         name = type(error).__name__
-        log.error("%s: its list stopped us (%s)", source.slug, name)
+        log.error("%s: reading its list failed (%s)", source.slug, name)
         _note_failure(hub, source, f"its list stops us ({name})", now)
         return
     with hub.store.write() as connection:

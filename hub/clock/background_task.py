@@ -1,17 +1,17 @@
-"""Work beside the clock's sweep: one round at a time, in a thread that nobody waits for."""
+"""Background tasks beside the clock's sweep: one round at a time, in a daemon thread."""
 
 from abc import ABC, abstractmethod
 from threading import Thread
 
 
 class BackgroundTask(ABC):
-    """Does `_round` in a thread of its own whenever it is asked to and not at it already."""
+    """Task that runs `run_once` in its own thread, unless a round is already running."""
 
     name = "beside"
     _thread: Thread | None = None
 
     def start_if_idle(self) -> None:
-        """Begin a round, unless one is under way; return at once."""
+        """Start a round unless one is running; return at once."""
         if self._thread is not None and self._thread.is_alive():
             return
         self._thread = Thread(target=self.run_once, name=self.name, daemon=True)
@@ -19,4 +19,4 @@ class BackgroundTask(ABC):
 
     @abstractmethod
     def run_once(self) -> None:
-        """Do all that there is to do now."""
+        """Run one round: all work that is due now."""

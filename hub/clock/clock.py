@@ -1,8 +1,6 @@
-"""The clock: every few seconds a sweep, every hour a look for what never arrived.
+"""Clock loop: sweeps every few seconds, starts background tasks, counts hourly statistics.
 
 A second clock is harmless.
-
-The clock's count of the last hours, for the dashboard: it reads, and then writes a few rows.
 """
 
 import logging
@@ -44,24 +42,32 @@ from hub.process.signals import when_told_to_end
 COUNT_EVERY_S = 15.0
 
 log = logging.getLogger(__name__)
+EVERY_S = 5.0
+FOLDS, FOLD_AT_ONCE = 10, 100
+INDEXES, INDEX_AT_ONCE = 10, 200
+FETCHES = 200
+ESCALATES = 100
 
 
 class HourlyStatsTask:
-    """Counts some hours every few seconds."""
+    """Task that counts hourly statistics for the dashboard, every `COUNT_EVERY_S` seconds.
+
+    It reads first, and then writes a few rows.
+    """
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._next_s = 0.0
 
     def run_if_due(self) -> None:
-        """Count, if it is time again."""
+        """Count the statistics if they are due; log a database error."""
         if time.monotonic() < self._next_s:
             return
         self._next_s = time.monotonic() + COUNT_EVERY_S
         try:
             self._count(datetime.now(UTC))
         except DBAPIError as error:
-            log.warning("the hours are not counted (%s)", type(error.orig).__name__)
+            log.warning("hourly statistics were not updated (%s)", type(error.orig).__name__)
 
     def _count(self, now: datetime) -> None:
         configuration = self._hub.configuration
@@ -74,15 +80,8 @@ class HourlyStatsTask:
             keep_hours(connection, counted, now=now)
 
 
-EVERY_S = 5.0
-FOLDS, FOLD_AT_ONCE = 10, 100
-INDEXES, INDEX_AT_ONCE = 10, 200
-FETCHES = 200
-ESCALATES = 100
-
-
 def run(hub: Hub, redis: Redis, clients: Mapping[str, DestinationClient]) -> None:
-    """Sweep until told to end, whatever is gone meanwhile."""
+    """Run the clock until a stop signal, also while the database or Redis is unavailable."""
     stop = Event()
     when_told_to_end(stop.set)
     troubles: set[str] = set()
@@ -100,7 +99,10 @@ def run(hub: Hub, redis: Redis, clients: Mapping[str, DestinationClient]) -> Non
 def tick(
     hub: Hub, redis: Redis, round_: FetchCursor | None = None, hours: HourlyStatsTask | None = None
 ) -> set[str]:
-    """Do every duty once; return what is gone or broken. A broken duty stops no other."""
+    """Run every duty once; return a sentence for each failure.
+
+    A failed duty stops no other, unless the database is unavailable.
+    """
     duties: Mapping[str, Callable[[], object]] = {
         "looking for a restored database": lambda: check_restored(hub, redis),
         "sweeping": lambda: _sweep(hub, round_),
@@ -156,7 +158,7 @@ def _escalate(hub: Hub) -> None:
 
 
 def _fold(hub: Hub) -> None:
-    """Fold what the workers, being busy, have not: some, so that the next sweep is in time."""
+    """Run projections that busy workers have not run; a limited number, to sweep in time."""
     for _ in range(FOLDS):
         with hub.store.write() as connection:
             if not project_some(connection, hub, most=FOLD_AT_ONCE, now=datetime.now(UTC)):
@@ -164,7 +166,7 @@ def _fold(hub: Hub) -> None:
 
 
 def _index(hub: Hub) -> None:
-    """Index some of the events that cannot be searched for yet: those from before there was one."""
+    """Index some of the events that are not in the search index: those older than the index."""
     for _ in range(INDEXES):
         with hub.store.write() as connection:
             if index_some(connection, most=INDEX_AT_ONCE) < INDEX_AT_ONCE:
@@ -172,7 +174,7 @@ def _index(hub: Hub) -> None:
 
 
 def _tell_of_broken(hub: Hub, broken: Mapping[str, str]) -> None:
-    """Let an alert last as long as a duty fails."""
+    """Begin an alert for each failing duty, and end the alerts of the others."""
     now = datetime.now(UTC)
     with suppress(DBAPIError), hub.store.write() as connection:
         for name in alerts.subjects(connection, alerts.DUTY_FAILS) - broken.keys():
@@ -183,10 +185,10 @@ def _tell_of_broken(hub: Hub, broken: Mapping[str, str]) -> None:
 
 
 def _note(known: set[str], now: set[str]) -> None:
-    """Log what is new and what is over, not what goes on."""
+    """Log new troubles and those that are over, but not those that continue."""
     for trouble in sorted(now - known):
         log.error("%s", trouble)
     for trouble in sorted(known - now):
-        log.info("over: %s", trouble)
+        log.info("resolved: %s", trouble)
     known.clear()
     known.update(now)

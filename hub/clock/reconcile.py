@@ -1,4 +1,7 @@
-"""Doubts looked up at the providers, beside the sweep: it only reads, and waits for nobody."""
+"""Reconcile task: looks up unknown outcomes at the providers, beside the sweep.
+
+It only makes read calls, and blocks no other work.
+"""
 
 import logging
 from collections.abc import Mapping
@@ -20,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class ReconcileTask(BackgroundTask):
-    """Looks up what is in doubt, never two rounds at once."""
+    """Background task that looks up unknown outcomes, one round at a time."""
 
     name = "lookups"
 
@@ -33,14 +36,14 @@ class ReconcileTask(BackgroundTask):
             look_up_some(self._hub, self._clients)
         except DBAPIError as error:
             kind = type(error.orig).__name__
-            log.error("what is in doubt could not be looked up: the database (%s)", kind)
+            log.error("no look-ups of unknown outcomes: the database does not answer (%s)", kind)
 
 
 def look_up_some(hub: Hub, clients: Mapping[str, DestinationClient]) -> int:
-    """Look up what is due to be; return how many doubts that settled.
+    """Run the look-ups that are due; return the number of unknown outcomes that they settled.
 
     Raises:
-        DBAPIError: the database is gone.
+        DBAPIError: the database is unavailable.
     """
     with hub.store.read() as connection:
         doubts = due_for_lookup(connection, hub, most=AT_ONCE, now=datetime.now(UTC))
@@ -49,8 +52,8 @@ def look_up_some(hub: Hub, clients: Mapping[str, DestinationClient]) -> int:
         client = clients.get(unknown.destination)
         if client is None:
             continue
-        at = datetime.now(UTC)  # before: held up afterwards, it would seem a later look
-        turn = _take_down(hub, unknown, _look(client, unknown), at)
+        at = datetime.now(UTC)  # before the look-up: a delay must not make it seem later
+        turn = _record(hub, unknown, _look_up(client, unknown), at)
         if turn.delivery:
             settled += 1
             log.warning("delivery %s: a look-up settled it: %s", unknown.delivery_id, turn.delivery)
@@ -59,8 +62,11 @@ def look_up_some(hub: Hub, clients: Mapping[str, DestinationClient]) -> int:
     return settled
 
 
-def _take_down(hub: Hub, unknown: UnknownOutcome, lookup: LookupResult, at: datetime) -> Resolution:
-    """Write down what was seen; what cannot be written must not keep the others from their turn."""
+def _record(hub: Hub, unknown: UnknownOutcome, lookup: LookupResult, at: datetime) -> Resolution:
+    """Record a look-up; if its evidence cannot be stored, record one that could not tell.
+
+    So one result that the database rejects does not block the other look-ups.
+    """
     keyed = hub.effect(unknown.destination, unknown.action) is Effect.KEYED
     matched_by_content = hub.matched_by_content(unknown.destination, unknown.action)
     try:
@@ -76,7 +82,7 @@ def _take_down(hub: Hub, unknown: UnknownOutcome, lookup: LookupResult, at: date
     except DBAPIError as error:
         if classify(error) is not DatabaseErrorKind.REJECTED_ROW:
             raise
-    log.error("delivery %s: what a look-up saw cannot be kept", unknown.delivery_id)
+    log.error("delivery %s: the database rejects a look-up's result", unknown.delivery_id)
     blank = LookupResult(LookupVerdict.CANNOT_TELL, "what was seen cannot be kept")
     with hub.store.write() as connection:
         return record_lookup(
@@ -84,7 +90,7 @@ def _take_down(hub: Hub, unknown: UnknownOutcome, lookup: LookupResult, at: date
         )
 
 
-def _look(client: DestinationClient, unknown: UnknownOutcome) -> LookupResult:
+def _look_up(client: DestinationClient, unknown: UnknownOutcome) -> LookupResult:
     call = Call(
         action=unknown.action,
         parameters=unknown.parameters,
@@ -96,7 +102,7 @@ def _look(client: DestinationClient, unknown: UnknownOutcome) -> LookupResult:
         return client.look_up(call, unknown.since)
     except AdapterError as error:
         return LookupResult(LookupVerdict.CANNOT_TELL, f"it could not be looked up: {error}")
-    except Exception as error:  # noqa: BLE001 - the last resort: one poison answer stops no other
+    except Exception as error:  # noqa: BLE001 - the last resort: other look-ups continue
         name = type(error).__name__
         log.error("delivery %s: its look-up failed with %s", unknown.delivery_id, name)
         return LookupResult(LookupVerdict.CANNOT_TELL, f"the look-up failed: {name}")

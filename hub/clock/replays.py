@@ -1,4 +1,4 @@
-"""Replays of many kept going, beside the sweep: a little every moment, at each one's rate."""
+"""Replay task: releases batches of running replays beside the sweep, at each replay's rate."""
 
 import logging
 import time
@@ -14,14 +14,14 @@ from hub.core.hub import Hub
 from hub.core.replays.advance import release_batch, running
 
 EVERY_S = 0.5
-# How long one replay may go on, batch after batch, before the others have their turn.
+# How long one replay may release batches before the other replays get their turn.
 LONGEST_S = 2.0
 
 log = logging.getLogger(__name__)
 
 
 class ReplayTask(BackgroundTask):
-    """Lets replays go on as long as there are any, in a thread of its own."""
+    """Background task that releases batches as long as replays are running."""
 
     name = "replays"
 
@@ -37,10 +37,13 @@ class ReplayTask(BackgroundTask):
 
 
 def release_all_batches(hub: Hub) -> int:
-    """Let of every replay go what its rate allows by now; return how many there are.
+    """Release from every running replay as many items as its rate allows; return their number.
+
+    The number is that of running replays.
 
     Raises:
-        DBAPIError, NoConnection: the database is gone, or has none left for us.
+        DBAPIError: the database is unavailable.
+        NoConnection: the connection pool has no free connection.
     """
     with hub.store.read() as connection:
         replay_ids = running(connection)

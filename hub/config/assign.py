@@ -1,4 +1,7 @@
-"""`assign`: the lists of rules that say whose a lead is; each of them finds somebody."""
+"""Section `assign`: named lists of assignment rules. Every list ends in a rule that always matches.
+
+So every lead gets an owner.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -16,7 +19,7 @@ from hub.core.leads.people import Person
 
 
 class Areas(fields.Field[tuple[Area, ...]]):
-    """`224*`, `22551-22556`, `22551`: one or a list."""
+    """Field of postcode areas: `224*`, `22551-22556` or `22551`; one value or a list."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> tuple[Area, ...]:
         wrong: dict[int, list[str]] = {}
@@ -46,7 +49,7 @@ class RuleSchema(Schema):
 def read_assign(
     root: Located, people: Mapping[str, Person], reading: LoadContext
 ) -> dict[str, tuple[Rule, ...]]:
-    """Return the lists that could be read; what is wrong with them is reported."""
+    """Return the valid rule lists by name, and report the errors of the others."""
     lists = {}
     for name, item in _lists(root, reading):
         rules = []

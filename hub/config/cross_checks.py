@@ -1,8 +1,10 @@
-"""What ties sources and destinations of one provider: who fetches for whom, who is called back.
+"""Checks of references between sections: a source's `account`, a `callback`, and route owners.
 
-Where there is only one candidate it need not be named.
+`account` and `callback` link sources and destinations of one provider. If there is only one
+candidate, it need not be named.
 
-What routes ask of an `owner`: whether somebody is one, and can be reached so.
+Routes that use `owner` need an `assign` list, and a phone number or e-mail address of each person
+in it.
 """
 
 import re
@@ -19,6 +21,10 @@ from hub.core.configuration import Destination, Route, Source
 from hub.core.leads.assignment_rules import Rule, everybody
 from hub.core.leads.people import Person
 
+_ASKED = re.compile(r"\bowner\.(phone|email)\b")
+_LINK = re.compile(r"\bowner\.link\b")
+_LENIENT = re.compile(r"\|\s*(?:default|d)\b|\{%|\bis\s+(?:not\s+)?defined\b|\bif\b")
+
 
 def link(
     root: Located,
@@ -26,7 +32,7 @@ def link(
     destinations: Mapping[str, Destination],
     reading: LoadContext,
 ) -> tuple[dict[str, Source], dict[str, Destination]]:
-    """Return both with `account` and `callback` filled in; what cannot be is reported."""
+    """Return both mappings with `account` and `callback` resolved; report unresolvable ones."""
     linked_sources = {
         slug: replace(source, account=_account(root, source, sources, destinations, reading))
         for slug, source in sources.items()
@@ -45,9 +51,10 @@ def _account(
     destinations: Mapping[str, Destination],
     reading: LoadContext,
 ) -> str | None:
-    """Return whose credentials list what a source took in: no two sources may share an account.
+    """Return the destination whose credentials list a source's records (backfill); None if none.
 
-    Each would take in what the other's webhooks bring, and everything would happen twice.
+    No two sources may share an account: each would take in the events that the other's webhooks
+    bring, and every action would run twice.
     """
     wanted = registry.inbound(source.adapter).account
     fitting = [one for one in destinations.values() if one.adapter == wanted]
@@ -109,11 +116,6 @@ def _fault(
     reading.faults.add(root.line_of(path), path, sentence)
 
 
-_ASKED = re.compile(r"\bowner\.(phone|email)\b")
-_LINK = re.compile(r"\bowner\.link\b")
-_LENIENT = re.compile(r"\|\s*(?:default|d)\b|\{%|\bis\s+(?:not\s+)?defined\b|\bif\b")
-
-
 def check_owners(
     root: Located,
     sources: Mapping[str, Source],
@@ -122,7 +124,7 @@ def check_owners(
     assign: Mapping[str, tuple[Rule, ...]],
     reading: LoadContext,
 ) -> None:
-    """Report lists that are not there, and routes whose `owner` would be nobody."""
+    """Report `assign` lists that do not exist, and routes that use `owner` but have no list."""
     for section, named in (("sources", sources), ("routes", routes)):
         for slug, item in named.items():
             _check_name(root, (section, slug, "assign"), item.assign, reading)
@@ -134,18 +136,18 @@ def check_owners(
 
 
 def asks_for_owner(route: Route) -> bool:
-    """Return whether a route needs to know whose a lead is."""
+    """Return whether a route needs the lead's owner."""
     named = route.parameters.names | (route.when.names if route.when else frozenset())
     return "owner" in named or route.escalate_after_s is not None
 
 
 def asks_for_link(route: Route) -> bool:
-    """Return whether a route tells of a lead with a link to take it."""
+    """Return whether a route's `with` contains `owner.link`, the acknowledgement link."""
     return any(_LINK.search(text) for text in texts_of(route.parameters.tree))
 
 
 def texts_of(tree: Any) -> Iterator[str]:
-    """Yield the texts of a route's `with`."""
+    """Yield every string in the tree of a route's `with`."""
     if isinstance(tree, Mapping):
         for item in tree.values():
             yield from texts_of(item)
@@ -169,7 +171,7 @@ def _check_name(
 def _lists_of(
     root: Located, route: Route, sources: Mapping[str, Source], reading: LoadContext
 ) -> list[str]:
-    """Return the lists that may name the owner; report the sources that have none."""
+    """Return the `assign` lists that may name the owner; report sources without a list."""
     path = ("routes", route.name, "assign")
     if route.escalate_after_s is not None and "owner" not in route.parameters.names:
         sentence = "nobody else would be told: `with` does not name `owner`"
@@ -187,7 +189,7 @@ def _lists_of(
 
 
 def _may_give(source: Source, route: Route) -> bool:
-    """Return whether events of a source may take a route."""
+    """Return whether events of a source may match a route."""
     if route.sources:
         return source.slug in route.sources
     known = {*registry.inbound(source.adapter).native_types.values(), f"{source.adapter}.other"}
@@ -200,7 +202,7 @@ def _may_give(source: Source, route: Route) -> bool:
 def _check_reachable(
     root: Located, route: Route, people: Iterable[Person], reading: LoadContext
 ) -> None:
-    """Report who may be the owner and has no phone or e-mail, where the route needs it."""
+    """Report possible owners without the phone number or e-mail address that the route uses."""
     asked = {
         name
         for text in texts_of(route.parameters.tree)

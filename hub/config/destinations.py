@@ -1,4 +1,4 @@
-"""`destinations`: the accounts that the hub calls."""
+"""Section `destinations`: the provider accounts that the hub calls."""
 
 from types import MappingProxyType
 from typing import Any
@@ -39,7 +39,7 @@ class DestinationSchema(Schema):
 
 
 def read_destinations(root: Located, reading: LoadContext) -> dict[str, Destination]:
-    """Return the destinations that could be read; what is wrong with them is reported."""
+    """Return the destinations with a known adapter by name; report all errors."""
     found = sections_of(root, "destinations", reading).values()
     destinations = [made for item in found if (made := _destination(item, reading))]
     return {destination.slug: destination for destination in destinations}

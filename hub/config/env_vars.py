@@ -1,6 +1,6 @@
-"""`${NAME}` takes a variable of the environment, `${NAME:-default}` with a default; `$${` is `${`.
+"""Substitution of environment variables: `${NAME}` or `${NAME:-default}`; `$${` is a plain `${`.
 
-A variable that is empty counts as not set. Values may hold them anywhere in a text, keys may not.
+An empty variable counts as not set. Values may contain references anywhere in a text; keys may not.
 """
 
 import re
@@ -13,16 +13,16 @@ _REFERENCE = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^{}]*))?\
 
 
 class References:
-    """Fills references in from one environment and remembers what must not be shown."""
+    """Substitutes references from one environment, and registers the values to be redacted."""
 
     def __init__(self, environ: Mapping[str, str], faults: Errors) -> None:
         self._environ = environ
         self._faults = faults
 
     def fill(self, node: Located, path: Path, *, lenient: bool = False) -> Located:
-        """Return the node with every reference filled in; a missing variable is a fault.
+        """Return the node with every reference substituted; a missing variable is an error.
 
-        `lenient`: a missing variable gives an empty text. What is switched off needs no secrets.
+        `lenient`: a missing variable becomes an empty text. A disabled section needs no secrets.
         """
         if isinstance(node.value, dict):
             items = {

@@ -1,18 +1,18 @@
-"""The faults of one file, collected while it is read, so that they can be told all at once."""
+"""Error collection for one file: gathered while it is read, and raised together."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 from hub.core.errors import ConfigError
 
-# Values of the environment from this length on are never shown, wherever they turn up.
+# Environment values of at least this length are redacted in every message.
 REDACTED_FROM = 6
 
 Path = tuple[str | int, ...]
 
 
 class Errors:
-    """What is wrong, by line. A path keeps its first fault: the later ones follow from it."""
+    """Errors by path and line. A path keeps its first error: later ones follow from it."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -25,23 +25,23 @@ class Errors:
             self._found.setdefault((path, 0), (line, sentence))
 
     def add_key(self, line: int, path: Path, sentence: str) -> None:
-        """Report a key of the mapping at that path; a mapping may have several strange ones."""
+        """Add an error about a key of the mapping at `path`, which may have several bad keys."""
         self._found.setdefault((path, line), (line, sentence))
 
     def excuse(self, path: Path) -> None:
-        """Have nothing said about what is at that path: it is switched off and not filled in."""
+        """Ignore later errors at `path`: it is disabled, and its variable is not set."""
         self._excused.add(path)
 
     def hide(self, value: str, variable: str) -> None:
-        """Have that value of the environment shown as `${variable}` in every fault."""
+        """Replace `value`, taken from the environment, with `${variable}` in every message."""
         if len(value) >= REDACTED_FROM:
             self._values[value] = f"${{{variable}}}"
 
     def settle(self) -> None:
-        """Raise everything that was found, in the order of the file.
+        """Raise all collected errors, in the order of their lines.
 
         Raises:
-            ConfigError: there was something.
+            ConfigError: at least one error was collected.
         """
         if self._found:
             found = sorted(self._found.items(), key=lambda item: item[1][0])
@@ -56,7 +56,7 @@ class Errors:
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Return `; did you mean …?` for a near miss, else the list of what there is."""
+    """Return `; did you mean …?` for a near miss, else the list of known names."""
     names = sorted(known)
     if near := get_close_matches(name, names, n=1, cutoff=0.6):
         return f"; did you mean `{near[0]}`?"
@@ -64,6 +64,6 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
 
 def quote(text: str) -> str:
-    """Return a name from the file, short and on one line, for use in a sentence."""
+    """Return a name from the file as printable text of up to 60 characters, for a message."""
     printable = "".join(char if char.isprintable() else "?" for char in text)
     return printable if len(printable) <= 60 else printable[:60] + "…"

@@ -1,4 +1,4 @@
-"""`when` and `with`: compiled at load, and `with` held against the action's own schema."""
+"""Compilation of `when` and `with` at load time; `with` is checked against the action's schema."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from hub.core.expressions.templates import Condition, Parameters
 
 
 def condition(found: Section, text: str, reading: LoadContext) -> Condition | None:
-    """Return the compiled `when`; what is wrong with it is reported in its line."""
+    """Return the compiled `when`; None after its error is reported."""
     if "{{" in text or "{%" in text:
         found.fault(reading, ("when",), "write the expression without {{ }} or {% %}")
         return None
@@ -24,7 +24,7 @@ def condition(found: Section, text: str, reading: LoadContext) -> Condition | No
 
 
 def parameters(found: Section, tree: Mapping[str, Any], reading: LoadContext) -> Parameters | None:
-    """Return the compiled `with`; every template that does not compile is reported."""
+    """Return the compiled `with`; None after reporting every template that does not compile."""
     try:
         return Parameters(tree)
     except ExpressionError:
@@ -36,7 +36,7 @@ def parameters(found: Section, tree: Mapping[str, Any], reading: LoadContext) ->
 def check_parameters(
     found: Section, tree: Mapping[str, Any], schema: Schema, action: str, reading: LoadContext
 ) -> None:
-    """Report unknown, missing and wrong parameters; what a template will make is not known yet."""
+    """Report unknown, missing and invalid parameters. Values with a template are not checked."""
     fields = {field.data_key or name: field for name, field in schema.load_fields.items()}
     for name in tree.keys() - fields.keys() if schema.unknown != INCLUDE else ():
         sentence = f"unknown parameter `{quote(name)}` of {action}{suggest(name, fields)}"

@@ -1,4 +1,4 @@
-"""The notations of `hub.yaml` as marshmallow fields: `5m`, `64KiB`, `100/10s`, one or many."""
+"""Marshmallow fields for the notations of `hub.yaml`: `5m`, `64KiB`, `100/10s`, one or many."""
 
 import re
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ _FALSE = frozenset({"0", "false", "no", "off"})
 
 
 class Text(fields.Field[str]):
-    """A text that is not empty."""
+    """Field of a non-empty text, stripped of surrounding space."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
         if not isinstance(value, str) or not value.strip():
@@ -30,7 +30,7 @@ class Text(fields.Field[str]):
 
 
 class Switch(fields.Field[bool]):
-    """`true yes on 1` or `false no off 0`, in any case."""
+    """Boolean field: `true yes on 1` or `false no off 0`, in upper or lower case."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> bool:
         word = str(value).lower()
@@ -40,7 +40,7 @@ class Switch(fields.Field[bool]):
 
 
 class Duration(fields.Field[float]):
-    """`10s 5m 2h 3d`, in seconds."""
+    """Duration field, `10s 5m 2h 3d`; loads as seconds."""
 
     def __init__(self, *, low: str, high: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -58,7 +58,7 @@ class Duration(fields.Field[float]):
 
 
 class Size(fields.Field[int]):
-    """`64KiB 1MiB`, in bytes."""
+    """Size field, `64KiB 1MiB`; loads as bytes."""
 
     def __init__(self, *, low: str, high: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -75,7 +75,7 @@ class Size(fields.Field[int]):
 
 
 class RateLimit(fields.Field[Rate]):
-    """`100/10s`, `1/h`: so many calls in so much time."""
+    """Rate field, `100/10s` or `1/h`: a count for each period of time."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Rate:
         match = _RATE.fullmatch(value) if isinstance(value, str) else None
@@ -85,7 +85,7 @@ class RateLimit(fields.Field[Rate]):
 
 
 class Whole(fields.Field[int]):
-    """A whole number in a range, also as a text (from the environment)."""
+    """Integer field with a range; also accepts a text of digits (from the environment)."""
 
     def __init__(self, *, low: int, high: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -99,7 +99,7 @@ class Whole(fields.Field[int]):
 
 
 class OneOf(fields.Field[str]):
-    """One of a few words."""
+    """Enumeration field: one word of a fixed set."""
 
     def __init__(self, *words: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -112,7 +112,7 @@ class OneOf(fields.Field[str]):
 
 
 class Texts(fields.Field[tuple[str, ...]]):
-    """One text, or a list of them."""
+    """Field of one non-empty text or a list of them; loads as a tuple."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> tuple[str, ...]:
         items = value if isinstance(value, list) else [value]
@@ -129,7 +129,7 @@ class Texts(fields.Field[tuple[str, ...]]):
 
 
 class Tree(fields.Field[Mapping[str, Any]]):
-    """A mapping of anything."""
+    """Field of a mapping with any content."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Mapping[str, Any]:
         if not isinstance(value, dict):
@@ -138,12 +138,12 @@ class Tree(fields.Field[Mapping[str, Any]]):
 
 
 def duration_s(text: str) -> float:
-    """Return the seconds of `10s 5m 2h 3d`; the text must be one."""
+    """Return the seconds of a valid duration such as `10s 5m 2h 3d`."""
     return float(int(text[:-1]) * _SECONDS[text[-1]])
 
 
 def size_bytes(text: str) -> int:
-    """Return the bytes of `64KiB 1MiB`; the text must be one."""
+    """Return the bytes of a valid size such as `64KiB 1MiB`."""
     number, unit = _SIZE.fullmatch(text).groups()  # type: ignore[union-attr]
     return int(number) * _BYTES[unit]
 

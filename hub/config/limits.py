@@ -1,4 +1,4 @@
-"""`limits`, at the top and of a destination, and the `captcha` of a form."""
+"""Section `limits`, the `limits` of a destination, and the `captcha` of a form source."""
 
 from typing import Any
 
@@ -17,10 +17,10 @@ _SITE_KEY = "expected the public key beside the secret, letters and digits"
 
 
 class Countries(Texts):
-    """One country, or a list of them, by their two letters."""
+    """Field of one two-letter country code or a list of them."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> tuple[str, ...]:
-        import phonenumbers  # slow to import, and many files never use it
+        import phonenumbers  # slow to import, and many configurations never need it
 
         codes = tuple(code.upper() for code in super()._deserialize(value, *args, **kwargs))
         for code in codes:
@@ -30,7 +30,7 @@ class Countries(Texts):
 
 
 class Seconds(fields.Field[float]):
-    """Seconds, also parts of one."""
+    """Field of seconds from 0 to 60, with fractions."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> float:
         if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 60:
@@ -71,7 +71,7 @@ class CaptchaSchema(Schema):
 
 
 def read_form_limits(root: Located, reading: LoadContext) -> FormLimits:
-    """Return what the file says about forms as a whole; every key has a default."""
+    """Return the limits for all forms together; every key has a default."""
     node = root.value.get("limits")
     if node is None or node.value is None:
         return FormLimits()
@@ -85,7 +85,7 @@ def read_form_limits(root: Located, reading: LoadContext) -> FormLimits:
 
 
 def read_text_limits(found: Section, adapter: type[Outbound], reading: LoadContext) -> TextLimits:
-    """Return the `limits` of a destination, which only one that texts may have."""
+    """Return the `limits` of a destination; only destinations that send texts may have them."""
     if "limits" not in found.node.value:
         return TextLimits()
     if not any(action.phone for action in adapter.actions.values()):
@@ -95,7 +95,7 @@ def read_text_limits(found: Section, adapter: type[Outbound], reading: LoadConte
 
 
 def read_captcha(found: Section, reading: LoadContext) -> Captcha | None:
-    """Return who checks the answers to a form's captcha; None without one, or with a fault."""
+    """Return the captcha provider of a form source; None if it has none or has errors."""
     values = _below(found, "captcha", CaptchaSchema(), reading)
     if not {"kind", "secret", "site_key"} <= values.keys():
         return None
@@ -108,7 +108,7 @@ def read_captcha(found: Section, reading: LoadContext) -> Captcha | None:
 def _below(found: Section, key: str, schema: Schema, reading: LoadContext) -> dict[str, Any]:
     node = found.node.value.get(key)
     if node is None or not isinstance(node.value, dict):
-        return {}  # what is no mapping was reported with its own schema
+        return {}  # a value that is no mapping is reported by the schema of its parent
     given = {name: item for name, item in node.value.items() if item.value is not None}
     below = Section(Located(given, node.line), (*found.path, key))
     known_keys(below, keys_of(schema), (), reading)

@@ -1,4 +1,4 @@
-"""The whole of `hub.yaml`: read, checked, and every fault told at once."""
+"""Configuration entry point: reads and checks `hub.yaml`, and reports every error at once."""
 
 from collections.abc import Mapping
 from hashlib import sha256
@@ -32,14 +32,15 @@ def load_config(
     published_secrets_allowed: bool,
     allow_private: bool = False,
 ) -> Configuration:
-    """Return what the file says, with the environment's values filled in.
+    """Return the configuration in a file, with environment variables substituted.
 
-    `published_secrets_allowed`: the hub is not public, the example's printed secret may do.
-    `allow_private`: destinations may be private addresses, and plain HTTP there.
+    `published_secrets_allowed`: the hub is not public, so the secrets printed in the example file
+    may be used.
+    `allow_private`: destinations may have private IP addresses, and use plain HTTP there.
 
     Raises:
-        ConfigError: `FILE:LINE: what is wrong and what was expected` for every fault, in the
-            order of the file. No value of the environment is in it.
+        ConfigError: the file has errors: one `FILE:LINE: error and expected form` for each, in the
+            order of the file, without any environment value.
     """
     raw = _bytes_of(path)
     faults = Errors(str(path))

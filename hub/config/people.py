@@ -1,8 +1,7 @@
-"""`people`: who looks after leads, how they are reached, and when they are there.
+"""Section `people`: possible owners of leads, their contact details, working hours and absences.
 
-`site.holidays`: dates, or a country or part of one whose public holidays are known.
-
-The library that knows them is large and loaded for those alone who name a country.
+Also `site.holidays`: dates, or a country (or part of one) with known public holidays. The library
+with these holidays is large, so it is imported only if the configuration names a country.
 """
 
 import re
@@ -24,10 +23,11 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
 class Email(Text):
-    """An e-mail address that mail could be sent to."""
+    """Field of a syntactically valid e-mail address; deliverability is not checked."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
-        from email_validator import EmailNotValidError, validate_email  # many files name nobody
+        # Slow to import, and many configurations name no people.
+        from email_validator import EmailNotValidError, validate_email
 
         text = super()._deserialize(value, *args, **kwargs)
         try:
@@ -37,10 +37,10 @@ class Email(Text):
 
 
 class Phone(Text):
-    """A number in E.164, with its country."""
+    """Field of a telephone number in E.164, with its country code."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
-        import phonenumbers  # slow to import, and many files never use it
+        import phonenumbers  # slow to import, and many configurations never need it
 
         text = super()._deserialize(str(value) if type(value) is int else value, *args, **kwargs)
         expected = "expected a number with its country, like +12025550123, in quotes"
@@ -56,7 +56,7 @@ class Phone(Text):
 
 
 class WorkingHours(fields.Field[Hours]):
-    """`Mon-Fri 08:00-18:00`, several parts with commas between them."""
+    """Field of working hours: `Mon-Fri 08:00-18:00`; several parts are separated by commas."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Hours:
         try:
@@ -66,7 +66,7 @@ class WorkingHours(fields.Field[Hours]):
 
 
 class Dates(Texts):
-    """A date, a range of dates, or a list of them."""
+    """Field of absences: a date, a range of dates, or a list of them."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         if value == []:
@@ -93,7 +93,7 @@ class PersonSchema(Schema):
 
 
 def read_people(root: Located, reading: LoadContext) -> dict[str, Person]:
-    """Return the people who could be read; what is wrong with them is reported."""
+    """Return the people by slug, and report errors."""
     people = {}
     for slug, found in sections_of(root, "people", reading).items():
         schema = PersonSchema()
@@ -104,7 +104,7 @@ def read_people(root: Located, reading: LoadContext) -> dict[str, Person]:
 
 
 def absence_of(text: str) -> Absence | None:
-    """Return the days that `2026-12-24` or `2026-12-24..2027-01-02` means; None if none."""
+    """Return the absence written as `2026-12-24` or `2026-12-24..2027-01-02`; None if invalid."""
     first, dots, last = text.partition("..")
     days = [_day(part.strip()) for part in ((first, last) if dots else (first, first))]
     if days[0] is None or days[1] is None or days[0] > days[1]:
@@ -113,7 +113,7 @@ def absence_of(text: str) -> Absence | None:
 
 
 def days_of(absences: Iterable[Absence]) -> frozenset[date]:
-    """Return each day of some absences."""
+    """Return every date that the absences cover."""
     return frozenset(
         date.fromordinal(ordinal)
         for absence in absences
@@ -136,7 +136,7 @@ _MOST_DAYS = 4000
 
 
 class PublicHolidays:
-    """The public holidays of a country or a part of one, worked out year by year."""
+    """Public holidays of a country or a part of one, computed for each year when asked."""
 
     def __init__(self, country: str, subdivision: str | None) -> None:
         self._place = (country, subdivision)
@@ -146,7 +146,7 @@ class PublicHolidays:
 
 
 class Holidays(Texts):
-    """A country, a part of one, or a list of dates and ranges of dates."""
+    """Field of holidays: a country, a part of one, or a list of dates and ranges of dates."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         if isinstance(value, str) and (match := _CODE.fullmatch(value.strip().upper())):

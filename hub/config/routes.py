@@ -1,4 +1,7 @@
-"""`routes`: which events run which action. Read last: a route names sources and destinations."""
+"""Section `routes`: events and the action that they run.
+
+Read after `sources` and `destinations`, which a route names.
+"""
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
@@ -44,7 +47,7 @@ class RouteSchema(Schema):
 def read_routes(
     root: Located, destinations: Mapping[str, Destination], reading: LoadContext
 ) -> dict[str, Route]:
-    """Return the routes that could be read; what is wrong with them is reported."""
+    """Return the routes by name, and report errors."""
     found = sections_of(root, "routes", reading)
     sources, there = _names(root, "sources"), _names(root, "destinations")
     routes = {}

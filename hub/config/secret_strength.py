@@ -1,11 +1,11 @@
-"""Which secrets are too weak for a source: whoever guesses one can post events as the provider."""
+"""Secret-strength checks: with a guessed secret, an attacker can post events as the provider."""
 
 MIN_LENGTH = 16
 PLACEHOLDERS = frozenset(
     ["changeme", "change-me", "secret", "password", "test", "example", "placeholder"]
 )
-# What `hub.example.yaml` prints, so that it runs as it stands, and what to do instead. Good on this
-# machine alone.
+# Secrets printed in `hub.example.yaml`, which let the example run unchanged, and what to do before
+# the hub is public. They are acceptable only on a hub without a public URL.
 PUBLISHED_SECRETS = {
     "whsec_published_in_hub_example_yaml_for_trying_only": "set STRIPE_WEBHOOK_SECRET",
     "published_in_hub_example_yaml_for_trying_only": "set TWILIO_AUTH_TOKEN",
@@ -20,9 +20,9 @@ _PREFIX = "whsec_"
 
 
 def weakness(secret: str) -> str | None:
-    """Return what is wrong with a secret, None when nothing is. Never any part of the secret.
+    """Return the weakness of a secret, None if it has none. Never contains a part of the secret.
 
-    Length counts the whole; a provider's prefix does not save a placeholder behind it.
+    The length includes a provider's prefix; a placeholder is recognised behind such a prefix.
     """
     bare = secret.strip().removeprefix(_PREFIX)
     if not bare:
@@ -39,7 +39,7 @@ def weakness(secret: str) -> str | None:
 
 
 def publication(secret: str) -> str | None:
-    """Return why a secret that everybody can read must not guard a public hub, if it is one."""
+    """Return why a published secret must not guard a public hub; None if it is not published."""
     instead = PUBLISHED_SECRETS.get(secret.strip())
     if instead is None:
         return None

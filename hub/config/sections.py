@@ -1,4 +1,4 @@
-"""One mapping of the file against its keys: unknown, not there yet, missing, of the wrong type."""
+"""Section reading: checks a mapping's keys: unknown, planned, missing or of the wrong type."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ _SENTENCES = {
 
 @dataclass(frozen=True, slots=True)
 class LoadContext:
-    """What every part of the file is read with."""
+    """Context shared by all section readers: collected errors, substitution and permissions."""
 
     faults: Errors
     references: References
@@ -37,7 +37,7 @@ class LoadContext:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One mapping of the file, its references filled in, and where it is."""
+    """Mapping of the file with its references substituted, and its path."""
 
     node: Located
     path: Path
@@ -48,17 +48,17 @@ class Section:
         return str(self.path[-1])
 
     def text(self, key: str) -> str | None:
-        """Return the text under a key, None when it is not there or no text."""
+        """Return the text under a key; None if it is absent or not a text."""
         item = self.node.value.get(key)
         return item.value if item is not None and isinstance(item.value, str) else None
 
     def fault(self, reading: LoadContext, below: Path, sentence: str) -> None:
-        """Report what is wrong at a path below this mapping, in its line."""
+        """Report an error at the path `below`, relative to this mapping, with its line."""
         reading.faults.add(self.node.line_of(below), (*self.path, *below), sentence)
 
 
 def sections_of(root: Located, section: str, reading: LoadContext) -> dict[str, Section]:
-    """Return the named mappings of a section. A section may be absent or empty."""
+    """Return the mappings of a section by name. A section may be absent or empty."""
     node = root.value.get(section)
     if node is None or node.value is None:
         return {}
@@ -79,9 +79,9 @@ def sections_of(root: Located, section: str, reading: LoadContext) -> dict[str, 
 
 
 def section_of(item: Located, path: Path, reading: LoadContext) -> Section:
-    """Return a mapping with its references filled in; null counts as absent.
+    """Return a mapping with its references substituted; null counts as absent.
 
-    What says `enabled: false` may name variables that are not set: it needs none of them.
+    With `enabled: false` it may reference variables that are not set: it needs none of them.
     """
     switch = item.value.get("enabled")
     word = switch and reading.references.fill(switch, (*path, "enabled")).value
@@ -94,7 +94,7 @@ def section_of(item: Located, path: Path, reading: LoadContext) -> Section:
 def known_keys(
     found: Section, known: Iterable[str], planned: Iterable[str], reading: LoadContext
 ) -> None:
-    """Report the keys that are not known, and those whose feature does not exist yet."""
+    """Report unknown keys, and planned keys: those of features that do not exist yet."""
     names = frozenset(known)
     for key in found.node.value:
         if key in planned:
@@ -105,7 +105,7 @@ def known_keys(
 
 
 def load(schema: Schema, found: Section, reading: LoadContext) -> dict[str, Any]:
-    """Return what the schema makes of its own keys; without those that it refuses."""
+    """Return the loaded values of the schema's own keys; report and omit invalid ones."""
     try:
         values = schema.load(found.node.plain(), unknown=EXCLUDE)
     except ValidationError as error:
@@ -115,7 +115,7 @@ def load(schema: Schema, found: Section, reading: LoadContext) -> dict[str, Any]
 
 
 def report(found: Section, below: Path, messages: Any, reading: LoadContext) -> None:
-    """Report marshmallow's messages, a tree of lists of sentences, each in its own line."""
+    """Report marshmallow's messages (a tree of lists of sentences), each with its own line."""
     if isinstance(messages, Mapping):
         for part, deeper in messages.items():
             path = below if part in ("_schema", "key", "value") else (*below, part)
@@ -127,7 +127,7 @@ def report(found: Section, below: Path, messages: Any, reading: LoadContext) -> 
 
 
 def keys_of(schema: Schema) -> frozenset[str]:
-    """Return the keys that a schema loads, as they are written in the file."""
+    """Return the keys that a schema loads, as written in the file (`data_key`)."""
     loaded = schema.load_fields.items()
     return frozenset(field.data_key or name for name, field in loaded)
 

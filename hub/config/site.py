@@ -1,7 +1,4 @@
-"""`site`: the business behind the hub.
-
-`users`: how people sign in to the dashboard.
-"""
+"""Sections `site` (the business behind the hub) and `users` (sign-in to the dashboard)."""
 
 from datetime import timedelta
 from zoneinfo import ZoneInfo, available_timezones
@@ -35,7 +32,7 @@ class SiteSchema(Schema):
 
 
 def read_site(root: Located, reading: LoadContext) -> Site:
-    """Return what the file says about the site; every key has a default."""
+    """Return the section `site`; every key has a default."""
     node = root.value.get("site")
     if node is None or node.value is None:
         return Site()
@@ -59,7 +56,7 @@ class UsersSchema(Schema):
 
 
 def read_sign_in(root: Located, reading: LoadContext) -> SignInRules:
-    """Return what the file says about signing in; every key has a default."""
+    """Return the section `users`, the sign-in rules; every key has a default."""
     node = root.value.get("users")
     if node is None or node.value is None:
         return SignInRules()

@@ -1,4 +1,4 @@
-"""`sources`: the places that webhooks come from."""
+"""Section `sources`: the places that webhooks come from."""
 
 from collections.abc import Iterable, Iterator
 from types import MappingProxyType
@@ -27,7 +27,7 @@ class SourceSchema(Schema):
 
 
 def read_sources(root: Located, reading: LoadContext) -> dict[str, Source]:
-    """Return the sources without a fault; the faults of the others are reported."""
+    """Return the sources with a known adapter by name; report all errors."""
     found = sections_of(root, "sources", reading).values()
     sources = [source for item in found if (source := _source(item, reading))]
     return {source.slug: source for source in sources}
@@ -52,7 +52,7 @@ def _source(found: Section, reading: LoadContext) -> Source | None:
 
 
 def is_adapter(found: Section, name: str, there: Any, reading: LoadContext) -> bool:
-    """Return whether there is such an adapter; report it when there is not."""
+    """Return whether the adapter `name` exists; report an error if not."""
     if name in there:
         return True
     found.fault(reading, ("adapter",), f"unknown adapter `{quote(name)}`{suggest(name, there)}")
@@ -63,7 +63,7 @@ def _check_secrets(found: Section, adapter: type[Inbound], reading: LoadContext)
     for key in adapter.secret_keys:
         given = found.node.value.get(key)
         if given is None or given.value == "":
-            continue  # a list may not be empty, and what the adapter needs its schema asks for
+            continue  # the adapter's schema reports a required secret that is missing
         if isinstance(given.value, list) and not given.value:
             found.fault(reading, (key,), "at least one secret is needed")
         for path, secret in _texts(given, (key,)):
@@ -74,7 +74,10 @@ def _check_secrets(found: Section, adapter: type[Inbound], reading: LoadContext)
 
 
 def _texts(given: Located | None, path: Path) -> Iterator[tuple[Path, str]]:
-    """Yield the texts of a setting that is a text, a list of texts or a mapping to texts."""
+    """Yield path and text for a setting that is a text, a list of texts or a mapping to texts.
+
+    Any other value is yielded as an empty text.
+    """
     if given is None:
         return
     if isinstance(given.value, list):

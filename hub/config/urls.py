@@ -1,6 +1,7 @@
-"""Where a destination may point, as far as the text of its address tells.
+"""URL checks at load time: scheme, host, credentials, and private IP addresses written as such.
 
-Names are resolved, checked and pinned when they are called; this only spares a user the wait.
+The SSRF guard resolves, checks and pins host names at the time of a call; this check only reports
+obvious errors earlier.
 """
 
 from ipaddress import ip_address
@@ -10,7 +11,7 @@ SWITCH = "HUB_ALLOW_PRIVATE_DESTINATIONS"
 
 
 def address_fault(url: str, *, allow_private: bool) -> str | None:
-    """Return what is wrong with an address, None when nothing is. Never the address itself."""
+    """Return the error of a URL, None if it has none. Never contains the URL itself."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
@@ -31,7 +32,7 @@ def address_fault(url: str, *, allow_private: bool) -> str | None:
 
 
 def _is_private(host: str) -> bool | None:
-    """Return whether a host is private; None when only resolving its name can tell."""
+    """Return whether a host is private; None if its name would have to be resolved to know."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

@@ -1,7 +1,7 @@
-"""YAML into plain values that know their line.
+"""YAML parser that returns plain values with their line numbers.
 
-Built on ruamel's composer (YAML 1.2) and not on its constructor: `on:` stays a key, `NO` a country,
-`+15005550006` and `01234` texts; no tag makes an object.
+It uses ruamel's composer (YAML 1.2) and not its constructor: `on:` stays a key, `NO` a country,
+`+15005550006` and `01234` stay texts, and no tag constructs an object.
 """
 
 import math
@@ -17,7 +17,7 @@ from ruamel.yaml.reader import ReaderError
 from hub.config.errors import Errors, Path, quote
 
 MAX_DEPTH = 20
-# Aliases make a small file huge when they are followed; no honest file comes near these.
+# Aliases can make a small file expand hugely; no genuine file comes near these limits.
 MAX_NODES = 20_000
 
 _TAG = "tag:yaml.org,2002:"
@@ -27,7 +27,7 @@ _TEXTS = frozenset({"str", "timestamp", "value"})
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """A value and its line: that of its key in a mapping, its own in a list.
+    """Value with its line number: the line of its key in a mapping, its own line in a list.
 
     `value` is a text, number, boolean, None, a list of `Located`, or a mapping of them.
     """
@@ -36,7 +36,7 @@ class Located:
     line: int
 
     def line_of(self, path: Path) -> int:
-        """Return the line of the deepest part of the path that is there."""
+        """Return the line of the deepest part of the path that exists."""
         node = self
         for part in path:
             try:
@@ -46,7 +46,7 @@ class Located:
         return node.line
 
     def plain(self) -> Any:
-        """Return the value without lines."""
+        """Return the value without line numbers."""
         if isinstance(self.value, dict):
             return {key: item.plain() for key, item in self.value.items()}
         if isinstance(self.value, list):
@@ -55,7 +55,7 @@ class Located:
 
 
 def read(text: str, faults: Errors) -> Located:
-    """Return the root of a YAML text; what is not YAML or ambiguous becomes a fault."""
+    """Return the root of a YAML text; invalid or ambiguous YAML is added to `faults`."""
     try:
         root = YAML(typ="safe", pure=True).compose(text)
     except MarkedYAMLError as error:
@@ -66,7 +66,7 @@ def read(text: str, faults: Errors) -> Located:
     except RecursionError:
         faults.add(1, (), "nested too deep to be read")
     except (YAMLError, ValueError, AttributeError, LookupError, TypeError, AssertionError):
-        # The parser's own stumbles over broken directives and tags carry no position.
+        # ruamel's own failures on broken directives and tags carry no position.
         faults.add(1, (), "not YAML that can be read")
     else:
         return _Builder(faults).build(root, 1, ()) if root is not None else Located(None, 1)

@@ -1,9 +1,15 @@
-"""What the hub does. It never commits, never asks what time it is, and knows no framework.
+"""Domain layer of the hub: it never commits, never reads the clock, and imports no web framework.
 
-- `models`: the tables.
-- `expressions`: conditions and templates.
-- `inbound`: up to the 2xx. `events`: what is done with an event afterwards.
-- `delivery`: the ledger, from what is due to an outcome that is known. `replays`: once more.
-- `leads`: suspects, owners, escalation. `access`: accounts, and what they may see.
-- `watch`: alerts, and silence. `board`: what the dashboard's pages ask.
+- `auth`: users, sessions, roles, second factors, sign-in throttle and redaction.
+- `delivery`: the delivery ledger: lanes, claims, attempts, outcomes and their settlement.
+- `events`: work on stored events: projections, enrichment, backfill, copies, re-matching.
+- `explain`: errors, provider codes, events and rejections in plain words.
+- `expressions`: conditions and templates, and the sandbox that they run in.
+- `inbound`: a request up to the 2xx: verification, parsing, routing and storage.
+- `leads`: spam scoring, assignment, escalation, acknowledgement and send limits.
+- `models`: the tables of the database.
+- `monitoring`: alerts, heartbeats, metrics and the health of each source.
+- `queries`: the read side, for the dashboard and the command line.
+- `replays`: bulk replays of deliveries: selection, preview, rate-limited release, status.
+- `search`: full-text search of events.
 """

@@ -1,6 +1,6 @@
 """Advisory locks of a transaction, for work that has no row to lock.
 
-SQLite needs none: it has one writer at a time.
+On SQLite they do nothing: it has one writer at a time.
 """
 
 from collections.abc import Iterable
@@ -12,13 +12,16 @@ _LOCK = text("SELECT pg_advisory_xact_lock(one) FROM unnest(CAST(:keys AS bigint
 
 
 def advisory_lock(connection: Connection, *name: str) -> None:
-    """Wait for the lock of that name; it is held until the transaction ends."""
+    """Acquire the advisory lock with this name, waiting for it; the transaction's end frees it."""
     words = "\0".join(name).encode("utf-8", "surrogatepass")
     advisory_locks(connection, [blake2b(words, digest_size=8).digest()])
 
 
 def advisory_locks(connection: Connection, keys: Iterable[bytes]) -> None:
-    """Wait for several locks, each known by its key's first eight bytes, always in one order."""
+    """Acquire several advisory locks, waiting for each, always in the order of their keys.
+
+    The first eight bytes of a key identify its lock.
+    """
     if connection.dialect.name == "postgresql":
         numbers = [int.from_bytes(key[:8], "big", signed=True) for key in sorted(keys)]
         connection.execute(_LOCK, {"keys": numbers})

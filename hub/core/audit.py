@@ -1,4 +1,4 @@
-"""The audit log: who did what to what, when and why. Rows are only ever added."""
+"""Audit log: the actor, action, subject, time and reason of each action. Rows are append-only."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,7 +20,7 @@ def record_action(
     reason: str | None = None,
     detail: dict[str, Any] | None = None,
 ) -> None:
-    """Write an entry, in the transaction of what it tells about."""
+    """Insert one audit entry, in the same transaction as the action that it records."""
     record_actions(connection, [(action, subject, detail)], actor=actor, now=now, reason=reason)
 
 
@@ -32,7 +32,7 @@ def record_actions(
     now: datetime,
     reason: str | None = None,
 ) -> None:
-    """Write an entry for each (action, subject, detail) that somebody did at once."""
+    """Insert one audit entry per (action, subject, detail) tuple of an actor's bulk action."""
     entries = [
         {"id": new_id(now), "at": now, "actor": actor, "action": action, "subject": subject,
          "reason": reason, "detail": detail}

@@ -1,4 +1,7 @@
-"""What `hub.yaml` says, as values that nothing can change. `hub.config` makes them."""
+"""Configuration of the hub: the contents of `hub.yaml` as frozen dataclasses.
+
+`hub.config` reads the file and builds them.
+"""
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +15,7 @@ from hub.core.leads.people import Person
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The business. On `holidays` nobody with `hours` works."""
+    """Settings of the business itself. People with `hours` do not work on `holidays`."""
 
     name: str = ""
     country: str = "US"
@@ -22,7 +25,7 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """At most `count` calls in any `per_s` seconds."""
+    """A rate limit: at most `count` calls in any window of `per_s` seconds."""
 
     count: int
     per_s: float
@@ -30,11 +33,12 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class FormLimits:
-    """From when on what a form takes in is held; beyond `refuse` an address is turned away.
+    """Spam limits of forms: beyond them a submission is held; beyond `refuse` it is turned away.
 
-    `per_address`, `per_network` and `refuse` count the posts to all forms, `repeats` those to one
-    form with one text. `links` are those in all texts together. Whoever takes less than
-    `min_seconds` from seeing the form to sending it is no person.
+    `per_address`, `per_network` and `refuse` count submissions to all forms; `repeats` counts
+    submissions of the same text to one form. `links` counts the links in all texts of one
+    submission. A submission within less than `min_seconds` of opening the form is held as
+    automated.
     """
 
     per_address: Rate = Rate(20, 600)
@@ -47,10 +51,10 @@ class FormLimits:
 
 @dataclass(frozen=True, slots=True)
 class TextLimits:
-    """Which telephones a destination texts, and how often; None is no limit.
+    """Send limits of a destination's text messages: countries and rates; None means no limit.
 
-    `per_prefix` counts numbers that differ in their last four digits only, `per_address` those
-    that one sender of forms gave.
+    `per_prefix` counts numbers that differ only in their last four digits; `per_address` counts
+    numbers that were submitted from one sender's address.
     """
 
     countries: tuple[str, ...] | None = None
@@ -62,9 +66,9 @@ class TextLimits:
 
 @dataclass(frozen=True, slots=True)
 class Captcha:
-    """Who says whether a form was filled in by a person. `url` instead of the provider's own.
+    """CAPTCHA provider of a form, and its keys. `url` overrides the provider's own URL.
 
-    `site_key` is public: the widget is shown with it.
+    `site_key` is public: the page passes it to the widget.
     """
 
     kind: str
@@ -75,10 +79,11 @@ class Captcha:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A place that webhooks come from. `settings` are its adapter's own keys, as loaded.
+    """A source of webhooks. `settings` are its adapter's own keys, as loaded.
 
-    `account` is the destination whose credentials fetch and list what its webhooks leave out.
-    `expect`: with less than that it is silent, and somebody is told.
+    `account` is the destination whose credentials are used to fetch and list the data that the
+    webhooks leave out. `expect` is the lowest expected rate: below it the source counts as silent,
+    and an alert begins.
     """
 
     slug: str
@@ -94,7 +99,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class RetryPlan:
-    """How often, for how long and how far apart a delivery is tried (full jitter)."""
+    """Retry limits of a delivery: attempts, age, and the delays of its backoff (full jitter)."""
 
     attempts: int = 12
     max_age_s: float = 3 * 86400
@@ -104,10 +109,10 @@ class RetryPlan:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """An outbound account. `settings` are its adapter's own keys, as loaded.
+    """A destination: one outbound account. `settings` are its adapter's own keys, as loaded.
 
     `sandbox`: calls are built, validated and recorded instead of sent. `callback` is the source
-    that gets its status callbacks.
+    that receives its status callbacks.
     """
 
     slug: str
@@ -125,11 +130,12 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """These event types, under this condition, run this action with these parameters.
+    """A route: events of these types, under this condition, run an action with parameters.
 
-    `on` are globs over event types. `sources` empty means any. `live` is `live`, `test` or `any`.
-    `was` are names that the route had before. `assign` is the list that names the `owner`, instead
-    of the source's. `escalate_after_s`: how long the owner has until the next person is told.
+    `on` are glob patterns over event types. An empty `sources` means any source. `live` is `live`,
+    `test` or `any`. `was` are earlier names of the route. `assign` is the assignment list that
+    chooses the `owner`, instead of the source's. `escalate_after_s`: seconds that the owner has to
+    acknowledge a lead before the next person is notified.
     """
 
     name: str
@@ -150,9 +156,9 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class SignInRules:
-    """How people sign in to the dashboard, and for how long.
+    """Sign-in rules of the dashboard: password length, session lifetimes, second factor.
 
-    A session ends `idle` after the last click, and `longest` after the sign-in.
+    A session ends `idle` after its last use, and at the latest `longest` after the sign-in.
     """
 
     password_min: int = 12
@@ -163,7 +169,10 @@ class SignInRules:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """The whole file. `version` is the first 12 hexadecimal digits of its SHA-256."""
+    """Configuration of the whole `hub.yaml`.
+
+    `version` is the first 12 hexadecimal digits of the file's SHA-256.
+    """
 
     version: str
     site: Site = Site()

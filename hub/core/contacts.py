@@ -1,7 +1,7 @@
-"""Contacts: one person, known by several identities, folded out of the events afterwards.
+"""Contacts: the projection of stored events to people, each with one or several identities.
 
 The strongest identity decides: a provider's customer id, then the e-mail address, then the phone.
-A phone never joins two people whose addresses differ: families and offices share one.
+A phone number never joins two people whose addresses differ: families and offices share numbers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,19 +16,19 @@ from hub.core.advisory_locks import advisory_locks
 from hub.core.ids import new_id
 from hub.core.models import Contact, Identity, StoredEvent, insert_if_new
 
-# The lock's key, "hubf": the number that workers of earlier releases take for the same.
+# Key of the advisory lock, "hubf": workers of earlier releases use the same number for it.
 _CONTACTS = (0x68756266).to_bytes(8, "big")
 
 FIELDS = ("name", "email", "phone")
-# Nothing longer names a person, and an index could not hold it.
+# A longer value identifies no person, and an index could not hold it.
 LONGEST = 255
-# Events of these families say who somebody is now; the others only add what was not known.
+# Event families that state a contact's current details; other events only fill in missing ones.
 ABOUT_THE_PERSON = ("customer.", "contact.")
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What an event tells about a person."""
+    """Contact fields of one event."""
 
     event_id: UUID
     source: str
@@ -36,7 +36,7 @@ class Facts:
     data: Mapping[str, Any]
 
     def identities(self) -> list[tuple[str, str]]:
-        """Return `(kind, value)` pairs, the strongest first."""
+        """Return the identities as `(kind, value)` pairs, the strongest first."""
         data = self.data
         pairs = [
             (f"{self.source}:customer_id", data.get("customer_id")),
@@ -49,9 +49,10 @@ class Facts:
 def fold_event(
     connection: Connection, facts: Facts, *, now: datetime, is_all: bool = True
 ) -> UUID | None:
-    """Find or make the contact of an event, add what it tells, and link the event to it.
+    """Find or create the contact of an event, add the event's fields, and link the event to it.
 
-    `is_all`: nothing else is left to be done with the event.
+    Return the contact's id; None if the event has no identity. `is_all`: no other projection of
+    the event is pending, so it is marked as folded.
     """
     lock_contacts(connection)
     identities = facts.identities()
@@ -67,7 +68,7 @@ def fold_event(
 
 
 def lock_contacts(connection: Connection) -> None:
-    """Take the lock that serializes folding: two folds would wait for each other's rows."""
+    """Acquire the lock that serializes folding: two folds would wait for each other's rows."""
     advisory_locks(connection, [_CONTACTS])
 
 
@@ -85,7 +86,8 @@ def _find_or_make(
         rows = [{"kind": kind, "value": v, "contact_id": contact_id} for kind, v in missing]
         connection.execute(insert_if_new(connection, Identity), rows)
     strongest = _known(connection, identities[:1]).get(identities[0], contact_id)
-    if made and strongest != contact_id:  # somebody else was quicker
+    # Another transaction created a contact for the same identity first.
+    if made and strongest != contact_id:
         connection.execute(
             update(Identity).where(Identity.contact_id == contact_id).values(contact_id=strongest)
         )

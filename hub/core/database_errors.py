@@ -1,4 +1,4 @@
-"""What a database error means: the database is gone, it is busy, or one row cannot be taken."""
+"""Classification of database errors: unavailable, retryable, or one rejected row."""
 
 from enum import Enum, auto
 
@@ -6,18 +6,24 @@ from sqlalchemy.exc import DBAPIError
 
 
 class DatabaseErrorKind(Enum):
-    UNAVAILABLE = auto()  # nothing works: wait for it
-    RETRYABLE = auto()  # the same may work in a moment: a deadlock, a lock that was held too long
-    REJECTED_ROW = auto()  # this statement never will: its neighbours may
+    # No statement works: wait for the database.
+    UNAVAILABLE = auto()
+    # The same statement may work in a moment: a deadlock, or a lock that was held too long.
+    RETRYABLE = auto()
+    # This statement never works; other rows may.
+    REJECTED_ROW = auto()
 
 
-_GONE_CLASSES = ("08", "53", "57")  # connection, resources, operator intervention
-_BUSY_STATES = ("55P03", "57014")  # lock not available, statement timed out
-_BUSY_CLASSES = ("40",)  # transaction rolled back: deadlock, serialization
+# SQLSTATE classes: connection, resources, operator intervention.
+_GONE_CLASSES = ("08", "53", "57")
+# Lock not available, statement timed out.
+_BUSY_STATES = ("55P03", "57014")
+# Transaction rolled back: deadlock, serialization.
+_BUSY_CLASSES = ("40",)
 
 
 def classify(error: DBAPIError) -> DatabaseErrorKind:
-    """Return what an error means, by its SQLSTATE (SQLite has none, only words)."""
+    """Return the kind of a database error, by its SQLSTATE; on SQLite by its message."""
     if error.connection_invalidated:
         return DatabaseErrorKind.UNAVAILABLE
     state = getattr(error.orig, "sqlstate", None)

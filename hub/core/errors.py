@@ -1,18 +1,18 @@
-"""What can go wrong in the hub, drawn on one page.
+"""Exceptions of the hub, and their hierarchy.
 
-ConfigError            hub.yaml or the environment is wrong; nothing may swallow it
+ConfigError            hub.yaml or the environment is wrong; no handler may swallow it
 HubError
 ├── ExpressionError    an expression or template failed; the message says which name and why
-│   └── MissingField   it used something that the event does not have
+│   └── MissingField   it used a field that the event does not have
 ├── NotFound           no such event, delivery, request, destination
-└── Refused            asked for something that would be wrong to do; the message says what to do
+└── Refused            the operation would be wrong; the message says what to do instead
 """
 
 from collections.abc import Sequence
 
 
 class ConfigError(Exception):
-    """Settings or `hub.yaml` are wrong. `faults` is one sentence per fault, all of them."""
+    """Configuration errors in the settings or `hub.yaml`. `faults` has a sentence for each."""
 
     def __init__(self, faults: Sequence[str]) -> None:
         self.faults = tuple(faults)
@@ -20,20 +20,20 @@ class ConfigError(Exception):
 
 
 class HubError(Exception):
-    """Root of what the hub itself raises."""
+    """Base class of the hub's own exceptions, except `ConfigError`."""
 
 
 class ExpressionError(HubError):
-    """An expression or a template could not be compiled or evaluated."""
+    """Expression or template that could not be compiled or evaluated."""
 
 
 class MissingField(ExpressionError):
-    """An expression used a field that is not there."""
+    """Field that an expression used and that does not exist."""
 
 
 class NotFound(HubError):
-    """There is nothing of that id or name."""
+    """No row, source, destination or other object has that id or name."""
 
 
 class Refused(HubError):
-    """It would be wrong to do that now; the message says why, and what to do instead."""
+    """Operation that would be wrong now; the message says why, and what to do instead."""

@@ -1,13 +1,13 @@
-"""Event types that report on the hub's own messages: status callbacks and replies to a lead's text.
+"""Event types that report on the hub's own messages: status callbacks, and replies about a lead.
 
-Pure predicates over a type and its data, so that ingest, deliveries and leads need not import each
-other to ask.
+Pure predicates over an event's type and data, so that `inbound`, `delivery` and `leads` need not
+import each other.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-# Rank of each status on a message's way; a delivery's status never goes back to a lower one.
+# Rank of each status of a message; a delivery's status never goes back to a lower rank.
 STATUS_ORDER: Mapping[str, int] = {
     "sms.queued": 1,
     "sms.sent": 2,
@@ -25,9 +25,9 @@ STATUS_ORDER: Mapping[str, int] = {
     "email.unsubscribed": 7,
     "email.spam_reported": 8,
 }
-# Texts by which a person takes a lead.
+# Reply texts that acknowledge a lead.
 REPLIES = frozenset({"1", "ok", "yes"})
-# `yes` re-subscribes to some providers' numbers, and then arrives as an opt-in.
+# `yes` re-subscribes to some providers' numbers; such a reply arrives as an opt-in event.
 REPLY_TYPES = ("sms.received", "sms.opted_in")
 
 
@@ -37,7 +37,7 @@ def is_status_callback(event_type: str, data: Mapping[str, Any]) -> bool:
 
 
 def is_acknowledgement_reply(event_type: str, data: Mapping[str, Any]) -> bool:
-    """Return whether a text says no more than `1`, `ok` or `yes`."""
+    """Return whether an event is a text message that consists of `1`, `ok` or `yes` only."""
     body = data.get("body")
     if event_type not in REPLY_TYPES or not isinstance(body, str):
         return False
@@ -45,5 +45,5 @@ def is_acknowledgement_reply(event_type: str, data: Mapping[str, Any]) -> bool:
 
 
 def is_feedback(event_type: str, data: Mapping[str, Any]) -> bool:
-    """Return whether an event may be a status callback or acknowledge a lead."""
+    """Return whether an event may be a status callback or the acknowledgement of a lead."""
     return is_status_callback(event_type, data) or is_acknowledgement_reply(event_type, data)

@@ -1,4 +1,4 @@
-"""The hub in one hand: its configuration, its store, its adapters. One per process."""
+"""Context of one process: the hub's configuration, store, wake-ups and adapters."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,8 +12,10 @@ from hub.core.ports import Store, Waker
 
 @dataclass(frozen=True, slots=True)
 class Hub:
-    """What every edge needs. `public_url` is the origin that providers know the hub by;
-    `allow_private`: calls may go to loopback, private and link-local addresses.
+    """Context that web, worker, clock and command line share; one per process.
+
+    `public_url` is the origin under which providers reach the hub. `allow_private`: calls may go
+    to loopback, private and link-local addresses.
     """
 
     configuration: Configuration
@@ -34,13 +36,16 @@ class Hub:
         object.__setattr__(self, "_inbound", adapters)
 
     def effect(self, destination: str, action: str) -> Effect:
-        """Return what protects an action from happening twice; of an unknown one, nothing does."""
+        """Return the effect class of an action; an unknown one counts as at most once."""
         known = self.configuration.destinations.get(destination)
         found = outbound(known.adapter).actions.get(action) if known else None
         return found.effect if found else Effect.AT_MOST_ONCE
 
     def supports_lookup(self, destination: str, action: str) -> bool:
-        """Return whether an action whose answer was lost can be looked up at the provider."""
+        """Return whether an unknown outcome of an action can be looked up at the provider.
+
+        False for a destination that is unknown, disabled or in the sandbox.
+        """
         known = self.configuration.destinations.get(destination)
         if known is None or not known.enabled or known.sandbox:
             return False
@@ -48,21 +53,21 @@ class Hub:
         return found is not None and found.supports_lookup
 
     def matched_by_content(self, destination: str, action: str) -> bool:
-        """Return whether a look-up goes by what was sent, and not by a token of ours."""
+        """Return whether a look-up recognises a call by its content, not by the hub's token."""
         known = self.configuration.destinations.get(destination)
         found = outbound(known.adapter).actions.get(action) if known else None
         return found is not None and found.matched_by_content
 
     def ask_after_s(self, destination: str, action: str) -> float:
-        """Return how long evidence is waited for before a person is asked."""
+        """Return the seconds to wait for evidence of an action before a person is asked."""
         known = self.configuration.destinations.get(destination)
         found = outbound(known.adapter).actions.get(action) if known else None
         return found.ask_after_s if found else 900.0
 
     def inbound(self, source: str) -> Inbound:
-        """Return the adapter of an enabled source.
+        """Return the inbound adapter of an enabled source.
 
         Raises:
-            LookupError: there is no such source, or it is off.
+            LookupError: there is no such source, or it is disabled.
         """
         return self._inbound[source]

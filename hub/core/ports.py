@@ -1,4 +1,4 @@
-"""The promises that core needs kept by somebody else; the gateways keep them."""
+"""Ports: protocols that core depends on and that the gateways implement."""
 
 from contextlib import AbstractContextManager
 from typing import Protocol
@@ -7,21 +7,21 @@ from sqlalchemy import Connection
 
 
 class Store(Protocol):
-    """The database, with the edge's transactions."""
+    """Port of the database: the connections and transactions of web, worker, clock and CLI."""
 
     @property
     def dialect(self) -> str:
-        """Return `postgresql` or `sqlite`."""
+        """Return the dialect's name: `postgresql` or `sqlite`."""
 
     def read(self) -> AbstractContextManager[Connection]:
-        """Open a connection on which every statement stands alone."""
+        """Open a connection on which every statement is a transaction of its own."""
 
     def write(self) -> AbstractContextManager[Connection]:
-        """Open a transaction that commits at the end of the block, or rolls back."""
+        """Open a transaction that commits at the end of the block, or rolls back on an error."""
 
 
 class Waker(Protocol):
-    """Says that work is due. Losing a wake-up loses time, never work."""
+    """Port of wake-ups: they announce due work. A lost wake-up costs time, never work."""
 
     def wake(self) -> None:
-        """Note that work is due; return at once."""
+        """Send a wake-up because work is due; return at once."""

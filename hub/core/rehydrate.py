@@ -1,4 +1,4 @@
-"""A stored event as routes see it: its kept data, and what only its bytes still say."""
+"""Rehydration of stored events: the stored data, and fields that only the request body has."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,10 +13,10 @@ from hub.core.models import EventState, StoredEvent, StoredRequest
 
 
 def find_event(connection: Connection, event_id: UUID, *, lock: bool = False) -> Row[Any]:
-    """Return an event's row.
+    """Return an event's row; `lock` locks it (`FOR UPDATE`).
 
     Raises:
-        NotFound: there is none.
+        NotFound: there is no such event.
     """
     statement = select(StoredEvent.__table__).where(StoredEvent.id == event_id)
     row = connection.execute(statement.with_for_update() if lock else statement).one_or_none()
@@ -26,12 +26,18 @@ def find_event(connection: Connection, event_id: UUID, *, lock: bool = False) ->
 
 
 def read_again(connection: Connection, hub: Hub, row: Row[Any]) -> Event | None:
-    """Return an event read again from its bytes; None when they are gone or say it no more."""
+    """Return an event parsed again from its request body.
+
+    None if the body is gone or no longer yields the event.
+    """
     return event_again(connection, hub.inbound, row.request_id, row.external_id)
 
 
 def as_event(row: Row[Any], again: Event | None) -> Event:
-    """Return what routes match: the kept data, with the sender's own object if it is there."""
+    """Return an event as routes match it: the stored data, with the sender's own object.
+
+    `again` is the event that `read_again` returned; with None the sender's own object is absent.
+    """
     data = dict(row.data or {})
     if again is not None and "native" in again.data:
         data.setdefault("native", again.data["native"])
@@ -53,9 +59,10 @@ def event_again(
     request_id: UUID,
     external_id: str,
 ) -> Event | None:
-    """Return an event read again from its request's bytes; None when they say it no more.
+    """Return an event parsed again from its request body; None if the body no longer yields it.
 
-    A request's only event is that event under any id: a form's hangs on a key that may change.
+    The only event of a request is returned under any id: a form event's id depends on a key that
+    may change.
     """
     events = events_again(connection, inbound, request_id)
     if len(events) == 1:
@@ -66,7 +73,10 @@ def event_again(
 def events_again(
     connection: Connection, inbound: Callable[[str], Inbound], request_id: UUID
 ) -> Sequence[Event]:
-    """Return the events of a request, read again from its bytes; none when they were not kept."""
+    """Return the events of a request, parsed again from its body.
+
+    Empty if the body was not kept or cannot be parsed, or if the source is gone or disabled.
+    """
     request = connection.execute(
         select(StoredRequest.__table__).where(StoredRequest.id == request_id)
     ).one_or_none()
@@ -79,7 +89,7 @@ def events_again(
 
 
 def stored_request(row: Row[Any]) -> InboundRequest:
-    """Return a kept request as it was when it arrived, less its credentials."""
+    """Return a stored request as it arrived, without its credentials."""
     return InboundRequest(
         method=row.method,
         url=row.url,

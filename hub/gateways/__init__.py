@@ -1,1 +1,1 @@
-"""The ways out: database, queue, transport, embedded stores."""
+"""Gateways: the hub's input and output to the database, Redis, HTTP, cryptography and logs."""

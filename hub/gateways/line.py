@@ -1,4 +1,4 @@
-"""A line to PostgreSQL for an event loop: one statement, and nothing that waits once it is open.
+"""Connection to PostgreSQL for an event loop: one prepared statement, non-blocking once open.
 
 psycopg's connections wait for each answer. Here libpq is asked as its manual says ("Asynchronous
 Command Processing"): send, watch the socket, take in what is there.
@@ -27,15 +27,15 @@ _BYTEA = 17
 
 
 class LineError(Exception):
-    """The statement that was under way may have been carried out, or not; the line is of no use."""
+    """Connection lost: the current statement may have been executed or not; discard the line."""
 
 
 class StatementError(Exception):
-    """The database refused the statement, and did nothing; the line can carry the next one."""
+    """Statement refused by the database, without any effect; the line stays usable."""
 
 
 class Line:
-    """A prepared statement, carried out once at a time, over a connection of its own.
+    """Prepared statement on its own connection, executed once at a time.
 
     `is_sending`: not all of it has left yet, so watch for being writable too.
     """
@@ -72,11 +72,11 @@ class Line:
         return line
 
     def fileno(self) -> int:
-        """Return the socket that is, or was, the line's: libpq closes it when the line breaks."""
+        """Return the socket's file descriptor; libpq closes it when the connection breaks."""
         return self._fileno
 
     def send(self, values: Sequence[bytes], formats: Sequence[Format]) -> None:
-        """Have the statement carried out; `receive` tells when it was.
+        """Start one execution of the statement; `receive` returns its result.
 
         Raises:
             LineError
@@ -100,7 +100,7 @@ class Line:
         return [rows.get_value(row, 0) or b"" for row in range(rows.ntuples)]
 
     def close(self) -> None:
-        """Close the line, whatever is under way."""
+        """Close the connection, even while a statement is executed."""
         self._connection.close()
 
     def _start(self, send: Callable[[], None]) -> None:
@@ -113,7 +113,7 @@ class Line:
             raise LineError from error
 
     def _take_in(self) -> list[PGresult] | None:
-        """Take in what is there; return the results once the server is ready for more."""
+        """Read available input; return the results once the server is ready for more."""
         try:
             self._libpq.consume_input()
             if self.is_sending:

@@ -1,4 +1,4 @@
-"""Logs: one line per event on standard error. Never a body, an address or a secret."""
+"""Logging set-up: one line per event on standard error. Never a body, an address or a secret."""
 
 import logging
 import sys
@@ -14,7 +14,10 @@ QUIET = ("rq", "urllib3", "alembic", "sqlalchemy")
 
 
 def configure_logs(level: str, form: str | None) -> None:
-    """Send all logging of the process to standard error, as `json` or `console` lines."""
+    """Send all logging of the process to standard error, as `json` or `console` lines.
+
+    `form` None: console on a terminal, JSON elsewhere.
+    """
     form = form or ("console" if sys.stderr.isatty() else "json")
     renderer: Any = (
         structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
@@ -45,7 +48,7 @@ def configure_logs(level: str, form: str | None) -> None:
 def place_of(error: BaseException) -> str:
     """Return the innermost frames of an exception, innermost first: `module.function:line < ...`.
 
-    An exception's own words may quote a body, so they are not logged.
+    The exception's message may quote a body, so it is not logged.
     """
     frames = extract_tb(error.__traceback__)[-SHOWN_FRAMES:]
     names = [f"{Path(frame.filename).stem}.{frame.name}:{frame.lineno}" for frame in frames]

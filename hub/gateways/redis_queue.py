@@ -1,7 +1,8 @@
-"""RQ and Redis: they carry wake-ups, nothing else. What must happen is in the database.
+"""Wake-up queue on Redis and RQ. It carries wake-ups only; all work is recorded in the database.
 
-One queue, one job, no arguments. A wake-up is enqueued at most once in five seconds unless a
-drain took it in between, however many webhooks come; whoever drains hears of each one at once.
+One queue, one job, no arguments. However many webhooks arrive, a wake-up is enqueued at most once
+in five seconds, unless a drain has consumed it in between; running drains are notified of each one
+at once, by publish/subscribe.
 """
 
 import logging
@@ -18,8 +19,8 @@ from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
 QUEUE = "hub"
-# The job's name on the wire, not an import path: workers of several releases share one queue while
-# the hub is rolled out, so it outlives the module that it once named. `rq_worker.JOBS` maps it.
+# The job's name on the wire, not an import path: workers of several releases share the queue during
+# a rollout, so the name has outlived the module that it once named. `rq_worker.JOBS` maps it.
 DRAIN = "hub.jobs.drain.drain"
 WAKE_KEY = "hub:wake"
 CHANNEL = "hub:due"
@@ -31,7 +32,7 @@ WAIT_WHEN_GONE_S = 0.5
 
 log = logging.getLogger(__name__)
 
-# KEYS: the wake-up. ARGV: channel. Mostly one is under way, and this is all that is said.
+# KEYS: the wake-up. ARGV: the channel. Usually a wake-up is already pending, and only this runs.
 _TELL = """
 redis.call('PUBLISH', ARGV[1], '1')
 return redis.call('EXISTS', KEYS[1])
@@ -48,7 +49,7 @@ return 1
 
 
 def connect(url: str, *, timeout_s: float = 1.0) -> Redis:
-    """Return a client that fails at once: a wake-up may be lost, never waited for."""
+    """Return a Redis client without retries: losing a wake-up is better than waiting for one."""
     return Redis.from_url(
         url,
         socket_timeout=timeout_s,
@@ -58,12 +59,14 @@ def connect(url: str, *, timeout_s: float = 1.0) -> Redis:
 
 
 def queue(redis: Redis) -> Queue:
-    """Return the one queue."""
+    """Return the hub's only RQ queue."""
     return Queue(QUEUE, connection=redis, serializer=JSONSerializer)
 
 
 def enqueue_drain(redis: Redis) -> bool:
-    """Tell every drain that work is due, and enqueue one unless a wake-up is under way.
+    """Notify running drains that work is due; enqueue a drain job unless a wake-up is pending.
+
+    Return whether a job was enqueued.
 
     Raises:
         RedisError: Redis does not answer.
@@ -93,13 +96,16 @@ def enqueue_drain(redis: Redis) -> bool:
 
 
 def clear_wake_up(redis: Redis) -> None:
-    """Make room for the next wake-up; called before the last look for due work."""
+    """Delete the pending wake-up, so that the next one enqueues a job.
+
+    Call this before the last check for due work, so that no wake-up falls in between.
+    """
     with suppress(RedisError):
         redis.delete(WAKE_KEY)
 
 
 class WakeUpPublisher:
-    """The `Waker` of a process: one thread does the talking, so that no request waits for Redis."""
+    """`Waker` of a process: a thread of its own talks to Redis, so that no request waits for it."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -108,7 +114,7 @@ class WakeUpPublisher:
         self._started = False
 
     def wake(self) -> None:
-        """Note that work is due; return at once."""
+        """Request a wake-up; return at once."""
         if not self._started:
             self._start()
         self._due.set()
@@ -131,7 +137,8 @@ class WakeUpPublisher:
             except RedisError as error:
                 if not gone:
                     log.warning(
-                        "no wake-up: Redis is gone (%s); the sweep will", type(error).__name__
+                        "no wake-up: Redis is gone (%s); the sweep makes up for it",
+                        type(error).__name__,
                     )
                 gone = True
                 self._due.set()
@@ -144,7 +151,7 @@ class WakeUpPublisher:
 
 
 class WakeUpSubscriber:
-    """Hears, while it is open, that work has become due; silent when Redis is gone."""
+    """Subscriber that calls `on_due` for every wake-up while it is open; silent without Redis."""
 
     def __init__(self, url: str, on_due: Callable[[], None]) -> None:
         self._url = url
@@ -154,7 +161,7 @@ class WakeUpSubscriber:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop listening, within a second."""
+        """Stop the listener thread, within a second."""
         self._closed.set()
 
     def _run(self) -> None:

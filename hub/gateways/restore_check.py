@@ -1,8 +1,7 @@
-"""Noticing that the database was restored from a backup, before anything is done by it.
+"""Restore detection: compares a watermark in Redis with the database before any delivery is made.
 
-The mark: the newest attempt, kept where a restored database does not take it along.
-
-Redis may be empty at any time; then nothing is known, and nothing is concluded.
+The watermark is the newest attempt. It is kept in Redis, which a restore of the database does not
+roll back. Redis may be empty at any time; then nothing is concluded.
 """
 
 import logging
@@ -26,10 +25,11 @@ from hub.core.hub import Hub
 from hub.core.ids import parse_id
 
 MARK_KEY = "hub:newest-attempt"
+log = logging.getLogger(__name__)
 
 
 def read_mark(redis: Redis) -> Watermark | None:
-    """Return the mark; None when there is none that can be read.
+    """Return the watermark; None if it is absent or unreadable.
 
     Raises:
         RedisError: Redis does not answer.
@@ -44,7 +44,7 @@ def read_mark(redis: Redis) -> Watermark | None:
 
 
 def write_mark(redis: Redis, mark: Watermark | None) -> None:
-    """Keep a mark, or none.
+    """Store the watermark; delete it if `mark` is None.
 
     Raises:
         RedisError: Redis does not answer.
@@ -55,16 +55,13 @@ def write_mark(redis: Redis, mark: Watermark | None) -> None:
         redis.set(MARK_KEY, f"{mark.attempt_id} {mark.started_at.isoformat()}")
 
 
-log = logging.getLogger(__name__)
-
-
 def check_restored(hub: Hub, redis: Redis) -> Sequence[LossWindow]:
-    """Compare the mark with the database, and set it anew; return what may be missing.
+    """Compare the watermark with the database, and update it; return the known loss windows.
 
-    The mark is read first: what was marked had been committed.
+    The watermark is read first: the attempt that it names was committed before.
 
     Raises:
-        DBAPIError: the database is gone.
+        DBAPIError: the database is unavailable.
     """
     mark: Watermark | None = None
     with suppress(RedisError):

@@ -1,4 +1,4 @@
-"""Deadlines for sockets: one thread that shuts a socket down when its time is over.
+"""Deadlines for sockets: one thread shuts a socket down when its deadline has passed.
 
 A socket's own time-out starts anew with every byte, so a peer that sends one byte a second is
 never late. What waits for a socket that is shut down wakes up at once.
@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 
 
 class Guard:
-    """One deadline. `expired` tells whether it was the watchdog that ended the wait."""
+    """Deadline of one socket. `expired`: the watchdog has shut the socket down."""
 
     __slots__ = ("done", "expired", "socket")
 
@@ -25,14 +25,14 @@ class Guard:
 
 
 class Watchdog:
-    """Its thread starts with the first guard, and again in a forked child."""
+    """Deadline thread: starts with the first guard, and anew in a forked child."""
 
     def __init__(self) -> None:
         self._begin()
         os.register_at_fork(after_in_child=self._begin)
 
     def _begin(self) -> None:
-        """Know of nothing: a forked child has no thread of its parent's, and perhaps its lock."""
+        """Reset all state: a forked child inherits no thread, but perhaps a locked lock."""
         self._condition = threading.Condition()
         self._deadlines: list[tuple[float, int, Guard]] = []
         self._count = 0

@@ -1,1 +1,1 @@
-"""Processes: the supervisor of `hub up`, and the signals that end a process."""
+"""Process control: the supervisor of `hub up`, and the signals that stop a process."""

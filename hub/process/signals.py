@@ -1,4 +1,4 @@
-"""The signals that mean: finish what is under way, then end."""
+"""Signal handling: SIGTERM, SIGINT and SIGHUP mean a graceful stop of the process."""
 
 import signal
 from collections.abc import Callable
@@ -8,9 +8,9 @@ _NUMBERS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def when_told_to_end(act: Callable[[], None]) -> None:
-    """Call `act` at each of them, but for one that whoever started us had ignored (`nohup`).
+    """Call `act` on each stop signal, except one that the parent process ignores (`nohup`).
 
-    HUP is among them because what is started again reads `hub.yaml` anew.
+    SIGHUP is included because a restarted process reads `hub.yaml` again.
     """
 
     def on_signal(number: int, frame: FrameType | None) -> None:

@@ -1,6 +1,6 @@
-"""One process that keeps others alive: starts them, starts again what dies, stops them in order.
+"""Supervisor of child processes: starts them in stages, restarts dead ones, stops them in order.
 
-It has one thread: on Linux a child dies with the *thread* that started it.
+It has a single thread: on Linux a child dies with the *thread* that started it.
 """
 
 import ctypes
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from hub.core.errors import Refused
 
-# The exit code of a process that no restart can mend.
+# Exit code of a process that a restart cannot help: its configuration is wrong.
 CONFIGURATION_FAULT = 2
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -28,7 +28,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A command to keep alive. Once `is_ready` is true, `announcement` is said."""
+    """Command to keep running. `announcement` is printed once `is_ready` returns true."""
 
     name: str
     command: Sequence[str]
@@ -38,7 +38,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class RestartPolicy:
-    """How long to wait for what."""
+    """Restart delays, time limits, and the configuration errors in a row that stop everything."""
 
     first_delay_s: float = 0.2
     max_delay_s: float = 10
@@ -50,10 +50,10 @@ class RestartPolicy:
 
 
 class Supervisor:
-    """Keeps stages of programs alive until SIGTERM, SIGINT or SIGHUP.
+    """Supervisor that keeps stages of programs running until SIGTERM, SIGINT or SIGHUP.
 
-    A stage is started once all of the one before it are ready (or took too long), and stopped
-    before it. `say` gets one line per thing that happens.
+    A stage is started once all programs of the previous stage are ready (or took too long), and
+    stopped before that stage. `say` receives one line for each occurrence.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Supervisor:
         self._hurry = False
 
     def run(self) -> int:
-        """Return, when all programs have ended, 0 if asked to, or `CONFIGURATION_FAULT`."""
+        """Run until all programs have ended; return 0 after a signal, or `CONFIGURATION_FAULT`."""
         with self._signals() as wait:
             try:
                 code = self._keep_alive(wait)
@@ -112,7 +112,7 @@ class Supervisor:
 
     @contextmanager
     def _signals(self) -> Iterator[Callable[[float], None]]:
-        """Take the signals, and give a wait that any of them ends."""
+        """Install signal handlers; yield a wait function that any of the signals interrupts."""
         reader, writer = os.pipe()
         os.set_blocking(writer, False)
         before = {number: signal.signal(number, self._note) for number in _SIGNALS}
@@ -143,7 +143,7 @@ class Supervisor:
 
 
 class _Child:
-    """One program, its process if there is one, and when to start it again."""
+    """Program with its process, if one runs, and the time of its next start."""
 
     def __init__(
         self, program: Program, say: Callable[[str], None], patience: RestartPolicy
@@ -160,7 +160,7 @@ class _Child:
         self._delay_s = patience.first_delay_s
 
     def tend(self, now: float) -> None:
-        """Start it when it is time, notice when it has died or become ready."""
+        """Start the process when it is due; notice when it has died or become ready."""
         if self._process is None:
             if now >= self._start_at:
                 self._start(now)
@@ -179,7 +179,7 @@ class _Child:
             self._process.terminate()
 
     def kill(self) -> None:
-        """End it and whatever it has left behind, and wait until it has ended."""
+        """Kill the process and its process group, and wait until it has ended."""
         if self._process is None:
             return
         if self.is_running():
@@ -193,7 +193,7 @@ class _Child:
             self._program.command,
             stdin=subprocess.DEVNULL,
             stdout=sys.stderr.fileno(),
-            start_new_session=True,  # a Ctrl-C is for the supervisor, which stops them in order
+            start_new_session=True,  # Ctrl-C reaches only the supervisor, which stops them in order
             preexec_fn=die_with_parent(),
         )
         self._started_at = now
@@ -212,17 +212,17 @@ class _Child:
 
     @staticmethod
     def _kill_group(group: int) -> None:
-        """Kill what a process has left behind: workers of a dead web server hold its port."""
+        """Kill the rest of a process group: workers of a dead web server hold its port."""
         try:
             os.killpg(group, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):  # macOS says the second of a dead group
+        except (ProcessLookupError, PermissionError):  # macOS raises the second for a dead group
             return
 
 
 def die_with_parent(number: int = signal.SIGKILL) -> Callable[[], None]:
-    """Return what a child calls before `exec` so that it gets this signal when its parent dies.
+    """Return a `preexec_fn` that makes a child receive this signal when its parent dies.
 
-    Only Linux can do that; elsewhere it does nothing.
+    Only Linux supports this; elsewhere the function does nothing.
     """
     parent = os.getpid()
     if not can_die_with_parent():
@@ -231,7 +231,7 @@ def die_with_parent(number: int = signal.SIGKILL) -> Callable[[], None]:
 
     def ask() -> None:
         prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
-        if os.getppid() != parent:  # it died before we asked
+        if os.getppid() != parent:  # the parent died before `prctl`
             os._exit(1)
 
     return ask
@@ -243,12 +243,12 @@ def can_die_with_parent() -> bool:
 
 @contextmanager
 def only_one(folder: Path) -> Iterator[None]:
-    """Hold `folder` for this process while the block runs.
+    """Hold an exclusive lock on `folder` for this process while the block runs.
 
     Raises:
-        Refused: another process holds it. The message says which.
+        Refused: another process holds the lock. The message has its process id.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it may hold people's data
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it may contain personal data
     with open(folder / "hub.lock", "a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

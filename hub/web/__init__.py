@@ -1,1 +1,1 @@
-"""HTTP, thin: what arrives is turned into a call of core, and what core says into an answer."""
+"""HTTP layer: turns each request into a call of `hub.core`, and its result into a response."""

@@ -1,4 +1,4 @@
-"""Every answer that is no plain success, in one table: a sentence each."""
+"""Error responses: a table with one sentence per status code, and the handlers of the app."""
 
 import logging
 
@@ -32,7 +32,10 @@ NOT_ITS_NAME = (
 
 
 def error_response(status: int, sentence: str | None = None) -> Response:
-    """Return an error's answer: its sentence, as text that no sender takes for content."""
+    """Return an error response: a sentence as plain text, so that no sender reads it as content.
+
+    A 503 has `Retry-After`.
+    """
     response = Response(
         (sentence or SENTENCES[status]) + "\n", status, content_type="text/plain; charset=utf-8"
     )
@@ -42,7 +45,7 @@ def error_response(status: int, sentence: str | None = None) -> Response:
 
 
 def register(app: Flask) -> None:
-    """Give every error that can leave a view its answer."""
+    """Register error handlers for every exception that can leave a view."""
 
     @app.errorhandler(HTTPException)
     def on_http(error: HTTPException) -> Response:
@@ -62,10 +65,13 @@ def register(app: Flask) -> None:
 
 
 def unexpected_error(error: Exception) -> Response:
-    """Return the answer to what nobody asked for: the database's trouble, or a defect of ours."""
+    """Return the response to an unexpected exception: 503 for a database error, 500 for a defect.
+
+    The log gets the type of the exception and, for a defect, its place; not its message.
+    """
     if isinstance(error, SQLAlchemyError):
         cause = type(error.orig).__name__ if isinstance(error, DBAPIError) else type(error).__name__
-        log.error("the database could not do it: %s", cause)
+        log.error("database error during a request: %s", cause)
         return error_response(503)
     log.error("a view failed with %s, at %s", type(error).__name__, place_of(error))
     return error_response(500)

@@ -1,4 +1,4 @@
-"""The short way for webhooks, for a server's loop: verified, read and matched without a wait.
+"""Fast path for webhooks, called from the server's loop: verify, parse and route, no blocking.
 
 What is out of the ordinary in any way is left to the application: it answers handshakes, refuses
 what does not verify, keeps what cannot be read. Nothing is answered here before it is stored.
@@ -26,7 +26,7 @@ from hub.web.server.head import Head
 from hub.web.source_counters import SourceCounters
 from hub.web.webhooks import after_stored
 
-# Who waits for a lock longer than that waits in a thread.
+# A write that waits for a lock longer than that continues in a thread.
 LOCK_TIMEOUT_S = 0.1
 _STATEMENT = insert_statement("$1", "$2", "$3", "$4")
 _FORMATS = (Format.TEXT, Format.TEXT, Format.BINARY, Format.TEXT)
@@ -50,7 +50,7 @@ class PendingWebhook:
 
 
 class PlainAnswer(NamedTuple):
-    """What the sender of a webhook hears."""
+    """Response to a webhook: status, headers and body."""
 
     status: int
     headers: Sequence[tuple[str, str]]
@@ -58,7 +58,7 @@ class PlainAnswer(NamedTuple):
 
 
 class FastPath:
-    """What a server's loop asks of the hub. `url`: the database's, which is PostgreSQL."""
+    """Interface of the hub to a server's loop. `url`: the database's, which is PostgreSQL."""
 
     def __init__(self, app: Flask, url: str) -> None:
         self._hub: Hub = app.extensions["hub"]
@@ -70,7 +70,7 @@ class FastPath:
         self._trusts = lru_cache(maxsize=64)(lambda host: host_is_trusted(host, trusted))
 
     def open_line(self) -> Line:
-        """Connect a line for `send`; this waits.
+        """Connect a database line for `send`; blocks.
 
         Raises:
             LineError: the database cannot be reached, or does not take the statement.
@@ -78,7 +78,7 @@ class FastPath:
         return Line.open(self._url, _STATEMENT, lock_timeout_s=LOCK_TIMEOUT_S)
 
     def begin(self, head: Head, body: bytes) -> PendingWebhook | None:
-        """Return a webhook, ready to be stored; None where it is for the application."""
+        """Return a webhook, ready to be stored; None if the application must handle the request."""
         source = self._hub.configuration.sources.get(head.slug)
         host = head.headers.get("host", "")
         if source is None or not source.enabled or not host or not self._trusts(host):
@@ -106,24 +106,24 @@ class FastPath:
         weight = weight_of(prepared.batch)
         return PendingWebhook(head.slug, received.received_at, prepared, prepared.batch, weight)
 
-    def send(self, line: Line, writer: Sequence[PendingWebhook]) -> None:
-        """Have webhooks written in one go.
+    def send(self, line: Line, webhooks: Sequence[PendingWebhook]) -> None:
+        """Send webhooks to the database in one statement.
 
         Raises:
             LineError
         """
-        rows = rows_of([one.batch for one in writer])
+        rows = rows_of([one.batch for one in webhooks])
         bodies = bytea_array(rows.bodies)
         line.send((rows.events, rows.requests, bodies, rows.deliveries), _FORMATS)
 
-    def note(self, writer: Sequence[PendingWebhook], new_ids: Sequence[bytes]) -> None:
+    def note(self, webhooks: Sequence[PendingWebhook], new_ids: Sequence[bytes]) -> None:
         """Note which events were new; `new_ids` is what the line returned."""
         found = set(new_ids)
-        for one in writer:
+        for one in webhooks:
             one.new = [row["id"] for row in one.batch.events if row["id"].bytes in found]
 
     def answer(self, one: PendingWebhook) -> PlainAnswer:
-        """Return the answer to a webhook, once it is stored; this waits unless it is.
+        """Return the answer to a webhook, once it is stored; blocks unless it is stored already.
 
         Storing again what a line may have stored is harmless: ids and keys stay the same.
         """

@@ -1,7 +1,7 @@
-"""`/healthz`: the process is alive. `/readyz`: it can store webhooks, or says why not.
+"""`/healthz`: liveness of the process. `/readyz`: readiness to store webhooks, or what prevents it.
 
-Redis, worker and clock are not asked for: without them webhooks are stored all the same, and the
-work is done later. How much later is in `/metrics`.
+Redis, worker and clock are not checked: webhooks are stored without them, and the work is done
+later. `/metrics` shows the delay.
 """
 
 from flask import Blueprint, Response, current_app, jsonify

@@ -1,6 +1,6 @@
-"""`/a/<token>`: the page behind the link in what told a person of a lead.
+"""`/a/<token>`: acknowledgement page, linked from the notification of a lead.
 
-Looking at it changes nothing, since previews of links look at it too; its button takes the lead.
+A GET changes nothing, since link previews request the page too; its button (POST) takes the lead.
 """
 
 from datetime import UTC, datetime
@@ -74,7 +74,7 @@ def on_http(error: HTTPException) -> Response:
 
 
 def _person(hub: Hub, link: Link) -> Person:
-    """Return whose link it is; somebody who is gone from the file is known by their name there."""
+    """Return the person of a link; a person removed from hub.yaml is named by their slug."""
     return hub.configuration.people.get(link.person) or Person(link.person, link.person)
 
 

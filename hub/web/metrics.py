@@ -1,6 +1,7 @@
-"""`GET /metrics`: how the hub is, for Prometheus.
+"""`GET /metrics`: the hub's metrics in the Prometheus text format.
 
-All of it is in the database, so every web process says the same and none counts for itself.
+All values are read from the database: every web process reports the same ones, and none keeps
+counters of its own.
 """
 
 import hmac
@@ -39,7 +40,7 @@ def show_metrics() -> Response:
 
 
 def _is_from_this_machine() -> bool:
-    # A proxy on this machine connects from loopback too, but says for whom.
+    # A proxy on this machine connects from loopback too, but adds a header with its client.
     forwarded = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
     return request.environ.get("REMOTE_ADDR") in LOOPBACK and not forwarded
 
@@ -51,7 +52,7 @@ def _is_bearer_of(token: str) -> bool:
 
 
 class _Figures(Collector):
-    """The figures of one moment as metric families."""
+    """Collector of metric families from one reading of the figures."""
 
     def __init__(self, figures: Metrics, destinations: list[str]) -> None:
         self._figures = figures

@@ -1,4 +1,4 @@
-"""What is done with every request that was taken in, wherever it was posted: kept, or refused."""
+"""Storage of inbound requests, for webhooks and forms alike: group commit, and refusals."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -18,14 +18,14 @@ from hub.web.source_counters import SourceCounters
 
 GROUP_MOST = 32
 GROUP_MOST_BYTES = 256 * 1024
-# What a row of a batch weighs beside the body: a mail report has thousands in one request.
+# Size added for each row of a batch, beside the body: one mail report has thousands of rows.
 ROW_BYTES = 2048
-# How long a write that hangs, on a lock or a dead line, holds up those behind it.
+# How long a write that hangs, on a lock or a dead connection, delays the requests queued behind it.
 GROUP_PATIENCE_S = 0.5
 
 
 class GroupCommitWriter:
-    """The writes of requests that are taken in at the same time: on PostgreSQL they are one."""
+    """Group commit of inbound requests that arrive at the same time; on PostgreSQL only."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
@@ -38,11 +38,11 @@ class GroupCommitWriter:
 
     @property
     def waiting(self) -> int:
-        """Return how many wait for the write before theirs."""
+        """Return the number of requests queued behind the current write."""
         return self._group.waiting
 
     def ingest(self, prepared: PreparedRequest) -> IngestResult | None:
-        """Store a request; None where it is to be stored alone, nothing of it is stored then."""
+        """Store a request with others; None, with nothing stored, if it must be stored alone."""
         batch = prepared.batch
         if batch is None or self._hub.store.dialect != "postgresql":
             return None
@@ -59,29 +59,32 @@ class GroupCommitWriter:
                 is_gone = isinstance(error, DBAPIError) and error.connection_invalidated
                 if is_gone or len(batches) == 1:
                     raise
-                return [None] * len(batches)  # one of them is to blame, and not for the others
+                # One bad batch must not fail the others: each is stored alone.
+                return [None] * len(batches)
 
 
 def finish(hub: Hub, prepared: PreparedRequest, batch: Batch, new: Sequence[UUID]) -> IngestResult:
-    """Return what became of a request whose new events are stored; the others are counted now."""
+    """Return the result of a request whose new events are stored; count its duplicates now."""
     if len(new) == len(batch.events):
         return result_of(prepared, Stored(new))
     if new:
-        hub.waker.wake()  # what follows may fail, and these are stored
+        # The stored events need their wake-up even if the statements below fail.
+        hub.waker.wake()
     with hub.store.read() as connection:
         return result_of(prepared, count_rest(connection, batch, new))
 
 
 def weight_of(batch: Batch) -> int:
-    """Return how much of a group's size a request takes, in bytes or so."""
+    """Return the share of a group's size that a batch takes, in bytes, estimated."""
     rows = len(batch.events) + len(batch.deliveries)
     return int(batch.request["size_bytes"]) + ROW_BYTES * rows
 
 
 def store_request(hub: Hub, writer: GroupCommitWriter, prepared: PreparedRequest) -> IngestResult:
-    """Store; once more when the line to the database turns out to be dead.
+    """Store a request; try once more if the database connection turns out to be dead.
 
-    Storing twice is harmless: the second finds the first one's keys, and that they are its own.
+    Storing twice is harmless: the second try finds the keys of the first, and that they are its
+    own.
     """
     try:
         return writer.ingest(prepared) or _ingest(hub, prepared)
@@ -94,7 +97,7 @@ def store_request(hub: Hub, writer: GroupCommitWriter, prepared: PreparedRequest
 def refuse_request(
     hub: Hub, counters: SourceCounters, source: Source, received: InboundRequest, reason: str
 ) -> Response:
-    """Count what does not verify, keep a trace of the first few, and answer 401."""
+    """Count a request that does not verify, store a trace of the first few, and answer 401."""
     keep_trace(hub, counters, source, received, reason)
     return error_response(401)
 
@@ -102,7 +105,10 @@ def refuse_request(
 def keep_trace(
     hub: Hub, counters: SourceCounters, source: Source, received: InboundRequest, reason: str
 ) -> None:
-    """Count what does not verify, and keep the first few of each minute to be verified again."""
+    """Count a request that does not verify; store a trace of the first few of each minute.
+
+    A stored trace can be verified again.
+    """
     if counters.rejected(source.slug, received.received_at, reason):
         with hub.store.write() as connection:
             store_rejected(connection, source=source.slug, request=received, reason=reason)

@@ -1,4 +1,4 @@
-"""An HTTP request taken apart, bytes first: what the adapters may look at, or a refusal."""
+"""WSGI reader: turns an environ into an `InboundRequest` for the adapters, or refuses it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,8 +25,8 @@ from hub.web.server.arrival import WHOLE_MOST_BYTES
 
 BODY_TIMEOUT_S = 15
 _LENGTH_DIGITS = 18
-# Threads wait for bodies too large to be collected before: together for fewer than there are
-# threads, so that slow senders, who need not be anybody we know, keep nobody else out.
+# How many threads may wait for a body too large for the server to buffer before. Together they are
+# fewer than there are threads: slow senders, who need no credentials, cannot block all others.
 FORMS_AT_ONCE, WEBHOOKS_AT_ONCE = 4, 2
 _FORM_PLACES = BoundedSemaphore(FORMS_AT_ONCE)
 _WEBHOOK_PLACES = BoundedSemaphore(WEBHOOKS_AT_ONCE)
@@ -41,14 +41,14 @@ def inbound_request(
     path_secret: str | None = None,
     timeout_s: float | None = None,
 ) -> InboundRequest:
-    """Return the request as its sender made it.
+    """Return the inbound request exactly as its sender made it.
 
-    `origin` is the public one; without it the address is taken from the request. Its `url` goes
-    into the database: it lacks the path's secret. `timeout_s`: how long the body may take to come,
-    where `BODY_TIMEOUT_S` is too short.
+    `origin` is the public one; None takes it from the request. The `url` lacks the path's secret,
+    since it is stored in the database. `timeout_s`: time limit of the body, where `BODY_TIMEOUT_S`
+    is too short.
 
     Raises:
-        HTTPException: 400, 404, 408, 413, 415 or 503; nothing may be stored then.
+        HTTPException: 400, 404, 408, 413, 415 or 503; nothing of the request may be stored.
     """
     if not environ.get("HTTP_HOST"):  # RFC 9112, 3.2
         raise BadRequest
@@ -69,10 +69,10 @@ def inbound_request(
 
 
 def raw_target(environ: dict[str, Any]) -> str:
-    """Return path and query as they came, still percent-encoded.
+    """Return path and query as they arrived, still percent-encoded.
 
     Raises:
-        NotFound: the path is spelled in another way than the hub's own.
+        NotFound: the path is not encoded as the hub encodes it.
     """
     path = quote(environ.get("SCRIPT_NAME", "") + environ["PATH_INFO"], safe="/:@!$&'()*+,;=~-._")
     query = environ.get("QUERY_STRING", "")
@@ -81,7 +81,7 @@ def raw_target(environ: dict[str, Any]) -> str:
         return f"{path}?{query}" if query else path
     if raw.startswith("http"):  # absolute form (RFC 9112, 3.2.2)
         raw = "/" + raw.split("/", 3)[-1]
-    if raw.partition("?")[0] != path or path.startswith("//"):  # routing takes // for /
+    if raw.partition("?")[0] != path or path.startswith("//"):  # routing treats // as /
         raise NotFound
     return str(raw)
 
@@ -94,13 +94,13 @@ def _without_secret(target: str, path_secret: str | None) -> str:
 
 
 def read_body(environ: dict[str, Any], max_bytes: int, timeout_s: float | None = None) -> bytes:
-    """Return the whole body, never a part of it.
+    """Return the complete body, never a part of it.
 
     Raises:
         RequestEntityTooLarge: it has more than `max_bytes`, chunked or not.
-        RequestTimeout: it did not come within `timeout_s`, else `BODY_TIMEOUT_S`.
-        BadRequest: its length or its chunks cannot be read, or the sender broke off.
-        ServiceUnavailable: so many large ones are on their way that others would have to wait.
+        RequestTimeout: it did not arrive within `timeout_s` (None: `BODY_TIMEOUT_S`).
+        BadRequest: its length or its chunks cannot be parsed, or the sender disconnected.
+        ServiceUnavailable: too many large bodies are being received already.
     """
     declared = environ.get("CONTENT_LENGTH") or None
     if declared is not None:
@@ -138,12 +138,12 @@ def _read(environ: dict[str, Any], wanted: int, timeout_s: float) -> bytes:
 
 @contextmanager
 def _place(environ: dict[str, Any], wanted: int) -> Iterator[None]:
-    """Take a place among those whose bodies are waited for.
+    """Hold one of the places for threads that wait for a large body.
 
     Raises:
-        ServiceUnavailable: there is none.
+        ServiceUnavailable: all places are taken.
     """
-    if wanted <= WHOLE_MOST_BYTES:  # it was collected before
+    if wanted <= WHOLE_MOST_BYTES:  # the server has buffered it already
         yield
         return
     places = _FORM_PLACES if environ["PATH_INFO"].startswith("/forms/") else _WEBHOOK_PLACES
@@ -156,7 +156,7 @@ def _place(environ: dict[str, Any], wanted: int) -> Iterator[None]:
 
 
 def _headers(environ: dict[str, Any], path_secret: str | None) -> dict[str, str]:
-    """Return the headers; a proxy's own may repeat the address, whose secret is not to be kept."""
+    """Return the headers, with the path's secret masked: a proxy's headers may repeat the URL."""
     headers = {
         name[5:].replace("_", "-").lower(): value
         for name, value in environ.items()

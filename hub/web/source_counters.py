@@ -1,4 +1,4 @@
-"""How often each source was heard and refused: counted in memory, written every few seconds.
+"""Counters of verified and rejected requests per source: kept in memory, flushed every 5 s.
 
 A flood of forged requests must not become a flood of writes.
 """
@@ -16,14 +16,14 @@ from hub.core.monitoring.source_counters import SourceNews, add_up
 from hub.core.ports import Store
 
 FLUSH_EVERY_S = 5
-# How many refused requests a source leaves behind per minute and process; the rest is counted.
+# Rejected requests stored per source, minute and process; further ones are only counted.
 TRACES_PER_MINUTE = 5
 
 log = logging.getLogger(__name__)
 
 
 class SourceCounters:
-    """Counts for one process; its thread starts with the first request, after any fork."""
+    """Counters of one process; the flush thread starts with the first request, after any fork."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -40,7 +40,7 @@ class SourceCounters:
             news.last_verified_at = at
 
     def rejected(self, source: str, at: datetime, reason: str, *, traced: bool = True) -> bool:
-        """Count a refused request; return whether it may leave a trace, if it is to leave one."""
+        """Count a rejected request; return whether to store its trace: never if not `traced`."""
         with self._lock:
             news = self._news_of(source)
             news.counts[RequestState.REJECTED] += 1
@@ -54,7 +54,7 @@ class SourceCounters:
             return self._traces[source, minute] <= TRACES_PER_MINUTE
 
     def flush(self) -> None:
-        """Write what was counted since the last time."""
+        """Write the counts since the last flush; if that fails, they are lost and logged."""
         with self._lock:
             news, self._news = self._news, {}
         if not news:
@@ -69,7 +69,7 @@ class SourceCounters:
         if not self._started:
             self._started = True
             atexit.register(self.flush)
-            threading.Thread(target=self._run, name="tally", daemon=True).start()
+            threading.Thread(target=self._run, name="source-counters", daemon=True).start()
         return self._news.setdefault(source, SourceNews())
 
     def _run(self) -> None:

@@ -1,4 +1,4 @@
-"""`POST /webhooks/<source>`: verified, stored, answered; 2xx means that it is in the database."""
+"""`POST /webhooks/<source>`: verify, store, answer. 2xx means that the request is stored."""
 
 from datetime import UTC, datetime
 
@@ -14,7 +14,7 @@ from hub.web.receiver import refuse_request, store_request
 from hub.web.request_reader import inbound_request
 from hub.web.source_counters import SourceCounters
 
-# What is refused before anybody looks at its signature; 401 is counted where it is decided.
+# Refusals before the signature is verified; a 401 is counted where it is decided.
 COUNTED_REFUSALS = frozenset({400, 405, 408, 413, 415, 431})
 
 webhooks = Blueprint("webhooks", __name__)
@@ -55,7 +55,8 @@ def receive_webhook(source_slug: str, path_secret: str | None = None) -> Respons
             source=source, adapter=adapter, router=hub.router, request=received
         )
     except NotVerified as error:
-        if received.method != "POST":  # its address may have a token in it, so it is kept nowhere
+        if received.method != "POST":
+            # The URL of a GET may contain a token, so that no trace is stored.
             counters.rejected(source_slug, received.received_at, str(error), traced=False)
             return error_response(401)
         return refuse_request(hub, counters, source, received, str(error))
@@ -66,7 +67,7 @@ def receive_webhook(source_slug: str, path_secret: str | None = None) -> Respons
 def after_stored(
     hub: Hub, counters: SourceCounters, slug: str, at: datetime, ingested: IngestResult
 ) -> Reply:
-    """Count what was stored, wake who works on it, and return what its sender hears."""
+    """Count a stored request, send a wake-up for new events, and return the sender's reply."""
     counters.ingested(slug, at, ingested.state)
     if ingested.new_event_ids:
         hub.waker.wake()
@@ -77,12 +78,13 @@ def after_stored(
 def count_refusal(response: Response) -> Response:
     note_refusal(current_app, request.path, response.status_code)
     if response.status_code == 405 and request.path.startswith("/webhooks/"):
-        response.headers["Allow"] = "POST"  # a GET that is a handshake is between two machines
+        # A GET serves handshakes between two machines only, and is not advertised.
+        response.headers["Allow"] = "POST"
     return response
 
 
 def note_refusal(app: Flask, path: str, status: int) -> None:
-    """Count what was refused unseen at a source's address; nothing of it is kept."""
+    """Count a refusal before verification at a source's address; store nothing of the request."""
     if status not in COUNTED_REFUSALS or not path.startswith(("/webhooks/", "/forms/")):
         return
     hub: Hub = app.extensions["hub"]
@@ -93,8 +95,10 @@ def note_refusal(app: Flask, path: str, status: int) -> None:
 
 
 def late_status(app: Flask, path: str) -> int:
-    """Return how a body that does not come is answered: whoever cannot sign is mail's courier,
-    and drops for good what a 4xx refuses.
+    """Return the status for a body that did not arrive in time: 408, or 503 for a mail service.
+
+    A sender that cannot sign, and authenticates by a secret in the path, delivers e-mail: it
+    drops a message for good on a 4xx.
     """
     hub: Hub = app.extensions["hub"]
     parts = path.split("/")
@@ -114,5 +118,6 @@ def _source(hub: Hub, slug: str) -> Source:
 def _reply(reply: Reply) -> Response:
     response = Response(reply.body, reply.status, content_type=reply.content_type)
     if reply.content_type is None:
-        del response.headers["Content-Type"]  # Flask would say text/html
+        # Flask would set text/html.
+        del response.headers["Content-Type"]
     return response

@@ -1,1 +1,1 @@
-"""The worker process: drains lanes of due deliveries, by a wake-up from RQ."""
+"""Worker process: drains lanes of due deliveries after a wake-up (RQ job)."""

@@ -1,7 +1,4 @@
-"""Serving a lane: what ended on it is recorded, what fits is claimed, and the calls begin.
-
-What a claim of due deliveries needs, put together for one lane in one transaction.
-"""
+"""Batches of a lane: one transaction records ended calls and claims deliveries; calls follow."""
 
 import logging
 import time
@@ -30,6 +27,8 @@ from hub.worker.hang_timer import feed
 from hub.worker.lane import CircuitState, HeldLane, perform
 from hub.worker.results import ResultQueue
 
+log = logging.getLogger(__name__)
+
 
 def claim_for(
     worker: WorkerContext,
@@ -40,11 +39,11 @@ def claim_for(
     *,
     suspects: bool = False,
 ) -> tuple[list[Claimed], bool | None]:
-    """Claim up to `room` due deliveries of a lane; none when it is not this worker's any more.
+    """Claim up to `room` due deliveries of a lane; none if the lane is no longer workable.
 
-    Those that are suspect are claimed by themselves (`suspects`), and no others then.
+    `suspects`: claim only suspected poison deliveries; without it, only the others.
 
-    Returns the claimed, and whether there may be more that are due: without room nobody looked.
+    Return the claimed deliveries, and whether more may be due (None: without room, not checked).
     """
     if not room:
         return [], None
@@ -75,32 +74,29 @@ def claim_for(
     )
 
 
-log = logging.getLogger(__name__)
-
-
 class LaneBatch:
-    """What a drain does with each of its lanes, one transaction at a time."""
+    """Batch processing of a drain's lanes, one transaction at a time."""
 
-    def __init__(self, workshop: WorkerContext, ends: ResultQueue) -> None:
-        self._shop = workshop
-        self._ends = ends
-        # What the database may not know any more (`hub.core.delivery.restore_detection`).
+    def __init__(self, worker: WorkerContext, ends: ResultQueue) -> None:
+        self._worker = worker
+        self._results = ends
+        # Loss windows of a database restore (`hub.core.delivery.restore_detection`).
         self.restored: Sequence[LossWindow] = ()
         self.has_called = False
 
     def record_and_claim(self, lane: HeldLane, room: int, *, suspects: bool = False) -> None:
-        """Record what ended on a lane and claim anew, in one transaction; then call.
+        """Record ended calls of a lane and claim deliveries in one transaction; start their calls.
 
         Raises:
-            DBAPIError: the database is gone.
+            DBAPIError: the database is unavailable.
         """
         now_s = time.monotonic()
         hang_timer.feed()
         try:
-            with self._shop.hub.store.write() as connection:
+            with self._worker.hub.store.write() as connection:
                 late, made = self._record(connection, lane)
                 claimed, more = claim_for(
-                    self._shop, connection, lane, room, self.restored, suspects=suspects
+                    self._worker, connection, lane, room, self.restored, suspects=suspects
                 )
         except DBAPIError as error:
             if classify(error) is DatabaseErrorKind.UNAVAILABLE:
@@ -110,7 +106,7 @@ class LaneBatch:
         self._log(lane, late)
         lane.finished = []
         if made:
-            self._shop.hub.waker.wake()
+            self._worker.hub.waker.wake()
         if suspects:
             lane.suspects = bool(claimed)
         elif more is not None:
@@ -120,12 +116,14 @@ class LaneBatch:
             self._start(lane, one, now_s)
 
     def _record(self, connection: Any, lane: HeldLane) -> tuple[int, int]:
-        return record_and_complete(connection, self._shop.hub, lane.finished, now=datetime.now(UTC))
+        return record_and_complete(
+            connection, self._worker.hub, lane.finished, now=datetime.now(UTC)
+        )
 
     def _start(self, lane: HeldLane, claimed: Claimed, now_s: float) -> None:
         self.has_called = True
         try:
-            call = self._shop.pool.submit(perform, lane.client, claimed, now_s)
+            call = self._worker.pool.submit(perform, lane.client, claimed, now_s)
         except RuntimeError:  # no thread can be started
             lane.finish(claimed, Outcome(Verdict.NOT_PROCESSED, "no thread for the call"), None)
             return
@@ -133,16 +131,16 @@ class LaneBatch:
         call.add_done_callback(partial(self._on_end, lane, claimed))
 
     def _on_end(self, lane: HeldLane, claimed: Claimed, call: Any) -> None:
-        self._ends.put((lane, claimed, call.result()))
+        self._results.put((lane, claimed, call.result()))
 
     def _back_off(self, lane: HeldLane, error: DBAPIError) -> None:
-        """Let a lane rest whose transaction failed; what has ended on it is recorded alone."""
+        """Pause a lane after its transaction failed; record its ended calls on their own."""
         name = type(error.orig).__name__
         lane.maybe_due = lane.suspects = False
         if classify(error) is DatabaseErrorKind.RETRYABLE:
-            log.warning("%s: the database was busy (%s); again in a moment", lane.lease, name)
+            log.warning("%s: the database was busy (%s); retrying shortly", lane.lease, name)
             return
-        with self._shop.hub.store.write() as connection:
+        with self._worker.hub.store.write() as connection:
             late, _ = self._record(connection, lane)
             self._log(lane, late)
         lane.finished = []
@@ -150,7 +148,11 @@ class LaneBatch:
 
     def _log(self, lane: HeldLane, late: int) -> None:
         if late:
-            log.warning("%s: %d calls ended after another took over", lane.destination.slug, late)
+            log.warning(
+                "%s: %d calls ended after another worker took the lane over",
+                lane.destination.slug,
+                late,
+            )
             return
         for one in lane.finished:
             level = logging.INFO if one.transition.error is None else logging.WARNING

@@ -1,4 +1,4 @@
-"""What the drains of one process share: made once, before the first job."""
+"""Worker context: objects shared by all drains of one process, created before the first job."""
 
 import os
 import secrets
@@ -21,9 +21,10 @@ THREADS = 64
 
 @dataclass(slots=True)
 class WorkerContext:
-    """The hub, its gates, and the threads that make calls.
+    """Hub, destination clients and the thread pool that makes calls.
 
-    `stop` asks everything to end soon. `on_due` is called when work has become due.
+    `stop`: set to request a graceful stop. `on_due`: called when a wake-up arrives.
+    `holder`: the name of this process in leases.
     """
 
     hub: Hub
@@ -37,12 +38,12 @@ class WorkerContext:
     on_due: Callable[[], None] = lambda: None
 
     def __post_init__(self) -> None:
-        # A thread more for each lane: whatever the others do, every lane can make one call.
+        # One more thread for each lane: whatever the other lanes do, every lane can make one call.
         self.pool = ThreadPoolExecutor(THREADS + len(self.clients), thread_name_prefix="call")
         WakeUpSubscriber(self.redis_url, lambda: self.on_due())
 
     def limiter(self, destination: Destination) -> RateLimiter:
-        """Return what a destination's rate leaves; it outlives the drains."""
+        """Return the rate limiter of a destination; it persists across drains."""
         return self.limiters.setdefault(destination.slug, RateLimiter(destination.rate))
 
 
@@ -53,16 +54,16 @@ def _name_of_this_process() -> str:
 _OPEN: list[WorkerContext] = []
 
 
-def set_current(workshop: WorkerContext) -> None:
-    """Make this process able to drain."""
-    _OPEN[:] = [workshop]
+def set_current(worker: WorkerContext) -> None:
+    """Set the worker context of this process, which `drain` uses."""
+    _OPEN[:] = [worker]
 
 
 def current() -> WorkerContext:
-    """Return this process's workshop.
+    """Return the worker context of this process.
 
     Raises:
-        RuntimeError: it is no worker.
+        RuntimeError: this process is no worker.
     """
     if not _OPEN:
         raise RuntimeError("this process is no hub worker: start it with `hub worker`")

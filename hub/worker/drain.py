@@ -1,10 +1,11 @@
-"""The one job: take the lanes that have due work, run them side by side, record what happened.
+"""Drain, the only RQ job: acquires lanes with due work, runs their calls, records the outcomes.
 
-One thread does all the deciding and all the SQL; the others only make calls, and no transaction is
-open while one is under way. Each lane has transactions of its own, so that what goes wrong in one
-stops no other. Running two drains at once is harmless: a lane has one holder.
+One thread makes all decisions and runs all SQL; the others only make calls, and no transaction is
+open during a call. Each lane has its own transactions, so that a failure in one lane stops no
+other. Two drains at once are harmless: a lane has one holder.
 
-How long one run over the lanes lasts, and which lanes may still start calls near its end.
+A drain lasts one time slice. Near its end, `DrainDeadline` decides which lanes may still start
+calls.
 """
 
 import logging
@@ -31,13 +32,21 @@ from hub.worker.results import ResultQueue
 from hub.worker.watchdog import StuckCallWatchdog
 
 SLICE_S = 60.0
-# When the last call must be over: RQ ends a job after 120 s, wherever it is.
+# When the last call must have ended: RQ aborts a job after 120 s.
 LONGEST_S = 90.0
 SLOW_S = 1.0
+RENEW_EVERY_S = 5.0
+# How often a busy drain polls for due work, in case a wake-up was lost.
+LOOK_EVERY_S = 1.0
+LINGER_S = 1.0
+# A lane whose rate limit blocks it for longer is released, and acquired again by a later drain.
+LONG_WAIT_S = 15.0
+PROJECT_AT_ONCE = 100
+log = logging.getLogger(__name__)
 
 
 class DrainDeadline:
-    """A stretch of time that begins now."""
+    """Deadline of one drain; the time runs from construction."""
 
     def __init__(self, stop: Event, *, longest_call_s: float) -> None:
         self._stop = stop
@@ -47,13 +56,13 @@ class DrainDeadline:
 
     @property
     def over(self) -> bool:
-        """Whether no new lane is taken."""
+        """Whether the slice has ended or a stop was requested: no lane is acquired any more."""
         return self._stop.is_set() or time.monotonic() >= self._ends_s
 
     def may_claim(self, lane: HeldLane, lanes: Iterable[HeldLane], now_s: float) -> bool:
         """Return whether a lane may start calls.
 
-        When the slice is over, the quick lanes go on until the slow ones' calls have ended.
+        After the end of the slice, fast lanes continue until the calls of slow lanes have ended.
         """
         if self._stop.is_set() or self.too_late(lane, now_s):
             return False
@@ -63,23 +72,12 @@ class DrainDeadline:
         return bool(slow) and lane not in slow
 
     def too_late(self, lane: HeldLane, now_s: float) -> bool:
-        """Return whether a call that starts now might last beyond the end."""
+        """Return whether a call that starts now might last longer than the drain may."""
         return now_s + lane.destination.timeout_s > self._must_end_s
 
 
-RENEW_EVERY_S = 5.0
-# How often a busy drain looks for due work by itself, in case a wake-up was lost.
-LOOK_EVERY_S = 1.0
-LINGER_S = 1.0
-# A lane whose rate lets nothing out for longer is let go, and taken up again by a later drain.
-LONG_WAIT_S = 15.0
-FOLD_AT_ONCE = 100
-
-log = logging.getLogger(__name__)
-
-
 def drain() -> None:
-    """Do all work that is due. The only function that a worker runs."""
+    """Run all due work. This is the only function that a worker runs as a job."""
     worker = current()
     try:
         with hang_timer.armed():
@@ -90,36 +88,34 @@ def drain() -> None:
 
 
 class Drain:
-    """One run over the lanes, a slice long at the most."""
+    """Run over all lanes with due work, for one time slice."""
 
-    def __init__(self, workshop: WorkerContext) -> None:
-        self._shop = workshop
+    def __init__(self, worker: WorkerContext) -> None:
+        self._worker = worker
         self._lanes: dict[str, HeldLane] = {}
-        self._ends = ResultQueue(self._take_end)
-        longest_call_s = max(
-            (g.destination.timeout_s for g in workshop.clients.values()), default=0
-        )
-        self._slice = DrainDeadline(workshop.stop, longest_call_s=longest_call_s)
-        self._alone = PoisonIsolation()
-        self._parting = StuckCallWatchdog()
+        self._results = ResultQueue(self._on_result)
+        longest_call_s = max((g.destination.timeout_s for g in worker.clients.values()), default=0)
+        self._deadline = DrainDeadline(worker.stop, longest_call_s=longest_call_s)
+        self._isolation = PoisonIsolation()
+        self._watchdog = StuckCallWatchdog()
         self._renew_at_s = time.monotonic() + RENEW_EVERY_S
         self._look_at_s = 0.0
-        self._serving = LaneBatch(workshop, self._ends)
+        self._batch = LaneBatch(worker, self._results)
 
     def run(self) -> None:
-        """Work until nothing is due or the slice is over; leave no lane held."""
-        self._shop.on_due = lambda: self._ends.put(None)
-        self._serving.restored = check_restored(self._shop.hub, self._shop.redis)
+        """Work until nothing is due or the slice is over; then release all lanes."""
+        self._worker.on_due = lambda: self._results.put(None)
+        self._batch.restored = check_restored(self._worker.hub, self._worker.redis)
         try:
             self._run()
-        except BaseException:  # RQ's alarm too: what was done must be written down
-            self._parting.flush_and_exit(self._shop, self._lanes, self._ends)
+        except BaseException:  # RQ's job time-out too: outcomes must be recorded
+            self._watchdog.flush_and_exit(self._worker, self._lanes, self._results)
             raise
-        release_all(self._shop, self._lanes)
-        if self._serving.has_called:
-            check_restored(self._shop.hub, self._shop.redis)
-        if self._ends.drain() or (self._slice.over and not self._shop.stop.is_set()):
-            self._shop.hub.waker.wake()
+        release_all(self._worker, self._lanes)
+        if self._batch.has_called:
+            check_restored(self._worker.hub, self._worker.redis)
+        if self._results.drain() or (self._deadline.over and not self._worker.stop.is_set()):
+            self._worker.hub.waker.wake()
 
     def _run(self) -> None:
         self._tick(look=True)
@@ -128,18 +124,21 @@ class Drain:
                 woken = self._wait()
                 self._tick(look=woken or time.monotonic() >= self._look_at_s)
                 continue
-            if self._slice.over:
+            if self._deadline.over:
                 return
-            clear_wake_up(self._shop.redis)
+            clear_wake_up(self._worker.redis)
             self._tick(look=True)
-            if not self._busy() and not self._fold() and not self._linger():
+            if not self._busy() and not self._project() and not self._linger():
                 return
 
     def _linger(self) -> bool:
-        """After work, wait a little for a wake-up: it is heard here sooner than as a new job."""
-        if not self._serving.has_called:
+        """Wait briefly for a wake-up after calls were made; return whether one came.
+
+        A running drain receives it sooner than a new job would start.
+        """
+        if not self._batch.has_called:
             return False
-        return self._ends.wait_one(LINGER_S) is True
+        return self._results.wait_one(LINGER_S) is True
 
     def _busy(self) -> bool:
         now_s = time.monotonic()
@@ -154,88 +153,89 @@ class Drain:
         )
 
     def _leave(self, now_s: float) -> None:
-        """Let go of lanes that this drain starts no call on any more: others need not wait."""
+        """Release lanes on which this drain will start no more calls, for other workers."""
         late = {
             name: lane
             for name, lane in self._lanes.items()
-            if lane.is_empty and (self._parting.has_begun or self._slice.too_late(lane, now_s))
+            if lane.is_empty and (self._watchdog.has_begun or self._deadline.too_late(lane, now_s))
         }
         if late:
             left = self._lanes.keys() - late.keys()
-            release_all(self._shop, late)
+            release_all(self._worker, late)
             self._lanes = {name: self._lanes[name] for name in left}
-            self._shop.hub.waker.wake()
+            self._worker.hub.waker.wake()
 
     def _wait(self) -> bool:
-        """Wait for a call's end, a wake-up or the next duty; return whether it was a wake-up."""
+        """Wait for a call's end, a wake-up or a periodic task; return whether it was a wake-up."""
         now_s = time.monotonic()
         until_s = [self._renew_at_s, self._look_at_s]
         for lane in self._lanes.values():
             wait_s = lane.limiter.wait_s(now_s) if lane.wants_more else 0.0
             if lane.finished or wait_s:
                 until_s.append(now_s + wait_s)
-        woken = self._ends.wait_one(min(until_s) - now_s)
+        woken = self._results.wait_one(min(until_s) - now_s)
         if woken is None:
             return False
-        return self._ends.drain(None if woken else self._under_way) or woken
+        return self._results.drain(None if woken else self._under_way) or woken
 
     def _under_way(self) -> bool:
         return any(lane.in_flight for lane in self._lanes.values())
 
-    def _take_end(self, lane: HeldLane, claimed: Claimed, result: Any) -> None:
+    def _on_result(self, lane: HeldLane, claimed: Claimed, result: Any) -> None:
         lane.finish(claimed, *result)
 
     def _tick(self, *, look: bool) -> None:
-        """Keep, take and let go of lanes; then let each record what ended and claim what fits.
+        """Renew, acquire and release lanes; then record ended calls and claim deliveries on each.
 
         Raises:
-            DBAPIError: the database is gone.
-            CallStuck: see `Parting.look`.
+            DBAPIError: the database is unavailable.
+            CallStuck: see `StuckCallWatchdog.check`.
         """
         now_s = time.monotonic()
         hang_timer.feed()
         renew = now_s >= self._renew_at_s
-        take = look and not self._slice.over and not self._parting.has_begun
-        sync(self._shop, self._lanes, renew=renew, take=take)
+        take = look and not self._deadline.over and not self._watchdog.has_begun
+        sync(self._worker, self._lanes, renew=renew, take=take)
         if renew:
             self._renew_at_s = now_s + RENEW_EVERY_S
         if look:
             self._look_at_s = now_s + LOOK_EVERY_S
-            self._parting.check(self._lanes.values(), now_s)
-        alone = self._try_alone(now_s)
+            self._watchdog.check(self._lanes.values(), now_s)
+        isolated = self._try_isolated(now_s)
         for lane in list(self._lanes.values()):
-            room = lane.room(now_s) if alone is None and self._may_claim(lane, now_s) else 0
+            room = lane.room(now_s) if isolated is None and self._may_claim(lane, now_s) else 0
             if lane.finished or room:
-                self._serving.record_and_claim(lane, room)
+                self._batch.record_and_claim(lane, room)
         self._leave(now_s)
 
     def _may_claim(self, lane: HeldLane, now_s: float) -> bool:
-        if self._parting.has_begun:
+        if self._watchdog.has_begun:
             return False
-        return self._slice.may_claim(lane, self._lanes.values(), now_s)
+        return self._deadline.may_claim(lane, self._lanes.values(), now_s)
 
-    def _try_alone(self, now_s: float) -> HeldLane | None:
-        """Start a call that nothing may be beside; return its lane until that has ended."""
+    def _try_isolated(self, now_s: float) -> HeldLane | None:
+        """Start an isolated call if one is due; return its lane until the call has ended.
+
+        None: no isolated call is due or running, so all lanes may start calls.
+        """
         lanes = self._lanes.values()
-        while lane := self._alone.current_lane(lanes, now_s):
+        while lane := self._isolation.current_lane(lanes, now_s):
             if self._under_way():
                 return lane
             for other in [one for one in lanes if one.finished]:
-                self._serving.record_and_claim(
-                    other, 0
-                )  # unwritten, it would seem to have died as well
+                # An unrecorded call would seem to have died too if the isolated call ends the
+                # worker.
+                self._batch.record_and_claim(other, 0)
             if any(one.finished for one in lanes):
                 return lane
             if not self._may_claim(lane, now_s):
                 return None
-            self._alone.started(now_s)
-            self._serving.record_and_claim(lane, 1, suspects=True)
+            self._isolation.started(now_s)
+            self._batch.record_and_claim(lane, 1, suspects=True)
         return None
 
-    def _fold(self) -> bool:
-        """Fold some events into contacts while there is nothing else to do."""
-        with self._shop.hub.store.write() as connection:
-            return (
-                project_some(connection, self._shop.hub, most=FOLD_AT_ONCE, now=datetime.now(UTC))
-                > 0
-            )
+    def _project(self) -> bool:
+        """Run projections for some events while idle; return whether there were any."""
+        with self._worker.hub.store.write() as connection:
+            hub, now = self._worker.hub, datetime.now(UTC)
+            return project_some(connection, hub, most=PROJECT_AT_ONCE, now=now) > 0

@@ -1,8 +1,8 @@
-"""The last resort against a worker that hangs as a whole: a timer that needs nothing of Python's.
+"""Hang timer: ends a worker that hangs as a whole, with a timer outside the Python interpreter.
 
-Code that does not give up the interpreter (a regular expression that searches for ever) stops every
-thread, also the one that would notice. The timer ends the process then, after it has written where
-each thread was: files, lines and functions, no values.
+Code that does not release the GIL (a regular expression that backtracks for ever) stops every
+thread, including one that would notice. The timer (`faulthandler`) then writes the position of each
+thread (files, lines and functions, no values) and ends the process.
 """
 
 import faulthandler
@@ -11,16 +11,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-# How long the drain's thread may not come by. All that it waits for, the database above all, has an
-# end before that.
+# The longest time between two calls of `feed`. Everything that the drain's thread waits for, above
+# all the database, has a shorter time-out.
 AFTER_S = 60.0
 
-# To set it costs a thread, and the drain's comes by hundreds of times a second.
+# Setting the timer starts a thread, and the drain calls `feed` hundreds of times a second.
 AGAIN_AFTER_S = 1.0
 
 
 class _Timer:
-    """The one timer of this process."""
+    """Timer state of this process."""
 
     watching = False
     set_at_s = 0.0
@@ -28,7 +28,7 @@ class _Timer:
 
 @contextmanager
 def armed() -> Iterator[None]:
-    """End this process when `still_alive` is not called for too long in the block."""
+    """End this process if `feed` is not called for `AFTER_S` seconds inside the block."""
     _Timer.watching, _Timer.set_at_s = True, 0.0
     feed()
     try:
@@ -39,9 +39,9 @@ def armed() -> Iterator[None]:
 
 
 def feed() -> None:
-    """Say that the drain's thread comes by."""
+    """Restart the timer, at most once a second; does nothing if it is not armed."""
     now_s = time.monotonic()
     if _Timer.watching and now_s >= _Timer.set_at_s + AGAIN_AFTER_S:
         _Timer.set_at_s = now_s
-        with suppress(RuntimeError):  # no thread can be started now: again in a second
+        with suppress(RuntimeError):  # no thread can be started now: retried in a second
             faulthandler.dump_traceback_later(AFTER_S, exit=True, file=sys.stderr)

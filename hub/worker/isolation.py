@@ -1,19 +1,20 @@
-"""Deliveries that two workers in a row have died with: each is tried with nothing beside it.
+"""Isolation of suspected poison deliveries: while one runs, no other call is in flight.
 
-While they have their turn no other call is started, and theirs not before all others have ended.
-If the worker dies once more, it is known of what, and nobody else has suffered.
+A suspect is a delivery whose last two attempts ended with the death of their worker. Its call
+starts only after all other calls have ended, and no other call starts meanwhile. If the worker dies
+again, the culprit is known, and no other delivery is affected.
 """
 
 from collections.abc import Collection
 
 from hub.worker.lane import HeldLane
 
-# How long such calls may be begun, one after the other; then all the rest have as long a turn.
+# How long isolated calls may be started, one after another; then all others get as long a turn.
 TURN_S = 10.0
 
 
 class PoisonIsolation:
-    """Whose turn it is, of the lanes of one drain."""
+    """Turn-taking between isolated calls and all others, for the lanes of one drain."""
 
     def __init__(self) -> None:
         self._lane: HeldLane | None = None
@@ -21,7 +22,7 @@ class PoisonIsolation:
         self._rests_until_s = 0.0
 
     def current_lane(self, lanes: Collection[HeldLane], now_s: float) -> HeldLane | None:
-        """Return the lane whose one call is, or will be, the only one; None when all may call."""
+        """Return the lane whose next or running call is isolated; None if all lanes may call."""
         if self._lane is not None and self._lane.in_flight:
             return self._lane
         self._lane = None
@@ -34,6 +35,6 @@ class PoisonIsolation:
         return self._lane
 
     def started(self, now_s: float) -> None:
-        """Note that nothing is under way any more, and the first of these calls is made."""
+        """Start the turn, when no call is in flight and the first isolated call is made."""
         if self._began_s is None:
             self._began_s = now_s

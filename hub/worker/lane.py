@@ -1,6 +1,6 @@
-"""A lane while somebody holds it: its slots, its rate, and how its calls have been going.
+"""Lane state in its holder's memory: slots, rate limiter and circuit breaker.
 
-One holder at a time, so these are plain variables and not counters in a shared store.
+A lane has one holder at a time, so these are plain variables and not counters in a shared store.
 """
 
 import random
@@ -31,14 +31,14 @@ from hub.gateways.destination_client import DestinationClient
 
 CIRCUIT_OPENS_AFTER = 10
 STALE_S = LEASE_S - 5
-# What a call may take beyond its destination's `timeout`, which bounds all that waits for others:
-# to find a thread, to make the request, to read the answer, on a machine that has much to do.
+# Extra time of a call beyond its destination's `timeout`, which bounds only network waits: to get a
+# thread, to build the request and to parse the answer, on a busy machine.
 MARGIN_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class CircuitState:
-    """Why and how long nothing goes out to a destination."""
+    """Circuit opening of a destination: duration, reason and setbacks in a row."""
 
     for_s: float
     reason: str
@@ -46,20 +46,20 @@ class CircuitState:
 
 
 class RateLimiter:
-    """At most `count` starts in any `per_s` seconds; a rate of None has no bounds."""
+    """Rate limiter: at most `count` starts in any `per_s` seconds; None is unlimited."""
 
     def __init__(self, rate: Rate | None) -> None:
         self._rate = rate
         self._starts: deque[float] = deque()
 
     def empty_in_s(self, now_s: float) -> float:
-        """Return how long until nothing that was started counts any more."""
+        """Return the seconds until no earlier start counts against the rate."""
         if self._rate is None or not self._starts:
             return 0.0
         return max(0.0, self._starts[-1] + self._rate.per_s - now_s)
 
     def free(self, now_s: float) -> int:
-        """Return how many may start now."""
+        """Return the number of calls that may start now."""
         if self._rate is None:
             return 1_000_000
         while self._starts and self._starts[0] <= now_s - self._rate.per_s:
@@ -67,27 +67,27 @@ class RateLimiter:
         return self._rate.count - len(self._starts)
 
     def wait_s(self, now_s: float) -> float:
-        """Return how long until one may start; 0 when one may now."""
+        """Return the seconds until one call may start; 0 if it may start now."""
         if self._rate is None or self.free(now_s) > 0:
             return 0.0
         return max(0.0, self._starts[0] + self._rate.per_s - now_s)
 
     def start(self, now_s: float, count: int) -> None:
-        """Note that so many start now."""
+        """Count `count` calls that start now."""
         if self._rate is not None:
             self._starts.extend([now_s] * count)
 
 
 @dataclass(slots=True)
 class HeldLane:
-    """A lane in this process's hands. Only the drain's own thread touches it."""
+    """Lane held by this process. Only the drain's own thread accesses it."""
 
     lease: Lease
     client: DestinationClient
     slots: int
     limiter: RateLimiter
     maybe_due: bool = True
-    in_flight: dict[UUID, float] = field(default_factory=dict)  # since when, by delivery
+    in_flight: dict[UUID, float] = field(default_factory=dict)  # start times, by delivery
     finished: list[Finished] = field(default_factory=list)
     setbacks: int = 0
     failures: int = 0
@@ -105,48 +105,48 @@ class HeldLane:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing of it is under way or unwritten."""
+        """Whether no call is in flight or unrecorded."""
         return not self.in_flight and not self.finished
 
     @property
     def wants_more(self) -> bool:
-        """Whether there may be due work that nothing but slots and rate keeps back."""
+        """Whether due work may exist that only slots and rate hold back."""
         return self.maybe_due and self.block is None and not self.lost
 
     def may_call(self, now_s: float) -> bool:
-        """Return whether nothing but its slots keeps a call back."""
+        """Return whether a call may start as far as circuit, lease and rate allow; ignore slots."""
         return self.block is None and not self.lost and self.limiter.free(now_s) > 0
 
     def room(self, now_s: float) -> int:
-        """Return how many calls may start now: one to probe with after a setback."""
+        """Return the number of calls that may start now; after a setback, one as a probe."""
         if not self.wants_more:
             return 0
         slots = 1 if self.setbacks else self.slots
         return max(0, min(slots - len(self.in_flight), self.limiter.free(now_s)))
 
     def slow(self, now_s: float, threshold_s: float) -> bool:
-        """Return whether a call has been under way for longer than that."""
+        """Return whether a call has been in flight for longer than `threshold_s`."""
         return any(now_s - started_s > threshold_s for started_s in self.in_flight.values())
 
     def longest_left_s(self, now_s: float) -> float:
-        """Return how long until every call under way has ended, or lasted longer than one can."""
+        """Return the seconds until every call in flight has ended or counts as stuck."""
         return max((self._left_s(started, now_s) for started in self.in_flight.values()), default=0)
 
     def stuck(self, now_s: float) -> list[UUID]:
-        """Return the deliveries whose calls have lasted longer than one can."""
+        """Return the deliveries whose calls have exceeded the longest possible duration."""
         return [one for one, started in self.in_flight.items() if self._left_s(started, now_s) <= 0]
 
     def _left_s(self, started_s: float, now_s: float) -> float:
         return started_s + STALE_S + self.destination.timeout_s + MARGIN_S - now_s
 
     def policy(self, action: str, at_least_once: bool) -> RetryPolicy:
-        """Return what keeps an action of this destination from happening twice."""
+        """Return the retry policy of an action: effect class, retry plan and at-least-once flag."""
         known = self.client.adapter.actions.get(action)
         effect = known.effect if known else Effect.AT_MOST_ONCE
         return RetryPolicy(effect, self.destination.retry, at_least_once)
 
     def finish(self, claimed: Claimed, outcome: Outcome, request: Any) -> None:
-        """Keep the end of a call to be recorded, and learn from it how the destination is."""
+        """Queue the outcome of a call for recording, and update the circuit breaker with it."""
         self.in_flight.pop(claimed.delivery_id, None)
         probing = self.setbacks > 0
         self.observe(outcome)
@@ -172,7 +172,7 @@ class HeldLane:
 
     def observe(self, outcome: Outcome) -> None:
         if outcome.verdict is Verdict.PERMANENT and outcome.status is None:
-            return  # nothing was sent: it says nothing about the destination
+            return  # nothing was sent: no evidence about the destination
         if outcome.verdict in (Verdict.SUCCEEDED, Verdict.PERMANENT):
             self.failures = 0
             self.recovered |= self.setbacks > 0
@@ -198,9 +198,9 @@ class HeldLane:
 def perform(
     client: DestinationClient, claimed: Claimed, claimed_at_s: float
 ) -> tuple[Outcome, Any]:
-    """Make the call and say how it ended, whatever happens. Runs in a thread of its own.
+    """Make the call and return its outcome, whatever happens. Runs in a thread of the pool.
 
-    A process that was held up between claim and call may have lost its lane: it calls no more.
+    If the process was suspended between claim and call, it may have lost its lane: no call is made.
     """
     if time.monotonic() - claimed_at_s > STALE_S:
         return Outcome(Verdict.NOT_PROCESSED, "this worker was held up before the call"), None

@@ -1,7 +1,7 @@
-"""Keeping lanes: leases renewed, new lanes taken, blocked ones let go.
+"""Lease maintenance: renews leases, acquires lanes with due work, releases blocked lanes.
 
-What this process believes to hold changes only after the database has agreed: a transaction that
-is rolled back leaves no lane behind that somebody else may have.
+The in-memory set of held lanes changes only after the transaction has committed: a rollback leaves
+no lane in it that another process may hold.
 """
 
 import logging
@@ -25,7 +25,11 @@ log = logging.getLogger(__name__)
 
 
 def sync(worker: WorkerContext, held: dict[str, HeldLane], *, renew: bool, take: bool) -> None:
-    """Bring `held` and the database to the same; `take` free lanes with due work as well."""
+    """Synchronize `held` with the database.
+
+    `renew`: renew the leases, and mark lanes that were lost. `take`: acquire free lanes with due
+    work. Lanes whose circuit has opened are released once their calls have ended.
+    """
     for destination in [name for name, lane in held.items() if lane.lost and lane.is_empty]:
         del held[destination]
     learned = [lane for lane in held.values() if lane.recovered or _is_done_with(lane)]
@@ -34,20 +38,21 @@ def sync(worker: WorkerContext, held: dict[str, HeldLane], *, renew: bool, take:
     with worker.hub.store.write() as connection:
         kept = lanes.renew(connection, [lane.lease for lane in held.values()]) if renew else None
         for lane in learned:
-            _write_down(connection, lane)
+            _record_finished(connection, lane)
         taken = _take(connection, worker, held) if take else []
         mine = [*held.values(), *taken]
         look = bool(renew or taken)
         suspects = lanes.with_suspects(connection, [one.lease for one in mine]) if look else ()
     if kept is not None:
         for destination in set(held) - kept:
-            if not held[destination].lost:  # its calls go on; what they bring may still count
+            # Its calls continue; their outcomes may still count.
+            if not held[destination].lost:
                 log.warning("lost the lane of %s to another worker", destination)
                 held[destination].lost = True
     for lane in learned:
         lane.recovered = False
         if _is_done_with(lane):
-            _tell(lane)
+            _log_wait(lane)
             held.pop(lane.destination.slug, None)
     if take:
         for lane in held.values():
@@ -58,7 +63,7 @@ def sync(worker: WorkerContext, held: dict[str, HeldLane], *, renew: bool, take:
 
 
 def release_all(worker: WorkerContext, held: dict[str, HeldLane]) -> None:
-    """Record what has ended, and release all lanes."""
+    """Record all ended calls, and release all lanes."""
     if not held:
         return
     now_s, now, due = time.monotonic(), datetime.now(UTC), False
@@ -78,11 +83,11 @@ def release_all(worker: WorkerContext, held: dict[str, HeldLane]) -> None:
 
 
 def _is_done_with(lane: HeldLane) -> bool:
-    """Return whether a lane is to be let go: blocked, and everything on it has ended."""
+    """Return whether a lane is to be released: its circuit is open, and it has no calls left."""
     return lane.block is not None and lane.is_empty
 
 
-def _write_down(connection: Any, lane: HeldLane) -> None:
+def _record_finished(connection: Any, lane: HeldLane) -> None:
     if lane.recovered:
         lanes.recover(connection, lane.lease)
     if (block := lane.block) and _is_done_with(lane):
@@ -96,10 +101,10 @@ def _write_down(connection: Any, lane: HeldLane) -> None:
         lanes.release(connection, lane.lease)
 
 
-def _tell(lane: HeldLane) -> None:
+def _log_wait(lane: HeldLane) -> None:
     if lane.block:
         name, block = lane.destination.slug, lane.block
-        log.error("%s %s; nothing goes out for %.0f s", name, block.reason, block.for_s)
+        log.error("%s %s; no calls for %.0f s", name, block.reason, block.for_s)
 
 
 def _take(connection: Any, worker: WorkerContext, held: dict[str, HeldLane]) -> list[HeldLane]:
@@ -125,7 +130,7 @@ def _settle_orphans(connection: Any, worker: WorkerContext, lane: HeldLane) -> N
 
 
 def _orphans(connection: Any, worker: WorkerContext, lane: HeldLane) -> Iterable[Finished]:
-    """Return the ends of the calls that a holder who died has left open."""
+    """Yield the results of calls left open by a holder that died."""
     for orphan in orphans(connection, lane.lease):
         route = worker.hub.router.by_name(orphan["route"])
         policy = lane.policy(orphan["action"], at_least_once=bool(route and route.at_least_once))

@@ -1,4 +1,4 @@
-"""The ends of calls as they come in from other threads, and the wake-ups among them."""
+"""Result queue: outcomes of calls from the pool's threads, and wake-ups, for the drain's thread."""
 
 import time
 from collections.abc import Callable
@@ -14,7 +14,7 @@ CallResult = tuple[HeldLane, Claimed, Any]
 
 
 class ResultQueue:
-    """A queue that one thread takes from. `take` is called there with each end."""
+    """Queue with a single consumer thread, which calls `take` with each result."""
 
     def __init__(self, take: Callable[[HeldLane, Claimed, Any], None]) -> None:
         self._take = take
@@ -22,11 +22,11 @@ class ResultQueue:
         self.empty = self._queue.empty
 
     def put(self, end: CallResult | None) -> None:
-        """Tell of an end, or with None of a wake-up."""
+        """Enqueue a result, or None for a wake-up."""
         self._queue.put(end)
 
     def wait_one(self, patience_s: float) -> bool | None:
-        """Take what comes next; return whether it was a wake-up, None when nothing came in time."""
+        """Take one item; return whether it was a wake-up, None after `patience_s` seconds."""
         try:
             end = (
                 self._queue.get(timeout=patience_s) if patience_s > 0 else self._queue.get_nowait()
@@ -38,9 +38,9 @@ class ResultQueue:
         return end is None
 
     def drain(self, under_way: Callable[[], bool] | None = None) -> bool:
-        """Take what has come meanwhile; return whether there was a wake-up among it.
+        """Take all queued items; return whether a wake-up was among them.
 
-        While calls are `under_way`, more is gathered for a moment: one write for all of them.
+        While calls are `under_way`, wait up to `GATHER_S` for more, to record them in one write.
         """
         woken = False
         until_s = time.monotonic() + GATHER_S

@@ -1,7 +1,7 @@
-"""The worker: RQ's `SimpleWorker` on the one queue, for the one job.
+"""Worker loop: RQ's `SimpleWorker`, restricted to the hub's one queue and one job.
 
-Whoever can write to Redis could otherwise run any function here: names are looked up in a list,
-never imported, and a job that brings arguments or callbacks is refused.
+Otherwise any client that can write to Redis could run any function here. Job names are looked up in
+`JOBS`, never imported, and a job with arguments or callbacks is refused.
 """
 
 import faulthandler
@@ -25,7 +25,7 @@ from hub.worker.drain import drain
 
 WORKER_TTL_S = 30
 MAINTENANCE_EVERY_S = 15
-# A worker's connection blocks for a job for `WORKER_TTL_S - 15`; its time-out must be longer.
+# A worker's connection blocks for `WORKER_TTL_S - 15` to get a job; its time-out must be longer.
 LONGEST_WAIT_S = 20.0
 WITHOUT_REDIS_EVERY_S = 1.0
 
@@ -35,25 +35,25 @@ log = logging.getLogger(__name__)
 
 
 class JobFailed(Exception):
-    """A job failed: with what and where, but not in its words, which may quote a body."""
+    """Job failure: the exception's class and position. Its message may quote a body: left out."""
 
 
 class ListedJob(Job):
-    """A job that can run nothing but what is listed."""
+    """Job that can only run the functions listed in `JOBS`."""
 
     def perform(self) -> None:
         """Run the listed function.
 
         Raises:
-            PermissionError: it is not listed, or brings arguments.
-            JobFailed: it failed; RQ logs that and keeps it.
+            PermissionError: the function is not listed, or the job has arguments.
+            JobFailed: the function failed; RQ logs and stores this exception.
         """
         job = JOBS.get(self.func_name or "")
         if job is None or self.args or self.kwargs or self._instance:
             raise PermissionError("a job that is not the hub's was refused")
         try:
             job()
-        except Exception as error:  # noqa: BLE001 - whatever it is, its words stay here
+        except Exception as error:  # noqa: BLE001 - no exception's message may leave the job
             raise JobFailed(f"{type(error).__name__} at {place_of(error)}") from None
 
     def execute_success_callback(self, *_: Any, **__: Any) -> None:
@@ -70,7 +70,7 @@ class ListedJob(Job):
 
 
 class HubWorker(SimpleWorker):
-    """Ends a drain gently when it is told to stop; leaves signals to `run`."""
+    """RQ worker that stops gracefully; its signal handlers are those of `listen_for_signals`."""
 
     job_class = ListedJob
     busy = False
@@ -79,9 +79,9 @@ class HubWorker(SimpleWorker):
         pass
 
     def heartbeat(self, *arguments: Any, **options: Any) -> None:
-        """Tell Redis that we live; end `work()` when it cannot be told.
+        """Send the heartbeat to Redis; end `work()` if Redis is unreachable.
 
-        RQ would wait for Redis inside its own loop, and nothing would be done meanwhile.
+        RQ would wait for Redis inside its own loop, and no work would be done meanwhile.
         """
         try:
             super().heartbeat(*arguments, **options)
@@ -89,7 +89,7 @@ class HubWorker(SimpleWorker):
             raise StopRequested from error
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        """Run a job in this process, between two looks for a request to stop."""
+        """Run a job in this process, and mark the worker as busy meanwhile."""
         self.busy = True
         try:
             super().execute_job(job, queue)
@@ -97,7 +97,11 @@ class HubWorker(SimpleWorker):
             self.busy = False
 
     def stop_soon(self) -> None:
-        """Stop after the job under way, or at once when there is none (from a signal handler)."""
+        """Stop after the current job, or at once if there is none. Call from a signal handler.
+
+        Raises:
+            StopRequested: no job is running.
+        """
         self._stop_requested = True
         if not self.busy:
             raise StopRequested
@@ -106,29 +110,30 @@ class HubWorker(SimpleWorker):
 _WORKERS: list[HubWorker] = []
 
 
-def listen_for_signals(workshop: WorkerContext) -> None:
-    """Make signals mean: finish what is under way, then end."""
+def listen_for_signals(worker: WorkerContext) -> None:
+    """Install signal handlers for a graceful stop: finish the calls in flight, then end."""
 
     def end() -> None:
-        log.info("stopping: finishing what is under way")
-        workshop.stop.set()
+        log.info("stopping: finishing the calls in flight")
+        worker.stop.set()
         if _WORKERS:
             _WORKERS[-1].stop_soon()
 
     when_told_to_end(end)
 
 
-def run(workshop: WorkerContext) -> None:
-    """Work until told to stop. Without Redis, look into the database every second.
+def run(worker: WorkerContext) -> None:
+    """Run jobs until a stop is requested. Without Redis, poll the database every second.
 
-    A crash (of a library that is not Python) says in which calls it came, as far as it can.
+    `faulthandler` writes the threads' positions after a crash of a native library, as far as it
+    can.
     """
     faulthandler.enable()
-    set_current(workshop)
+    set_current(worker)
     gone = False
-    while not workshop.stop.is_set():
+    while not worker.stop.is_set():
         try:
-            _WORKERS[:] = [_worker(workshop.redis_url)]
+            _WORKERS[:] = [_worker(worker.redis_url)]
             if gone:
                 log.info("Redis is back")
                 gone = False
@@ -136,12 +141,12 @@ def run(workshop: WorkerContext) -> None:
         except (RedisError, StopRequested):
             pass
         _WORKERS.clear()
-        if not workshop.stop.is_set():
+        if not worker.stop.is_set():
             if not gone:
                 log.warning("Redis is gone: working from the database alone until it is back")
             gone = True
             drain()
-            workshop.stop.wait(WITHOUT_REDIS_EVERY_S)
+            worker.stop.wait(WITHOUT_REDIS_EVERY_S)
 
 
 def _worker(url: str) -> HubWorker:

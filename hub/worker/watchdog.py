@@ -1,9 +1,9 @@
-"""A call that never ends: it is noticed by its age, and ended with its process.
+"""Watchdog for calls that exceed their timeout: flushes results, releases leases, exits the worker.
 
-A thread cannot be killed. Its slot would be lost for ever, and whoever waited for its end would
-hang. So this worker lets the other calls end, writes down what it knows and ends itself, loudly;
-what keeps it alive (`hub up`, systemd, a platform) starts it again. Whoever takes the lane over
-finds the call open, and it counts as one that its worker died in.
+A thread cannot be killed. Its slot would be lost for ever, and a drain that waited for its end
+would hang. So the worker lets its other calls end, records their outcomes and exits with an error
+log; its supervisor (`hub up`, systemd, a platform) restarts it. The next holder of the lane finds
+the call open, and counts it as one during which its worker died.
 """
 
 import logging
@@ -22,7 +22,7 @@ from hub.worker.results import ResultQueue
 
 RESCUE_S = 20.0
 STEP_S = 5.0
-# How long the other calls may take to end: most last no longer than the default `timeout`.
+# How long the other calls may take to end: most take no longer than the default `timeout`.
 LONGEST_S = 30.0
 HELD_UP_S = 10.0
 EXIT_CODE = os.EX_SOFTWARE
@@ -31,11 +31,11 @@ log = logging.getLogger(__name__)
 
 
 class CallStuck(Exception):
-    """A call has lasted longer than one can: this process must end."""
+    """Call that has exceeded the longest possible duration: this process must exit."""
 
 
 class StuckCallWatchdog:
-    """Whether this process is about to end because of a call, and when."""
+    """Watchdog of one drain: detects stuck calls, and decides when this process exits."""
 
     def __init__(self) -> None:
         self._looked_at_s = self._trusted_at_s = time.monotonic()
@@ -43,16 +43,16 @@ class StuckCallWatchdog:
 
     @property
     def has_begun(self) -> bool:
-        """Whether no call is started any more."""
+        """Whether the exit has begun: no call is started any more."""
         return self._until_s is not None
 
     def check(self, lanes: Collection[HeldLane], now_s: float) -> None:
-        """See whether a call is stuck; to be asked every few seconds.
+        """Check for stuck calls; call this every few seconds.
 
-        After this process was held up itself (frozen, or its machine was), calls get some time.
+        If this process itself was suspended (it or its machine was frozen), calls get extra time.
 
         Raises:
-            CallStuck: one is, and no other is worth waiting for any more.
+            CallStuck: a call is stuck, and no other call is worth waiting for any more.
         """
         if now_s - self._looked_at_s > HELD_UP_S:
             self._trusted_at_s = now_s + MARGIN_S
@@ -68,34 +68,34 @@ class StuckCallWatchdog:
             raise CallStuck
 
     def patience_s(self, lanes: Iterable[HeldLane], now_s: float) -> float:
-        """Return how long it is worth waiting for the calls under way; 0 when there are none."""
+        """Return the seconds worth waiting for the calls in flight; 0 if there are none."""
         longest_s = max((lane.longest_left_s(now_s) for lane in lanes), default=0.0)
         return longest_s if self._until_s is None else min(longest_s, self._until_s - now_s)
 
     def flush_and_exit(
         self, worker: WorkerContext, held: dict[str, HeldLane], ends: ResultQueue
     ) -> None:
-        """Claim nothing more; write what was done, as soon as the database is there.
+        """Record all results, waiting for the database if necessary, and release the lanes.
 
-        The process ends where a call does not: nobody would ever wait for that one.
+        If a call is still in flight then, exit the process: the call may never end.
 
         Raises:
-            DBAPIError: the database stayed away.
+            DBAPIError: the database stayed unavailable for `RESCUE_S`, and no call is in flight.
         """
         lanes = list(held.values())
         try:
             ends.drain()
             self._wait_for(lanes, ends)
-            _write_down(worker, held, ends)
+            _record_finished(worker, held, ends)
         finally:
             left = [lane for lane in lanes if lane.in_flight]
             if left:
                 exit_process(left)
 
     def _wait_for(self, lanes: Collection[HeldLane], ends: ResultQueue) -> None:
-        """Wait for calls to end; for a moment also for those that seem stuck.
+        """Wait for calls to end, and for `MARGIN_S` also for calls that seem stuck.
 
-        It may be this thread that was held up, by the database say, and not they.
+        This thread may have been delayed, for example by the database, and not the calls.
         """
         now_s = time.monotonic()
         until_s = now_s + max(self.patience_s(lanes, now_s), 0 if self.has_begun else MARGIN_S)
@@ -115,10 +115,10 @@ class StuckCallWatchdog:
                 )
 
 
-def _write_down(worker: WorkerContext, held: dict[str, HeldLane], ends: ResultQueue) -> None:
+def _record_finished(worker: WorkerContext, held: dict[str, HeldLane], ends: ResultQueue) -> None:
     def write() -> None:
         hang_timer.feed()
-        ends.drain()  # what has come in since the last time
+        ends.drain()  # results that have arrived since the last try
         release_all(worker, held)
 
     waiting = Retrying(
@@ -131,7 +131,7 @@ def _write_down(worker: WorkerContext, held: dict[str, HeldLane], ends: ResultQu
 
 
 def exit_process(left: Collection[HeldLane]) -> None:
-    """End this process as it is: threads that never end would keep it from ending otherwise."""
+    """Exit this process immediately; a normal exit would wait for threads that never end."""
     log.critical(
         "this worker ends itself: calls to %s never come back; it must be started again",
         ", ".join(sorted(lane.destination.slug for lane in left)),

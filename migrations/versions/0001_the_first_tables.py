@@ -1,4 +1,4 @@
-"""The first tables.
+"""Tables of requests, events, contacts, deliveries, attempts, lanes and the audit log.
 
 Revision: 0001. Follows: nothing.
 """

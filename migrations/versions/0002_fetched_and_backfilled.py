@@ -1,4 +1,4 @@
-"""Events that are fetched, and what was listed after an outage.
+"""Columns for incomplete events (fetched later) and for backfill.
 
 Revision: 0002. Follows: 0001.
 """

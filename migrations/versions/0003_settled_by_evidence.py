@@ -1,4 +1,4 @@
-"""What is known of a call from elsewhere than its answer, and what a person must know of.
+"""Columns for evidence about attempts of unknown outcome, the delivery status, and alerts.
 
 Revision: 0003. Follows: 0002.
 """

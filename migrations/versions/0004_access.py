@@ -1,4 +1,4 @@
-"""Who may sign in, where they are signed in, and what they prove it with; a log that stays.
+"""Tables of users, sessions, recovery codes, tickets and the throttle; append-only audit log.
 
 Revision: 0004. Follows: 0003.
 """
@@ -25,7 +25,8 @@ _APPEND_ONLY = {
         "FOR EACH STATEMENT EXECUTE FUNCTION audit_log_stays()",
     ],
 }
-# SQLite drops triggers with a table that is altered by copying: do not alter this one so.
+# SQLite drops a table's triggers if it is altered by copying (batch mode): never alter this table
+# that way.
 _OPEN_AGAIN = {
     "sqlite": ["DROP TRIGGER audit_log_changed", "DROP TRIGGER audit_log_deleted"],
     "postgresql": [

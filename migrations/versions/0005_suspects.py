@@ -1,4 +1,4 @@
-"""Leads that are held, and how much was asked for lately.
+"""Columns for held leads, and the counters of rate limits.
 
 Revision: 0005. Follows: 0004.
 """

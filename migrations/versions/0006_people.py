@@ -1,4 +1,4 @@
-"""Who looks after a lead, and who was told of it.
+"""Tables of assignments, escalation steps, acknowledgements and acknowledgement links.
 
 Revision: 0006. Follows: 0005.
 """

@@ -1,4 +1,4 @@
-"""Replays of many deliveries, with what became of each; lists of deliveries served by indexes.
+"""Tables of replays and their items, and indexes for lists of deliveries.
 
 Revision: 0007. Follows: 0006.
 """

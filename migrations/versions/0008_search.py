@@ -1,4 +1,4 @@
-"""Words that events are found by, indexes that lists of events are read by, and edited copies.
+"""Search index of events, indexes for lists of events, and edited copies.
 
 Revision: 0008. Follows: 0007.
 """
@@ -68,7 +68,7 @@ def upgrade() -> None:
         "event_search",
         ["words"],
         postgresql_using="gin",
-        # What was not merged in yet is read from its beginning by every search.
+        # In KiB: every search scans the entries that are not yet merged into the index.
         postgresql_with={"gin_pending_list_limit": 256},
     )
 

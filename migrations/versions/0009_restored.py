@@ -1,4 +1,4 @@
-"""What is known of a database that was restored from a backup.
+"""Table of restores from a backup, and columns for attempts that may be missing since.
 
 Revision: 0009. Follows: 0008.
 """

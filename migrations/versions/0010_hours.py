@@ -1,4 +1,4 @@
-"""The hours that were, and that the clock goes.
+"""Tables of hourly statistics and heartbeats.
 
 Revision: 0010. Follows: 0009.
 """

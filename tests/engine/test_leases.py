@@ -132,7 +132,7 @@ def test_work_that_comes_between_the_last_look_and_the_release_is_not_forgotten(
         if worker is first:
             stage.put(first, "evt_2")
             enqueue_drain(redis)
-            eventually(lambda: not drain._ends.empty())
+            eventually(lambda: not drain._results.empty())
             time.sleep(0.2)
             stage.drain(second)
             time.sleep(0.2)

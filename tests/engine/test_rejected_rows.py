@@ -63,7 +63,7 @@ def test_a_person_that_the_database_refuses_is_skipped_and_the_others_folded(
     stage.drain(worker)
     assert unfolded(stage) == []
     assert [row.email for row in stage.rows(Contact)] == ["joe@example.com"]
-    assert "cannot be kept" in caplog.text
+    assert "a projection failed and is skipped" in caplog.text
     assert "jane" not in caplog.text
 
 
@@ -180,7 +180,7 @@ def test_an_event_whose_news_is_poison_is_left_and_the_others_are_folded(
         assert clock.tick(worker.hub, redis) == set()
     assert len(told) == 3
     assert unfolded(stage) == []
-    assert caplog.text.count("tells something that cannot be kept (ValueError)") == 1
+    assert caplog.text.count("a projection failed and is skipped (ValueError)") == 1
     assert "customer" not in caplog.text
 
 

@@ -124,11 +124,11 @@ def test_after_the_process_was_frozen_its_calls_get_some_time(
     drain._tick(look=True)
     held = drain._lanes.values()
     thawed_s = time.monotonic() + 100
-    drain._parting.check(held, thawed_s)
-    drain._parting.check(held, thawed_s + 4)
-    assert not drain._parting.has_begun
+    drain._watchdog.check(held, thawed_s)
+    drain._watchdog.check(held, thawed_s + 4)
+    assert not drain._watchdog.has_begun
     with pytest.raises(CallStuck):
-        drain._parting.check(held, thawed_s + 6)
+        drain._watchdog.check(held, thawed_s + 6)
 
 
 def test_a_call_that_comes_back_after_all_ends_nothing(stage, never, ended, caplog) -> None:
@@ -138,14 +138,14 @@ def test_a_call_that_comes_back_after_all_ends_nothing(stage, never, ended, capl
     drain._tick(look=True)
     held = drain._lanes.values()
     late_s = time.monotonic() + 3.5
-    drain._parting.check(held, late_s - 1)
-    assert drain._parting.has_begun
+    drain._watchdog.check(held, late_s - 1)
+    assert drain._watchdog.has_begun
     never.set()
-    eventually(lambda: not drain._ends.empty())
+    eventually(lambda: not drain._results.empty())
     while any(lane.in_flight for lane in held):
-        drain._ends.wait_one(1)
-    drain._parting.check(held, late_s)
-    assert not drain._parting.has_begun
+        drain._results.wait_one(1)
+    drain._watchdog.check(held, late_s)
+    assert not drain._watchdog.has_begun
     assert "this worker goes on" in caplog.text
 
 

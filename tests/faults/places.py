@@ -114,7 +114,7 @@ def _worker_in_call(place: str) -> None:
 def _worker_after_call(place: str) -> None:
     from hub.worker.drain import Drain
 
-    _before(Drain, "_take_end", place)
+    _before(Drain, "_on_result", place)
 
 
 def _worker_after_record(place: str) -> None:

@@ -64,7 +64,7 @@ class Sweep:
         self._settings = load_settings(environ)
         self._hub = create_hub(self._settings, environ)
         prepare_store(self._hub)
-        self._shop = _worker_context(self._settings, impatient(self._hub))
+        self._worker = _worker_context(self._settings, impatient(self._hub))
         self._patient_gates = _clients(self._settings, self._hub)
         self._store = self._hub.store
         with (folder / "stem.log").open("wb") as log:
@@ -89,8 +89,8 @@ class Sweep:
         self._far.close()
         self._stem.communicate()
         self._server.__exit__(*error)
-        self._shop.stop.set()
-        self._shop.pool.shutdown(wait=False)
+        self._worker.stop.set()
+        self._worker.pool.shutdown(wait=False)
         self._store.engine.dispose()
 
     def run(self, case: Case) -> End:
@@ -230,7 +230,7 @@ class Sweep:
             ).one()
 
     def _drain(self) -> None:
-        Drain(self._shop).run()
+        Drain(self._worker).run()
 
     def _take_in(self, source: str, body: bytes, headers: dict[str, str], url: str = "") -> None:
         """Take a webhook in as the web process would."""

@@ -1,7 +1,7 @@
-"""What `hub check` finds: the environment, the file, the stores, the accounts, one line each.
+"""Checks of `hub check`: environment, configuration file, stores and accounts; one line each.
 
-Every function returns its findings; nothing here prints, changes anything or raises for what is
-wrong. No finding holds a secret.
+Every function returns or yields its findings. None prints, changes anything, or raises because of
+a fault. No finding contains a secret.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,10 @@ OK, NOTE, FAULT = "ok", "note", "fault"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`level` is ok, note (worth knowing) or fault (to be mended before the hub is relied on)."""
+    """Result of one check.
+
+    `level`: ok, note (worth knowing) or fault (to be fixed before the hub is relied on).
+    """
 
     level: str
     subject: str

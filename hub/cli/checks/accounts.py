@@ -1,4 +1,4 @@
-"""What there is to say about sources, destinations, routes and the people that leads go to."""
+"""Checks of sources, destinations, routes, and the owners of leads."""
 
 from collections.abc import Iterator, Mapping
 
@@ -13,7 +13,7 @@ from hub.settings import Settings
 
 
 def check_accounts(configuration: Configuration, *, allow_private: bool) -> Iterator[Finding]:
-    """Yield what there is to say about each source, destination and route."""
+    """Yield the findings about each source, destination and route."""
     for source in configuration.sources.values():
         yield _source(source)
         if note := _account(source, configuration):
@@ -42,7 +42,7 @@ def _source(source: Source) -> Finding:
 
 
 def _account(source: Source, configuration: Configuration) -> Finding | None:
-    """Return a note when an account would do and none is named: then nobody fetches."""
+    """Return a note if a source names no account though some would fit: nothing is fetched then."""
     wanted = registry.inbound(source.adapter).account
     fitting = [
         one.slug
@@ -56,7 +56,7 @@ def _account(source: Source, configuration: Configuration) -> Finding | None:
 
 
 def _secrets(source: Source) -> Iterator[str]:
-    """Yield what its senders are known by, and what samples are signed with."""
+    """Yield a source's secrets and keys, which verify its requests and sign its samples."""
     for key in (*registry.inbound(source.adapter).secret_keys, "public_keys"):
         given = source.settings.get(key) or ()
         if isinstance(given, str):
@@ -66,7 +66,7 @@ def _secrets(source: Source) -> Iterator[str]:
 
 
 def check_destination(destination: Destination, *, allow_private: bool) -> Finding:
-    """Return what one cheap read call tells about an account; the sandbox calls nobody."""
+    """Check an account with one cheap read call; in the sandbox, without a call."""
     subject = f"destination {destination.slug}"
     if not destination.enabled:
         return Finding(NOTE, subject, f"{destination.adapter}: switched off")
@@ -76,7 +76,7 @@ def check_destination(destination: Destination, *, allow_private: bool) -> Findi
 
 
 def check_visitors(configuration: Configuration, settings: Settings) -> list[Finding]:
-    """Return a note when a public form may not tell its visitors from one another."""
+    """Return a note if public forms cannot distinguish their visitors by IP address."""
     forms = [
         one.slug
         for one in configuration.sources.values()
@@ -92,7 +92,7 @@ def check_visitors(configuration: Configuration, settings: Settings) -> list[Fin
 
 
 def check_people(configuration: Configuration, *, public_url: str | None) -> Iterator[Finding]:
-    """Yield whom each list finds, when it has to fall back, and links that cannot be made."""
+    """Yield each `assign` list's fallback owners and gaps in duty times, and impossible links."""
     gaps = dict(on_call.gaps(configuration))
     for name, rules in configuration.assign.items():
         count = "1 rule" if len(rules) == 1 else f"{len(rules)} rules"

@@ -1,4 +1,4 @@
-"""What the environment and `hub.yaml` say, and their faults as start-up would tell them."""
+"""Checks of environment variables and `hub.yaml`, with the same errors as at start-up."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +22,7 @@ UNSIGNED = (
 
 
 def check_environment(environ: Mapping[str, str]) -> tuple[Settings | None, list[Finding]]:
-    """Return the settings, or None and their faults as start-up would tell them."""
+    """Return the settings with their findings; None with one finding for each error."""
     try:
         settings = load_settings(environ)
     except ConfigError as error:
@@ -39,7 +39,7 @@ def check_environment(environ: Mapping[str, str]) -> tuple[Settings | None, list
 def check_file(
     environ: Mapping[str, str], settings: Settings | None
 ) -> tuple[Configuration | None, list[Finding]]:
-    """Return what the file says, or None and its faults as start-up would tell them."""
+    """Return the configuration with a finding; None with one finding for each error."""
     fallback = Path(environ.get("HUB_CONFIG", "").strip() or "hub.yaml")
     path = settings.config_path if settings else fallback
     try:
@@ -59,7 +59,7 @@ def check_file(
 
 
 def _private_by_start_up(settings: Settings | None, environ: Mapping[str, str]) -> bool:
-    """Return what start-up would go by, also while another variable is wrong."""
+    """Return the value of HUB_ALLOW_PRIVATE_DESTINATIONS, even if another variable is wrong."""
     if settings is not None:
         return settings.allow_private_destinations
     return environ.get("HUB_ALLOW_PRIVATE_DESTINATIONS", "").strip().lower() in TRUE

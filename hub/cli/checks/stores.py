@@ -1,4 +1,4 @@
-"""Whether the database and Redis answer, are new enough and keep what they are given."""
+"""Checks of the database and Redis: reachability, version, schema and durability."""
 
 import sqlite3
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ POOLED = (
 
 
 def check_database(settings: Settings) -> list[Finding]:
-    """Return whether the database answers, is new enough and has today's schema."""
+    """Check that the database answers, is new enough and has the newest schema; return findings."""
     url = make_url(settings.database_url)
     is_file = url.get_backend_name() == "sqlite" and not str(url.database).startswith("file:")
     if is_file and not Path(str(url.database)).exists():
@@ -75,7 +75,7 @@ def _database_schema(connection: Connection) -> Finding:
 
 
 def check_redis(settings: Settings) -> list[Finding]:
-    """Return whether Redis answers, is new enough and forgets no wake-up."""
+    """Check that Redis answers, is new enough and evicts no wake-up; return findings."""
     socket = settings.var_dir / "redis.sock"
     if settings.redis_embedded and not socket.exists():
         return [Finding(NOTE, "redis", "embedded: it starts with `hub up`")]
@@ -94,7 +94,7 @@ def check_redis(settings: Settings) -> list[Finding]:
 
 
 def judge_redis(info: Mapping[str, Any]) -> list[Finding]:
-    """Return what the answer to INFO says about a server."""
+    """Return the findings about a server from its answer to INFO."""
     version = str(info.get("redis_version", "0"))
     parts = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     if parts >= OLDEST_REDIS:
@@ -115,6 +115,6 @@ def judge_redis(info: Mapping[str, Any]) -> list[Finding]:
 
 
 def _reason(error: BaseException, password: object) -> str:
-    """Return the first line of an error; drivers put addresses in it, never mind a password."""
+    """Return the first line of an error, with the password redacted: drivers quote URLs."""
     line = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return line.replace(str(password), "…") if password else line

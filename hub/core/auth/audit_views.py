@@ -1,6 +1,6 @@
-"""The audit log as it is read: newest first, by who, what and about whom.
+"""Audit log queries (newest first, filtered), and entries for views of personal data.
 
-Who has looked at whose data: one entry in the audit log for an hour of looking.
+Views of one subject by one user are recorded at most once an hour.
 """
 
 from collections.abc import Mapping
@@ -17,6 +17,8 @@ from hub.core.models import AuditEntry
 FILTERS = ("actor", "action", "subject")
 MOST_ROWS = 1000
 MOST_EXPORTED = 50_000
+ACTION = "view.personal"
+AGAIN_AFTER = timedelta(hours=1)
 
 
 def list_entries(
@@ -26,9 +28,10 @@ def list_entries(
     limit: int,
     before: UUID | None = None,
 ) -> list[dict[str, Any]]:
-    """Return entries, newest first: `id at actor action subject reason detail`.
+    """Return audit log entries, newest first: `id at actor action subject reason detail`.
 
-    `filters` are some of `FILTERS`, each an exact value; `before`: only what is older than it.
+    `filters` has keys of `FILTERS`, each with an exact value. `before` is the id of an entry: only
+    older ones are returned.
     """
     statement = (
         select(
@@ -44,14 +47,10 @@ def list_entries(
     return [dict(row._mapping) for row in connection.execute(statement)]
 
 
-ACTION = "view.personal"
-AGAIN_AFTER = timedelta(hours=1)
-
-
 def note_view(connection: Connection, person: Principal, subject: str, now: datetime) -> None:
-    """Note that somebody saw the personal data of a subject (`event <id>`), once an hour.
+    """Record that a user viewed the personal data of a subject (`event <id>`), once an hour.
 
-    Of somebody who sees masks only, nothing is noted.
+    Nothing is recorded for a user who sees masked data only.
     """
     if not person.sees_personal:
         return

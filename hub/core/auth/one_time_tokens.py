@@ -1,4 +1,4 @@
-"""Tickets: secrets that are good once and for a while, kept as digests alone."""
+"""Tickets (one-time tokens): secrets valid once and for a limited time, stored as digests only."""
 
 import hashlib
 import secrets
@@ -17,11 +17,14 @@ KEPT = timedelta(days=1)
 
 
 class Purpose(StrEnum):
-    """What a ticket is good for."""
+    """Purpose of a ticket."""
 
-    FIRST = "first"  # make the first account
-    PASSWORD = "password"  # noqa: S105 - set the password of an account
-    MFA_PENDING = "half"  # the password was right, the second factor is to come
+    # Create the first account.
+    FIRST = "first"
+    # Set the password of an account.
+    PASSWORD = "password"  # noqa: S105 - a purpose, not a password
+    # Give the second factor: the password was correct.
+    MFA_PENDING = "half"
 
 
 GOOD_FOR = {
@@ -33,7 +36,7 @@ GOOD_FOR = {
 
 @dataclass(frozen=True, slots=True)
 class TicketInfo:
-    """What a good ticket says."""
+    """Purpose and user of a valid ticket."""
 
     purpose: Purpose
     user_id: UUID | None
@@ -42,7 +45,10 @@ class TicketInfo:
 def issue_token(
     connection: Connection, purpose: Purpose, user_id: UUID | None, *, now: datetime
 ) -> str:
-    """Return a new secret. Links that were given out before for the same are good no more."""
+    """Insert a ticket and return its secret.
+
+    Earlier tickets of the same purpose and user are cancelled, except for `MFA_PENDING`.
+    """
     connection.execute(delete(Ticket).where(Ticket.ends_at < now - KEPT))
     if purpose is not Purpose.MFA_PENDING:
         advisory_lock(connection, "ticket", purpose, str(user_id))
@@ -63,7 +69,7 @@ def issue_token(
 def cancel_tokens(
     connection: Connection, purpose: Purpose, user_id: UUID | None, *, now: datetime
 ) -> None:
-    """Let no ticket of that kind be good any more."""
+    """Invalidate all tickets of a purpose and a user."""
     connection.execute(
         update(Ticket)
         .where(Ticket.purpose == purpose, Ticket.user_id == user_id, Ticket.used_at.is_(None))
@@ -74,7 +80,7 @@ def cancel_tokens(
 def find_token(
     connection: Connection, secret: str, *purposes: Purpose, now: datetime
 ) -> TicketInfo | None:
-    """Return what a secret is good for, and leave it good; None if it is not."""
+    """Return the ticket of a secret without using it up; None if it is not valid."""
     row = connection.execute(
         select(Ticket.purpose, Ticket.user_id).where(*_is_good(secret, purposes, now))
     ).one_or_none()
@@ -84,7 +90,7 @@ def find_token(
 def use_token(
     connection: Connection, secret: str, *purposes: Purpose, now: datetime
 ) -> TicketInfo | None:
-    """Return what a secret was good for, and let it be good no more; None if it was not."""
+    """Return the ticket of a secret and use it up; None if it was not valid."""
     row = connection.execute(
         update(Ticket)
         .where(*_is_good(secret, purposes, now))

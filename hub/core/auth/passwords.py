@@ -1,4 +1,4 @@
-"""Which passwords are good enough: long, and not among those that everybody tries first."""
+"""Password policy: a minimum length, and no password that is easy to guess."""
 
 import re
 import unicodedata
@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 LONGEST = 128
-# A password of fewer different characters than that is one character again and again.
+# A password with fewer different characters than this counts as repetition.
 MOST_REPEATED = 4
 
 _UNLEET = str.maketrans("01345678@$!|", "oieasgtbasil")
@@ -28,9 +28,10 @@ _RUN = 4
 
 
 def password_fault(password: str, *, least: int, name: str = "", site: str = "") -> str | None:
-    """Return what is wrong with a new password, in a sentence that says what to do; else None.
+    """Return the fault of a new password, as a sentence with advice; None if it is acceptable.
 
-    `least`: characters it must have. `name` and `site` are what an attacker knows anyway.
+    `least` is the minimum length in characters. `name` and `site` are known to any attacker, so a
+    password must not be made of them.
     """
     if len(password) < least:
         return f"The password is too short: take at least {least} characters, three words will do."
@@ -53,19 +54,19 @@ def _plain(password: str) -> str:
 
 
 def _is_common(plain: str) -> bool:
-    """Return whether it is a common one, also with figures around it, `0` for `o`, or twice."""
+    """Return whether a password is common, also with digits around it, `0` for `o`, or repeated."""
     bare = re.sub(r"^[\W\d_]+|[\W\d_]+$", "", plain)
     candidates = {plain, bare, plain.translate(_UNLEET), bare.translate(_UNLEET)}
     return any(_repeated(one) in common_passwords() for one in candidates if one)
 
 
 def _repeated(text: str) -> str:
-    """Return the part that a text says again and again; all of it when that is once."""
+    """Return the shortest unit of which a text is a repetition; the whole text if there is none."""
     return text[: (text + text).find(text, 1)]
 
 
 def _is_made_of_rows(plain: str) -> bool:
-    """Return whether nearly all of it is runs of keys or letters side by side."""
+    """Return whether a password is almost entirely runs of adjacent keys or letters."""
     at = uncovered = 0
     while at < len(plain):
         run = max(_run_at(plain, at, row) for row in _ROWS)
@@ -82,7 +83,7 @@ def _run_at(plain: str, at: int, row: str) -> int:
 
 
 def _is_made_of(plain: str, words: list[str]) -> bool:
-    """Return whether nothing worth guessing is left without these words, figures and signs."""
+    """Return whether a password contains these words and little else than digits and symbols."""
     rest = plain
     for word in sorted(words, key=len, reverse=True):
         rest = rest.replace(word, "")
@@ -97,6 +98,6 @@ def _words_of(text: str) -> list[str]:
 
 @cache
 def common_passwords() -> frozenset[str]:
-    """Return the passwords that are tried first, lower-case."""
+    """Return the common passwords, lower-case."""
     lines = Path(__file__).with_name("common_passwords.txt").read_text().splitlines()
     return frozenset(word for line in lines if not line.startswith("#") for word in line.split())

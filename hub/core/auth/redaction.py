@@ -1,8 +1,8 @@
-"""What somebody who may not see personal data sees of a tree: its shape, and masks.
+"""Redaction of personal data in JSON trees: masks the values, keeps the structure.
 
-Masked are all texts and numbers under a key that names a person's own (`email`, `From`,
-`fields`), and wherever they stand in a text, e-mail addresses and phone numbers. It rather masks
-too much: a number of seven digits may be a phone's.
+Masked are all texts and numbers under a key that names personal data (`email`, `From`, `fields`),
+and e-mail addresses and phone numbers anywhere in a text. When in doubt, a value is masked: a
+number of seven digits may be a phone number.
 """
 
 import re
@@ -12,14 +12,14 @@ from typing import Any
 MASK = "•••"
 
 _PERSONAL = frozenset(
-    # who somebody is
+    # identity
     "name names firstname lastname fullname surname forename nickname profilename username "
     "salutation birthday birthdate birth dob gender company organization "
-    # where they can be reached
+    # contact data and location
     "email emails mail phone phones tel telephone mobile cell fax whatsapp wa caller called "
     "address addresses street line1 line2 line3 city town zip postcode postal province latitude "
     "longitude location ip forwarded "
-    # what they wrote, or was written to them
+    # messages and their senders and recipients
     "from to by cc bcc sender recipient recipients envelope message messages comment comments note "
     "notes question questions answer answers body text html subject content media attachments "
     "headers fields properties property value values description personalizations substitutions "
@@ -41,22 +41,22 @@ _NUMBERS = re.compile(
 
 
 def redact(value: Any) -> Any:
-    """Return a tree with everything personal masked. Its shape, flags and absences stay."""
+    """Return a tree with personal data masked; its structure, booleans and nulls are kept."""
     return _redacted(value, within=False)
 
 
 def mask_all(value: Any) -> Any:
-    """Return a tree with every text and number masked: what a person typed into a form."""
+    """Return a tree with every text and number masked, for the fields of a form submission."""
     return _redacted(value, within=True)
 
 
 def redact_text(text: str) -> str:
-    """Return a text in which e-mail addresses and phone numbers are masked."""
+    """Return a text with its e-mail addresses and phone numbers masked."""
     return _NUMBERS.sub(_without_phone, _TOKEN.sub(_without_email, text))
 
 
 def is_personal(key: str) -> bool:
-    """Return whether a key, however it is written (`first_name`, `FromCity`), names a person's."""
+    """Return whether a key, in any spelling (`first_name`, `FromCity`), names personal data."""
     if "".join(filter(str.isalnum, key)).lower() in _TECHNICAL:
         return False
     words = {word.lower() for word in _WORDS.findall(key)}
@@ -81,7 +81,8 @@ def _entries(value: Mapping[Any, Any], *, within: bool) -> Iterator[tuple[str, A
     taken: set[str] = set()
     for key, item in value.items():
         shown = redact_text(str(key))
-        while shown in taken:  # two addresses as keys look the same, and are two
+        # Two different addresses as keys are masked alike: keep both entries.
+        while shown in taken:
             shown += MASK
         taken.add(shown)
         yield shown, _redacted(item, within=within or is_personal(str(key)))

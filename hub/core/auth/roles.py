@@ -1,4 +1,4 @@
-"""Roles and what they may: the one table that every request is held against."""
+"""Roles and their permissions: the single table that every request is checked against."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,9 +10,12 @@ PROOF_GOOD_FOR = timedelta(minutes=10)
 
 
 class Permission(StrEnum):
-    VIEW = "view"  # look at everything, personal data masked
-    OPERATE = "operate"  # replay, settle, release, pause
-    ADMINISTER = "administer"  # accounts of others, the audit log
+    # See all pages, with personal data masked.
+    VIEW = "view"
+    # Replay, settle, release, pause.
+    OPERATE = "operate"
+    # Manage the accounts of other users, read the audit log.
+    ADMINISTER = "administer"
 
 
 class Role(StrEnum):
@@ -30,9 +33,9 @@ _MAY: Mapping[Role, frozenset[Permission]] = {
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is signed in, in which session. `sees_personal` is granted apart from the role.
+    """Principal: the signed-in user and the session. `sees_personal` is independent of the role.
 
-    `proved_at` is when the password was last given in this session.
+    `proved_at` is the time at which the password was last entered in this session.
     """
 
     user_id: UUID
@@ -44,14 +47,14 @@ class Principal:
     has_second_factor: bool = False
 
     def may(self, permission: Permission) -> bool:
-        """Return whether the role allows it."""
+        """Return whether the role has a permission."""
         return permission in _MAY[self.role]
 
     def has_proved(self, now: datetime) -> bool:
-        """Return whether the password was given lately enough for what is dear."""
+        """Return whether the password was entered recently enough for sensitive actions."""
         return self.proved_at is not None and self.proved_at > now - PROOF_GOOD_FOR
 
     @property
     def actor(self) -> str:
-        """The name under which the audit log knows this person."""
+        """Return the actor under which the audit log records this user: `user:<name>`."""
         return f"user:{self.name}"

@@ -1,6 +1,6 @@
-"""The second factor: a secret in a telephone, and codes on paper for when it is gone.
+"""Second factor: a TOTP secret in a phone, and recovery codes for when the phone is lost.
 
-What the codes of a telephone are, `hub.gateways.totp` knows; here each is good once.
+`hub.gateways.totp` computes and verifies the TOTP codes; this module accepts each code only once.
 """
 
 import hashlib
@@ -15,19 +15,21 @@ from hub.core.errors import Refused
 from hub.core.models import RecoveryCode, User
 
 CODES = 10
-_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that is taken for another
+# No characters that are easily confused (`i l o 0 1`).
+_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 _GROUPS, _GROUP = 3, 4
 
 
 def turn_on(
     connection: Connection, user_id: UUID, secret: str, step: int, *, actor: str, now: datetime
 ) -> list[str]:
-    """Ask for a code at every sign-in from now on; return the recovery codes, to be shown once.
+    """Enable the second factor of a user; return the recovery codes, to be shown once.
 
-    `secret` is encrypted; `step` that of the code which proved that the telephone has it.
+    `secret` is the encrypted TOTP secret. `step` is the time step of the code that proved that the
+    phone has the secret.
 
     Raises:
-        Refused: it is on already, or the account was reset or disabled meanwhile.
+        Refused: the second factor is on already, or the account was reset or disabled meanwhile.
     """
     is_good = User.password_hash.is_not(None) & User.disabled_at.is_(None)
     changed = connection.execute(
@@ -45,7 +47,7 @@ def turn_on(
 
 
 def drop(connection: Connection, user_id: UUID) -> bool:
-    """Ask for no code any more; return whether one was asked for."""
+    """Remove the second factor and the recovery codes; return whether it was enabled."""
     changed = connection.execute(
         update(User)
         .where(User.id == user_id, User.totp_secret.is_not(None))
@@ -56,7 +58,7 @@ def drop(connection: Connection, user_id: UUID) -> bool:
 
 
 def turn_off(connection: Connection, user_id: UUID, *, actor: str, now: datetime) -> None:
-    """Ask for no code any more, as its owner wishes."""
+    """Disable the second factor at its user's own request, and record it in the audit log."""
     if drop(connection, user_id):
         name = connection.execute(select(User.name).where(User.id == user_id)).scalar_one()
         record_action(
@@ -65,9 +67,10 @@ def turn_off(connection: Connection, user_id: UUID, *, actor: str, now: datetime
 
 
 def renew_codes(connection: Connection, user_id: UUID, *, actor: str, now: datetime) -> list[str]:
-    """Return new recovery codes, to be shown once; the old ones are good no more.
+    """Replace the recovery codes of a user; return the new ones, to be shown once.
 
-    Who asks twice at once waits: neither would see the other's codes, and end them.
+    The row of the user is locked: two concurrent requests would not see, and so not delete, each
+    other's codes.
 
     Raises:
         Refused: there is no second factor.
@@ -83,7 +86,7 @@ def renew_codes(connection: Connection, user_id: UUID, *, actor: str, now: datet
 
 
 def use_step(connection: Connection, user_id: UUID, step: int) -> bool:
-    """Return whether the code of a time step is good; it and older ones are not any more."""
+    """Use up the time step of a TOTP code and all older ones; return whether it was still valid."""
     changed = connection.execute(
         update(User)
         .where(User.id == user_id, User.totp_secret.is_not(None))
@@ -94,7 +97,7 @@ def use_step(connection: Connection, user_id: UUID, step: int) -> bool:
 
 
 def use_code(connection: Connection, user_id: UUID, code: str, *, now: datetime) -> bool:
-    """Return whether a recovery code is good; it is not any more."""
+    """Use up a recovery code; return whether it was valid."""
     changed = connection.execute(
         update(RecoveryCode)
         .where(
@@ -108,7 +111,7 @@ def use_code(connection: Connection, user_id: UUID, code: str, *, now: datetime)
 
 
 def codes_left(connection: Connection, user_id: UUID) -> int:
-    """Return how many recovery codes are good."""
+    """Return the number of unused recovery codes."""
     counted = select(func.count()).where(
         RecoveryCode.user_id == user_id, RecoveryCode.used_at.is_(None)
     )

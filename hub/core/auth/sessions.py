@@ -1,6 +1,6 @@
-"""Sessions: begun at sign-in under a new token, kept on the server, ended by anybody who may.
+"""Sessions: stored on the server, found by a token that is new at each sign-in, revocable.
 
-What a browser says of itself, in words that its owner knows it by.
+User agents are shown as a browser and a system that the user recognizes.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from hub.core.auth.roles import Principal, Role
 from hub.core.ids import new_id
 from hub.core.models import Session, User
 
-# In this order: nearly all of them say that they are Safari too.
+# The order matters: nearly all user agents also contain `Safari`.
 _BROWSERS = (
     ("Edg", "Edge"),
     ("OPR/", "Opera"),
@@ -37,10 +37,17 @@ _SYSTEMS = (
     ("Macintosh", "a Mac"),
     ("Linux", "Linux"),
 )
+IDLE = timedelta(hours=8)
+LONGEST = timedelta(days=7)
+SEEN_EVERY = timedelta(minutes=1)
+# Longer than any session lives. Rows are deleted by id: a UUIDv7 holds its session's start time.
+KEPT = timedelta(days=120)
+MOST_AGENT = 200
+MOST_SHOWN = 100
 
 
 def device_of(agent: str | None) -> str:
-    """Return `Firefox on Windows` for the user agent of a browser."""
+    """Return the device of a user agent in words, such as `Firefox on Windows`."""
     said = agent or ""
     browser = next((name for mark, name in _BROWSERS if mark in said), None)
     system = next((name for mark, name in _SYSTEMS if mark in said), None)
@@ -49,18 +56,9 @@ def device_of(agent: str | None) -> str:
     return browser or (f"A browser on {system}" if system else "A device that says no name")
 
 
-IDLE = timedelta(hours=8)
-LONGEST = timedelta(days=7)
-SEEN_EVERY = timedelta(minutes=1)
-# Longer than any session lives; ids are as old as what they name.
-KEPT = timedelta(days=120)
-MOST_AGENT = 200
-MOST_SHOWN = 100
-
-
 @dataclass(frozen=True, slots=True)
 class OpenSession:
-    """A browser in which somebody is signed in; `address` and `device` as far as they are known."""
+    """Open session of a user; `address` and `device` as far as they are known."""
 
     id: UUID
     device: str
@@ -77,7 +75,7 @@ def begin(
     address: str | None = None,
     agent: str | None = None,
 ) -> str:
-    """Sign somebody in; return the token that the browser keeps. Only its digest is stored."""
+    """Insert a session; return the token for the browser, of which only the digest is stored."""
     connection.execute(delete(Session).where(Session.id < new_id(now - KEPT)))
     token = secrets.token_urlsafe(32)
     connection.execute(
@@ -104,9 +102,10 @@ def find(
     longest: timedelta = LONGEST,
     seen: bool = True,
 ) -> Principal | None:
-    """Return who a token stands for; None when it ended, grew old, or the account is disabled.
+    """Return the principal of a token; None if the session ended or expired.
 
-    `seen`: a person asks, and not a page that renews itself.
+    The same holds for a disabled account. `seen`: the request was made by a person, not by a page
+    that refreshes itself, so it counts as activity.
     """
     row = connection.execute(
         select(Session.id, Session.seen_at, Session.proved_at, Session.user_id, User.name,
@@ -136,7 +135,7 @@ def find(
 
 
 def end(connection: Connection, session_id: UUID, *, now: datetime) -> None:
-    """End a session; its token is good for nothing from now on."""
+    """End a session; its token is invalid from now on."""
     connection.execute(
         update(Session)
         .where(Session.id == session_id, Session.ended_at.is_(None))
@@ -145,7 +144,7 @@ def end(connection: Connection, session_id: UUID, *, now: datetime) -> None:
 
 
 def end_of(connection: Connection, user_id: UUID, session_id: UUID, *, now: datetime) -> bool:
-    """End one of somebody's own sessions; return whether it was one that was open."""
+    """End one session of a user; return whether it was that user's and open."""
     ended = connection.execute(
         update(Session)
         .where(Session.id == session_id, Session.user_id == user_id, Session.ended_at.is_(None))
@@ -157,7 +156,7 @@ def end_of(connection: Connection, user_id: UUID, session_id: UUID, *, now: date
 def end_all(
     connection: Connection, user_id: UUID, *, now: datetime, but: UUID | None = None
 ) -> int:
-    """End all sessions of somebody, but one if that is asked for; return how many."""
+    """End all sessions of a user, except `but`; return their number."""
     which = [Session.user_id == user_id, Session.ended_at.is_(None)]
     if but is not None:
         which.append(Session.id != but)
@@ -165,7 +164,7 @@ def end_all(
 
 
 def mark_proved(connection: Connection, session_id: UUID, *, now: datetime) -> None:
-    """Note that the password was given again in a session."""
+    """Record that the password was entered again in a session."""
     connection.execute(update(Session).where(Session.id == session_id).values(proved_at=now))
 
 
@@ -177,7 +176,7 @@ def list_open(
     idle: timedelta = IDLE,
     longest: timedelta = LONGEST,
 ) -> list[OpenSession]:
-    """Return where somebody is signed in, the newest first."""
+    """Return the open sessions of a user, newest first, at most `MOST_SHOWN`."""
     rows = connection.execute(
         select(Session)
         .with_only_columns(

@@ -1,6 +1,6 @@
-"""Coming in: the password, the second factor, the session; each step noted in the audit log.
+"""Sign-in: password, second factor and session, each step recorded in the audit log.
 
-Hashing takes its time, so it is done by the edge, between the transactions of these steps.
+Password hashing is slow, so the web layer does it between the transactions of these steps.
 """
 
 from collections.abc import Sequence
@@ -26,10 +26,11 @@ STALE_LINK = "this link was used already, or is too old: ask whoever gave it to 
 
 @dataclass(frozen=True, slots=True)
 class SignInAttempt:
-    """Somebody who says to be a user, and what is needed to see whether that is so.
+    """Sign-in attempt before it is checked: throttle result, name, and stored credentials.
 
-    `user_id` is None for a name that nobody has, `password_hash` for an account that nobody can
-    sign in to: the edge then checks the password all the same, against no account's hash.
+    `user_id` is None for an unknown name or a disabled account, `password_hash` is None also for an
+    account without a password. The web layer then checks the password all the same, against a hash
+    that belongs to no account.
     """
 
     counted: ThrottleResult
@@ -41,7 +42,7 @@ class SignInAttempt:
 
 @dataclass(frozen=True, slots=True)
 class Browser:
-    """What is known of where a sign-in comes from."""
+    """Browser of a sign-in: its IP address and user agent, if known."""
 
     address: str | None
     agent: str | None
@@ -50,7 +51,7 @@ class Browser:
 def begin_attempt(
     connection: Connection, name: str, browser: Browser, *, now: datetime
 ) -> SignInAttempt:
-    """Count a try to prove to be somebody, and return what it is held against."""
+    """Count a sign-in attempt; return it with the credentials that it is checked against."""
     name = name.replace("\0", "").strip().lower()[:MOST_NAME]
     counted = throttle.register_attempt(connection, name, browser.address, now=now)
     row = connection.execute(
@@ -65,7 +66,10 @@ def begin_attempt(
 def refuse_attempt(
     connection: Connection, attempt: SignInAttempt, browser: Browser, *, what: str, now: datetime
 ) -> None:
-    """Note that `what` was wrong. A name that nobody has is not kept: it may be a password."""
+    """Record a refused attempt, where `what` (as the password) was wrong.
+
+    An unknown name is not stored: it may be a password, typed into the wrong field.
+    """
     record_action(
         connection,
         actor=NOBODY,
@@ -78,7 +82,7 @@ def refuse_attempt(
 
 
 def issue_mfa_ticket(connection: Connection, attempt: SignInAttempt, *, now: datetime) -> str:
-    """Return the ticket of somebody whose password was right and whose code is to come."""
+    """Return a ticket for the second step: the password was correct, the code is to come."""
     return one_time_tokens.issue_token(connection, Purpose.MFA_PENDING, attempt.user_id, now=now)
 
 
@@ -91,10 +95,10 @@ def complete_attempt(
     by: str,
     now: datetime,
 ) -> str:
-    """Sign somebody in who has proved everything; return the new session's token.
+    """Begin a session once all factors are verified; return its token.
 
     Raises:
-        Refused: while that was checked, the password became another, or the account was disabled.
+        Refused: the password was changed or the account disabled while they were checked.
     """
     still = _is_still(user_id, attempt.password_hash)
     if connection.execute(select(User.id).where(*still).with_for_update()).first() is None:
@@ -104,7 +108,7 @@ def complete_attempt(
 
 
 def rehash(connection: Connection, user_id: UUID, was: str, password_hash: str) -> None:
-    """Keep a newer hash of the same password, unless that was changed meanwhile."""
+    """Store a new hash of the same password, unless the password was changed meanwhile."""
     connection.execute(
         update(User)
         .where(User.id == user_id, User.password_hash == was)
@@ -122,10 +126,10 @@ def change_password(
     actor: str,
     now: datetime,
 ) -> None:
-    """Give somebody who is signed in, and knew the password, another; all other sessions end.
+    """Change the password of a signed-in user who entered the old one; end all other sessions.
 
     Raises:
-        Refused: while that was checked, it became another, or the account was disabled.
+        Refused: the password was changed or the account disabled while the old one was checked.
     """
     changed = connection.execute(
         update(User).where(*_is_still(user_id, was)).values(password_hash=password_hash)
@@ -145,10 +149,10 @@ def change_password(
 def set_password(
     connection: Connection, ticket: str, password_hash: str, browser: Browser, *, now: datetime
 ) -> str:
-    """Set the password of whoever holds a link; return the token of a session that begins.
+    """Set the password of a ticket's user and begin a session; return its token.
 
     Raises:
-        Refused: the link is good no more.
+        Refused: the ticket is not valid any more.
     """
     held = one_time_tokens.use_token(connection, ticket, Purpose.PASSWORD, now=now)
     if held is None or held.user_id is None:
@@ -178,10 +182,11 @@ def create_first_account(
     *,
     now: datetime,
 ) -> str:
-    """Make the first account, an admin's; return the token of a session that begins.
+    """Create the first account, an admin, and begin a session; return its token.
 
     Raises:
-        Refused: the link is good no more, there is an account already, or nobody is called so.
+        Refused: the ticket is not valid any more, an account exists already, or the name is not
+            valid.
     """
     name = users.wanted_name(name)
     held = one_time_tokens.use_token(connection, ticket, Purpose.FIRST, now=now)
@@ -195,9 +200,9 @@ def create_first_account(
 
 
 def invite_first(connection: Connection, *, now: datetime) -> str | None:
-    """Return the secret of a link that makes the first account; None when there is one.
+    """Return the secret of a ticket for the first account; None if an account exists.
 
-    A link that was given out before is good no more.
+    Earlier tickets for it are cancelled.
     """
     if has_accounts(connection):
         return None
@@ -205,12 +210,12 @@ def invite_first(connection: Connection, *, now: datetime) -> str | None:
 
 
 def has_accounts(connection: Connection) -> bool:
-    """Return whether there is any account."""
+    """Return whether any account exists."""
     return bool(connection.execute(select(exists().select_from(User))).scalar())
 
 
 def leave(connection: Connection, session_id: UUID, *, actor: str, now: datetime) -> None:
-    """Sign somebody out of one browser."""
+    """End one session at its user's request (sign-out), and record it in the audit log."""
     sessions.end(connection, session_id, now=now)
     record_action(
         connection, actor=actor, action="sign_out", subject=actor.replace(":", " "), now=now

@@ -1,8 +1,8 @@
-"""Failed sign-ins, counted before they fail: each one in a row makes the next wait longer.
+"""Login throttling: an attempt is counted before it is checked; delays double up to 15 minutes.
 
-One statement counts and decides, so that fifty at once are as many as one after the other. Nobody
-is locked out for ever: the wait ends at a quarter of an hour, an account that was used from an
-address before is counted apart for that address, and an admin can let anybody try again at once.
+One statement counts and decides, so fifty concurrent attempts count as many as fifty in a row. No
+user is locked out for ever: the delay is capped, an address from which the account was used before
+has its own counter for that account, and an admin can unlock an account at once.
 """
 
 import hashlib
@@ -22,13 +22,17 @@ WAITS = tuple(timedelta(seconds=2**n) for n in range(10))
 LONGEST_WAIT = timedelta(minutes=15)
 FORGOTTEN_AFTER = timedelta(hours=24)
 KNOWN_FOR = timedelta(days=30)
-# Not `now`: of two tries at once, the one that asked first may be counted last.
+# `free_at` of a counter without delay. Not `now`: of two concurrent attempts, the one with the
+# earlier `now` may be counted last, and would have to wait.
 _ALWAYS = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class ThrottleResult:
-    """What one try counts towards. `wait` is how long it has to wait; None: it is heard."""
+    """Throttle result: the keys of the attempt's counters, and its delay.
+
+    `wait` is None if the attempt may be checked now.
+    """
 
     account: bytes
     address: bytes | None
@@ -38,7 +42,10 @@ class ThrottleResult:
 def register_attempt(
     connection: Connection, name: str, address: str | None, *, now: datetime
 ) -> ThrottleResult:
-    """Count a try to sign in before it is known how it ends; what has to wait is not counted."""
+    """Count a sign-in attempt before it is checked, and return its delay.
+
+    A counter whose delay refuses the attempt is not increased.
+    """
     connection.execute(delete(SignInTry).where(SignInTry.last_at < now - FORGOTTEN_AFTER))
     account = _account_key(name, address if _is_known(connection, name, address, now) else None)
     counted = ThrottleResult(account, _address_key(address) if address else None)
@@ -49,7 +56,7 @@ def register_attempt(
 
 
 def clear(connection: Connection, counted: ThrottleResult) -> None:
-    """Forget the failures of an account that was signed in to; its address gets its try back."""
+    """Reset an account's counter after a successful sign-in; its address gets one attempt back."""
     if counted.address is not None:
         connection.execute(
             update(SignInTry)
@@ -60,7 +67,10 @@ def clear(connection: Connection, counted: ThrottleResult) -> None:
 
 
 def unlock(connection: Connection, name: str) -> None:
-    """Let the next try to sign in to an account be heard at once, from wherever it comes."""
+    """Delete the counters of an account, for unknown and for known addresses.
+
+    The next sign-in attempt need not wait for the account's sake. Counters of addresses stay.
+    """
     addresses = connection.execute(
         select(Session.address).join(User, User.id == Session.user_id).where(User.name == name)
         .distinct()
@@ -70,7 +80,10 @@ def unlock(connection: Connection, name: str) -> None:
 
 
 def waiting(connection: Connection, names: Sequence[str], *, now: datetime) -> dict[str, datetime]:
-    """Return until when the accounts that have to wait do so, wherever they are not known."""
+    """Return the throttled accounts of `names`, each with the end of its delay.
+
+    The delay holds for unknown addresses; those used by the account before count apart.
+    """
     keys = {_account_key(name, None): name for name in names}
     found = select(SignInTry.key, SignInTry.free_at).where(
         SignInTry.key.in_(keys), SignInTry.free_at > now
@@ -118,7 +131,7 @@ def _account_key(name: str, known_address: str | None) -> bytes:
 
 
 def _address_key(address: str) -> bytes:
-    """Return the key of an address; of IPv6, of the network that one household has."""
+    """Return the counter's key of an address; of IPv6, of the /64 that one household has."""
     parsed = ip_address(address)
     network = ip_network((parsed, 64), strict=False) if isinstance(parsed, IPv6Address) else parsed
     return _digest("address", str(network))

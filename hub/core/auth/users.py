@@ -1,4 +1,4 @@
-"""Accounts of the dashboard: added, changed, disabled; what is done to them is audited."""
+"""User accounts of the dashboard: add, change, disable; every change goes to the audit log."""
 
 import re
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,79}")
 
 @dataclass(frozen=True, slots=True)
 class UserAccount:
-    """An account, without what it is proved with."""
+    """User account, without its credentials."""
 
     id: UUID
     name: str
@@ -35,10 +35,10 @@ class UserAccount:
 
 
 def wanted_name(text: str) -> str:
-    """Return a name as accounts have it: lower-case.
+    """Return a user name in its stored form, lower-case.
 
     Raises:
-        Refused: nobody can be called so.
+        Refused: the name is not valid.
     """
     name = text.strip().lower()
     if not _NAME.fullmatch(name):
@@ -59,10 +59,10 @@ def add(
     actor: str,
     now: datetime,
 ) -> UUID:
-    """Add an account; return its id.
+    """Insert an account; return its id.
 
     Raises:
-        Refused: nobody can be called so, or somebody is.
+        Refused: the name is not valid, or is taken.
     """
     name = wanted_name(name)
     user_id = new_id(now)
@@ -86,16 +86,16 @@ def add(
 
 
 def list_all(connection: Connection) -> list[UserAccount]:
-    """Return all accounts by name, the disabled ones last."""
+    """Return all accounts, ordered by name, the disabled ones last."""
     rows = connection.execute(_accounts().order_by(User.disabled_at.is_not(None), User.name))
     return [_account(row) for row in rows]
 
 
 def named(connection: Connection, name: str) -> UserAccount:
-    """Return an account.
+    """Return the account with a name.
 
     Raises:
-        NotFound: there is none of that name.
+        NotFound: there is none.
     """
     row = connection.execute(_accounts().where(User.name == name.strip().lower())).one_or_none()
     if row is None:
@@ -104,10 +104,10 @@ def named(connection: Connection, name: str) -> UserAccount:
 
 
 def with_id(connection: Connection, user_id: UUID | None) -> UserAccount:
-    """Return an account.
+    """Return the account with an id.
 
     Raises:
-        NotFound: there is none of that id.
+        NotFound: there is none.
     """
     row = connection.execute(_accounts().where(User.id == user_id)).one_or_none()
     if row is None:
@@ -124,12 +124,12 @@ def change(
     actor: str,
     now: datetime,
 ) -> None:
-    """Give somebody another role, or another right to personal data; it counts at once.
+    """Change the role of a user or the access to personal data, with immediate effect.
 
-    What stays as it was read is not written: somebody else may be taking it away.
+    Only the changed column is written: another admin may be revoking the other right meanwhile.
 
     Raises:
-        Refused: nobody would be left who may give it back.
+        Refused: no admin would be left to undo it.
     """
     if (role, sees_personal) == (user.role, user.sees_personal):
         return
@@ -147,10 +147,10 @@ def change(
 
 
 def disable(connection: Connection, user: UserAccount, *, actor: str, now: datetime) -> None:
-    """Let somebody sign in no more, and end all sessions; links that were given out die.
+    """Disable an account: end its sessions and cancel its tickets.
 
     Raises:
-        Refused: nobody would be left who may undo it.
+        Refused: no admin would be left to undo it.
     """
     if user.disabled_at is not None:
         return
@@ -163,7 +163,7 @@ def disable(connection: Connection, user: UserAccount, *, actor: str, now: datet
 
 
 def enable(connection: Connection, user: UserAccount, *, actor: str, now: datetime) -> None:
-    """Let somebody sign in again, who was disabled."""
+    """Enable a disabled account."""
     if user.disabled_at is None:
         return
     connection.execute(update(User).where(User.id == user.id).values(disabled_at=None))
@@ -171,13 +171,13 @@ def enable(connection: Connection, user: UserAccount, *, actor: str, now: dateti
 
 
 def invite(connection: Connection, user: UserAccount, *, actor: str, now: datetime) -> str:
-    """Return the secret of a link by which somebody sets a password; older ones die."""
+    """Return the secret of a ticket for setting the password; earlier ones are cancelled."""
     _note(connection, "link", user.name, actor=actor, now=now)
     return one_time_tokens.issue_token(connection, Purpose.PASSWORD, user.id, now=now)
 
 
 def reset(connection: Connection, user: UserAccount, *, actor: str, now: datetime) -> str:
-    """Take password and second factor away and end all sessions; return a link's secret.
+    """Remove password and second factor, end all sessions; return the secret of a new ticket.
 
     Raises:
         Refused: the account is disabled.
@@ -198,13 +198,17 @@ def reset(connection: Connection, user: UserAccount, *, actor: str, now: datetim
 
 
 def unlock(connection: Connection, user: UserAccount, *, actor: str, now: datetime) -> None:
-    """Let the next try to sign in be heard at once, however many have failed."""
+    """Lift the throttle of an account, however many attempts have failed."""
     throttle.unlock(connection, user.name)
     _note(connection, "unlock", user.name, actor=actor, now=now)
 
 
 def _keep_an_admin(connection: Connection, user: UserAccount) -> None:
-    """See that another admin is left who can sign in. Two who go at once wait for each other."""
+    """Ensure that another admin who can sign in is left. Locks serialize concurrent removals.
+
+    Raises:
+        Refused: the user is the last admin.
+    """
     if user.role is not Role.ADMIN or user.disabled_at is not None:
         return
     admins = connection.execute(

@@ -1,4 +1,4 @@
-"""The delivery ledger: what is due, the lane it goes over, the call, and an outcome that is known.
+"""Delivery ledger: due deliveries, lanes, claims, attempts, and outcomes.
 
-What is not known is in doubt aloud, until evidence or a person settles it.
+An outcome that is not known is recorded as unknown, until evidence or a person settles it.
 """

@@ -1,4 +1,4 @@
-"""When to try again: doubling with full jitter, or when the far end asked for it."""
+"""Backoff: exponential delays with full jitter, or the delay that the provider asked for."""
 
 from hub.core.configuration import RetryPlan
 
@@ -12,10 +12,10 @@ MOST_BLOCK_S = 600.0
 def retry_delay_s(
     plan: RetryPlan, tries: int, *, chance: float, asked_s: float | None = None
 ) -> float:
-    """Return how long to wait after the `tries`-th try. `chance` in [0, 1) is the jitter.
+    """Return the seconds to wait after the `tries`-th try. `chance` in [0, 1) is the jitter.
 
-    What the far end asked for (`Retry-After`) is honoured between 1 s and 6 h, with up to a tenth
-    more so that those who were asked together do not come back together.
+    A delay that the provider asked for (`Retry-After`) is honoured between 1 s and 6 h. Up to a
+    tenth is added, so that deliveries that were refused together do not come back together.
     """
     if asked_s is not None:
         return min(max(asked_s, LEAST_ASKED_S), MOST_ASKED_S) * (1 + chance / 10)
@@ -24,5 +24,8 @@ def retry_delay_s(
 
 
 def block_s(setbacks: int) -> float:
-    """Return how long a lane rests after that many setbacks in a row: 30 s doubling to 10 min."""
+    """Return the seconds to block a lane after `setbacks` blocks in a row: 30 s to 10 min.
+
+    The time doubles with each setback.
+    """
     return float(min(LEAST_BLOCK_S * 2 ** min(setbacks - 1, 30), MOST_BLOCK_S))

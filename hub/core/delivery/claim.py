@@ -1,10 +1,11 @@
-"""Claiming: due deliveries become attempts, with their parameters, before a byte leaves.
+"""Claims: due deliveries become attempts, stored with their parameters before any call is made.
 
-As many are claimed as there are free slots, never more: an attempt that was never sent must not
-become doubtful. What cannot be sent at all (a condition that does not hold, a parameter that
-cannot be rendered) is decided before (`preparing`).
+A claim never takes more deliveries than there are free slots: an attempt that was never sent must
+not end with an unknown outcome. Deliveries that cannot be sent at all (a condition that does not
+hold, a parameter that cannot be rendered) are sorted out first (`prepare`).
 
-The statements that find due work, built once: the oldest first, with all that a claim needs.
+The statements that select due deliveries are built once. They return the oldest first, with every
+column that a claim needs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -61,7 +62,8 @@ _DUE = (
         ),
         Attempt.key.label("last_key"),
         Attempt.parameters.label("last_parameters"),
-        select(_earlier.id)  # `has_arrived`
+        # An attempt under the same key that is confirmed already: no further call is needed.
+        select(_earlier.id)
         .where(
             _earlier.delivery_id == Delivery.id,
             _earlier.key == Attempt.key,
@@ -85,13 +87,29 @@ _DUE = (
     .with_for_update(of=Delivery, skip_locked=True)
 )
 DUE = _DUE.where(~IS_POISON_SUSPECT)
-# What is tried with nothing beside it: two workers in a row have died in its calls.
+# Deliveries to isolate: two workers in a row have died during their calls.
 SUSPECTS = _DUE.where(IS_POISON_SUSPECT)
 
 
 KEY_FORGOTTEN = (
     "it may have happened, and the provider may have forgotten its key by now: it is looked up"
 )
+_RUN = (
+    update(Delivery.__table__)  # type: ignore[arg-type]
+    .where(Delivery.id.in_(bindparam("b_ids", expanding=True)))
+    .values(
+        state=DeliveryState.RUNNING,
+        # The age of a delivery counts from its first try, not from a pause or delay before it.
+        since=case((Delivery.attempts == 0, database_now()), else_=Delivery.since),
+        lane_token=bindparam("b_token"),
+        attempts=Delivery.attempts + 1,
+        tries=Delivery.tries + 1,
+        sandbox=bindparam("b_sandbox"),
+        next_attempt_at=None,
+        error=None,
+    )
+)
+_BEGIN = insert(Attempt.__table__)  # type: ignore[arg-type]
 
 
 def claim(
@@ -109,13 +127,15 @@ def claim(
     suspects: bool = False,
     on_row: Callable[[], None] = lambda: None,
 ) -> tuple[list[Claimed], bool]:
-    """Claim up to `slots` due deliveries of a held lane, oldest first; of `suspects`, only those.
+    """Claim up to `slots` due deliveries of a held lane, oldest first.
 
-    Returns the claimed, and whether there may be more that are due. `now` is for ids and for the
-    age of what is tried first; `actions` are those that the destination has; `restored`
-    says what may have been done that the database does not know of; `caps` say which texts may
-    not go out. `on_row` is called before each delivery, whose parameters may take a while.
-    The lane must have been found `workable` in the same transaction.
+    Return the claims, and whether there may be more due deliveries. The lane must have been found
+    `workable` in the same transaction.
+
+    `now` is for ids, and for the age of deliveries and keys. `actions` are the destination's
+    actions. `restored` are the windows whose calls a restored database may be missing. `caps` are
+    the send limits of texts. `suspects` claims suspected poison deliveries only, instead of all
+    others. `on_row` is called before each delivery: rendering its parameters may take a while.
     """
     wanted = {"destination": lease.destination, "most": slots}
     rows: Sequence[Any] = connection.execute(SUSPECTS if suspects else DUE, wanted).all()
@@ -174,7 +194,7 @@ def _is_too_old(
 ) -> bool:
     """Return whether a key was first used so long ago that the provider may have forgotten it.
 
-    Only a call that may have been processed is in danger: repeated, it would happen twice.
+    Only a call that may have been processed is at risk: repeated, it would happen twice.
     """
     life_s = actions[claimed.action].key_life_s
     if life_s is None or row.last_key != claimed.key:
@@ -185,24 +205,6 @@ def _is_too_old(
         select(func.min(Attempt.started_at), func.count().filter(in_doubt)).where(mine)
     ).one()
     return bool(doubts) and first <= now - timedelta(seconds=life_s)
-
-
-_RUN = (
-    update(Delivery.__table__)  # type: ignore[arg-type]
-    .where(Delivery.id.in_(bindparam("b_ids", expanding=True)))
-    .values(
-        state=DeliveryState.RUNNING,
-        # How long it has been tried is counted from its first try, not from a pause or delay.
-        since=case((Delivery.attempts == 0, database_now()), else_=Delivery.since),
-        lane_token=bindparam("b_token"),
-        attempts=Delivery.attempts + 1,
-        tries=Delivery.tries + 1,
-        sandbox=bindparam("b_sandbox"),
-        next_attempt_at=None,
-        error=None,
-    )
-)
-_BEGIN = insert(Attempt.__table__)  # type: ignore[arg-type]
 
 
 def _start(

@@ -1,7 +1,7 @@
-"""What conditions and templates see when a delivery is claimed: the event, and all around it.
+"""Render contexts: the values that conditions and templates can use when a delivery is claimed.
 
-What is dear to get (the contact, other deliveries' results, the provider's own object) is fetched
-only for a route that names it.
+Expensive values (the contact, the results of other deliveries, the provider's own object) are
+fetched only for a route that names them.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ _AS_KEPT = orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z
 
 
 class RenderContexts:
-    """Makes contexts inside one transaction."""
+    """Render contexts of the deliveries that one transaction claims."""
 
     EVENT_COLUMNS: ClassVar = (
         "type native_type source external_id occurred_at received_at live data request_id "
@@ -53,7 +53,7 @@ class RenderContexts:
         self._read: dict[UUID, Sequence[Event]] = {}
 
     def parameters(self, route: Route, row: Row[Any]) -> dict[str, Any] | None:
-        """Return a delivery's rendered parameters; None when its condition does not hold.
+        """Return the rendered parameters of a delivery; None if its condition does not hold.
 
         `row` has the delivery's `id` and `event_id`, and the event's columns as `event_<name>`.
 
@@ -71,23 +71,26 @@ class RenderContexts:
         if self._owners:
             self._owners.record_notification(route, row)
         rendered = storable(route.parameters.render(context))[0]
-        # As they will be read back: a later attempt must send the same bytes.
+        # The same values as the database will return: a later attempt must send the same bytes.
         parameters: dict[str, Any] = orjson.loads(orjson.dumps(rendered, option=_AS_KEPT))
         return parameters
 
     def cancelled(self, route: Route, row: Row[Any]) -> str | None:
-        """Return why a delivery is not wanted any more; None when it is."""
+        """Return the reason why a delivery is no longer wanted; None if it still is."""
         return self._owners.cancelled(route, row) if self._owners else None
 
     def _fetch(self, row: Row[Any]) -> dict[str, Any]:
-        """Return what the account's action `fetch` needs to know, read again from the bytes."""
+        """Return the parameters of the account's action `fetch`, parsed from the request body."""
         event = self._again(row)
         if event is None or event.fetch is None:
             raise ExpressionError("its request was not kept, or no longer says what to fetch")
         return dict(event.fetch)
 
     def _undecided(self, when: Condition, row: Row[Any]) -> bool:
-        """Return whether a condition is to be decided now: it could not be, or it is a replay."""
+        """Return whether a condition is evaluated now: it needs more than the event, or a replay.
+
+        All other conditions were evaluated when the event was matched.
+        """
         return when.needs_more_than_event or row.key_n > 0
 
     def _context(
@@ -119,7 +122,7 @@ class RenderContexts:
         return context
 
     def _cause(self, delivery_id: object) -> dict[str, Any]:
-        """Return the delivery that an event is news of, and the data of what had caused that."""
+        """Return the delivery that an event reports on, with the data of that delivery's event."""
         wanted = parse_id(str(delivery_id or ""))
         columns = (Delivery.id, Delivery.route, Delivery.destination, Delivery.action)
         row = self._connection.execute(
@@ -141,9 +144,9 @@ class RenderContexts:
         return known | {"id": str(contact_id)}
 
     def _folded(self, row: Row[Any]) -> UUID | None:
-        """Return the contact of an event that was not folded yet when it was read.
+        """Return the contact of an event that was not yet folded when its row was read.
 
-        Folded once more after somebody else has, what it tells would stand above newer facts.
+        Another transaction may have folded it since. A second fold would overwrite newer fields.
         """
         lock_contacts(self._connection)
         done = select(StoredEvent.contact_id).where(
@@ -154,7 +157,8 @@ class RenderContexts:
             return contact_id
         data = row.event_data or {}
         facts = Facts(row.event_id, row.event_source, row.event_type, data)
-        is_all = not is_feedback(row.event_type, data)  # which nobody has taken anywhere yet
+        # A status callback or acknowledgement is not applied here: that projection stays pending.
+        is_all = not is_feedback(row.event_type, data)
         with self._connection.begin_nested():
             return fold_event(self._connection, facts, now=self._now, is_all=is_all)
 
@@ -168,7 +172,7 @@ class RenderContexts:
         return event.data.get("native") if event else None
 
     def _again(self, row: Row[Any]) -> Event | None:
-        """Return an event read again; a batch is read once for all that are claimed of it."""
+        """Return an event parsed again; a request is parsed once for all its claimed events."""
         request_id = row.event_request_id
         if request_id not in self._read:
             self._read[request_id] = events_again(self._connection, self._inbound, request_id)
@@ -177,7 +181,7 @@ class RenderContexts:
 
 
 class _Event:
-    """The event's columns of a joined row, by their own names."""
+    """Event columns of a joined row, under their own names."""
 
     def __init__(self, row: Row[Any]) -> None:
         self._row = row

@@ -1,4 +1,4 @@
-"""What is known of an attempt from elsewhere than its answer, and what it makes of the delivery."""
+"""Evidence about an attempt from outside its own answer, and its effect on the delivery."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -24,7 +24,11 @@ def confirm(
     said: str,
     now: datetime,
 ) -> Resolution:
-    """Take in that the provider has what an attempt asked for; return what it changed."""
+    """Record evidence that the provider processed an attempt; return the resolution.
+
+    `seen_ref` is the provider's id of the effect, `by` the kind of evidence (`webhook`, `lookup`,
+    `answer`), and `said` a sentence for a person.
+    """
     seen_ref = bounded_text(seen_ref) if seen_ref else None
     row = locked(connection, attempt_id)
     resolution = on_confirmed(known_of(connection, row), seen_ref)
@@ -47,7 +51,7 @@ def confirm(
 
 
 def complete_confirmed(connection: Connection, attempt_id: UUID, *, now: datetime) -> None:
-    """End a due delivery: this attempt of it is known to have happened (`has_arrived`)."""
+    """Mark a due delivery as succeeded, because this attempt of it is confirmed."""
     row = locked(connection, attempt_id)
     ref = row.provider_ref or row.seen_ref or None
     if row.state != AttemptState.ACCEPTED:
@@ -60,7 +64,7 @@ def complete_confirmed(connection: Connection, attempt_id: UUID, *, now: datetim
 
 
 def alert_duplicates(connection: Connection, delivery_ids: Sequence[UUID]) -> None:
-    """Begin an alert for each delivery of which two attempts under one key were accepted."""
+    """Begin an alert for each delivery that has two accepted attempts under one key."""
     twice = (
         select(Attempt.delivery_id)
         .where(Attempt.delivery_id.in_(delivery_ids), Attempt.state == AttemptState.ACCEPTED)
@@ -96,8 +100,10 @@ def _alert_of_double(connection: Connection, delivery_id: UUID, now: datetime) -
 
 
 def locked(connection: Connection, attempt_id: UUID) -> Row[Any]:
-    """Return an attempt and its delivery, locked: the attempt first, as where a call's end is
-    recorded, which is what news of it meets most often.
+    """Lock an attempt and then its delivery; return columns of both.
+
+    The attempt is locked first, as in the recording of a call's end: evidence competes with that
+    most often.
     """
     found = select(Attempt.delivery_id).where(Attempt.id == attempt_id).with_for_update()
     delivery_id = connection.execute(found).scalar_one()
@@ -122,7 +128,7 @@ def locked(connection: Connection, attempt_id: UUID) -> Row[Any]:
 
 
 def lock_attempts(connection: Connection, delivery_id: UUID) -> None:
-    """Lock a delivery's open attempt before the delivery itself is, in the order of `locked`."""
+    """Lock a delivery's attempt of unknown outcome, before the delivery: the order of `locked`."""
     connection.execute(
         select(Attempt.id)
         .where(Attempt.delivery_id == delivery_id, Attempt.state == AttemptState.UNKNOWN)
@@ -151,7 +157,10 @@ def known_of(connection: Connection, row: Row[Any]) -> Known:
 def append_evidence(
     evidence: list[Any] | None, *, by: str, said: str, now: datetime
 ) -> list[dict[str, str]]:
-    """Return the evidence with one more sentence; the oldest give way when there are many."""
+    """Return the evidence with one more sentence.
+
+    Beyond `MOST_EVIDENCE` sentences the oldest are dropped, except the very first.
+    """
     at = now.isoformat(timespec="seconds").replace("+00:00", "Z")
     kept = [*(evidence or []), {"at": at, "by": by, "said": bounded_text(said)}]
     return kept if len(kept) <= MOST_EVIDENCE else [kept[0], *kept[-(MOST_EVIDENCE - 1) :]]

@@ -1,9 +1,9 @@
-"""Lanes: who may work for a destination now. One holder at a time, by lease and fencing token.
+"""Lanes: one process at a time serves a destination, by a lease with a fencing token.
 
-All times are the database's. A lane is free when its lease is over; whoever takes it gets a higher
-token, and everything that the holder before still writes finds that its token is an old one.
+All times are the database's. A lane is free when its lease has expired. Each new holder gets a
+higher fencing token, so that later writes of the previous holder are recognised as stale.
 
-Holding a destination back, and letting it go on: what a person does, so it is audited.
+A person can pause and resume a destination; both are recorded in the audit log.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,11 +29,18 @@ from hub.core.models import (
 )
 
 LEASE_S = 15.0
+_HAS_DUE = exists().where(
+    Delivery.destination == Lane.destination,
+    IS_DUE,
+    Delivery.next_attempt_at <= database_now(),
+)
+_LANE_KEY = tuple_(Lane.destination, Lane.token, Lane.holder)
+PAUSE, RESUME = "pause", "resume"
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A lane in somebody's hands. `setbacks` above 0: probe with one call before the rest."""
+    """Lease of a lane. With `setbacks` above 0, one call probes the destination before the rest."""
 
     destination: str
     token: int
@@ -43,7 +50,7 @@ class Lease:
 
 
 def ensure(connection: Connection, destinations: Iterable[str]) -> None:
-    """Give every destination its row."""
+    """Insert the lane row of each destination that has none."""
     rows = [{"destination": name} for name in sorted(destinations)]
     if rows:
         connection.execute(insert_if_new(connection, Lane), rows)
@@ -52,9 +59,9 @@ def ensure(connection: Connection, destinations: Iterable[str]) -> None:
 def acquire(
     connection: Connection, holder: str, destinations: Sequence[str], *, most: int
 ) -> list[Lease]:
-    """Take free lanes of these destinations that have due work, or calls of a holder that died.
+    """Lease up to `most` free lanes that have due deliveries or calls of a holder that died.
 
-    `holder` names one process for its life.
+    `holder` identifies one process for its lifetime.
     """
     abandoned = exists().where(Delivery.destination == Lane.destination, IS_RUNNING)
     free = (
@@ -71,7 +78,8 @@ def acquire(
         .order_by(Lane.destination)
         .limit(most)
         .with_for_update(skip_locked=True)
-        .cte("free")  # looked for once: a sub-query may be run anew for each row, past its LIMIT
+        # A CTE runs once; a sub-query may run again for each row, and so exceed its LIMIT.
+        .cte("free")
     )
     taken = connection.execute(
         update(Lane)
@@ -83,7 +91,7 @@ def acquire(
 
 
 def renew(connection: Connection, leases: Sequence[Lease]) -> set[str]:
-    """Make the leases of these lanes last again; return the destinations that are still held."""
+    """Renew the leases of these lanes; return the destinations that are still held."""
     renewed = connection.execute(
         update(Lane)
         .where(_is_held(leases))
@@ -96,9 +104,10 @@ def renew(connection: Connection, leases: Sequence[Lease]) -> set[str]:
 def release(
     connection: Connection, lease: Lease, *, failures: int = 0, linger_s: float = 0
 ) -> None:
-    """Let go of a lane, so that the next holder need not wait for its lease.
+    """Release a lane, so that the next holder need not wait for its lease to expire.
 
-    `linger_s` keeps it from others, not from its holder, until its rate lets them start anew.
+    For `linger_s` seconds only the same holder may lease it again: until then the rate limit does
+    not allow another process to start with a fresh rate limiter.
     """
     lease_until = database_later(linger_s) if linger_s else None
     connection.execute(
@@ -113,7 +122,7 @@ def release(
 
 
 def with_suspects(connection: Connection, leases: Sequence[Lease]) -> set[str]:
-    """Return the destinations that may be called, and have due work that is to be tried alone."""
+    """Return the destinations that may be called and have due suspected poison deliveries."""
     found = select(Lane.destination).where(
         Lane.destination.in_([lease.destination for lease in leases]),
         _open(),
@@ -123,14 +132,17 @@ def with_suspects(connection: Connection, leases: Sequence[Lease]) -> set[str]:
 
 
 def workable(connection: Connection, leases: Sequence[Lease]) -> set[str]:
-    """Return the destinations still held and neither paused nor blocked, locked until commit."""
+    """Lock, until commit, the lanes still held and neither paused nor blocked.
+
+    Return their destinations.
+    """
     return set(connection.execute(_WORKABLE, {"b_leases": _keys(leases)}).scalars())
 
 
 def block(
     connection: Connection, lease: Lease, *, for_s: float, reason: str, setbacks: int
 ) -> None:
-    """Let nothing out to a destination for a while; `reason` is for a person."""
+    """Block a held lane for `for_s` seconds; `reason` is for a person."""
     connection.execute(
         update(Lane)
         .where(_is_held([lease]))
@@ -139,7 +151,7 @@ def block(
 
 
 def recover(connection: Connection, lease: Lease) -> None:
-    """Note that a destination answers again."""
+    """Lift the block of a held lane and reset its setbacks: the destination answers again."""
     connection.execute(
         update(Lane)
         .where(_is_held([lease]))
@@ -148,10 +160,10 @@ def recover(connection: Connection, lease: Lease) -> None:
 
 
 def mark_paused(connection: Connection, destination: str, *, paused: bool) -> None:
-    """Pause a destination, or let it go on at once (a block is lifted too).
+    """Pause a destination's lane, or resume it at once, which also lifts a block.
 
     Raises:
-        NotFound: no such destination has a lane.
+        NotFound: the destination has no lane.
     """
     values: dict[str, Any] = {"paused": paused}
     if not paused:
@@ -164,7 +176,7 @@ def mark_paused(connection: Connection, destination: str, *, paused: bool) -> No
 
 
 def _resting(holder: str) -> str:
-    """Return the holder's mark on a lane that it has let go of, and others may not take yet."""
+    """Return the `holder` value of a released lane that other processes may not lease yet."""
     return f"{holder} rests"
 
 
@@ -180,12 +192,6 @@ def _keys(leases: Sequence[Lease]) -> list[tuple[str, int, str]]:
     return [(lease.destination, lease.token, lease.holder) for lease in leases]
 
 
-_HAS_DUE = exists().where(
-    Delivery.destination == Lane.destination,
-    IS_DUE,
-    Delivery.next_attempt_at <= database_now(),
-)
-_LANE_KEY = tuple_(Lane.destination, Lane.token, Lane.holder)
 _WORKABLE = (
     select(Lane.destination)
     .where(_LANE_KEY.in_(bindparam("b_leases", expanding=True)), _open())
@@ -193,13 +199,10 @@ _WORKABLE = (
 )
 
 
-PAUSE, RESUME = "pause", "resume"
-
-
 def set_paused(
     connection: Connection, hub: Hub, destination: str, *, paused: bool, actor: str, now: datetime
 ) -> None:
-    """Pause a destination, or let it go on at once: a block is lifted too.
+    """Pause or resume a destination, with an audit entry; resuming also lifts a block.
 
     Raises:
         NotFound: there is no such destination in hub.yaml.
@@ -215,7 +218,7 @@ def set_paused(
 
 
 def paused_by(connection: Connection, destination: str) -> tuple[str, datetime] | None:
-    """Return who paused a destination last, and when; None if nobody is on record."""
+    """Return the actor and the time of a destination's last pause; None if there is no record."""
     row = connection.execute(
         select(AuditEntry.actor, AuditEntry.at)
         .where(AuditEntry.subject == destination, AuditEntry.action == PAUSE)

@@ -1,8 +1,8 @@
-"""Deliveries whose calls end the worker that makes them: known by their attempts, told as alerts.
+"""Poison deliveries: their calls end the worker that makes them. Detection, isolation, alerts.
 
-Whoever takes over a lane cannot know which of the calls that were left open the worker died of. So
-each has the death on its record, and one that has `MOST_DEATHS - 1` in a row is a *suspect*: it is
-tried with nothing beside it in its worker. If that dies too, it is known which call it was.
+The next holder of a lane cannot know which of the open calls ended the worker. So the death is
+recorded on each of them, and a delivery with `MOST_DEATHS - 1` deaths in a row is a *suspect*: it
+is tried alone in its worker. If that worker dies too, the delivery is identified as poison.
 """
 
 from collections.abc import Sequence
@@ -19,11 +19,11 @@ from hub.core.monitoring import alerts
 
 
 def _died(last: int, *, before: int = 0) -> ColumnElement[bool]:
-    """Return whether the `last` attempts of a delivery all ended with their worker.
+    """Return the condition that the `last` attempts of a delivery all ended with a worker's death.
 
-    `before` leaves out so many newer ones. Those before a replay do not count: every death spends
-    a try, and a replay begins to count tries anew. What became of the doubt since (`state`) is all
-    the same: a look-up that found nothing does not clear anybody of a death.
+    `before` is the number of newer attempts to leave out. Attempts before a replay do not count:
+    every death spends a try, and a replay resets the tries. The present `state` of an attempt does
+    not matter: a look-up that found no effect does not prove that the call was harmless.
     """
     attempt = aliased(Attempt)
     newest = Delivery.attempts - before
@@ -42,17 +42,17 @@ def _died(last: int, *, before: int = 0) -> ColumnElement[bool]:
     return (Delivery.tries >= last + before) & (deaths == last)
 
 
-# Whether the last attempt of a due delivery may have: seen on its row, where a destination that is
-# away has made many others wait, so that nobody looks at all of their attempts.
+# Whether a worker's death may have ended the last attempt of a due delivery, by the delivery's own
+# row. While a destination is unreachable many deliveries wait; most attempts need not be read.
 _MAY_HAVE_DIED = Delivery.error.is_(None) | (Delivery.error == WORKER_DIED.message)
 IS_POISON_SUSPECT = _MAY_HAVE_DIED & _died(MOST_DEATHS - 1)
-# Whether it was one when the call that is open now was made.
+# Whether the delivery was a suspect already when its open call was made.
 WAS_POISON_SUSPECT = _died(MOST_DEATHS - 1, before=1)
 IS_POISONED = _died(MOST_DEATHS)
 
 
 def alert_poisoned(connection: Connection, delivery_ids: Sequence[UUID]) -> None:
-    """Begin an alert for each of these deliveries: they were given up because of their deaths."""
+    """Begin an alert for each of these deliveries, which were given up as poison."""
     if not delivery_ids:
         return
     rows = connection.execute(
@@ -72,7 +72,7 @@ def alert_poisoned(connection: Connection, delivery_ids: Sequence[UUID]) -> None
 
 
 def end_alerts(connection: Connection, *, now: datetime) -> None:
-    """End the alerts of deliveries that have been replayed since."""
+    """End the alerts of poison deliveries that have been replayed since."""
     subjects = alerts.subjects(connection, alerts.ENDS_WORKERS, to_end=True)
     told = {subject: UUID(subject.split()[-1]) for subject in subjects}
     if not told:

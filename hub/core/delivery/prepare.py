@@ -1,6 +1,7 @@
-"""What a due delivery becomes: a call with its parameters, or an end without one.
+"""Preparation of due deliveries: each becomes a call with parameters, or ends without a call.
 
-Deliveries that end at their claim, wait on, or are in doubt from the start: without a call.
+Without a call a delivery ends at its claim, stays due a little later, or has an unknown outcome
+from the start.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,11 +35,13 @@ from hub.core.models import (
 
 WAIT_FOR_FILE_S = 30.0
 MAY_HAVE_BEEN = "the database was restored from a backup: it may have been done before"
+# Time that a new version of hub.yaml may take to reach every process.
+GRACE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
 class EndedUnsent:
-    """A delivery that ends here, without a call; or without a state, one that waits a little."""
+    """Delivery that ends without a call; with `state` None it is due again a little later."""
 
     delivery_id: UUID
     state: DeliveryState | None
@@ -47,7 +50,7 @@ class EndedUnsent:
 
 @dataclass(frozen=True, slots=True)
 class UnknownFromRestore:
-    """A delivery that may have been made by a hub whose records are lost."""
+    """Delivery that may already have been made, by a hub whose records a restore has lost."""
 
     delivery_id: UUID
     attempt_id: UUID
@@ -60,7 +63,7 @@ class UnknownFromRestore:
 def finish_unknown(
     connection: Connection, doubts: Sequence[UnknownFromRestore], *, now: datetime
 ) -> None:
-    """Give deliveries an attempt of unknown outcome, for evidence or a person to settle."""
+    """Insert an attempt of unknown outcome per delivery, for evidence or a person to settle."""
     connection.execute(
         update(Delivery)
         .where(Delivery.id.in_([one.delivery_id for one in doubts]))
@@ -96,7 +99,7 @@ def _attempt_values(one: UnknownFromRestore, now: datetime) -> dict[str, Any]:
 
 
 def finish_unsent(connection: Connection, ended: Sequence[EndedUnsent]) -> None:
-    """Write down what became of deliveries that are not called."""
+    """Record the end, or the postponement, of deliveries that are not called."""
     for one in ended:
         if one.state is None:
             connection.execute(
@@ -120,7 +123,7 @@ def finish_unsent(connection: Connection, ended: Sequence[EndedUnsent]) -> None:
 
 
 def _open_again(connection: Connection, delivery_id: UUID) -> None:
-    """Make the last attempt that may have been processed the open one: it is to be looked up."""
+    """Reopen the last attempt that may have been processed, so that it is looked up."""
     last = (
         select(func.max(Attempt.n))
         .where(Attempt.delivery_id == delivery_id, Attempt.state == AttemptState.IN_DOUBT)
@@ -133,13 +136,9 @@ def _open_again(connection: Connection, delivery_id: UUID) -> None:
     )
 
 
-# How long a new version of the file may take to reach every process.
-GRACE = timedelta(minutes=10)
-
-
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A delivery whose attempt is committed and may be called now."""
+    """Claim of a delivery: once its attempt is committed, the call may be made."""
 
     delivery_id: UUID
     attempt_id: UUID
@@ -153,7 +152,7 @@ class Claimed:
 
 
 def delivery_key(delivery_id: UUID, key_n: int) -> str:
-    """Return the key that the provider sees: the delivery's id, and the number of its replay."""
+    """Return the key that the provider sees: the delivery's id, and its replay number if any."""
     return f"{delivery_id}.{key_n}" if key_n else str(delivery_id)
 
 
@@ -164,20 +163,25 @@ def prepare_call(
     actions: Mapping[str, Action],
     now: datetime,
 ) -> Claimed | EndedUnsent:
-    """Return what becomes of a row of `due.DUE`. `now` is for the attempt's id."""
-    if row.is_deadly:  # a look-up has let it be tried again
+    """Return the claim of a row of `claim.DUE`, or its end without a call.
+
+    `now` is for the attempt's id, and for ages.
+    """
+    # A look-up that found no effect has made it due again.
+    if row.is_deadly:
         return EndedUnsent(row.id, DeliveryState.FAILED, DEADLY)
     key = delivery_key(row.id, row.key_n)
     route = router.by_name(row.route)
     error = _mismatch(row, route, actions, frozen=row.last_key == key)
     if route is None or error:
-        # Another version of the file may be on its way to this process.
+        # A newer version of hub.yaml may not have reached this process yet.
         waits = row.event_config_version != router.version and row.since > now - GRACE
         return EndedUnsent(row.id, None if waits else DeliveryState.FAILED, error)
     if why := contexts.cancelled(route, row):
         return EndedUnsent(row.id, DeliveryState.SKIPPED, why)
     try:
-        if row.last_key == key:  # its outcome may still be open: the same bytes again
+        # The outcome of the last attempt may still be open: send the same bytes again.
+        if row.last_key == key:
             parameters = row.last_parameters
         else:
             parameters = contexts.parameters(route, row)
@@ -187,7 +191,7 @@ def prepare_call(
         if classify(failure) is not DatabaseErrorKind.REJECTED_ROW:
             raise
         return EndedUnsent(row.id, DeliveryState.FAILED, "what it needs cannot be kept or read")
-    except Exception as failure:  # noqa: BLE001 - the last resort: one poison row stops no lane
+    except Exception as failure:  # noqa: BLE001 - last resort: one bad row must not stop its lane
         error = f"it cannot be rendered ({type(failure).__name__})"
         return EndedUnsent(row.id, DeliveryState.FAILED, error)
     if parameters is None:
@@ -208,7 +212,7 @@ def prepare_call(
 def _mismatch(
     row: Row[Any], route: Route | None, actions: Mapping[str, Action], *, frozen: bool
 ) -> str:
-    """Return why a delivery cannot be made as today's file says; empty when it can."""
+    """Return the reason why the current configuration cannot make a delivery; empty if it can."""
     if route is None and row.route.startswith(FETCH):
         return "its source has no account with credentials any more: give it some and replay"
     if route is None:

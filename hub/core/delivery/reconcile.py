@@ -1,7 +1,7 @@
-"""Outcomes that no answer told: what is seen elsewhere closes them, and never a guess.
+"""Reconciliation of unknown outcomes: evidence from elsewhere settles them, never a guess.
 
-The provider's own webhook names the attempt (`hub_attempt`), or a look-up finds what it made. What
-happened twice is told as an alert, whoever is to blame.
+The provider's own webhook names the attempt (`hub_attempt`), or a look-up finds its effect. An
+effect that happened twice begins an alert, whatever the cause.
 """
 
 from collections.abc import Mapping
@@ -28,16 +28,16 @@ from hub.core.models import (
 from hub.core.monitoring import alerts
 
 ASKED_AT_ONCE = 100
-# How long after a call's start nothing may be concluded from not finding it.
+# Seconds after the start of a call during which a look-up that finds nothing proves nothing.
 SETTLE_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
 class UnknownOutcome:
-    """An attempt of unknown outcome that may be looked up now.
+    """Attempt of unknown outcome that is due for a look-up.
 
-    `since` is when the first call was made that may have had the effect: under the same key there
-    may have been several.
+    `since` is the time of the first call that may have had the effect: there may have been several
+    calls under the same key.
     """
 
     delivery_id: UUID
@@ -62,8 +62,8 @@ def record_lookup(
 ) -> Resolution:
     """Record a look-up of an attempt; return the resolution that follows from it.
 
-    `matched_by_content`: the attempt was recognised by its content, not by the hub's token. `now`
-    is the time of the look-up.
+    `keyed`: the action's effect class is keyed. `matched_by_content`: the look-up recognises a
+    call by its content, not by the hub's token. `now` is the time of the look-up.
     """
     if lookup.verdict is LookupVerdict.THERE and (
         (matched_by_content and _is_one_of_several(connection, unknown))
@@ -107,7 +107,7 @@ def record_lookup(
                 error=None,
                 next_attempt_at=database_now(),
                 finished_at=None,
-                # The old key may be forgotten by now; what it made is known not to be there.
+                # The provider may have forgotten the old key; its effect is known not to exist.
                 **({"key_n": Delivery.key_n + 1} if keyed else {}),
             )
         )
@@ -120,7 +120,10 @@ def record_lookup(
 def due_for_lookup(
     connection: Connection, hub: Hub, *, most: int, now: datetime
 ) -> list[UnknownOutcome]:
-    """Return the doubts whose settle time is over and that were not just looked up."""
+    """Return up to `most` attempts of unknown outcome that are due for a look-up.
+
+    They are at least `SETTLE_S` old and were not looked up within `LOOK_AGAIN_S`.
+    """
     pairs = [pair for pair in _pairs(connection) if hub.supports_lookup(*pair)]
     rows = connection.execute(
         _DOUBTS.where(
@@ -137,7 +140,10 @@ def due_for_lookup(
 
 
 def close_confirmed(connection: Connection, *, now: datetime) -> int:
-    """Close doubts whose evidence came before our own record of the call; return how many."""
+    """Settle unknown outcomes whose evidence came before the call's end was recorded.
+
+    Return how many.
+    """
     rows = connection.execute(
         select(Attempt.id, Attempt.seen_ref).where(
             Attempt.state == AttemptState.UNKNOWN, Attempt.seen_ref.is_not(None)
@@ -150,10 +156,10 @@ def close_confirmed(connection: Connection, *, now: datetime) -> int:
 
 
 def alert_unsettled(connection: Connection, hub: Hub, *, now: datetime) -> int:
-    """Begin an alert for doubts that nothing settled in time; return how many are new.
+    """Begin an alert for each outcome that stayed unknown too long; return how many are new.
 
-    So many at once; the next sweep goes on. Alerts end whose delivery is in doubt no more,
-    whatever settled it.
+    At most `ASKED_AT_ONCE` begin at once; the next sweep continues. The alerts of deliveries whose
+    outcome is no longer unknown end, however it was settled.
     """
     columns = (Attempt.delivery_id, Delivery.destination, Delivery.action, Attempt.started_at)
     rows = connection.execute(_DOUBTS.with_only_columns(*columns)).all()
@@ -175,7 +181,7 @@ def alert_unsettled(connection: Connection, hub: Hub, *, now: datetime) -> int:
 
 
 def _pairs(connection: Connection) -> list[tuple[str, str]]:
-    """Return the destinations and actions of which something is in doubt."""
+    """Return the (destination, action) pairs that have unknown outcomes."""
     columns = _DOUBTS.with_only_columns(Delivery.destination, Delivery.action)
     return [(row.destination, row.action) for row in connection.execute(columns.distinct())]
 
@@ -206,9 +212,9 @@ _DOUBTS = (
 
 
 def _is_one_of_several(connection: Connection, unknown: UnknownOutcome) -> bool:
-    """Return whether another call for the same is open: what was found may be that one's.
+    """Return whether another open call has the same parameters: the effect may be that call's.
 
-    To be asked before `_is_anothers`: what ends in between has its reference by then.
+    Check this before `_is_anothers`: a call that ends in between has its reference by then.
     """
     another = select(Attempt.id).where(
         IS_OPEN,
@@ -219,9 +225,9 @@ def _is_one_of_several(connection: Connection, unknown: UnknownOutcome) -> bool:
 
 
 def _is_anothers(connection: Connection, unknown: UnknownOutcome, ref: str | None) -> bool:
-    """Return whether what was found is known to come from another delivery, or another attempt.
+    """Return whether the reference that was found belongs to another delivery or attempt.
 
-    An open attempt may have been told of before its delivery has the reference.
+    A callback may have named an open attempt before its delivery has the reference.
     """
     if ref is None:
         return False

@@ -1,6 +1,6 @@
-"""Recording how calls ended, in groups, and what became of calls whose worker died.
+"""Recording of call outcomes, in groups, and of calls whose worker died.
 
-Every write says whose it is: a holder that lost its lane changes nothing any more.
+Every write carries a fencing token: a holder that has lost its lane changes nothing any more.
 """
 
 from collections.abc import Sequence
@@ -35,9 +35,9 @@ from hub.core.text import bounded_text_or_none
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A call that is over: its delivery, how it ended, and the step that follows.
+    """Call that has ended: its delivery, its outcome, and the transition that follows.
 
-    `once`: nothing but the ledger keeps it from happening twice.
+    `once`: only the ledger keeps the action from happening twice (effect class at most once).
     """
 
     delivery_id: UUID
@@ -50,10 +50,10 @@ class Finished:
 
 
 def record(connection: Connection, finished: Sequence[Finished]) -> int:
-    """Write how calls ended; return how many were not this holder's to write any more.
+    """Record the outcomes of calls; return how many this holder could no longer write.
 
-    Whoever took the lane over has settled those; only what is now certain about an outcome that
-    was left *unknown* still counts, whoever found it.
+    The new holder of the lane has settled those. An outcome that is now certain still settles an
+    attempt that was left *unknown*, whichever holder brings it.
     """
     if not finished:
         return 0
@@ -87,7 +87,7 @@ def record(connection: Connection, finished: Sequence[Finished]) -> int:
 
 
 def _record_late(connection: Connection, one: Finished) -> None:
-    """Close an outcome that was unknown with what this call's answer says; no token is needed."""
+    """Settle an unknown outcome by the late answer of its call; no fencing token is needed."""
     values = _attempt_values(one)
     closed = connection.execute(
         update(Attempt)
@@ -122,13 +122,13 @@ def _record_late(connection: Connection, one: Finished) -> None:
 
 
 def _was_given_up(connection: Connection, one: Finished) -> bool:
-    """Return whether a delivery has failed without this answer; one that goes on gets its own."""
+    """Return whether a delivery failed without this answer; a running one gets its own outcome."""
     state = select(Delivery.state).where(Delivery.id == one.delivery_id)
     return connection.execute(state).scalar_one() == DeliveryState.FAILED
 
 
 def _tell_late(connection: Connection, one: Finished) -> None:
-    """Take in that a call did happen which others have settled without its answer."""
+    """Confirm a call that succeeded but was settled by another worker without its answer."""
     known = connection.execute(select(Attempt.state).where(Attempt.id == one.attempt_id))
     if known.scalar_one() == AttemptState.ACCEPTED:
         return
@@ -180,7 +180,7 @@ _AGAIN = (
         provider_ref=bindparam("b_provider_ref"),
         next_attempt_at=database_later(bindparam("b_delay_s")),
         tries=Delivery.tries - bindparam("b_unspent"),
-        # While the account is refused, no time is spent either.
+        # While the account is refused, the delivery does not age either.
         since=case((bindparam("b_refused") == 1, database_now()), else_=Delivery.since),
     )
 )
@@ -211,7 +211,7 @@ def _delivery_values(one: Finished) -> dict[str, Any]:
 
 
 def orphans(connection: Connection, lease: Lease) -> list[dict[str, Any]]:
-    """Return the calls that an earlier holder of this lane left open."""
+    """Return the calls that earlier holders of this lane left open."""
     rows = connection.execute(
         select(
             Delivery.id.label("delivery_id"),
@@ -233,7 +233,10 @@ def orphans(connection: Connection, lease: Lease) -> list[dict[str, Any]]:
 
 
 def abandon(orphan: dict[str, Any], policy: RetryPolicy, *, chance: float) -> Finished:
-    """Return the end of a call whose worker died: nobody knows, so its class decides."""
+    """Return the end of a call whose worker died: its outcome is unknown.
+
+    The effect class of the action decides what follows.
+    """
     budget = Budget(tries=orphan["tries"], age_s=0)
     return Finished(
         delivery_id=orphan["delivery_id"],

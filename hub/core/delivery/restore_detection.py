@@ -1,8 +1,8 @@
-"""A database that was restored from a backup: what the hub did after the backup is not known to it.
+"""Restore detection: a database restored from a backup lacks the calls made after the backup.
 
-The newest attempt is marked outside the database. When that attempt is not there any more, what
-may have been done since the backup is not done again unseen: its attempt is *unknown* from the
-start, and settled by evidence or by a person like every other.
+A watermark outside the database names the newest attempt. When that attempt is missing, calls that
+may have been made since the backup are not silently repeated: their attempts are *unknown* from
+the start, and are settled by evidence or by a person like all others.
 """
 
 import re
@@ -30,22 +30,22 @@ from hub.core.models import (
 )
 from hub.core.monitoring import alerts
 
-# How long events may come again, and how long a mark means anything: no provider lists more.
+# How long events may come again, and how long a watermark is valid: no provider lists more.
 LASTS = timedelta(days=30)
-# How long the alert stands: providers try again for so long.
+# How long the alert lasts: providers re-send for that long.
 TOLD_FOR = timedelta(days=3)
-# How far clocks and the order of commits may be off.
+# Tolerance for differences of clocks and for the order of commits.
 SLACK = timedelta(minutes=5)
 
 
 _MADE_ANEW = frozenset({"owner", "results", "cause"})
-# What a template may show that is another one when an event comes again.
+# Fields that have another value when an event comes again.
 _ANEW = re.compile(r"\bevent\s*\.\s*(id|received_at)\b|\bcontact\s*\.\s*id\b")
 
 
 @dataclass(frozen=True, slots=True)
 class Watermark:
-    """The newest attempt that a process knew of."""
+    """Watermark: the newest attempt that a process knew of."""
 
     attempt_id: UUID
     started_at: datetime
@@ -53,7 +53,7 @@ class Watermark:
 
 @dataclass(frozen=True, slots=True)
 class LossWindow:
-    """What was done between these times may be missing here."""
+    """Time window whose calls may be missing from the database."""
 
     since: datetime
     noticed_at: datetime
@@ -61,10 +61,10 @@ class LossWindow:
 
 @dataclass(frozen=True, slots=True)
 class PossibleDuplicate:
-    """A delivery that may have been made before: not earlier than that.
+    """Delivery that may have been made before, at `earliest_at` or later.
 
-    `blind`: if so, under another key or in other words than today's, so that not finding it proves
-    nothing.
+    `blind`: that call would have had another key or another content than today's, so that a
+    look-up that finds nothing proves nothing.
     """
 
     earliest_at: datetime
@@ -72,7 +72,7 @@ class PossibleDuplicate:
 
 
 def newest_watermark(connection: Connection) -> Watermark | None:
-    """Return the newest attempt that there is."""
+    """Return the watermark of the newest attempt; None if there are no attempts."""
     row = connection.execute(_NEWEST).one_or_none()
     return Watermark(row.id, row.started_at) if row else None
 
@@ -81,7 +81,7 @@ _NEWEST = select(Attempt.id, Attempt.started_at).order_by(Attempt.id.desc()).lim
 
 
 def is_missing(connection: Connection, mark: Watermark, *, now: datetime) -> bool:
-    """Return whether a marked attempt is not there any more; one that is too old tells nothing."""
+    """Return whether a watermark's attempt is missing; one older than `LASTS` proves nothing."""
     if mark.started_at < now - LASTS:
         return False
     found = connection.execute(select(Attempt.id).where(Attempt.id == mark.attempt_id))
@@ -96,9 +96,10 @@ def note_restored(
     actor: str,
     mark: Watermark | None = None,
 ) -> bool:
-    """Write down that what was done since then may be missing; return False if it is known.
+    """Record that calls made after `since` may be missing; return False if it is known already.
 
-    What is due already may have been done; what is due later, and came before, has not.
+    Of deliveries of events received until then, those due now may have been made already; those
+    due later have not.
     """
     values = {"since": since, "noticed_at": now, "mark_id": mark.attempt_id if mark else None}
     noted = connection.execute(
@@ -119,7 +120,7 @@ def note_restored(
         )
         .values(unsure_since=since - SLACK)
     )
-    # What became of these, and what was tried after them, is lost: by their tokens little is found.
+    # The ends of these attempts, and later attempts, are lost: their tokens prove little.
     connection.execute(update(Attempt).where(IS_OPEN).values(blind=True))
     from_when = since.isoformat(timespec="seconds").replace("+00:00", "Z")
     said = (
@@ -135,7 +136,7 @@ def note_restored(
 
 
 def loss_windows(connection: Connection, *, now: datetime) -> list[LossWindow]:
-    """Return what may be missing."""
+    """Return the loss windows of restorations noticed within `LASTS`."""
     rows = connection.execute(
         select(Restoration.since, Restoration.noticed_at).where(
             Restoration.noticed_at > now - LASTS
@@ -145,7 +146,7 @@ def loss_windows(connection: Connection, *, now: datetime) -> list[LossWindow]:
 
 
 def end_restore_alert(connection: Connection, *, now: datetime) -> None:
-    """End the alert when hardly anything comes again any more."""
+    """End the alert `TOLD_FOR` after the last restoration: few events still come again."""
     if not alerts.subjects(connection, alerts.RESTORED, to_end=True):
         return
     latest = select(Restoration.id).where(Restoration.noticed_at > now - TOLD_FOR)
@@ -162,11 +163,11 @@ def possible_duplicate(
     frozen: bool,
     now: datetime,
 ) -> PossibleDuplicate | None:
-    """Return what is to be feared of a due delivery; None when it may be made as any other.
+    """Return the possible duplicate that a due delivery would be; None if it may be made.
 
-    `row` has its `unsure_since` and `attempts`, and the event's times. A repeat under the same
-    key is harmless as long as the provider remembers that; an event that came again has a new key.
-    `frozen`: it says the same as an attempt before.
+    `row` has the delivery's `unsure_since` and `attempts`, and the event's times. A repeat under
+    the same key is harmless as long as the provider remembers the key; an event that came again
+    has a new key. `frozen`: the content is the same as an earlier attempt's.
     """
     if action.effect is Effect.NATURAL:
         return None
@@ -184,7 +185,7 @@ def possible_duplicate(
 
 
 def renders_identically(parameters: Parameters) -> bool:
-    """Return whether an event that came again is told in the words of the first time."""
+    """Return whether parameters render the same when their event comes again."""
     return not (parameters.names & _MADE_ANEW or _ANEW.search(str(parameters.tree)))
 
 

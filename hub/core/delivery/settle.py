@@ -1,4 +1,4 @@
-"""Settling a delivery whose outcome nobody knows: by a person, with a reason, in the audit log."""
+"""Settlement of an unknown outcome by a person, with a reason and an audit entry."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -23,7 +23,8 @@ class SettleAnswer(StrEnum):
 _ATTEMPT_STATES = {
     SettleAnswer.ARRIVED: AttemptState.ACCEPTED,
     SettleAnswer.AGAIN: AttemptState.NOT_PROCESSED,
-    SettleAnswer.DROP: AttemptState.IN_DOUBT,  # nobody said that it did not happen
+    # Dropping does not claim that the call was not processed.
+    SettleAnswer.DROP: AttemptState.IN_DOUBT,
 }
 
 
@@ -36,9 +37,9 @@ def settle(
     actor: str,
     now: datetime,
 ) -> DeliveryState:
-    """Close an unknown outcome as a person says; return the delivery's new state.
+    """Settle an unknown outcome by a person's answer; return the delivery's new state.
 
-    *Again* sends the same parameters once more, as a new attempt.
+    `AGAIN` sends the same parameters once more, as a new attempt.
 
     Raises:
         NotFound: there is no such delivery.

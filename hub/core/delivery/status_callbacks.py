@@ -1,4 +1,4 @@
-"""What the provider tells of what we sent: it closes doubts, and is followed on the delivery."""
+"""Status callbacks: they settle unknown outcomes and advance the status of a delivery."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -23,9 +23,10 @@ def apply_status_callback(
     data: Mapping[str, Any],
     now: datetime,
 ) -> UUID | None:
-    """Take an event's news to its delivery; return the delivery, None when it is not ours.
+    """Apply a status callback to its delivery; return the delivery's id.
 
-    Only the provider that was asked is believed: the source has the adapter of the destination.
+    None if the event is no status callback, or not about a delivery of the hub. Only the provider
+    that was called is believed: the source must have the adapter of the destination.
     """
     if not is_status_callback(event_type, data):
         return None
@@ -68,7 +69,7 @@ def _same_provider(hub: Hub, source: str, destination: str) -> bool:
 def _advance_status(
     connection: Connection, delivery_id: UUID, event_type: str, message_id: str | None
 ) -> None:
-    """Bring the status forward, unless another message is the one that the delivery stands for."""
+    """Advance the delivery's status, unless the delivery has the id of another message."""
     row = connection.execute(
         select(Delivery.status, Delivery.provider_ref)
         .where(Delivery.id == delivery_id)

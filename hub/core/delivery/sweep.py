@@ -1,6 +1,6 @@
-"""Sweeping up: what no lane's holder will come by to do.
+"""Sweep: ends deliveries that no holder of a lane will ever process.
 
-Ended leases need no sweep: whoever takes a lane settles what its last holder left open.
+Expired leases need no sweep: the next holder of a lane settles the calls that were left open.
 """
 
 from sqlalchemy import Connection, select, update
@@ -19,23 +19,28 @@ from hub.core.models import (
     database_now,
 )
 
-# How long a delivery waits for a destination that is gone from hub.yaml: a new version of the file
-# reaches the processes one after the other.
+# Seconds that a delivery waits for a destination that is not in hub.yaml: a new version of the
+# file reaches the processes one after the other.
 GRACE_S = 600.0
 
 
 def sweep(connection: Connection, configuration: Configuration) -> int:
-    """End what waits for a destination that is gone from the file or off; return how many."""
+    """End deliveries to destinations that are not in hub.yaml or disabled; return how many.
+
+    A waiting delivery fails if its destination is not in hub.yaml; a running one becomes unknown
+    if no worker serves its destination.
+    """
     return _fail_the_waiting(connection, configuration) + _ask_about_the_running(
         connection, configuration
     )
 
 
 def _ask_about_the_running(connection: Connection, configuration: Configuration) -> int:
-    """Calls whose worker died, to a destination that no worker will take up again: unknown.
+    """Mark calls as unknown whose worker died and whose destination no worker serves any more.
 
-    A delivery is what its attempt is: a lane that is let go between the two writes must not make
-    the second one see more than the first, for nobody would ask about a call that seems to go on.
+    The deliveries are those of the attempts just closed: a lane released between the two writes
+    must not make the second one match more, for an attempt that still seems to be in flight would
+    never be settled.
     """
     served = [one.slug for one in configuration.destinations.values() if one.enabled]
     held = select(Lane.destination).where(Lane.lease_until > database_later(-GRACE_S))

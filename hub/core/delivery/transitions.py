@@ -1,11 +1,11 @@
-"""The delivery ledger's decisions: what a call's end, and later evidence, make of it. Pure.
+"""Transitions of the delivery ledger: pure decisions on a call's end and on later evidence.
 
 waiting ─▶ pending ─▶ running ─▶ succeeded
 (for time)    ▲          ├─▶ retrying   not processed; again when it is due ─▶ running
               │          ├─▶ failed     permanent, or attempts or age exhausted
               │          └─▶ unknown    may have been processed ─▶ succeeded | retrying | failed
               └ replay
-skipped (the reason beside it)
+skipped (the reason is in `error`)
 """
 
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from hub.core.delivery.backoff import retry_delay_s
 from hub.core.models import AttemptState, DeliveryState
 
 LOOK_AGAIN_S = 60.0
-# So many look-ups, so far apart, must find nothing before a call counts as not made.
+# Look-ups, at least `LOOK_AGAIN_S` apart, that must find nothing before a call counts as not made.
 ABSENCES = 2
 
 WORKER_DIED = Outcome(Verdict.IN_DOUBT, "the worker that made this call ended before its answer")
-# So many attempts of a delivery in a row may end with their worker. The first two deaths may have
-# been a neighbour's doing, or of somebody who stopped the worker: the last one is met alone.
+# Attempts of a delivery that may end with a worker's death in a row. The first two deaths may have
+# another cause, a neighbouring call or an operator's stop of the worker; the last call runs alone.
 MOST_DEATHS = 3
 DEADLY = (
     f"gave up after {MOST_DEATHS} attempts: each of them ended the worker that made it, by a crash "
@@ -31,7 +31,7 @@ DEADLY = (
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """What keeps an action from happening twice, and how often it may be tried."""
+    """Retry policy of an action: its effect class and its retry limits."""
 
     effect: Effect
     plan: RetryPlan
@@ -39,13 +39,13 @@ class RetryPolicy:
 
     @property
     def repeatable(self) -> bool:
-        """Whether a call of unknown outcome may be made again."""
+        """Return whether a call of unknown outcome may be made again."""
         return self.at_least_once or self.effect is not Effect.AT_MOST_ONCE
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What a delivery has behind it, this attempt included."""
+    """Retry budget that a delivery has spent, this attempt included."""
 
     tries: int
     age_s: float
@@ -54,7 +54,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """Where a delivery and its attempt go. `delay_s` is set when the delivery is due again."""
+    """Transition of a delivery and its attempt. `delay_s` is set if the delivery is due again."""
 
     delivery: DeliveryState
     attempt: AttemptState
@@ -66,7 +66,10 @@ class Transition:
 def on_result(
     outcome: Outcome, policy: RetryPolicy, budget: Budget, *, chance: float
 ) -> Transition:
-    """Return what an outcome makes of a running delivery. `chance` in [0, 1) is the jitter."""
+    """Return the transition of a running delivery by an outcome.
+
+    `chance` in [0, 1) is the jitter.
+    """
     if outcome.verdict is Verdict.SUCCEEDED:
         return Transition(DeliveryState.SUCCEEDED, AttemptState.ACCEPTED)
     if outcome.verdict is Verdict.PERMANENT:
@@ -85,7 +88,7 @@ def on_result(
 def on_worker_death(
     policy: RetryPolicy, budget: Budget, *, suspected: bool, chance: float
 ) -> Transition:
-    """Return what the death of its worker makes of a running delivery.
+    """Return the transition of a running delivery whose worker died.
 
     `suspected`: the attempts before this one ended so too, and this one was made alone.
     """
@@ -114,10 +117,10 @@ def _again(
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Where an attempt and its delivery are when evidence of the attempt comes in.
+    """State of an attempt and its delivery when evidence about the attempt arrives.
 
-    `ref` is the provider's id of it, if known; `accepted_besides`: another attempt of the same
-    delivery is known to have been accepted.
+    `ref` is the provider's id of the effect, if known. `accepted_besides`: another attempt of the
+    same delivery is known to have been accepted.
     """
 
     delivery: DeliveryState
@@ -128,7 +131,10 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """What evidence makes of both; None leaves it. `double`: it happened a second time."""
+    """Resolution of an attempt and its delivery by evidence; None leaves a state unchanged.
+
+    `double`: the effect happened a second time.
+    """
 
     delivery: DeliveryState | None = None
     attempt: AttemptState | None = None
@@ -136,9 +142,9 @@ class Resolution:
 
 
 def on_confirmed(known: Known, seen_ref: str | None) -> Resolution:
-    """Return what it means that the provider has what an attempt asked for.
+    """Return the resolution by evidence that the provider processed an attempt.
 
-    While the call is under way its own end decides; the evidence is kept beside it until then.
+    While the call is in flight its own end decides; the evidence is kept until then.
     """
     if known.attempt is AttemptState.CALLING:
         return Resolution()
@@ -151,16 +157,15 @@ def on_confirmed(known: Known, seen_ref: str | None) -> Resolution:
     if known.delivery is DeliveryState.RUNNING or (
         known.delivery is DeliveryState.UNKNOWN and known.attempt is not AttemptState.UNKNOWN
     ):
-        return Resolution(
-            attempt=AttemptState.ACCEPTED
-        )  # a later attempt is open: its end will tell
+        # A later attempt is open: its end decides about the delivery.
+        return Resolution(attempt=AttemptState.ACCEPTED)
     return Resolution(DeliveryState.SUCCEEDED, AttemptState.ACCEPTED)
 
 
 def on_not_found(known: Known, absences: int, since_last_s: float | None) -> Resolution:
-    """Return what it means that a look-up found nothing, for the `absences`-th time in a row.
+    """Return the resolution by a look-up that found nothing, for the `absences`-th time in a row.
 
-    `since_last_s` is how long ago the one before was.
+    `since_last_s` is the number of seconds since the previous look-up.
     """
     apart = since_last_s is not None and since_last_s >= LOOK_AGAIN_S
     if known.attempt is not AttemptState.UNKNOWN or absences < ABSENCES or not apart:
@@ -169,9 +174,9 @@ def on_not_found(known: Known, absences: int, since_last_s: float | None) -> Res
 
 
 def already_confirmed(attempt: AttemptState, *, seen: bool) -> bool:
-    """Return whether an earlier attempt under the key of the next one makes that one needless.
+    """Return whether an earlier attempt under the same key makes the next attempt needless.
 
-    Its acceptance may have been told while a later attempt was under way, or while its own call
-    was: whatever those calls' ends made of the delivery, no further one leaves.
+    A callback may have reported its acceptance while a later attempt, or its own call, was in
+    flight: whatever the ends of those calls made of the delivery, no further call is made.
     """
     return seen or attempt is AttemptState.ACCEPTED

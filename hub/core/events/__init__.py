@@ -1,5 +1,5 @@
-"""What is done with events once they are stored, off the request's path.
+"""Events after they are stored, outside the inbound request.
 
-They are folded into contacts, completed, copied, read or matched once more; and what no webhook
-brought is looked for.
+They are projected, completed, copied, parsed again or matched again. Backfill looks for events
+that no webhook brought.
 """

@@ -1,6 +1,6 @@
-"""Filling gaps: what the provider's own list has and no webhook brought is taken in.
+"""Backfill: ingests events that the provider's own list has and that no webhook brought.
 
-It comes through the same door and the same keys, so that what came before is left alone.
+They pass the same ingest and the same event keys as webhooks, so that known events are left alone.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,22 +22,22 @@ from hub.core.models import EventKey, SourceState, StoredEvent, insert_if_new
 from hub.core.monitoring import alerts
 
 EVERY = timedelta(hours=1)
-# How far each look reaches behind the last one: lists, and webhooks, may be late.
+# Overlap of each backfill with the previous one: lists, and webhooks, may be late.
 OVERLAP = timedelta(hours=1)
-# How long a list may fail to be read before a person is told.
+# How long a list may be unreadable before an alert begins.
 UNREAD_FOR = timedelta(hours=3)
-# What happened so lately may be on its way; the clock leaves it to the next look.
+# The webhooks of such recent events may still arrive; the clock leaves them to its next backfill.
 STILL_COMING = timedelta(minutes=5)
-# How far back the clock looks after an outage; what is older is for a person to ask for.
+# How far back the clock's backfill reaches after an outage; an operator may ask for older events.
 LONGEST = timedelta(days=7)
 
-# Stands where the label of a secret stands: nobody signed it, we asked for it.
+# Takes the place of a secret's label: no sender signed the record, the hub asked for it.
 BACKFILL = "backfill"
 
 
 @dataclass(slots=True)
 class BackfillResult:
-    """What a look at a provider's list found: events that were there, and that were missing."""
+    """Counts of one backfill: records listed, events known and new, records unreadable."""
 
     listed: int = 0
     known: int = 0
@@ -53,14 +53,14 @@ def fill_gap(
     now: datetime,
     until: datetime | None = None,
 ) -> BackfillResult:
-    """Take in what is missing.
+    """Ingest the missing events of a provider's list; return the counts.
 
-    `until` is the clock's: what happened later is left alone, and so is what is not `sure`, or not
-    ours for all that can be told.
-    Each record is a transaction of its own: what was taken in stays, whatever ends the list.
+    Only the clock gives `until`. With it, later events are left alone, and so are records that are
+    not `sure`, and events that may not be the hub's business. Each record is a transaction of its
+    own: ingested records stay, however the list ends.
 
     Raises:
-        DBAPIError: the database is gone or busy.
+        DBAPIError: the database is unavailable or busy.
     """
     gap = BackfillResult()
     with hub.store.read() as connection:
@@ -112,11 +112,12 @@ def _fill_one(
     prepared: PreparedRequest,
     heard: set[str] | None,
 ) -> int:
-    """Take in what is missing of one record; return how many events that were.
+    """Ingest the missing events of one record; return how many.
 
-    `heard`: what is not `is_ours` is left alone.
+    With `heard` a record is left alone unless all of its missing events pass `is_hubs_business`.
     """
-    if source.account is not None:  # two of its sources look through one list, each in its turn
+    # Sources with the same account read the same list, so they take turns.
+    if source.account is not None:
         advisory_lock(connection, "account", source.account)
     missing = _missing(connection, _sharing(hub, source), prepared)
     if not missing.events:
@@ -131,7 +132,7 @@ def _fill_one(
 
 
 def _sharing(hub: Hub, source: Source) -> list[str]:
-    """Return the sources whose account is the same: what came to one of them has come."""
+    """Return the sources with the same account: an event of one of them is known to all."""
     if source.account is None:
         return [source.slug]
     sources = hub.configuration.sources.values()
@@ -141,7 +142,7 @@ def _sharing(hub: Hub, source: Source) -> list[str]:
 def _missing(
     connection: Connection, sources: Sequence[str], prepared: PreparedRequest
 ) -> PreparedRequest:
-    """Return the same without the events that came before: they are no duplicates here."""
+    """Return the request without its known events: they do not count as duplicates here."""
     known = _known(connection, sources, prepared.events)
     events = [event for event in prepared.events if event.external_id not in known]
     if prepared.batch is None or len(events) == len(prepared.events):
@@ -154,7 +155,7 @@ def _missing(
 
 
 def _known(connection: Connection, sources: Sequence[str], events: Iterable[Event]) -> set[str]:
-    """Return the ids of those that came before, under their own id or as the same fact."""
+    """Return the external ids of known events, by their external id or their fact key."""
     events = list(events)
     facts = [event.fact_key for event in events if event.fact_key]
     rows = connection.execute(
@@ -175,8 +176,8 @@ def _known(connection: Connection, sources: Sequence[str], events: Iterable[Even
     }
 
 
-def why_not(hub: Hub, source: Source) -> str | None:
-    """Return why a source's gaps cannot be filled; None when they can."""
+def reason_not_listed(hub: Hub, source: Source) -> str | None:
+    """Return the reason why a source cannot be backfilled; None if it can."""
     adapter = hub.inbound(source.slug)
     if not adapter.lists:
         return f"`{source.adapter}` keeps no list of what it sent"
@@ -193,25 +194,26 @@ def why_not(hub: Hub, source: Source) -> str | None:
 
 
 def listing_source(hub: Hub, slug: str) -> Source:
-    """Return a source whose gaps can be filled.
+    """Return a source that can be backfilled.
 
     Raises:
-        Refused: there is no such source, or it cannot list; the sentence says what is missing.
+        Refused: there is no such source, or it cannot list; the message says what is missing.
     """
     source = hub.configuration.sources.get(slug)
     if source is None or not source.enabled:
         known = ", ".join(hub.configuration.sources) or "none"
         raise Refused(f"there is no source {slug}; hub.yaml has {known}")
-    if reason := why_not(hub, source):
+    if reason := reason_not_listed(hub, source):
         raise Refused(f"{slug} cannot be backfilled: {reason}")
     return source
 
 
 def next_span(connection: Connection, source: str, *, now: datetime) -> datetime | None:
-    """Return since when a source's list is to be looked through now; None when it need not be.
+    """Return the start of the time span to list now for a source; None if none is due.
 
-    Of several clocks one gets the turn. No look finds anything older than the first one: what
-    was before the hub is not its gap. So a first look is noted as done an overlap ahead.
+    Of several clocks only one gets the span. No backfill reaches further back than the first one:
+    events from before the hub are not missing. So the first one is recorded as done one overlap
+    ahead.
     """
     connection.execute(insert_if_new(connection, SourceState).values(source=source))
     row = connection.execute(
@@ -232,7 +234,10 @@ def next_span(connection: Connection, source: str, *, now: datetime) -> datetime
 
 
 def note_filled(connection: Connection, source: str, *, until: datetime) -> None:
-    """Note up to when a source's list has been compared with what came; never less than before."""
+    """Record the time up to which a source's list was compared; it never moves backwards.
+
+    The alert of an unreadable list ends.
+    """
     connection.execute(
         update(SourceState)
         .where(SourceState.source == source, SourceState.listed_until < until)
@@ -242,7 +247,7 @@ def note_filled(connection: Connection, source: str, *, until: datetime) -> None
 
 
 def note_failure(connection: Connection, source: str, said: str, *, now: datetime) -> None:
-    """Note that a list could not be read; a person is told when that goes on for hours."""
+    """Begin an alert if a source's list has been unreadable for longer than `UNREAD_FOR`."""
     until = connection.execute(
         select(SourceState.listed_until).where(SourceState.source == source)
     ).scalar_one_or_none()

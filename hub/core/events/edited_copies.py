@@ -1,7 +1,7 @@
-"""An edited copy of an event: a new event beside the old one, run through today's routes.
+"""Edited copies of events: a new event beside the original, matched with the current routes.
 
-The original stays as it came. The copy keeps the sender's own object, so that routes which read
-it find it, and says what was changed and by whom.
+The original stays as it arrived. The copy keeps the sender's own object for the routes that read
+it, and records the changes and the person who made them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -32,7 +32,7 @@ from hub.core.models import (
 )
 from hub.core.rehydrate import as_event, find_event, read_again
 
-# Fields by which news finds the message that it is of: no person may turn it to another.
+# Fields by which a status callback finds its message: an edit must not point to another message.
 TELLS_OF = ("hub_attempt", "delivery_id", "message_id")
 LARGEST_BYTES = 256 * 1024
 MOST_CHANGES = 100
@@ -41,7 +41,7 @@ Change = tuple[str, Any, Any]
 
 
 def read_edited(text: str) -> dict[str, Any]:
-    """Return the data that somebody typed.
+    """Return the event data that a person typed as JSON.
 
     Raises:
         Refused: it is not a JSON object, or too long; the message says where.
@@ -68,13 +68,14 @@ def copy_event(
     now: datetime,
     form: str = "",
 ) -> tuple[UUID, int]:
-    """Store an edited copy and what follows from it; return its id and how many deliveries.
+    """Store an edited copy of an event with its deliveries; return its id and their number.
 
-    `form` names the page that it was edited on: sent twice from there, the same is one copy.
+    `form` identifies the page on which the event was edited: the same edit, sent twice from that
+    page, makes one copy.
 
     Raises:
         NotFound: there is no such event.
-        Refused: nothing was changed, or of which message it tells.
+        Refused: nothing was changed, or a field that refers to a message was (`TELLS_OF`).
     """
     row = find_event(connection, event_id)
     original = as_event(row, read_again(connection, hub, row))
@@ -121,7 +122,10 @@ def _name_of(event_id: UUID, form: str, data: Mapping[str, Any]) -> UUID:
 def _made_before(
     connection: Connection, source: str, external_id: str, copy_id: UUID, now: datetime
 ) -> tuple[UUID, int] | None:
-    """Take the key of a copy; where it is taken, return whose it is and how many deliveries."""
+    """Insert the event key of a copy; return None.
+
+    If the key exists already, return the id of its copy and the number of that copy's deliveries.
+    """
     key = {"event_id": copy_id, "fingerprint": b"", "first_seen_at": now}
     taken = connection.execute(
         insert_if_new(connection, EventKey)
@@ -146,7 +150,7 @@ def _insert(
     now: datetime,
     marks: Mapping[str, Any],
 ) -> None:
-    """Store a copy whose key has been taken; its request is that of the original."""
+    """Insert a copy whose event key is inserted already; its request is that of the original."""
     same = {"source": row.source, "external_id": copied.external_id}
     is_hearsay = _is_hearsay(row.type, copied.data)
     columns = {
@@ -165,8 +169,10 @@ def _insert(
 
 
 def _is_hearsay(event_type: str, data: Mapping[str, Any]) -> bool:
-    """Return whether an event would be believed: what became of a message, who takes a lead, who
-    somebody is now. What a person typed settles none of these in a provider's or customer's name.
+    """Return whether an event of this type would change a delivery, a lead or a known contact.
+
+    Such an event is a status callback, an acknowledgement, or states a contact's current details.
+    An edit by a person must not do so in the name of a provider or a customer.
     """
     return is_feedback(event_type, data) or event_type.startswith(ABOUT_THE_PERSON)
 
@@ -176,7 +182,7 @@ def _is_of_same(row: Row[Any], copied: Event) -> bool:
 
 
 def _changes(before: Any, after: Any, path: str) -> Iterator[Change]:
-    """Yield where two trees differ, as deep as both are mappings."""
+    """Yield the differences of two trees as (path, before, after), as deep as both are mappings."""
     if not (isinstance(before, Mapping) and isinstance(after, Mapping)):
         if before != after or type(before) is not type(after):
             yield path, before, after

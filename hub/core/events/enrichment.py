@@ -1,4 +1,4 @@
-"""Events that said too little: what was fetched for them is taken in, and then they are matched."""
+"""Enrichment: incomplete events are completed with fetched data, and then matched with routes."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ from hub.core.models import (
 from hub.core.rehydrate import event_again
 from hub.core.text import bounded_text
 
-# What was fetched is kept beside the canonical fields unless it is longer.
+# Fetched data is stored beside the canonical fields unless it is longer.
 MAX_NATIVE_CHARACTERS = 64 * 1024
 
 log = logging.getLogger(__name__)
@@ -38,9 +38,9 @@ log = logging.getLogger(__name__)
 def record_and_complete(
     connection: Connection, hub: Hub, finished: Sequence[Finished], *, now: datetime
 ) -> tuple[int, int]:
-    """Write how calls ended and complete what they fetched.
+    """Record the outcomes of calls, and complete the events that they fetched.
 
-    Returns how many were not this holder's to write, and how many deliveries were made.
+    Return how many outcomes this holder could no longer write, and how many deliveries were made.
     """
     late = record(connection, finished)
     made = sum(
@@ -71,7 +71,7 @@ def _complete(
         if classify(error) is not DatabaseErrorKind.REJECTED_ROW:
             raise
         why = "what was fetched cannot be kept"
-    except Exception as error:  # noqa: BLE001 - the last resort: one poison answer stops no lane
+    except Exception as error:  # noqa: BLE001 - last resort: one bad answer must not stop its lane
         why = f"what was fetched cannot be read ({type(error).__name__})"
     log.error("event %s stays incomplete: %s", row.id, why)
     _refuse(connection, row.id, delivery_id, bounded_text(why))
@@ -79,7 +79,7 @@ def _complete(
 
 
 def _refuse(connection: Connection, event_id: UUID, delivery_id: UUID, why: str) -> None:
-    """Let the fetch fail that brought what is no use: it is listed then, and can be replayed."""
+    """Mark a fetch that brought unusable data as failed: it is then listed and can be replayed."""
     connection.execute(update(StoredEvent).where(StoredEvent.id == event_id).values(data_error=why))
     connection.execute(
         update(Attempt)
@@ -99,7 +99,7 @@ def _take_in(
     """Complete one event and create its deliveries; return how many.
 
     Raises:
-        Unreadable: its bytes are gone, or what was found is not what was asked for.
+        Unreadable: its request body is gone, or `found` does not complete it.
     """
     thin = event_again(connection, hub.inbound, row.request_id, row.external_id)
     if thin is None:
@@ -121,7 +121,8 @@ def _take_in(
             data_error=data_error,
             config_version=hub.router.version,
             folded=not needs_projection(event.type, event.data),
-            indexed=False,  # there is more to find it by now
+            # The search index lacks the fetched data.
+            indexed=False,
         )
     )
     made = {"id": row.id, "received_at": now}
@@ -136,13 +137,13 @@ def _kept(event: Event) -> dict[str, Any]:
     return data
 
 
-# In literals, as the partial index has it.
+# With a literal, as in the partial index.
 _IS_INCOMPLETE = StoredEvent.state == literal_column(f"'{EventState.INCOMPLETE}'")
 
 
 @dataclass(slots=True)
 class FetchCursor:
-    """How far a way through all incomplete events has come. Some of them are so for ever."""
+    """Cursor of a round through all incomplete events, some of which stay incomplete for ever."""
 
     after: UUID | None = None
 
@@ -150,10 +151,11 @@ class FetchCursor:
 def schedule_fetches(
     connection: Connection, hub: Hub, *, most: int, now: datetime, round_: FetchCursor | None = None
 ) -> int:
-    """Make the deliveries that fetch what is incomplete and has none; return how many.
+    """Create the fetch deliveries of incomplete events that have none; return how many.
 
-    Such events came before their source had an account. One whose bytes are gone gets its
-    delivery too: it fails, and says so. So `most` are looked at, from where the round has come to.
+    Such events arrived before their source had an account. An event whose request body is gone
+    gets its delivery too, which fails with that reason. At most `most` events are examined, from
+    the position of the cursor.
     """
     round_ = round_ or FetchCursor()
     routes = {slug: hub.router.fetch_route(slug) for slug in hub.configuration.sources}

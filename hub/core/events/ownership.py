@@ -1,4 +1,4 @@
-"""Which of a provider's records are the hub's business: an account may serve other programs too."""
+"""Ownership of a provider's records: an account may serve other programs besides the hub."""
 
 from sqlalchemy import Connection, select
 
@@ -10,7 +10,7 @@ HEARD_LATELY = 5000
 
 
 def addresses_heard(connection: Connection, source: str) -> set[str]:
-    """Return the numbers at which webhooks have reached a source lately."""
+    """Return the recipient numbers of a source's latest webhooks."""
     lately = (
         select(StoredEvent.data)
         .where(StoredEvent.source == source, ~StoredEvent.backfilled)
@@ -22,10 +22,10 @@ def addresses_heard(connection: Connection, source: str) -> set[str]:
 
 
 def is_hubs_business(connection: Connection, event: Event, heard: set[str]) -> bool:
-    """Return whether nobody else can be meant by a listed event.
+    """Return whether a listed event can only concern the hub.
 
-    What was sent to a number whose webhooks go elsewhere is not ours, nor is what became of
-    somebody else's message.
+    A message to a number whose webhooks go elsewhere does not, nor does the status of a message
+    that another program sent.
     """
     if event.type.startswith("sms.") and event.type in STATUS_ORDER:
         sent = select(Delivery.id).where(Delivery.provider_ref == event.data.get("message_id"))

@@ -1,5 +1,7 @@
-"""What is done with an event afterwards, off the request's path: its contact, its delivery, and
-the lead that a reply takes.
+"""Projections of stored events, outside the inbound request.
+
+They update the contact, the delivery that a status callback reports on, the lead that a reply
+acknowledges, and the search index.
 """
 
 import logging
@@ -20,17 +22,19 @@ from hub.core.search.indexer import index_some
 
 _COLUMNS = (StoredEvent.id, StoredEvent.source, StoredEvent.type, StoredEvent.data,
             StoredEvent.occurred_at)  # fmt: skip
-_LEFT_OVER = 0x68756267  # a lock's number: "hubg"
+# Number of the advisory lock of projections: "hubg".
+_LEFT_OVER = 0x68756267
 
 log = logging.getLogger(__name__)
 
 
 def project_some(connection: Connection, hub: Hub, *, most: int, now: datetime) -> int:
-    """Fold up to `most` events that are not yet; return how many there were.
+    """Project up to `most` pending events; return how many there were.
 
-    None while somebody else does the same. Locks are taken in one order everywhere: deliveries,
-    then that of folding (`one_at_a_time`), then events. Whoever records a call or claims one holds
-    its delivery first, and may fold its event then; so no event is locked while that is waited for.
+    Return 0 while another process does the same. Locks are acquired in one order everywhere:
+    deliveries, then the lock of folding (`lock_contacts`), then events. A transaction that records
+    or claims a call locks the delivery first, and may then fold its event. So no event is locked
+    here while a delivery or the lock of folding is waited for.
     """
     if not _is_alone(connection):
         return 0
@@ -54,14 +58,14 @@ def project_some(connection: Connection, hub: Hub, *, most: int, now: datetime) 
 
 
 def _is_alone(connection: Connection) -> bool:
-    """Return whether this is the only transaction that folds what is left over, to its end."""
+    """Return whether this transaction has acquired the lock of projections, held to its end."""
     if connection.dialect.name != "postgresql":
         return True
     return bool(connection.scalar(select(func.pg_try_advisory_xact_lock(_LEFT_OVER))))
 
 
 def _left(connection: Connection, told: Sequence[Row[Any]]) -> list[Row[Any]]:
-    """Return the events that nobody has folded while this was waiting: a claim may have."""
+    """Return the events that are still not folded: a claim may have folded some meanwhile."""
     ids = [row.id for row in told]
     found = select(StoredEvent.id).where(StoredEvent.id.in_(ids), ~StoredEvent.folded)
     left = set(connection.execute(found).scalars()) if ids else set()
@@ -69,7 +73,7 @@ def _left(connection: Connection, told: Sequence[Row[Any]]) -> list[Row[Any]]:
 
 
 def _tell(connection: Connection, hub: Hub, row: Row[Any], now: datetime) -> bool:
-    """Take an event's news to its delivery; return whether the event can be folded now."""
+    """Apply an event's status callback or acknowledgement; return whether it can be folded now."""
     try:
         with connection.begin_nested():
             apply_status_callback(
@@ -89,18 +93,19 @@ def _tell(connection: Connection, hub: Hub, row: Row[Any], now: datetime) -> boo
                 now=now,
             )
     except Exception as error:  # noqa: BLE001 - one event must not keep the others waiting
+        # The call that the event reports on is being recorded just now: leave it to the next round.
         if isinstance(error, DBAPIError) and classify(error) is DatabaseErrorKind.RETRYABLE:
-            return False  # the call that it tells of is being recorded: a little later
+            return False
         _give_up(row, error)
     return True
 
 
 def _give_up(row: Row[Any], error: Exception) -> None:
-    """Say that what one event tells cannot be kept.
+    """Log that the projection of one event failed for good.
 
     Raises:
-        DBAPIError: it is not the event's fault.
+        DBAPIError: the error is not the event's fault.
     """
     if isinstance(error, DBAPIError) and classify(error) is not DatabaseErrorKind.REJECTED_ROW:
         raise error
-    log.error("event %s tells something that cannot be kept (%s)", row.id, type(error).__name__)
+    log.error("event %s: a projection failed and is skipped (%s)", row.id, type(error).__name__)

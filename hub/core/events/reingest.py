@@ -1,4 +1,4 @@
-"""Requests once more: what could not be read is read again, what did not verify verified again."""
+"""Re-ingest of stored requests: unreadable ones are parsed again, rejected ones verified again."""
 
 from dataclasses import replace
 from typing import Any
@@ -17,9 +17,9 @@ from hub.core.rehydrate import stored_request
 
 
 def take_in_again(connection: Connection, hub: Hub, request_id: UUID) -> IngestResult:
-    """Verify a kept request against the time it arrived, read it, and take it in.
+    """Verify a stored request as of the time it arrived, parse it, and ingest it.
 
-    The kept row gives way to the one that ingest writes. Call it in a transaction.
+    The row that ingest writes replaces the stored one. Must be called in a transaction.
 
     Raises:
         NotFound: there is no such request, or its source is gone from hub.yaml.
@@ -51,10 +51,10 @@ def take_in_again(connection: Connection, hub: Hub, request_id: UUID) -> IngestR
 
 
 def _prepared(hub: Hub, source: Source, row: Row[Any]) -> PreparedRequest:
-    """Verify and read it, by the address that the hub is known by today or by the one it had.
+    """Verify and parse a request, under the hub's current address or else under the original one.
 
     Raises:
-        Refused: it verifies by neither.
+        Refused: it verifies under neither.
     """
     received = stored_request(row)
     refusal: NotVerified | None = None
@@ -65,7 +65,8 @@ def _prepared(hub: Hub, source: Source, row: Row[Any]) -> PreparedRequest:
                 adapter=hub.inbound(row.source),
                 router=hub.router,
                 request=request,
-                signed_by=row.signed_by,  # by a secret that may have been replaced since
+                # It may have been signed with a secret that was replaced since.
+                signed_by=row.signed_by,
             )
         except NotVerified as error:
             refusal = refusal or error
@@ -73,7 +74,7 @@ def _prepared(hub: Hub, source: Source, row: Row[Any]) -> PreparedRequest:
 
 
 def _at_todays_address(hub: Hub, received: InboundRequest) -> InboundRequest:
-    """Return it as it would have arrived, had HUB_PUBLIC_URL been what it is now."""
+    """Return a request as it would have arrived under the current HUB_PUBLIC_URL."""
     if hub.public_url is None:
         return received
     rest = urlsplit(received.url)._replace(scheme="", netloc="").geturl()

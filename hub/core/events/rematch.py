@@ -1,4 +1,4 @@
-"""Today's routes for an event of yesterday: what an older `hub.yaml` missed is made up for."""
+"""Re-matching: applies the current routes to an event that an older `hub.yaml` has matched."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -25,13 +25,13 @@ _APART = {
 
 
 def missing(connection: Connection, hub: Hub, row: Row[Any], event: Event) -> list[Match]:
-    """Return the routes of today's file that take an event and have no delivery of it.
+    """Return the matches of current routes that have no delivery of an event.
 
-    `event` is its row as `as_event` makes it. A route that was renamed (`was`) has its deliveries
-    still.
+    `event` is made from its row by `as_event`. A route that was renamed (`was`) still has its
+    deliveries.
 
     Raises:
-        Refused: it is held, discarded or incomplete.
+        Refused: the event is held, discarded or incomplete.
     """
     if why := _APART.get(row.state):
         raise Refused(why)
@@ -48,13 +48,13 @@ def missing(connection: Connection, hub: Hub, row: Row[Any], event: Event) -> li
 def apply_routes(
     connection: Connection, hub: Hub, event_id: UUID, *, actor: str, now: datetime
 ) -> Sequence[str]:
-    """Make the deliveries that today's routes miss; return the routes' names, none if none did.
+    """Create the missing deliveries of current routes; return the routes' names, perhaps none.
 
-    Twice is as good as once: an event has one delivery of a route.
+    Idempotent: an event has one delivery per route.
 
     Raises:
         NotFound: there is no such event.
-        Refused: it is held, discarded or incomplete.
+        Refused: the event is held, discarded or incomplete.
     """
     row = find_event(connection, event_id, lock=True)
     event = as_event(row, read_again(connection, hub, row))

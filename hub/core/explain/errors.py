@@ -1,6 +1,6 @@
-"""Errors, plans and states in plain words: what went wrong, and what somebody can do about it.
+"""Error messages, replay plans and settle answers in plain words, with a hint for the operator.
 
-The exact sentence stays beside them on every page, one click deeper.
+Every page also has the exact message, one click deeper.
 """
 
 import re
@@ -11,13 +11,13 @@ from hub.core.delivery.settle import SettleAnswer
 from hub.core.explain.provider_codes import PROVIDERS, STATUSES
 from hub.core.replays.replay import Plan
 
-# How much of a provider's own words stands in a cause; all of them are one click deeper.
+# Length to which a provider's message is cut in an explanation; one click deeper it is complete.
 LONGEST_SAID = 120
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What went wrong, one sentence without its full stop, and what to do (may be empty)."""
+    """Explanation of an error: one sentence without its full stop, and a hint (may be empty)."""
 
     words: str
     hint: str = ""
@@ -124,9 +124,10 @@ _BY_STATUS: tuple[tuple[range, str, str], ...] = (
 def explain_error(
     error: str | None, *, status: int | None, code: str | None, destination: str
 ) -> Explanation:
-    """Return what an error means. `status` and `code` are the last answer's, where known.
+    """Return the explanation of an error. `status` and `code` are the last answer's, where known.
 
-    `destination` is its slug in hub.yaml. What nobody foresaw is told in the provider's own words.
+    `destination` is the slug in hub.yaml. An error that no table covers is given in the provider's
+    own words.
     """
     if not error:
         return _by_code(code, destination) or Explanation("No reason was noted")
@@ -181,7 +182,10 @@ def _short(said: str) -> str:
 
 
 def _by_code(code: str | None, destination: str) -> Explanation | None:
-    """Return what a code means that came without a sentence, as in a status callback."""
+    """Return the explanation of a code that came without a message, as in a status callback.
+
+    None if no provider's table has the code.
+    """
     for provider, meanings in PROVIDERS.items():
         if code and code in meanings:
             words, hint = meanings[code]
@@ -197,7 +201,7 @@ PLANS: Mapping[Plan, str] = {
     Plan.REFUSED: "will be left alone",
 }
 
-# What a person can say of an unknown outcome, and what follows.
+# Answers by which a person settles an unknown outcome, each with its consequence.
 ANSWERS: Mapping[SettleAnswer, tuple[str, str]] = {
     SettleAnswer.ARRIVED: ("It arrived", "Counts as done. Nothing is sent."),
     SettleAnswer.AGAIN: (

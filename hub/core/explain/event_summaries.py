@@ -1,4 +1,4 @@
-"""What happened, in one sentence: "Jane Doe paid $42.00". A table, a row per type."""
+"""Event summaries: one sentence per event type, such as "Jane Doe paid $42.00"."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -59,14 +59,14 @@ SENTENCES: Mapping[str, str] = {
 LONGEST_PART = 80
 UNKNOWN_AMOUNT, NOBODY_KNOWN = "an unknown amount", "somebody"
 
-# By which field somebody is called: the first that there is.
+# Fields that name the person of a placeholder, in order of preference.
 _PEOPLE: Mapping[str, Sequence[str]] = {
     "who": ("name", "email", "phone"),
     "sender": ("name", "from", "phone", "email"),
     "recipient": ("name", "to", "phone", "email"),
 }
 
-# What may follow in a sentence, and how; nothing does where the event does not say it.
+# Optional parts of a sentence, with their formats; left out if the event has no such field.
 _TAILS: Mapping[str, str] = {
     "reason": ": {}", "status": ": {}", "number": " {}", "plan": " “{}”", "subject": ": “{}”",
     "name": " “{}”",
@@ -74,9 +74,10 @@ _TAILS: Mapping[str, str] = {
 
 
 def sentence(event_type: str, native_type: str, data: Mapping[str, Any]) -> str:
-    """Return what happened; a type without a row is told as its provider calls it.
+    """Return the summary of an event; a type without a sentence keeps its provider's name for it.
 
-    Whatever the data says may be in it: redact it before for somebody who may not see that.
+    The summary may contain any value of `data`: redact it first for a user who may not see
+    personal data.
     """
     template = SENTENCES.get(event_type)
     if template is None:
@@ -87,7 +88,7 @@ def sentence(event_type: str, native_type: str, data: Mapping[str, Any]) -> str:
 
 
 class _Values(dict[str, str]):
-    """What a sentence may name, worked out when it does: a page has many sentences."""
+    """Placeholder values of a sentence, computed only when used: a page has many sentences."""
 
     def __init__(self, data: Mapping[str, Any]) -> None:
         super().__init__()
@@ -117,7 +118,7 @@ def _amount(data: Mapping[str, Any]) -> str:
     minor, currency = data.get("amount"), data.get("currency")
     try:
         return money(minor, currency)
-    except ExpressionError:  # there is none, or of a currency that nobody knows
+    except ExpressionError:  # no amount, or an unknown currency
         return UNKNOWN_AMOUNT
 
 

@@ -1,4 +1,4 @@
-"""What providers' codes mean to somebody who is not a programmer, and what to do about it.
+"""Error codes of providers in plain words for operators, each with advice.
 
 Twilio: https://www.twilio.com/docs/api/errors · Stripe: https://docs.stripe.com/declines/codes and
 https://docs.stripe.com/error-codes · HubSpot, Salesforce, Slack: their adapters' tables.
@@ -128,7 +128,7 @@ PROVIDERS: Mapping[str, Meanings] = {
     "Slack": SLACK,
 }  # fmt: skip
 
-# Where a provider means something of its own by a status.
+# HTTP statuses to which a provider gives a meaning of its own.
 STATUSES: Mapping[tuple[str, int], tuple[str, str]] = {
     ("SendGrid", 401): ("SendGrid does not accept the API key", _KEY),
     ("SendGrid", 403): ("SendGrid does not let this account send the e-mail",

@@ -1,4 +1,4 @@
-"""Why a request was refused, in plain words, and what somebody can do about it."""
+"""Rejection reasons of inbound requests in plain words, with advice for the operator."""
 
 import re
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """`words`: why, a sentence without its full stop; `hint`: what to do."""
+    """Advice on a rejection. `words`: the cause, without its full stop; `hint`: what to do."""
 
     words: str
     hint: str
@@ -59,7 +59,7 @@ _OF_ADDRESS = re.compile(r"for another address|HUB_PUBLIC_URL", re.I)
 def advice_for(
     reason: str, *, url: str = "", headers: Mapping[str, Any] | None = None, public_url: str | None
 ) -> Advice:
-    """Return what a refusal means. `url` and `headers` are the request's, where they were kept."""
+    """Return advice on a rejection. `url` and `headers` are the request's, if they were stored."""
     if _OF_ADDRESS.search(reason):
         if _came_by_https(url, headers or {}):
             return _BEHIND_PROXY
@@ -79,7 +79,7 @@ def advice_for(
 
 
 def _came_by_https(url: str, headers: Mapping[str, Any]) -> bool:
-    """Return whether a proxy took it by https and handed it on by http."""
+    """Return whether a proxy received the request by https and forwarded it by http."""
     forwarded = str(headers.get("x-forwarded-proto", "")).split(",")[0].strip().lower()
     return url.startswith("http://") and forwarded == "https"
 

@@ -1,4 +1,4 @@
-"""What a replay would do, in words: how many of what, where, and whether it is real."""
+"""Side effects of a replay in words: how many, of which kind, where, and whether they are real."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from hub.core.replays.replay import Plan
 
 @dataclass(frozen=True, slots=True)
 class SideEffect:
-    """What an action makes: one, many, what is done with it, and how its place follows."""
+    """Wording for an action's side effect: singular, plural, past participle and preposition."""
 
     one: str
     many: str
@@ -53,7 +53,7 @@ SIDE_EFFECTS: Mapping[tuple[str, str], SideEffect] = {
 
 
 def side_effect_of(configuration: Configuration, destination: str, action: str) -> SideEffect:
-    """Return what an action of a destination makes; a plain call of what nobody named."""
+    """Return the side effect of a destination's action; `call of <action>` if it has no entry."""
     known = configuration.destinations.get(destination)
     named = SIDE_EFFECTS.get((known.adapter, action)) if known else None
     if named:
@@ -64,13 +64,13 @@ def side_effect_of(configuration: Configuration, destination: str, action: str) 
 
 
 def is_live(configuration: Configuration, destination: str) -> bool:
-    """Return whether calls to a destination really leave."""
+    """Return whether calls to a destination are really sent: it is enabled, not in the sandbox."""
     known = configuration.destinations.get(destination)
     return known is not None and known.enabled and not known.sandbox
 
 
 def what_happens(configuration: Configuration, group: PlanGroup) -> str:
-    """Return one sentence on what a replay makes of a group of deliveries."""
+    """Return the effect of a replay on a group of deliveries, as one sentence."""
     thing = side_effect_of(configuration, group.destination, group.action)
     many, place = thing.counted(group.count), f"{thing.where} {group.destination}"
     if group.plan is Plan.REFUSED:
@@ -92,7 +92,7 @@ def what_happens(configuration: Configuration, group: PlanGroup) -> str:
 
 
 def how_safe(configuration: Configuration, group: PlanGroup) -> str:
-    """Return what keeps a group from happening twice, or that nothing does."""
+    """Return the protection against duplicates that a group has, as a sentence."""
     if group.plan is not Plan.REFUSED and not is_live(configuration, group.destination):
         return "Nothing leaves the hub."
     if group.state == DeliveryState.SKIPPED and group.plan is Plan.ANEW:

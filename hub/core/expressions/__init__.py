@@ -1,1 +1,1 @@
-"""Conditions and templates, and the sandbox that keeps them small."""
+"""Conditions and templates, and the sandbox that limits their work."""

@@ -1,4 +1,4 @@
-"""The filters beside Jinja's own: money, dates, phones as people write them; bounded texts."""
+"""Template filters beside Jinja's own: money, dates and phones for people, and bounded texts."""
 
 import re
 from collections.abc import Callable
@@ -16,17 +16,22 @@ from hub.core.errors import ExpressionError, MissingField
 from hub.core.expressions.limits import MAX_TEXT, is_number, plain, present
 
 _CURRENCY = re.compile("[A-Z]{3}")
-_CODE_BEFORE_NUMBER = re.compile("(?<=[A-Z])(?=[0-9])")  # a code wants a space, a sign does not
+# A currency code needs a space before the number, a currency sign does not.
+_CODE_BEFORE_NUMBER = re.compile("(?<=[A-Z])(?=[0-9])")
 
 
 def money(amount_minor: Any, currency: Any = None) -> str:
-    """Return `4200 | money('usd')` as ``$42.00``; the amount is in the ISO 4217 minor unit."""
+    """Return an amount of money as text: `4200 | money('usd')` is ``$42.00``.
+
+    The amount is in the ISO 4217 minor unit.
+    """
     _present(amount_minor, "money")
     if currency is None or isinstance(currency, jinja2.Undefined):
         raise ExpressionError("money needs the currency: `data.amount | money(data.currency)`")
     if not isinstance(amount_minor, int) or isinstance(amount_minor, bool):
         raise ExpressionError("money needs a whole number of minor units")
-    from babel.numbers import format_currency  # slow to import, and many files never use it
+    # Imported here because it is slow to import, and many configurations never use it.
+    from babel.numbers import format_currency
 
     code = str(currency).upper()
     if not _CURRENCY.fullmatch(code):
@@ -40,7 +45,7 @@ def money(amount_minor: Any, currency: Any = None) -> str:
 
 @jinja2.pass_context
 def date(context: Any, moment: Any, pattern: str = "d MMM yyyy") -> str:
-    """Return a time in the site's zone: `event.occurred_at | date('d MMM yyyy, HH:mm')`.
+    """Return a time as text in the site's zone: `event.occurred_at | date('d MMM yyyy, HH:mm')`.
 
     The pattern is Unicode's (UTS 35): `yyyy MM dd HH mm`, `EEEE` for the weekday.
     """
@@ -49,7 +54,8 @@ def date(context: Any, moment: Any, pattern: str = "d MMM yyyy") -> str:
         moment = _instant(moment)
     if not isinstance(moment, datetime):
         raise ExpressionError("date needs a time")
-    from babel.dates import format_datetime  # slow to import, and many files never use it
+    # Imported here because it is slow to import, and many configurations never use it.
+    from babel.dates import format_datetime
 
     site = context.get("site") or {}
     zone = ZoneInfo(site.get("timezone") or "UTC")
@@ -58,12 +64,13 @@ def date(context: Any, moment: Any, pattern: str = "d MMM yyyy") -> str:
 
 @jinja2.pass_context
 def phone(context: Any, number: Any, form: str = "e164") -> str:
-    """Return a phone number in E.164, or for people: `national`, `international`.
+    """Return a phone number in E.164, or in a form for people: `national`, `international`.
 
-    A number without a country code is read as one of the site's country.
+    A number without a country code is taken as a number of the site's country.
     """
     _present(number, "phone")
-    import phonenumbers  # slow to import, and many files never use it
+    # Imported here because it is slow to import, and many configurations never use it.
+    import phonenumbers
 
     site = context.get("site") or {}
     forms = {
@@ -84,7 +91,8 @@ def phone(context: Any, number: Any, form: str = "e164") -> str:
 
 def _present(value: Any, name: str) -> None:
     if isinstance(value, jinja2.Undefined):
-        bool(value)  # raises, naming the field
+        # Raises an error that names the field.
+        bool(value)
     if value is None:
         raise MissingField(f"{name} was given nothing")
 
@@ -98,12 +106,16 @@ def _instant(text: str) -> datetime:
 
 
 def concatenated(parts: list[Any]) -> str:
-    """Return what `a ~ b` is; null is as good as a missing field there too."""
+    """Return the text of `a ~ b`; null counts as a missing field there too."""
     return "".join(str(present(part)) for part in parts)
 
 
 def replaced(text: Any, old: Any, new: Any, count: Any = -1) -> str:
-    """Return a text with another one put in, unless that made it too long."""
+    """Return a text with `old` replaced by `new`, as `str.replace` does.
+
+    Raises:
+        ExpressionError: the result would be too long.
+    """
     before, put_in = str(text), str(new)
     most = -1 if count is None else int(count)
     found = before.count(str(old)) if most < 0 else min(before.count(str(old)), most)
@@ -113,7 +125,12 @@ def replaced(text: Any, old: Any, new: Any, count: Any = -1) -> str:
 
 
 def joined(items: Any, separator: Any = "", attribute: Any = None) -> str:
-    """Return the items as one text, unless that were too long."""
+    """Return the items joined to one text.
+
+    Raises:
+        ExpressionError: the text would be too long, or an `attribute` was given.
+        MissingField: an item is null.
+    """
     if attribute is not None:
         raise ExpressionError("join takes no attribute: `| map(attribute=...) | join`")
     parts = [str(present(item)) for item in items]
@@ -123,14 +140,18 @@ def joined(items: Any, separator: Any = "", attribute: Any = None) -> str:
 
 
 def rounded(value: Any, precision: Any = 0, method: Any = "common") -> Any:
-    """Return a rounded number; without end are only the digits that one could ask for."""
+    """Return a rounded number; the number of digits is limited.
+
+    Raises:
+        ExpressionError: `precision` is not a number from 0 to 15.
+    """
     if not is_number(precision) or not 0 <= precision <= 15:
         raise ExpressionError("round takes 0 to 15 digits")
     return do_round(value, precision, method)
 
 
 def tojson(value: Any) -> str:
-    """Return a value as JSON."""
+    """Return a value as JSON text."""
     return orjson.dumps(plain(value)).decode()
 
 

@@ -1,10 +1,11 @@
-"""How much work one template may make, whatever a stranger puts into the event.
+"""Limits of templates: the work of one template, and the values of its expressions.
 
-Reckoned in items and characters that its filters, tests and methods are given and give, not in
-seconds: the same event fails or does not on every machine. A loop that adds up a list in each of
-its rounds takes as long as the list is long, squared.
+Events are written by strangers, so one template may spend a limited effort. Effort is counted in
+the items and characters that filters, tests and methods receive and return, not in seconds: the
+same event fails, or does not, on every machine. A loop that sums a list in each of its rounds
+takes time proportional to the square of the list's length.
 
-What an expression may give: what JSON can say, and not without end.
+An expression may return values that JSON can represent, of limited size.
 """
 
 import math
@@ -19,15 +20,17 @@ from jinja2.utils import _PassArg
 from hub.core.errors import ExpressionError, MissingField
 
 MAX_EFFORT = 1_000_000
-# So many characters of a text are as quickly gone through as one item of a list.
+# Characters of a text that cost as much effort as one item of a list.
 CHARACTERS = 64
+# Longest text that a template may produce, in characters.
+MAX_TEXT = 200_000
 
 
 def spend(context: Context, *values: Any) -> None:
-    """Reckon with these values being gone through.
+    """Add the effort of going through these values to the effort of the template.
 
     Raises:
-        ExpressionError: the template has gone through too much.
+        ExpressionError: the template has spent more than `MAX_EFFORT`.
     """
     spent = getattr(context, "effort", 0) + sum(_size(value) for value in values)
     context.effort = spent  # type: ignore[attr-defined]
@@ -46,7 +49,7 @@ def _is_missing(value: Any) -> bool:
 
 
 def reckoned(function: Any) -> Callable[..., Any]:
-    """Return a filter or test that spends effort by what it is given and what it gives."""
+    """Return a filter or test that spends effort for its arguments and its result."""
     wants = _PassArg.from_obj(function)
 
     @jinja2.pass_context
@@ -61,7 +64,7 @@ def reckoned(function: Any) -> Callable[..., Any]:
 
 
 def _before(wants: _PassArg | None, context: Context) -> tuple[Any, ...]:
-    """Return what Jinja would have passed to a function before its value."""
+    """Return the arguments that Jinja passes to a function before its value."""
     if wants is _PassArg.context:
         return (context,)
     if wants is _PassArg.eval_context:
@@ -69,15 +72,11 @@ def _before(wants: _PassArg | None, context: Context) -> tuple[Any, ...]:
     return (context.environment,) if wants is _PassArg.environment else ()
 
 
-# The longest text that a template may make, in characters.
-MAX_TEXT = 200_000
-
-
 def present(value: Any) -> Any:
-    """Return the value of an expression; null is as good as a missing field.
+    """Return the value of an expression; null counts as a missing field.
 
     Raises:
-        MissingField: it is null.
+        MissingField: the value is null.
     """
     if value is None:
         raise MissingField("an expression gave nothing (null); use `| default(..., true)`")
@@ -85,11 +84,11 @@ def present(value: Any) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Return the value of an expression as JSON can say it.
+    """Return the value of an expression as plain JSON types.
 
     Raises:
-        ExpressionError: JSON cannot say it, or it is too long.
-        MissingField: it has a missing field in it.
+        ExpressionError: JSON cannot represent it, or it is too long.
+        MissingField: it contains a missing field.
     """
     if value is None or isinstance(value, bool):
         return value
@@ -108,7 +107,8 @@ def plain(value: Any) -> Any:
             raise ExpressionError("made a mapping whose names are no texts")
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, jinja2.Undefined):
-        bool(value)  # raises, naming the field; but not for an `if` without its `else`
+        # Raises an error that names the field, except for an `if` without its `else`.
+        bool(value)
         raise MissingField("an expression gave nothing: give its `if` an `else`")
     if isinstance(value, list | tuple | Iterator):
         return [plain(item) for item in value]
@@ -116,10 +116,10 @@ def plain(value: Any) -> Any:
 
 
 def bounded_value(text: str) -> str:
-    """Return a text that is not too long.
+    """Return a text unchanged if it has at most `MAX_TEXT` characters.
 
     Raises:
-        ExpressionError: it is.
+        ExpressionError: it is longer.
     """
     if len(text) > MAX_TEXT:
         raise ExpressionError(f"made a text of more than {MAX_TEXT} characters")
@@ -127,5 +127,5 @@ def bounded_value(text: str) -> str:
 
 
 def is_number(value: Any) -> bool:
-    """Return whether a value is one that can be reckoned with (a bool is none)."""
+    """Return whether a value is a number; a bool is not."""
     return isinstance(value, int | float) and not isinstance(value, bool)

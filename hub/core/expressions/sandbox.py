@@ -1,8 +1,8 @@
-"""The sandbox that expressions run in: what they may use, and how much they may make.
+"""Sandbox of expressions: the operations that they may use, and limits of their results.
 
-Events are written by strangers, so a short template over a hostile value must stay short: what
-multiplies a text by a text, or anything by a number, is bounded here or is not there at all.
-No message holds a value of an event: messages end up in logs.
+Events are written by strangers, so a short template over a hostile value must not produce a huge
+result: operations that multiply a text by a text, or a value by a number, are bounded or removed
+here. No error message contains a value of an event: messages end up in logs.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,7 +19,7 @@ from hub.core.errors import ExpressionError, MissingField
 from hub.core.expressions.filters import FILTERS, concatenated, joined, replaced
 from hub.core.expressions.limits import is_number, present, reckoned, spend
 
-# How often the loops of one template may go round, all together.
+# Most rounds of all loops of one template together.
 MAX_STEPS = 10_000
 
 _STATEMENTS = (nodes.If, nodes.For, nodes.Output)
@@ -37,9 +37,9 @@ _PLAIN = (str, bytes, int, float, list, tuple, set, type(None))
 
 
 class Scope(dict[str, Any]):
-    """A top-level name of the context; knows its own name for messages.
+    """Scope: a top-level name of the context, with its own name (`path`) for messages.
 
-    `missing` says why a field is not there, where that is known.
+    `missing` gives, by field, the reason why a field does not exist, if that is known.
     """
 
     def __init__(
@@ -51,9 +51,9 @@ class Scope(dict[str, Any]):
 
 
 class FieldMissing(MissingField):
-    """A missing field, before it is known how the expression calls it.
+    """Missing field, before it is known how the expression spells it.
 
-    `name` may have come out of the event (`data[event.type]`): it is no text for a message yet.
+    `name` may come from the event (`data[event.type]`), so it must not appear in a message yet.
     """
 
     def __init__(self, owner: str, name: str, why: str = "") -> None:
@@ -64,7 +64,7 @@ class FieldMissing(MissingField):
 
 
 class Undefined(jinja2.StrictUndefined):
-    """A missing field: `default`, `is defined` work; any other use raises."""
+    """Value of a missing field: `default` and `is defined` work; any other use raises."""
 
     def _fail_with_undefined_error(self, *args: Any, **kwargs: Any) -> Any:
         name, scope = str(self._undefined_name), self._undefined_obj
@@ -86,12 +86,15 @@ class Undefined(jinja2.StrictUndefined):
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
-    """Jinja with fields before methods, and without what makes much out of little."""
+    """Sandbox of Jinja in which fields take precedence over methods.
+
+    Operations that make a large result out of little are bounded or removed.
+    """
 
     intercepted_binops = frozenset({"*", "**", "%"})
 
     def getattr(self, obj: Any, attribute: str) -> Any:
-        """Look a field up by key first, so that `data.items` is the event's own field."""
+        """Return a field by its key first, so that `data.items` is the event's own field."""
         if isinstance(obj, Mapping):
             return self.getitem(obj, attribute)
         if isinstance(obj, str) and attribute in _BOUNDED_METHODS:
@@ -109,18 +112,19 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return super().getitem(obj, argument)
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        """Allow the methods of a text that make no more of it; of other values none at all."""
+        """Allow the methods of a text that do not enlarge it; of other plain values, none."""
         if isinstance(obj, _PLAIN):
             return isinstance(obj, str) and attr in _TEXT_METHODS
         return super().is_safe_attribute(obj, attr, value)
 
     def wrap_str_format(self, value: Any) -> None:
-        """Leave `format` to `is_safe_attribute`, which refuses it."""
+        """Return None, which leaves `format` to `is_safe_attribute`; that refuses it."""
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        """Refuse the operators by which a short expression makes a huge value."""
+        """Refuse operators by which a short expression produces a huge value."""
         if isinstance(left, jinja2.Undefined) or isinstance(right, jinja2.Undefined):
-            return left + right  # raises, naming the field
+            # Raises an error that names the field.
+            return left + right
         if operator == "**":
             raise ExpressionError("** is not allowed")
         if not (is_number(left) and is_number(right)):
@@ -128,7 +132,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return super().call_binop(context, operator, left, right)
 
     def call(__self, __context: Any, __obj: Any, *args: Any, **kwargs: Any) -> Any:
-        """Call a method of a text; what it goes through is reckoned."""
+        """Call a method of a text, and spend the effort of its arguments and its result."""
         spend(__context, getattr(__obj, "__self__", None), *args, *kwargs.values())
         made = super().call(__context, __obj, *args, **kwargs)
         spend(__context, made)
@@ -139,25 +143,25 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
 
 class _Bounds(NodeTransformer):
-    """Rewrites what a template says so that loops and `in` are reckoned, and `~` takes no null."""
+    """Transformer of templates: loops and `in` are counted, and `~` accepts no null."""
 
     def __init__(self, environment: jinja2.Environment) -> None:
         self._environment = environment
 
     def visit_For(self, node: nodes.For) -> nodes.Node:
-        """Count the rounds of a loop."""
+        """Wrap the iterable of a loop, so that its rounds are counted."""
         node.iter = self._filtered(node.iter, "for")
         return self.generic_visit(node)
 
     def visit_Compare(self, node: nodes.Compare) -> nodes.Node:
-        """Reckon what `in` goes through."""
+        """Wrap the operand of `in`, so that it spends effort."""
         for operand in node.ops:
             if operand.op in ("in", "notin"):
                 operand.expr = self._filtered(operand.expr, "in")
         return self.generic_visit(node)
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:
-        """Join the parts of `a ~ b` by the filter of that name."""
+        """Replace `a ~ b` by the filter `~`."""
         self.generic_visit(node)
         return self._filtered(nodes.List(node.nodes, lineno=node.lineno), "~")
 
@@ -168,10 +172,10 @@ class _Bounds(NodeTransformer):
 
 
 def check_statements(tree: nodes.Template) -> None:
-    """Refuse every statement but `if` and `for`, and the template's hold on itself.
+    """Refuse every statement but `if` and `for`, and the name `self`.
 
     Raises:
-        ExpressionError: there is another one.
+        ExpressionError: the template has another statement, a recursive loop, or uses `self`.
     """
     if any(name.name == "self" for name in tree.find_all(nodes.Name)):
         raise ExpressionError("unknown name `self`")

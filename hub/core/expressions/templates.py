@@ -19,16 +19,20 @@ from hub.core.expressions.sandbox import ENVIRONMENT, FieldMissing, Scope, check
 __all__ = ["Condition", "Parameters", "Scope"]
 
 KNOWN_NAMES = frozenset({"event", "data", "contact", "owner", "results", "cause", "site"})
-# What is known while a webhook is being taken in; the rest needs the database.
+# Names whose values are known while a request is ingested; the others need the database.
 EVENT_NAMES = frozenset({"event", "data", "site"})
 
 _WHOLE = re.compile(r"\{\{[-+]?(.*?)[-+]?\}\}", re.DOTALL)
-# What Python's own compiler says to code that Jinja made of a strange expression.
+# Errors of Python's own compiler for the code that Jinja generates from a strange expression.
 _COMPILER_ERRORS = (SyntaxError, RecursionError, ValueError, OverflowError, MemoryError)
 
 
 class Condition:
-    """A compiled `when`. Raises `ExpressionError` at once when it cannot be compiled."""
+    """Compiled condition (`when`).
+
+    Raises:
+        ExpressionError: when it is created, if it cannot be compiled.
+    """
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -37,14 +41,14 @@ class Condition:
 
     @property
     def needs_more_than_event(self) -> bool:
-        """Whether it can be decided only at claim time."""
+        """Return whether the condition can be decided only at claim time."""
         return not self.names <= EVENT_NAMES
 
     def holds(self, context: Mapping[str, Any]) -> bool:
         """Return whether the condition holds; a missing field means that it does not.
 
         Raises:
-            ExpressionError: it failed in another way (a text compared with a number).
+            ExpressionError: it failed in another way (a text was compared with a number).
         """
         try:
             return bool(self._evaluate(context))
@@ -53,7 +57,7 @@ class Condition:
 
 
 class Parameters:
-    """Compiled `with`: texts, mappings and lists of any depth, whose texts are templates."""
+    """Compiled parameters (`with`): mappings and lists of any depth, whose texts are templates."""
 
     def __init__(self, tree: Mapping[str, Any]) -> None:
         self.tree = tree
@@ -62,7 +66,7 @@ class Parameters:
         self._compiled = self._compile(tree, ())
 
     def render(self, context: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the tree with every template rendered.
+        """Return the parameters with every template rendered.
 
         Raises:
             ExpressionError: with the dotted path of the parameter; `MissingField` when it used
@@ -88,7 +92,7 @@ class Parameters:
 
 @contextmanager
 def _compiling() -> Iterator[None]:
-    """Make an `ExpressionError` of whatever compiling raises."""
+    """Convert every exception of compiling to an `ExpressionError`."""
     try:
         yield
     except jinja2.TemplateSyntaxError as error:
@@ -99,7 +103,7 @@ def _compiling() -> Iterator[None]:
 
 @contextmanager
 def _evaluating(source: str) -> Iterator[None]:
-    """Make an `ExpressionError`, without any of its values, of whatever evaluating raises."""
+    """Convert every exception of evaluating to an `ExpressionError` without any values."""
     try:
         yield
     except FieldMissing as error:
@@ -134,7 +138,7 @@ def _as_written(missing: FieldMissing, source: str) -> str:
 
 
 def _dotted_paths(source: str) -> Iterator[str]:
-    """Yield every `data.customer.name` that a template has."""
+    """Yield every dotted path of a template, such as `data.customer.name`."""
     for node in ENVIRONMENT.parse(source).find_all((nodes.Getattr, nodes.Getitem)):
         names: list[str] = []
         inner: nodes.Node = node
@@ -165,7 +169,8 @@ def _expression(text: str) -> Any:
         with _evaluating("{{ (" + text + ") }}"):
             value = compiled(**context)
             if isinstance(value, jinja2.Undefined):
-                bool(value)  # raises, naming the field
+                # Raises an error that names the field.
+                bool(value)
             return value
 
     return evaluate

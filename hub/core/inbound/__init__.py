@@ -1,1 +1,1 @@
-"""What comes in, up to the 2xx: verified, parsed, matched with routes, stored in one write."""
+"""Inbound requests up to the 2xx: verified, parsed, matched with routes, stored in one write."""

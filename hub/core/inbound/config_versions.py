@@ -1,4 +1,4 @@
-"""Which version of `hub.yaml` matched an event: its routes are kept, its credentials never."""
+"""Configuration versions that matched events: their routes are stored, their credentials never."""
 
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from hub.core.models import ConfigVersion, insert_if_new
 
 
 def note_version(connection: Connection, configuration: Configuration, *, now: datetime) -> None:
-    """Keep the routes of a version that has not been seen before."""
+    """Insert the routes of a configuration version, unless it is stored already."""
     routes = {name: _described(route) for name, route in configuration.routes.items()}
     connection.execute(
         insert_if_new(connection, ConfigVersion).values(

@@ -1,8 +1,9 @@
-"""Work of many threads done together: what arrives while one group is written is the next group.
+"""Group commit: one write and one commit serve the items of many threads.
 
-Nobody waits for company: who comes alone is written alone, at once. Under load one write, one
-commit and one wait serve many (group commit). Nor does anybody wait long behind a write that
-hangs: after a while everybody goes alone, as if there were no groups.
+Items that arrive while one group is written form the next group. No caller waits for others to
+join: a single item is written alone, at once. Under load one write, one commit and one wait serve
+many callers. Nor does a caller wait long behind a write that hangs: after a while each caller
+writes alone, as if there were no groups.
 """
 
 from collections import deque
@@ -15,7 +16,7 @@ Outcome = TypeVar("Outcome")
 
 
 class _Waiter(Generic[Item, Outcome]):
-    """One caller's place in the queue. `turn` is held until it has its outcome, or leads."""
+    """Queue entry of one caller. `turn` is locked until the entry has its outcome, or leads."""
 
     __slots__ = ("error", "item", "leads", "outcome", "size", "turn")
 
@@ -29,11 +30,12 @@ class _Waiter(Generic[Item, Outcome]):
 
 
 class GroupCommit(Generic[Item, Outcome]):
-    """Calls `work` with the items of all threads that wait, one group at a time.
+    """Group commit: calls `work` with the items of all waiting threads, one group at a time.
 
-    `work` returns an outcome for each item, in order; what it raises, every caller of that group
-    gets. A group has at most `most` items, and `most_size` of them together unless it is one. Who
-    has waited for `patience_s` behind another group goes alone, beside it.
+    `work` returns an outcome for each item, in order; an exception that it raises is raised in
+    every caller of the group. A group has at most `most` items, and a total size of at most
+    `most_size` unless it is a single item. A caller that has waited `patience_s` behind another
+    group calls `work` alone, in parallel.
     """
 
     def __init__(
@@ -54,16 +56,16 @@ class GroupCommit(Generic[Item, Outcome]):
 
     @property
     def is_busy(self) -> bool:
-        """Return whether a group is being worked on."""
+        """Return whether a group is being written."""
         return self._is_busy
 
     @property
     def waiting(self) -> int:
-        """Return how many wait for the next group."""
+        """Return the number of callers that wait for the next group."""
         return len(self._waiting)
 
     def __call__(self, item: Item, *, size: int) -> Outcome:
-        """Return the outcome of one item, worked on together with others that are there."""
+        """Return the outcome of one item, written in a group with other waiting items."""
         place = _Waiter[Item, Outcome](item, size)
         with self._lock:
             if self._is_busy:
@@ -74,7 +76,8 @@ class GroupCommit(Generic[Item, Outcome]):
         if not place.leads and not place.turn.acquire(timeout=self._patience_s):
             if self._leave(place):
                 return self._work([item])[0]
-            place.turn.acquire()  # its group is being worked on
+            # Its group is being written already: wait for that.
+            place.turn.acquire()
         if place.leads:
             self._lead(place)
         if place.error is not None:
@@ -88,7 +91,7 @@ class GroupCommit(Generic[Item, Outcome]):
             outcomes = self._work([place.item for place in group])
             for place, outcome in zip(group, outcomes, strict=True):
                 place.outcome = outcome
-        except BaseException as error:  # noqa: BLE001 - whoever waits must hear of it
+        except BaseException as error:  # noqa: BLE001 - every waiting caller must get the error
             for place in group:
                 place.error = error
         finally:
@@ -106,7 +109,7 @@ class GroupCommit(Generic[Item, Outcome]):
                 group.append(self._waiting.popleft())
 
     def _leave(self, place: _Waiter[Item, Outcome]) -> bool:
-        """Take a place out of the queue; return whether it was still there."""
+        """Remove an entry from the queue; return whether it was still there."""
         with self._lock:
             if place not in self._waiting:
                 return False

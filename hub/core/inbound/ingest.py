@@ -1,7 +1,7 @@
-"""The way in: verify, parse, match, then one write; whatever a webhook is, it gets a verdict.
+"""Ingest of requests: verify, parse and match, then one write; every request gets a verdict.
 
-A request that verifies is always stored, whether it can be read or not. What does not verify
-leaves a trace that the edge bounds.
+A request that verifies is always stored, whether it can be parsed or not. A request that does not
+verify leaves a trace; the web process limits how many.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ MAX_TRACE_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class IngestResult:
-    """What became of a request: its verdict, and the events that are new with it."""
+    """Result of an ingest: the request's verdict, its events, and the ids of the new ones."""
 
     request_id: UUID
     state: RequestState
@@ -39,9 +39,9 @@ class IngestResult:
 
 @dataclass(frozen=True, slots=True)
 class PreparedRequest:
-    """A verified request, ready to be stored; twice is as good as once, its ids are fixed.
+    """Verified request, ready to be stored. Its ids are fixed, so storing it twice is harmless.
 
-    `batch` is None for what cannot be read; `reason` then says why.
+    `batch` is None if the request is unreadable; `reason` then says why.
     """
 
     row: dict[str, Any]
@@ -58,10 +58,12 @@ def prepare_request(
     request: InboundRequest,
     signed_by: str | None = None,
 ) -> PreparedRequest:
-    """Verify, parse and match a request, in memory. `signed_by`: it was verified before.
+    """Verify, parse and match a request, in memory.
+
+    `signed_by` is the label of the secret if the request was verified before.
 
     Raises:
-        NotVerified: `store_rejected` keeps a trace.
+        NotVerified: the request does not verify; `store_rejected` keeps a trace of it.
     """
     signed_by = signed_by or adapter.verify(request)
     row = new_request_row(source.slug, request, signed_by=signed_by)
@@ -85,7 +87,8 @@ def prepare_request(
         )
         if event.incomplete:
             event_row["state"] = EventState.INCOMPLETE
-            event_row["folded"] = True  # it is folded once it is complete
+            # The event is projected once it is complete.
+            event_row["folded"] = True
         elif matches:
             event_row["state"] = EventState.MATCHED
         batch.deliveries.extend(new_delivery_row(match, event_row) for match in matches)
@@ -93,7 +96,7 @@ def prepare_request(
 
 
 def ingest(connection: Connection, prepared: PreparedRequest) -> IngestResult:
-    """Store a request and all that follows from it, and say what became of it.
+    """Store a request with its events and deliveries; return the result.
 
     On PostgreSQL the write is one statement, so `connection` may be in autocommit; on SQLite it
     must be in a transaction.
@@ -107,7 +110,7 @@ def ingest(connection: Connection, prepared: PreparedRequest) -> IngestResult:
 
 
 def result_of(prepared: PreparedRequest, stored: ingest_store.Stored) -> IngestResult:
-    """Return what became of a request that could be read."""
+    """Return the ingest result of a readable request."""
     state = RequestState.ACCEPTED if stored.new_event_ids else RequestState.DUPLICATE
     request_id = prepared.row["id"]
     return IngestResult(request_id, state, prepared.events, stored.new_event_ids, stored.conflict)
@@ -116,7 +119,10 @@ def result_of(prepared: PreparedRequest, stored: ingest_store.Stored) -> IngestR
 def store_rejected(
     connection: Connection, *, source: str, request: InboundRequest, reason: str
 ) -> UUID:
-    """Keep the trace of a request that did not verify, so that it can be verified again."""
+    """Store the trace of a request that did not verify, so that it can be verified again.
+
+    Return its id. A body of more than `MAX_TRACE_BYTES` is not stored.
+    """
     row = new_request_row(source, request, signed_by=None)
     if len(request.body) > MAX_TRACE_BYTES:
         row["body"] = None
@@ -130,7 +136,7 @@ def store_rejected(
 def new_request_row(
     source: str, request: InboundRequest, *, signed_by: str | None
 ) -> dict[str, Any]:
-    """Return a request as its table keeps it: all of it but credentials."""
+    """Return the row of an inbound request: everything but its credentials."""
     headers = {n: v for n, v in request.headers.items() if n not in DROPPED_HEADERS}
     return {
         "id": new_id(request.received_at),
@@ -173,14 +179,15 @@ def _event_row(event: Event, request: Mapping[str, Any], version: str) -> dict[s
 
 
 def needs_projection(event_type: str, data: Mapping[str, Any]) -> bool:
-    """Return whether an event says who it is about, what became of something we sent, or who
-    takes a lead.
+    """Return whether an event has a projection to contacts, deliveries or leads.
+
+    True if it has contact fields, or may be a status callback or an acknowledgement.
     """
     return any(name in data for name in IDENTITY_FIELDS) or is_feedback(event_type, data)
 
 
 def new_delivery_row(match: Match, event: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the delivery of one match; `delay_s` is measured by the database's clock."""
+    """Return the delivery row of one match; `delay_s` is measured by the database's clock."""
     return {
         "id": new_id(event["received_at"]),
         "event_id": event["id"],

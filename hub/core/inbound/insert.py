@@ -1,7 +1,7 @@
-"""The write behind a 2xx: a request, its events and their deliveries, together or not at all.
+"""Insert of a request, its events and their deliveries, all or nothing: the write behind a 2xx.
 
-PostgreSQL takes one statement (`ingest_statement`), SQLite the same in steps inside
-`BEGIN IMMEDIATE`; what was there before is counted afterwards.
+PostgreSQL needs one statement (`insert_statement`); SQLite does the same in steps inside
+`BEGIN IMMEDIATE`. Duplicates are counted afterwards.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ class Stored:
 
 
 def insert_batch(connection: Connection, batch: Batch) -> Stored:
-    """Store a batch; what was there before is counted as a duplicate instead."""
+    """Insert the new events of a batch; the others are counted as duplicates."""
     if connection.dialect.name == "postgresql":
         new = insert_new(connection, [batch])[0]
     else:
@@ -41,7 +41,7 @@ def insert_batch(connection: Connection, batch: Batch) -> Stored:
 
 
 def count_rest(connection: Connection, batch: Batch, new: Sequence[UUID]) -> Stored:
-    """Count what of a batch was there before; `new` is what was not."""
+    """Count the duplicates of a batch; `new` are the ids of its new events."""
     if len(new) == len(batch.events):
         return Stored(new)
     return _count_duplicates(connection, batch, new)
@@ -72,10 +72,11 @@ def _sqlite(connection: Connection, batch: Batch) -> list[UUID]:
 
 
 def insert_deliveries(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert deliveries as `delivery_row` makes them; of one event and route, only the first."""
+    """Insert delivery rows made by `new_delivery_row`; of one event and route, only the first."""
     if not rows:
         return
-    now = connection.scalar(select(database_now()))  # a request taken in again arrived long ago
+    # Not the time of arrival: a request that is ingested again arrived long ago.
+    now = connection.scalar(select(database_now()))
     values = [_delivery_values(row, now) for row in rows]
     connection.execute(insert_if_new(connection, Delivery), values)
 
@@ -93,7 +94,7 @@ def _delivery_values(row: Mapping[str, Any], now: Any) -> dict[str, Any]:
 
 
 def _count_duplicates(connection: Connection, batch: Batch, new: Sequence[UUID]) -> Stored:
-    """Count what was there before, and keep the request itself when nothing in it was new."""
+    """Count the duplicates of a batch, and store the request if none of its events was new."""
     request = batch.request
     earlier = [event for event in batch.events if event["id"] not in set(new)]
     keys = connection.execute(
@@ -109,7 +110,8 @@ def _count_duplicates(connection: Connection, batch: Batch, new: Sequence[UUID])
     ).all()
     mine = {event["id"] for event in batch.events}
     if again := [key.event_id for key in keys if key.event_id in mine and key.event_id not in new]:
-        new = [*new, *again]  # our own write: its answer was lost on the way
+        # An earlier write of this same batch, whose answer was lost.
+        new = [*new, *again]
         earlier = [event for event in earlier if event["id"] not in again]
         if not earlier:
             return Stored(new)

@@ -1,8 +1,8 @@
-"""PostgreSQL's one statement for all that is new of one or many requests.
+"""Insert statement of PostgreSQL: stores all new events of one or many requests at once.
 
-Its rows come as JSON that it reads like tables: one parameter is cheaper to send than an array a
-column, and one statement than one a row. A duplicate creates nothing, because everything hangs on
-the keys that were really inserted.
+Its rows arrive as JSON that it reads like tables: one parameter is cheaper to send than an array
+per column, and one statement is cheaper than one per row. A duplicate creates nothing, because
+every insert depends on the keys that were really inserted.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The rows of one request. `deliveries` name their event by `event_id`."""
+    """Rows of one request. `deliveries` refer to their event by `event_id`."""
 
     request: dict[str, Any]
     events: list[dict[str, Any]]
@@ -24,7 +24,7 @@ class Batch:
 
 
 class Rows(NamedTuple):
-    """What the statement takes: JSON texts, and bodies in the order of the requests."""
+    """Parameters of the statement: JSON texts, and bodies in the order of the requests."""
 
     events: bytes
     requests: bytes
@@ -33,7 +33,7 @@ class Rows(NamedTuple):
 
 
 def rows_of(batches: Sequence[Batch]) -> Rows:
-    """Return the rows of some requests, in the one order in which all writes take their keys."""
+    """Return the rows of some requests, sorted by the lock order of event keys (`_locking`)."""
     events = [
         _event_values(event, place) for batch in batches for place, event in enumerate(batch.events)
     ]
@@ -47,9 +47,9 @@ def rows_of(batches: Sequence[Batch]) -> Rows:
 
 
 def insert_new(connection: Connection, batches: Sequence[Batch]) -> list[list[UUID]]:
-    """Insert what is new of each batch, in one statement of PostgreSQL; return its events' ids.
+    """Insert the new events of each batch in one statement; return their ids, batch by batch.
 
-    What is not new is left to `count_rest`, batch by batch.
+    Duplicates are left to `count_rest`, batch by batch.
     """
     rows = rows_of(batches)
     parameters = {
@@ -63,7 +63,7 @@ def insert_new(connection: Connection, batches: Sequence[Batch]) -> list[list[UU
 
 
 def _locking(event: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Return where an event's keys come in the one order in which all writes take them."""
+    """Return the sort key of an event: all writes lock event keys in this one order."""
     return event["source"], event["fact_key"] or "", event["external_id"]
 
 
@@ -117,7 +117,7 @@ def _typed(columns: Mapping[str, str]) -> str:
 
 
 def insert_statement(events: str, requests: str, bodies: str, deliveries: str) -> str:
-    """Return the statement, with these markers for its parameters; it returns new events' ids."""
+    """Return the statement with these parameter markers; it yields the ids of the new events."""
     return f"""
 WITH incoming AS MATERIALIZED (
   SELECT * FROM json_to_recordset({events}::json) AS e({_typed(_EVENT_COLUMNS)})

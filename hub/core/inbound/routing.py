@@ -1,6 +1,6 @@
-"""Which routes an event takes, decided in memory from what the event itself says.
+"""Routing: selects the routes of an event in memory, from the event alone.
 
-An event that says too little takes one route, the hub's own: it is fetched, and matched then.
+An incomplete event takes one route, the hub's own: it is fetched first, and matched then.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,15 +17,15 @@ from hub.core.errors import ExpressionError
 from hub.core.expressions.templates import Parameters, Scope
 from hub.core.models import DeliveryState
 
-# How the names of the hub's own routes begin; the source follows. No route of the file has it.
+# Prefix of the hub's own fetch routes; the source follows. No route of hub.yaml has it.
 FETCH = "hub:fetch:"
-# And of those that tell the next person of a lead; the file's route and a number follow.
+# Prefix of the hub's own escalation routes; the route of hub.yaml and a number follow.
 ESCALATE = "hub:escalate:"
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One route that an event takes. `error`: its condition failed, so the delivery has too."""
+    """Route that matches an event. `error`: its condition failed, so the delivery fails too."""
 
     route: Route
     state: str
@@ -33,7 +33,7 @@ class Match:
 
 
 class Router:
-    """The routes of one configuration, ready to be matched by many threads."""
+    """Routes of one configuration, prepared for matching by many threads."""
 
     def __init__(self, configuration: Configuration) -> None:
         self.version = configuration.version
@@ -47,9 +47,10 @@ class Router:
         self._by_name |= {route.name: route for route in _fetching(configuration)}
 
     def by_name(self, name: str) -> Route | None:
-        """Return the route of that name, or that had it before (`was`).
+        """Return the route with this name, now or earlier (`was`); None if there is none.
 
-        Who is told next is told as the route itself tells: its condition was met.
+        An escalation route is a copy of its configured route without condition and delay: the
+        condition was met before.
         """
         if name.startswith(ESCALATE):
             base = self._by_name.get(name.removeprefix(ESCALATE).rpartition(":")[0])
@@ -57,16 +58,16 @@ class Router:
         return self._by_name.get(name)
 
     def fetch_route(self, source: str) -> Route | None:
-        """Return the route that fetches what a source's webhooks leave out; None without account.
+        """Return the route that fetches the data that a source's webhooks leave out.
 
-        In the sandbox nothing is fetched: what it answers is nobody's.
+        None without an enabled account, and in the sandbox, whose answers are no real data.
         """
         return self._by_name.get(f"{FETCH}{source}")
 
     def match(
         self, event: Event, *, event_id: UUID, source: str, received_at: datetime
     ) -> list[Match]:
-        """Return the routes that the event takes: none for what we did ourselves."""
+        """Return the matching routes; events caused by the hub itself (`echo`) match none."""
         if event.incomplete:
             fetching = self.fetch_route(source) if event.fetch else None
             return [Match(fetching, DeliveryState.PENDING)] if fetching else []
@@ -91,7 +92,8 @@ class Router:
                 if (not route.sources or source in route.sources)
                 and any(fnmatchcase(event_type, pattern) for pattern in route.on)
             ]
-            if len(self._by_type) < 10_000:  # native types are the sender's to invent
+            # The cache is bounded, because a sender may invent any number of native types.
+            if len(self._by_type) < 10_000:
                 self._by_type[source, event_type] = known
         return known
 
@@ -104,7 +106,7 @@ def _fetching(configuration: Configuration) -> Iterator[Route]:
 
 
 def event_context(event: Any, *, event_id: UUID, source: str, received_at: datetime) -> Scope:
-    """Return what `event` is in conditions and templates."""
+    """Return the scope `event` of conditions and templates."""
     return Scope(
         "event",
         {
@@ -122,7 +124,7 @@ def event_context(event: Any, *, event_id: UUID, source: str, received_at: datet
 
 
 def site_context(site: Site) -> Scope:
-    """Return what `site` is in conditions and templates."""
+    """Return the scope `site` of conditions and templates."""
     return Scope("site", {"name": site.name, "country": site.country, "timezone": site.timezone})
 
 

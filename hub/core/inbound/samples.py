@@ -1,4 +1,4 @@
-"""Samples: a webhook as its provider would send it, and whom it would reach."""
+"""Samples: webhooks as the provider would send them, and the destinations that they reach."""
 
 import secrets
 from datetime import datetime
@@ -10,10 +10,10 @@ from hub.core.ids import new_id
 
 
 def address_of(hub: Hub, source: str) -> str:
-    """Return the path that a source is posted to, without a secret that may follow.
+    """Return the URL path of a source, without a path secret that may follow.
 
     Raises:
-        NotFound: there is no such source, or it is off.
+        NotFound: there is no such source, or it is disabled.
     """
     configured = hub.configuration.sources.get(source)
     if configured is None or not configured.enabled:
@@ -25,12 +25,12 @@ def address_of(hub: Hub, source: str) -> str:
 def make_sample(
     hub: Hub, source: str, native_type: str | None, *, origin: str, live: bool, now: datetime
 ) -> InboundRequest:
-    """Return a signed sample as the provider would post it; of the first type unless told.
+    """Return a signed sample as the provider would post it; by default of the first type.
 
-    `origin` is where it is posted when nobody has said under which address the hub is public.
+    `origin` is the origin of its URL when the hub has no public URL.
 
     Raises:
-        NotFound: there is no such source, or no sample of that type.
+        NotFound: there is no such source, it is disabled, or it has no sample of that type.
     """
     path, adapter = address_of(hub, source), hub.inbound(source)
     public = f"{hub.public_url or origin}{path}"
@@ -44,7 +44,7 @@ def make_sample(
 
 
 def live_destinations(hub: Hub, source: str, sent: InboundRequest) -> list[str]:
-    """Return what a request would really reach, decided as the hub will decide it."""
+    """Return the destinations, outside the sandbox, that routing would choose for a request."""
     reached = set()
     for event in hub.inbound(source).parse(sent):
         matches = hub.router.match(
@@ -56,5 +56,5 @@ def live_destinations(hub: Hub, source: str, sent: InboundRequest) -> list[str]:
 
 
 def external_id_of(hub: Hub, source: str, sent: InboundRequest) -> str:
-    """Return the id by which the event of a sample is found again."""
+    """Return the external id of a sample's event, by which it is found after it was sent."""
     return hub.inbound(source).parse(sent)[0].external_id

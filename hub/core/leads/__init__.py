@@ -1,1 +1,1 @@
-"""Leads: which are held as suspects, who looks after them, and who is told when nobody does."""
+"""Leads: spam scoring and holding, assignment to owners, acknowledgement and escalation."""

@@ -1,6 +1,6 @@
-"""Who took a lead: by the link in what told them of it, by a reply of `1`, or by a command.
+"""Lead acknowledgement: by the link in a notification, by replying `1`, or by command.
 
-The first one has it; everybody after is told who that was.
+The first acknowledgement stands; every later one gets the first one back.
 """
 
 import re
@@ -31,7 +31,7 @@ from hub.core.monitoring import alerts
 NOBODY_TOOK_IT = "nobody took the lead"
 TOKEN_BYTES = 16
 LINK_DAYS = 30
-# For how long a reply counts: later, `ok` is an answer to something else.
+# A reply counts for this long after the notification; a later `ok` answers something else.
 REPLY_DAYS = 3
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{22}")
@@ -39,7 +39,10 @@ _TOKEN = re.compile(r"[A-Za-z0-9_-]{22}")
 
 @dataclass(frozen=True, slots=True)
 class TakenLead:
-    """Who took a lead (nobody by name: a command did), how and when; `is_new`: just now."""
+    """Acknowledgement of a lead: by which person, how (`link`, `reply`, `command`) and when.
+
+    `person` and `name` are None if a command named no person. `is_new`: recorded by this call.
+    """
 
     person: str | None
     name: str | None
@@ -50,7 +53,7 @@ class TakenLead:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """What an address stands for: one person, one lead, and the lead's own name."""
+    """Acknowledgement link, resolved: its event, its person and the name given in the lead."""
 
     event_id: UUID
     person: str
@@ -66,7 +69,10 @@ def acknowledge(
     actor: str,
     now: datetime,
 ) -> TakenLead:
-    """Note that a lead is being looked after; return who does, which may be somebody else.
+    """Record the acknowledgement of a lead and end its alert; return the one that stands.
+
+    If the lead was acknowledged before, nothing is written and the earlier acknowledgement, which
+    may be another person's, is returned.
 
     Raises:
         NotFound: there is no such event.
@@ -82,7 +88,7 @@ def acknowledge(
     ).first()
     if made is None:
         standing = taken_lead(connection, event_id)
-        assert standing is not None  # noqa: S101 - what is in the way is there
+        assert standing is not None  # noqa: S101 - the conflicting row exists
         return standing
     alerts.end(connection, NOBODY_TOOK_IT, lead_subject(event_id), now=now)
     detail = {"person": slug, "how": how}
@@ -98,7 +104,7 @@ def acknowledge(
 
 
 def taken_lead(connection: Connection, event_id: UUID) -> TakenLead | None:
-    """Return who took a lead; None as long as nobody has."""
+    """Return the acknowledgement of a lead; None while there is none."""
     columns = (Acknowledgement.person, Acknowledgement.name, Acknowledgement.how,
                Acknowledgement.at)  # fmt: skip
     row = connection.execute(
@@ -108,12 +114,15 @@ def taken_lead(connection: Connection, event_id: UUID) -> TakenLead | None:
 
 
 def lead_subject(event_id: UUID) -> str:
-    """Return what alerts and the audit log call a lead."""
+    """Return the subject of a lead in alerts and in the audit log."""
     return f"event {event_id}"
 
 
 def new_link(connection: Connection, event_id: UUID, person: str, *, now: datetime) -> str:
-    """Return the path by which that person can take that lead. It cannot be read back."""
+    """Insert an acknowledgement link for one person and one lead; return its path.
+
+    Only a digest of the token is stored, so the path cannot be read back.
+    """
     token = secrets.token_urlsafe(TOKEN_BYTES)
     values = {"event_id": event_id, "person": person, "created_at": now}
     connection.execute(insert(LeadLink).values(digest=_digest(token), **values))
@@ -121,7 +130,7 @@ def new_link(connection: Connection, event_id: UUID, person: str, *, now: dateti
 
 
 def link_of(connection: Connection, token: str, *, now: datetime) -> Link | None:
-    """Return what a token stands for; None when it is none, or too old."""
+    """Return the link of a token; None if the token is malformed, unknown or expired."""
     if not _TOKEN.fullmatch(token):
         return None
     row = connection.execute(
@@ -147,11 +156,13 @@ def take_reply(
     said_at: datetime,
     now: datetime,
 ) -> UUID | None:
-    """Take a person's reply for the newest lead that they had been told of when they said it.
+    """Apply a reply as acknowledgement of the newest lead its sender had been notified of by then.
 
-    Those that they have already are passed over. Was the newest taken by somebody else, the reply
-    takes nothing: it was meant for that one, and an older lead must not end with nobody.
-    Returns the lead that it took.
+    Leads that the sender has already acknowledged are skipped. If another person has acknowledged
+    the newest one, the reply acknowledges nothing: it was meant for that lead, and an older lead
+    would be marked as taken although no person looks after it.
+
+    Returns the id of the acknowledged event, None if there is none.
     """
     if not is_acknowledgement_reply(event_type, data):
         return None

@@ -1,7 +1,8 @@
-"""Whom a lead is given to: decided once for each list, kept for ever, whatever hub.yaml says later.
+"""Lead assignment: decided once per lead and `assign` list, stored, never changed by hub.yaml.
 
-It is decided in the transaction that claims the first delivery which asks for it, and nobody else
-decides meanwhile: so two workers give one lead to one person, and turns are taken one by one.
+The decision is made in the transaction that claims the first delivery that needs it, under an
+advisory lock: two workers never assign one lead to different persons, and rotation counts every
+earlier decision.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ from hub.core.models import Assignment, insert_if_new
 
 @dataclass(frozen=True, slots=True)
 class Assigned:
-    """A decision as it is kept."""
+    """Assignment of a lead, as stored."""
 
     assign: str
     person: str
@@ -33,7 +34,7 @@ class Assigned:
 
 @dataclass(frozen=True, slots=True)
 class AssignList:
-    """A list under `assign`, and all that its rules are decided with."""
+    """Rules of one list under `assign`, with the people and the calendar that they refer to."""
 
     name: str
     rules: Sequence[Rule]
@@ -42,7 +43,7 @@ class AssignList:
 
 
 class StoredRotation:
-    """Who had which leads of a list, as the table says."""
+    """Rotation of one list, read from the stored assignments."""
 
     def __init__(self, connection: Connection, assign: str) -> None:
         self._connection = connection
@@ -71,13 +72,13 @@ class StoredRotation:
 
 
 def assigned(connection: Connection, event_id: UUID, assign: str) -> Assigned | None:
-    """Return to whom a list gave a lead; None when it has not been decided."""
+    """Return the assignment of a lead by one list; None if there is none yet."""
     found = assignments_of(connection, event_id)
     return next((one for one in found if one.assign == assign), None)
 
 
 def assignments_of(connection: Connection, event_id: UUID) -> list[Assigned]:
-    """Return to whom a lead was given, by the names of the lists."""
+    """Return all assignments of a lead, ordered by the name of the list."""
     columns = [getattr(Assignment, name) for name in Assigned.__slots__]
     rows = connection.execute(
         select(*columns).where(Assignment.event_id == event_id).order_by(Assignment.assign)
@@ -93,7 +94,7 @@ def assign(
     *,
     now: datetime,
 ) -> Assigned:
-    """Return to whom a list gives a lead; decide it if nobody has."""
+    """Return the assignment of a lead by one list; decide and store it if there is none."""
     if found := assigned(connection, event_id, chosen_by.name):
         return found
     lock_contacts(connection)

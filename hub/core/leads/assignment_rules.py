@@ -1,6 +1,6 @@
-"""The rules under `assign`: which of them a lead meets, and whom it names.
+"""Assignment rules (`assign` in hub.yaml): matches a lead and picks one of the rule's people.
 
-Nothing here knows who had the last lead: that is asked of `Turns`.
+Pure decisions: earlier assignments are read through `Rotation`.
 """
 
 import re
@@ -29,15 +29,16 @@ _ZIP_PLUS_4 = re.compile(r"([0-9]{5})-?[0-9]{4}")
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """Postcodes: those that begin so (`last` is None and `first` ends in `*`), from `first` to
-    `last`, or one.
+    """Postcode pattern: a prefix (`first` ends in `*`), a range `first` to `last`, or one code.
+
+    `last` is None except for a range.
     """
 
     first: str
     last: str | None = None
 
     def holds(self, postcode: str) -> bool:
-        """Return whether a postcode, as `postcodes` gives it, lies in it."""
+        """Return whether the area contains a postcode, normalized as by `postcodes`."""
         if self.last is not None:
             fits = postcode.isascii() and postcode.isdigit() and len(postcode) == len(self.first)
             return fits and self.first <= postcode <= self.last
@@ -48,7 +49,10 @@ class Area:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule of a list. `areas` empty means anywhere; `area_field` names another field of it."""
+    """Assignment rule of a list. Empty `areas` match any place.
+
+    `area_field` names the form field with the postcode, in place of `AREA_FIELDS`.
+    """
 
     to: tuple[str, ...]
     when: Condition | None = None
@@ -62,7 +66,7 @@ class Rule:
         return self.when is None and not self.areas and not self.within_hours
 
     def meets(self, context: Mapping[str, Any]) -> bool:
-        """Return whether a lead meets it. A condition that fails does not hold."""
+        """Return whether the rule matches a lead; a condition that raises an error does not."""
         if self.areas and not self._is_in_area(context["data"].get("fields")):
             return False
         try:
@@ -79,18 +83,18 @@ class Rule:
 
 
 class Rotation(Protocol):
-    """Who had which leads of a list before."""
+    """Rotation: the earlier assignments of a list, by person."""
 
     def last_turns(self, people: Sequence[str]) -> Mapping[str, int]:
-        """Return the number of each one's last lead; the higher the later, 0 for none."""
+        """Return the number of each person's last assignment; higher is later, 0 is none."""
 
     def turns_among(self, people: Sequence[str], most: int) -> Mapping[str, int]:
-        """Return how many each had of the last `most` leads that any of them had."""
+        """Count assignments per person among the last `most` assignments of all these people."""
 
 
 @dataclass(frozen=True, slots=True)
 class RuleMatch:
-    """Who a lead is for, by which rule (counted from 1), and why, in a sentence."""
+    """Rule match: the person picked, the number of the rule (from 1), and the reason in words."""
 
     person: Person
     rule: int
@@ -106,9 +110,12 @@ def choose(
     calendar: Calendar,
     turns: Rotation,
 ) -> RuleMatch:
-    """Return whom the first rule names that a lead meets and that has somebody who is there.
+    """Return the match of the first rule that the lead meets and that has a person available.
 
-    The last rule always finds somebody: when all of its people are away, one who is.
+    The last rule always matches: if all of its people are away, it picks among them all the same.
+
+    Raises:
+        ValueError: `rules` is empty.
     """
     for number, rule in enumerate(rules, 1):
         is_last = number == len(rules)
@@ -152,7 +159,7 @@ def _shares(people: Sequence[Person]) -> dict[str, int]:
 
 
 def successors(rules: Sequence[Rule], number: int, person: str) -> Iterator[str]:
-    """Yield who comes after a person: the rest of their rule, then all others of the list."""
+    """Yield the escalation order after a person: the rest of their rule, then the whole list."""
     mine = rules[number - 1].to if 0 < number <= len(rules) else ()
     at = mine.index(person) + 1 if person in mine else 0
     others = (slug for rule in rules for slug in rule.to)
@@ -160,15 +167,15 @@ def successors(rules: Sequence[Rule], number: int, person: str) -> Iterator[str]
 
 
 def everybody(rules: Iterable[Rule]) -> tuple[str, ...]:
-    """Return all people of a list, each once, in the order of the file."""
+    """Return the slugs of all people of a list, each once, in the order of hub.yaml."""
     return tuple(dict.fromkeys(slug for rule in rules for slug in rule.to))
 
 
 def parse_area(text: str) -> Area:
-    """Return what `224*`, `22551-22556` or `22551` means.
+    """Parse an area: `224*`, `22551-22556` or `22551`.
 
     Raises:
-        ValueError: it is none of them; the message says what was expected.
+        ValueError: the text is none of these; the message says what was expected.
     """
     plain = _plain(text)
     if _PREFIX.fullmatch(plain):
@@ -178,13 +185,14 @@ def parse_area(text: str) -> Area:
         if len(first) != len(last) or first > last:
             raise ValueError("a range goes from the lower to the higher, with as many digits")
         return Area(first, last)
-    if not _EXACT.fullmatch(plain):  # 00-950 and 22551-1234 are postcodes too
+    # Hyphens are allowed: 00-950 and 22551-1234 are postcodes too.
+    if not _EXACT.fullmatch(plain):
         raise ValueError("expected a postcode, a beginning like 224* or a range like 22551-22556")
     return Area(plain)
 
 
 def postcodes(value: Any) -> Iterator[str]:
-    """Yield a postcode that somebody typed, as areas have it; of ZIP+4 the first five, too."""
+    """Yield a typed postcode in the normal form of areas; for a ZIP+4, also its five digits."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         return
     plain = _plain(str(value)[:100])

@@ -1,8 +1,9 @@
-"""Leads that nobody took: the next person is told, until all were.
+"""Lead escalation: notifies the next person until a lead is acknowledged or all were notified.
 
-A telling is a row with the time from which the next one is due. The row is closed and its
-successor, with the delivery that tells, is made in one transaction: killed in between, it is as if
-nothing had been done; two clocks never work on the same row, and a person is told once.
+A `LeadNotification` row holds the time from which the next person is due. One transaction closes
+the row and inserts its successor with the delivery that notifies: if the process is killed in
+between, nothing has happened. Two clocks never process the same row, and each person is notified
+once.
 """
 
 from collections.abc import Sequence
@@ -32,9 +33,9 @@ from hub.core.models import (
 )
 from hub.core.monitoring import alerts
 
-# What a provider tells later of what it took, and did not bring.
+# Delivery statuses reported later for a message that the provider accepted but did not deliver.
 NOT_REACHED = ("undelivered", "failed", "bounced", "dropped")
-# Longer than any transaction: an alert of earlier is ended by whoever takes the lead.
+# Longer than any transaction lasts: an older alert is ended by the acknowledgement itself.
 JUST_BEGAN_MINUTES = 10
 
 _TOLD = (DeliveryState.SUCCEEDED, DeliveryState.UNKNOWN)
@@ -42,9 +43,9 @@ _NOT_TOLD = (DeliveryState.FAILED, DeliveryState.SKIPPED)
 
 
 def escalate(connection: Connection, hub: Hub, *, most: int, now: datetime) -> int:
-    """Tell the next person of up to `most` leads that nobody took in time; return of how many.
+    """Escalate up to `most` leads that were not acknowledged in time; return the number notified.
 
-    When all were told, an alert begins.
+    Once all people of a lead were notified, an alert begins.
     """
     _schedule(connection, most)
     due = connection.execute(
@@ -68,7 +69,10 @@ def escalate(connection: Connection, hub: Hub, *, most: int, now: datetime) -> i
 
 
 def _schedule(connection: Connection, most: int) -> None:
-    """Set from when the next one is due, where it is known how the telling ended."""
+    """Set `due_at` of the notifications whose delivery has ended.
+
+    If it failed, was skipped or is reported as not delivered, the next person is due at once.
+    """
     has_end = LeadNotification.due_at.is_(None) & Delivery.state.in_([*_TOLD, *_NOT_TOLD])
     too_late = and_(LeadNotification.due_at > database_now(), Delivery.status.in_(NOT_REACHED))
     rows = connection.execute(
@@ -102,7 +106,7 @@ def _due_at(row: Any) -> datetime:
 
 
 def _go_on(connection: Connection, hub: Hub, row: Row[Any], now: datetime) -> str:
-    """Tell the next person, unless somebody took the lead; return how the telling ended."""
+    """Notify the next person unless the lead is acknowledged; return the value for `ended`."""
     if taken_lead(connection, row.event_id):
         return "taken"
     route = hub.router.by_name(row.route)
@@ -139,7 +143,7 @@ def _told(connection: Connection, event_id: UUID, route: str) -> list[str]:
 def _next(
     connection: Connection, hub: Hub, row: Row[Any], told: Sequence[str], now: datetime
 ) -> Person | None:
-    """Return who comes next and was not told: those on duty first, nobody who is away."""
+    """Return the next person not yet notified: on duty first, never one who is away."""
     found = assigned(connection, row.event_id, row.assign)
     rules = hub.configuration.assign.get(row.assign)
     if found is None or rules is None:
@@ -155,7 +159,10 @@ def _next(
 
 
 def _end_alerts(connection: Connection, now: datetime) -> None:
-    """End the alerts of leads that somebody took just as they began: of all, not many."""
+    """End the alerts of leads that were acknowledged at the moment the alert began.
+
+    All recent open alerts are checked, without a limit: there are never many.
+    """
     told = connection.execute(
         select(Alert.subject).where(
             Alert.kind == NOBODY_TOOK_IT,
@@ -167,6 +174,7 @@ def _end_alerts(connection: Connection, now: datetime) -> None:
     if not ids:
         return
     done = select(Acknowledgement.event_id).where(Acknowledgement.event_id.in_(ids))
-    done = done.order_by(Acknowledgement.event_id)  # one order of locks
+    # Always in one order, so that concurrent transactions lock the alerts in the same order.
+    done = done.order_by(Acknowledgement.event_id)
     for event_id in connection.execute(done).scalars():
         alerts.end(connection, NOBODY_TOOK_IT, lead_subject(event_id), now=now)

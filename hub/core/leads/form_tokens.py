@@ -1,4 +1,4 @@
-"""The keys that forms sign their submission tokens with, one per source, made of one secret."""
+"""Signing keys of the forms' submission tokens, one per source, derived from one secret."""
 
 import hmac
 from dataclasses import replace
@@ -9,14 +9,14 @@ from hub.core.configuration import Configuration, Source
 
 
 def has_forms(configuration: Configuration) -> bool:
-    """Return whether any source is a form."""
+    """Return whether any source of the configuration is a form."""
     return any(_is_form(source) for source in configuration.sources.values())
 
 
 def with_form_keys(configuration: Configuration, secret: str) -> Configuration:
-    """Return the configuration with a `token_key` among the settings of each form.
+    """Return the configuration with a `token_key` added to the settings of each form.
 
-    Every process must be given the same secret: a token that another key has signed says nothing.
+    All processes need the same secret: a token signed with a different key counts as no token.
     """
     sources = {
         slug: _keyed(source, secret.encode()) if _is_form(source) else source

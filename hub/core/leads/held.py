@@ -1,6 +1,6 @@
-"""Leads that are held: kept, with nothing done about them, until a person says what they are.
+"""Held leads: stored without deliveries or projection until a person releases or discards them.
 
-Leads that are held, with what a person needs to see whether they are real.
+The list of held leads has the data that a person needs to judge whether a lead is genuine.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,30 +25,33 @@ _IS_HELD = StoredEvent.state == literal_column(f"'{EventState.HELD}'")
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """What became of a lead that was let go on: its state, and how many deliveries it made."""
+    """Result of a release: the new state of the lead and the number of its deliveries."""
 
     state: EventState
     deliveries: int
 
 
 def hold(prepared: PreparedRequest, reason: str) -> PreparedRequest:
-    """Return a prepared request whose events will be stored and nothing else.
+    """Return a prepared request with its events held: they are stored, without deliveries.
 
-    They are not folded either: no contact is made out of what a program typed.
+    They are marked as projected too: no contact is created from data that a program typed.
     """
     held = {"state": EventState.HELD, "held_reason": reason, "folded": True}
     return _marked(prepared, held, deliveries=False)
 
 
 def sent_by(prepared: PreparedRequest, sender: str) -> PreparedRequest:
-    """Return a prepared request whose events will say which address they came from, digested."""
+    """Return a prepared request whose events carry `sender`, the digest of the sender's address."""
     return _marked(prepared, {"sender": sender}, deliveries=True)
 
 
 def list_held(
     connection: Connection, *, limit: int, before: UUID | None = None
 ) -> Sequence[Row[Any]]:
-    """Return the held leads, newest first: `id source type received_at held_reason data`."""
+    """Return the held leads, newest first: `id source type received_at held_reason data`.
+
+    `before` is the id of an event: only older ones are returned.
+    """
     statement = select(
         StoredEvent.id,
         StoredEvent.source,
@@ -74,11 +77,11 @@ def release(
     now: datetime,
     reason: str | None = None,
 ) -> Released:
-    """Let a held lead run as if it came now: matched with today's routes, then folded.
+    """Release a held lead as if it arrived now: match it with today's routes, then project it.
 
     Raises:
         NotFound: there is no such event.
-        Refused: it is not held, or not any more.
+        Refused: the event is not held, or no longer.
     """
     row = _held(connection, event_id)
     matches = hub.router.match(
@@ -106,11 +109,11 @@ def release(
 def discard(
     connection: Connection, event_id: UUID, *, actor: str, now: datetime, reason: str
 ) -> None:
-    """Put a held lead aside for good; it is kept, and nothing follows from it.
+    """Discard a held lead for good: it stays stored, without deliveries or projection.
 
     Raises:
         NotFound: there is no such event.
-        Refused: it is not held, or not any more, or no reason is given.
+        Refused: the event is not held, or no longer, or no reason is given.
     """
     if not reason.strip():
         raise Refused("to discard a lead needs a reason: --reason '...'")
@@ -124,7 +127,12 @@ def discard(
 
 
 def _held(connection: Connection, event_id: UUID) -> Row[Any]:
-    """Return a held event, locked: of two people who decide at once, the second finds it done."""
+    """Lock and return a held event; of two concurrent decisions, the second one is refused.
+
+    Raises:
+        NotFound: there is no such event.
+        Refused: the event is not held.
+    """
     row = connection.execute(
         select(StoredEvent.__table__).where(StoredEvent.id == event_id).with_for_update()
     ).one_or_none()
@@ -136,7 +144,7 @@ def _held(connection: Connection, event_id: UUID) -> Row[Any]:
 
 
 def _event(connection: Connection, hub: Hub, row: Row[Any]) -> Event:
-    """Return a stored event as routes see it, with the sender's own object if it can be read."""
+    """Return a stored event as routes see it, with its native object if that can be read again."""
     data = dict(row.data or {})
     again = event_again(connection, hub.inbound, row.request_id, row.external_id)
     if again is not None and "native" in again.data:

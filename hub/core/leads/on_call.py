@@ -1,4 +1,4 @@
-"""Who is there now and what they have to do, for those who look at the team."""
+"""On-call overview: duty, absence and open leads of each person, and gaps in the working hours."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -18,9 +18,9 @@ from hub.core.models import Acknowledgement, Assignment, LeadNotification
 def people_rows(
     connection: Connection, configuration: Configuration, *, now: datetime
 ) -> list[dict[str, Any]]:
-    """Return the people of the file: who is on duty, who is away, and how many leads wait for them.
+    """Return one row per person of hub.yaml: hours, duty, absence, last assignment, open leads.
 
-    `open_leads` are those they were told of and nobody took.
+    `open_leads` counts the leads that the person was notified of and that are not acknowledged.
     """
     calendar = calendar_of(configuration.site)
     return [
@@ -54,8 +54,11 @@ def _open_leads(connection: Connection, person: Person) -> int:
 
 
 def gaps(configuration: Configuration) -> Iterator[tuple[str, str]]:
-    """Yield the lists, each with the first time of an ordinary week, in which nobody is on duty
-    before the last rule has to take who is left.
+    """Yield each `assign` list with a gap in its hours, and the first gap in an ordinary week.
+
+    A gap is a minute in which no person of the rules before the last one is on duty, so that the
+    last rule decides. Rules with a condition or an area are left out. A list has no gap if no other
+    rule is left or if one of them disregards hours. The time reads `Mon 08:00`.
     """
     for name, rules in configuration.assign.items():
         usual = [rule for rule in rules[:-1] if rule.when is None and not rule.areas]

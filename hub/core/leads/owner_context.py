@@ -1,4 +1,4 @@
-"""What `owner` is in conditions and templates, and who is told of a lead, while it is claimed."""
+"""Template scope `owner`, and the notification of a lead's owner, at the claim of a delivery."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -24,7 +24,7 @@ IS_TAKEN = "cancelled: somebody took the lead"
 
 
 class OwnerContext:
-    """Finds, and where nobody has, decides the owner of leads, inside one transaction."""
+    """Owner look-up inside one transaction: reads the assignment of a lead, or decides it."""
 
     def __init__(
         self,
@@ -40,10 +40,11 @@ class OwnerContext:
         self._now = now
 
     def scope(self, route: Route, row: Row[Any], context: Mapping[str, Any]) -> Scope:
-        """Return what `owner` is for a delivery: whom the lead was given to, or who is told next.
+        """Return the scope `owner` of a delivery: the assigned person, or the next one to notify.
 
         Raises:
-            ExpressionError: neither the route nor the source has an `assign`.
+            ExpressionError: neither the route nor the source has an `assign`, or the notification
+                of an escalation is not there any more.
         """
         if route.name.startswith(ESCALATE):
             notification = self._notification(row.id)
@@ -62,13 +63,13 @@ class OwnerContext:
         return self._scope(row.event_id, found.person, found.name)
 
     def cancelled(self, route: Route, row: Row[Any]) -> str | None:
-        """Return why nobody needs to be told any more; None when somebody has to be."""
+        """Return the reason to cancel an escalation's delivery; None if it is still needed."""
         if not route.name.startswith(ESCALATE):
             return None
         return IS_TAKEN if taken_lead(self._connection, row.event_id) else None
 
     def record_notification(self, route: Route, row: Row[Any]) -> None:
-        """Note that a delivery tells the owner of a lead, so that others are told in their turn."""
+        """Insert the notification that a delivery sends to the owner, the start of escalation."""
         name = self._assign_of(route, row.event_source)
         if route.escalate_after_s is None or name is None or route.name.startswith(ESCALATE):
             return
@@ -109,7 +110,7 @@ class OwnerContext:
 
 
 class _OwnerWithLink(Scope):
-    """An owner whose link is made when a template asks for it."""
+    """Scope `owner` that creates the acknowledgement link only when a template uses it."""
 
     def __init__(self, fields: Mapping[str, Any], missing: Mapping[str, str], link: Any) -> None:
         super().__init__("owner", fields, missing)
@@ -131,7 +132,7 @@ def notification_values(
     delivery_id: UUID,
     after_s: float,
 ) -> dict[str, Any]:
-    """Return the columns of a telling that say what it is."""
+    """Return the columns that describe a notification; id and times are not among them."""
     return {
         "event_id": event_id,
         "route": route,
@@ -144,5 +145,5 @@ def notification_values(
 
 
 def calendar_of(site: Site) -> Calendar:
-    """Return how a site counts its days."""
+    """Return the calendar of a site: its time zone and its holidays."""
     return Calendar(ZoneInfo(site.timezone), site.holidays)

@@ -1,4 +1,4 @@
-"""The people who look after leads, and when they are there."""
+"""Owners of leads (`people` in hub.yaml): contact data, working hours and absences."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from hub.core.leads.working_hours import WEEK_MINUTES, Calendar, Hours
 
 @dataclass(frozen=True, slots=True)
 class Absence:
-    """Days on which somebody is not there, both of them too."""
+    """Absence of a person, from the `first` to the `last` day, both included."""
 
     first: date
     last: date
@@ -20,9 +20,9 @@ class Absence:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody under `people`. Without `hours` they are always on duty, holidays too.
+    """Person under `people`. Without `hours` a person is always on duty, on holidays too.
 
-    `weight` is their share of what is picked by weight.
+    `weight` is the person's share of the leads that are assigned by weight.
     """
 
     slug: str
@@ -34,19 +34,22 @@ class Person:
     weight: int = 1
 
     def is_away(self, now: datetime, calendar: Calendar) -> bool:
-        """Return whether the site's date is one of those on which they are not there."""
+        """Return whether the site's current date lies in an absence of the person."""
         today = calendar.local(now).date()
         return any(absence.holds(today) for absence in self.away)
 
     def is_on_duty(self, now: datetime, calendar: Calendar) -> bool:
-        """Return whether they are there and at work."""
+        """Return whether the person is not away and within working hours."""
         if self.is_away(now, calendar):
             return False
         return self.hours is None or self.hours.hold(calendar.local(now), calendar.holidays)
 
 
 def uncovered(people: Iterable[Person]) -> int | None:
-    """Return the first minute of an ordinary week, from Monday, in which none of them works."""
+    """Return the first minute of an ordinary week, from Monday, in which no person works.
+
+    None if the people cover the whole week.
+    """
     worked = bytearray(WEEK_MINUTES)
     for person in people:
         if person.hours is None:

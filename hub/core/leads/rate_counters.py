@@ -1,8 +1,8 @@
-"""Counting what happened lately, in SQL: exact under many at once, and forgotten when it is over.
+"""Sliding-window rate counters in SQL: exact under concurrency, deleted when they expire.
 
-Time is cut into slots, a tenth of the rate's own time each; a window is all slots that it touches.
-So no window of a rate's length ever holds more than was admitted, and at most a tenth too much is
-remembered. Only digests are kept of who is counted.
+Time is cut into slots, each a tenth of the rate's period; a window is all slots that it touches.
+So no window of a rate's length ever exceeds the limit, and events are remembered for at most a
+tenth of the period too long. Of the sender or text that is counted, only a digest is stored.
 """
 
 from collections.abc import Collection, Mapping
@@ -24,7 +24,7 @@ _KEY_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """What is counted, of whom, and how far back."""
+    """Rate counter: the kind of event (`what`), its subject (`whom`) and the window in seconds."""
 
     what: str
     whom: str
@@ -32,19 +32,19 @@ class Counter:
 
     @property
     def key(self) -> bytes:
-        """Return what stands for it in the database."""
+        """Return the digest that is the counter's key in the database."""
         return counter_key(f"{self.what}\0{self.per_s}\0{self.whom}")
 
     def slot_at(self, now: datetime) -> datetime:
-        """Return when the slot began that an instant lies in."""
+        """Return the start of the slot that contains an instant."""
         return _EPOCH + (now - _EPOCH) // self._slot * self._slot
 
     def oldest(self, now: datetime) -> datetime:
-        """Return the time after which the slots of a window that ends now began."""
+        """Return the exclusive lower bound for the slot starts of a window that ends now."""
         return now - self._span - self._slot
 
     def ends_at(self, slot_at: datetime) -> datetime:
-        """Return when a slot is in no window any more."""
+        """Return the time from which a slot is in no window any more."""
         return slot_at + self._slot + self._span
 
     @property
@@ -57,20 +57,20 @@ class Counter:
 
 
 def counter_key(words: str) -> bytes:
-    """Return what stands for a text that is not to be kept."""
+    """Return the digest of a text that must not be stored itself."""
     return blake2b(words.encode("utf-8", "surrogatepass"), digest_size=_KEY_BYTES).digest()
 
 
 def increment(connection: Connection, watched: Collection[Counter], *, now: datetime) -> None:
-    """Count one more of each; others who count the same wait until this transaction is over."""
+    """Increment each counter; concurrent increments wait until this transaction ends."""
     rows = {one.key: _row(one, now) for one in watched}
     if not rows:
         return
-    advisory_locks(
-        connection, rows
-    )  # who counts in the next slot writes another row, and waits not
+    # A row lock is not enough: a transaction that counts in the next slot writes another row.
+    advisory_locks(connection, rows)
     insert: Any = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert
-    statement = insert(LimitCount).values([rows[key] for key in sorted(rows)])  # one order of locks
+    # Sorted, so that all transactions lock the rows in one order.
+    statement = insert(LimitCount).values([rows[key] for key in sorted(rows)])
     connection.execute(
         statement.on_conflict_do_update(
             index_elements=["key", "slot_at"], set_={"n": LimitCount.n + 1}
@@ -81,7 +81,7 @@ def increment(connection: Connection, watched: Collection[Counter], *, now: date
 def count_recent(
     connection: Connection, watched: Collection[Counter], *, now: datetime
 ) -> Mapping[Counter, int]:
-    """Return how often each was counted in its window that ends now."""
+    """Return the sum of each counter over its window that ends now."""
     if not watched:
         return {}
     windows = [
@@ -95,7 +95,7 @@ def count_recent(
 
 
 def prune(connection: Connection, *, now: datetime) -> int:
-    """Delete the slots that are in no window any more; return how many."""
+    """Delete the expired slots; return their number."""
     return connection.execute(delete(LimitCount).where(LimitCount.ends_at <= now)).rowcount
 
 

@@ -1,9 +1,9 @@
-"""Caps on texts: a form must not become a way to have the business text whomever a stranger likes.
+"""Send limits for text messages, so that a form cannot be abused to text arbitrary numbers.
 
-Decided when a delivery is claimed, before there is an attempt. What a person has written into
-hub.yaml (a literal number, those of `people`) and what is tried once more are not counted.
-
-Telephone numbers that strangers typed: which of them a text may cost money for.
+The limits are checked when a delivery is claimed, before its first attempt. Numbers that an
+operator wrote into hub.yaml (a literal number, those of `people`) and retries are not counted.
+Numbers typed by visitors are also checked for their country and for premium-rate ranges, before a
+text message costs money.
 """
 
 import re
@@ -23,15 +23,19 @@ from hub.core.monitoring import alerts
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 _LAST_DIGITS = 4
+DAY_S = 86_400.0
+_SPANS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 
 
 def refusal_of(number: str, countries: Collection[str]) -> str | None:
-    """Return why no text goes to a number, None if one may. Never the number itself.
+    """Return the reason to refuse a telephone number, None if a text message may be sent to it.
 
-    Premium-rate, toll-free, satellite, personal and unassigned ranges are odd wherever they are;
-    a calling code that countries share does not make them one.
+    The reason never contains the number. Premium-rate, toll-free, satellite, personal and
+    unassigned ranges are refused in every country. Countries that share a calling code are told
+    apart.
     """
-    import phonenumbers  # slow to import, and many files never use it
+    # Imported late: slow to import, and many configurations never use it.
+    import phonenumbers
     from phonenumbers import PhoneNumberType as Kind
 
     if not _E164.fullmatch(number):
@@ -49,17 +53,13 @@ def refusal_of(number: str, countries: Collection[str]) -> str | None:
 
 
 def prefix_of(number: str) -> str:
-    """Return the first digits of a number: what its neighbours begin with too."""
+    """Return a number without its last digits, the prefix shared with neighbouring numbers."""
     return number[:-_LAST_DIGITS]
-
-
-DAY_S = 86_400.0
-_SPANS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 
 
 @dataclass(frozen=True, slots=True)
 class SendRequest:
-    """A text that somebody wants to go out."""
+    """Action of a delivery that is to be checked against the send limits."""
 
     route: Route
     event_id: UUID
@@ -69,7 +69,7 @@ class SendRequest:
 
 
 class SendLimits:
-    """The caps of one destination, inside one transaction that holds its lane."""
+    """Send limits of one destination, inside one transaction that holds its lane."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class SendLimits:
         self._said: set[str] = set()
 
     def refusal(self, wanted: SendRequest) -> str | None:
-        """Return why a text may not go out, None if it may: it is counted then."""
+        """Return the reason to refuse a text message; None if it may go out, and count it then."""
         name = self._phones.get(wanted.action)
         if name is None or self._is_chosen(wanted, name):
             return None
@@ -108,7 +108,11 @@ class SendLimits:
         return None
 
     def _limits(self, source: str) -> TextLimits:
-        """Return what holds for an event; nothing is assumed of events that providers vouch for."""
+        """Return the limits for events of a source.
+
+        The defaults apply to events of forms; events signed by a provider have only the limits
+        given in hub.yaml.
+        """
         given = self._destination.limits
         known = self._configuration.sources.get(source)
         if known is not None and not registry.inbound(known.adapter).takes_forms:
@@ -122,7 +126,7 @@ class SendLimits:
         )
 
     def _is_chosen(self, wanted: SendRequest, name: str) -> bool:
-        """Return whether the business itself says to which number this goes."""
+        """Return whether the number comes from hub.yaml: a literal of the route, or a person's."""
         written = wanted.route.parameters.tree.get(name)
         if isinstance(written, str) and "{" not in written:
             return True
@@ -133,7 +137,7 @@ class SendLimits:
     def _rates(
         self, limits: TextLimits, number: str, event_id: UUID
     ) -> Iterator[tuple[Counter, Rate, str]]:
-        """Yield what is counted, how much of it there may be, and whose it is in words."""
+        """Yield each counter, its rate, and the words that say to what the rate applies."""
         if limits.per_number:
             yield (
                 self._watched("number", number, limits.per_number),
@@ -166,7 +170,7 @@ class SendLimits:
         return sender
 
     def _refuse(self, why: str, for_s: float) -> str:
-        """Have a person told until the window has passed."""
+        """Return the refusal, and begin an alert that lasts until the window has passed."""
         if why not in self._said:
             self._said.add(why)
             self._tell(why, for_s)
@@ -196,13 +200,13 @@ def limits_of(
     *,
     now: datetime,
 ) -> SendLimits | None:
-    """Return the caps of a destination; None for one that reaches no telephone."""
+    """Return the send limits of a destination; None if none of its actions has a phone number."""
     phones = {name: action.phone for name, action in actions.items() if action.phone}
     return SendLimits(connection, configuration, destination, phones, now=now) if phones else None
 
 
 def end_expired_alerts(connection: Connection, *, now: datetime) -> None:
-    """End the alerts of destinations whose caps let everything out again."""
+    """End the alerts of destinations whose send limits have not refused anything in the window."""
     for slug in alerts.subjects(connection, alerts.CAP_REACHED, to_end=True):
         lasting = select(LimitCount.key).where(
             LimitCount.key == _alert_key(slug), LimitCount.ends_at > now
@@ -216,6 +220,6 @@ def _alert_key(slug: str) -> bytes:
 
 
 def _span(seconds: float) -> str:
-    """Return `1d`, `90s`: as hub.yaml has it."""
+    """Return a time span in the notation of hub.yaml: `1d`, `90s`."""
     size, unit = next((size, unit) for size, unit in _SPANS if seconds % size == 0)
     return f"{int(seconds // size)}{unit}"

@@ -1,7 +1,7 @@
-"""Which leads a person has to look at before anything follows from them.
+"""Spam score of form submissions: decides which leads are held for a person to check.
 
-A suspect is held, never dropped; only what comes too often from one address is turned away. That a
-page has no signed token says nothing: plain pages have none.
+A suspicious lead is held, never dropped; only a submission above the rate for one address is
+refused. A missing signed token is no evidence of spam: static pages have none.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from hub.core.leads.rate_counters import Counter, count_recent, counter_key, inc
 
 Address = IPv4Address | IPv6Address
 
-# Shorter texts are names and greetings: many people send the same.
+# Shorter texts are not counted as repeats: names and greetings are sent by many visitors.
 SHORTEST_REPEAT = 20
 
 _ADDRESS_BITS = {4: 32, 6: 64}
@@ -26,20 +26,23 @@ _NETWORK_BITS = {4: 24, 6: 48}
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who posted, as far as it is known: `address` is an IPv6 customer's whole /64."""
+    """Sender of a submission, by IP: `address` is an IPv4 address or a whole IPv6 /64.
+
+    `network` is the /24 (IPv4) or the /48 (IPv6) around it.
+    """
 
     address: str
     network: str
 
     @property
     def digest(self) -> str:
-        """Return what is kept of the address."""
+        """Return the digest of the address, in hexadecimal; the address itself is not stored."""
         return counter_key(f"sender\0{self.address}").hex()
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredSubmission:
-    """One submission as it is weighed; `submission` is the same when it is sent again."""
+    """Submission to be scored; `submission` is its id, the same when it is sent again."""
 
     source: str
     submission: str
@@ -50,21 +53,21 @@ class ScoredSubmission:
 
 @dataclass(frozen=True, slots=True)
 class SpamScore:
-    """`refused`: turn it away. `reasons`: why it is to be held, none if it is not."""
+    """Spam score of a submission. `refused`: reject it. `reasons`: why to hold it, empty if not."""
 
     refused: bool = False
     reasons: tuple[str, ...] = ()
 
 
 def sender_of(address: Address) -> Sender:
-    """Return the sender at an address."""
+    """Return the sender with an IP address."""
     if isinstance(address, IPv6Address) and address.ipv4_mapped:
         address = address.ipv4_mapped
     return Sender(_within(address, _ADDRESS_BITS), _within(address, _NETWORK_BITS))
 
 
 def told_by(signals: Signals, limits: FormLimits) -> Iterator[str]:
-    """Yield what a submission says against itself."""
+    """Yield the reasons to hold a submission that follow from its own content."""
     if signals.honeypot:
         yield "honeypot: a field that people do not see was filled in"
     if signals.after_s is not None and signals.after_s < limits.min_seconds:
@@ -76,15 +79,15 @@ def told_by(signals: Signals, limits: FormLimits) -> Iterator[str]:
 def over_rate_limit(
     connection: Connection, sender: Sender, limits: FormLimits, at: datetime
 ) -> bool:
-    """Return whether an address has had all that it gets for now; counts nothing."""
+    """Return whether a sender has used up its rate limit; count nothing."""
     watched = _refusing(sender, limits)
     return count_recent(connection, [watched], now=at)[watched] >= limits.refuse.count
 
 
 def score(connection: Connection, post: ScoredSubmission, limits: FormLimits) -> SpamScore:
-    """Count a submission, and say what is to become of it. Call it in a transaction.
+    """Count a submission and return its spam score. Must be called in a transaction.
 
-    What is sent again (a double click) is no repeat of its text.
+    A submission that is sent again (a double click) does not count as a repeat of its text.
     """
     repeats = _repeats(post, limits)
     rates = list(_rates(post.sender, limits))
@@ -117,7 +120,7 @@ def _refusing(sender: Sender, limits: FormLimits) -> Counter:
 
 
 def _rates(sender: Sender | None, limits: FormLimits) -> Iterator[tuple[Counter, Rate, str]]:
-    """Yield what is counted of a sender, and what it is held for beyond the rate."""
+    """Yield each counter of a sender, its rate, and the reason to hold a lead beyond the rate."""
     if sender is None:
         return
     yield _refusing(sender, limits), limits.refuse, ""

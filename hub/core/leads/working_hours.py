@@ -1,8 +1,7 @@
-"""Working hours: spans of a week on the wall clock of the site, as a person writes them.
+"""Working hours: weekly time spans in the local time of the site.
 
-A span that goes over midnight belongs to the day on which it begins. The wall clock is asked what
-time it is, so a day of 23 or 25 hours needs no care: an hour that comes twice counts twice, one
-that is left out never comes.
+A span across midnight belongs to the day on which it begins. Only local times are compared, so
+days of 23 or 25 hours need no special case: a repeated hour counts twice, a skipped one never.
 """
 
 import re
@@ -25,8 +24,9 @@ _PART = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """From `start` to `end`, in minutes of the day `weekday` (0 is Monday); over midnight if `end`
-    is more than a day has.
+    """Time span from `start` to `end`, in minutes of the day `weekday` (0 is Monday).
+
+    The span crosses midnight if `end` is more than `DAY_MINUTES`.
     """
 
     weekday: int
@@ -36,27 +36,27 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """How the site counts its days: its time zone, and the days on which nobody works."""
+    """Calendar of the site: its time zone and its holidays."""
 
     zone: ZoneInfo
     holidays: Container[date] = frozenset()
 
     def local(self, moment: datetime) -> datetime:
-        """Return an instant as the site's clocks show it."""
+        """Return an instant in the time zone of the site."""
         return moment.astimezone(self.zone)
 
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """When somebody works, week after week."""
+    """Working hours of a person in every week: the text of hub.yaml and its spans."""
 
     text: str
     spans: tuple[Span, ...]
 
     def hold(self, local: datetime, holidays: Container[date] = frozenset()) -> bool:
-        """Return whether somebody works at that time on the wall clock.
+        """Return whether a local time lies within the working hours.
 
-        Nobody begins to work on a holiday; what was begun the evening before is ended.
+        No span begins on a holiday; one that began the evening before runs to its end.
         """
         minute = local.hour * 60 + local.minute
         today = local.date()
@@ -65,7 +65,7 @@ class Hours:
         )
 
     def minutes_of_week(self) -> Iterator[range]:
-        """Yield the minutes of an ordinary week, counted from Monday, that are worked."""
+        """Yield the working minutes of an ordinary week as ranges, counted from Monday 00:00."""
         for span in self.spans:
             start, end = (span.weekday * DAY_MINUTES + at for at in (span.start, span.end))
             yield range(start, min(end, WEEK_MINUTES))
@@ -79,12 +79,13 @@ class Hours:
 
 
 def parse_hours(text: str) -> Hours:
-    """Return the hours that a text says: parts with commas between them, each `[DAYS] FROM-TO`.
+    """Parse working hours: parts separated by commas, each `[DAYS] FROM-TO`.
 
-    Without days a part is of every day. `22:00-06:00` goes over midnight, `00:00-24:00` is a day.
+    A part without days applies to every day. `22:00-06:00` crosses midnight; `00:00-24:00` is a
+    whole day.
 
     Raises:
-        ValueError: it says none; the message says what is wrong.
+        ValueError: the text is not valid; the message says what is wrong.
     """
     spans = [span for part in text.split(",") for span in _spans(part.strip())]
     return Hours(text, tuple(dict.fromkeys(spans)))

@@ -1,4 +1,4 @@
-"""The tables; a file per table or close pair."""
+"""Tables of the database, as SQLAlchemy models; one module per group of related tables."""
 
 from hub.core.models.auth import RecoveryCode, Session, SignInTry, Ticket, User
 from hub.core.models.base import Base, database_later, database_now, insert_if_new

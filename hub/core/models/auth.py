@@ -1,4 +1,4 @@
-"""People who sign in: their accounts, where they are signed in, and what they prove it with."""
+"""Tables of authentication: users, sessions, recovery codes, tickets, and failed sign-ins."""
 
 from datetime import datetime
 from uuid import UUID
@@ -10,10 +10,11 @@ from hub.core.models.base import Base
 
 
 class User(Base):
-    """An account of the dashboard. `name` is lower-case and what a person signs in with.
+    """User account of the dashboard. `name` is the sign-in name, in lower case.
 
-    `totp_secret` is encrypted with a key made from `SECRET_KEY`; `totp_step` is the last time step
-    that was used, so that a code is good once. Without a `password_hash` nobody can sign in yet.
+    `totp_secret` is encrypted with a key derived from `SECRET_KEY`; `totp_step` is the last time
+    step that was used, so that a code is valid once. An account without a `password_hash` cannot
+    sign in yet.
     """
 
     __tablename__ = "users"
@@ -32,9 +33,10 @@ class User(Base):
 
 
 class Session(Base):
-    """One browser in which somebody is signed in; the cookie's token is kept as a digest alone.
+    """Session of a signed-in user in one browser; only a digest of the cookie's token is stored.
 
-    `proved_at` is when the person last gave a password here: dear actions ask for it again.
+    `proved_at` is when the user last entered the password in this session: sensitive actions ask
+    for it again.
     """
 
     __tablename__ = "sessions"
@@ -55,7 +57,7 @@ class Session(Base):
 
 
 class RecoveryCode(Base):
-    """What signs somebody in, once, whose telephone is gone; kept as a digest alone."""
+    """Recovery code: one sign-in for a user whose telephone is lost; only a digest is stored."""
 
     __tablename__ = "recovery_codes"
 
@@ -65,10 +67,10 @@ class RecoveryCode(Base):
 
 
 class Ticket(Base):
-    """A secret that is good once and for a while: a link, or the first half of a sign-in.
+    """Ticket: a one-time token that expires, for a link or for the first half of a sign-in.
 
     `purpose` is one of `one_time_tokens.Purpose`; `user_id` is None for the link by which the first
-    account is made. The secret is kept as a digest alone.
+    account is created. Only a digest of the token is stored.
     """
 
     __tablename__ = "tickets"
@@ -86,9 +88,9 @@ class Ticket(Base):
 
 
 class SignInTry(Base):
-    """How often in a row somebody failed to sign in, and when the next try is heard.
+    """Throttle counter: failed sign-ins in a row, and when the next attempt is accepted.
 
-    `key` digests an account's name, an address, or both: neither is in it.
+    `key` is a digest of an account's name, an address, or both: it contains neither.
     """
 
     __tablename__ = "sign_in_tries"

@@ -1,4 +1,4 @@
-"""What all tables share: the registry, and the types that mean the same on both databases."""
+"""Base of all tables: the registry, and column types that are the same on both databases."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +15,7 @@ from sqlalchemy.types import TypeDecorator
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC time. SQLite keeps it as sortable text without a zone."""
+    """Column type of an aware UTC time. SQLite stores it as sortable text without a zone."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -31,12 +31,12 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-# JSON; what is put there went through `adapters.contract.strict_json.storable` first.
+# Column type of JSON; values must have passed `adapters.contract.strict_json.storable`.
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 
 class database_now(FunctionElement[datetime]):
-    """The database's own clock: the only one that leases and schedules are measured by."""
+    """Current time of the database's clock, the only clock for leases and schedules."""
 
     type = UtcDateTime()
     inherit_cache = True
@@ -44,7 +44,8 @@ class database_now(FunctionElement[datetime]):
 
 @compiles(database_now, "postgresql")
 def _postgresql_now(element: Any, compiler: Any, **_: Any) -> str:
-    return "statement_timestamp()"  # clock_timestamp() is volatile: no index would be used
+    # Not clock_timestamp(): it is volatile, so no index would be used.
+    return "statement_timestamp()"
 
 
 @compiles(database_now, "sqlite")
@@ -53,7 +54,7 @@ def _sqlite_now(element: Any, compiler: Any, **_: Any) -> str:
 
 
 class database_later(FunctionElement[datetime]):
-    """The database's own clock, that many seconds from now (or ago)."""
+    """Time of the database's clock some seconds from now, or ago if `seconds` is negative."""
 
     type = UtcDateTime()
     inherit_cache = True
@@ -75,7 +76,7 @@ def _sqlite_later(element: Any, compiler: Any, **options: Any) -> str:
 
 
 class Base(DeclarativeBase):
-    """The root of the tables. An explicit registry, as Flask-SQLAlchemy 3.1 needs."""
+    """Base class of the tables. Its registry is explicit, as Flask-SQLAlchemy 3.1 requires."""
 
     registry = registry(
         metadata=MetaData(
@@ -97,6 +98,6 @@ class Base(DeclarativeBase):
 
 
 def insert_if_new(connection: Connection, table: type[Base]) -> Any:
-    """Return an INSERT into a table that leaves alone what is there, on either database."""
+    """Return an INSERT into a table that does nothing on conflict, for either database."""
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     return insert(table).on_conflict_do_nothing()

@@ -1,4 +1,4 @@
-"""People: one contact, known by several identities."""
+"""Tables of contacts and their identities."""
 
 from datetime import datetime
 from uuid import UUID
@@ -10,7 +10,7 @@ from hub.core.models.base import Base
 
 
 class Contact(Base):
-    """One person, as far as the events told."""
+    """Contact: one person, as far as the events describe them."""
 
     __tablename__ = "contacts"
 
@@ -23,7 +23,7 @@ class Contact(Base):
 
 
 class Identity(Base):
-    """One way in which a contact is known: `email`, `phone`, or `<source>:customer_id`."""
+    """Identity of a contact. `kind` is `email`, `phone` or `<source>:customer_id`."""
 
     __tablename__ = "identities"
     __table_args__ = (Index("ix_identities_contact_id", "contact_id"),)

@@ -1,4 +1,4 @@
-"""The work: deliveries, their attempts, and the lanes that run them."""
+"""Tables of the delivery ledger: deliveries, their attempts, and lanes."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -44,21 +44,27 @@ _OPEN = text("state IN ('calling', 'unknown')")
 class AttemptState(StrEnum):
     CALLING = "calling"
     ACCEPTED = "accepted"
-    REJECTED = "rejected"  # certainly without effect, and a retry cannot mend it
-    NOT_PROCESSED = "not_processed"  # certainly without effect
-    BLOCKED = "blocked"  # the account was refused: not the delivery's fault
-    IN_DOUBT = "in_doubt"  # may have been processed; the same key protects a repeat
-    UNKNOWN = "unknown"  # may have been processed, and nothing protects a repeat
+    # Certainly without effect, and a retry would fail again.
+    REJECTED = "rejected"
+    # Certainly without effect.
+    NOT_PROCESSED = "not_processed"
+    # The provider refused the account: not the delivery's fault.
+    BLOCKED = "blocked"
+    # May have been processed; the same key protects a repeat.
+    IN_DOUBT = "in_doubt"
+    # May have been processed, and no key protects a repeat.
+    UNKNOWN = "unknown"
 
 
 class Delivery(Base):
-    """One event through one route.
+    """Delivery: one event through one route.
 
-    `attempts` counts all attempt rows; `tries` those spent since the last (re)start, which began
+    `attempts` counts all attempt rows; `tries` counts those spent since the last start or restart,
     at `since`. `key_n` counts replays after a certain rejection: the key is `<id>` or
-    `<id>.<key_n>`. `lane_token` is the fencing token of the claim that runs it. `status` is what
-    the provider told of it later (`delivered`, `bounced`); it never goes backwards. `unsure_since`:
-    not earlier than then it may have been made, by a hub whose records are lost.
+    `<id>.<key_n>`. `lane_token` is the fencing token of the claim that runs it. `status` is the
+    status that the provider reported later (`delivered`, `bounced`); it never goes backwards.
+    `unsure_since`: at this time or later the delivery may have been made already, by a hub whose
+    records are lost.
     """
 
     __tablename__ = "deliveries"
@@ -100,16 +106,18 @@ class Delivery(Base):
 
 
 class Attempt(Base):
-    """One try of a delivery, committed before its first byte leaves.
+    """Attempt: one try of a delivery, committed before the call's first byte is sent.
 
     `parameters` are frozen: as long as the key is the same, the next attempt sends the same.
-    `request` is what the sandbox recorded instead of sending. `closed_by` says what settled a
-    doubt: webhook, lookup, answer (one that came late) or person. `seen_ref` is the id under which
-    the provider told of it, which may be before our own record; empty if it named none. `evidence`
-    are the sentences for and against; `absences` counts the look-ups that found nothing,
-    `looked_at` is when the last one was. An attempt whose row stands for a call that may have been
-    made before the database was restored has in `earliest_at` when at the earliest; `blind` if
-    that would have been under another key.
+    `request` is the request that the sandbox recorded instead of sending. `closed_by` is what
+    settled an unknown outcome: webhook, lookup, answer (a late one) or person. `seen_ref` is the id
+    under which the provider reported the effect, perhaps before the call's end was recorded; empty
+    if the provider named none. `evidence` holds the sentences for and against; `absences` counts
+    the look-ups that found nothing, and `looked_at` is the time of the last look-up.
+
+    A row may stand for a call that may have been made before the database was restored. Then
+    `earliest_at` is the earliest time of that call, and `blind` is set if a look-up that finds
+    nothing proves nothing, for example because the call would have had another key.
     """
 
     __tablename__ = "attempts"
@@ -143,12 +151,12 @@ class Attempt(Base):
 
 
 class Lane(Base):
-    """One destination's row: who holds it until when, and what holds it back.
+    """Lane: one destination's row of lease, pause, block and circuit breaker.
 
-    `token` grows with every holder and fences off the ones before. `paused` is a person's word;
-    `blocked_until` is the hub's (refused credentials, an open circuit), with the reason beside it.
-    `setbacks` counts the times in a row that it was blocked, for the doubling; `failures` the calls
-    in a row that got no good answer, for the circuit.
+    `token` is the fencing token: it grows with every holder and fences off earlier ones. `paused`
+    is set by a person; `blocked_until` is set by the hub (refused credentials, an open circuit),
+    with `blocked_reason`. `setbacks` counts blocks in a row, for the backoff; `failures` counts
+    calls in a row without a good answer, for the circuit breaker.
     """
 
     __tablename__ = "lanes"
@@ -165,7 +173,7 @@ class Lane(Base):
 
 
 def is_among(states: Iterable[DeliveryState]) -> ColumnElement[bool]:
-    """Return the condition in literals, as the partial indexes have it, for planners to compare."""
+    """Return a state condition with literals, so that planners recognise the partial indexes."""
     return Delivery.state.in_([literal_column(f"'{state}'") for state in states])
 
 

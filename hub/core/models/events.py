@@ -1,11 +1,10 @@
-"""What came in: the request as it arrived, its events, and the keys that make twice once.
+"""Tables of inbound requests, their events, event keys, edited copies, and the search index.
 
-Events that a person made of others: what was changed, and by whom.
+Event keys deduplicate events. Edited copies record the changes that a person made to an event.
 
-The words that events are found by. The databases keep them in ways too different for one model.
-
-PostgreSQL has a table with a `tsvector`; SQLite an FTS5 table, whose row ids grow with the time of
-the event, so that it reads the newest first. The migration makes both; nothing else may.
+The search index differs too much between the databases for one model. PostgreSQL has a table with
+a `tsvector`; SQLite has an FTS5 table, whose row ids grow with the time of the event, so that it
+reads the newest first. The migration creates both; no other code may.
 """
 
 from datetime import datetime
@@ -18,6 +17,24 @@ from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
 from hub.core.models.base import Base, Json
+
+SEARCH_TABLE = "event_search"
+# Search index of PostgreSQL.
+event_search = Table(
+    SEARCH_TABLE,
+    MetaData(),
+    Column("event_id", Uuid, primary_key=True),
+    Column("words", TSVECTOR, nullable=False),
+)
+# Search index of SQLite.
+event_search_fts = table(
+    SEARCH_TABLE,
+    column("rowid"),
+    column("event_id", Uuid),
+    column("words", Text),
+    # The hidden column that MATCH compares with.
+    column(SEARCH_TABLE),
+)
 
 
 class RequestState(StrEnum):
@@ -36,11 +53,12 @@ class EventState(StrEnum):
 
 
 class StoredRequest(Base):
-    """One HTTP request as it arrived: exact bytes, headers without credentials, verdict.
+    """Inbound request as it arrived: exact bytes, headers without credentials, verdict.
 
-    `body` is absent for a plain duplicate (the first one has it) and for what was too large to
-    keep of a rejected one. `reason` says why it is unreadable, rejected or in conflict.
-    `event_id` is the event that a duplicate repeats, or the first event of an accepted one.
+    `body` is absent for a plain duplicate (the first request has it), and for a rejected request
+    that was too large to store. `reason` says why the request is unreadable, rejected or in
+    conflict. `event_id` is the event that a duplicate repeats, or the first event of an accepted
+    request.
     """
 
     __tablename__ = "inbound_requests"
@@ -71,13 +89,14 @@ class StoredRequest(Base):
 
 
 class StoredEvent(Base):
-    """One canonical thing that happened.
+    """Canonical event.
 
-    `data` lacks the provider's own object, which is read again from the request's bytes when
-    something asks for it, unless it had to be fetched; `data_error` says what could not be kept in
-    it as it came, or why it is still incomplete. `backfilled`: its webhook never came, and it was
-    found in the provider's own list. `held_reason`: why a person had to look at it first; `sender`
-    digests the address that it came from, if that is known. `indexed`: its words can be searched.
+    `data` does not contain the provider's own object, unless that had to be fetched: it is parsed
+    again from the request body when needed. `data_error` says which part of `data` could not be
+    stored as it arrived, or why the event is still incomplete. `folded`: no projection is pending.
+    `backfilled`: its webhook never arrived, and it was found in the provider's own list.
+    `held_reason`: why a person had to review it first. `sender` is a digest of the address that it
+    came from, if known. `indexed`: it is in the search index.
     """
 
     __tablename__ = "events"
@@ -125,9 +144,9 @@ class StoredEvent(Base):
 
 
 class EventKey(Base):
-    """What makes an event the same event. Outlives the event itself.
+    """Key that deduplicates an event. It outlives the event itself.
 
-    `fingerprint` digests what may not differ between two deliveries of one event.
+    `fingerprint` is a digest of the fields that may not differ when an event is sent twice.
     """
 
     __tablename__ = "event_keys"
@@ -146,7 +165,7 @@ class EventKey(Base):
 
 
 class EventCopy(Base):
-    """One edited copy. `changes` are `[path, before, after]`, None where there was nothing."""
+    """Edited copy of an event. `changes` are `[path, before, after]`, with None for no value."""
 
     __tablename__ = "event_copies"
     __table_args__ = (Index("ix_event_copies_original_id", "original_id", "event_id"),)
@@ -156,23 +175,3 @@ class EventCopy(Base):
     actor: Mapped[str]
     made_at: Mapped[datetime]
     changes: Mapped[list[Any]] = mapped_column(Json)
-
-
-SEARCH_TABLE = "event_search"
-
-# As PostgreSQL has it.
-event_search = Table(
-    SEARCH_TABLE,
-    MetaData(),
-    Column("event_id", Uuid, primary_key=True),
-    Column("words", TSVECTOR, nullable=False),
-)
-
-# As SQLite has it.
-event_search_fts = table(
-    SEARCH_TABLE,
-    column("rowid"),
-    column("event_id", Uuid),
-    column("words", Text),
-    column(SEARCH_TABLE),  # what MATCH is asked of
-)

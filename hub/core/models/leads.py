@@ -1,8 +1,7 @@
-"""Who looks after a lead: whom it was given to, who was told of it, and who took it.
+"""Tables of leads: assignments, notifications, acknowledgements, links, and rate counters.
 
-No row here refers to its event by a foreign key: they are written while others hold the event.
-
-How much was asked for lately.
+No row here refers to its event by a foreign key: rows are written while other transactions lock
+the event.
 """
 
 from datetime import datetime
@@ -17,9 +16,9 @@ _OPEN = text("closed_at IS NULL")
 
 
 class Assignment(Base):
-    """Whom an `assign` list gave a lead to, decided once. `n` counts all decisions.
+    """Assignment of a lead to a person by an `assign` list, decided once. `n` numbers all of them.
 
-    `name` stays readable when the person is gone from the file; `rule` counts from 1.
+    `name` stays readable when the person is no longer in hub.yaml; `rule` counts from 1.
     """
 
     __tablename__ = "assignments"
@@ -39,10 +38,10 @@ class Assignment(Base):
 
 
 class LeadNotification(Base):
-    """A person who is told of a lead by a route with `escalate`: the `n`th, the owner being 0.
+    """Notification of a person about a lead by a route with `escalate`; the owner's `n` is 0.
 
-    `due_at`: from then on the next one is told, unless somebody took the lead; absent as long as
-    the delivery has no end. `ended` says how it went on.
+    `due_at`: from then on the next person is notified, unless the lead is acknowledged; absent as
+    long as the delivery has not ended. `ended` says how the escalation continued.
     """
 
     __tablename__ = "tellings"
@@ -68,7 +67,7 @@ class LeadNotification(Base):
 
 
 class Acknowledgement(Base):
-    """Who took a lead, the first one to say so. `how` is `link`, `reply` or `command`."""
+    """Acknowledgement of a lead; the first one counts. `how` is `link`, `reply` or `command`."""
 
     __tablename__ = "acknowledgements"
 
@@ -81,7 +80,7 @@ class Acknowledgement(Base):
 
 
 class LeadLink(Base):
-    """An address by which one person can take one lead; of its token only the SHA-256 is kept."""
+    """Link by which one person can acknowledge one lead; only its token's SHA-256 is stored."""
 
     __tablename__ = "lead_links"
 
@@ -92,10 +91,10 @@ class LeadLink(Base):
 
 
 class LimitCount(Base):
-    """How often something happened in one slot of time.
+    """Rate counter: the number of occurrences in one time slot.
 
-    `key` digests what is counted and of whom: no address, number or text is in it. After `ends_at`
-    the slot is in no window any more.
+    `key` is a digest of the counter's name and of the address, number or text that is counted: it
+    contains none of them. After `ends_at` the slot is outside every window.
     """
 
     __tablename__ = "limit_counts"

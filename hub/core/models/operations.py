@@ -1,6 +1,6 @@
-"""What the hub keeps about itself: how its sources are, what it was told to do, by which file.
+"""Tables of operations: source states, restorations, audit log, alerts, configuration versions.
 
-What the clock writes down for the dashboard: the hours that were, and that it goes.
+The clock also writes hourly statistics and heartbeats here, for the dashboard.
 """
 
 from datetime import datetime
@@ -14,10 +14,10 @@ from hub.core.models.base import Base
 
 
 class SourceState(Base):
-    """When a source was last heard, and how often it was refused. Written every few seconds.
+    """Source state: counters of its requests, and their latest times. Written every few seconds.
 
-    `listed_until`: up to when the provider's own list was compared with what came; `listing_at`:
-    when somebody last began to.
+    `listed_until` is the time up to which the provider's own list was compared with the events
+    that arrived; `listing_at` is when a clock last began to do so.
     """
 
     __tablename__ = "source_states"
@@ -35,10 +35,10 @@ class SourceState(Base):
 
 
 class Restoration(Base):
-    """The database was restored from a backup: what the hub did in between may be missing.
+    """Restoration of the database from a backup: calls made after the backup may be missing.
 
-    `since`: the newest call that the backup has, or when somebody said that it was taken;
-    `mark_id`: the attempt whose absence gave it away.
+    `since` is the time of the newest call in the backup, or the time of the backup that an
+    operator gave; `mark_id` is the watermark's attempt whose absence revealed the restoration.
     """
 
     __tablename__ = "restorations"
@@ -50,7 +50,7 @@ class Restoration(Base):
 
 
 class AuditEntry(Base):
-    """Who did what to what, when and why. Rows are only ever added: triggers see to it."""
+    """Audit entry: actor, action, subject, time and reason. Triggers keep the table append-only."""
 
     __tablename__ = "audit_log"
     __table_args__ = (
@@ -72,7 +72,7 @@ class AuditEntry(Base):
 
 
 class Alert(Base):
-    """Something that a person must know of: one row for a subject as long as it lasts."""
+    """Alert for a person: one open row per kind and subject, as long as the condition lasts."""
 
     __tablename__ = "alerts"
     __table_args__ = (
@@ -89,7 +89,7 @@ class Alert(Base):
 
 
 class ConfigVersion(Base):
-    """A version of `hub.yaml` that was in force; its routes, never its credentials."""
+    """Configuration version: the routes, never the credentials, of a `hub.yaml` once in force."""
 
     __tablename__ = "config_versions"
 
@@ -99,10 +99,10 @@ class ConfigVersion(Base):
 
 
 class Hour(Base):
-    """What came in within one hour, and what had become of its deliveries when they were counted.
+    """Hourly statistics: accepted events, and the states of their deliveries at `counted_at`.
 
-    `p50_s` and `p95_s` are from accepted to done, None where nothing was. Later hours are counted
-    again and again: a delivery may end long after its event came.
+    `p50_s` and `p95_s` are seconds from acceptance to success, None if there were none. Recent
+    hours are counted again and again: a delivery may end long after its event arrived.
     """
 
     __tablename__ = "hours"
@@ -117,7 +117,7 @@ class Hour(Base):
 
 
 class Heartbeat(Base):
-    """When a part of the hub last went round. `at` is the database's time."""
+    """Heartbeat of a part of the hub: `at` is its last round, by the database's clock."""
 
     __tablename__ = "heartbeats"
 

@@ -1,4 +1,4 @@
-"""Replays of many deliveries at once: what was asked for, and what became of each of them."""
+"""Tables of bulk replays: the request, and one item for each delivery."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -22,17 +22,20 @@ class ReplayState(StrEnum):
 
 class ItemState(StrEnum):
     WAITING = "waiting"
-    QUEUED = "queued"  # its delivery was made due
-    LEFT = "left"  # its delivery had moved on, and stays as it is
+    # Its delivery was made due.
+    QUEUED = "queued"
+    # Its delivery had moved on, and stays as it is.
+    LEFT = "left"
 
 
 class Replay(Base):
-    """One wish of one person: these deliveries once more, so many a minute.
+    """Bulk replay: a person's request to run a selection of deliveries again, `per_minute`.
 
-    `token` is the form's: sent twice it starts one. `fingerprint` digests what is replayed, so
-    that two people start one. `left_out` are the groups that were refused from the start, with
-    how many and why; they have no items. Items are let go in the order of their ids: `reached` is
-    the last one. `paid_until` is the instant up to which the rate is used up.
+    `token` is the form's: a form that is sent twice starts one replay. `fingerprint` is a digest of
+    the selection, so that two people start one replay. `left_out` are the groups that were refused
+    from the start, with their number and reason; they have no items. Items are released in the
+    order of their ids: `reached` is the last released one. `paid_until` is the instant up to which
+    the rate is used up.
     """
 
     __tablename__ = "replays"
@@ -62,10 +65,10 @@ class Replay(Base):
 
 
 class ReplayItem(Base):
-    """One delivery of a replay: what was planned, and what was done about it.
+    """Item of a replay: one delivery, its plan, and the state of the item.
 
-    `error` is what was wrong with it before; `why` says why it was left as it is. The delivery may
-    be gone one day: nothing here keeps it.
+    `error` is the delivery's error before the replay; `why` says why it was left as it is. The
+    delivery may be deleted later: no foreign key keeps it.
     """
 
     __tablename__ = "replay_items"

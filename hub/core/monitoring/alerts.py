@@ -1,4 +1,4 @@
-"""Alerts: what a person must know of, said once for as long as it lasts."""
+"""Alerts: conditions that an operator must know of; one open alert per kind and subject."""
 
 from datetime import datetime
 from uuid import UUID
@@ -24,9 +24,10 @@ ENDS_WORKERS = "delivery ends its workers"
 
 
 def begin(connection: Connection, kind: str, subject: str, message: str, *, now: datetime) -> bool:
-    """Say what is wrong with a subject, unless it is being said; return whether it is new.
+    """Begin an alert unless one is open for that kind and subject; return whether it is new.
 
-    What is being said is locked: whoever would end it, not knowing of this, has to wait.
+    An open alert is locked, so a transaction that is about to end it without knowing of this call
+    has to wait.
     """
     alert_id = new_id(now)
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
@@ -44,7 +45,7 @@ def begin(connection: Connection, kind: str, subject: str, message: str, *, now:
 
 
 def end(connection: Connection, kind: str, subject: str, *, now: datetime) -> None:
-    """Note that it is over."""
+    """End the open alert of a kind and subject, if there is one."""
     connection.execute(
         update(Alert)
         .where(Alert.kind == kind, Alert.subject == subject, Alert.ended_at.is_(None))
@@ -53,10 +54,10 @@ def end(connection: Connection, kind: str, subject: str, *, now: datetime) -> No
 
 
 def end_one(connection: Connection, alert_id: UUID, *, now: datetime) -> tuple[str, str]:
-    """Note that somebody has seen to an alert; return its kind and subject.
+    """End an alert that an operator has dealt with; return its kind and subject.
 
     Raises:
-        NotFound: there is no such alert, or it is over.
+        NotFound: there is no such alert, or it has ended already.
     """
     ended = connection.execute(
         update(Alert)
@@ -70,10 +71,10 @@ def end_one(connection: Connection, alert_id: UUID, *, now: datetime) -> tuple[s
 
 
 def subjects(connection: Connection, kind: str, *, to_end: bool = False) -> set[str]:
-    """Return what is being said of a kind.
+    """Return the subjects of the open alerts of a kind.
 
-    `to_end`: it is locked, for whoever then looks whether it is over. What begins only once must
-    not begin between that look and the end.
+    `to_end`: lock the alerts, for a caller that then checks whether they are over. An alert whose
+    cause is reported only once must not begin between that check and the end.
     """
     said = select(Alert.subject).where(Alert.kind == kind, Alert.ended_at.is_(None))
     if to_end:

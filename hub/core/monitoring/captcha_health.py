@@ -1,4 +1,4 @@
-"""A captcha that does not work: every lead of its form is held then, and no lead says so."""
+"""Captcha health: detects a failing captcha, because every lead of its form is held silently."""
 
 from collections.abc import Mapping
 
@@ -17,9 +17,9 @@ _LOOKED_AT = 50
 
 
 def failing(connection: Connection, configuration: Configuration) -> Mapping[str, str]:
-    """Return the sources whose captcha's provider vouched for nobody when it was last asked: why.
+    """Return the sources whose captcha failed at the last check, each with the reason.
 
-    It was asked of every lead that is not held, or held by its word.
+    A lead was checked if it is not held, or if it is held for an answer of the captcha's provider.
     """
     found = {}
     for source in configuration.sources.values():

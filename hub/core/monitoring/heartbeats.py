@@ -1,4 +1,4 @@
-"""That a part of the hub goes: it says so each time it has gone round."""
+"""Heartbeats: the time at which each process loop, such as the clock's, last completed a cycle."""
 
 from datetime import datetime
 
@@ -10,7 +10,7 @@ CLOCK = "clock"
 
 
 def beat(connection: Connection, name: str) -> None:
-    """Note that a part of the hub has gone round just now, by the database's clock."""
+    """Record a heartbeat, by the clock of the database."""
     noted = connection.execute(
         update(Heartbeat).where(Heartbeat.name == name).values(at=database_now())
     )
@@ -21,6 +21,6 @@ def beat(connection: Connection, name: str) -> None:
 
 
 def last_beat(connection: Connection, name: str) -> datetime | None:
-    """Return when it last went round; None if it never did."""
+    """Return the time of the last heartbeat; None if there was none."""
     found = connection.execute(select(Heartbeat.at).where(Heartbeat.name == name))
     return found.scalar_one_or_none()

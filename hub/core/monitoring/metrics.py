@@ -1,4 +1,4 @@
-"""How the hub is, in figures: read off the small partial indexes, never off all deliveries."""
+"""Metrics of the hub, read from small partial indexes, never by a scan of all deliveries."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,10 +26,10 @@ NEEDS_YOU = (DeliveryState.FAILED, DeliveryState.UNKNOWN)
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """How many deliveries of a destination are in a state that is not over.
+    """Backlog: the number of deliveries of a destination in one unfinished state.
 
-    `state` is `due`, `scheduled` (later), `running`, `failed` or `unknown`. `oldest_s` is how long
-    the oldest one has been due, for `due` alone.
+    `state` is `due`, `scheduled` (later), `running`, `failed` or `unknown`. `oldest_s` is the time
+    in seconds for which the oldest one has been due, for `due` only.
     """
 
     destination: str
@@ -40,7 +40,7 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class SourceTotals:
-    """How many requests of a source had which verdict, ever."""
+    """Totals of a source's inbound requests since the beginning, by verdict."""
 
     source: str
     accepted: int
@@ -51,7 +51,7 @@ class SourceTotals:
 
 @dataclass(frozen=True, slots=True)
 class LaneState:
-    """What holds a destination back: a person's word, or the hub's."""
+    """Lane state of a destination: paused by an operator, or blocked by the hub."""
 
     destination: str
     is_paused: bool
@@ -66,7 +66,7 @@ class Metrics:
 
 
 def read_metrics(connection: Connection) -> Metrics:
-    """Return the figures of this moment, by the database's clock."""
+    """Return the current metrics; times are those of the database's clock."""
     sources = connection.execute(
         select(
             SourceState.source,
@@ -91,12 +91,12 @@ def read_metrics(connection: Connection) -> Metrics:
 
 
 def backlog_statement() -> Any:
-    """Return the one statement over deliveries; each part of it reads a partial index alone."""
+    """Return the statement that counts deliveries; each part of its UNION reads a partial index."""
     return union_all(_waiting(), _counted((DeliveryState.RUNNING,)), _counted(NEEDS_YOU))
 
 
 def unfinished_statement() -> Any:
-    """Return the part of it that indexes answer alone: what is due, scheduled and running."""
+    """Return the part answered from indexes only: due, scheduled and running deliveries."""
     return union_all(_waiting(), _counted((DeliveryState.RUNNING,)))
 
 
@@ -104,7 +104,7 @@ def _waiting() -> Any:
     is_due = Delivery.next_attempt_at <= database_now()
     due: Any = literal_column("'due'")
     scheduled: Any = literal_column("'scheduled'")
-    # Not called `state`: GROUP BY would take the column of that name.
+    # Not labelled `state`: GROUP BY would use the column of that name.
     standing = case((is_due, due), else_=scheduled).label("standing")
     waiting: Select[Any] = (
         select(
@@ -135,8 +135,8 @@ def _counted(states: Sequence[DeliveryState]) -> Any:
 
 
 def _among(states: Sequence[DeliveryState]) -> ColumnElement[bool]:
-    # Written into the statement, as the indexes' conditions are: no planner proves that a
-    # parameter lies within a partial index.
+    # Literals, as in the conditions of the partial indexes: no planner can prove that a bound
+    # parameter satisfies such a condition.
     names = [state.value for state in states]
     if len(names) == 1:
         return Delivery.state == bindparam(None, names[0], literal_execute=True)

@@ -1,4 +1,4 @@
-"""How the sources are: when each was last heard, how often it was refused and why."""
+"""Source counters: requests by verdict, last verified request, last refusal and its reason."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ _COLUMNS = {
 
 @dataclass(slots=True)
 class SourceNews:
-    """What happened at a source since the last time it was written down."""
+    """Counts and times of a source that are not yet written to the database."""
 
     counts: Counter[RequestState] = field(default_factory=Counter)
     last_verified_at: datetime | None = None
@@ -28,8 +28,9 @@ class SourceNews:
 
 
 def add_up(connection: Connection, news: Mapping[str, SourceNews]) -> None:
-    """Add what was counted to the sources' rows."""
-    for source in sorted(news):  # two processes lock in one order
+    """Add the counts to the rows of the sources."""
+    # Sorted, so that two processes lock the rows in one order.
+    for source in sorted(news):
         connection.execute(insert_if_new(connection, SourceState).values(source=source))
         fresh = news[source]
         values: dict[str, object] = {

@@ -1,6 +1,7 @@
-"""What nobody would notice by itself: a source that says nothing, signatures that stopped
-verifying, a destination that nothing goes out to, a captcha that vouches for nobody. The clock
-tells of each for as long as it lasts.
+"""Health of sources: detects failures that cause no error by themselves.
+
+These are a silent source, signatures that stopped verifying, a blocked destination, and a captcha
+that accepts no visitor. The clock keeps an alert open for each as long as it lasts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,14 +25,14 @@ from hub.core.models import (
 from hub.core.monitoring import alerts
 from hub.core.monitoring.captcha_health import failing
 
-# So many refused requests in a row are no stranger who tries the address.
+# This many refused requests in a row are not explained by a stranger who probes the address.
 STOPPED_AFTER = 3
 MOST_COUNTED = 100
 
+# Both conditions repeat that of the partial index, which SQLite needs in order to use the index.
 IS_REJECTED = (StoredRequest.state != literal_column("'accepted'")) & (
     StoredRequest.state == literal_column("'rejected'")
 )
-# With the partial index's own condition beside it, which SQLite asks for.
 IS_UNREADABLE = (StoredRequest.state != literal_column("'accepted'")) & (
     StoredRequest.state == literal_column("'unreadable'")
 )
@@ -39,9 +40,10 @@ IS_UNREADABLE = (StoredRequest.state != literal_column("'accepted'")) & (
 
 @dataclass(frozen=True, slots=True)
 class SilentSource:
-    """A source that is heard less than it should be; `since` is when it was last, None for never.
+    """Source that receives less than the expected rate.
 
-    `heard` is how much came in the time of the rate.
+    `since` is the time of its last verified request, None if there was none. `heard` is the number
+    of events received in the period of the rate.
     """
 
     source: str
@@ -52,9 +54,10 @@ class SilentSource:
 
 @dataclass(frozen=True, slots=True)
 class UnverifiedSource:
-    """A source of which nothing verifies. `since`: its last good request, None if there was none.
+    """Source whose signatures do not verify any more.
 
-    `count` are the kept ones since then, `MOST_COUNTED` at most; `reason` is the newest one's.
+    `since` is the time of its last verified request, None if there was none. `count` is the number
+    of stored rejected requests since then, at most `MOST_COUNTED`; `reason` is the newest one's.
     """
 
     source: str
@@ -65,7 +68,7 @@ class UnverifiedSource:
 
 @dataclass(frozen=True, slots=True)
 class BlockedDestination:
-    """A destination that nothing goes out to by the hub's own doing, until `until`."""
+    """Destination that the hub has blocked itself, until `until`."""
 
     destination: str
     reason: str
@@ -75,7 +78,7 @@ class BlockedDestination:
 
 @dataclass(frozen=True, slots=True)
 class SourceHealth:
-    """What is amiss with the sources, found once for all that show it."""
+    """Health of all sources: the silent and the unverified ones."""
 
     silent: Sequence[SilentSource]
     unverified: Sequence[UnverifiedSource]
@@ -84,14 +87,17 @@ class SourceHealth:
 def watch_sources(
     connection: Connection, configuration: Configuration, *, now: datetime
 ) -> SourceHealth:
-    """Return the sources that are silent, and those of which nothing verifies."""
+    """Return the silent sources and those whose signatures do not verify any more."""
     return SourceHealth(
         find_silent(connection, configuration, now=now), find_unverified(connection, configuration)
     )
 
 
 def alert_silence(connection: Connection, configuration: Configuration, *, now: datetime) -> None:
-    """Begin the alerts of what is so, end those of what is over."""
+    """Begin alerts for silent or unverified sources, blocked destinations and failing captchas.
+
+    Alerts whose cause has ended are ended.
+    """
     watched = watch_sources(connection, configuration, now=now)
     silent = {f"source {one.source}": _silent_words(one) for one in watched.silent}
     unverified = {
@@ -114,9 +120,10 @@ def alert_silence(connection: Connection, configuration: Configuration, *, now: 
 def find_silent(
     connection: Connection, configuration: Configuration, *, now: datetime
 ) -> list[SilentSource]:
-    """Return the sources that are heard less than they should be.
+    """Return the sources that receive less than their expected rate (`expect` in hub.yaml).
 
-    A source that never was heard is silent once the file has been in force for that long.
+    A source without any verified request is silent once the configuration has been in force for
+    the period of the rate.
     """
     expecting = [one for one in configuration.sources.values() if one.enabled and one.expect]
     if not expecting:
@@ -130,7 +137,7 @@ def find_silent(
 
 
 def find_unverified(connection: Connection, configuration: Configuration) -> list[UnverifiedSource]:
-    """Return the sources of which nothing has verified since several were refused."""
+    """Return the sources with `STOPPED_AFTER` rejections or more since their last good request."""
     found = []
     for slug, state in states(connection).items():
         source = configuration.sources.get(slug)
@@ -146,7 +153,7 @@ def find_unverified(connection: Connection, configuration: Configuration) -> lis
 
 
 def find_blocked(connection: Connection, configuration: Configuration) -> list[BlockedDestination]:
-    """Return the destinations that are blocked, or were and have not answered well since."""
+    """Return the destinations that are blocked, or were and have had no success since."""
     is_blocked = func.coalesce(Lane.blocked_until > database_now(), False)
     rows = connection.execute(
         select(Lane.destination, Lane.blocked_reason, Lane.blocked_until, Lane.setbacks)
@@ -163,7 +170,7 @@ def find_blocked(connection: Connection, configuration: Configuration) -> list[B
 
 
 def states(connection: Connection) -> Mapping[str, Row[Any]]:
-    """Return the sources' rows: when each was heard and refused."""
+    """Return the state row of each source, by slug."""
     rows = connection.execute(select(SourceState.__table__).order_by(SourceState.source))
     return {row.source: row for row in rows}
 
@@ -192,14 +199,14 @@ def _silent(
 
 
 def _heard(connection: Connection, slug: str, since: UUID, most: int) -> int:
-    """Return how many events of a source came since then; not more than `most` are counted."""
+    """Count the events of a source with an id from `since` on; stop counting at `most`."""
     some = select(StoredEvent.id).where(StoredEvent.source == slug, StoredEvent.id >= since)
     counted = select(func.count()).select_from(some.limit(most).subquery())
     return int(connection.execute(counted).scalar_one())
 
 
 def _is_older(connection: Connection, slug: str, before: UUID) -> bool:
-    """Return whether a source was heard before: one that has just begun owes nothing yet."""
+    """Return whether a source has an event older than `before`: a new source is not yet silent."""
     older = exists().where(StoredEvent.source == slug, StoredEvent.id < before)
     return bool(connection.execute(select(older)).scalar_one())
 
@@ -235,7 +242,7 @@ _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 
 def rate_words(rate: Rate) -> str:
-    """Return a rate as people say it: `1 in an hour`, `100 in 10 seconds`."""
+    """Return a rate in words: `1 in an hour`, `100 in 10 seconds`."""
     size, unit = next((s, u) for s, u in _UNITS if rate.per_s % s == 0 or s == 1)
     count = int(rate.per_s // size)
     period = f"{'an' if unit == 'hour' else 'a'} {unit}" if count == 1 else f"{count} {unit}s"

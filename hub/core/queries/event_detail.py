@@ -35,6 +35,9 @@ _REQUEST = (
     StoredRequest.method, StoredRequest.url, StoredRequest.headers, StoredRequest.size_bytes,
     StoredRequest.signed_by, StoredRequest.conflict, StoredRequest.reason, StoredRequest.event_id,
 )  # fmt: skip
+MOST_NODES = 600
+LONGEST_TEXT = 4000
+MORE = "…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,11 +202,6 @@ def _tells_of(data: Mapping[str, Any], ids: set[str], references: set[Any]) -> b
         or attempt in ids
         or (data.get("message_id") is not None and data["message_id"] in references)
     )
-
-
-MOST_NODES = 600
-LONGEST_TEXT = 4000
-MORE = "…"
 
 
 def cut(value: Any) -> Any:

@@ -31,6 +31,9 @@ SUMMARY_FIELDS = ("name", "email", "phone", "amount", "currency", "subject", "fr
 # Names of an event's row in JSON; `contact` is the id of its contact.
 LISTED = ("id", "type", "native_type", "source", "external_id", "occurred_at", "received_at",
           "state", "live", "contact", "duplicates", "backfilled")  # fmt: skip
+# What a row begins with.
+_COLUMNS = ("id", "type", "native_type", "source", "external_id", "occurred_at", "received_at",
+            "state", "live", "contact_id", "duplicates", "backfilled")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +58,6 @@ class EventRow:
     def as_json(self) -> Json:
         """Return the row as programs read it (`hub events --json`)."""
         return json_of(self, LISTED, contact="contact_id")
-
-
-# What a row begins with.
-_COLUMNS = ("id", "type", "native_type", "source", "external_id", "occurred_at", "received_at",
-            "state", "live", "contact_id", "duplicates", "backfilled")  # fmt: skip
 
 
 def select_event_rows(connection: Connection, columns: Any) -> Select[Any]:

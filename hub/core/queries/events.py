@@ -53,6 +53,8 @@ _BY_STATE = {
     EventState.INCOMPLETE: "state = 'incomplete'",
     EventState.UNMATCHED: "state = 'unmatched'",
 }
+Found = tuple[list[EventRow], UUID | None]
+Conditions = Sequence[ColumnElement[bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +88,6 @@ class EventFilter:
         return wanted
 
 
-Found = tuple[list[EventRow], UUID | None]
-Conditions = Sequence[ColumnElement[bool]]
 
 
 def list_events(

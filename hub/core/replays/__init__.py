@@ -1,1 +1,1 @@
-"""Replays of many deliveries: chosen by a filter, previewed, let go at a rate, watched."""
+"""Bulk replays of deliveries: selected by a filter, previewed, released at a rate, monitored."""

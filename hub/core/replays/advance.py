@@ -1,7 +1,7 @@
-"""Replays under way: let go at their rate, paused and cancelled within a batch.
+"""Release of running replays at their rate; pausing and cancelling take effect within a batch.
 
-Each batch is one transaction that holds the replay's row, so that two clocks, or one that
-is killed, let nothing go twice.
+Each batch is one transaction that locks the replay's row, so that neither two clocks nor a killed
+one can release a delivery twice.
 """
 
 from collections.abc import Sequence
@@ -27,17 +27,17 @@ from hub.core.replays.replay import Plan, Planned
 from hub.core.replays.replay import preview_deliveries as preview_rows
 from hub.core.replays.replay import replay_deliveries as run_again
 
-# How many are let go in one transaction: nobody else waits for long.
+# Most deliveries released in one transaction, so that other transactions do not wait for long.
 AT_ONCE = 100
-# For how long a rate is saved up while nobody lets anything go.
+# Longest time for which an unused rate accumulates.
 CATCHES_UP = timedelta(seconds=5)
 GOING = (ReplayState.RUNNING, ReplayState.PAUSED)
 
 
 def release_batch(connection: Connection, hub: Hub, replay_id: UUID, *, now: datetime) -> int:
-    """Make as many deliveries of a replay due as its rate allows; return how many were looked at.
+    """Release as many deliveries of a replay as its rate allows; return how many were examined.
 
-    Nothing happens while somebody else does that, or when it is paused or has ended.
+    Do nothing while another process does the same, or if the replay is paused or has ended.
     """
     replay = connection.execute(
         select(Replay)
@@ -69,18 +69,18 @@ def release_batch(connection: Connection, hub: Hub, replay_id: UUID, *, now: dat
 
 
 def batch_size(per_minute: int) -> timedelta:
-    """Return how long a rate takes for one delivery."""
+    """Return the interval between two deliveries at a rate of `per_minute`."""
     return timedelta(seconds=60 / per_minute)
 
 
 def running(connection: Connection) -> Sequence[UUID]:
-    """Return the replays under way, the oldest first."""
+    """Return the ids of the running replays, oldest first."""
     found = select(Replay.id).where(Replay.state == ReplayState.RUNNING).order_by(Replay.id)
     return connection.execute(found).scalars().all()
 
 
 def pause(connection: Connection, replay_id: UUID, *, actor: str, now: datetime) -> None:
-    """Let nothing more go until it is continued.
+    """Pause a replay: no delivery is released until it is resumed.
 
     Raises:
         NotFound, Refused: there is no such replay, or it is not running.
@@ -92,7 +92,7 @@ def pause(connection: Connection, replay_id: UUID, *, actor: str, now: datetime)
 
 
 def resume(connection: Connection, replay_id: UUID, *, actor: str, now: datetime) -> None:
-    """Continue a paused replay.
+    """Resume a paused replay.
 
     Raises:
         NotFound, Refused: there is no such replay, or it is not paused.
@@ -106,7 +106,7 @@ def resume(connection: Connection, replay_id: UUID, *, actor: str, now: datetime
 
 
 def cancel(connection: Connection, replay_id: UUID, *, actor: str, now: datetime) -> None:
-    """End a replay: what it has not let go stays as it is.
+    """Cancel a replay: deliveries not yet released stay as they are.
 
     Raises:
         NotFound, Refused: there is no such replay, or it has ended.
@@ -127,7 +127,7 @@ def _next(connection: Connection, replay: Any, most: int) -> Sequence[Any]:
 def _run(
     connection: Connection, hub: Hub, replay: Any, items: Sequence[Any], *, now: datetime
 ) -> int:
-    """Make what stayed as it was planned due; return how many had moved on."""
+    """Replay the items whose plan still holds; return how many deliveries had moved on."""
     if not items:
         return 0
     ids = [item.delivery_id for item in items]
@@ -156,8 +156,9 @@ def _run(
 
 
 def _done_since(connection: Connection, ids: Sequence[UUID], at: datetime) -> set[UUID]:
-    """Return what ended after that instant: another replay may have repeated it meanwhile, and
-    nobody has asked for a third time.
+    """Return the deliveries that ended after an instant.
+
+    Another replay may have repeated them meanwhile, and no person has asked for a third time.
     """
     since = select(Delivery.id).where(Delivery.id.in_(ids), Delivery.finished_at > at)
     return set(connection.execute(since).scalars())
@@ -171,7 +172,7 @@ _LEAVE = (
 
 
 def skip_reason(found: Planned | None) -> str:
-    """Return why a delivery that moved on since it was selected is left as it is."""
+    """Return the reason why a delivery that has moved on since its selection is left as it is."""
     if found is None:
         return "it is not kept any more"
     if found.state == DeliveryState.UNKNOWN:

@@ -1,6 +1,6 @@
-"""Replays begun: once, whoever asks how often, with all that they take in.
+"""Creation of bulk replays: repeated requests for the same one create a single replay.
 
-A replay and its deliveries are written down together; from then on it goes on by itself.
+A replay and its items are inserted together; from then on it advances by itself.
 """
 
 from dataclasses import dataclass, replace
@@ -28,15 +28,16 @@ from hub.core.replays.replay import Plan
 from hub.core.replays.selection import Selection
 
 SAME_WITHIN = timedelta(minutes=1)
-# Deliveries a minute.
+# Bounds of the rate, in deliveries per minute.
 SLOWEST, FASTEST = 1, 600_000
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayRequest:
-    """What somebody asks for. `token` is the form's; `seen` is how many they were told of, when.
+    """Request for a replay. `token` is the form's one-time token.
 
-    `seen_twice` is how many of them happen a second time.
+    `seen` is the number of deliveries in the preview that the person saw at `seen_at`;
+    `seen_twice` is the number of those that happen a second time.
     """
 
     selection: Selection
@@ -51,7 +52,7 @@ class ReplayRequest:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The replay that does what was wished; `is_new` unless it was under way already."""
+    """Replay that fulfils a request; `is_new` is False if it existed already."""
 
     replay_id: UUID
     is_new: bool
@@ -60,10 +61,10 @@ class Started:
 def create_replay(
     connection: Connection, hub: Hub, wish: ReplayRequest, *, actor: str, now: datetime
 ) -> Started:
-    """Write down a replay and all that it takes in.
+    """Insert a replay with all its items.
 
-    The same wish by the same form is the same replay; so is one that anybody had while this one
-    was being looked at.
+    A second request by the same form returns the same replay. So does a request of any person for
+    the same selection if such a replay is in progress or ended after the preview was shown.
 
     Raises:
         Refused: nothing would run, there is far more than was seen, or a reason is missing.
@@ -76,7 +77,7 @@ def create_replay(
     try:
         _check(wish, foreseen)
     except Refused:
-        # Another start of the same may have committed since: its replay took these deliveries in.
+        # A concurrent start of the same replay may have committed since, with these deliveries.
         if known := _same(connection, wish, fingerprint, now):
             return Started(known, is_new=False)
         raise
@@ -104,7 +105,8 @@ def create_replay(
         )
         .returning(Replay.id)
     ).scalar_one_or_none()
-    if replay_id is None:  # somebody was quicker by a moment
+    # A concurrent request inserted the same replay first.
+    if replay_id is None:
         known = _same(connection, wish, fingerprint, now)
         if known is None:
             raise Refused("the same replay ended just now: look at what is left of it")
@@ -125,7 +127,7 @@ def create_replay(
 def _same(
     connection: Connection, wish: ReplayRequest, fingerprint: str, now: datetime
 ) -> UUID | None:
-    """Return the replay that this wish has become already."""
+    """Return the id of the replay that this request has created already; None if there is none."""
     looked_at = wish.seen_at or now - SAME_WITHIN
     going = Replay.state.in_(GOING)
     meanwhile = (Replay.state == ReplayState.DONE) & (Replay.created_at > looked_at)
@@ -156,7 +158,7 @@ def _check(wish: ReplayRequest, foreseen: Preview) -> None:
 
 
 def _as_seen(wish: ReplayRequest) -> Selection:
-    """Return the selection without what was made after it was looked at."""
+    """Return the selection without deliveries created after its preview was shown."""
     ends = [one for one in (wish.selection.until, wish.seen_at) if one]
     return replace(wish.selection, until=min(ends)) if ends else wish.selection
 

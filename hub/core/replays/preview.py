@@ -1,7 +1,7 @@
-"""What a replay of many would do, counted in the database: nothing is fetched row by row.
+"""Preview of a bulk replay, counted by the database: deliveries are not fetched row by row.
 
-The expression says in SQL what `hub.core.replays.replay` decides of one delivery; a test holds the
-two together, and each delivery is decided once more, locked, before it is let go.
+The SQL expression decides as `hub.core.replays.replay` decides for one delivery. A test compares
+the two, and the decision is repeated for each delivery, locked, before it is released.
 """
 
 from collections import Counter
@@ -42,9 +42,9 @@ from hub.core.replays.replay import Plan
 from hub.core.replays.selection import Selection
 
 EXAMPLES = 3
-# Among how many deliveries a replay chooses, at most: a page must answer within seconds.
+# Most deliveries that a selection may examine: a page must answer within seconds.
 MOST = 250_000
-# About how many the hub itself lets go when nothing holds it back.
+# Approximate rate at which the hub itself releases deliveries when no limit slows it down.
 OURS_PER_MINUTE = 60_000
 
 _last = aliased(Attempt)
@@ -59,9 +59,9 @@ _DOUBT = exists().where(
 
 @dataclass(frozen=True, slots=True)
 class PlanGroup:
-    """Deliveries of which a replay makes the same. `destination` and `action` are where they go.
+    """Group of deliveries with the same plan. `destination` and `action` are the replay's target.
 
-    `state` is the one that they are in; `may_have` says that one of them may have happened.
+    `state` is the present state of the deliveries; `may_have`: they may have happened already.
     """
 
     destination: str
@@ -75,7 +75,7 @@ class PlanGroup:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a replay would do, by group; the groups that go out first."""
+    """Preview of a replay, by group; refused groups come last."""
 
     groups: Sequence[PlanGroup]
 
@@ -89,7 +89,7 @@ class Preview:
 
     @property
     def total(self) -> int:
-        """How many will run."""
+        """Return the number of deliveries that will run."""
         return sum(group.count for group in self.going)
 
     @property
@@ -98,19 +98,19 @@ class Preview:
 
     @property
     def twice(self) -> int:
-        """How many may happen a second time."""
+        """Return the number of deliveries that may happen a second time."""
         return sum(group.count for group in self.groups if group.plan is Plan.AGAIN)
 
     @property
     def needs_reason(self) -> bool:
-        """Whether something may happen a second time."""
+        """Return whether the replay needs a reason: a delivery may happen a second time."""
         return self.twice > 0
 
 
 def plan_of(
     connection: Connection, hub: Hub, selection: Selection, *, again: bool
 ) -> ColumnElement[str]:
-    """Return what a replay makes of a delivery, as an expression over `deliveries`."""
+    """Return the plan of a delivery, as an SQL expression over `deliveries`."""
     in_doubt = _in_doubt(connection, hub, selection)
     happened: ColumnElement[str] = literal_column(f"'{Plan.AGAIN if again else Plan.REFUSED}'")
     return case(
@@ -131,10 +131,10 @@ def plan_of(
 def preview_selection(
     connection: Connection, hub: Hub, selection: Selection, *, again: bool, examples: int = EXAMPLES
 ) -> Preview:
-    """Return what a replay of a selection would do now.
+    """Return the preview of a replay of a selection.
 
     Raises:
-        Refused: too many deliveries would have to be looked at.
+        Refused: more than `MOST` deliveries would have to be examined.
     """
     _check_bounds(connection, selection)
     plan = plan_of(connection, hub, selection, again=again)
@@ -164,7 +164,7 @@ def _check_bounds(connection: Connection, selection: Selection) -> None:
 
 
 def examples_of(connection: Connection, ids: Sequence[UUID]) -> Mapping[UUID, Any]:
-    """Return what a page shows of some deliveries."""
+    """Return the rows that a page shows as examples, by delivery id."""
     columns = (Delivery.id, Delivery.event_id, Delivery.route, Delivery.destination,
                Delivery.action, Delivery.state, Delivery.error, Delivery.created_at)  # fmt: skip
     rows = connection.execute(select(*columns).where(Delivery.id.in_(ids)))
@@ -172,7 +172,7 @@ def examples_of(connection: Connection, ids: Sequence[UUID]) -> Mapping[UUID, An
 
 
 def held_back(connection: Connection, destinations: Collection[str]) -> Mapping[str, str]:
-    """Return the destinations to which nothing goes out now, and why."""
+    """Return the paused and blocked ones of these destinations, each with the reason."""
     held = or_(Lane.paused, Lane.blocked_until > database_now())
     rows = connection.execute(
         select(Lane.destination, Lane.paused, Lane.blocked_reason)
@@ -186,7 +186,7 @@ def held_back(connection: Connection, destinations: Collection[str]) -> Mapping[
 
 
 def takes_s(configuration: Configuration, foreseen: Preview, per_minute: int) -> float:
-    """Return how long a replay takes at least, at its rate and at those of its destinations."""
+    """Return the least seconds that a replay takes, by its rate and its destinations' rates."""
     by_destination: Counter[str] = Counter()
     for group in foreseen.going:
         by_destination[group.destination] += group.count
@@ -199,13 +199,16 @@ def takes_s(configuration: Configuration, foreseen: Preview, per_minute: int) ->
 
 
 def target(hub: Hub, plan: Plan, route: str, destination: str, action: str) -> tuple[str, str]:
-    """Return where a replay goes: what is made anew goes where its route goes today."""
+    """Return the destination and action of a replay.
+
+    A delivery that is rendered anew goes to the current destination of its route.
+    """
     today = hub.router.by_name(route) if plan in (Plan.ANEW, Plan.AGAIN) else None
     return (today.destination, today.action) if today else (destination, action)
 
 
 def _in_doubt(connection: Connection, hub: Hub, selection: Selection) -> ColumnElement[bool]:
-    """Return the condition of what may have happened, and would happen twice."""
+    """Return the condition for deliveries that may have happened and would happen twice."""
     pairs = connection.execute(
         selection.apply(select(Delivery.destination, Delivery.action)).distinct()
     ).all()
@@ -235,7 +238,10 @@ def _examples(
     members: Sequence[tuple[str, str, str]],
     most: int,
 ) -> Sequence[UUID]:
-    """Return some deliveries of a group, the newest first. `members` are where they come from."""
+    """Return the ids of some deliveries of a group, newest first.
+
+    `members` are the group's (route, destination, action) tuples.
+    """
     if not most:
         return ()
     statement = selection.apply(select(Delivery.id)).where(

@@ -1,8 +1,9 @@
-"""Replay: running deliveries again because somebody asked, and never by accident a second time.
+"""Replay: runs deliveries again on a person's request, and never by accident a second time.
 
-After a certain rejection parameters are rendered anew under the key `<delivery>.<n>`, so that
-mending hub.yaml helps. As long as an earlier attempt may have been processed, key and parameters
-stay as they were. What succeeded is refused unless asked for in so many words.
+After a certain rejection the parameters are rendered anew under the key `<delivery>.<n>`, so that
+a correction of hub.yaml takes effect. As long as an earlier attempt may have been processed, key
+and parameters stay as they were. A delivery that succeeded is refused unless the request asks for
+it explicitly (`again`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,18 +31,22 @@ from hub.core.models import (
 
 
 class Plan(StrEnum):
-    """What a replay would make of a delivery."""
+    """Plan of a replay for one delivery."""
 
-    ANEW = "anew"  # rendered again, under a new key
-    REPEAT = "repeat"  # the same key and bytes: an earlier attempt may have been processed
-    NOW = "now"  # it is waiting to be tried again: at once
-    AGAIN = "again"  # it happened or may have, and is to happen a second time
+    # Rendered again, under a new key.
+    ANEW = "anew"
+    # The same key and bytes: an earlier attempt may have been processed.
+    REPEAT = "repeat"
+    # The delivery is waiting for its next try: try it at once.
+    NOW = "now"
+    # The delivery happened or may have happened, and is to happen a second time.
+    AGAIN = "again"
     REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One delivery, what a replay makes of it, and why it is refused if it is."""
+    """Delivery with the plan of its replay; `why` is the reason if it is refused."""
 
     delivery_id: UUID
     event_id: UUID
@@ -73,14 +78,16 @@ def preview_deliveries(
     again: bool = False,
     lock: bool = False,
 ) -> list[Planned]:
-    """Return what a replay of these deliveries would do. `where` has names of `FILTER_NAMES`.
+    """Return the plans for a replay of these deliveries. `where` has names of `FILTER_NAMES`.
 
-    `id` selects one delivery, `ids` several, `event` all of an event. `again` includes what has
-    succeeded and what, having no key, may happen twice. `lock` locks them before anything is read:
-    read in the statement that waits for them, their attempts would be those of before the wait.
+    `id` selects one delivery, `ids` several, `event` all of an event. `again` includes deliveries
+    that succeeded, and deliveries without a key that may happen twice. `lock` locks the deliveries
+    before anything is read: a statement that waits for the locks would read the attempts as they
+    were before the wait.
     """
     last = aliased(Attempt)
-    doubt = exists().where(  # under the key of the last attempt: what lies before was answered for
+    # Only under the key of the last attempt: the outcomes under earlier keys are settled.
+    doubt = exists().where(
         Attempt.delivery_id == Delivery.id,
         Attempt.state.in_([AttemptState.IN_DOUBT, AttemptState.ACCEPTED]),
         last.delivery_id == Delivery.id,
@@ -117,12 +124,12 @@ def replay_deliveries(
     now: datetime,
     reason: str | None = None,
 ) -> int:
-    """Make the planned deliveries due; return how many were.
+    """Make the planned deliveries due; return how many.
 
-    Each is looked at once more, locked: those that moved on since the preview stay as they are.
+    Each is planned once more, locked: deliveries that moved on since the preview stay as they are.
 
     Raises:
-        Refused: something may happen a second time, and no reason is given.
+        Refused: a delivery may happen a second time, and no reason is given.
     """
     again = any(one.plan is Plan.AGAIN for one in planned)
     if again and not (reason or "").strip():
@@ -143,7 +150,7 @@ def replay_deliveries(
 
 
 def _alike(planned: Sequence[Planned]) -> Iterable[Sequence[Planned]]:
-    """Return the planned in groups that become the same (`_values`)."""
+    """Return the planned deliveries in groups that get the same column values (`_values`)."""
     groups: dict[tuple[Plan, str], list[Planned]] = {}
     for one in planned:
         groups.setdefault((one.plan, one.route), []).append(one)
@@ -187,7 +194,8 @@ def _values(planned: Planned, hub: Hub) -> dict[str, Any]:
     if planned.plan is Plan.REPEAT:
         return values
     route = hub.router.by_name(planned.route)
-    if route:  # rendered anew: also for where the route goes today
+    # The delivery is rendered anew, so it also goes to the current destination of its route.
+    if route:
         values |= {"destination": route.destination, "action": route.action}
-    # What is followed from now on is another message: nothing is known of that yet.
+    # From now on the delivery stands for another message, whose status is not known yet.
     return values | {"key_n": Delivery.key_n + 1, "provider_ref": None, "status": None}

@@ -34,10 +34,10 @@ class NotReadable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """All of these must hold; None leaves a thing open. `q` is searched for in the error.
+    """Filter of deliveries: all conditions must hold, None sets none. `q` is a text in the error.
 
-    `since` (included) and `until` are about when the delivery was made. `ids` are chosen one by
-    one.
+    `since` (inclusive) and `until` (exclusive) apply to the creation time of a delivery. `ids`
+    selects single deliveries.
     """
 
     state: str | None = None
@@ -66,7 +66,7 @@ class Selection:
 
     @property
     def _reads_by_destination(self) -> bool:
-        """Whether the index of one destination's succeeded deliveries serves it."""
+        """Return whether the index of a destination's succeeded deliveries serves the filter."""
         is_one = self.destination is not None and "*" not in self.destination
         return is_one and self.state == DeliveryState.SUCCEEDED
 
@@ -118,10 +118,10 @@ class Selection:
 
 
 def selection_of(values: Mapping[str, Any]) -> Selection:
-    """Return the selection that texts say; names that it does not know are nobody's business.
+    """Return the selection that texts describe; unknown names are ignored.
 
     Raises:
-        NotReadable: a value cannot be one of its kind.
+        NotReadable: a value is not valid for its filter.
     """
     given = {name: value for name, value in values.items() if value not in (None, "")}
     known: dict[str, Any] = {}

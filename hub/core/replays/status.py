@@ -1,4 +1,4 @@
-"""How replays are getting on, and what became of each delivery of one."""
+"""Status of replays: their progress, and the outcome of each item."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ from hub.core.models import (
     is_among,
 )
 
-# How many items are looked through for a page, at most.
+# Most items that are examined for one page.
 WINDOW = 10_000
 
 
 class ItemOutcome(StrEnum):
-    """What has become of an item until now."""
+    """Outcome of a replay item so far."""
 
     SUCCEEDED = "succeeded"
     SAME_ERROR = "same_error"
@@ -39,7 +39,7 @@ class ItemOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """A page of items; `after` leads to the next one, None when this is the last."""
+    """Page of replay items; `after` is the cursor of the next page, None on the last one."""
 
     rows: Sequence[Any]
     after: UUID | None
@@ -48,7 +48,7 @@ class Items:
 def list_replays(
     connection: Connection, *, limit: int, before: UUID | None = None
 ) -> Sequence[Any]:
-    """Return replays, the newest first."""
+    """Return replays, newest first."""
     statement = select(Replay.__table__)
     if before:
         statement = statement.where(Replay.id < before)
@@ -56,10 +56,10 @@ def list_replays(
 
 
 def replay_row(connection: Connection, replay_id: UUID) -> Any:
-    """Return one replay.
+    """Return the row of one replay.
 
     Raises:
-        NotFound: there is none of that id.
+        NotFound: there is no replay with that id.
     """
     row = connection.execute(select(Replay.__table__).where(Replay.id == replay_id)).one_or_none()
     if row is None:
@@ -68,14 +68,17 @@ def replay_row(connection: Connection, replay_id: UUID) -> Any:
 
 
 def eta_s(row: Any) -> float | None:
-    """Return in how many seconds all is let go, at its rate; None when it does not go on."""
+    """Return the seconds until all items are released, at the replay's rate.
+
+    None if the replay is not running.
+    """
     if row.state != ReplayState.RUNNING:
         return None
     return float((row.total - row.queued - row.moved_on) * 60 / row.per_minute)
 
 
 def counts(connection: Connection, row: Any) -> Mapping[ItemOutcome, int]:
-    """Return how many items have become what; those not let go yet are not looked at."""
+    """Return the number of items by outcome; items not yet released are not examined."""
     let_go = row.queued + row.moved_on
     waiting = {ItemOutcome.NOT_YET: row.total - let_go, ItemOutcome.LEFT: row.moved_on}
     became = _became().label("became")
@@ -98,7 +101,7 @@ def items(
     limit: int,
     after: UUID | None = None,
 ) -> Items:
-    """Return items of a replay in the order in which they are let go."""
+    """Return a page of a replay's items, in the order of their release."""
     mine = ReplayItem.replay_id == replay_id
     beyond = [ReplayItem.delivery_id > after] if after else []
     ends = connection.execute(
@@ -140,7 +143,7 @@ def items(
 
 
 def _became() -> ColumnElement[str]:
-    """Return what became of an item, over `replay_items` and, if it is there, its delivery."""
+    """Return the outcome of an item, as SQL over `replay_items` and its delivery, if it exists."""
     return case(
         (ReplayItem.state == ItemState.WAITING, _word(ItemOutcome.NOT_YET)),
         (ReplayItem.state == ItemState.LEFT, _word(ItemOutcome.LEFT)),

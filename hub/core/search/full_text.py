@@ -1,7 +1,7 @@
-"""Events found by words: the newest first, in bounded steps back through time.
+"""Full-text queries: events by words, newest first, in bounded steps back in time.
 
-A word that is common is found among the newest events; a rare one by the index, span by span.
-So neither reads all that there is.
+Common words are found among the newest events, rare ones by the word index, partition by
+partition. So no query reads the whole table.
 """
 
 from collections.abc import Iterator, Sequence
@@ -37,14 +37,16 @@ from hub.core.search.indexer import (
 )
 from hub.core.search.tokenizer import Term
 
-# So many events are found in one step.
+# Maximum number of events returned by one step.
 STEP = 250
-# So many of the newest are looked through in a step, and another such step follows if so many were
-# found in it; then the index is asked, which reads all that it finds.
+# (events scanned, matches required) of each step that scans the newest events. A step that fills a
+# page is repeated, one with too few matches ends the scan; from there on the word index is used,
+# which reads every match.
 NEWEST_FIRST_STEPS = ((2000, 8), (4000, 15), (16000, STEP))
-# How many eras (`ERA_DAYS`) each further step goes back.
+# Number of partitions (`PARTITION_DAYS` each) by which each further step goes back.
 PARTITION_SPANS = (1, 4, 16)
-MOST_ERAS = 64
+# A step that spans more partitions than this queries the index without naming them.
+MOST_PARTITIONS = 64
 
 _event_id, _words = event_search.c.event_id, event_search.c.words
 _below = _event_id < bindparam("below", Uuid)
@@ -56,8 +58,10 @@ def _have(words: ColumnElement[Any], name: str) -> ColumnElement[bool]:
 
 
 def _walk() -> Select[Any]:
-    """Look through the newest: the ids that are found, how far that was (None: all there are), and
-    the oldest id.
+    """Return the statement that scans the newest events.
+
+    Its row has the matching ids, the id down to which it scanned (None: to the end), and the oldest
+    id of the table.
     """
     looked: BindParameter[int] = bindparam("looked", Integer)
     newest = select(_event_id, _words).where(_below).order_by(_event_id.desc()).limit(looked)
@@ -71,24 +75,29 @@ def _walk() -> Select[Any]:
 
 
 def _by_index(*conditions: ColumnElement[bool]) -> Select[UUID]:
-    """Return the newest of what the index of words finds: a planner that hopes to meet them soon
-    among the newest events would look through all that there are.
+    """Return the statement that reads the newest matches from the word index.
+
+    The CTE is materialized: a planner that expects to meet enough matches soon among the newest
+    events would scan the whole table instead.
     """
     found = select(_event_id).where(_have(_words, "wanted"), _below, *conditions).cte("found")
     found = found.prefix_with("MATERIALIZED")
     return select(found.c.event_id).order_by(found.c.event_id.desc()).limit(_most)
 
 
-# Built once: building them for each step took longer than PostgreSQL did.
+# Built once: building the statements for each step took longer than PostgreSQL took to run them.
 #
-# The eras are a condition of their own: within the other one they take the index five times as
-# long, which then reads what it could skip.
-_WALK, _EVER, _IN_ERAS = _walk(), _by_index(), _by_index(_have(_words, "eras"))
+# The partitions are a separate condition: inside the other one, the index takes five times as long,
+# because it reads entries that it could skip.
+_WALK, _EVER, _IN_PARTITIONS = _walk(), _by_index(), _by_index(_have(_words, "partitions"))
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """What one step found, newest first, and how far it has looked: None is to the beginning."""
+class SearchStep:
+    """Page of one step: matching ids, newest first, and the id down to which it has searched.
+
+    `looked_to` is None once the search has reached the oldest event.
+    """
 
     ids: Sequence[UUID]
     looked_to: UUID | None
@@ -100,10 +109,10 @@ def find_page(
     *,
     before: UUID | None = None,
     since: UUID | None = None,
-) -> Iterator[Page]:
-    """Yield what has all the terms, in steps back through time, each below the last.
+) -> Iterator[SearchStep]:
+    """Yield pages of events that match all terms, each page older than the one before.
 
-    What is older than `since` may be found, but is not looked for.
+    Events older than `since` may be among them, but are not searched for.
     """
     if connection.dialect.name == "postgresql":
         return _postgresql(connection, _tsquery(terms), before or LAST_ID, since)
@@ -111,7 +120,7 @@ def find_page(
 
 
 def find_rare(connection: Connection, term: Term, *, most: int) -> Sequence[UUID]:
-    """Return the newest that have a rare term, of all that there are."""
+    """Return the newest `most` of all events that match a rare term."""
     if connection.dialect.name == "postgresql":
         asked = {"wanted": _tsquery([term]), "below": LAST_ID, "most": most}
         return connection.execute(_EVER, asked).scalars().all()
@@ -120,7 +129,7 @@ def find_rare(connection: Connection, term: Term, *, most: int) -> Sequence[UUID
 
 def _postgresql(
     connection: Connection, wanted: str, before: UUID, since: UUID | None
-) -> Iterator[Page]:
+) -> Iterator[SearchStep]:
     floor: UUID | None = before
     walk = 0
     while True:
@@ -129,26 +138,28 @@ def _postgresql(
         ids, last, oldest = connection.execute(_WALK, asked).one()
         is_common = len(ids) == STEP
         floor = ids[-1] if is_common else last
-        yield Page(ids, floor)
+        yield SearchStep(ids, floor)
         if floor is None:
             return
         if not is_common:
             if len(ids) < enough:
                 break
             walk += 1
-    first_era = partition_of(max(filter(None, (oldest, since)), default=floor))
+    first_partition = partition_of(max(filter(None, (oldest, since)), default=floor))
     span = 0
     while floor is not None:
-        era = partition_of(floor)
-        last_era = (
-            max(first_era, era - PARTITION_SPANS[span] + 1)
+        partition = partition_of(floor)
+        last_partition = (
+            max(first_partition, partition - PARTITION_SPANS[span] + 1)
             if span < len(PARTITION_SPANS)
-            else first_era
+            else first_partition
         )
         asked = {"wanted": wanted, "below": floor, "most": STEP}
-        if era - last_era < MOST_ERAS:
-            eras = " | ".join(f"'{partition_word(one)}'" for one in range(last_era, era + 1))
-            found = connection.execute(_IN_ERAS, asked | {"eras": eras})
+        if partition - last_partition < MOST_PARTITIONS:
+            partitions = " | ".join(
+                f"'{partition_word(one)}'" for one in range(last_partition, partition + 1)
+            )
+            found = connection.execute(_IN_PARTITIONS, asked | {"partitions": partitions})
         else:
             found = connection.execute(_EVER, asked)
         ids = found.scalars().all()
@@ -156,11 +167,15 @@ def _postgresql(
             floor = ids[-1]
         else:
             span += 1
-            floor = None if last_era <= first_era else first_of_partition(last_era)
-        yield Page(ids, floor)
+            floor = (
+                None if last_partition <= first_partition else first_of_partition(last_partition)
+            )
+        yield SearchStep(ids, floor)
 
 
-def _sqlite(connection: Connection, terms: Sequence[Term], before: UUID | None) -> Iterator[Page]:
+def _sqlite(
+    connection: Connection, terms: Sequence[Term], before: UUID | None
+) -> Iterator[SearchStep]:
     table = event_search_fts
     found = (
         select(table.c.rowid, table.c.event_id)
@@ -177,7 +192,7 @@ def _sqlite(connection: Connection, terms: Sequence[Term], before: UUID | None) 
         page = rows.all()
         below = page[-1].rowid if page else None
         floor = page[-1].event_id if len(page) == STEP else None
-        yield Page([row.event_id for row in page], floor)
+        yield SearchStep([row.event_id for row in page], floor)
         if floor is None:
             return
 
@@ -197,6 +212,6 @@ def _fts_query(terms: Sequence[Term]) -> str:
 
 
 def _phrases(term: Term) -> Iterator[str]:
-    """Yield the words of a term in FTS5's quotes; no word has one in it."""
+    """Yield the words of a term as quoted FTS5 strings; no word contains a quote."""
     for word in term.words:
         yield f'"{word}"{"*" if term.prefix else ""}'

@@ -1,4 +1,4 @@
-"""Writes down the words that events are found by: afterwards, newest first, never twice."""
+"""Search index projection: writes the words of stored events, newest first, each event once."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -12,14 +12,14 @@ from hub.core.models.events import event_search, event_search_fts
 from hub.core.search.tokenizer import words_of
 
 PARTITION_DAYS = 16
-# So many events of one millisecond have row ids of their own in SQLite.
+# Bits of SQLite's row ids that tell events of the same millisecond apart.
 SAME_MOMENT_BITS = 15
 
 _MS_OF_DAY = 86_400_000
 
 
 def index_some(connection: Connection, *, most: int) -> int:
-    """Index up to `most` events that are not yet, the newest first; return how many there were."""
+    """Index up to `most` events that are not indexed yet, newest first; return their number."""
     columns = (StoredEvent.id, StoredEvent.type, StoredEvent.source, StoredEvent.external_id,
                StoredEvent.data)  # fmt: skip
     rows = connection.execute(
@@ -38,27 +38,27 @@ def index_some(connection: Connection, *, most: int) -> int:
 
 
 def partition_of(event_id: UUID) -> int:
-    """Return the stretch of days in which an event came; each is a word of its own."""
+    """Return the partition of an event, the number of its `PARTITION_DAYS` span since 1970."""
     return moment_of(event_id) // (_MS_OF_DAY * PARTITION_DAYS)
 
 
-def partition_word(era: int) -> str:
-    """Return the word of an era, which nobody can type into a search."""
-    return f"~{era}"
+def partition_word(partition: int) -> str:
+    """Return the index word of a partition, which no search text yields."""
+    return f"~{partition}"
 
 
-def first_of_partition(era: int) -> UUID:
-    """Return an id that is older than any of that era."""
-    return UUID(int=era * _MS_OF_DAY * PARTITION_DAYS << 80)
+def first_of_partition(partition: int) -> UUID:
+    """Return a lower bound for the event ids of a partition."""
+    return UUID(int=partition * _MS_OF_DAY * PARTITION_DAYS << 80)
 
 
 def moment_of(event_id: UUID) -> int:
-    """Return when a UUIDv7 was minted, in milliseconds since 1970."""
+    """Return the timestamp of a UUIDv7, in milliseconds since 1970."""
     return event_id.int >> 80
 
 
 def row_id_of(connection: Connection, event_id: UUID) -> int | None:
-    """Return the row of an event in SQLite; None when it is not indexed."""
+    """Return the row id of an event in the FTS5 table; None if it is not indexed."""
     first = moment_of(event_id) << SAME_MOMENT_BITS
     return connection.execute(
         select(event_search_fts.c.rowid).where(

@@ -1,6 +1,6 @@
-"""What somebody searches for: ids, by which events are found at once, and words.
+"""Event search by ids (direct look-up) and by words (full text).
 
-Both are found together, the newest first, in bounded steps back through time.
+The matches of both are merged, newest first, in bounded steps back in time.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Executable, Select, String, Uuid, bindparam, 
 from hub.core.auth.redaction import redact_text
 from hub.core.ids import parse_id
 from hub.core.models import Delivery, StoredEvent, StoredRequest
-from hub.core.search.full_text import Page, find_page, find_rare
+from hub.core.search.full_text import SearchStep, find_page, find_rare
 from hub.core.search.tokenizer import Term, is_amount, terms_of, whole_word
 
 LONGEST_QUERY = 200
@@ -23,7 +23,8 @@ _TEXT, _ID = bindparam("text", type_=String), bindparam("wanted", type_=Uuid)
 
 
 def _any_of(*ways: Select[Any]) -> Executable:
-    apart = [select(way.subquery().c[0].label("id")) for way in ways]  # SQLite wants no bare LIMIT
+    # As subqueries: SQLite does not allow LIMIT in the parts of a UNION.
+    apart = [select(way.subquery().c[0].label("id")) for way in ways]
     return union(*apart)
 
 
@@ -38,23 +39,24 @@ _BY_ID = (
     select(Delivery.event_id).where(Delivery.id == _ID),
     select(StoredRequest.event_id).where(StoredRequest.id == _ID),
 )
-# The events that a text names; that it names, or the id that it is. Built once.
+# Statements for a text that is not a UUID (external ids, provider references), and for one that
+# is. Built once.
 _NAMED_BY_TEXT, _NAMED_BY_BOTH = _any_of(*_BY_TEXT), _any_of(*_BY_TEXT, *_BY_ID)
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is searched for: ids that are named, and terms that must all be there."""
+    """Search query: the text, looked up as an id, and the terms that must all match."""
 
     text: str
     terms: Sequence[Term]
 
 
 def read_query(text: str, *, country: str, personal: bool = True) -> Query:
-    """Return what a text asks for. What is too long is cut.
+    """Parse a search text into a query; a text above `LONGEST_QUERY` characters is cut.
 
-    `personal`: whoever asks may see personal data. The others find by ids and amounts alone: that
-    a name or a number is found in an event would tell them what its page masks.
+    `personal`: the user may see personal data. All other users search by ids and amounts only: a
+    match for a name or a number would reveal data that the event's page masks.
     """
     text = text.replace("\x00", "").encode("utf-8", "replace").decode().strip()[:LONGEST_QUERY]
     terms = terms_of(text, country=country)
@@ -66,30 +68,30 @@ def read_query(text: str, *, country: str, personal: bool = True) -> Query:
 
 def steps(
     connection: Connection, query: Query, *, before: UUID | None, since: UUID | None = None
-) -> Iterator[Page]:
-    """Yield steps back through time. Nothing is found twice, and each begins below the last.
+) -> Iterator[SearchStep]:
+    """Yield pages back in time, each older than the one before; no event is on two pages.
 
-    What is older than `since` may be found, but is not looked for.
+    Events older than `since` may be among them, but are not searched for.
     """
     named = _by_id(connection, query.text, before)
-    by_words: Iterable[Page] = (Page((), None),)
+    by_words: Iterable[SearchStep] = (SearchStep((), None),)
     if query.terms:
         by_words = find_page(connection, query.terms, before=before, since=since)
     for step in by_words:
         floor = step.looked_to
         mine = [one for one in named if floor is None or one >= floor]
         named = [one for one in named if one not in set(mine)]
-        yield Page(sorted({*step.ids, *mine} if mine else step.ids, reverse=True), floor)
+        yield SearchStep(sorted({*step.ids, *mine} if mine else step.ids, reverse=True), floor)
 
 
 def found_by(connection: Connection, words: Sequence[str], *, most: int) -> Sequence[UUID]:
-    """Return events that have any of these rare words, ids as they were sent, newest first."""
+    """Return events that contain any of these rare words (ids in original form), newest first."""
     term = Term(tuple(dict.fromkeys(word for one in words if (word := whole_word(one)))))
     return find_rare(connection, term, most=most) if term.words else []
 
 
 def _by_id(connection: Connection, text: str, before: UUID | None) -> list[UUID]:
-    """Return the events that an id names: theirs, their request's, a delivery's, a provider's."""
+    """Return the events with an id: the event's, its request's, a delivery's or a provider's."""
     wanted = parse_id(text)
     if wanted:
         found = connection.execute(_NAMED_BY_BOTH, {"text": text, "wanted": wanted}).scalars()

@@ -1,8 +1,8 @@
-"""The words that an event is found by, and what somebody who searches asks for, as such words.
+"""Tokenizer of the search index: splits events into words, and search texts into terms.
 
-Both are folded alike: accents and capitals do not count. A word holds letters, digits and
-`@ . _ - + ~ =` only, so that either database keeps it whole. `=42.5` is an amount of money,
-`15551234567` a telephone.
+Both are normalized alike: accents and case are ignored. A word has only letters, digits and
+`@ . _ - + ~ =`, so that both databases index it whole. `=42.5` is an amount of money,
+`15551234567` a phone number.
 """
 
 import re
@@ -14,14 +14,14 @@ from typing import Any
 
 from adapters.contract.money import minor_exponent
 
-# What is kept of one event, spaces between the words included.
+# Limit for the indexed words of one event, spaces between the words included.
 MOST_CHARACTERS = 8000
 LONGEST_WORD = 100
 MOST_TERMS = 12
 MOST_NODES = 2000
 MOST_READ_CHARACTERS = 4 * MOST_CHARACTERS
 
-# Fields by which news of something that was sent finds it.
+# Fields with ids that relate an event, such as a status callback, to a message that was sent.
 _IDS = ("delivery_id", "hub_attempt", "message_id")
 _EMAIL_ENDS = "<>[](){}\"'`,;:.!?"
 _LONG_NUMBER = re.compile(r"\+?\(?\d(?:[\s().\-/]{0,3}\d){8,14}(?!\d)")
@@ -35,14 +35,14 @@ _PREFIX = re.compile(r"(\w{3,})\*")
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One thing that must be there: any of these words. `prefix`: a word that begins so."""
+    """Term of a search, matched by any of its words; with `prefix`, by words that begin so."""
 
     words: tuple[str, ...]
     prefix: bool = False
 
 
 def words_of(event_type: str, source: str, external_id: str, data: Mapping[str, Any]) -> list[str]:
-    """Return the words of an event, each once, bounded; the canonical ones before the rest."""
+    """Return the words of an event, without duplicates, up to a limit; canonical fields first."""
     words: dict[str, None] = {}
     left = MOST_CHARACTERS
     for word in _all_words(event_type, source, external_id, data):
@@ -57,9 +57,9 @@ def words_of(event_type: str, source: str, external_id: str, data: Mapping[str, 
 
 
 def terms_of(text: str, *, country: str) -> list[Term]:
-    """Return what a search asks for; all of it must be there. No terms: nothing can be found.
+    """Return the terms of a search text, which must all match. Without terms nothing matches.
 
-    A telephone is read as people write it in that country.
+    Phone numbers are parsed in the national format of `country`.
     """
     folded = fold(text)
     terms: list[Term] = []
@@ -73,7 +73,7 @@ def terms_of(text: str, *, country: str) -> list[Term]:
 
 
 def whole_word(text: str) -> str:
-    """Return an id as one word, however it is written."""
+    """Return an id as a single word, with all other characters replaced by `_`."""
     return _FOREIGN.sub("_", fold(text))[:LONGEST_WORD]
 
 
@@ -83,7 +83,7 @@ def is_amount(word: str) -> bool:
 
 
 def fold(text: str) -> str:
-    """Return a text without accents and capitals."""
+    """Return a text without accents, case-folded."""
     decomposed = unicodedata.normalize("NFKD", text)
     return "".join(c for c in decomposed if unicodedata.category(c) != "Mn").casefold()
 
@@ -122,7 +122,7 @@ def _words_of_email(email: str) -> Iterator[str]:
 
 
 def _texts(data: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the texts and numbers of a tree, level by level: what matters most lies on top."""
+    """Yield the texts and numbers of a tree, breadth first: the most relevant are near the root."""
     level: list[Any] = list(data.values())
     seen, left = 0, MOST_READ_CHARACTERS
     while level and seen < MOST_NODES and left > 0:
@@ -153,14 +153,15 @@ def _terms_of_piece(piece: str) -> Iterable[Term]:
 
 
 def _amount(major: Decimal) -> str:
-    """Return money as one word, whatever its currency: `=42`, `=42.5`."""
+    """Return an amount of money as one word, without its currency: `=42`, `=42.5`."""
     text = f"{major:f}"
     return f"={text.rstrip('0').rstrip('.') if '.' in text else text}"
 
 
 def _telephones(written: str, country: str) -> tuple[str, ...]:
-    """Return the digits of a number as they stand, and as E.164 has them; none if it is none."""
-    import phonenumbers  # slow to import, and few searches need it
+    """Return the digits of a phone number, in E.164 and as written; empty if it is not possible."""
+    # Imported late: slow to import, and few searches need it.
+    import phonenumbers
 
     try:
         parsed = phonenumbers.parse(written, country)

@@ -1,1 +1,1 @@
-"""The database: its engine and transactions, schema revisions, and waiting for it."""
+"""Database access: engine and transactions, schema migrations, and waiting for availability."""

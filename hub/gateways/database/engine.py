@@ -1,9 +1,8 @@
-"""The database: engines that mean the same on SQLite and PostgreSQL, transactions.
+"""Database engines for SQLite and PostgreSQL with the same semantics, and their transactions.
 
-A connection to PostgreSQL that waits for no answer longer than it was told to.
-
-On a line that is dead but open (a pooler that hangs, a frozen server, a firewall that forgot)
-`statement_timeout` frees nobody, and TCP's own time-outs see a peer that takes every byte.
+PostgreSQL connections bound the time of every round trip. On a connection that is dead but open (a
+hung pooler, a frozen server, a firewall that dropped its state), `statement_timeout` does not free
+the client, and TCP's own time-outs do not expire while the peer accepts every byte.
 """
 
 import time
@@ -17,15 +16,22 @@ import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.pool import NullPool
 
+STATEMENT_TIMEOUT_S = 10
+LOCK_TIMEOUT_S = 3
+# How long an answer may take: a statement that the server has not ended by then is on a dead
+# connection.
+ROUND_TRIP_S = STATEMENT_TIMEOUT_S + 5.0
+
 
 class _Connection(psycopg.Connection[Any]):
     round_trip_s: float | None = None
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        """Wait for one round trip; close the line when it takes too long.
+        """Wait for one round trip; close the connection if it takes longer than `round_trip_s`.
 
         Raises:
-            OperationalError: it did. Nobody knows whether the statement was carried out.
+            OperationalError: the round trip failed or took too long. Whether the statement was
+                executed is unknown.
         """
         timeout = self.round_trip_s if timeout is None else timeout
         started_s = time.monotonic()
@@ -38,7 +44,7 @@ class _Connection(psycopg.Connection[Any]):
 
 
 def bound_round_trips(engine: Engine, round_trip_s: float) -> None:
-    """Make every connection of an engine give up on an answer after so many seconds."""
+    """Limit the wait for an answer to `round_trip_s` seconds, on every connection of an engine."""
 
     @event.listens_for(engine, "do_connect")
     def on_do_connect(_dialect: Any, _record: Any, args: Any, options: Any) -> Any:
@@ -50,24 +56,19 @@ def bound_round_trips(engine: Engine, round_trip_s: float) -> None:
         return connection
 
 
-STATEMENT_TIMEOUT_S = 10
-LOCK_TIMEOUT_S = 3
-# How long an answer may take; what the server does not end by then, a dead line never will.
-ROUND_TRIP_S = STATEMENT_TIMEOUT_S + 5.0
-
-
 def engine_options(
     url: str, *, pool_size: int = 8, lock_timeout_s: float = LOCK_TIMEOUT_S
 ) -> dict[str, Any]:
-    """Return what `create_engine` needs so that a lost database is noticed within seconds.
+    """Return `create_engine` options that detect a lost database within seconds.
 
-    On a half-open link `statement_timeout` never frees the client: `tcp_user_timeout` does, and
-    `Database` where the far end of the link is only deaf.
+    On a half-open connection `statement_timeout` never frees the client. `tcp_user_timeout` does;
+    if the peer still acknowledges bytes but does not answer, `Database` does
+    (`bound_round_trips`).
     """
     common: dict[str, Any] = {
         "json_serializer": _dumps,
         "json_deserializer": orjson.loads,
-        "hide_parameters": True,  # they are people's names and bodies
+        "hide_parameters": True,  # they contain people's names and bodies
     }
     if make_url(url).get_backend_name() == "sqlite":
         return common | {"poolclass": NullPool, "connect_args": {"timeout": 5}}
@@ -97,7 +98,7 @@ def engine_options(
 
 
 class Database:
-    """The `Store` that core asks for, over one engine."""
+    """Implementation of core's `Store` over one engine."""
 
     def __init__(self, engine: Engine, *, round_trip_s: float = ROUND_TRIP_S) -> None:
         self.engine = engine
@@ -111,7 +112,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Open a connection on which every statement stands alone."""
+        """Open a connection in autocommit mode: every statement is its own transaction."""
         with self._alone.connect() as connection:
             yield connection
 
@@ -123,11 +124,11 @@ class Database:
 
 
 def prepare_sqlite(engine: Engine) -> None:
-    """Make SQLite durable and its write transactions take their lock at the start."""
+    """Configure SQLite for durability, and for write transactions that lock at their start."""
 
     @event.listens_for(engine, "connect")
     def on_connect(connection: Any, _: object) -> None:
-        connection.isolation_level = None  # we say BEGIN ourselves
+        connection.isolation_level = None  # `on_begin` emits BEGIN itself
         for pragma in (
             "journal_mode=WAL",
             "synchronous=FULL",
@@ -144,13 +145,13 @@ def prepare_sqlite(engine: Engine) -> None:
 
 
 def open_database(url: str, *, pool_size: int = 8) -> Database:
-    """Return a database of its own, outside any app."""
+    """Return a database with its own engine, outside the Flask application."""
     make_folder(url)
     return Database(create_engine(url, **engine_options(url, pool_size=pool_size)))
 
 
 def make_folder(url: str) -> None:
-    """Make the folder of a database that is a file."""
+    """Create the folder of a database file (SQLite)."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite" and parsed.database:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
-"""Schema migrations: the revision that a database has, the newest there is, and the way between.
+"""Schema migrations: the current revision, the newest revision, upgrade and downgrade.
 
-Alembic is imported by what changes the schema alone: it is 10 MB in memory, and every process asks
-for the revision.
+Alembic is imported only by functions that change the schema: it takes 10 MB of memory, and every
+process asks for the revision.
 """
 
 from functools import cache
@@ -18,7 +18,7 @@ _TABLE = "alembic_version"
 
 
 def revisions(connection: Connection) -> tuple[str | None, str | None]:
-    """Return the schema's revision and the newest one that there is."""
+    """Return the schema's current revision (None without tables) and the newest one."""
     if not inspect(connection).has_table(_TABLE):
         return None, _newest()
     current = connection.execute(text(f"SELECT version_num FROM {_TABLE}"))  # noqa: S608
@@ -27,20 +27,20 @@ def revisions(connection: Connection) -> tuple[str | None, str | None]:
 
 @cache
 def _newest() -> str | None:
-    """A migration's file name begins with its revision, and they are numbered."""
+    """Return the newest revision: migrations are numbered, and file names begin with the number."""
     names = (path.name for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
     return max((name.partition("_")[0] for name in names), default=None)
 
 
 def upgrade(url: str, revision: str = "head") -> None:
-    """Bring the schema up to a revision."""
+    """Upgrade the schema to a revision."""
     from alembic import command
 
     _migrate(url, lambda config: command.upgrade(config, revision))
 
 
 def downgrade(url: str, revision: str) -> None:
-    """Take the schema down to a revision (`base` for nothing at all)."""
+    """Downgrade the schema to a revision (`base`: an empty schema)."""
     from alembic import command
 
     _migrate(url, lambda config: command.downgrade(config, revision))

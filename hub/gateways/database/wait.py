@@ -1,4 +1,4 @@
-"""Waiting for stores that are gone: everything comes back by itself, nothing loops hot."""
+"""Waiting for an unavailable database, with backoff: processes recover on their own."""
 
 import logging
 from threading import Event
@@ -23,10 +23,7 @@ log = logging.getLogger(__name__)
 
 
 def wait_for_store(store: Store, stop: Event) -> bool:
-    """Wait until the database answers; give up after `PATIENCE_S` or when asked to stop.
-
-    Returns whether it answers.
-    """
+    """Wait until the database answers, for `PATIENCE_S` or until `stop`; return whether it does."""
     patience = Retrying(
         retry=retry_if_exception_type(DBAPIError),
         wait=wait_random_exponential(multiplier=0.2, max=5),

@@ -1,1 +1,1 @@
-"""HTTP out: the guarded transport to providers, and its sandbox."""
+"""Outbound HTTP: the guarded transport to providers, its SSRF guard, and the sandbox."""

@@ -1,9 +1,9 @@
-"""urllib3 connections that are pinned to checked addresses and end at their call's deadline.
+"""Connections for urllib3, pinned to checked IP addresses and bounded by their call's deadline.
 
 `requests` restarts its read time-out with every byte, so a server that trickles could hold a
-thread for ever. Here each read and write of a socket may only take what is left of its call's
-time. Everything before the request's first byte raises `NotSent` itself, so that nobody has to
-guess afterwards from a chain of wrapped errors how far a call had come.
+thread for ever. Here each read and write of a socket may only take the remaining time of its call.
+Every failure before the request's first byte raises `NotSent` directly, so that the progress of a
+call need not be guessed from a chain of wrapped errors.
 """
 
 import http.client
@@ -24,13 +24,13 @@ from urllib3.exceptions import HTTPError
 from adapters import NotSent
 from hub.gateways.http import ssrf_guard
 
-# A pooled connection that rested longer is not used again: the far end may be closing it.
+# A pooled connection that was idle for longer is not reused: the server may be closing it.
 MAX_IDLE_S = 15
 
 
 @dataclass(slots=True)
 class CallDeadline:
-    """One call in progress, in the thread that makes it."""
+    """Deadline of one call in progress, and whether a byte of its request was sent."""
 
     deadline: float
     connect_timeout_s: float
@@ -41,7 +41,7 @@ class CallDeadline:
         """Return the seconds left.
 
         Raises:
-            TimeoutError: none are.
+            TimeoutError: the deadline has passed.
         """
         left_s = self.deadline - time.monotonic()
         if left_s <= 0:
@@ -53,7 +53,7 @@ class CallDeadline:
 
 
 class _Thread(threading.local):
-    call_deadline: CallDeadline
+    deadline: CallDeadline
 
 
 _thread = _Thread()
@@ -61,42 +61,43 @@ _thread = _Thread()
 
 @contextmanager
 def call_deadline(call: CallDeadline) -> Iterator[None]:
-    """Make `call` the one that this thread's sockets answer to."""
-    _thread.calling = call
+    """Apply the deadline of `call` to this thread's sockets inside the block."""
+    _thread.deadline = call
     try:
         yield
     finally:
-        del _thread.calling
+        del _thread.deadline
 
 
 class _Socket(socket.socket):
     def recv_into(self, *args: Any) -> int:
-        self.settimeout(_thread.calling.left_s())
+        self.settimeout(_thread.deadline.left_s())
         return super().recv_into(*args)
 
     def sendall(self, *args: Any) -> None:
-        self.settimeout(_thread.calling.left_s())
-        _thread.calling.sent = True
+        self.settimeout(_thread.deadline.left_s())
+        _thread.deadline.sent = True
         super().sendall(*args)
 
 
 class _TLSSocket(ssl.SSLSocket):
-    """`sendall` calls `send` for every piece; a handshake calls neither."""
+    """TLS socket with a deadline: `sendall` calls `send` for every piece; a handshake neither."""
 
     def recv_into(self, *args: Any) -> int:
-        self.settimeout(_thread.calling.left_s())
+        self.settimeout(_thread.deadline.left_s())
         return super().recv_into(*args)
 
     def send(self, *args: Any) -> int:
-        self.settimeout(_thread.calling.left_s())
-        _thread.calling.sent = True
+        self.settimeout(_thread.deadline.left_s())
+        _thread.deadline.sent = True
         return super().send(*args)
 
 
 @cache
 def tls_context(ca_file: str) -> ssl.SSLContext:
-    """Return the context that trusts `ca_file`, loaded once: half a megabyte for each destination
-    otherwise.
+    """Return the TLS context that trusts `ca_file`.
+
+    Cached, because each copy takes half a megabyte, and every destination would have one.
     """
     context = ssl.create_default_context(cafile=ca_file)
     context.sslsocket_class = _TLSSocket
@@ -104,8 +105,12 @@ def tls_context(ca_file: str) -> ssl.SSLContext:
 
 
 def _connect(host: str, port: int, *, encrypted: bool) -> socket.socket:
-    """Return a socket to the first address of `host` that takes the connection."""
-    call = _thread.calling
+    """Return a socket to the first address of `host` that accepts the connection.
+
+    Raises:
+        NotSent: the host is refused or not found, or no address accepts the connection.
+    """
+    call = _thread.deadline
     try:
         found = ssrf_guard.resolve(
             host,
@@ -133,9 +138,9 @@ def _connect_to(family: int, address: Any) -> socket.socket:
     sock = _Socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.settimeout(_thread.calling.connect_s())
+        sock.settimeout(_thread.deadline.connect_s())
         sock.connect(address)
-        sock.settimeout(_thread.calling.connect_s())
+        sock.settimeout(_thread.deadline.connect_s())
     except OSError:
         sock.close()
         raise
@@ -143,7 +148,7 @@ def _connect_to(family: int, address: Any) -> socket.socket:
 
 
 class _Lines:
-    """The head of an answer, line by line; one that ends before its empty line is cut."""
+    """Stream of a response head that raises if the head ends before its empty line."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -159,7 +164,10 @@ class _Lines:
 
 
 class _Response(http.client.HTTPResponse):
-    """`http.client` takes a head that is cut for a whole one: a bare `200 OK` for a success."""
+    """Response that rejects a truncated head.
+
+    `http.client` accepts one as complete: a bare `200 OK` would count as a success.
+    """
 
     def begin(self) -> None:
         stream = self.fp
@@ -202,7 +210,7 @@ class _TLSConnection(HTTPSConnection):
 
 
 class _FreshPool(HTTPConnectionPool):
-    """Gives out no connection that has rested for long; urllib3 drops those found closed."""
+    """Connection pool that reuses no long-idle connection; urllib3 drops those found closed."""
 
     ConnectionCls: type[Any] = _PlainConnection
 

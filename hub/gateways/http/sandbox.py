@@ -1,4 +1,4 @@
-"""The sandbox's way out: a call is checked and kept as if it were sent, and nobody is called."""
+"""Sandbox transport: checks and records a request as if it were sent, but makes no call."""
 
 import threading
 from collections.abc import Callable, Collection, Mapping
@@ -11,7 +11,7 @@ from hub.gateways.http.transport import prepare
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A request that was built and not sent. Its headers are left out: they hold credentials."""
+    """Request that was built but not sent, without its headers: they contain credentials."""
 
     method: str
     url: str
@@ -19,11 +19,11 @@ class Recorded:
 
 
 class RecordingTransport:
-    """The sandbox: takes a call, checks its address, sends nothing and gives a made-up answer.
+    """Transport of the sandbox: checks a request's URL, sends nothing, returns a simulated answer.
 
     `answer` gets method and URL (`Outbound.sandbox_answer`). `last` is the calling thread's last
-    request, or None; each of `secrets` in its URL is written as ``***``, and so is the path of a
-    secret that is an address itself (`base_url` may have moved it to another host).
+    request, or None; each of `secrets` in its URL is replaced with ``***``, and so is the path of
+    a secret that is itself a URL (`base_url` may have moved it to another host).
     """
 
     def __init__(
@@ -43,10 +43,10 @@ class RecordingTransport:
     def send(
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes = b""
     ) -> Answer:
-        """Record the request and return the made-up answer.
+        """Record the request and return the simulated answer.
 
         Raises:
-            NotSent: it could not have been sent.
+            NotSent: the request could not have been sent.
         """
         prepare(method, url, headers, body)
         shown = url

@@ -1,8 +1,8 @@
-"""Which addresses the hub may call: public ones over TLS, private ones when the settings allow it.
+"""SSRF guard: public IP addresses over TLS only, private ones only if the settings allow them.
 
-A host is looked up once; *every* address that it resolves to must be allowed, and the caller then
+A host is resolved once; *every* address that it resolves to must be allowed, and the caller then
 connects to exactly these. So a name with one private address among public ones is refused, and a
-name whose answer changes between check and use gains nothing.
+name whose answer changes between check and use (DNS rebinding) gains nothing.
 """
 
 import ipaddress
@@ -16,7 +16,7 @@ from typing import Any
 from urllib3.exceptions import LocationParseError
 from urllib3.util import Url, parse_url
 
-# An address family and the socket address that belongs to it.
+# An address family and its socket address.
 ResolvedAddress = tuple[socket.AddressFamily, Any]
 
 _IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -35,7 +35,7 @@ _NOT_PUBLIC = [
         "3fff::/20",  # documentation
     )
 ]
-# All that IANA has given out as global unicast: NAT64, mapped and local forms lie outside.
+# IANA's global unicast space; NAT64, IPv4-mapped and local addresses lie outside it.
 _PUBLIC_V6 = ipaddress.ip_network("2000::/3")
 
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\]")
@@ -43,19 +43,19 @@ _NUMERIC = re.compile(r"(0x[0-9a-f]*|[0-9]+)\.?", re.IGNORECASE)
 
 
 class AddressRefused(Exception):
-    """The hub does not call that address. The message says why; it holds the host at most."""
+    """Address that the hub does not call. The message has the reason, and at most the host."""
 
 
 class HostNotFound(Exception):
-    """The host's name could not be looked up (in time)."""
+    """Host name that could not be resolved, or not in time."""
 
 
 def read_url(url: str) -> Url:
-    """Return the parts of `url`, which is http or https and names a host and nothing odd.
+    """Return the parts of `url`, an `http` or `https` URL with a host.
 
     Raises:
-        AddressRefused: another scheme, credentials, control characters, an IPv4 address spelled
-            in another way than four decimal numbers.
+        AddressRefused: another scheme, no host, credentials, control characters, or an IPv4 address
+            that is not written as four decimal numbers.
     """
     if _FORBIDDEN.search(url):
         raise AddressRefused("the address has a space, a backslash or a control character in it")
@@ -77,10 +77,10 @@ def read_url(url: str) -> Url:
 def resolve(
     host: str, port: int, *, timeout_s: float, encrypted: bool, private: bool
 ) -> list[ResolvedAddress]:
-    """Look `host` up once and return its addresses, all of which may be called.
+    """Resolve `host` once and return its addresses, all of which may be called.
 
     Raises:
-        HostNotFound: there is none, or the look-up took longer than `timeout_s`.
+        HostNotFound: the name has no address, or resolution took longer than `timeout_s`.
         AddressRefused: one of them is not public and `private` is false, or a public one would
             be called without TLS.
     """
@@ -91,7 +91,7 @@ def resolve(
 
 
 def is_public(address: _IPAddress) -> bool:
-    """Return whether `address` is one host somewhere on the public internet."""
+    """Return whether `address` is that of a single host on the public internet."""
     if address.version == 6 and address not in _PUBLIC_V6:
         return False
     if any(address in network for network in _NOT_PUBLIC if network.version == address.version):
@@ -114,7 +114,7 @@ def _check(host: str, address: _IPAddress, *, encrypted: bool, private: bool) ->
 
 
 def _look_up(host: str, port: int, timeout_s: float) -> list[ResolvedAddress]:
-    """`getaddrinfo` knows no time-out: a thread waits for it, and we for the thread."""
+    """Resolve a host in a thread, with a time-out, which `getaddrinfo` does not have."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -148,7 +148,7 @@ def _getaddrinfo(host: str, port: int) -> list[ResolvedAddress]:
 
 
 def _is_odd_number(host: str) -> bool:
-    """Whether the C library would read `host` as IPv4, though it is not plainly written so."""
+    """Return whether the C library reads `host` as IPv4 though it is not in dotted-decimal form."""
     if not _NUMERIC.fullmatch(host.removesuffix(".").rpartition(".")[2]):
         return False
     try:

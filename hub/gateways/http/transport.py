@@ -1,9 +1,8 @@
-"""The one way out to providers: guarded, pinned, in bounded time, and read in bounded memory.
+"""Guarded transport: all outbound HTTP, with an SSRF guard, a deadline and a response size limit.
 
-It follows no redirect, tries nothing twice, keeps no cookie and ignores the environment's proxies.
-Its messages name the host, never a path, a header or a body: they are shown and logged.
-
-A request before it is sent: its address is one that we call, its headers can be written.
+It follows no redirect, never retries, stores no cookie and ignores proxies in the environment.
+Before a request is sent, its URL and header names are checked. Error messages name the host, never
+a path, a header or a body: they are shown and logged.
 """
 
 import http.client
@@ -31,15 +30,18 @@ from hub.gateways.http import ssrf_guard
 from hub.gateways.http.connection import POOLS, CallDeadline, call_deadline, tls_context
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HOSTS = 32
+_BROKEN = (HTTPError, http.client.HTTPException, OSError, ValueError)
+_NOT_HTTP = (http.client.BadStatusLine, http.client.LineTooLong, DecodeError)
 
 
 def prepare(
     method: str, url: str, headers: Mapping[str, str], body: bytes
 ) -> requests.PreparedRequest:
-    """Return the request with the session's defaults left out; a GET has no empty body.
+    """Return the prepared request, without the session's default headers; an empty body is omitted.
 
     Raises:
-        NotSent: it cannot be sent as it is.
+        NotSent: the URL is not allowed, or a header cannot be sent.
     """
     host_of(url)
     merged: Any = CaseInsensitiveDict({"accept-encoding": "identity", "user-agent": "hub"})
@@ -53,10 +55,10 @@ def prepare(
 
 
 def host_of(url: str) -> str:
-    """Return host and port of an address.
+    """Return host and port of a URL.
 
     Raises:
-        NotSent: it is not one that we call.
+        NotSent: the SSRF guard refuses the URL.
     """
     try:
         return str(ssrf_guard.read_url(url).netloc)
@@ -64,13 +66,9 @@ def host_of(url: str) -> str:
         raise NotSent(str(error)) from None
 
 
+# Below these levels urllib3 logs paths, and the path of a Slack webhook is its secret.
 logging.getLogger("urllib3.connectionpool").setLevel(logging.WARNING)
 logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
-"""Below that they log paths, and the path of a Slack webhook is its secret."""
-
-_HOSTS = 32
-_BROKEN = (HTTPError, http.client.HTTPException, OSError, ValueError)
-_NOT_HTTP = (http.client.BadStatusLine, http.client.LineTooLong, DecodeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +80,12 @@ class _Limits:
 
 
 class GuardedTransport:
-    """Calls providers over pooled connections. Made once per destination, used by many threads.
+    """Transport over pooled connections. Created once for each destination; thread-safe.
 
-    `timeout_s` runs from the start of a call, name look-up included, to the answer's last byte.
-    `max_answer_bytes` counts them decompressed. `ca_file` replaces the public authorities.
-    `session` is for SDKs that take one: the same guard, deadline and cap hold there, and what it
-    raises has a `NotSent` or `AnswerLost` as its `__cause__`.
+    `timeout_s` runs from the start of a call, name resolution included, to the answer's last byte.
+    `max_answer_bytes` counts decompressed bytes. `ca_file` replaces the public authorities.
+    `session` is for SDKs that take one: the same guard, deadline and size limit apply, and its
+    exceptions have a `NotSent` or `AnswerLost` as `__cause__`.
     """
 
     def __init__(
@@ -112,7 +110,7 @@ class GuardedTransport:
 
     @contextmanager
     def one_action(self) -> Iterator[None]:
-        """Give all calls that this thread makes in the block one `timeout_s` together."""
+        """Limit all calls of this thread inside the block to one `timeout_s` in total."""
         self._action.ends_at_s = time.monotonic() + self._timeout_s
         try:
             yield
@@ -122,10 +120,10 @@ class GuardedTransport:
     def send(
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes = b""
     ) -> Answer:
-        """Return the whole answer, whatever its status; a redirect is an answer too.
+        """Return the complete answer with any status; a redirect is an answer too.
 
         Raises:
-            NotSent: no byte of the request was written, or the address is not one we call.
+            NotSent: no byte of the request was written, or the SSRF guard refuses the URL.
             AnswerLost: the request may have been processed.
         """
         request = prepare(method, url, headers, body)
@@ -141,13 +139,13 @@ class GuardedTransport:
 
 
 class _Action(threading.local):
-    """When the action that this thread is about must be over."""
+    """Deadline of the current thread's action (monotonic time)."""
 
     ends_at_s = math.inf
 
 
 class _Session(requests.Session):
-    """A session without memory: no cookies, no redirects, nothing from the environment."""
+    """Session without state: no cookies, no redirects, no settings from the environment."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -159,7 +157,7 @@ class _Session(requests.Session):
 
 
 class _GuardedAdapter(HTTPAdapter):
-    """Makes each call of the session. Proxies, certificates, time-outs given to it do not count."""
+    """Adapter that sends every request of the session; ignores proxies, certificates, time-outs."""
 
     def __init__(self, limits: _Limits, pool_size: int, ca_file: str, action: "_Action") -> None:
         self._limits = limits
@@ -204,7 +202,7 @@ class _GuardedAdapter(HTTPAdapter):
 
     def _open(self, request: requests.PreparedRequest) -> Any:
         if self._process_id != os.getpid():
-            # The parent's connections: two processes must never talk over one of them.
+            # After a fork, drop the parent's connections: two processes must never share one.
             self.init_poolmanager(_HOSTS, self._pool_maxsize)
         pool = self.poolmanager.connection_from_url(request.url or "")
         return pool.urlopen(
@@ -250,7 +248,7 @@ class _GuardedAdapter(HTTPAdapter):
 
 
 class _TooLarge(ValueError):
-    """The answer has more bytes than we read."""
+    """Answer that exceeds `max_answer_bytes`."""
 
 
 def _not_sent(error: Exception) -> str:

@@ -11,7 +11,7 @@ from hub.core.auth import second_factor, sessions, sign_in, throttle
 from hub.core.auth.roles import Permission
 from hub.gateways.password_hashing import hash_password
 from hub.web.dashboard.blueprint import dashboard
-from hub.web.dashboard.credential_check import hear_password
+from hub.web.dashboard.credential_check import check_password
 from hub.web.dashboard.params import id_or_404
 from hub.web.dashboard.permissions import current_user, hub, now, requires
 from hub.web.dashboard.reauth import WRONG
@@ -38,14 +38,14 @@ def change_password() -> BaseResponse:
     person, password = current_user(), request.form.get("password", "")
     if fault := new_password_fault(password, person.name):
         return _account(422, password_fault=fault)
-    heard = hear_password(person.name, request.form.get("old", ""), wrong=WRONG)
-    if heard.fault:
-        return _account(heard.status, password_fault=heard.fault)
+    checked = check_password(person.name, request.form.get("old", ""), wrong=WRONG)
+    if checked.fault:
+        return _account(checked.status, password_fault=checked.fault)
     hashed = hash_password(password)
     with hub().store.write() as connection:
-        throttle.clear(connection, heard.attempt.counted)
+        throttle.clear(connection, checked.attempt.counted)
         sign_in.change_password(
-            connection, person.user_id, heard.attempt.password_hash, hashed,
+            connection, person.user_id, checked.attempt.password_hash, hashed,
             session_id=person.session_id, actor=person.actor, now=now(),
         )  # fmt: skip
     flash("Your password is changed. Everywhere else you are signed out.", "good")

@@ -20,7 +20,7 @@ UNREADABLE = (
 
 
 @dataclass(frozen=True, slots=True)
-class CheckedCredential:
+class CredentialCheck:
     """Result of an attempt. `fault`: why it failed; `wait`: the throttle's delay."""
 
     attempt: SignInAttempt
@@ -33,63 +33,61 @@ class CheckedCredential:
         return 429 if self.wait else 401
 
 
-def hear_password(name: str, password: str, *, wrong: str = WRONG) -> CheckedCredential:
+def check_password(name: str, password: str, *, wrong: str = WRONG) -> CredentialCheck:
     """Count an attempt, and check a password; an unknown name takes as long as a known one."""
-    heard = _knock(name)
-    if heard.wait:
-        return heard
-    attempt = heard.attempt
+    checked = _begin(name)
+    if checked.wait:
+        return checked
+    attempt = checked.attempt
     if not is_password(password, attempt.password_hash):
-        return _turned_away(heard, "password", wrong)
+        return _turned_away(checked, "password", wrong)
     if attempt.user_id and attempt.password_hash and is_outdated(attempt.password_hash):
         renewed = hash_password(password)
         with hub().store.write() as connection:
             sign_in.rehash(connection, attempt.user_id, attempt.password_hash, renewed)
-        return replace(heard, attempt=replace(attempt, password_hash=renewed))
-    return heard
+        return replace(checked, attempt=replace(attempt, password_hash=renewed))
+    return checked
 
 
-def hear_code(name: str, code: str) -> CheckedCredential:
+def check_code(name: str, code: str) -> CredentialCheck:
     """Count an attempt, and check a TOTP or recovery code. A good code is used up."""
-    heard = _knock(name)
-    if heard.wait:
-        return heard
+    checked = _begin(name)
+    if checked.wait:
+        return checked
     if _is_of_telephone(code):
-        return _hear_telephone(heard, code)
-    user_id = heard.attempt.user_id
+        return _check_totp(checked, code)
+    user_id = checked.attempt.user_id
     with hub().store.write() as connection:
         good = user_id and second_factor.use_code(connection, user_id, code, now=now())
-    return heard if good else _turned_away(heard, "recovery code", WRONG_CODE)
+    return checked if good else _turned_away(checked, "recovery code", WRONG_CODE)
 
 
-def _hear_telephone(heard: CheckedCredential, code: str) -> CheckedCredential:
-    attempt = heard.attempt
+def _check_totp(checked: CredentialCheck, code: str) -> CredentialCheck:
+    attempt = checked.attempt
     secret = vault().decrypt(attempt.totp_secret or "", str(attempt.user_id))
     if secret is None:
-        return _turned_away(heard, "code", UNREADABLE if attempt.totp_secret else WRONG_CODE)
+        return _turned_away(checked, "code", UNREADABLE if attempt.totp_secret else WRONG_CODE)
     step = step_of(secret, code, now())
     with hub().store.write() as connection:
         good = (
             step and attempt.user_id and second_factor.use_step(connection, attempt.user_id, step)
         )
-    return heard if good else _turned_away(heard, "code", WRONG_CODE)
+    return checked if good else _turned_away(checked, "code", WRONG_CODE)
 
 
-def _knock(name: str) -> CheckedCredential:
+def _begin(name: str) -> CredentialCheck:
     seen = browser()
     with hub().store.write() as connection:
         attempt = sign_in.begin_attempt(connection, name, seen, now=now())
     if wait := attempt.counted.wait:
-        return CheckedCredential(
-            attempt, seen, f"That was too often. Wait {_in_words(wait)}.", wait
-        )
-    return CheckedCredential(attempt, seen)
+        return CredentialCheck(attempt, seen, f"That was too often. Wait {_in_words(wait)}.", wait)
+    return CredentialCheck(attempt, seen)
 
 
-def _turned_away(heard: CheckedCredential, what: str, fault: str) -> CheckedCredential:
+def _turned_away(checked: CredentialCheck, what: str, fault: str) -> CredentialCheck:
     with hub().store.write() as connection:
-        sign_in.refuse_attempt(connection, heard.attempt, heard.browser, what=what, now=now())
-    return CheckedCredential(heard.attempt, heard.browser, fault)
+        sign_in.refuse_attempt(connection, checked.attempt, checked.browser, what=what, now=now())
+    return CredentialCheck(checked.attempt, checked.browser, fault)
 
 
 def _is_of_telephone(code: str) -> bool:

@@ -99,7 +99,7 @@ def check_permission() -> BaseResponse | None:
         return None
     g.person = _signed_in()
     if request.method not in _SAFE:
-        _refuse_what_others_sent()
+        _refuse_cross_site()
     view = current_app.view_functions[endpoint]
     try:
         needed = permission_of(view)
@@ -150,7 +150,7 @@ def _signed_in() -> Principal | None:
         return find(connection, token, now=now(), idle=rules.idle, longest=rules.longest, seen=seen)
 
 
-def _refuse_what_others_sent() -> None:
+def _refuse_cross_site() -> None:
     """Verify the CSRF token and the origin of a form.
 
     Raises:

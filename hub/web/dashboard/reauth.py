@@ -7,7 +7,7 @@ from hub.core.auth import sessions, throttle
 from hub.core.auth.roles import Permission
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.client import next_page
-from hub.web.dashboard.credential_check import hear_password
+from hub.web.dashboard.credential_check import check_password
 from hub.web.dashboard.permissions import current_user, hub, now, requires
 from hub.web.dashboard.rendering import page
 from hub.web.dashboard.sign_in import refused
@@ -27,10 +27,10 @@ def prove_page() -> BaseResponse:
 @requires(Permission.VIEW, before_second_factor=True)
 def prove() -> BaseResponse:
     person = current_user()
-    heard = hear_password(person.name, request.form.get("password", ""), wrong=WRONG)
-    if heard.fault:
-        return refused("prove.html", heard, next=next_page())
+    checked = check_password(person.name, request.form.get("password", ""), wrong=WRONG)
+    if checked.fault:
+        return refused("prove.html", checked, next=next_page())
     with hub().store.write() as connection:
-        throttle.clear(connection, heard.attempt.counted)
+        throttle.clear(connection, checked.attempt.counted)
         sessions.mark_proved(connection, person.session_id, now=now())
     return redirect(next_page(), 303)

@@ -70,7 +70,7 @@ def start_replay() -> BaseResponse:
     except Refused as error:
         return _previewed(refused=f"Not started: {error}.")
     if started.is_new:
-        _let_some_go(started.replay_id)
+        _release_some(started.replay_id)
         flash("Started.", "good")
     else:
         flash("Already running: here it is. Nothing was started a second time.", "doubt")
@@ -156,7 +156,7 @@ def _per_minute() -> int:
     return int(count) * UNITS[unit]
 
 
-def _let_some_go(replay_id: UUID) -> None:
+def _release_some(replay_id: UUID) -> None:
     """Release the first batch of a replay at once.
 
     The clock releases the following ones, and would release this one too: a database error is

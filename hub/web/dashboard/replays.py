@@ -56,9 +56,7 @@ def replay_page(replay_id: str) -> Response:
     with hub().store.read() as connection:
         row = status.replay_row(connection, found_id)
         counts = status.counts(connection, row)
-        items = status.items(
-            connection, found_id, became=became, limit=PAGE, after=after
-        )
+        items = status.items(connection, found_id, became=became, limit=PAGE, after=after)
         ids = [one.event_id for one in items.rows if one.event_id]
         events = events_of(connection, ids)
     here = url_for("dashboard.replay_page", replay_id=found_id, became=became)

@@ -9,7 +9,7 @@ from hub.core.errors import Refused
 from hub.gateways import totp
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.client import vault
-from hub.web.dashboard.credential_check import hear_password
+from hub.web.dashboard.credential_check import check_password
 from hub.web.dashboard.permissions import current_user, hub, lacks_second_factor, now, requires
 from hub.web.dashboard.reauth import WRONG
 from hub.web.dashboard.rendering import page
@@ -51,11 +51,11 @@ def turn_second_factor_off() -> BaseResponse:
     person = current_user()
     if hub().configuration.users.second_factor_required:
         raise Refused("everybody here needs a second factor: hub.yaml says so")
-    heard = hear_password(person.name, request.form.get("password", ""), wrong=WRONG)
-    if heard.fault:
-        return _page(heard.status, fault=heard.fault)
+    checked = check_password(person.name, request.form.get("password", ""), wrong=WRONG)
+    if checked.fault:
+        return _page(checked.status, fault=checked.fault)
     with hub().store.write() as connection:
-        throttle.clear(connection, heard.attempt.counted)
+        throttle.clear(connection, checked.attempt.counted)
         second_factor.turn_off(connection, person.user_id, actor=person.actor, now=now())
     flash("Your second factor is off: your password alone signs you in.", "doubt")
     return redirect(url_for("dashboard.account_page"), 303)

@@ -11,7 +11,7 @@ from hub.core.auth.one_time_tokens import Purpose
 from hub.core.auth.roles import Permission
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.client import forget_session, keep_session, next_page
-from hub.web.dashboard.credential_check import CheckedCredential, hear_code, hear_password
+from hub.web.dashboard.credential_check import CredentialCheck, check_code, check_password
 from hub.web.dashboard.permissions import current_user, hub, now, public, requires
 from hub.web.dashboard.rendering import page
 
@@ -30,13 +30,13 @@ def sign_in() -> BaseResponse:
 @dashboard.post("/sign-in")
 @public
 def sign_in_with_password() -> BaseResponse:
-    heard = hear_password(request.form.get("name", ""), request.form.get("password", ""))
-    if heard.fault or heard.attempt.user_id is None:
-        return refused("sign_in.html", heard, next=next_page(), name=heard.attempt.name)
-    if heard.attempt.totp_secret is None:
-        return _come_in(heard, by="password")
+    checked = check_password(request.form.get("name", ""), request.form.get("password", ""))
+    if checked.fault or checked.attempt.user_id is None:
+        return refused("sign_in.html", checked, next=next_page(), name=checked.attempt.name)
+    if checked.attempt.totp_secret is None:
+        return _come_in(checked, by="password")
     with hub().store.write() as connection:
-        ticket = entry.issue_mfa_ticket(connection, heard.attempt, now=now())
+        ticket = entry.issue_mfa_ticket(connection, checked.attempt, now=now())
     session[HALF] = ticket
     return redirect(url_for("dashboard.sign_in_code", next=request.form.get("next")), 303)
 
@@ -55,15 +55,15 @@ def sign_in_with_code() -> BaseResponse:
     name = _half()
     if name is None:
         return page("sign_in.html", 401, next=next_page(), fault=EXPIRED)
-    heard = hear_code(name, request.form.get("code", ""))
-    if heard.fault:
+    checked = check_code(name, request.form.get("code", ""))
+    if checked.fault:
         recovery = "recovery" in request.form
-        return refused("sign_in_code.html", heard, next=next_page(), recovery=recovery)
+        return refused("sign_in_code.html", checked, next=next_page(), recovery=recovery)
     with hub().store.write() as connection:
         held = one_time_tokens.use_token(connection, session[HALF], Purpose.MFA_PENDING, now=now())
     if held is None:
         return page("sign_in.html", 401, next=next_page(), fault=EXPIRED)
-    return _come_in(heard, by="password and code")
+    return _come_in(checked, by="password and code")
 
 
 @dashboard.post("/sign-out")
@@ -76,11 +76,11 @@ def sign_out() -> BaseResponse:
     return redirect(url_for("dashboard.sign_in"), 303)
 
 
-def refused(template: str, heard: CheckedCredential, **values: Any) -> Response:
+def refused(template: str, checked: CredentialCheck, **values: Any) -> Response:
     """Return a form again with its fault; `Retry-After` has the throttle's delay."""
-    answer = page(template, heard.status, fault=heard.fault, **values)
-    if heard.wait:
-        answer.headers["Retry-After"] = str(int(heard.wait.total_seconds()) + 1)
+    answer = page(template, checked.status, fault=checked.fault, **values)
+    if checked.wait:
+        answer.headers["Retry-After"] = str(int(checked.wait.total_seconds()) + 1)
     return answer
 
 
@@ -98,14 +98,14 @@ def _half() -> str | None:
         return users.with_id(connection, held.user_id).name if held else None
 
 
-def _come_in(heard: CheckedCredential, *, by: str) -> BaseResponse:
-    user_id = heard.attempt.user_id
+def _come_in(checked: CredentialCheck, *, by: str) -> BaseResponse:
+    user_id = checked.attempt.user_id
     if user_id is None:
-        return refused("sign_in.html", heard, next=next_page(), name=heard.attempt.name)
+        return refused("sign_in.html", checked, next=next_page(), name=checked.attempt.name)
     wanted = next_page()
     with hub().store.write() as connection:
         token = entry.complete_attempt(
-            connection, heard.attempt, user_id, heard.browser, by=by, now=now()
+            connection, checked.attempt, user_id, checked.browser, by=by, now=now()
         )
     keep_session(token)
     return redirect(wanted, 303)

@@ -24,6 +24,25 @@ from hub.core.configuration import Source
 from hub.web.forms import responses
 from hub.web.forms.responses import form_of, forms, is_admitted
 
+_TURNSTILE = ("https://challenges.cloudflare.com",)
+_HCAPTCHA = ("https://hcaptcha.com", "https://*.hcaptcha.com")
+_RECAPTCHA = ("https://www.google.com/recaptcha/", "https://www.gstatic.com/recaptcha/")
+# Hidden field that marks a submission of the hosted form.
+MARK = "_hosted"
+# Hidden fields whose values are kept while a visitor corrects faults.
+KEPT = ("_token", "_page", "_referrer", "_next", "utm_source", "utm_medium", "utm_campaign",
+        "utm_term", "utm_content")  # fmt: skip
+MOST_KEPT = 2048
+NONCE_BYTES = 16
+SCRIPT_KEPT_S = 600
+MOST_OPEN_S = 60
+_SECONDS = re.compile(r"[0-9]{1,9}", re.ASCII)
+_STATIC = Path(__file__).parent / "static"
+_INPUTS = {"phone": "tel", "email": "email", "number": "number", "date": "date", "file": "file"}
+_COMPLETED = {"name": "name", "company": "organization", "city": "address-level2",
+              "postcode": "postal-code", "zip": "postal-code"}  # fmt: skip
+_COMPLETED_TYPES = {"email": "email", "phone": "tel"}
+
 
 @dataclass(frozen=True, slots=True)
 class Widget:
@@ -34,10 +53,6 @@ class Widget:
     # Origins by directive of the Content-Security-Policy.
     sources: Mapping[str, Sequence[str]]
 
-
-_TURNSTILE = ("https://challenges.cloudflare.com",)
-_HCAPTCHA = ("https://hcaptcha.com", "https://*.hcaptcha.com")
-_RECAPTCHA = ("https://www.google.com/recaptcha/", "https://www.gstatic.com/recaptcha/")
 
 WIDGETS: Mapping[str, Widget] = {
     "turnstile": Widget(
@@ -76,24 +91,6 @@ def policy(widget: Widget | None, *, form_action: Sequence[str]) -> str:
     }
     allowed = {name: [*own, *loads.get(name, ())] for name, own in directives.items()}
     return "; ".join(" ".join((name, *sources)) for name, sources in allowed.items() if sources)
-
-
-# Hidden field that marks a submission of the hosted form.
-MARK = "_hosted"
-# Hidden fields whose values are kept while a visitor corrects faults.
-KEPT = ("_token", "_page", "_referrer", "_next", "utm_source", "utm_medium", "utm_campaign",
-        "utm_term", "utm_content")  # fmt: skip
-MOST_KEPT = 2048
-NONCE_BYTES = 16
-SCRIPT_KEPT_S = 600
-MOST_OPEN_S = 60
-
-_SECONDS = re.compile(r"[0-9]{1,9}", re.ASCII)
-_STATIC = Path(__file__).parent / "static"
-_INPUTS = {"phone": "tel", "email": "email", "number": "number", "date": "date", "file": "file"}
-_COMPLETED = {"name": "name", "company": "organization", "city": "address-level2",
-              "postcode": "postal-code", "zip": "postal-code"}  # fmt: skip
-_COMPLETED_TYPES = {"email": "email", "phone": "tel"}
 
 
 @forms.get("/forms/<source_slug>", provide_automatic_options=False)

@@ -46,6 +46,7 @@ _SENTENCES = {
 _BACK = "Go back with your browser's button: what you typed is still there."
 _STYLE = Markup('<link rel="stylesheet" href="/forms/{}.css">\n')
 _LINK = Markup('<p><a href="{}">Open the form anew</a></p>\n')
+forms = Blueprint("forms", __name__, template_folder="templates")
 
 
 def thanks() -> Response:
@@ -108,9 +109,6 @@ def _page(status: int, title: str, text: Markup) -> Response:
     return Response(body, status, headers=HEADERS, content_type="text/html; charset=utf-8")
 
 
-forms = Blueprint("forms", __name__, template_folder="templates")
-
-
 def form_of(slug: str) -> tuple[Source, FormInbound]:
     """Return an enabled source that takes forms, and its adapter.
 
@@ -151,7 +149,7 @@ def on_http(error: HTTPException) -> Response:
 
 
 @forms.after_request
-def let_the_page_read_it(response: Response) -> Response:
+def add_cors_headers(response: Response) -> Response:
     """Add CORS headers to every response, errors too, if the page's origin may post the form."""
     response.vary.update(("Accept", "Origin"))
     origin = request.headers.get("Origin")

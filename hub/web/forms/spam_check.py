@@ -29,6 +29,7 @@ _NEARBY = tuple(
         "169.254.0.0/16", "::1/128", "fc00::/7", "fe80::/10",
     )
 )  # fmt: skip
+T = TypeVar("T")
 
 
 def visitor_of(environ: Mapping[str, Any], *, proxy_hops: int) -> Address | None:
@@ -63,9 +64,6 @@ def _read(text: str) -> Address | None:
         return None
     mapped = getattr(address, "ipv4_mapped", None)
     return mapped or address
-
-
-T = TypeVar("T")
 
 
 def check_submission(

@@ -1,1 +1,1 @@
-"""The web server: gunicorn, with a worker that collects requests before anybody handles them."""
+"""Web server: gunicorn, with a worker class that buffers requests before they are handled."""

@@ -1,4 +1,4 @@
-"""A request on its way in: its bytes, and whether they are all there (RFC 9112, sections 6 and 7).
+"""Buffer of an incoming request: bytes, and whether it is complete (RFC 9112, sections 6 and 7).
 
 Only the framing is read. What is odd counts as whole: the server's own parser then refuses it.
 """
@@ -49,18 +49,18 @@ class Arrival:
 
     @property
     def is_complete(self) -> bool:
-        """Return whether all of it is there, beyond doubt: its length was said, and has come.
+        """Return whether the whole request, of a declared length, has arrived.
 
-        Nor is anything to be said before it is answered, nor has anything come behind it.
+        False if `100 Continue` is still to be sent, or if more bytes have come behind it.
         """
         return len(self.data) == self._wanted and not self.awaits_continue
 
     def parts(self) -> tuple[bytes, bytes]:
-        """Return the head, its empty line included, and what came behind it."""
+        """Return the head, its empty line included, and the bytes behind it."""
         return bytes(self.data[: self._body_at]), bytes(self.data[self._body_at :])
 
     def add(self, data: bytes) -> None:
-        """Take more bytes in."""
+        """Append bytes, and update `is_whole`."""
         self.data += data
         if not self.has_head:
             self._look_for_the_head()
@@ -68,7 +68,7 @@ class Arrival:
             self._look_for_the_body()
 
     def promise_continue(self) -> int:
-        """Forget that `100 Continue` is awaited: it was said. Return how many bytes that took."""
+        """Remove the `Expect` field: `100 Continue` is sent. Return the number of bytes removed."""
         head = bytes(self.data[: self._body_at])
         shorter = _EXPECTS.sub(b"", head)
         self.data[: self._body_at] = shorter

@@ -1,4 +1,4 @@
-"""The short way of webhooks through the server: many at a time, in the loop, without a thread.
+"""Fast path of the server: webhooks are stored in batches in the loop, without a thread.
 
 It takes requests apart one after the other, has what they bring written in one go, and answers
 when the database says so; meanwhile it begins with the next ones. No thread is in another's way
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 
 class ExpressWorker(KeepingWorker):
-    """A worker whose loop takes webhooks in, as long as the database is prompt."""
+    """A worker whose loop stores webhooks itself, as long as the database is prompt."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -58,7 +58,7 @@ class ExpressWorker(KeepingWorker):
             )
 
     def takes_express(self, conn: TConn, arrival: Arrival) -> bool:
-        """Take a request in if it is one to try the short way with; return whether it is."""
+        """Queue a request for the fast path if it qualifies; return whether it was queued."""
         if self._ways is None or not self.alive or not arrival.is_complete:
             return False
         data = arrival.data
@@ -72,7 +72,7 @@ class ExpressWorker(KeepingWorker):
         return self._ways.are_open
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
-        """Wait for what arrives, and go on with what has arrived."""
+        """Wait for socket events, then process the queued requests and write the batch."""
         if self._ways is None:
             super().wait_for_and_dispatch_events(timeout)
             return
@@ -145,7 +145,7 @@ class ExpressWorker(KeepingWorker):
         return keep
 
     def handle_request(self, req: Any, conn: TConn) -> bool:
-        """Handle a request in a thread; who does not read the answer is gone."""
+        """Handle a request in a thread; a peer that does not read the answer is disconnected."""
         _wait_at_most(conn)
         try:
             return bool(super().handle_request(req, conn))
@@ -153,7 +153,7 @@ class ExpressWorker(KeepingWorker):
             raise BrokenPipeError(errno.EPIPE, "the answer was not read") from error
 
     def take_in_thread(self, conn: TConn, data: bytes) -> None:
-        """Let a thread take a request in, whatever it is."""
+        """Hand any request to a thread of the pool."""
         self.unwatch(conn)  # gunicorn may close it there, and its number come again meanwhile
         conn.data_ready = True
         conn.init()
@@ -162,6 +162,6 @@ class ExpressWorker(KeepingWorker):
 
 
 def _wait_at_most(conn: TConn) -> None:
-    """Let a thread wait for a connection's peer, but not for ever."""
+    """Make a connection's socket blocking, with a send timeout."""
     conn.sock.setblocking(True)
     conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _SEND_TIMEOUT)

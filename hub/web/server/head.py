@@ -1,4 +1,4 @@
-"""The head of a webhook's request, read at once where nothing in it is out of the ordinary.
+"""Fast parser for the head of an ordinary webhook request.
 
 gunicorn's parser weighs every rule for every field. Here one pattern takes what all of them let
 through; whatever it does not take is gunicorn's, from the first byte.
@@ -20,7 +20,7 @@ _ASK_FOR_MORE = frozenset({"transfer-encoding", "content-encoding", "expect", "u
 
 
 class Head(NamedTuple):
-    """What stands before a body: `headers` as in `InboundRequest`; `keep` the connection after."""
+    """Head of a request. `headers`: as in `InboundRequest`; `keep`: keep the connection open."""
 
     slug: str
     target: str
@@ -29,7 +29,7 @@ class Head(NamedTuple):
 
 
 def read_head(head: bytes) -> Head | None:
-    """Return the head of a POST to a source, the empty line included; None where it is odd."""
+    """Parse the head of a POST to a source, empty line included; None if it is not ordinary."""
     if len(head) > AT_ONCE_MOST_BYTES:
         return None
     found = _HEAD.fullmatch(head.decode("latin-1"))

@@ -1,4 +1,4 @@
-"""Connections that live longer than one request: watched, kept for the next one, and ended.
+"""Keep-alive connections: watched between requests, and closed, by the loop.
 
 gunicorn watches a connection anew for each request; here it stays watched while the loop has it.
 And what is not kept is ended in the loop, without waiting for its peer.
@@ -28,12 +28,12 @@ class KeepingWorker(SharingWorker):
         self._leaving: dict[TConn, float] = {}  # in the order of their deadlines
 
     def finish_request(self, conn: TConn, fs: "Future[Any]") -> None:
-        """Go on with a connection whose request a thread has answered."""
+        """Keep or end a connection whose request a thread has answered."""
         is_done = not fs.cancelled() and fs.exception() is None
         self.end_exchange(conn, keep=is_done and fs.result() is True)
 
     def end_exchange(self, conn: TConn, *, keep: bool) -> None:
-        """Keep a connection that may be kept; let the others go without waiting for them."""
+        """Keep the connection alive, or close it without waiting for its peer."""
         self.answering.discard(conn)
         if not keep:
             self.leave(conn)
@@ -48,31 +48,31 @@ class KeepingWorker(SharingWorker):
             self.watch(conn)
 
     def murder_keepalived(self, force: bool = False) -> None:
-        """Close what was kept for long enough."""
+        """Close kept connections whose time is over."""
         now_s = time.monotonic()
         while self.keepalived_conns and (force or self.keepalived_conns[0].timeout <= now_s):
             self.close(self.keepalived_conns.popleft())
 
     def murder_pending(self) -> None:
-        """Close what was left for long enough, whether its peer has read all or not."""
+        """Close ended connections whose time is over, even if the peer has not read everything."""
         now_s = time.monotonic()
         while self._leaving and self._leaving[first := next(iter(self._leaving))] <= now_s:
             self.close(first)
 
     def watch(self, conn: TConn) -> None:
-        """Hear when more of a connection can be read, from now on."""
+        """Register a connection's socket with the poller."""
         if conn not in self._watched:
             self._watched.add(conn)
             self.poller.register(conn.sock, EVENT_READ, partial(self.on_readable, conn))
 
     def unwatch(self, conn: TConn) -> None:
-        """Hear nothing more of a connection."""
+        """Remove a connection's socket from the poller."""
         if conn in self._watched:
             self._watched.discard(conn)
             self.poller.unregister(conn.sock)
 
     def on_readable(self, conn: TConn, sock: socket.socket) -> None:
-        """Go on with a connection of which more can be read, or whose peer has ended it."""
+        """Process a connection that has become readable, or that its peer has closed."""
         if conn not in self._watched:
             return  # it was closed by another event of the same moment
         if conn in self._leaving:
@@ -91,7 +91,7 @@ class KeepingWorker(SharingWorker):
         conn.close()
 
     def leave(self, conn: TConn) -> None:
-        """Say that no more will come, and read on for a while, so that the answer is not lost.
+        """Shut down the sending side, and read on for a while, so that the answer is not lost.
 
         Closing while the peer still sends would reset the connection (RFC 9112, 9.6).
         """
@@ -116,6 +116,6 @@ class KeepingWorker(SharingWorker):
 
 
 def unblock(conn: TConn) -> None:
-    """Let no call of a connection's socket wait."""
+    """Make a connection's socket non-blocking."""
     if conn.sock.getblocking():
         conn.sock.setblocking(False)

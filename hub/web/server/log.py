@@ -1,4 +1,4 @@
-"""gunicorn's own words, in the hub's lines instead of a format of their own."""
+"""Log class for gunicorn: its messages go to the hub's log, in the hub's format."""
 
 import logging
 import os
@@ -10,10 +10,10 @@ from hub.gateways.logs import configure_logs
 
 
 class ServerLog(Logger):  # type: ignore[misc]
-    """Sends what gunicorn has to say to the process's log; there is no access log."""
+    """Logger that forwards gunicorn's messages to the process's log; there is no access log."""
 
     def setup(self, cfg: Any) -> None:
-        """Set the process's log up, as the environment says, and leave no handler of gunicorn's."""
+        """Configure the process's log from the environment, and remove gunicorn's own handlers."""
         self._access_log_enabled = False
         # At DEBUG gunicorn writes addresses, and the last part of one may be a secret.
         self.loglevel = max(logging.INFO, logging.getLevelName(cfg.loglevel.upper()))
@@ -23,4 +23,4 @@ class ServerLog(Logger):  # type: ignore[misc]
         self.error_log.setLevel(self.loglevel)
 
     def reopen_files(self) -> None:
-        """Open nothing anew: everything goes to standard error."""
+        """Do nothing: the log goes to standard error, not to a file."""

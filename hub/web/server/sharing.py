@@ -1,4 +1,4 @@
-"""New connections, shared among web processes by how much each has to do."""
+"""Connection sharing: new connections are shared among web processes by their load."""
 
 import socket
 import time
@@ -11,7 +11,7 @@ LEAVE_FOR_S, LEAVE_MOST_S = 0.0005, 0.004
 
 
 class SharingWorker(ThreadWorker):  # type: ignore[misc]
-    """A gthread worker that leaves new connections to one with less to do, for a moment.
+    """A gthread worker that leaves new connections to less busy workers, for a moment.
 
     `answering` are the connections whose requests are at work; who hands them over keeps it.
     """
@@ -23,7 +23,7 @@ class SharingWorker(ThreadWorker):  # type: ignore[misc]
         self._is_leaving = False
 
     def accept(self, listener: socket.socket) -> None:
-        """Take a new connection, unless another worker may have less to do: then a little later.
+        """Accept a new connection; if other workers may be less busy, a little later.
 
         All workers wait for the same ones, and who is at work anyway is there first: without this
         one of them gets nearly all.
@@ -38,14 +38,14 @@ class SharingWorker(ThreadWorker):  # type: ignore[misc]
             super().accept(listener)
 
     def set_accept_enabled(self, enabled: bool) -> None:
-        """Enable or disable taking new connections; not before they have been left long enough."""
+        """Enable or disable accepting; enabling waits until connections were left long enough."""
         if enabled and self._is_leaving and time.monotonic() < self._accept_from_s:
             return
         self._is_leaving = False
         super().set_accept_enabled(enabled)
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
-        """Wait no longer than new connections are left to others."""
+        """Wait for socket events, no longer than new connections are left to other workers."""
         if self._is_leaving and self.nr_conns < self.worker_connections:
             timeout = min(timeout, max(0.0, self._accept_from_s - time.monotonic()))
         super().wait_for_and_dispatch_events(timeout)

@@ -1,4 +1,4 @@
-"""The loop's lines to the database, and which webhooks are being written on each.
+"""Database lines of the server's loop, and the webhooks that are being written on each.
 
 They are opened by a thread, since that takes time. One that is late or broken is closed with the
 others, and for a while there is none: then threads do what the loop would have done.
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True, eq=False)
 class PendingResponse:
-    """A webhook, where its answer goes, and whether the connection may be kept then."""
+    """A webhook, the connection for its answer, and whether that may be kept afterwards."""
 
     taken: PendingWebhook
     conn: TConn
@@ -39,7 +39,7 @@ class PendingResponse:
 
 @dataclass(slots=True, eq=False)
 class PipelinedConnection:
-    """A line, and what is being written on it until when (monotonic)."""
+    """A database line, the webhooks being written on it, and their deadline (monotonic)."""
 
     line: Line
     written: Sequence[PendingResponse] = ()
@@ -49,7 +49,7 @@ class PipelinedConnection:
 
 @dataclass
 class ConnectionPool:
-    """Lines for one loop, on its `poller`; `later` is how threads reach it.
+    """Database lines for one loop, on its `poller`; threads call into the loop through `later`.
 
     `on_written` hears what a write came to: what was `taken` knows its new events, or not.
     """
@@ -66,18 +66,18 @@ class ConnectionPool:
 
     @property
     def are_open(self) -> bool:
-        """Return whether there are lines."""
+        """Return whether any line is open."""
         return bool(self._ways)
 
     def open_when_due(self) -> None:
-        """Have lines opened, if there are none and it is time."""
+        """Open lines in a thread, if none is open and the pause after a failure is over."""
         if not self._ways and not self._is_opening and time.monotonic() >= self._open_from_s:
             self._is_opening = True
             self.threads.submit(self._open)
 
     @property
     def has_free(self) -> bool:
-        """Return whether `write` would do something now."""
+        """Return whether a line is free, so that `write` may be called."""
         return any(not way.written for way in self._ways)
 
     def left_s(self, most_s: float) -> float:
@@ -86,7 +86,7 @@ class ConnectionPool:
         return most_s if late_s is None else min(most_s, max(0.0, late_s - time.monotonic()))
 
     def write(self, together: Sequence[PendingResponse]) -> None:
-        """Have webhooks written on a free line, in one go."""
+        """Write webhooks on a free line, in one statement."""
         way = next(way for way in self._ways if not way.written)
         way.written = together
         way.late_s = time.monotonic() + PATIENCE_S
@@ -102,13 +102,13 @@ class ConnectionPool:
             self._watch(way)
 
     def look_for_late(self) -> None:
-        """Close the lines when one is late."""
+        """Close all lines if a write on one has passed its deadline."""
         now_s = time.monotonic()
         if any(way.written and now_s > way.late_s for way in self._ways):
             self.close("the database took too long for a write")
 
     def close(self, why: str) -> None:
-        """Close the lines; what was being written on them may be stored, or not."""
+        """Close all lines; webhooks being written on them may be stored, or not."""
         log.info("threads take webhooks in for a while: %s", why)
         self._open_from_s = time.monotonic() + REST_S
         ways, self._ways = self._ways, []

@@ -1,4 +1,4 @@
-"""Answers as bytes, for where gunicorn does not make them."""
+"""HTTP responses as bytes, where gunicorn does not build them."""
 
 import time
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from hub.web.errors import RETRY_AFTER_S, SENTENCES
 def answer_bytes(
     status: int, headers: Iterable[tuple[str, str]], body: bytes, *, keep: bool
 ) -> bytes:
-    """Return a whole answer, with the header fields that gunicorn would give it."""
+    """Return a complete response, with the header fields that gunicorn would add."""
     return _head(status, tuple(headers), keep, int(time.time())) + body
 
 
@@ -31,7 +31,7 @@ def _head(status: int, headers: tuple[tuple[str, str], ...], keep: bool, now_s: 
 
 
 def refusal_bytes(status: int) -> bytes:
-    """Return what ends a connection, where there is no application to say it."""
+    """Return the error response that ends a connection outside the application."""
     body = f"{SENTENCES[status]}\n".encode()
     headers = [
         ("Content-Type", "text/plain; charset=utf-8"),

@@ -1,6 +1,6 @@
-"""The web server's process: gunicorn's threads, which only ever see requests that are all there.
+"""Worker class for gunicorn: buffers each request until it is complete, then gives it a thread.
 
-gunicorn gives a thread to whoever connects, so that eight senders of half a header stop the hub;
+gunicorn gives a thread to every connection, so that eight senders of half a header stop the hub;
 and it waits for those that it has answered in the one loop that accepts all others. Here requests
 are collected, and connections ended, beside the threads. What is not HTTP is answered in the
 hub's words, and neither logged nor sent back: a header or an address may hold a secret.
@@ -50,7 +50,7 @@ class Worker(ExpressWorker):
         self._held_bytes = 0
 
     def load_wsgi(self) -> None:
-        """Load the application; what is there then stays, so garbage is not looked for in it."""
+        """Load the application, and exempt its objects from garbage collection (`gc.freeze`)."""
         super().load_wsgi()
         gc.freeze()
 
@@ -67,12 +67,15 @@ class Worker(ExpressWorker):
             self.watch(conn)
 
     def _keepalive_after(self, conn: TConn, keepalive: bool) -> bool:
-        """Keep no connection whose body was not read: no thread waits for what nobody wants."""
+        """Return whether to keep a connection: no, if the rest of its body takes over `UNREAD_S`.
+
+        A thread must not wait for a body that the application did not read.
+        """
         until = time.monotonic() + UNREAD_S
         return keepalive and bool(conn.parser.finish_body(deadline=until))
 
     def murder_pending(self) -> None:
-        """End what has had its time, in every turn of the loop."""
+        """Refuse requests that have not arrived by their deadline, in every turn of the loop."""
         super().murder_pending()
         now = time.monotonic()
         for conn, arrival in list(self._arriving.items()):
@@ -87,7 +90,7 @@ class Worker(ExpressWorker):
                     self.close(conn)
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
-        """Answer what is not HTTP, or what failed outside the application."""
+        """Answer a request that is not HTTP, or that failed outside the application."""
         status = status_of(exc)
         path = getattr(getattr(exc, "req", None), "path", None)
         if path:
@@ -102,7 +105,7 @@ class Worker(ExpressWorker):
             log.debug("nobody waited for the answer")
 
     def on_readable(self, conn: TConn, sock: socket.socket) -> None:
-        """Go on with a connection of which more can be read."""
+        """Process a connection that has become readable."""
         if conn in self._arriving:
             self._on_more(conn, sock)
         else:
@@ -170,7 +173,7 @@ class Worker(ExpressWorker):
 
 
 def status_of(error: Exception) -> int:
-    """Return the status for what the server could not take: the sender's fault, or ours."""
+    """Return the status for a request that the server could not process: 400, 431, or 500."""
     if isinstance(error, _OURS) or not isinstance(error, ParseException):
         return 500
     return 431 if isinstance(error, _TOO_LARGE) else 400

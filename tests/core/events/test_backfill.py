@@ -22,7 +22,7 @@ from hub.core.events.backfill import (
     next_span,
     note_failure,
     note_filled,
-    why_not,
+    reason_not_listed,
 )
 from hub.core.models import Alert, Delivery, SourceState, StoredEvent
 from tests.core.fetching import FETCHING, THIN, FetchingTown
@@ -319,7 +319,7 @@ def test_of_two_clocks_at_a_source_s_first_look_one_gets_the_turn(town) -> None:
 
 
 def test_why_a_gap_cannot_be_filled_is_said(database) -> None:
-    assert why_not(FetchingTown(), FetchingTown().source) is None
+    assert reason_not_listed(FetchingTown(), FetchingTown().source) is None
     for changes, words in (
         ({"account": None}, "name it as `account`"),
         ({"sandbox": True}, "give it its credentials"),
@@ -327,7 +327,7 @@ def test_why_a_gap_cannot_be_filled_is_said(database) -> None:
         ({"provider": Provider()}, "keeps no list"),
     ):
         town = FetchingTown(**changes)
-        assert words in str(why_not(town, town.source))
+        assert words in str(reason_not_listed(town, town.source))
 
 
 def test_a_gap_is_filled_while_webhooks_arrive_and_each_event_is_one(town) -> None:

@@ -66,11 +66,11 @@ def all_of(connection, text="", **filters):
 
 
 @pytest.mark.usefixtures("small_steps")
-@pytest.mark.parametrize("most_eras", [full_text.MOST_ERAS, 3])
+@pytest.mark.parametrize("most_eras", [full_text.MOST_PARTITIONS, 3])
 def test_pages_of_a_search_hold_every_event_once_newest_first(
     connection, town, monkeypatch, most_eras
 ):
-    monkeypatch.setattr(full_text, "MOST_ERAS", most_eras)
+    monkeypatch.setattr(full_text, "MOST_PARTITIONS", most_eras)
     rare = {"name": "Common", "email": "rare@example.com"}
     fill(connection, town, lambda n: {"data": {"name": "Common"} if n % 9 else rare})
     for text, every in (("common", 1), ("rare@example.com", 9)):
