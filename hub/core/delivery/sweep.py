@@ -30,12 +30,12 @@ def sweep(connection: Connection, configuration: Configuration) -> int:
     A waiting delivery fails if its destination is not in hub.yaml; a running one becomes unknown
     if no worker serves its destination.
     """
-    return _fail_the_waiting(connection, configuration) + _ask_about_the_running(
+    return _fail_waiting(connection, configuration) + _mark_running_unknown(
         connection, configuration
     )
 
 
-def _ask_about_the_running(connection: Connection, configuration: Configuration) -> int:
+def _mark_running_unknown(connection: Connection, configuration: Configuration) -> int:
     """Mark calls as unknown whose worker died and whose destination no worker serves any more.
 
     The deliveries are those of the attempts just closed: a lane released between the two writes
@@ -66,7 +66,7 @@ def _ask_about_the_running(connection: Connection, configuration: Configuration)
     return changed.rowcount
 
 
-def _fail_the_waiting(connection: Connection, configuration: Configuration) -> int:
+def _fail_waiting(connection: Connection, configuration: Configuration) -> int:
     changed = connection.execute(
         update(Delivery)
         .where(

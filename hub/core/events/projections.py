@@ -41,10 +41,10 @@ def project_some(connection: Connection, hub: Hub, *, most: int, now: datetime) 
     rows = connection.execute(
         select(*_COLUMNS).where(~StoredEvent.folded).order_by(StoredEvent.id).limit(most)
     ).all()
-    told = [row for row in rows if _tell(connection, hub, row, now)]
+    told = [row for row in rows if _apply_feedback(connection, hub, row, now)]
     if told:
         lock_contacts(connection)
-    for row in _left(connection, told):
+    for row in _unprojected(connection, told):
         facts = Facts(row.id, row.source, row.type, row.data or {})
         try:
             with connection.begin_nested():
@@ -64,7 +64,7 @@ def _is_alone(connection: Connection) -> bool:
     return bool(connection.scalar(select(func.pg_try_advisory_xact_lock(_LEFT_OVER))))
 
 
-def _left(connection: Connection, told: Sequence[Row[Any]]) -> list[Row[Any]]:
+def _unprojected(connection: Connection, told: Sequence[Row[Any]]) -> list[Row[Any]]:
     """Return the events that are still not folded: a claim may have folded some meanwhile."""
     ids = [row.id for row in told]
     found = select(StoredEvent.id).where(StoredEvent.id.in_(ids), ~StoredEvent.folded)
@@ -72,7 +72,7 @@ def _left(connection: Connection, told: Sequence[Row[Any]]) -> list[Row[Any]]:
     return [row for row in told if row.id in left]
 
 
-def _tell(connection: Connection, hub: Hub, row: Row[Any], now: datetime) -> bool:
+def _apply_feedback(connection: Connection, hub: Hub, row: Row[Any], now: datetime) -> bool:
     """Apply an event's status callback or acknowledgement; return whether it can be folded now."""
     try:
         with connection.begin_nested():

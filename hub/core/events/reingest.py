@@ -16,7 +16,7 @@ from hub.core.models import RequestState, StoredRequest
 from hub.core.rehydrate import stored_request
 
 
-def take_in_again(connection: Connection, hub: Hub, request_id: UUID) -> IngestResult:
+def reingest(connection: Connection, hub: Hub, request_id: UUID) -> IngestResult:
     """Verify a stored request as of the time it arrived, parse it, and ingest it.
 
     The row that ingest writes replaces the stored one. Must be called in a transaction.

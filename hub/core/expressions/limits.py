@@ -15,7 +15,6 @@ from typing import Any
 
 import jinja2
 from jinja2.runtime import Context
-from jinja2.utils import _PassArg
 
 from hub.core.errors import ExpressionError, MissingField
 
@@ -24,6 +23,11 @@ MAX_EFFORT = 1_000_000
 CHARACTERS = 64
 # Longest text that a template may produce, in characters.
 MAX_TEXT = 200_000
+# Marks by which Jinja's decorators note what a function wants before its value.
+_CONTEXT, _EVAL_CONTEXT, _ENVIRONMENT = (
+    getattr(decorator(lambda *_: None), "jinja_pass_arg")  # noqa: B009 - its type has no such name
+    for decorator in (jinja2.pass_context, jinja2.pass_eval_context, jinja2.pass_environment)
+)
 
 
 def spend(context: Context, *values: Any) -> None:
@@ -50,7 +54,7 @@ def _is_missing(value: Any) -> bool:
 
 def reckoned(function: Any) -> Callable[..., Any]:
     """Return a filter or test that spends effort for its arguments and its result."""
-    wants = _PassArg.from_obj(function)
+    wants = getattr(function, "jinja_pass_arg", None)
 
     @jinja2.pass_context
     @wraps(function)
@@ -63,13 +67,13 @@ def reckoned(function: Any) -> Callable[..., Any]:
     return spending
 
 
-def _before(wants: _PassArg | None, context: Context) -> tuple[Any, ...]:
+def _before(wants: object, context: Context) -> tuple[Any, ...]:
     """Return the arguments that Jinja passes to a function before its value."""
-    if wants is _PassArg.context:
+    if wants is _CONTEXT:
         return (context,)
-    if wants is _PassArg.eval_context:
+    if wants is _EVAL_CONTEXT:
         return (context.eval_ctx,)
-    return (context.environment,) if wants is _PassArg.environment else ()
+    return (context.environment,) if wants is _ENVIRONMENT else ()
 
 
 def present(value: Any) -> Any:

@@ -88,8 +88,6 @@ class EventFilter:
         return wanted
 
 
-
-
 def list_events(
     connection: Connection, filters: EventFilter, *, most: int, before: UUID | None = None
 ) -> Page[EventRow]:

@@ -47,7 +47,7 @@ def release_batch(connection: Connection, hub: Hub, replay_id: UUID, *, now: dat
     ).one_or_none()
     if replay is None:
         return 0
-    since = max(replay.paid_until, replay.at - max(CATCHES_UP, batch_size(replay.per_minute)))
+    since = max(replay.paid_until, replay.at - max(CATCHES_UP, release_interval(replay.per_minute)))
     allowed = int((replay.at - since).total_seconds() * replay.per_minute / 60)
     most = min(AT_ONCE, allowed)
     if most < 1:
@@ -68,7 +68,7 @@ def release_batch(connection: Connection, hub: Hub, replay_id: UUID, *, now: dat
     return looked_at
 
 
-def batch_size(per_minute: int) -> timedelta:
+def release_interval(per_minute: int) -> timedelta:
     """Return the interval between two deliveries at a rate of `per_minute`."""
     return timedelta(seconds=60 / per_minute)
 

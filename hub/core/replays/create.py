@@ -22,7 +22,7 @@ from hub.core.models import (
     database_later,
     insert_if_new,
 )
-from hub.core.replays.advance import GOING, batch_size
+from hub.core.replays.advance import GOING, release_interval
 from hub.core.replays.preview import Preview, plan_of, preview_selection
 from hub.core.replays.replay import Plan
 from hub.core.replays.selection import Selection
@@ -100,7 +100,7 @@ def create_replay(
             per_minute=wish.per_minute,
             total=0,
             left_out=left_out,
-            paid_until=database_later(-max(1.0, batch_size(wish.per_minute).total_seconds())),
+            paid_until=database_later(-max(1.0, release_interval(wish.per_minute).total_seconds())),
             created_at=now,
         )
         .returning(Replay.id)

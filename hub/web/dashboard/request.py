@@ -8,7 +8,7 @@ from hub.core.audit import record_action
 from hub.core.auth.audit_views import note_view
 from hub.core.auth.roles import Permission
 from hub.core.errors import Refused
-from hub.core.events.reingest import take_in_again
+from hub.core.events.reingest import reingest
 from hub.core.models import RequestState
 from hub.core.queries import event_detail as board
 from hub.web.dashboard.blueprint import dashboard
@@ -54,7 +54,7 @@ def take_request_in_again(request_id: str) -> BaseResponse:
     wanted = id_or_404(request_id)
     try:
         with hub().store.write() as connection:
-            taken = take_in_again(connection, hub(), wanted)
+            taken = reingest(connection, hub(), wanted)
             record_action(
                 connection,
                 actor=current_user().actor,

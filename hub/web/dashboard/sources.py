@@ -12,7 +12,7 @@ from hub.core.audit import record_action
 from hub.core.auth.roles import Permission
 from hub.core.configuration import Source
 from hub.core.errors import NotFound, Refused
-from hub.core.events.reingest import take_in_again
+from hub.core.events.reingest import reingest
 from hub.core.ids import parse_id
 from hub.core.inbound.samples import address_of, external_id_of, live_destinations, make_sample
 from hub.core.models import RequestState
@@ -115,7 +115,7 @@ def take_again(slug: str) -> BaseResponse:
     for request_id in wanted:
         try:
             with hub().store.write() as connection:
-                became = take_in_again(connection, hub(), request_id).state
+                became = reingest(connection, hub(), request_id).state
                 record_action(
                     connection,
                     actor=current_user().actor,

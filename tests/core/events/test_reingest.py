@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from adapters import NotVerified
 from hub.core.errors import NotFound, Refused
-from hub.core.events.reingest import take_in_again
+from hub.core.events.reingest import reingest
 from hub.core.ids import new_id
 from hub.core.inbound.ingest import store_rejected
 from hub.core.models import RequestState, database_now
@@ -30,9 +30,9 @@ def test_a_rejected_request_is_taken_in_once_the_secret_is_mended(database, town
     with database.write() as connection:
         trace = rejected(connection)
         with pytest.raises(Refused, match="still does not verify: the header `key` is wrong"):
-            take_in_again(connection, town, trace)
+            reingest(connection, town, trace)
         town.provider.key = "new"
-        taken = take_in_again(connection, town, trace)
+        taken = reingest(connection, town, trace)
         [kept], [event] = requests_of(connection), events_of(connection)
         assert len(deliveries_of(connection)) == 1
     assert taken.state is RequestState.ACCEPTED
@@ -43,11 +43,11 @@ def test_a_rejected_request_is_taken_in_once_the_secret_is_mended(database, town
 def test_an_unreadable_request_is_read_once_the_reader_is_mended(database, town) -> None:
     with database.write() as connection:
         torn = town.take_in(connection, body=b"torn").request_id
-        assert take_in_again(connection, town, torn).state is RequestState.UNREADABLE
+        assert reingest(connection, town, torn).state is RequestState.UNREADABLE
         [kept] = requests_of(connection)
         assert (kept.id, kept.state) == (torn, "unreadable")
         town.provider.reads_anything = True
-        assert take_in_again(connection, town, torn).state is RequestState.ACCEPTED
+        assert reingest(connection, town, torn).state is RequestState.ACCEPTED
         [event] = events_of(connection)
         assert event.external_id == "mended"
         assert [kept.state for kept in requests_of(connection)] == ["accepted"]
@@ -58,7 +58,7 @@ def test_what_verified_when_it_came_needs_no_secret_of_today_to_be_read(database
         torn = town.take_in(connection, body=b"torn").request_id
         town.provider.key = "rotated"
         town.provider.reads_anything = True
-        assert take_in_again(connection, town, torn).state is RequestState.ACCEPTED
+        assert reingest(connection, town, torn).state is RequestState.ACCEPTED
         [kept] = requests_of(connection)
     assert kept.signed_by == "secrets[0]"
 
@@ -68,7 +68,7 @@ def test_a_rejected_request_that_cannot_be_read_either_becomes_unreadable(databa
         refused = request(body=b"torn", key="new")
         trace = store_rejected(connection, source="provider", request=refused, reason="wrong key")
         town.provider.key = "new"
-        assert take_in_again(connection, town, trace).state is RequestState.UNREADABLE
+        assert reingest(connection, town, trace).state is RequestState.UNREADABLE
         [kept] = requests_of(connection)
     assert (kept.id, kept.state, kept.reason) == (trace, "unreadable", "the body is torn")
 
@@ -78,7 +78,7 @@ def test_what_came_through_by_another_try_is_counted_as_a_duplicate(database, to
         trace = rejected(connection)
         town.provider.key = "new"
         town.take_in(connection, {"id": "e1"}, key="new")
-        assert take_in_again(connection, town, trace).state is RequestState.DUPLICATE
+        assert reingest(connection, town, trace).state is RequestState.DUPLICATE
         [event] = events_of(connection)
         assert event.duplicates == 1
         assert len(deliveries_of(connection)) == 1
@@ -88,7 +88,7 @@ def test_deliveries_of_an_old_request_have_all_their_time_before_them(database, 
     town.provider.key = "new"
     with database.write() as connection:
         trace = rejected(connection, at=NOW - timedelta(days=30))
-        take_in_again(connection, town, trace)
+        reingest(connection, town, trace)
         [delivery] = deliveries_of(connection)
         now = connection.scalar(select(database_now()))
     assert now - delivery.since < timedelta(minutes=1)
@@ -98,9 +98,9 @@ def test_what_was_accepted_or_is_not_there_is_refused(database, town) -> None:
     with database.write() as connection:
         taken = town.take_in(connection, {"id": "e1"})
         with pytest.raises(Refused, match="replay its event"):
-            take_in_again(connection, town, taken.request_id)
+            reingest(connection, town, taken.request_id)
         with pytest.raises(NotFound):
-            take_in_again(connection, town, new_id(NOW))
+            reingest(connection, town, new_id(NOW))
 
 
 def test_a_body_that_was_too_large_to_keep_is_said_to_be_gone(database, town) -> None:
@@ -108,7 +108,7 @@ def test_a_body_that_was_too_large_to_keep_is_said_to_be_gone(database, town) ->
         refused = request(body=b"x" * 70_000, key="bad")
         trace = store_rejected(connection, source="provider", request=refused, reason="wrong key")
         with pytest.raises(Refused, match="its body was not kept"):
-            take_in_again(connection, town, trace)
+            reingest(connection, town, trace)
 
 
 def test_a_source_that_is_gone_from_the_file_is_named(database) -> None:
@@ -117,7 +117,7 @@ def test_a_source_that_is_gone_from_the_file_is_named(database) -> None:
         refused = request({"id": "e1"}, key="bad")
         trace = store_rejected(connection, source="gone", request=refused, reason="wrong key")
         with pytest.raises(NotFound, match="no source gone in hub"):
-            take_in_again(connection, town, trace)
+            reingest(connection, town, trace)
 
 
 @pytest.mark.parametrize("signed_for", ["https://hooks.example.org", "http://hub"])
@@ -135,6 +135,6 @@ def test_it_is_verified_by_the_address_of_today_and_by_the_one_it_came_to(
         town.public_url = "https://elsewhere.example"
         if signed_for != "http://hub":
             with pytest.raises(Refused, match="another address"):
-                take_in_again(connection, town, trace)
+                reingest(connection, town, trace)
         town.public_url = "https://hooks.example.org"
-        assert take_in_again(connection, town, trace).state is RequestState.ACCEPTED
+        assert reingest(connection, town, trace).state is RequestState.ACCEPTED
