@@ -14,8 +14,9 @@ setup: .venv/.ok ## install everything into .venv, and the `hub` command with it
 run: setup ## set everything up and run the hub on this machine
 	@exec $(BIN)/hub up
 
-test: setup ## run the tests, against a real Redis and a real PostgreSQL
-	$(BIN)/python -m pytest -n 3 --dist worksteal
+test: setup ## run the tests, against a real Redis and a real PostgreSQL; print how many branches they take
+	$(BIN)/python -m pytest -n 3 --dist worksteal --cov --cov-report=
+	@echo "branch coverage: $$($(BIN)/coverage report --format=total --precision=1) %"
 
 lint: setup ## check style, format and types
 	$(BIN)/ruff check .
@@ -32,8 +33,9 @@ bench: setup ## measure, and print the table
 faults: setup ## kill processes and stores of a running hub, again and again
 	$(BIN)/python -m pytest tests/faults tests/journeys -n 2 --dist worksteal -m "faults or not faults"
 
-providers: setup ## write the tables of providers anew, after a change of an adapter
+providers: setup ## write the tables of providers and events anew, after a change of an adapter
 	$(BIN)/python -m tests.docs.providers
+	$(BIN)/python -m tests.docs.events
 
 screenshots: setup ## make a picture of every page of the dashboard in var/screenshots; needs Chromium
 	$(BIN)/python -m tests.screenshots

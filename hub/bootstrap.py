@@ -59,12 +59,12 @@ def run_worker(settings: Settings, environ: Mapping[str, str]) -> None:
         ConfigError: `hub.yaml` has errors; all of them are listed.
     """
     hub = create_hub(settings, environ)
-    workshop = _worker_context(settings, hub)
-    workers.listen_for_signals(workshop)
-    while not _is_prepared(hub, workshop.stop):
-        if workshop.stop.is_set():
+    worker = _worker_context(settings, hub)
+    workers.listen_for_signals(worker)
+    while not _is_prepared(hub, worker.stop):
+        if worker.stop.is_set():
             return
-    workers.run(workshop)
+    workers.run(worker)
 
 
 def run_clock(settings: Settings, environ: Mapping[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""How a far end may treat a call that has an effect: all that can go right and wrong with it."""
+"""Behaviours of a far end towards a call that has an effect: success and every kind of failure."""
 
 import threading
 from collections.abc import Callable
@@ -24,7 +24,7 @@ BEYOND_S = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What a provider says when it fails, when it is asked too often, and when it is confused."""
+    """Provider answers for an internal failure, a rate limit, and a garbled success."""
 
     failure: Reply
     too_many: Reply
@@ -32,7 +32,7 @@ class Answers:
 
 
 class Conduct:
-    """Carries behaviours out; `timeout_s` is how long the caller waits for an answer."""
+    """Carries out behaviours; `timeout_s` is the caller's timeout."""
 
     def __init__(self, answers: Answers, *, timeout_s: float) -> None:
         self._answers = answers
@@ -43,12 +43,12 @@ class Conduct:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether all that will ever be accepted of what came has been."""
+        """Return whether no call is in progress, so that no further effect can follow."""
         with self._lock:
             return not self._under_way
 
     def carry_out(self, behaviour: Behaviour, accept: Callable[[], Reply]) -> Reply:
-        """Return what is answered; `accept` has the effect, and gives the good answer."""
+        """Return the reply for a behaviour; `accept` has the effect, and returns the success."""
         with self._lock:
             self._under_way += 1
         try:

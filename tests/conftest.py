@@ -1,12 +1,12 @@
-"""Fixtures that every test may ask for: real stores, started once per test process.
+"""Fixtures for all tests: real stores, started once per test process.
 
 redis_url, redis_server          empty before each test
 database_url                     a migrated database of the test's own, on SQLite and PostgreSQL
 sqlite_url, postgresql_url       the same, on one of them
 own_postgresql_url               the same where a folder has `postgresql_url` be the emptied one
-emptied_postgresql_url           one for all that ask for it, migrated, without rows: quicker
+emptied_postgresql_url           one shared by all that ask for it, migrated, without rows: quicker
 postgres_server                  for a test that needs databases which are not migrated
-store_folder                     a folder for a `RedisServer` or `PostgresServer` of one's own
+store_folder                     a folder for a test's own `RedisServer` or `PostgresServer`
 """
 
 import os
@@ -20,7 +20,7 @@ import pytest
 from tests import stores
 from tests.stores import PostgresServer, RedisServer
 
-# Whoever runs the tests explores; a merge depends on what it changes, and not on luck.
+# Runs by a developer explore; the result of a merge check must not depend on random examples.
 hypothesis.settings.register_profile("explore", deadline=None)
 hypothesis.settings.register_profile("merge", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS", "explore"))

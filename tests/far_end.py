@@ -1,4 +1,4 @@
-"""The far end of a destination: a real HTTP server that keeps what it was sent."""
+"""Far end of a destination: a real HTTP server that records the requests it receives."""
 
 import json
 import threading
@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Received:
-    """One request as the far end saw it. `headers` has lower-case names."""
+    """Recorded request; `headers` has lower-case names."""
 
     method: str
     path: str
@@ -27,7 +27,7 @@ class Received:
 
 @dataclass(frozen=True)
 class Reply:
-    """What the far end does: answer after a while, or (`status` 0) hang up without a word."""
+    """Reply of the far end, after a delay; `status` 0 closes the connection without an answer."""
 
     status: int = 200
     body: bytes = b"{}"
@@ -36,7 +36,7 @@ class Reply:
 
 
 class FarEnd:
-    """Answers on a port of 127.0.0.1 as `behave` says; a context manager."""
+    """HTTP server on a port of 127.0.0.1 that answers as `behave` says; a context manager."""
 
     def __init__(self, behave: Callable[[Received], Reply] = lambda _: Reply()) -> None:
         self.behave = behave
@@ -50,7 +50,7 @@ class FarEnd:
             def do(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
                 body = self.rfile.read(length)
-                if len(body) < length:  # the caller died in the midst of it: never processed
+                if len(body) < length:  # the caller died while sending: never processed
                     self.close_connection = True
                     return
                 headers = {name.lower(): value for name, value in self.headers.items()}
@@ -95,5 +95,5 @@ class FarEnd:
         self._server.server_close()
 
     def keys(self) -> Counter[str]:
-        """Return how often each `webhook-id` came."""
+        """Return the number of requests for each `webhook-id`."""
         return Counter(one.headers.get("webhook-id", "") for one in list(self.received))

@@ -1,8 +1,8 @@
-"""Starts processes of the hub quickly: forked from one that has the libraries loaded already.
+"""Fork server for processes of the hub: they start quickly, with the libraries loaded already.
 
-Most of what a process costs until it does something is importing other people's packages, and the
-tests start hundreds. Of the hub itself nothing is imported before the fork: each process does that
-anew and in its own order, as `python -m` would.
+Most of a process's start-up time is the import of third-party packages, and the tests start
+hundreds. Of the hub itself nothing is imported before the fork: each process does that anew and in
+its own order, as `python -m` would.
 """
 
 import atexit
@@ -20,7 +20,7 @@ from multiprocessing.reduction import DupFd
 from pathlib import Path
 from typing import Any
 
-# Not gunicorn: it takes the folder that it is imported in for its own.
+# Not gunicorn: it takes the folder of its import as its working directory.
 _LIBRARIES = (
     "alembic.command alembic.config argon2 babel.dates babel.numbers click cryptography.x509 "
     "email_validator environs flask flask_sqlalchemy flask_wtf holidays jinja2.sandbox marshmallow "
@@ -36,9 +36,9 @@ _context.set_forkserver_preload(_LIBRARIES)
 
 
 class Forked:
-    """A process that runs a module; it can do what tests ask of a `subprocess.Popen`.
+    """Process that runs a module; it has the methods of `subprocess.Popen` that tests need.
 
-    It has a session of its own, reads nothing, and dies with the test process.
+    It has a session of its own, no input, and dies with the test process.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Forked:
         )
         self._process.start()
         theirs.close()
-        with begun, suppress(EOFError):  # it is closed once signals can reach its session
+        with begun, suppress(EOFError):  # closed once signals can reach the child's session
             begun.recv_bytes()
         assert self._process.pid is not None
         self.pid = self._process.pid
@@ -72,10 +72,10 @@ class Forked:
         return self._process.exitcode
 
     def wait(self, timeout: float | None = None) -> int:
-        """Return its exit code, or less than 0 for a signal.
+        """Return the exit code, or less than 0 for a signal.
 
         Raises:
-            subprocess.TimeoutExpired: it did not end in time.
+            subprocess.TimeoutExpired: the process did not end in time.
         """
         self._process.join(timeout)
         code = self.poll()
@@ -96,7 +96,7 @@ class Forked:
 
 
 class _File:
-    """An open file on its way to the new process, where it is a number."""
+    """Pickle of an open file: it becomes a file descriptor in the new process."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
@@ -118,7 +118,7 @@ def _become(
     stderr: int,
     begun: Any,
 ) -> None:
-    """Be `python -m module …` from here on, to the end."""
+    """Run `python -m module …` in this process, to its end."""
     os.setsid()
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
     if sys.platform == "linux":
@@ -135,6 +135,6 @@ def _become(
     sys.argv = [module, *arguments]
     try:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
-    finally:  # what an interpreter does at its end, and a forked process does not
+    finally:  # an interpreter does this at its end, and a forked process does not
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()

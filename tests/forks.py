@@ -1,4 +1,4 @@
-"""A fork of the test process that cannot outlive its purpose, nor run the tests a second time."""
+"""Fork of the test process with a deadline, which never runs the tests a second time."""
 
 import os
 import signal
@@ -9,16 +9,16 @@ from tests.running import until
 
 
 def holds_in_a_fork(work: Callable[[], object], within_s: float = 30) -> bool:
-    """Return whether `work` gives something true in a fork of this process.
+    """Return whether `work` returns a true value in a fork of this process.
 
     Raises:
-        AssertionError: it did not come to an end.
+        AssertionError: the fork did not end in time.
     """
     if (child := os.fork()) == 0:
         code = 1
         try:
             code = 0 if work() else 1
-        except BaseException:  # noqa: BLE001 - whatever it was, this process ends here
+        except BaseException:  # noqa: BLE001 - whatever the error, this process ends here
             traceback.print_exc()
         finally:
             os._exit(code)

@@ -1,4 +1,4 @@
-"""Rows as `--json` prints them, read without starting a process."""
+"""Rows in the shape of `--json`, read without starting a process."""
 
 from typing import Any
 from uuid import UUID

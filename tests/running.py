@@ -1,4 +1,4 @@
-"""A hub that really runs: its processes, started and killed by tests, and a sender like Stripe."""
+"""Running hub: its processes, started and killed by tests, and a sender like Stripe."""
 
 import hashlib
 import hmac
@@ -43,7 +43,7 @@ routes:
 class RunningHub:
     """Processes of one hub in one folder; a context manager that stops them all.
 
-    They are forked; measures have them begun anew.
+    They are forked; benchmarks start them anew.
     """
 
     def __init__(
@@ -107,11 +107,11 @@ class RunningHub:
 
     def signal(self, name: str, number: int) -> None:
         """Send a signal to a process, and to its children if it has any."""
-        with suppress(ProcessLookupError):  # it has ended
+        with suppress(ProcessLookupError):  # the process has ended
             os.killpg(self.processes[name].pid, number)
 
     def kill(self, name: str) -> None:
-        """Kill a process and its children, and see it gone."""
+        """Kill a process and its children, and wait for its end."""
         self.signal(name, signal.SIGKILL)
         self.processes.pop(name).wait()
 
@@ -126,7 +126,7 @@ class RunningHub:
         """Run a command and return its JSON.
 
         Raises:
-            AssertionError: it failed; with what it said.
+            AssertionError: the command failed; with its error output.
         """
         done = self.run(*arguments, "--json")
         assert done.returncode == 0, done.stderr
@@ -138,7 +138,7 @@ class RunningHub:
             return delivery_rows(connection, **filters)
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a command as a person does."""
+        """Run a command in a process of its own, as an operator does; return its output."""
         with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
             process = self._begin(
                 "hub", arguments, cwd=self.folder, env=self.environ, stdout=out, stderr=err
@@ -154,7 +154,7 @@ class RunningHub:
         return subprocess.CompletedProcess(arguments, code, *said)
 
     def logs(self) -> str:
-        """Return what all processes have logged."""
+        """Return the log output of all processes."""
         return "".join(path.read_text() for path in sorted(self.folder.glob("*.log")))
 
     def post(self, body: bytes, *, session: Any = requests, timeout_s: float = 10) -> int:
@@ -170,7 +170,7 @@ class RunningHub:
 
 
 def stripe_event(event_id: str, **changes: Any) -> bytes:
-    """Return a payment as Stripe tells it."""
+    """Return a payment event of Stripe as JSON."""
     payment = {
         "id": "pi_" + event_id.removeprefix("evt_"),
         "object": "payment_intent",
@@ -203,10 +203,10 @@ def stripe_signature(body: bytes, *, at_s: int | None = None, secret: str = STRI
 
 
 def until(holds: Callable[[], Any], within_s: float, what: str) -> None:
-    """Wait until something holds.
+    """Wait until a condition holds.
 
     Raises:
-        AssertionError: it did not in time.
+        AssertionError: it did not hold in time.
     """
     deadline = time.monotonic() + within_s
     while not holds():

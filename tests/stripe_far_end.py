@@ -1,8 +1,8 @@
-"""Stripe as far as our actions can see it: lists, metadata, and the idempotency store.
+"""Stripe far end, as far as the actions use it: lists, metadata, and the idempotency store.
 
-The store is what its documentation says: the first answer to a key is kept once the request has
-begun to be worked on, a 500 too, and given again with `Idempotent-Replayed: true`; other
-parameters are a 400; a key that is in use is a 409; a 401, 403 or 429 comes before the store.
+The store behaves as documented: the first answer to a key is kept once the request has begun to be
+processed, a 500 too, and repeated with `Idempotent-Replayed: true`; other parameters are a 400; a
+key that is in use is a 409; a 401, 403 or 429 comes before the store.
 """
 
 import json
@@ -32,7 +32,7 @@ Native = dict[str, Any]
 
 @dataclass
 class Fault:
-    """What goes wrong with one POST to `path`: before it is worked on, or after (`done`)."""
+    """Failure of one POST to `path`: before it is processed, or after (`done`)."""
 
     path: str
     status: int = 500
@@ -54,10 +54,10 @@ class Kept:
 
 
 class StripeFarEnd:
-    """A Stripe account in memory. `objects` are in the order they were made.
+    """Stripe account in memory; `objects` are in the order of their creation.
 
     `forbidden` paths are answered 403, `silent` ones not at all when they are read. `working` is
-    called while a key is in use, `told` when what a GET found is about to be said.
+    called while a key is in use, `told` just before the result of a GET is sent.
     """
 
     def __init__(self) -> None:
@@ -96,7 +96,7 @@ class StripeFarEnd:
         return [one for one in self.received if one.method == "POST" and path in one.path]
 
     def forget_keys(self) -> None:
-        """Let a day go by."""
+        """Forget all keys, as after a day."""
         self._kept.clear()
 
     def add(self, kind: str, **native: Any) -> Native:
@@ -232,7 +232,7 @@ def _error(status: int, **error: Any) -> Reply:
 
 
 def _nested(pairs: list[tuple[str, str]]) -> Native:
-    """Return `a[b][0]=c` as mappings; the places of a list are keys here."""
+    """Return `a[b][0]=c` as nested mappings; list indexes are keys here."""
     nested: Native = {}
     for name, value in pairs:
         *path, last = re.findall(r"[^\[\]]+", name)

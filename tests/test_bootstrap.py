@@ -1,4 +1,4 @@
-"""The processes that have no web floor do not pay for one."""
+"""Imports and start-up of the processes: those without a web floor do not load one."""
 
 import subprocess
 import sys

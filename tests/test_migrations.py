@@ -1,4 +1,4 @@
-"""The migrations: up, down and up again on both databases, and what the planners make of them."""
+"""Migrations: up, down and up again on both databases, and the query plans of their indexes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,7 +32,7 @@ def tables_of(engine: Engine) -> set[str]:
 
 
 def has_model(name: str | None, kind: str, _: object) -> bool:
-    """Return whether a table is one of the models: search has none, and SQLite's shadow tables."""
+    """Return whether a table is a model's: the search and SQLite's shadow tables are not."""
     return kind != "table" or not (name or "").startswith(SEARCH_TABLE)
 
 
@@ -121,7 +121,7 @@ def test_the_planner_finds_lanes_with_work_by_the_indexes(engine) -> None:
 
 @contextmanager
 def said_to(connection: Connection) -> Iterator[list[tuple[str, object]]]:
-    """Give the statements, each with its parameters, that go to the database."""
+    """Yield the list of statements, each with its parameters, that are sent to the database."""
     said: list[tuple[str, object]] = []
     event.listen(
         connection, "before_cursor_execute", lambda *called: said.append((called[2], called[3]))
@@ -131,7 +131,7 @@ def said_to(connection: Connection) -> Iterator[list[tuple[str, object]]]:
 
 
 def explain(connection: Connection, statement: str, parameters: object) -> str:
-    """Return how the database would carry a statement out, were its tables large."""
+    """Return the database's plan for a statement, as if its tables were large."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SET LOCAL enable_seqscan = off"))
         connection.execute(text("SET LOCAL enable_bitmapscan = off"))

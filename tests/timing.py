@@ -1,16 +1,16 @@
-"""Time in tests: a bound on what a fault would exceed by far, however busy the machine is."""
+"""Time bounds for tests, far below the delay of a fault and safe on a busy machine."""
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# What nobody may wait for lasts this long in a test.
+# Duration of events that no code under test may wait for.
 NEVER_S = 60.0
 
 
 @contextmanager
 def soon(within_s: float = NEVER_S / 4) -> Iterator[None]:
-    """Assert that the block does not wait for what lasts `NEVER_S`."""
+    """Assert that the block does not wait for anything that lasts `NEVER_S`."""
     started_s = time.monotonic()
     yield
     took_s = time.monotonic() - started_s
@@ -19,7 +19,7 @@ def soon(within_s: float = NEVER_S / 4) -> Iterator[None]:
 
 @contextmanager
 def little_work(most_s: float = 5.0) -> Iterator[None]:
-    """Assert what the block costs this process, in seconds of CPU: others cannot add to it."""
+    """Assert a bound on this process's CPU seconds in the block, independent of other processes."""
     started_s = time.process_time()
     yield
     took_s = time.process_time() - started_s

@@ -1,7 +1,7 @@
-"""Twilio as far as texts can see it: messages, their list, the account, and status callbacks.
+"""Twilio far end for texts: messages, their list, the account, and status callbacks.
 
-https://www.twilio.com/docs/messaging/api/message-resource. There is no key against repetition:
-whatever is accepted twice is sent twice. Callbacks are signed with the auth token, for the address
+https://www.twilio.com/docs/messaging/api/message-resource. There is no idempotency key: a text
+that is accepted twice is sent twice. Callbacks are signed with the auth token, for the address
 that the message was given.
 """
 
@@ -46,14 +46,14 @@ ANSWERS = Answers(
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """One status callback: the address, and the request to it."""
+    """Status callback: its address and its request."""
 
     url: str
     headers: dict[str, str]
     body: bytes
 
     def post(self) -> int:
-        """Post it; return the status, 0 when nobody answers."""
+        """Post the callback; return the status, 0 for no answer."""
         try:
             answer = requests.post(
                 self.url, data=self.body, headers=self.headers, timeout=CALLBACK_TIMEOUT_S
@@ -75,10 +75,11 @@ def callback(url: str, form: dict[str, str]) -> Callback:
 
 
 class TwilioFarEnd:
-    """An account in memory; `behave` is for a `FarEnd`.
+    """Twilio account in memory; `behave` is for a `FarEnd`.
 
-    `treat` says how a message to be sent is treated, `lists` whether the list can be read, and
-    `tell` gets every status callback of an accepted message, before its answer is sent.
+    `treat` returns the behaviour towards a message to be sent, `lists` tells whether the list can
+    be read, and `tell` gets every status callback of an accepted message, before the message's
+    answer is sent.
     """
 
     def __init__(self, *, timeout_s: float) -> None:
@@ -109,7 +110,7 @@ class TwilioFarEnd:
         return _says(404, {"code": 20404, "message": "Not found", "status": 404})
 
     def sent_to(self, number: str) -> list[dict[str, Any]]:
-        """Return the messages that a person got."""
+        """Return the messages sent to a number."""
         with self._lock:
             return [one for one in self.messages if one["to"] == number]
 
@@ -138,7 +139,7 @@ class TwilioFarEnd:
         return _says(201, message | {"status": "queued", "date_sent": None})
 
     def _listed(self, query: dict[str, str]) -> list[dict[str, Any]]:
-        """The newest first, of one recipient, sender and time, as far as the query says."""
+        """Return the messages of the query's recipient and sender, the newest first."""
         wanted = {"to": query.get("To"), "from": query.get("From")}
         with self._lock:
             return [

@@ -1,6 +1,7 @@
-"""`hub held`, `release`, `discard`: leads that a person has to look at first.
+"""Lead commands: held leads, the people who own leads, and acknowledgement.
 
-`hub people` and `hub acknowledge`: who looks after leads, and that somebody does.
+`hub held`, `hub release` and `hub discard` list and decide the leads that a person has to check
+first. `hub people` lists the possible owners, and `hub acknowledge` records that a lead has one.
 """
 
 from typing import Any

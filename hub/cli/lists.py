@@ -30,7 +30,7 @@ Command = Callable[..., None]
 
 
 def _paged(command: Command) -> Command:
-    """Give a list the options that all lists have."""
+    """Add the options of all list commands: `--limit`, `--before` and `--json`."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print a JSON array."),
         click.option("--before", metavar="ID", help="Only what is older than this row."),
@@ -41,7 +41,11 @@ def _paged(command: Command) -> Command:
 
 
 def _ago(_: click.Context, __: click.Parameter, text: str | None) -> datetime | None:
-    """Return the instant that a duration ago was."""
+    """Return the instant that lies the given duration (`30m`, `2h`, `3d`) in the past.
+
+    Raises:
+        click.BadParameter: the text is no duration between 1 second and 3650 days.
+    """
     if text is None:
         return None
     try:
@@ -155,7 +159,7 @@ def alerts(*, ended: bool, **page: Any) -> None:
 
 @contextmanager
 def _reading(page: Mapping[str, Any]) -> Iterator[tuple[Connection, Hub, UUID | None]]:
-    """Open the hub and a transaction that reads; the id is that of `--before`."""
+    """Open a read transaction; yield its connection, the hub, and the id of `--before`."""
     before = wanted_id(page["before"]) if page["before"] else None
     hub = open_hub(open_settings())
     with hub.store.read() as connection:

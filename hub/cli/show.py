@@ -1,4 +1,4 @@
-"""`hub show ID`: one event, delivery or request, and all that hangs on it."""
+"""Command `hub show ID`: print one event, delivery or request with its related rows."""
 
 import sys
 from dataclasses import asdict
@@ -53,10 +53,12 @@ def show(id: str, *, as_json: bool, number: int | None) -> None:
 
 
 def describe(connection: Connection, hub: Hub, wanted: UUID) -> tuple[str, dict[str, Any]]:
-    """Return what an id names, and its row with all that hangs on it.
+    """Return the kind of row that an id names, and the row as JSON with its related rows.
+
+    The kind is `event`, `delivery` or `request`.
 
     Raises:
-        NotFound: it names nothing.
+        NotFound: no event, delivery or request has this id.
     """
     if event := event_json(connection, wanted):
         return "event", describe_event(connection, hub, event)
@@ -81,7 +83,7 @@ def _attachment(
 
 
 def describe_event(connection: Connection, hub: Hub, event: dict[str, Any]) -> dict[str, Any]:
-    """Return an event's row with its provider's own object and its deliveries."""
+    """Return an event as JSON with its native object, owners, acknowledgement and deliveries."""
     again = event_again(connection, hub.inbound, UUID(event["request_id"]), event["external_id"])
     native = again.data.get("native") if again else None
     if native is not None:
@@ -99,7 +101,7 @@ def _with_attempts(connection: Connection, delivery: DeliveryRow) -> dict[str, A
 
 
 def print_event(event: dict[str, Any]) -> None:
-    """Print an event for a person."""
+    """Print an event, its owners and its deliveries in readable form."""
     click.secho(f"event {event['id']}", bold=True)
     for name in ("type", "native_type", "source", "external_id", "occurred_at", "received_at",
                  "state", "held_reason", "live", "contact", "duplicates",
@@ -121,7 +123,7 @@ def print_event(event: dict[str, Any]) -> None:
 
 
 def print_delivery(delivery: dict[str, Any]) -> None:
-    """Print a delivery and its attempts for a person."""
+    """Print a delivery and its attempts in readable form."""
     sandbox = " (sandbox: nothing was sent)" if delivery["sandbox"] else ""
     click.secho(f"delivery {delivery['id']}", bold=True)
     click.echo(f"  {delivery['route']} -> {delivery['destination']}.{delivery['action']}")

@@ -1,6 +1,6 @@
-"""`python -m tests.bench`: measure the hub beside its floors, and print the table.
+"""Benchmark command `python -m tests.bench`: measure the hub beside its floors, print the table.
 
-Ratios within one run on one machine are what counts; docs/performance.md says how to read them.
+Only ratios within one run on one machine count; docs/performance.md explains how to read them.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Threads that post with `requests` and do nothing else: `bare_loop URL THREADS COUNT`."""
+"""Baseline client: threads that only post with `requests`; `bare_loop URL THREADS COUNT`."""
 
 import sys
 import threading
@@ -8,7 +8,7 @@ import requests
 
 
 def run(url: str, threads: int, most: int) -> None:
-    """Post so often, over one session for each thread."""
+    """Post `most` requests in total, with one session per thread."""
     numbers = count()
 
     def post() -> None:

@@ -1,7 +1,7 @@
-"""Rows 3 and 4: how fast one worker calls a destination, slow or quick, and what others reach.
+"""Benchmark rows 3 and 4: one worker's delivery rate to a slow and a quick destination.
 
-The backlog is in the database before the worker starts. All rates are the far end's: calls from
-the first one on, whoever makes them.
+Baselines run beside it. The backlog is in the database before the worker starts. All rates are
+measured at the far end: calls per second from the first call on, whichever client makes them.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.bench.stage import Stage, program
 
 SLOW_S = 0.1
 SLOW_CONCURRENCY = 64
-# Eight is a destination's default; 64 is what the row before has, and the figure is asked there.
+# Eight is a destination's default; 64 is that of the row before, and the target is set there.
 QUICK_CONCURRENCIES = (8, 64)
 MOST_PER_S = 1500
 MOST_FORKS_PER_S = 200
@@ -35,7 +35,7 @@ ROUTES = ("one", "two", "three")
 
 
 def measure_slow(stage: Stage, *, rounds: int, seconds: float) -> Row:
-    """Return the rate to a destination that takes 100 ms, beside what its slots allow."""
+    """Return the rate to a destination that takes 100 ms, beside the limit of its slots."""
     row = Row("slow destination")
     best = SLOW_CONCURRENCY / SLOW_S
     for _ in range(rounds):
@@ -48,7 +48,7 @@ def measure_slow(stage: Stage, *, rounds: int, seconds: float) -> Row:
 
 
 def measure_quick(stage: Stage, *, rounds: int, seconds: float) -> Row:
-    """Return the rates to a destination that answers at once."""
+    """Return the rates to a destination that answers immediately."""
     row = Row("quick destination")
     for _ in range(rounds):
         forks = _forks(stage, seconds)

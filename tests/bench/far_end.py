@@ -1,7 +1,7 @@
-"""A destination in a process of its own that costs little: it answers after a while and remembers.
+"""Destination for benchmarks: a cheap process that answers after a delay and records the calls.
 
-`python -m tests.bench.far_end PORT DELAY_S`. A GET gives `[[when, body], ...]` as JSON, the times
-by the machine's monotonic clock, and with `?count` only how many there were.
+`python -m tests.bench.far_end PORT DELAY_S`. A GET returns `[[time, body], ...]` as JSON, with
+times of the machine's monotonic clock; with `?count` it returns only the number of calls.
 """
 
 import asyncio
@@ -25,21 +25,21 @@ _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length:
 
 @dataclass(frozen=True)
 class FarEnd:
-    """The running far end, as its measurer sees it."""
+    """Client of the running far end, used by the measurement."""
 
     url: str
 
     def count(self) -> int:
-        """Return how many calls have come."""
+        """Return the number of calls received."""
         return int(requests.get(f"{self.url}/?count", timeout=10).json())
 
     def calls(self) -> list[tuple[float, Any]]:
-        """Return the calls in their order: when, and the JSON that they brought."""
+        """Return the calls in order: the time of each and its JSON body."""
         found = requests.get(f"{self.url}/", timeout=30).json()
         return [(at_s, json.loads(body)) for at_s, body in found]
 
     def rate(self, *, seconds: float, at_most: int, within_s: float = 30) -> float:
-        """Return calls per second, from the first on, for so many seconds or calls."""
+        """Return calls per second from the first call on, over so many seconds or calls."""
         until(self.count, within_s, "the first call")
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and self.count() < at_most:
@@ -51,7 +51,7 @@ class FarEnd:
 
 @contextmanager
 def far_end(folder: Path, *, delay_s: float = 0.0) -> Iterator[FarEnd]:
-    """Start a far end, and end it."""
+    """Start a far end, and stop it at the end."""
     port = free_port()
     arguments = ["tests.bench.far_end", str(port), str(delay_s)]
     with program(arguments, {}, folder / "far_end.log"):

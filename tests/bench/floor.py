@@ -1,6 +1,6 @@
-"""The least a durable webhook endpoint can do: verify, one raw INSERT, commit. A bare WSGI app.
+"""Floor of a durable webhook endpoint: verify, one raw INSERT, commit. A bare WSGI app.
 
-No framework, no parsing, no look at duplicates, no work that follows.
+No framework, no parsing, no duplicate check, no work afterwards.
 """
 
 import hashlib

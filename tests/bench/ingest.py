@@ -1,7 +1,8 @@
-"""Row 1: signed Stripe events of 6 kB taken in, three deliveries each, durable.
+"""Benchmark row 1: durable ingest of signed 6 kB Stripe events with three deliveries each.
 
-The same sender, connections, server processes and threads for all; all in turn in each round, and
-each round starts with another one. What was answered 2xx is counted in the database afterwards.
+Sender, connections, server processes and threads are the same for all subjects; all run in turn
+in each round, and each round starts with a different one. Events answered with 2xx are counted
+in the database afterwards.
 """
 
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from tests.bench.report import Row, Target
 from tests.bench.stage import Stage, served
 
 WARM_UP = 600
-# More than any of them takes; what is left over is thrown away.
+# More than any subject takes; the requests left over are discarded.
 PRESIGNED_PER_S = 8000
 
 CONFIG = """
@@ -34,7 +35,7 @@ routes:
 
 
 def measure(stage: Stage, *, rounds: int, seconds: float) -> Row:
-    """Return the rates of the hub, of the floor on both servers and of the plain version."""
+    """Return the rates of the hub, of the floor on both servers, and of the plain version."""
     row = Row("ingest")
     subjects: dict[str, Callable[[], Pressed]] = {
         "floor, gunicorn": lambda: _floor(stage, "gunicorn", seconds),

@@ -1,7 +1,7 @@
-"""Row 2: from a webhook that arrives at an idle hub to the destination's being called.
+"""Benchmark row 2: latency from a webhook at an idle hub to the call of its destination.
 
 Web, worker and clock run; events come one by one. The time starts before the webhook's first byte
-is sent, so what is shown is more than the time from "accepted"; that one is shown too.
+is sent, so it exceeds the latency counted from the 2xx answer, which is shown too.
 """
 
 import random

@@ -1,4 +1,4 @@
-"""A sender of webhooks that costs little: one thread, raw sockets, requests signed beforehand."""
+"""Webhook sender with little overhead: one thread, raw sockets, requests signed beforehand."""
 
 import hashlib
 import hmac
@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 from tests.running import ROOT, STRIPE_SECRET
 
 FIXTURE = ROOT / "tests/fixtures/stripe/payment_intent.succeeded.2020-08-27.json"
-# More than any of them has threads, so that none waits for the sender.
+# More than any subject has threads, so that none waits for the sender.
 CONNECTIONS = 64
-# Then it connects anew, so that a server's processes get an even share.
+# A connection is then renewed, so that a server's processes get an even share.
 REQUESTS_PER_CONNECTION = 100
 
 
 @dataclass
 class Pressed:
-    """What a load came to: answers in 2xx, others, and how long each took."""
+    """Result of a load run: counts of 2xx and other answers, and the time each 2xx took."""
 
     accepted: int = 0
     refused: int = 0
@@ -32,12 +32,12 @@ class Pressed:
         return self.accepted / self.seconds
 
     def quantile_ms(self, part: int) -> float:
-        """Return the percentile of the answers' times."""
+        """Return a percentile of the answer times, in milliseconds."""
         return statistics.quantiles(self.took_s, n=100)[part - 1] * 1000
 
 
 class Webhooks:
-    """Stripe's payments of 6 kB, each with event and object ids of its own, signed now."""
+    """Generator of 6 kB Stripe payments with unique event and object ids, signed when taken."""
 
     def __init__(self, name: str) -> None:
         template = FIXTURE.read_text()
@@ -55,7 +55,7 @@ class Webhooks:
         return event_id, text.replace("evt_1SRMfixture0000000000001", event_id).encode()
 
     def request(self) -> bytes:
-        """Return the next event as the bytes of a whole HTTP request."""
+        """Return the next event as the bytes of a complete HTTP request."""
         return as_request(self.body()[1])
 
     def requests(self, count: int) -> list[bytes]:
@@ -63,7 +63,7 @@ class Webhooks:
 
 
 def as_request(body: bytes) -> bytes:
-    """Return a signed POST of that body."""
+    """Return a signed POST of a body, as bytes."""
     now_s = int(time.time())
     digest = hmac.digest(STRIPE_SECRET.encode(), b"%d.%b" % (now_s, body), hashlib.sha256)
     head = (
@@ -79,7 +79,7 @@ def as_request(body: bytes) -> bytes:
 
 
 class _Line:
-    """One connection: a request out, its answer in."""
+    """HTTP connection that sends one request at a time and reads its answer."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -92,7 +92,7 @@ class _Line:
         self._left = REQUESTS_PER_CONNECTION
 
     def send(self, request: bytes) -> bool:
-        """Send; return whether it is another socket now."""
+        """Send a request; return whether a new socket was opened for it."""
         renewed = self._left == 0
         if renewed:
             self.socket.close()
@@ -103,7 +103,7 @@ class _Line:
         return renewed
 
     def status(self) -> int:
-        """Return the status of an answer that has begun to arrive; 0 for a broken line."""
+        """Return the status of an answer that has begun to arrive; 0 for a broken connection."""
         answer = b""
         while b"\r\n\r\n" not in answer:
             piece = self.socket.recv(65536)
@@ -132,9 +132,9 @@ def press(
     seconds: float,
     connections: int = CONNECTIONS,
 ) -> Pressed:
-    """Send over so many connections at once until the time is over or the requests are.
+    """Send over so many connections at once until the time is up or the requests run out.
 
-    What is under way then is waited for, and counts with its time.
+    Requests in flight at that moment are awaited, and their time counts.
     """
     pressed = Pressed()
     coming = iter(requests)

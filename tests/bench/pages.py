@@ -1,8 +1,8 @@
-"""The row of pages: the list of events, its filters and its search, over many events and few.
+"""Benchmark row of pages: event list, filters and search, over many events and over few.
 
-Both databases are filled by SQL with 400 days of events. The words that search finds are held
-against those that the hub itself would write. A time is that of a whole GET by somebody signed
-in, one after the other, over both databases in turn; a percentile is over all kinds of a thing.
+Both databases are filled by SQL with 400 days of events. The search words are compared with those
+that the hub itself would write. A time is that of a whole GET by a signed-in user, one after the
+other, over both databases in turn; a percentile is over all variants of a group.
 """
 
 import random
@@ -33,7 +33,7 @@ from tests.running import ROOT, RunningHub
 
 FEW = 50_000
 DAYS = 400
-# Of each kind, in each round, over each database.
+# Requests of each kind, in each round, over each database.
 REQUESTS = 40
 WARM_UP = 4
 MOST_P95_MS = 50
@@ -46,7 +46,7 @@ EVENTS_A_PERSON = 20
 SUBJECTS, SUBJECT_WORDS = 20_000, 8
 SAMPLE = 300
 
-# Source, type, the provider's own type, and how many of a thousand events are such.
+# Source, type, native type, and the events of this kind per thousand.
 KINDS = (
     ("stripe", "payment.succeeded", "payment_intent.succeeded", 220),
     ("stripe", "invoice.paid", "invoice.paid", 80),
@@ -150,7 +150,7 @@ WHERE tablename = ANY(%s) AND NOT EXISTS (
 
 @dataclass(frozen=True)
 class Seen:
-    """An event that somebody looks for."""
+    """Stored event that the queries of the benchmark look for."""
 
     id: UUID
     type: str
@@ -163,7 +163,7 @@ class Seen:
 
 Asked = Mapping[str, str]
 
-# What is asked for, about an event picked by chance from all the days.
+# Queries by group and kind, for an event picked at random from all the days.
 _WAYS: Mapping[str, Mapping[str, Callable[[Seen], Asked]]] = {
     "list": {
         "newest": lambda seen: {},
@@ -196,12 +196,12 @@ _WAYS: Mapping[str, Mapping[str, Callable[[Seen], Asked]]] = {
         "nowhere": lambda seen: {"q": NOWHERE},
     },
 }
-# So few events have these that the one picked must be on the page.
+# So few events share these values that the picked one must be on the page.
 _FINDS_IT = {"e-mail", "external id"}
 
 
 def measure(stage: Stage, *, rounds: int, events: int) -> Row:
-    """Return percentiles over `events` events, those over few, and the one ÷ the other."""
+    """Return percentiles over `events` events, those over few, and the ratio of the two."""
     row = Row("pages")
     config = (ROOT / "hub.example.yaml").read_text()
     environ = {"SECRET_KEY": SECRET_KEY}
@@ -223,14 +223,14 @@ def measure(stage: Stage, *, rounds: int, events: int) -> Row:
 
 @dataclass(frozen=True)
 class _Reader:
-    """Somebody signed in to a hub, and the events that they look for."""
+    """Signed-in session at a hub, and the events that it looks for."""
 
     address: str
     session: requests.Session
     seen: Sequence[Seen]
 
     def look(self, name: str, kind: str) -> float:
-        """Return how long the page of one such question takes, in milliseconds."""
+        """Return the time that one page of a given kind takes, in milliseconds."""
         seen = random.choice(self.seen)
         asked = _WAYS[name][kind](seen)
         start = time.perf_counter()
@@ -242,7 +242,7 @@ class _Reader:
 
 
 def _in_turn(readers: Sequence[_Reader], times: int) -> list[dict[str, list[float]]]:
-    """Return for each reader how long the pages took, in milliseconds, by what was asked for."""
+    """Return the page times of each reader in milliseconds, by group of queries."""
     took_ms: list[dict[str, list[float]]] = [{name: [] for name in _WAYS} for _ in readers]
     questions = [(name, kind) for name, kinds in _WAYS.items() for kind in kinds] * times
     random.shuffle(questions)
@@ -289,9 +289,9 @@ def _signed_in(address: str) -> requests.Session:
 
 
 def _fill(url: str, events: int) -> None:
-    """Put so many events into an empty database, with all that belongs to them, in order of time.
+    """Fill an empty database with so many events and everything that belongs to them, by time.
 
-    Indexes are made afterwards, which is sooner done.
+    Indexes are created afterwards, which is faster.
     """
     people = max(1, events // EVENTS_A_PERSON)
     span_ms = DAYS * 86_400_000
@@ -300,7 +300,7 @@ def _fill(url: str, events: int) -> None:
     how = {"states": [str(state) for state in STATES], "bounds": bounds}
     options = "-c synchronous_commit=off -c maintenance_work_mem=512MB -c work_mem=64MB"
     with psycopg.connect(url, autocommit=True, options=options) as connection:
-        connection.execute("SET session_replication_role = replica")  # no foreign key is looked up
+        connection.execute("SET session_replication_role = replica")  # no foreign key is checked
         indexes = connection.execute(_INDEXES, [_TABLES]).fetchall()
         for name, _ in indexes:
             connection.execute(f"DROP INDEX {name}")
@@ -321,7 +321,7 @@ def _fill(url: str, events: int) -> None:
 
 
 def _tell(connection: psycopg.Connection, people: int) -> None:
-    """Fill the tables that an event is drawn from; each row has its words beside it."""
+    """Fill the tables from which events are drawn; each row has its search words beside it."""
     draw = random.Random(1)
     kinds = [kind[:3] for kind in KINDS for _ in range(kind[3])]
     with connection.cursor().copy("COPY kinds FROM STDIN") as copy:
@@ -345,12 +345,12 @@ def _tell(connection: psycopg.Connection, people: int) -> None:
 
 
 def _by_rank(draw: random.Random, words: Sequence[str], flat: int, count: int) -> list[str]:
-    """Return so many words, the first ones often and the last ones seldom, as names are."""
+    """Draw `count` words, the first ones often and the last ones rarely, like names."""
     return draw.choices(words, weights=[1 / (rank + flat) for rank in range(len(words))], k=count)
 
 
 def _pick(url: str) -> list[Seen]:
-    """Return events from any of the days."""
+    """Return events from random days."""
     now = datetime.now(UTC)
     picked = []
     with psycopg.connect(url) as connection, connection.cursor(row_factory=class_row(Seen)) as rows:
@@ -367,7 +367,7 @@ def _pick(url: str) -> list[Seen]:
 
 
 def _see_words(picked: Sequence[Seen]) -> None:
-    """See that these events are found by the very words that the hub would write down."""
+    """Check that these events are indexed under exactly the words that the hub would write."""
     for seen in picked:
         words = words_of(seen.type, seen.source, seen.external_id, seen.data)
         wanted = {*words, partition_word(partition_of(seen.id))}

@@ -1,8 +1,8 @@
-"""What most would write first: Flask, the ORM, a job for each delivery; and its RQ worker.
+"""Plain version for comparison: Flask, the ORM and one RQ job per delivery, with its RQ worker.
 
-It does the same job as the hub is asked for (verified, stored, three deliveries on their way) and
-none of its promises: what is enqueued is lost with Redis, and a webhook that comes twice is done
-twice. `python -m tests.bench.plain URL` is the worker, one forked process for each job.
+The obvious first implementation. It does the same job as the hub (verify, store, enqueue three
+deliveries) and keeps none of its promises: jobs are lost with Redis, and a webhook that comes
+twice is done twice. `python -m tests.bench.plain URL` is the worker, one forked process per job.
 """
 
 import os
@@ -41,7 +41,7 @@ class PlainDelivery(db.Model):
 
 
 def create_app() -> Flask:
-    """Return the app over the stores that the environment names."""
+    """Return the app over the stores named in the environment."""
     app = Flask("plain")
     app.config["SQLALCHEMY_DATABASE_URI"] = sqlalchemy_url(os.environ["DATABASE_URL"])
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {"pool_size": 8}
@@ -68,7 +68,7 @@ def create_app() -> Flask:
 
 
 def create_tables(url: str) -> None:
-    """Make the tables of the plain version."""
+    """Create the tables of the plain version."""
     engine = db.create_engine(sqlalchemy_url(url))
     db.metadata.create_all(engine)
     engine.dispose()
@@ -79,7 +79,7 @@ def sqlalchemy_url(url: str) -> str:
 
 
 def deliver(url: str, number: int) -> None:
-    """Be a job: one call."""
+    """Make one call; the body of a job."""
     requests.post(url, json={"event": number, "type": "payment.succeeded"}, timeout=20)
 
 

@@ -1,7 +1,7 @@
-"""The last row: what each process weighs at rest, and how soon it is there, with the example file.
+"""Benchmark row of processes: memory at rest and cold start of each, with the example file.
 
-A worker is there when it has called a destination with work that waited for it; the clock is
-weighed, but nobody waits for it.
+A worker has started when it has called a destination with work that was waiting; the clock's
+memory is measured, but not its start.
 """
 
 import os
@@ -19,7 +19,7 @@ EVENTS = 30
 
 
 def measure(stage: Stage, *, rounds: int) -> Row:
-    """Return megabytes and seconds of web, worker and clock."""
+    """Return the memory in megabytes and the start time in seconds of web, worker and clock."""
     row = Row("processes")
     config = (ROOT / "hub.example.yaml").read_text()
     for _ in range(rounds):
@@ -61,7 +61,7 @@ def _start_worker(hub: RunningHub, end: FarEnd) -> float:
 
 
 def resident_mb(pid: int) -> list[float]:
-    """Return what a process and each of its children has in memory, the shared parts too."""
+    """Return the resident memory of a process and each of its children, shared pages included."""
     found = []
     for child in [pid, *_children(pid)]:
         pages = int(Path(f"/proc/{child}/statm").read_text().split()[1])

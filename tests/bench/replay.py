@@ -1,7 +1,7 @@
-"""The row of bulk replay: how soon 100,000 failed deliveries are due again, and what that weighs.
+"""Benchmark row of bulk replay: time until 100,000 failed deliveries are due, and its memory.
 
-They are in the database before; the clock lets them go at the fastest rate there is. No worker
-runs: how fast one calls is another row's.
+The deliveries are in the database beforehand; the clock releases them at the highest rate there
+is. No worker runs: the speed of calls is another row.
 """
 
 import time
@@ -62,7 +62,7 @@ FROM made
 
 
 def measure(stage: Stage, *, rounds: int) -> Row:
-    """Return how long all of them take, and by how much the clock grows meanwhile."""
+    """Return the time for all of them, and the growth of the clock's memory meanwhile."""
     row = Row("bulk replay")
     for _ in range(rounds):
         with stage.hub(PLAIN, FAR_END="http://127.0.0.1:1") as hub:
@@ -84,7 +84,7 @@ def _fill(url: str) -> None:
 
 
 def _replayed(running: RunningHub) -> tuple[float, float, float]:
-    """Return how long it took to begin, and in all, and what the clock took more than at rest."""
+    """Return the time until the start and until the end, and the clock's growth over rest."""
     environ = running.environ | {"HUB_CONFIG": str(running.folder / "hub.yaml")}
     hub = create_hub(load_settings(environ), environ)
     weights_mb = [_weight_mb(running)]

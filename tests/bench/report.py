@@ -1,4 +1,4 @@
-"""Figures of a run: what each round gave, against what design.md section 8 asks for."""
+"""Figures of a benchmark run: the value of each round, and the targets that they are held to (docs/performance.md)."""
 
 import json
 import statistics
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Target:
-    """What the median has to reach: at least, or with `at_most` no more than, `bound`."""
+    """Target of a median: at least `bound`, or with `at_most` no more than it."""
 
     bound: float
     at_most: bool = False
@@ -22,7 +22,7 @@ class Target:
 
 @dataclass
 class Figure:
-    """One line of the table: a value for each round; without a target it is there to be seen."""
+    """Table line with one value per round; without a target it is informational."""
 
     row: str
     name: str
@@ -57,7 +57,7 @@ class Figure:
 
 
 class Row:
-    """The figures of one row, filled round by round."""
+    """Figures of one benchmark row, filled round by round."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -70,7 +70,7 @@ class Row:
 
 
 def table(figures: Iterable[Figure]) -> str:
-    """Return the figures for people: medians over the rounds, and their spread."""
+    """Return the figures as a text table: medians over the rounds, and their spread."""
     lines = [("row", "what", "median", "min – max", "unit", "asked", "")]
     for figure in figures:
         spread = f"{_short(min(figure.values))} – {_short(max(figure.values))}"

@@ -1,4 +1,4 @@
-"""What measurements stand on: real stores for the whole run, a new database for each subject."""
+"""Stage of the benchmarks: real stores for the whole run, a new database for each subject."""
 
 import os
 import statistics
@@ -22,13 +22,13 @@ from tests.running import ROOT, STRIPE_SECRET, RunningHub, until
 from tests.stores import PostgresServer, RedisServer, free_port, store_folder
 
 WEB_PROCESSES = 2
-# As many for every web server that is measured; the threads are the hub's own default.
+# The same for every measured web server; the threads are the hub's own default.
 WEB_THREADS = 8
 
 
 @dataclass(frozen=True)
 class Stage:
-    """The stores of a run, and the folder that everything is kept in."""
+    """Stores of a run, and the folder that contains all files."""
 
     folder: Path
     postgres: PostgresServer
@@ -37,9 +37,9 @@ class Stage:
 
     @contextmanager
     def database(self, *, empty: bool = False) -> Iterator[str]:
-        """Make a database, migrated or empty, and drop it at the end; nothing waits to be flushed.
+        """Create a database, migrated or empty, and drop it at the end.
 
-        Redis is emptied too.
+        A CHECKPOINT leaves nothing to be flushed. Redis is emptied too.
         """
         with self.redis.client() as redis:
             redis.flushall()
@@ -54,7 +54,7 @@ class Stage:
 
     @contextmanager
     def hub(self, config: str, **environ: str) -> Iterator[RunningHub]:
-        """Give a hub over a new database; none of its processes is started yet."""
+        """Create a hub over a new database; none of its processes is started yet."""
         folder = self.folder / f"hub-{time.monotonic_ns()}"
         folder.mkdir()
         with (
@@ -72,7 +72,7 @@ class Stage:
 
 
 def _begin_anew(module: str, arguments: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
-    """Start a process as it is on a server, not forked off one that has its memory already."""
+    """Start a process as on a server, not forked from one that has its memory already."""
     return subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
         preexec_fn=die_with_parent(),
@@ -85,7 +85,7 @@ def _begin_anew(module: str, arguments: Sequence[str], **options: Any) -> subpro
 def open_stage() -> Iterator[Stage]:
     """Start the stores, PostgreSQL with `fsync` on and Redis with its append-only file.
 
-    PostgreSQL has the memory that one gives it where a hub has millions of events.
+    PostgreSQL gets the memory that suits a hub with millions of events.
     """
     with store_folder() as folder:
         for name in ("postgres", "redis"):
@@ -104,7 +104,7 @@ def open_stage() -> Iterator[Stage]:
 
 
 def fsync_ms(folder: Path, *, times: int = 50) -> float:
-    """Return how long the disk takes to make 8 KiB durable (median)."""
+    """Return the median time that the disk takes to make 8 KiB durable, in milliseconds."""
     path = folder / "fsync"
     took = []
     with path.open("wb", buffering=0) as file:
@@ -119,7 +119,7 @@ def fsync_ms(folder: Path, *, times: int = 50) -> float:
 
 @contextmanager
 def program(arguments: Sequence[str], environ: Mapping[str, str], log: Path) -> Iterator[int]:
-    """Run `python -m` something and stop it at the end; gives its process id."""
+    """Run `python -m` with these arguments and stop it at the end; yield its process id."""
     with log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", *arguments],
@@ -145,7 +145,7 @@ def program(arguments: Sequence[str], environ: Mapping[str, str], log: Path) -> 
 def served(
     app: str, server: str, environ: Mapping[str, str], folder: Path, *, path: str = "/healthz"
 ) -> Iterator[int]:
-    """Serve a WSGI app with gunicorn or granian; gives the port, once it answers there."""
+    """Serve a WSGI app with gunicorn or granian; yield the port once the app answers."""
     port = free_port()
     arguments = {"gunicorn": _gunicorn, "granian": _granian}[server](port, app)
     stores = {"STRIPE_WEBHOOK_SECRET": STRIPE_SECRET, "HOME": str(folder)}

@@ -1,6 +1,6 @@
-"""A real browser on a real hub: Debian's Chromium, driven by Playwright; axe-core looks too.
+"""Fixtures for a real browser on a real hub: Debian's Chromium under Playwright, and axe-core.
 
-Without a Chromium they are skipped, and the report says so; where `BROWSER=required` they fail.
+Without Chromium these tests are skipped, and the report says so; with `BROWSER=required` they fail.
 """
 
 import os
@@ -26,7 +26,7 @@ ARGUMENTS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
 ).split()
-expect.set_options(timeout=15_000)  # a browser on a busy machine takes its time
+expect.set_options(timeout=15_000)  # a browser on a busy machine is slow
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 
 
@@ -43,7 +43,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def running(tmp_path: Path, sqlite_url: str, redis_url: str) -> Iterator[Callable[..., RunningHub]]:
-    """A maker of running hubs over SQLite: `running(config)`, with `web`; start the rest."""
+    """Make running hubs over SQLite: `running(config)`, with `web`; the test starts the rest."""
     hubs: list[RunningHub] = []
 
     def make(config: str = PLAIN, **environ: str) -> RunningHub:
@@ -64,7 +64,7 @@ def running(tmp_path: Path, sqlite_url: str, redis_url: str) -> Iterator[Callabl
 
 @pytest.fixture
 def visit(browser: Browser, sqlite_url: str) -> Iterator[Callable[..., Page]]:
-    """A maker of pages of somebody signed in: `visit(hub, "/events", role=…, dark=…)`."""
+    """Make pages of a signed-in user: `visit(hub, "/events", role=…, dark=…)`."""
     contexts: list[BrowserContext] = []
 
     def make(
@@ -111,9 +111,9 @@ def _session(url: str, role: Role, name: str, sees_personal: bool) -> str:
 
 
 def assert_accessible(page: Page) -> None:
-    """See that axe-core finds nothing on a page (WCAG 2.2 A and AA)."""
+    """Assert that axe-core finds no violation on a page (WCAG 2.2 A and AA)."""
     finish = "document.getAnimations().forEach((one) => one.finish())"
-    page.evaluate(finish)  # or a colour that fades in is told by chance
+    page.evaluate(finish)  # else a colour that is fading in is measured at random
     options = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
     found = Axe().run(page, options=options)
     assert not found.response["violations"], found.generate_report()

@@ -1,4 +1,4 @@
-"""Stories of events in a real browser: found, read, run again, copied; and what strangers send."""
+"""Event pages in a real browser: search, detail, replay, edited copies, and hostile payloads."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -144,12 +144,12 @@ def test_new_events_appear_on_top_until_the_switch_is_off(running, visit):
     page.get_by_label("New events appear by themselves").uncheck()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    page.wait_for_timeout(3500)  # longer than it asks again
+    page.wait_for_timeout(3500)  # longer than the polling interval
     assert asked == []
 
 
 def naughty_events(database) -> list[Any]:
-    """Take in an event for each naughty string, some with dozens in fields and headers."""
+    """Ingest one event per naughty string, some with dozens of them in fields and headers."""
     configuration = Configuration(version="0" * 12, sources={})
     source = Source("provider", "provider", {})
     at = datetime.now(UTC) - timedelta(hours=1)

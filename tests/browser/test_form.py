@@ -1,4 +1,4 @@
-"""A form on a page of another origin, and the hub's own, as people see and send them."""
+"""Forms in a real browser, on a page of another origin and hosted by the hub."""
 
 import shutil
 import threading
@@ -55,7 +55,7 @@ PAGE = """<!doctype html><html lang="en"><title>Acme</title><h1>Acme</h1>
 
 
 class Site(ThreadingHTTPServer):
-    """A static site: its contact page, and a page of thanks."""
+    """Static site server with a contact page and a thank-you page."""
 
     hub = ""
 
@@ -78,7 +78,7 @@ class SitePage(BaseHTTPRequestHandler):
         self.wfile.write(text.encode())
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        """Suppress the server's log lines."""
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def site() -> Iterator[Site]:
 
 @dataclass(frozen=True)
 class FormHub:
-    """A running hub with the site's forms: `contact`, and `thanked` with a page of thanks."""
+    """Running hub with the site's forms: `contact`, and `thanked` with a thank-you page."""
 
     address: str
     database: Database
@@ -148,7 +148,7 @@ def opened(browser: Browser) -> Iterator[Callable[..., Page]]:
 
 
 def upgraded(page: Page) -> Page:
-    """Wait until the script has the form, with its token."""
+    """Wait until the script has taken over the form and has its token."""
     page.wait_for_function("document.querySelector('[name=_token]')?.value")
     return page
 

@@ -1,4 +1,4 @@
-"""The frame that all pages share, in a real browser."""
+"""Page frame that all dashboard pages share, in a real browser."""
 
 import pytest
 

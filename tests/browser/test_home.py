@@ -1,4 +1,4 @@
-"""Now, sources and destinations in a real browser: whole stories, and everybody's eyes."""
+"""Start page, sources and destinations in a real browser: user stories and accessibility."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -39,7 +39,7 @@ def database(sqlite_url) -> Iterator[Database]:
 
 
 def pay(hub, number: int, *, amount: int = 50_000) -> None:
-    """Let somebody who said STOP pay."""
+    """Post a payment of a customer who has opted out by STOP."""
     who = customers()[STOPPED][0]
     paid = posts.stripe("payment_intent.succeeded", number, datetime.now(UTC), who, amount)
     assert hub.post(paid.body) == 200
@@ -126,7 +126,7 @@ def test_the_page_renews_itself_and_leaves_one_where_one_was(running, visit, wor
 
 
 def fill(hub, database: Database) -> None:
-    """Put something of everything, and hostile texts, where the pages look."""
+    """Fill every page with rows of each kind, with hostile texts in them."""
     now = datetime.now(UTC)
     for number in range(len(NASTY)):
         pay(hub, number, amount=45_000 + number)

@@ -1,4 +1,4 @@
-"""A lead from a page on another origin to whoever looks after it, as all of them see it."""
+"""Leads in a real browser: from a form on another origin to the owner's link and reply."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -95,7 +95,7 @@ def opened(browser: Browser) -> Iterator[Callable[..., Page]]:
 
 @pytest.fixture
 def offices(tmp_path: Path, redis_url: str, sqlite_url: str) -> Iterator[Callable[[str], Office]]:
-    """A maker of one office, whose site is on the far end: `offices("2s")`, to escalate after."""
+    """Make one office whose site is on the far end: `offices("2s")` sets `escalate_after`."""
     today = datetime.now(UTC).weekday()
     near = f"{DAYS[today - 1]}-{DAYS[(today + 1) % 7]}"
     far = f"{DAYS[(today + 3) % 7]}-{DAYS[(today + 4) % 7]}"
@@ -137,7 +137,7 @@ def site_of(office: Office) -> str:
 
 
 def send(page: Page, *, zip_code: str, service: str, trap: str = "") -> None:
-    """Fill in the form on the site and send it, as far as the page of thanks."""
+    """Fill in and submit the form on the site, as far as the thank-you page."""
     page.get_by_label("Your name").fill("Jane Doe")
     page.get_by_label("E-mail").fill("jane@example.com")
     page.get_by_label("ZIP code").fill(zip_code)

@@ -1,4 +1,4 @@
-"""Replays in a real browser, on a hub that really works: to the end, half-way, by two at once."""
+"""Replays in a real browser, on a hub with running processes: complete, partial, concurrent."""
 
 import pytest
 from playwright.sync_api import expect
@@ -22,7 +22,7 @@ PATIENT_MS = 60_000
 
 @pytest.fixture
 def write(sqlite_url):
-    """Put deliveries into the hub's database: `write(put, 3, state="failed")`."""
+    """Insert deliveries into the hub's database: `write(put, 3, state="failed")`."""
     database = open_database(sqlite_url)
 
     def make(how, *args, **values):

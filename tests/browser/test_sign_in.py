@@ -1,4 +1,4 @@
-"""Coming in, in a real browser: the first admin, a second factor, a code for when it is gone."""
+"""Sign-in in a real browser: first admin, second factor, and a recovery code."""
 
 import re
 import subprocess
@@ -23,7 +23,7 @@ LOOKS = [(dark, narrow) for dark in (False, True) for narrow in (False, True)]
 
 @pytest.fixture
 def up(tmp_path: Path) -> Iterator[tuple[str, str]]:
-    """`hub up` in a folder of its own: its address, and the link that it prints."""
+    """Run `hub up` in a folder of its own; yield its address and the link that it prints."""
     port, log = free_port(), tmp_path / "up.log"
     environ = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
     with log.open("wb") as file:

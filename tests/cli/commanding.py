@@ -1,4 +1,4 @@
-"""A person at the command line, over a database that a test has filled."""
+"""Command-line test bench: runs `hub` commands over a database that a test has filled."""
 
 import io
 import json
@@ -40,7 +40,7 @@ CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 class Terminal(io.StringIO):
-    """Somebody who types."""
+    """Standard input that claims to be a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -48,7 +48,7 @@ class Terminal(io.StringIO):
 
 @dataclass(frozen=True)
 class Said:
-    """What a command answered."""
+    """Result of a command: exit code, standard output and standard error."""
 
     code: int
     out: str
@@ -60,7 +60,7 @@ class Said:
 
     @property
     def sentence(self) -> str:
-        """Return the one line on standard error of a command that failed and printed nothing."""
+        """Return the single standard-error line of a command that failed and printed nothing."""
         [line] = self.err.splitlines()
         assert self.out == ""
         assert "Traceback" not in self.err
@@ -96,7 +96,7 @@ class Desk:
             self._monkeypatch.setenv(name, value)
 
     def run(self, *arguments: str, stdin: str = "", terminal: bool = False) -> Said:
-        """Run a command whose standard input is a pipe, or a terminal, with this in it."""
+        """Run a command with this text on its standard input, which is a pipe or a terminal."""
         self._monkeypatch.setattr("sys.stdin", (Terminal if terminal else io.StringIO)(stdin))
         self._capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
@@ -106,13 +106,13 @@ class Desk:
         return Said(code if isinstance(code, int) else int(bool(code)), out, err)
 
     def json(self, *arguments: str) -> Any:
-        """Return what a command that succeeds prints."""
+        """Return the `--json` output of a command that succeeds."""
         said = self.run(*arguments, "--json")
         assert said.code == 0, said.err
         return said.json
 
     def receive(self, event_id: str, **changes: Any) -> str:
-        """Take a payment in, as the web process would; return the event's id."""
+        """Ingest a payment as the web process would; return the event's id."""
         body = changes.pop("body", None) or stripe_event(event_id, **changes)
         hub = create_hub(load_settings(os.environ), os.environ)
         prepare_store(hub)
@@ -134,7 +134,7 @@ class Desk:
             return str(connection.execute(found).scalar_one())
 
     def keep_request(self, state: str, body: bytes, headers: Mapping[str, str]) -> str:
-        """Keep a request that was not taken in; return its id."""
+        """Insert a stored request that was not ingested; return its id."""
         now = datetime.now(UTC)
         row_id = new_id(now)
         with self.store.write() as connection:
@@ -148,7 +148,7 @@ class Desk:
         return str(row_id)
 
     def set_state(self, route: str, state: str, **values: Any) -> str:
-        """Put the deliveries of a route into a state; return the id of one."""
+        """Set the state of a route's deliveries; return the id of one."""
         with self.store.write() as connection:
             changed = (
                 update(Delivery)
@@ -159,7 +159,7 @@ class Desk:
             return str(connection.execute(changed).scalars().all()[0])
 
     def audited(self) -> list[tuple[str, str | None]]:
-        """Return action and reason of what was noted in the audit log."""
+        """Return action and reason of each entry of the audit log."""
         with self.store.read() as connection:
             rows = connection.execute(
                 select(AuditEntry.action, AuditEntry.reason).order_by(AuditEntry.id)

@@ -1,4 +1,4 @@
-"""A desk: on SQLite, or `desk_anywhere` on both databases."""
+"""Fixtures of the command-line tests: a desk on SQLite, or `desk_anywhere` on both databases."""
 
 import logging
 from collections.abc import Iterator

@@ -11,7 +11,7 @@ NOBODY = "01a1fc1d-2301-71ea-8e52-8a5d2d149a6d"
 
 @pytest.fixture
 def failed(desk_anywhere) -> str:
-    """The id of a delivery that failed."""
+    """Create a failed delivery; return its id."""
     desk_anywhere.receive("evt_1")
     return desk_anywhere.set_state("note", "failed", error="it answered 410")
 

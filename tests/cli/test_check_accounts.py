@@ -1,6 +1,6 @@
-"""`hub check` of each destination: four different sentences, each of which says what to do.
+"""`hub check` of the credentials of each destination: four outcomes, each with a remedy.
 
-An adapter whose credentials can be tried adds a row to `FAKES`; the others are in `NOT_TRIED`.
+An adapter whose credentials can be probed adds a row to `FAKES`; the others are in `NOT_TRIED`.
 """
 
 import json
@@ -27,9 +27,9 @@ def says(status: int, value: Any) -> Said:
 
 @dataclass(frozen=True)
 class Fake:
-    """What the provider answers to a good key, a wrong one, and one that may do too little.
+    """Provider answers to a valid key, an invalid one, and one that lacks a permission.
 
-    `wrong_says` and `forbidden_says` are what the person has to do then.
+    `wrong_says` and `forbidden_says` are the remedies that the operator must read then.
     """
 
     good: tuple[Said, ...]

@@ -33,7 +33,7 @@ def office(desk_anywhere):
 
 
 def keep(desk, name: str = "Jane", *, minute: int = 0, reason: str = REASON) -> str:
-    """Hold a lead, as the web process would; return its id."""
+    """Hold a lead as the web process would; return its id."""
     hub = create_hub(load_settings(os.environ), os.environ)
     prepare_store(hub)
     prepared = prepare_request(

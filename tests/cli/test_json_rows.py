@@ -1,6 +1,6 @@
-"""Snapshots of every `--json` row: programs read these, so names, order and notation may not move.
+"""Snapshots of every `--json` row: programs read these, so names, order and notation are fixed.
 
-The rows are inserted with fixed ids and times; each command's output stands in `json_rows/`.
+The rows are inserted with fixed ids and times; each command's output is in `json_rows/`.
 """
 
 import json
@@ -58,7 +58,7 @@ SNAPSHOTS_OF = {
 
 
 def fill(connection: Connection) -> None:
-    """Insert rows of every table that a list shows, in each state that changes a row's shape."""
+    """Insert rows into every table that a list shows, in each state that changes a row's shape."""
 
     def add(table: Any, **values: Any) -> None:
         connection.execute(insert(table).values(**values))
@@ -190,7 +190,7 @@ def filled(desk_anywhere) -> Desk:
 def test_the_rows_of_a_command_are_those_of_its_snapshot(filled, name: str) -> None:
     said = filled.run(*SNAPSHOTS_OF[name], "--json")
     assert said.code == 0, said.err
-    # As text: the order of the names is part of the promise.
+    # Compared as text, because the order of the names is part of the interface.
     assert (
         json.dumps(said.json, indent=1) == (SNAPSHOTS / f"{name}.json").read_text("utf-8").rstrip()
     )

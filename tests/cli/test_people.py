@@ -1,4 +1,4 @@
-"""`hub people`, `hub acknowledge`, and what `hub check` and `hub show` say of owners."""
+"""`hub people`, `hub acknowledge`, and the lines about owners in `hub check` and `hub show`."""
 
 import pytest
 

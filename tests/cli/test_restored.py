@@ -1,4 +1,4 @@
-"""`hub db restored`: somebody says that the database came from a backup."""
+"""`hub db restored`: the operator declares that the database was restored from a backup."""
 
 import pytest
 

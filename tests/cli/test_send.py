@@ -1,4 +1,4 @@
-"""`hub send`: what it would reach, and what became of it."""
+"""`hub send`: the destinations it would reach, and the outcome of the event."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ def far_end():
 
 
 def only_sandbox(desk) -> None:
-    """Let the desk's file reach nobody live."""
+    """Put every destination of the desk's file into the sandbox."""
     config = (desk.folder / "hub.yaml").read_text()
     for end in ('/team"', '"${OPS_SECRET}"'):
         config = config.replace(end, f"{end}, mode: sandbox")

@@ -1,4 +1,4 @@
-"""`hub send` to sources that are not proven by a signature: a secret address, a form."""
+"""`hub send` to sources that are not authenticated by a signature: a secret address, a form."""
 
 import subprocess
 import sys

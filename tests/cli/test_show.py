@@ -1,4 +1,4 @@
-"""`hub show`: everything about one thing, and nothing that a terminal would obey."""
+"""`hub show`: all facts about one row, without control characters that a terminal would obey."""
 
 import pytest
 

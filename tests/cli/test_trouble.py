@@ -1,4 +1,4 @@
-"""`hub db`, and what every command says when something is not as it should be."""
+"""`hub db`, and the error messages of all commands when the configuration or a store is faulty."""
 
 import pytest
 from alembic.script import ScriptDirectory
@@ -17,7 +17,7 @@ PASSWORD = "correct-horse"
 
 @pytest.fixture
 def postgresql_url(own_postgresql_url: str) -> str:
-    """Its tables are taken down here."""
+    """Return a database of the test's own, because the tests downgrade its tables."""
     return own_postgresql_url
 
 

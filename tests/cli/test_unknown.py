@@ -17,7 +17,7 @@ EVIDENCE = [
 
 
 def doubt(desk) -> str:
-    """Leave a delivery in doubt, with what is known of it; return its id."""
+    """Put a delivery into an unknown outcome with evidence; return its id."""
     desk.receive("evt_1")
     row_id = desk.set_state("tell", "unknown", error="no answer")
     with desk.store.write() as connection:

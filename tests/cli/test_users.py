@@ -1,4 +1,4 @@
-"""`hub users` and `hub audit`: who may sign in, also before anybody can."""
+"""`hub users` and `hub audit`: managing accounts, also before the first user can sign in."""
 
 import re
 

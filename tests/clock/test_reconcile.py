@@ -1,4 +1,4 @@
-"""Look-ups beside the sweep: one poison answer keeps nobody else from being looked up."""
+"""Look-ups by the clock: one defective answer does not keep other attempts from being looked up."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -46,7 +46,7 @@ class DoubtfulTown(Town):
 
 
 class Gate:
-    """Gives the first call poison, and says of every other that it is there."""
+    """Destination client that answers the first look-up with poison, and finds all others."""
 
     def __init__(self, poison: Any) -> None:
         self.poison = poison
@@ -83,7 +83,7 @@ def test_a_poison_answer_stops_no_other_look_up(database, poison) -> None:
 
 
 class Absent(Gate):
-    """Finds nothing, and remembers when it was asked."""
+    """Destination client that never finds the message, and records when it was asked."""
 
     def look_up(self, call: Call, since: Any) -> LookupResult:
         self.asked_at = datetime.now(UTC)
@@ -91,7 +91,7 @@ class Absent(Gate):
 
 
 def test_a_look_counts_from_when_it_was_made_however_late_it_is_written_down(database) -> None:
-    """Two clocks look at once, and one then stands still: that is no look a minute later."""
+    """Of two clocks that look at once one is suspended: its record is no look a minute later."""
     town = DoubtfulTown()
     town.store = database
     with database.write() as connection:

@@ -1,4 +1,4 @@
-"""The part of the clock that lets replays go on: all of them, and one trouble stops no other."""
+"""Clock duty that advances replays: all of them get a turn, and one failure stops no other."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,7 +28,7 @@ class Bell:
 
 @dataclass
 class Hub(Town):
-    """A town with its store."""
+    """Test hub with a store."""
 
     store: Any = None
     waker: Any = None

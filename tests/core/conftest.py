@@ -1,4 +1,4 @@
-"""A database as core is given it, empty before each test."""
+"""Fixtures of the core tests: a database, empty before each test."""
 
 from collections.abc import Iterator
 

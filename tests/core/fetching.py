@@ -1,4 +1,4 @@
-"""A provider that says too little and keeps a list, and the account that both are read with."""
+"""Test provider with incomplete events and a list, and the account that both are read with."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,14 +21,14 @@ from hub.gateways.database.engine import Database
 from tests.core.making import NOW, SITE, Provider, Town, lease_of
 
 FETCHING = "hub:fetch:provider"
-# What makes an event of `Provider` one that is to be fetched.
+# Fields that make an event of `Provider` incomplete, so that it is fetched.
 THIN = {"incomplete": True, "fetch": {"id": "501"}}
 NATURAL = RetryPolicy(Effect.NATURAL, RetryPlan())
 ACTIONS = {"fetch": Action(Effect.NATURAL, Schema, internal=True)}
 
 
 class ThinProvider(Provider):
-    """An event of it may say `fetch` and `echo`; it is completed with the data that was found."""
+    """Inbound adapter whose events may carry `fetch` and `echo`; completed from fetched data."""
 
     account: ClassVar[str | None] = "crm"
     lists: ClassVar[bool] = True
@@ -52,7 +52,10 @@ class ThinProvider(Provider):
 
 @dataclass
 class FetchingTown(Town):
-    """`account` is None before the account is in the file; `sandbox`: it has no credentials."""
+    """Test hub with an account for fetches.
+
+    `account` is None while the account is not in the file; with `sandbox` it has no credentials.
+    """
 
     provider: Provider = field(default_factory=ThinProvider)
     account: str | None = "crm"
@@ -77,7 +80,7 @@ class FetchingTown(Town):
         )
 
     def claim_fetch(self, connection: Connection) -> tuple[Lease, list[Claimed]]:
-        """Take the account's lane and claim what is due on it."""
+        """Acquire the account's lane and claim its due deliveries."""
         lease = lease_of(connection, "crm")
         contexts = RenderContexts(
             connection, site=site_context(SITE), inbound=self.inbound, now=NOW
@@ -89,7 +92,7 @@ class FetchingTown(Town):
         return lease, claimed
 
     def fetch(self, connection: Connection, found: Mapping[str, Any] | None) -> int:
-        """Have the one due fetch find this; return how many deliveries were made of it."""
+        """Answer the one due fetch with `found`; return the number of deliveries created."""
         lease, [claimed] = self.claim_fetch(connection)
         return self.end(connection, lease, claimed, found)
 
@@ -100,7 +103,7 @@ class FetchingTown(Town):
         claimed: Claimed,
         found: Mapping[str, Any] | None,
     ) -> int:
-        """Record that a fetch found this; with None, that it was refused for good."""
+        """Record the result of a fetch; None means that it was refused for good."""
         verdict = Verdict.PERMANENT if found is None else Verdict.SUCCEEDED
         outcome = Outcome(verdict, status=200, found=found)
         transition = on_result(outcome, NATURAL, Budget(tries=1, age_s=0), chance=0.5)

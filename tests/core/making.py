@@ -1,4 +1,4 @@
-"""What the tests of core are made of: a provider, routes, and short ways to the tables."""
+"""Test hub for core: a provider, routes, and shortcuts to the tables."""
 
 import json
 import time
@@ -38,7 +38,10 @@ SITE = Site(name="Acme", country="US", timezone="America/New_York")
 
 
 class Provider(Inbound):
-    """Its body is a JSON array of events; `key` is its signature; `torn` cannot be read."""
+    """Inbound adapter whose body is a JSON array of events.
+
+    The header `key` is its signature; the body `torn` cannot be read.
+    """
 
     name = "provider"
     settings_schema = Schema
@@ -101,7 +104,7 @@ def request(
 
 
 def route(name: str = "all", **changes: Any) -> Route:
-    """Return a route of every lead to `ops.post` unless told otherwise."""
+    """Return a route of every lead to `ops.post`, with these changes."""
     values: dict[str, Any] = {
         "name": name, "on": ("lead.submitted",), "destination": "ops", "action": "post",
         "parameters": Parameters(changes.pop("with_", {"body": "{{ event.external_id }}"})),
@@ -113,7 +116,7 @@ def route(name: str = "all", **changes: Any) -> Route:
 
 @dataclass
 class Town:
-    """A configuration, and the provider that sends to it; stands where core expects a hub."""
+    """Configuration and the provider that sends to it; stands where core expects a hub."""
 
     routes: Sequence[Route] = field(default_factory=lambda: [route()])
     destinations: Sequence[str] = ("ops",)
@@ -147,7 +150,7 @@ class Town:
     def take_in(
         self, connection: Connection, *events: dict[str, Any], **options: Any
     ) -> IngestResult:
-        """Take a request with these events in, a second after the one before."""
+        """Ingest a request with these events, a second after the one before."""
         return ingest(connection, self.prepared(*events, **options))
 
     def prepared(self, *events: dict[str, Any], **options: Any) -> PreparedRequest:
@@ -164,7 +167,7 @@ class Town:
     def claim(
         self, connection: Connection, lease: Lease, *, slots: int = 8, sandbox: bool = False
     ) -> list[Claimed]:
-        """Claim what is due in a lane."""
+        """Claim the due deliveries of a lane."""
         contexts = RenderContexts(
             connection, site=site_context(self.configuration.site), inbound=self.inbound, now=NOW
         )
@@ -175,21 +178,21 @@ class Town:
 
 
 def lease_of(connection: Connection, destination: str = "ops", holder: str = "me") -> Lease:
-    """Take a lane that has work."""
+    """Acquire a lane that has work."""
     ensure(connection, [destination])
     [lease] = acquire(connection, holder, [destination], most=1)
     return lease
 
 
 def end_lease(connection: Connection, destination: str = "ops") -> None:
-    """Let a lease have ended a second ago, by the database's clock."""
+    """Expire a lease a second ago, by the database's clock."""
     connection.execute(
         update(Lane).where(Lane.destination == destination).values(lease_until=database_later(-1))
     )
 
 
 def make_due(connection: Connection) -> None:
-    """Let everything that waits be due since a second."""
+    """Make everything that waits due since a second."""
     connection.execute(
         update(Delivery)
         .where(Delivery.state.in_(["waiting", "pending", "retrying"]))
@@ -220,7 +223,7 @@ def attempts_of(connection: Connection) -> list[Any]:
 
 
 def one_delivery(connection: Connection, **values: Any) -> UUID:
-    """Return the id of the only delivery, after these columns of it were set."""
+    """Set columns of the only delivery; return its id."""
     [delivery] = deliveries_of(connection)
     if values:
         connection.execute(update(Delivery).where(Delivery.id == delivery.id).values(**values))
@@ -228,8 +231,8 @@ def one_delivery(connection: Connection, **values: Any) -> UUID:
 
 
 def until_somebody_waits(database: Database, *, or_has_ended: Future[Any]) -> None:
-    """Wait until a thread waits for a lock, or has done its work without one."""
-    if database.dialect != "postgresql":  # whoever writes waits for the one who does
+    """Wait until another thread waits for a lock, or has finished without one."""
+    if database.dialect != "postgresql":  # SQLite has one writer at a time
         return
     waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
     ends_s = time.monotonic() + 10

@@ -1,4 +1,4 @@
-"""What the tests of replays of many are made of: failed deliveries, and a replay of them."""
+"""Bulk replays for tests: failed deliveries, and a replay of them."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ FAST = 600_000
 
 
 def fill(connection: Connection, count: int, town: Town | None = None, **values: Any) -> None:
-    """Take so many events in, each with a delivery that failed unless told otherwise."""
+    """Ingest so many events, each with a delivery that has failed unless `values` differ."""
     town = town or Town()
     town.take_in(connection, *({"id": f"e{n}"} for n in range(count)))
     values = {"state": "failed", "error": "no", "finished_at": NOW} | values
@@ -36,18 +36,18 @@ def begin(connection: Connection, selection: Selection = FAILED, **wish: Any) ->
 
 
 def save_up(connection: Connection, seconds: float = 60) -> None:
-    """Let time pass for the rate of all replays."""
+    """Credit the rate of all replays with so many seconds."""
     connection.execute(update(Replay).values(paid_until=database_later(-seconds)))
 
 
 def run(database, replay_id, town: Town | None = None) -> int:
-    """Let one batch go; return how many were looked at."""
+    """Release one batch; return the number of deliveries that were examined."""
     with database.write() as connection:
         return release_batch(connection, town or Town(), replay_id, now=NOW)
 
 
 def finish(database, replay_id) -> None:
-    """Let all batches go."""
+    """Release all batches."""
     for _ in range(100):
         with database.write() as connection:
             save_up(connection)

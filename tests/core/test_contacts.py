@@ -1,4 +1,4 @@
-"""Contacts: one person however they are named, and two people however they share a phone."""
+"""Contacts: one person under several identities, and two people who share a phone."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier

@@ -1,4 +1,4 @@
-"""Identifiers: in order of time, and never the same ones twice, in whatever process."""
+"""Identifiers: ordered by time, and unique across processes."""
 
 import os
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ def test_later_is_greater() -> None:
 
 
 def test_processes_forked_from_one_make_different_ones() -> None:
-    """What is random must be so in each: the ids of one instant differ in nothing else."""
+    """The random part must differ in each: ids of one instant differ in nothing else."""
     found = {new_id(NOW) for _ in range(MANY)}
     for _ in range(3):
         reader, writer = os.pipe()

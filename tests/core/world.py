@@ -1,4 +1,4 @@
-"""A world in memory: one delivery as the SQL moves it, two workers, a provider, and a clock.
+"""World model in memory: one delivery as the SQL moves it, two workers, a provider, a clock.
 
 The decisions are the hub's own pure functions; only the tables and the far end are modelled.
 """
@@ -27,7 +27,7 @@ from hub.core.delivery.transitions import (
 from hub.core.models import DUE_STATES, AttemptState, DeliveryState
 from hub.core.replays.replay import Plan, _decide
 
-# A call leaves within so long of its claim, is waited for, arrives, and is listed.
+# At most from claim to call; for the call; in flight; and until the message is listed.
 HELD_UP_S, CALL_S, FLIGHT_S, LAG_S = 10.0, 20.0, 60.0, 20.0
 KEY_LIFE_S, FORGOTTEN_S = 23 * 3600.0, 24 * 3600.0
 OPEN = (AttemptState.CALLING, AttemptState.UNKNOWN)
@@ -36,7 +36,7 @@ PATIENT = RetryPlan(attempts=50, max_age_s=1e12)
 
 @dataclass
 class Message:
-    """What the provider has, or will have; `token` is the attempt's, `key` the delivery's."""
+    """Provider's message, arrived or in flight; `token` is the attempt's, `key` the delivery's."""
 
     ref: str
     token: int
@@ -46,7 +46,7 @@ class Message:
 
 @dataclass
 class Tried:
-    """An attempt's row, and of its call what nobody but the worker knows."""
+    """Row of an attempt, and the part of its call that only the worker knows."""
 
     n: int
     key: int
@@ -67,7 +67,10 @@ class Tried:
 
 @dataclass
 class World:
-    """`allowed` is how many effects there may be: one, and one for each time a person said so."""
+    """State of the model.
+
+    `allowed` is the number of effects that may exist: one, plus one for each time a person asked.
+    """
 
     protection: RetryPolicy
     now_s: float = 0.0
@@ -88,7 +91,7 @@ class World:
 
     @property
     def wall_s(self) -> float:
-        """Return what the hub's clocks say."""
+        """Return the time of the hub's clocks, in seconds."""
         return self.now_s + self.skew_s
 
     @property
@@ -102,14 +105,14 @@ class World:
             self._arrive(message)
 
     def _arrive(self, message: Message) -> None:
-        """A provider that has keys does nothing a second time while it remembers."""
+        """Add the effect, unless a provider with keys still remembers this one."""
         known = [one for one in self.effects if one.key == message.key]
         if not self.once and known and message.at_s < known[0].at_s + FORGOTTEN_S:
             return
         self.effects.append(message)
 
     def take(self) -> None:
-        """Another worker takes the lane, and settles what the last one left open."""
+        """Acquire the lane for another worker, and settle the attempt of the last one."""
         self.lane_token += 1
         if self.state is DeliveryState.RUNNING and self.running_token < self.lane_token:
             suspected = self._have_died(MOST_DEATHS - 1, before=1)
@@ -118,7 +121,7 @@ class World:
             ))  # fmt: skip
 
     def _have_died(self, last: int, *, before: int = 0) -> bool:
-        """Say whether so many attempts in a row ended with their worker, since a person's word."""
+        """Return whether the last attempts all ended with their worker, since a person's answer."""
         recent = self.tried[: len(self.tried) - before][-last:]
         return self.tries >= last + before and all(one.died for one in recent)
 
@@ -151,7 +154,7 @@ class World:
         ))  # fmt: skip
 
     def send(self, one: Tried, how: int) -> None:
-        """The worker calls; `how` chooses what becomes of it on the way and at the provider."""
+        """Make the call; `how` chooses its fate on the way and at the provider."""
         if one.sent or not one.alive:
             return
         one.sent = True
@@ -161,11 +164,11 @@ class World:
         self.refs += 1
         message = Message(f"SM{self.refs}", one.n, one.key, self.now_s)
         lost = Outcome(Verdict.IN_DOUBT, "no answer")
-        if how in (0, 1):  # taken; the answer comes, or is lost
+        if how in (0, 1):  # accepted; the answer arrives, or is lost
             self._arrive(message)
             taken = Outcome(Verdict.SUCCEEDED, provider_ref=message.ref)
             one.outcome = lost if how else taken
-        elif how == 2:  # on its way for long after the caller gave up
+        elif how == 2:  # in flight long after the caller's timeout
             message.at_s += FLIGHT_S
             self.flying.append(message)
             one.outcome = lost
@@ -175,7 +178,7 @@ class World:
             one.outcome = Outcome(verdict, "it never had an effect")
 
     def record(self, one: Tried) -> None:
-        """The worker writes its call's end, or finds that it is not its own any more."""
+        """Record the call's outcome, as current holder or as a late worker."""
         if one.outcome is None or not one.alive:
             return
         one.alive = False
@@ -222,7 +225,7 @@ class World:
         self.state, self.ref, self.error = DeliveryState.SUCCEEDED, ref, None
 
     def webhook(self, message: Message) -> None:
-        """The provider's own word; only what has no key is told of by its attempt."""
+        """Apply the provider's callback; only messages without a key name their attempt."""
         if self.once:
             self.accepted(self.tried[message.token - 1], message.ref, "webhook")
 
@@ -256,7 +259,7 @@ class World:
             self.key_n += self.protection.effect is Effect.KEYED
 
     def _listed(self, one: Tried) -> list[Message]:
-        """What has no key is known by its likeness alone: since the call, to whom, and what."""
+        """Return the listed messages: without a key all since the call, with one only its own."""
         shown = [message for message in self.effects if message.at_s + LAG_S <= self.now_s]
         if self.once:
             return [message for message in shown if message.at_s >= one.started_s - 5]

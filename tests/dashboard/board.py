@@ -1,4 +1,4 @@
-"""The dashboard in one process, over a database of its own, and people who are signed in to it."""
+"""Dashboard in one process over a database of its own, with signed-in test clients."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ PUBLIC = "http://localhost"
 
 
 class _Compiled(BytecodeCache):
-    """Compiled templates, for all boards: most of the first page of a board would be compiling."""
+    """Bytecode cache of compiled templates, shared by all boards, to save most of a first page."""
 
     def __init__(self) -> None:
         self._known: dict[str, bytes] = {}
@@ -42,7 +42,7 @@ _COMPILED = _Compiled()
 
 
 class Board:
-    """An app with its hub; `client(role)` is a browser in which somebody of that role is."""
+    """App with its hub; `client(role)` returns a test client signed in under a role."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         settings = load_settings(environ)
@@ -54,7 +54,10 @@ class Board:
     def client(
         self, role: Role | None = Role.ADMIN, *, name: str | None = None, sees_personal: bool = True
     ) -> FlaskClient:
-        """Return a client; None is nobody. Changes need `csrf(client)` as `csrf_token`."""
+        """Return a test client; with None no user is signed in.
+
+        Changes need `csrf()` as `csrf_token`.
+        """
         client = self.app.test_client()
         if role is not None:
             token = sign_in(self.hub, role, name=name or role.value, sees_personal=sees_personal)
@@ -68,7 +71,7 @@ class Board:
 
 
 def sign_in(hub: Hub, role: Role, *, name: str, sees_personal: bool = True) -> str:
-    """Return a session's token of a user, who is added unless there."""
+    """Begin a session of a user, who is added if missing; return its token."""
     with hub.store.write() as connection:
         return add_session(
             connection, role, name=name, sees_personal=sees_personal, now=datetime.now(UTC)
@@ -78,7 +81,7 @@ def sign_in(hub: Hub, role: Role, *, name: str, sees_personal: bool = True) -> s
 def add_session(
     connection: Connection, role: Role, *, name: str, sees_personal: bool, now: datetime
 ) -> str:
-    """Return a session's token of a user, who is added unless there."""
+    """Begin a session of a user, who is added if missing; return its token."""
     known = connection.execute(select(User.id).where(User.name == name)).scalar_one_or_none()
     user_id = known or users.add(
         connection,

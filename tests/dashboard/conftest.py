@@ -16,7 +16,7 @@ def postgresql_url(emptied_postgresql_url: str) -> str:
 
 @pytest.fixture
 def make_board(tmp_path: Path, database_url: str, redis_url: str) -> Callable[..., Board]:
-    """A maker of boards over the test's database: `make_board(config, NAME="value")`."""
+    """Make boards over the test's database: `make_board(config, NAME="value")`."""
 
     def make(config: str = PLAIN, **environ: str) -> Board:
         (tmp_path / "hub.yaml").write_text(config)

@@ -1,4 +1,4 @@
-"""Deliveries for the dashboard's tests: made in the tables, in whatever state a test needs."""
+"""Deliveries for the dashboard's tests: inserted into the tables, in any state a test needs."""
 
 import re
 from collections.abc import Sequence
@@ -55,7 +55,7 @@ def put(
     event_type: str = "payment.succeeded",
     **values: Any,
 ) -> list[UUID]:
-    """Put events in, each with one delivery in that state; return the deliveries' ids."""
+    """Insert events, each with one delivery in this state; return the deliveries' ids."""
     start = at or datetime.now(UTC) - timedelta(minutes=10)
     route, action = ACTIONS[destination]
     requests, events, deliveries = [], [], []
@@ -88,7 +88,7 @@ def try_once(
     connection: Connection, ids: Sequence[UUID], state: str, *, at: datetime | None = None,
     **values: Any,
 ) -> None:  # fmt: skip
-    """Give each delivery one attempt in that state."""
+    """Insert one attempt in this state for each delivery."""
     started = at or datetime.now(UTC) - timedelta(minutes=9)
     given = {"parameters": {}, "started_at": started} | values
     connection.execute(
@@ -103,7 +103,7 @@ def try_once(
 
 
 def doubt(connection: Connection, count: int = 1, **values: Any) -> list[UUID]:
-    """Put texts in of which nobody knows whether they were sent."""
+    """Insert texts with an unknown outcome; return the deliveries' ids."""
     error = "127.0.0.1: no whole answer came within 20 s"
     ids = put(connection, count, destination="sms", state="unknown", error=error)
     parameters = {"to": "+12025550101", "body": "Thank you, Jane Doe."}
@@ -118,6 +118,6 @@ def states(town: Any) -> list[str]:
 
 
 def text_of(answer: Any) -> str:
-    """Return the words of a page."""
+    """Return the visible text of a page."""
     said = re.sub(r"<[^>]+>", " ", answer.get_data(as_text=True))
     return " ".join(said.replace("&#39;", "'").split())

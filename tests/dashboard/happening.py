@@ -1,4 +1,4 @@
-"""What the tests of events let happen: webhooks that come in, and deliveries that end some way."""
+"""Events for the dashboard's tests: posted webhooks, and deliveries that end in a given state."""
 
 import json
 from datetime import UTC, datetime
@@ -16,12 +16,12 @@ from tests.running import stripe_event, stripe_signature
 
 
 def pay(board: Board, event_id: str, *, status: int = 200, **changes: Any) -> UUID:
-    """Let Stripe tell of a payment; return the event's id."""
+    """Post a Stripe payment; return the event's id."""
     return post(board, stripe_event(event_id, **changes), event_id, status=status)
 
 
 def post(board: Board, body: bytes, external_id: str, *, status: int = 200) -> UUID:
-    """Post a body as Stripe would; return the id of the event of that external id."""
+    """Post a body as Stripe would; return the id of the event with that external id."""
     answer = board.app.test_client().post(
         "/webhooks/stripe",
         data=body,
@@ -32,7 +32,7 @@ def post(board: Board, body: bytes, external_id: str, *, status: int = 200) -> U
 
 
 def tell(board: Board, native_type: str, event_id: str, data: dict[str, Any]) -> UUID:
-    """Let Stripe tell of something else than a payment."""
+    """Post a Stripe event of another type than a payment; return the event's id."""
     event = json.loads(stripe_event(event_id)) | {"type": native_type, "data": {"object": data}}
     return post(board, json.dumps(event).encode(), event_id)
 
@@ -45,7 +45,7 @@ def id_of(board: Board, external_id: str) -> UUID:
 
 
 def fold_all(board: Board) -> None:
-    """Do what the worker and the clock do afterwards."""
+    """Run the projections and the search indexer, as worker and clock do afterwards."""
     with board.hub.store.write() as connection:
         while project_some(connection, board.hub, most=100, now=datetime.now(UTC)):
             pass
@@ -68,7 +68,7 @@ def end(
     attempt: str = "rejected",
     **answer: Any,
 ) -> UUID:
-    """Let the only delivery of an event have been tried once, and have ended so."""
+    """Give an event's only delivery one attempt, and end it in this state; return its id."""
     delivery = delivery_of(board, event_id)
     at = datetime.now(UTC)
     error = answer.get("message")

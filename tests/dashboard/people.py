@@ -1,4 +1,4 @@
-"""People with passwords, and how they fill in the forms of the door."""
+"""Users with passwords, and helpers that fill in the sign-in forms."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -21,20 +21,20 @@ FIELD = re.compile(r'name="(csrf_token|locked|form)" value="([^"]+)"')
 
 
 def add(board: Board, name: str = "jane", role: Role = Role.ADMIN) -> users.UserAccount:
-    """Add somebody with `PASSWORD`."""
+    """Add a user with `PASSWORD`."""
     with board.hub.store.write() as connection:
         users.add(connection, name, role, password_hash=HASH, actor="tests", now=datetime.now(UTC))
         return users.named(connection, name)
 
 
 def known(board: Board, name: str) -> users.UserAccount:
-    """Return an account as it is now."""
+    """Return the current row of an account."""
     with board.hub.store.read() as connection:
         return users.named(connection, name)
 
 
 def give_factor(board: Board, user: users.UserAccount) -> tuple[str, list[str]]:
-    """Turn a second factor on; return its secret and the recovery codes."""
+    """Turn on a user's second factor; return its secret and the recovery codes."""
     secret = pyotp.random_base32()
     with board.hub.store.write() as connection:
         codes = second_factor.turn_on(
@@ -55,26 +55,26 @@ def sign_in(client: FlaskClient, name: str = "jane", password: str = PASSWORD, *
 
 
 def signed_in(board: Board, name: str = "jane") -> FlaskClient:
-    """Return a browser in which somebody has just signed in."""
+    """Return a test client in which a user has just signed in."""
     client = board.app.test_client()
     assert sign_in(client, name).status_code == 303
     return client
 
 
 def is_in(client: FlaskClient) -> bool:
-    """Return whether somebody is signed in."""
+    """Return whether a user is signed in."""
     return client.get("/account").status_code == 200
 
 
 def audited(board: Board, action: str) -> int:
-    """Return how many entries of an action there are."""
+    """Return the number of audit entries of an action."""
     with board.hub.store.read() as connection:
         counted = select(func.count()).where(AuditEntry.action == action)
         return connection.execute(counted).scalar_one()
 
 
 def wait_eleven_minutes(board: Board) -> None:
-    """Let every password have been given eleven minutes ago."""
+    """Move every password confirmation eleven minutes into the past."""
     with board.hub.store.write() as connection:
         at = datetime.now(UTC) - timedelta(minutes=11)
         connection.execute(update(Session).values(proved_at=at))

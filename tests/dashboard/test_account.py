@@ -1,4 +1,4 @@
-"""One's own account: password, second factor, sessions; the password once more."""
+"""Account page: password, second factor, sessions, and confirmation of the password."""
 
 import re
 
@@ -100,7 +100,7 @@ def test_odd_sessions_are_not_there(board, session_id):
 
 
 def set_up(client, code=None):
-    """Turn the second factor on as the page says."""
+    """Turn on the second factor with the page's form."""
     form = fields(client, "/account/second-factor")
     page = client.get("/account/second-factor").text
     assert "data:image/svg+xml" in page

@@ -1,4 +1,4 @@
-"""What an edited copy cannot do: speak in a provider's name, or in a customer's."""
+"""Edited copies of events: they cannot act in a provider's name, or in a customer's."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor

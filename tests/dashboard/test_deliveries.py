@@ -1,4 +1,4 @@
-"""`/deliveries`: found by state, destination and cause; nothing asked for is too odd for it."""
+"""`/deliveries`: filters by state, destination and cause; odd queries do no harm."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -176,7 +176,7 @@ def test_what_others_wrote_is_inert(town):
 
 
 def test_a_page_of_failures_is_found_by_its_index(town):
-    """What it costs does not depend on how many deliveries there are besides."""
+    """The cost does not depend on the number of other deliveries."""
     if town.hub.store.dialect != "postgresql":
         return
     write(town, 50)

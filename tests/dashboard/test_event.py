@@ -1,4 +1,4 @@
-"""`/events/<id>` and `/requests/<id>`: what is told there, and what can be done."""
+"""`/events/<id>` and `/requests/<id>`: their content and their actions."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""`/events`: filtered, found, as it comes in, as a spreadsheet; and what nobody should type."""
+"""`/events`: filters, search, live updates, CSV export, and odd queries."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Now, sources, destinations and held leads: what they say, and what their buttons do."""
+"""Start page, sources, destinations and held leads: their content and their buttons."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -59,7 +59,7 @@ def audited(board: Board) -> list[tuple[str, str]]:
 
 
 def keep(board: Board, state: str, reason: str, **values) -> str:
-    """Keep a request that was not taken in; return its id."""
+    """Insert a stored request that was not ingested; return its id."""
     row_id = new_id(NOW)
     with board.hub.store.write() as connection:
         connection.execute(
@@ -139,7 +139,7 @@ def test_an_account_is_checked_by_one_call_with_no_transaction_open(make_board):
     boards = []
 
     def behave(received):
-        with boards[0].hub.store.write() as connection:  # nobody else is writing meanwhile
+        with boards[0].hub.store.write() as connection:  # no other transaction is writing meanwhile
             connection.execute(update(Lane).values(failures=0))
         return replies.pop(0)
 

@@ -1,4 +1,4 @@
-"""What no page may fail on: odd times, odd characters, bodies that are no text."""
+"""Hostile input on pages: extreme times, odd characters, bodies that are not text."""
 
 import json
 

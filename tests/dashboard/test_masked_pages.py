@@ -1,4 +1,4 @@
-"""Every recorded webhook, as somebody sees it who may not see personal data: it names nobody."""
+"""Masked pages of every recorded webhook: a user without access to personal data sees none."""
 
 import re
 from collections.abc import Iterator
@@ -18,15 +18,15 @@ from tests.dashboard.delivering import TOWN, put
 from tests.dashboard.happening import fold_all, pay
 
 PERSONAL = ("name", "email", "phone", "from", "to", "subject", "text", "html", "body", "message")
-# What is shorter may stand on a page for another reason.
+# Shorter values may appear on a page for another reason.
 SHORTEST = 6
-# So may the time at which it came, which a form's fields hold too.
+# So may the time of arrival, which a form's fields contain too.
 TIME = re.compile(r"2026-[0-9-]+T[0-9:.]+Z")
 
 
 @pytest.fixture
 def database_url(sqlite_url):
-    """One database is enough: what is masked is not the database's business."""
+    """Return one database only, because masking does not depend on the database."""
     return sqlite_url
 
 

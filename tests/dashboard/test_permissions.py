@@ -1,4 +1,4 @@
-"""The gate: who may ask for what, over every route there is."""
+"""Permission gate of the dashboard, over every route."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The preview of a replay: what would happen, what would not, and what is real."""
+"""Preview of a replay: deliveries that would run, those that would not, and real effects."""
 
 import pytest
 

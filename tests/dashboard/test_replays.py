@@ -1,4 +1,4 @@
-"""Replays from the dashboard: previewed, started once, watched, stopped."""
+"""Replays from the dashboard: preview, one start, progress, pause and cancellation."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -28,7 +28,7 @@ def write(town, *args, **values):
 
 
 def form(town, **fields):
-    """Return what the form on the preview sends."""
+    """Return the fields that the preview's form sends."""
     return {"csrf_token": town.csrf(), "token": "one-form-1", "rate": "600000", "state": "failed",
             "seen": "500"} | fields  # fmt: skip
 

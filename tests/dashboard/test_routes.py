@@ -1,4 +1,4 @@
-"""Every route there is: as every role, as nobody, as somebody disabled; and its headers."""
+"""Routes of the dashboard: each under every role, anonymous, and disabled; response headers."""
 
 import re
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ VALUES = {
 
 
 def rules(board: Board) -> Iterator[tuple[Rule, str, str]]:
-    """Yield every rule of the dashboard with an address and a method of it."""
+    """Yield every rule of the dashboard with each of its methods and an address."""
     for rule in sorted(board.app.url_map.iter_rules(), key=str):
         if rule.endpoint.startswith("dashboard.") and rule.endpoint != "dashboard.static":
             for method in sorted((rule.methods or set()) & {"GET", "POST", "PUT", "DELETE"}):
@@ -58,7 +58,7 @@ def ask(client: FlaskClient, board: Board, method: str, path: str) -> Any:
 
 
 def nobody(board: Board) -> FlaskClient:
-    """Return a browser that nobody is signed in to, whose forms are good."""
+    """Return a test client whose session has ended, but whose forms have valid tokens."""
     client = board.client(Role.VIEWER, name="left")
     with board.hub.store.write() as connection:
         connection.execute(update(Session).values(ended_at=datetime.now(UTC)))

@@ -1,4 +1,4 @@
-"""The second half of a sign-in: codes of a telephone, and those for when it is gone."""
+"""Second step of a sign-in: authenticator codes, and recovery codes for a lost device."""
 
 import re
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""The door: signing in by password, and out; how often somebody may try."""
+"""Sign-in by password, sign-out, and the throttle of attempts."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -112,7 +112,7 @@ def test_a_wrong_password_and_an_unknown_name_are_told_in_the_same_words(board):
 
 
 def test_a_wrong_password_and_an_unknown_name_cost_the_same(board, monkeypatch):
-    """Nearly all of what a try takes is one hash: the same one for whoever tries."""
+    """Nearly all of an attempt's cost is one hash, with the same parameters for every name."""
     add(board)
     with board.hub.store.write() as connection:
         users.add(
@@ -154,7 +154,7 @@ def test_what_was_typed_for_a_name_that_nobody_has_is_not_kept(board):
 def test_a_hundred_wrong_passwords_are_slowed_and_noted(board, monkeypatch):
     monkeypatch.setattr(
         throttle, "WAITS", [timedelta(minutes=10)] * 10
-    )  # none ends in the meantime
+    )  # no throttle window ends in the meantime
     add(board)
     client = board.app.test_client()
     form = fields(client, "/sign-in") | {"name": "jane", "password": "wrong password"}
@@ -240,7 +240,7 @@ def test_a_page_that_renews_itself_keeps_nobody_signed_in(board):
 
 @pytest.mark.parametrize("change", ["password", "disabled", "reset"])
 def test_who_was_at_the_door_when_the_account_changed_does_not_come_in(board, monkeypatch, change):
-    """An old password that is being checked while it is changed begins no session after all."""
+    """An old password that is being checked while it changes begins no session."""
     user, check = add(board), password_hashing.is_password
 
     def slowly(password, password_hash):

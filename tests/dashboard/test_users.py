@@ -1,4 +1,4 @@
-"""The pages of an admin: users, and the audit log."""
+"""Admin pages: users, and the audit log."""
 
 import csv
 import io

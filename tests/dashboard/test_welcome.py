@@ -1,4 +1,4 @@
-"""Links that are good once: for the first account, and for a password of one's own."""
+"""One-time links: for the first account, and for setting a password."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Three workers side by side, and somebody who cuts their lines to the database at random."""
+"""Chaos helpers: workers side by side, and a thread that cuts their connections at random."""
 
 import random
 import threading
@@ -22,7 +22,7 @@ ORDER BY random() LIMIT 1
 
 
 class Side:
-    """Threads that go on until they are told to end; a context manager."""
+    """Background threads that run until they are stopped; a context manager."""
 
     def __init__(self, *works: Callable[[threading.Event], None]) -> None:
         self._stop = threading.Event()
@@ -43,7 +43,7 @@ class Side:
 
 
 def drainer(worker: WorkerContext, troubles: list[str]) -> Callable[[threading.Event], None]:
-    """Return what drains again and again, as a worker without Redis does."""
+    """Return a thread function that drains again and again, as a worker without Redis does."""
 
     def work(stop: threading.Event) -> None:
         while not stop.wait(0.05):
@@ -58,7 +58,7 @@ def drainer(worker: WorkerContext, troubles: list[str]) -> Callable[[threading.E
 
 
 def cutter(database: Database, cuts: list[int]) -> Callable[[threading.Event], None]:
-    """Return what ends a random line of the workers a few times a second."""
+    """Return a thread function that ends a random worker connection a few times a second."""
     chance = random.Random(7)
 
     def work(stop: threading.Event) -> None:
@@ -70,7 +70,7 @@ def cutter(database: Database, cuts: list[int]) -> Callable[[threading.Event], N
 
 
 def watcher(database: Database, longest: dict[str, float]) -> Callable[[threading.Event], None]:
-    """Return what notes how far in the future a lease ended at most, by the database's clock."""
+    """Return a thread function that records the longest lease ahead, by the database's clock."""
 
     def work(stop: threading.Event) -> None:
         while not stop.wait(0.2):
@@ -81,7 +81,7 @@ def watcher(database: Database, longest: dict[str, float]) -> Callable[[threadin
 
 
 def leases(database: Database) -> list[tuple[str, float]]:
-    """Return the lanes in somebody's hands, and for how many seconds more."""
+    """Return the leased lanes, and the seconds that each lease has left."""
     with database.read() as connection:
         rows: list[Any] = list(
             connection.execute(
@@ -96,6 +96,6 @@ def leases(database: Database) -> list[tuple[str, float]]:
 
 
 def outside_of(postgresql_url: str) -> Database:
-    """Return a database whose lines the cutter leaves alone."""
+    """Return a database whose connections the cutter leaves alone."""
     url = postgresql_url.replace("postgresql://", "postgresql+psycopg://")
     return Database(create_engine(url, connect_args={"application_name": "outside"}))

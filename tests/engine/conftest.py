@@ -1,4 +1,4 @@
-"""The stage, and its far end."""
+"""Fixtures of the engine tests: the stage, and its far end."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ def _drains_linger_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _retries_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Full jitter may make one due at once, while its drain still lingers."""
+    """Fix the jitter: full jitter may make a retry due at once, while its drain still lingers."""
     monkeypatch.setattr(lane, "random", SimpleNamespace(random=lambda: 0.9))
     monkeypatch.setattr(leases, "random", lambda: 0.9)
 
@@ -31,7 +31,7 @@ def far_end() -> Iterator[FarEnd]:
 
 @pytest.fixture
 def stage(tmp_path: Path, database_url: str, redis_url: str, far_end: FarEnd) -> Iterator[Stage]:
-    """On SQLite and on PostgreSQL."""
+    """Return a stage on SQLite and on PostgreSQL."""
     stage = Stage(tmp_path, database_url, redis_url, far_end)
     yield stage
     stage.close()

@@ -1,4 +1,4 @@
-"""A stage: workers of one hub that run inside the test, with a real database, Redis and far end."""
+"""Stage of engine tests: workers inside the test, with a real database, Redis and far end."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -30,7 +30,7 @@ destinations: {ops: {adapter: http, url: "${FAR_END}/ops", secret: "${OPS_SECRET
 routes:
   all: {on: payment.succeeded, do: ops.post, with: {body: {event: "{{ event.external_id }}"}}}
 """
-# Slack has no key: whether a call of unknown outcome happened, nobody can tell.
+# Slack has no key and no look-up: an unknown outcome of a call stays unknown.
 ONCE = """
 destinations: {ops: {adapter: slack, url: "${FAR_END}/ops"OPTIONS}}
 routes:
@@ -39,17 +39,17 @@ routes:
 
 
 def keyed(options: str = "") -> str:
-    """Return a file with one destination whose calls have keys."""
+    """Return a file with one destination whose action is keyed."""
     return KEYED.replace("OPTIONS", f", {options}" if options else "")
 
 
 def once(options: str = "") -> str:
-    """Return a file with one destination whose calls nothing protects from happening twice."""
+    """Return a file with one destination whose action is at most once."""
     return ONCE.replace("OPTIONS", f", {options}" if options else "")
 
 
 class Stage:
-    """Makes workshops over one database, takes webhooks in, and looks into the tables."""
+    """Makes worker contexts over one database, ingests webhooks, and reads the tables."""
 
     def __init__(self, folder: Path, database_url: str, redis_url: str, far_end: FarEnd) -> None:
         self.folder = folder
@@ -77,7 +77,7 @@ class Stage:
         return load_settings(environ), environ
 
     def worker_context(self, config: str) -> WorkerContext:
-        """Return what a worker with this file has."""
+        """Return the context of a worker with this file."""
         settings, environ = self.settings(config)
         hub = create_hub(settings, environ)
         prepare_store(hub)
@@ -104,7 +104,7 @@ class Stage:
         )
 
     def put(self, worker: WorkerContext, *event_ids: str, **changes: Any) -> IngestResult:
-        """Take webhooks in as the web process with the workshop's file would; return the last."""
+        """Ingest webhooks as web would with the worker's file; return the last result."""
         for event_id in event_ids:
             prepared = self.prepared(worker.hub, event_id, **changes)
             with self.store.write() as connection:
@@ -137,12 +137,12 @@ class Stage:
         return lane
 
     def change(self, table: Any, *where: Any, **values: Any) -> None:
-        """Set columns of all rows that are meant."""
+        """Set columns of all matching rows."""
         with self.store.write() as connection:
             connection.execute(update(table).where(*where).values(**values))
 
     def make_due(self) -> None:
-        """Let everything that waits be due since a second."""
+        """Make everything that waits due since a second."""
         self.change(Delivery, Delivery.state.in_(DUE_STATES), next_attempt_at=database_later(-1.0))
 
     def end_leases(self, ago_s: float = 1.0) -> None:
@@ -153,7 +153,7 @@ class Stage:
             Drain(worker).run()
 
     def die_calling(self, worker: WorkerContext) -> None:
-        """Claim and call what is due, and never record it: what a killed worker leaves."""
+        """Claim and call due deliveries, and never record: the state after a killed worker."""
         before = len(self.far_end.received)
         Drain(worker)._tick(look=True)
         until(lambda: len(self.far_end.received) > before, 10, "a call")
@@ -171,7 +171,7 @@ class Stage:
 
 
 class Draining:
-    """A drain in a thread of its own; a context manager that sees it ended, and what it raised."""
+    """Drain in a thread of its own; a context manager that joins it and keeps its exception."""
 
     def __init__(self, worker: WorkerContext) -> None:
         self.error: BaseException | None = None
@@ -194,7 +194,7 @@ class Draining:
 
 
 class Held:
-    """A far end that lets callers wait until `open` is set."""
+    """Far end behaviour that keeps callers waiting until `open` is set."""
 
     def __init__(self, far_end: FarEnd, reply: Reply = Reply(200, b"ok")) -> None:  # noqa: B008
         self.open = Event()

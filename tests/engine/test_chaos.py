@@ -1,4 +1,4 @@
-"""Whatever is cut off when, every delivery ends with a reason and nothing happens unknown."""
+"""Random connection cuts: every delivery ends with a reason, and no effect goes unnoticed."""
 
 from collections import Counter
 
@@ -71,7 +71,7 @@ def test_no_cut_line_makes_a_call_happen_twice_or_a_delivery_stay_behind(
 
 
 def check_deliveries(stage) -> None:
-    """Each has ended, and whatever did not succeed says why."""
+    """Assert that each delivery has ended, with an error unless it succeeded."""
     deliveries = stage.deliveries
     assert len(deliveries) == EVENTS * 3
     ends = {"fast": {"succeeded"}, "slow": {"succeeded", "unknown"}, "refusing": {"failed"}}
@@ -85,7 +85,7 @@ def check_deliveries(stage) -> None:
 
 
 def check_calls(stage) -> None:
-    """One id per delivery over all its calls; what has no id was called once at the most."""
+    """Assert one id per delivery over all its calls, and at most one call without an id."""
     calls = list(stage.far_end.received)
     ids = {(one.path, one.json["event"], one.headers["webhook-id"]) for one in calls
            if one.path != "/slow"}  # fmt: skip

@@ -1,4 +1,4 @@
-"""The attempt is in the database before its first byte leaves, and news meets a call's record."""
+"""Attempts are committed before the first byte of a call; callbacks race with its record."""
 
 from datetime import UTC, datetime
 from threading import Thread
@@ -32,7 +32,7 @@ def test_a_far_end_finds_the_attempt_in_the_database_when_it_is_called(stage) ->
 def test_news_of_a_call_that_is_being_recorded_waits_and_dies_of_no_deadlock(
     postgresql_stage,
 ) -> None:
-    """The record has the attempt and wants the delivery; the news must not have that already."""
+    """The record locks the attempt, then the delivery; the callback must use the same order."""
     stage = postgresql_stage
     worker = stage.worker_context(once())
     stage.put(worker, "evt_1")

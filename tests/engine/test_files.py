@@ -1,4 +1,4 @@
-"""Two versions of the file at once: a rolling deploy, and routes that now do something else."""
+"""Configuration files of two versions at once: a rolling deploy, and routes that have changed."""
 
 import pytest
 

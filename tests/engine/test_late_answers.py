@@ -1,4 +1,4 @@
-"""Answers that come after somebody else took over, and drains that are torn out of their work."""
+"""Late answers: after another worker took over, and after an alarm interrupted the drain."""
 
 from signal import SIGALRM, getsignal, signal
 

@@ -1,4 +1,4 @@
-"""Lanes in the hands of workers that lose connections, sleep, die, or end at the wrong moment."""
+"""Leases of workers that lose connections, sleep, die, or end at the wrong moment."""
 
 import time
 from threading import Event
@@ -31,7 +31,7 @@ def test_a_take_that_was_rolled_back_frees_no_lane_of_another_worker(postgresql_
     lost = []
 
     def lose(connection) -> None:
-        """The server ends the line at COMMIT; then another worker takes the same token."""
+        """End the connection at COMMIT; another worker then acquires the same token."""
         if lost:
             return
         lost.append(connection)
@@ -128,7 +128,7 @@ def test_work_that_comes_between_the_last_look_and_the_release_is_not_forgotten(
     let_go = drains.release_all
 
     def let_go_late(worker, lanes) -> None:
-        """Another worker takes the wake-up, and finds the lane held."""
+        """Delay the release until another worker has used the wake-up and found the lane held."""
         if worker is first:
             stage.put(first, "evt_2")
             enqueue_drain(redis)
@@ -162,7 +162,7 @@ routes:
 def test_a_lane_whose_calls_would_last_too_long_for_this_drain_is_left_to_another(
     postgresql_stage, monkeypatch, longest_s: float, quick_s: float
 ) -> None:
-    """Calls last up to 3 s: those that come in a drain's last 3 s are for others, at once."""
+    """Calls last up to 3 s: those due in a drain's last 3 s are left to other workers at once."""
     stage = postgresql_stage
     monkeypatch.setattr(slices, "SLICE_S", 5.0)
     monkeypatch.setattr(slices, "LONGEST_S", longest_s)

@@ -1,4 +1,4 @@
-"""A COMMIT whose reply is lost: what is stored already is found again, and is no duplicate."""
+"""COMMIT whose reply is lost: rows that are stored already are found, and are no duplicates."""
 
 import psycopg
 from sqlalchemy import event
@@ -32,7 +32,7 @@ def test_a_webhook_whose_commit_was_not_heard_of_is_stored_once_and_accepted(
     lost = []
 
     def lose(connection, cursor, statement, *_) -> None:
-        """It is committed; then the line is gone, and the reply with it."""
+        """Close the connection after the commit, so that the reply is lost."""
         if "INSERT INTO event_keys" in statement and not lost:
             lost.append(statement)
             connection.connection.dbapi_connection.close()

@@ -1,4 +1,4 @@
-"""Rates, circuits and patience last longer than one drain, and hold for all workers together."""
+"""Rate limits, circuits and retry budgets outlast one drain, and all workers share them."""
 
 import threading
 
@@ -17,7 +17,7 @@ routes:
 
 
 def each_window_has(calls: list[float], count: int, per_s: float) -> bool:
-    """Return whether no window has more calls, give or take how long a call takes to arrive."""
+    """Return whether no window has more calls, with a tolerance for a call's time to arrive."""
     spans = [late - early for early, late in zip(calls, calls[count:], strict=False)]
     return all(span > per_s - 0.3 for span in spans)
 
@@ -40,7 +40,7 @@ def test_a_rate_lets_everything_out_in_its_time(sqlite_stage) -> None:
     stage.drain(worker)
     calls = calls_at_s(stage.far_end)
     assert len(calls) == 6
-    assert each_window_has(calls[1:], 2, 1)  # the first one waits for its connection and more
+    assert each_window_has(calls[1:], 2, 1)  # the first call also waits for its connection
     assert calls[-1] - calls[0] < 4
 
 

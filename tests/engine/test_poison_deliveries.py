@@ -1,4 +1,4 @@
-"""Workers that die in a delivery's call, again and again: which one it is, and its end."""
+"""Poison deliveries: workers that die in one delivery's call, its isolation, and its end."""
 
 import time
 from datetime import UTC, datetime
@@ -14,20 +14,20 @@ from hub.worker.drain import Drain
 from tests.engine.stage import eventually, keyed, once
 from tests.far_end import Reply
 
-# What is tried again waits for the test to say so.
+# Retries wait until the test makes them due.
 LATER = "retry: {first_delay: 1h}"
 OFTEN = once(LATER).replace("do: ops.post,", "do: ops.post, policy: at_least_once,")
 
 
 def settle(stage, worker) -> None:
-    """Take the lane over from the worker that died, and let what it left be due."""
+    """Take over the lane of the worker that died, and make its deliveries due."""
     stage.end_leases()
     stage.drain(worker)
     stage.make_due()
 
 
 def die(stage, worker) -> int:
-    """Claim, call, die, and let another worker find out; return how many calls there were."""
+    """Claim, call, die, and let another worker take over; return the number of calls."""
     before = len(stage.far_end.received)
     Drain(worker)._tick(look=True)
     time.sleep(0.3)
@@ -130,7 +130,7 @@ routes:
 
 
 def test_whatever_has_ended_is_written_down_before_a_suspect_is_called(stage, monkeypatch) -> None:
-    """Or it would be found open, and have died once more, though it was done."""
+    """Otherwise a finished delivery would be found open, and count one more death."""
     worker = stage.worker_context(TWO)
     stage.put(worker, "evt_1", "evt_2", "evt_3")
     die(stage, worker)

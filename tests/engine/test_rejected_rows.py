@@ -1,4 +1,4 @@
-"""Rows that the database refuses: they stop nothing else, and their words get nowhere."""
+"""Rows that the database rejects: they stop no other rows, and their contents leak nowhere."""
 
 import logging
 import random
@@ -47,7 +47,7 @@ def test_a_customer_id_of_9000_letters_stops_neither_lanes_nor_folding(stage) ->
 
 
 def refuse(stage, table: str, condition: str) -> None:
-    """Let the database refuse rows that only it knows to be wrong."""
+    """Add a CHECK constraint, so that the database rejects rows that the hub considers valid."""
     with stage.store.write() as connection:
         connection.exec_driver_sql(f"ALTER TABLE {table} ADD CONSTRAINT no CHECK ({condition})")
 
@@ -187,7 +187,7 @@ def test_an_event_whose_news_is_poison_is_left_and_the_others_are_folded(
 def test_nothing_of_a_payload_gets_into_logs_or_the_queue_when_the_database_refuses_it(
     postgresql_stage, redis_server, caplog, monkeypatch
 ) -> None:
-    """Even when the alarm tears the drain out of handling it, so that a job fails with both."""
+    """Also when the job's alarm interrupts the handling, so that the job fails with both errors."""
     stage = postgresql_stage
     caplog.set_level(logging.DEBUG)
     refuse(stage, "attempts", "parameters->'body'->>'to' IS NULL")

@@ -1,4 +1,4 @@
-"""Replays: nothing that may have happened happens again by accident, and today's file counts."""
+"""Replays in the engine: no accidental repetition, and today's file applies."""
 
 import logging
 
@@ -28,7 +28,7 @@ def settled(stage, answer: SettleAnswer) -> None:
 
 
 def left_unknown(stage, config: str):
-    """Return a workshop after a call of which nobody knows whether it happened."""
+    """Return a worker context after a call with an unknown outcome."""
     worker = stage.worker_context(config)
     stage.far_end.behave = lambda _: Reply(500, b"oops")
     stage.put(worker, "evt_1")
@@ -67,7 +67,7 @@ def test_what_is_sent_again_after_a_doubt_has_not_ended(stage) -> None:
 
 
 def test_a_plan_that_was_overtaken_makes_no_new_key_of_a_doubt(stage) -> None:
-    """Rejected, previewed; meanwhile replayed by somebody else, and now in doubt."""
+    """Rejected and previewed; then replayed by another person, and now in doubt."""
     worker = stage.worker_context(keyed("retry: {attempts: 1}"))
     stage.far_end.behave = lambda _: Reply(400)
     stage.put(worker, "evt_1")

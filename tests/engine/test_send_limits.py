@@ -1,4 +1,4 @@
-"""Caps where they count: a drain sends no more texts than may go out, and the clock forgets."""
+"""Send limits in the engine: a drain sends no more texts than allowed; the clock cleans up."""
 
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode

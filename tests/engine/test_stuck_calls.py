@@ -1,4 +1,4 @@
-"""Calls that never come back: noticed by their age; what else has ended is written down first."""
+"""Stuck calls: detected by their age; other results are recorded before the worker exits."""
 
 import time
 from threading import Event
@@ -24,13 +24,13 @@ routes:
   ops: {on: payment.succeeded, do: ops.post, with: {body: {event: "{{ event.external_id }}"}}}
   quick: {on: payment.succeeded, do: quick.post, with: {body: {}}}
 """
-# What a call to `ops` may last here, in all.
+# Longest duration of a call to `ops` in these tests, in all.
 LONGEST_S = 1.6
 
 
 @pytest.fixture
 def ended(monkeypatch) -> list[list[str]]:
-    """Stand in for the end of this process: with calls to which lanes it ended."""
+    """Replace the exit of the process; record the lanes whose calls were left at each exit."""
     ended: list[list[str]] = []
     monkeypatch.setattr(lanes, "STALE_S", 0.3)
     monkeypatch.setattr(lanes, "MARGIN_S", 0.3)
@@ -44,7 +44,7 @@ def ended(monkeypatch) -> list[list[str]]:
 
 @pytest.fixture
 def never(monkeypatch):
-    """A call with `evt_stuck` in it, to `ops`, waits for this event, whatever its time-out."""
+    """Block each call whose parameters contain `evt_stuck` on this event, past its timeout."""
     never = Event()
     perform = DestinationClient.perform
 
@@ -99,7 +99,7 @@ def test_nothing_new_is_called_once_a_call_is_stuck(stage, never, ended, monkeyp
 def test_a_drain_that_is_torn_out_of_its_work_does_not_wait_for_ever(
     stage, never, ended, monkeypatch
 ) -> None:
-    """RQ's alarm comes while a call hangs."""
+    """The alarm of RQ comes while a call hangs."""
     worker = stage.worker_context(TWO)
     stage.put(worker, "evt_1", "evt_stuck")
 
@@ -152,7 +152,7 @@ def test_a_call_that_comes_back_after_all_ends_nothing(stage, never, ended, capl
 def test_an_end_that_was_not_taken_in_time_is_recorded_all_the_same(
     stage, ended, monkeypatch
 ) -> None:
-    """The database keeps the drain waiting for longer than a call can last, and then it is gone."""
+    """The database blocks the drain for longer than a call can last, and is then gone."""
     worker = stage.worker_context(TWO)
     stage.put(worker, "evt_1")
     drain = Drain(worker)

@@ -1,4 +1,4 @@
-"""A worker whose Redis goes away while it waits for work."""
+"""Worker whose Redis goes away while it waits for work."""
 
 from hub.worker.rq_worker import WITHOUT_REDIS_EVERY_S
 from tests.running import PLAIN, RunningHub, stripe_event, until

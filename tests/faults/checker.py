@@ -1,4 +1,4 @@
-"""What must hold after every fault, in one function, once it has healed."""
+"""Checker of the invariants that must hold after every fault, once the hub has healed."""
 
 import time
 from collections import defaultdict
@@ -26,21 +26,21 @@ ENDED = (DeliveryState.SUCCEEDED, DeliveryState.FAILED, DeliveryState.SKIPPED)
 
 
 class Fault:
-    """One fault of the catalogue: when it was over, and what it cost. Its row is in the table."""
+    """Fault of the catalogue: when it was over, and its cost; its row is in the table."""
 
     def __init__(self, row: dict[str, Any]) -> None:
         self.row = row
         self._over_at_s: float | None = None
 
     def is_over(self) -> None:
-        """Note that from now on nothing is broken any more."""
+        """Note that nothing is broken from now on."""
         self._over_at_s = time.monotonic()
 
     def check(self, url: str, far_end: FarEnd, sender: Sender) -> None:
-        """See that all that was promised is stored, on its way or done, once.
+        """Assert that every acknowledged event is stored, and on its way or done, once.
 
         Raises:
-            AssertionError: it is not.
+            AssertionError: an invariant is violated.
         """
         over_at_s = self._over_at_s or time.monotonic()
         database = open_database(url.replace("postgresql://", "postgresql+psycopg://"))
@@ -73,7 +73,7 @@ class Fault:
 
 
 def reached(far_end: FarEnd) -> dict[str, float]:
-    """Return when each event first came to the far end."""
+    """Return the time at which each event first reached the far end."""
     first: dict[str, float] = {}
     for one in list(far_end.received):
         if one.path == "/hook":
@@ -82,7 +82,7 @@ def reached(far_end: FarEnd) -> dict[str, float]:
 
 
 def keys_of(far_end: FarEnd) -> dict[str, set[str]]:
-    """Return under which keys each event came."""
+    """Return the keys under which each event reached the far end."""
     keys: dict[str, set[str]] = defaultdict(set)
     for one in list(far_end.received):
         if one.path == "/hook":
@@ -91,14 +91,14 @@ def keys_of(far_end: FarEnd) -> dict[str, set[str]]:
 
 
 def stored_events(database: Database) -> dict[str, int]:
-    """Return the events that are there, and how often each came again."""
+    """Return the stored events, and the number of duplicates of each."""
     with database.read() as connection:
         rows = connection.execute(select(StoredEvent.external_id, StoredEvent.duplicates))
         return {row.external_id: row.duplicates for row in rows}
 
 
 def unfinished(database: Database) -> str:
-    """Return what has neither ended nor is known to be in doubt, or an empty text."""
+    """Return the deliveries that have neither ended nor an unknown outcome, or an empty text."""
     try:
         with database.read() as connection:
             states = connection.execute(
@@ -112,7 +112,7 @@ def unfinished(database: Database) -> str:
 
 
 def check_rows(database: Database) -> None:
-    """See that the rows agree with one another."""
+    """Assert that the rows are consistent with one another."""
     work = exists().where(
         Delivery.destination == Lane.destination,
         or_(

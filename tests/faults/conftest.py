@@ -1,4 +1,4 @@
-"""Faults: a far end, a fault to report on, and the table at the end of `make faults`."""
+"""Fixtures of the fault tests: far end, fault to report on, and the table of `make faults`."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.stores import PostgresServer, RedisServer
 
 @pytest.fixture(params=["postgresql", slow("sqlite")])
 def mostly_postgresql_url(request: pytest.FixtureRequest) -> str:
-    """A database of the test's own: on PostgreSQL, and on SQLite too when there is time."""
+    """Return a database of the test's own: PostgreSQL, and with `make faults` SQLite too."""
     return str(request.getfixturevalue(f"{request.param}_url"))
 
 
@@ -26,7 +26,7 @@ def far_end() -> Iterator[FarEnd]:
 
 @pytest.fixture
 def fault(request: pytest.FixtureRequest) -> Fault:
-    """The fault that a test is about, by the first line of its docstring."""
+    """Return the fault of a test, named by the first line of its docstring."""
     named = (request.function.__doc__ or request.node.name).strip().splitlines()[0]
     parameters = getattr(request.node, "callspec", None)
     if parameters is not None:
@@ -38,7 +38,7 @@ def fault(request: pytest.FixtureRequest) -> Fault:
 
 @pytest.fixture
 def make_hub(tmp_path: Path, far_end: FarEnd) -> Iterator[Callable[..., FaultyHub]]:
-    """A maker of hubs that are stopped at the end."""
+    """Make hubs that are stopped at the end."""
     hubs: list[FaultyHub] = []
 
     def make(database_url: str, redis_url: str, **options: Any) -> FaultyHub:
@@ -55,7 +55,7 @@ def make_hub(tmp_path: Path, far_end: FarEnd) -> Iterator[Callable[..., FaultyHu
 
 @pytest.fixture
 def own_redis(store_folder: Path) -> Iterator[RedisServer]:
-    """A Redis that may be killed. It forgets everything then."""
+    """Start a Redis that may be killed, and forgets everything then."""
     server = RedisServer(store_folder)
     server.start()
     yield server
@@ -64,7 +64,7 @@ def own_redis(store_folder: Path) -> Iterator[RedisServer]:
 
 @pytest.fixture
 def own_postgres(store_folder: Path) -> Iterator[PostgresServer]:
-    """A PostgreSQL that may be killed, migrated, with as many connections as a small one has."""
+    """Start a migrated PostgreSQL that may be killed, with the connections of a small server."""
     from hub.gateways.database.migrations import upgrade
 
     (store_folder / "pg").mkdir()

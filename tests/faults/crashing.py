@@ -1,12 +1,12 @@
-"""Runs a process of the hub so that it dies at a named place, hurries, or errs about the time.
+"""Runs a process of the hub so that it dies at a named place, hurries, or has a wrong clock.
 
 `python -m tests.faults.crashing web` is `hub web` with functions replaced in that process, so the
 product itself has no such places: no setting can make it crash. It reads
 
-CRASH_AT   the place, a key of `PLACES`; it dies there once, in whatever process comes by first
-POISON     a key of `HARMS`: what calls do whose parameters have the word, each time they are made
+CRASH_AT   the place, a key of `PLACES`; the first process that reaches it dies there, once
+POISON     a key of `HARMS`: the effect of each call whose parameters contain the word
 HURRY      leases, renewals, sweeps, wake-ups, look-ups and patience at a fraction of their times
-CLOCK      a file with the seconds by which this process's clock is wrong; read at each look
+CLOCK      a file with the offset of this process's clock in seconds; read at each use
 """
 
 import os
@@ -21,7 +21,7 @@ from tests.faults.poison import arm
 
 
 def hurry() -> None:
-    """Shorten the times that a test would otherwise sit through."""
+    """Shorten the times that a test would otherwise wait for."""
     from hub.clock import clock
     from hub.core.delivery import lanes, reconcile, transitions
     from hub.core.hub import Hub
@@ -42,12 +42,12 @@ def hurry() -> None:
         (Hub, "ask_after_s", lambda *_: 8.0),
     )
     for module, name, value in times:
-        getattr(module, name)  # it may have moved
+        getattr(module, name)  # fails if the name has moved
         setattr(module, name, value)
 
 
 class _AnyDatetime(type):
-    """What it makes are datetimes, of no class of its own: orjson writes no other."""
+    """Metaclass whose instances are plain datetimes, the only ones that orjson serializes."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         return datetime(*args, **kwargs)  # noqa: DTZ001 - it is as aware as it is asked to be
@@ -60,7 +60,7 @@ class _AnyDatetime(type):
 
 
 def err_about_the_time(file: Path) -> None:
-    """Shift what the hub's own modules see as now; the database has a clock of its own."""
+    """Shift the current time of the hub's own modules; the database has a clock of its own."""
     import hub.app
     import hub.bootstrap  # noqa: F401 - loaded here, so that its names can be replaced
 

@@ -1,4 +1,4 @@
-"""A running hub for faults: its processes can be told to die, to hurry, or to be wrong in time."""
+"""Running hub for faults: its processes can die, hurry, or have a wrong clock."""
 
 import resource
 import signal
@@ -43,12 +43,15 @@ def slow(value: Any) -> Any:
 
 
 def polite(call: Received) -> Reply:
-    """Answer as an endpoint of one's own and as Slack would."""
+    """Answer as a webhook endpoint would, and as Slack would."""
     return Reply(200, b"ok" if call.path == "/slack" else b"{}")
 
 
 class FaultyHub(RunningHub):
-    """`die_at` names a place of `tests.faults.crashing`; `hurry` shortens leases and sweeps."""
+    """Running hub with faults.
+
+    `die_at` names a place of `tests.faults.crashing`; `hurry` shortens leases and sweeps.
+    """
 
     def __init__(
         self,
@@ -98,11 +101,11 @@ class FaultyHub(RunningHub):
             until(lambda: self.get("/healthz") == 200, READY_WITHIN_S, "web to answer")
 
     def output(self, log: Any) -> Any:
-        """Return where a process writes to."""
+        """Return the file that a process writes its output to."""
         return log
 
     def shift_clock(self, name: str, seconds: float) -> None:
-        """Make the clock of a process wrong from now on."""
+        """Offset the clock of a process from now on."""
         (self.folder / f"{name}.clock.new").write_text(str(seconds))
         (self.folder / f"{name}.clock.new").rename(self.folder / f"{name}.clock")
 

@@ -1,6 +1,6 @@
-"""A sender like Stripe: signed events at a steady rate, some of them twice, tried again on failure.
+"""Load generator like Stripe: signed events at a steady rate, some twice, retried on failure.
 
-What it was promised is what counts: `acknowledged` has every event that got a 2xx.
+Its promises are the 2xx answers: `acknowledged` has every event that got one.
 """
 
 import heapq
@@ -22,7 +22,7 @@ AT_ONCE = 32
 
 @dataclass(frozen=True)
 class Answer:
-    """One try of one event; `status` 0 when the line broke or nobody was there."""
+    """Try of one event; `status` 0 for a broken connection or none."""
 
     event_id: str
     status: int
@@ -32,7 +32,7 @@ class Answer:
 
 
 class Sender:
-    """Sends what it is told to, one try each, and keeps every answer."""
+    """Sends events on request, one try each, and keeps every answer."""
 
     def __init__(self, hub: RunningHub) -> None:
         self.hub = hub
@@ -59,7 +59,7 @@ class Sender:
         return status
 
     def acknowledged(self) -> Counter[str]:
-        """Return how often each event got a 2xx."""
+        """Return the number of 2xx answers of each event."""
         return Counter(one.event_id for one in list(self.answers) if 200 <= one.status < 300)
 
     def sent(self) -> set[str]:
@@ -69,18 +69,18 @@ class Sender:
         return Counter(one.status for one in list(self.answers))
 
     def since(self, at_s: float) -> list[Answer]:
-        """Return the answers to what was sent from then on."""
+        """Return the answers to requests sent from then on."""
         return [one for one in list(self.answers) if one.sent_at_s >= at_s]
 
 
 def p99_s(answers: list[Answer]) -> float:
-    """Return the time within which 99 of 100 were answered."""
+    """Return the 99th percentile of the answer times, in seconds."""
     times = sorted(one.took_s for one in answers)
     return times[min(len(times) - 1, int(len(times) * 0.99))]
 
 
 class Load(Sender):
-    """Sends `rate` new events a second in the background, every tenth of them twice at once."""
+    """Background sender of `rate` new events a second, every tenth of them twice at once."""
 
     def __init__(self, hub: RunningHub, *, rate: float = 20, name: str = "evt") -> None:
         super().__init__(hub)
@@ -109,7 +109,7 @@ class Load(Sender):
         self._pool.shutdown(cancel_futures=True)
 
     def finish(self, within_s: float = 60) -> None:
-        """Send nothing new any more, and see everything acknowledged that was ever sent."""
+        """Stop sending new events, and wait until every event sent is acknowledged."""
         self._enough.set()
         until(
             lambda: self.sent() <= set(self.acknowledged()),
@@ -121,7 +121,7 @@ class Load(Sender):
         self._pool.shutdown()
 
     def run_for(self, seconds: float) -> None:
-        """Let it go on for so long."""
+        """Keep sending for so many seconds."""
         self._over.wait(seconds)
 
     def _run(self) -> None:

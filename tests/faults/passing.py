@@ -1,4 +1,4 @@
-"""Time that passes in the tables alone: leases and delays are over, doubts are an hour old."""
+"""Time passed in the tables alone: leases and delays expire, doubts become an hour older."""
 
 from datetime import timedelta
 
@@ -18,7 +18,7 @@ AN_HOUR = timedelta(hours=1)
 
 
 def free_lanes(store: Database) -> None:
-    """Let leases, blocks and delays be over."""
+    """Expire leases, blocks and delays."""
     with store.write() as connection:
         connection.execute(
             update(Lane).values(
@@ -33,7 +33,7 @@ def free_lanes(store: Database) -> None:
 
 
 def age(store: Database) -> None:
-    """Let an hour go by for what is in doubt."""
+    """Move unknown attempts an hour into the past."""
     with store.write() as connection:
         for row in connection.execute(
             select(Attempt.id, Attempt.started_at, Attempt.looked_at).where(

@@ -1,4 +1,4 @@
-"""The places where a process of the hub can be made to die, each by a function replaced in it."""
+"""Crash places: points where a process of the hub can be made to die, by a replaced function."""
 
 import os
 from collections.abc import Callable
@@ -10,7 +10,7 @@ EXIT_CODE = 137
 
 
 def die_once(place: str) -> None:
-    """End this process as a kill would, unless one has died here before."""
+    """Exit this process as a kill would, unless one has died here before."""
     try:
         os.close(os.open(f"died-at-{place}", os.O_CREAT | os.O_EXCL))
     except FileExistsError:
@@ -19,7 +19,7 @@ def die_once(place: str) -> None:
 
 
 def _before(owner: Any, name: str, place: str) -> None:
-    """Die when a function is called, before it does anything."""
+    """Die when a function is called, before it runs."""
     original = getattr(owner, name)
 
     def replaced(*args: Any, **kwargs: Any) -> Any:
@@ -30,7 +30,7 @@ def _before(owner: Any, name: str, place: str) -> None:
 
 
 def _after(owner: Any, name: str, place: str) -> None:
-    """Die when a function has done its work, before anybody hears of it."""
+    """Die after a function has run, before it returns to its caller."""
     original = getattr(owner, name)
 
     def replaced(*args: Any, **kwargs: Any) -> Any:
@@ -42,7 +42,7 @@ def _after(owner: Any, name: str, place: str) -> None:
 
 
 def _web_before_commit(place: str) -> None:
-    """PostgreSQL commits with its statement: die before it. SQLite: between write and COMMIT."""
+    """Die before a PostgreSQL statement that commits, or between write and COMMIT of SQLite."""
     from hub.core.inbound import insert
     from hub.web import receiver
     from hub.web.express import FastPath
@@ -71,7 +71,7 @@ def _web_after_commit(place: str) -> None:
 
 
 def _web_after_commit_before_enqueue(place: str) -> None:
-    """The answer is out and the wake-up is not."""
+    """Die when the answer is sent and the wake-up is not."""
     from gunicorn.workers.gthread import ThreadWorker
 
     from hub.gateways import redis_queue
@@ -98,14 +98,14 @@ def _web_after_commit_before_enqueue(place: str) -> None:
 
 
 def _worker_after_claim(place: str) -> None:
-    """The attempt is committed and not a byte has left."""
+    """Die when the attempt is committed and no byte of the call is sent."""
     from hub.worker import batch
 
     _before(batch, "perform", place)
 
 
 def _worker_in_call(place: str) -> None:
-    """The request is on its way and its answer has not been read."""
+    """Die when the request is sent and its answer is not read."""
     from hub.gateways.http import connection
 
     _before(connection._Response, "begin", place)
@@ -118,7 +118,7 @@ def _worker_after_call(place: str) -> None:
 
 
 def _worker_after_record(place: str) -> None:
-    """What ended is committed, and the lane is still held."""
+    """Die when the outcome is committed and the lane is still held."""
     from hub.worker.batch import LaneBatch
 
     original = LaneBatch._log
@@ -138,7 +138,7 @@ def _worker_before_release(place: str) -> None:
 
 
 def _worker_before_claim_commit(place: str) -> None:
-    """The attempt is written and not committed: nothing was ever claimed."""
+    """Die when the attempt is written and not committed: there is no claim."""
     from hub.worker import batch
 
     original = batch.claim
@@ -153,12 +153,12 @@ def _worker_before_claim_commit(place: str) -> None:
 
 
 def _worker_before_record(place: str) -> None:
-    """The answer has been judged, and no word of it is written."""
+    """Die when the answer is judged and no outcome is written."""
     _where_something_ended("_record", place, before=True)
 
 
 def _worker_in_record(place: str) -> None:
-    """What ended is written and not committed."""
+    """Die when the outcome is written and not committed."""
     _where_something_ended("_record", place, before=False)
 
 
@@ -179,7 +179,7 @@ def _where_something_ended(name: str, place: str, *, before: bool) -> None:
 
 
 def _worker_in_take_over(place: str) -> None:
-    """What the holder before left open is settled in words, and not committed."""
+    """Die when the attempts of the previous holder are settled and not committed."""
     from hub.worker import leases
 
     original = leases.record
@@ -194,7 +194,7 @@ def _worker_in_take_over(place: str) -> None:
 
 
 def _clock_before_look_up_record(place: str) -> None:
-    """The provider has been asked, and its word is not written."""
+    """Die when the provider has answered a look-up and nothing is written."""
     from hub.clock import reconcile
 
     _before(reconcile, "record_lookup", place)
@@ -207,14 +207,14 @@ def _clock_in_look_up_record(place: str) -> None:
 
 
 def _clock_after_look_up_record(place: str) -> None:
-    """What was seen is committed, and perhaps nobody was woken."""
+    """Die when a look-up is committed and perhaps no worker was woken."""
     from hub.clock import reconcile
 
     _after(reconcile, "look_up_some", place)
 
 
 def _clock_in_fold(place: str) -> None:
-    """The provider's own news has closed a doubt, and is not committed."""
+    """Die when a callback has closed a doubt and is not committed."""
     from hub.core.events import projections
 
     _after(projections, "apply_status_callback", place)

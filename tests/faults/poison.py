@@ -1,4 +1,4 @@
-"""Deliveries that harm the worker that makes their call: known by a word among their parameters."""
+"""Poison deliveries: calls that harm their worker, marked by a word among their parameters."""
 
 import os
 import re
@@ -14,7 +14,7 @@ def _abort() -> None:
 
 
 def _never_return() -> None:
-    """Ignore every time-out; other threads still get their turn."""
+    """Block for ever, ignoring every timeout; other threads still run."""
     threading.Event().wait()
 
 
@@ -24,12 +24,12 @@ def _loop() -> None:
 
 
 def _loop_in_c() -> None:
-    """Search for ever without giving any other thread of the process a turn."""
+    """Search for ever in C, without giving any other thread of the process a turn."""
     re.match(r"(a+)+b", "a" * 100)
 
 
 def _allocate() -> None:
-    """Ask for 2 GiB, and use them."""
+    """Allocate and fill 2 GiB."""
     bytearray(2**31)
 
 
@@ -43,9 +43,9 @@ HARMS: dict[str, Callable[[], None]] = {
 
 
 def arm(harm: str) -> None:
-    """Let each call whose parameters have the word do harm, where its adapter would have called.
+    """Replace calls whose parameters contain the word by a harm, just before the adapter is called.
 
-    The last timer is shorter than a database may hang: so only here, and not with HURRY.
+    The hang timer is shorter than a database may hang, so only here, and not with HURRY.
     """
     from hub.gateways.destination_client import DestinationClient
     from hub.worker import hang_timer

@@ -1,4 +1,4 @@
-"""A line that can go dead: a TCP proxy that carries nothing from one moment on."""
+"""TCP proxy whose connections can go dead: from one moment on it carries nothing."""
 
 import select
 import socket
@@ -7,10 +7,10 @@ from contextlib import suppress
 
 
 class Proxy:
-    """Carries bytes between a port of 127.0.0.1 and another; a context manager.
+    """TCP proxy between a port of 127.0.0.1 and another; a context manager.
 
-    `go_dead` keeps every line open, takes what is sent and passes nothing on: as a firewall that
-    forgot its state, or a pooler that hangs. New lines are accepted and just as dead.
+    `go_dead` keeps every connection open, accepts data and passes nothing on: as a firewall that
+    lost its state, or a pooler that hangs. New connections are accepted and just as dead.
     """
 
     def __init__(self, port: int) -> None:
@@ -36,7 +36,7 @@ class Proxy:
         self._alive.clear()
 
     def revive(self) -> None:
-        """Drop the dead lines, as their ends would be by then, and carry new ones."""
+        """Drop the dead connections, as their ends would have by then, and carry new ones."""
         self._drop_all()
         self._alive.set()
 

@@ -1,7 +1,7 @@
-"""Forks a process of the hub for each line that it reads, so that killing one is quick.
+"""Fork server for the crash sweep: one forked process of the hub per input line, cheap to kill.
 
-A line is `work place`: the child does that work once, and dies at the place if it comes by. What
-is answered is the child's exit code. The environment is that of a hub.
+A line is `work place`: the child does that work once, and dies at the place if it reaches it. The
+output is the child's exit code. The environment is that of a hub.
 """
 
 import os
@@ -38,7 +38,7 @@ WORKS: Mapping[str, Callable[[WorkerContext], None]] = {"worker": _drain, "clock
 
 
 def impatient(hub: Hub) -> Hub:
-    """Return a hub whose calls wait for so little as no file may say."""
+    """Return a hub whose calls have a shorter timeout than a file may set."""
     known = hub.configuration.destinations
     quick = {name: replace(one, timeout_s=TIMEOUT_S) for name, one in known.items()}
     return replace(hub, configuration=replace(hub.configuration, destinations=quick))
@@ -59,7 +59,7 @@ def main() -> None:
         if not child:
             try:
                 _live(work, place)
-            except BaseException:  # noqa: BLE001 - it is to end here, whatever it was
+            except BaseException:  # noqa: BLE001 - the child must end here, whatever the error
                 traceback.print_exc()
                 os._exit(1)
             os._exit(0)

@@ -1,8 +1,8 @@
-"""The stage of the crash sweep: one case after the other over one database.
+"""Stage of the crash sweep: one case after the other over one database.
 
-A case is a place to die at, a behaviour of the far end, and a way: a class of action, and what
-there is afterwards to know by. Time does not pass here: leases are ended and attempts aged in the
-tables, as if it had.
+A case is a place to die at, a behaviour of the far end, and a way: a class of action, and the
+evidence that exists afterwards. Time does not pass here: leases are expired and attempts aged in
+the tables.
 """
 
 import subprocess
@@ -40,7 +40,7 @@ MOST_ROUNDS = 12
 
 
 class Sweep:
-    """Runs cases; a context manager."""
+    """Runner of cases; a context manager."""
 
     def __init__(self, folder: Path, database_url: str, redis_url: str) -> None:
         self._far = SweptFarEnd()
@@ -94,7 +94,7 @@ class Sweep:
         self._store.engine.dispose()
 
     def run(self, case: Case) -> End:
-        """Die at the place, let everything heal, and return how it ended.
+        """Die at the place, complete all work, and return how the case ended.
 
         Raises:
             AssertionError: the hub broke a promise on the way.
@@ -115,7 +115,7 @@ class Sweep:
         return self._heal(name, case.way)
 
     def doubt(self) -> str:
-        """Return the name of a text that was accepted, whose callbacks nobody has heard yet."""
+        """Return the name of an accepted text whose callbacks have not been ingested yet."""
         case = Case(NOWHERE, Behaviour.DROPS, "told")
         name = self._begin(case)
         self._drain()
@@ -123,20 +123,20 @@ class Sweep:
         return name
 
     def settle(self, name: str, answer: SettleAnswer) -> None:
-        """Close a doubt as a person says.
+        """Settle an unknown outcome with a person's answer.
 
         Raises:
-            Refused: it is none any more.
+            Refused: the outcome is not unknown any more.
         """
         self._answer(self._delivery(name).id, answer)
 
     def hear(self) -> None:
-        """Take in the callbacks that came meanwhile, and what they tell."""
+        """Ingest and project the callbacks that came meanwhile."""
         self._take_in_callbacks()
         self._fold()
 
     def heal(self, name: str) -> End:
-        """Let everything that is left be done."""
+        """Complete all work that is left."""
         return self._heal(name, "told")
 
     def _begin(self, case: Case) -> str:
@@ -160,7 +160,7 @@ class Sweep:
         return code
 
     def _settle_down(self, case: Case) -> None:
-        """See what is late accepted; before the settle time is over nobody may conclude from it."""
+        """Wait for late acceptances; before the settle time no look-up may conclude anything."""
         if case.way == "looked up":
             free_lanes(self._store)
             self._drain()
@@ -201,7 +201,7 @@ class Sweep:
         texts = [one for one in self._far.twilio.messages if one["body"] == name]
         effects = len(self._far.effects[name]) + len(texts)
         open_ = delivery.state == "unknown" and [one.kind for one in asked] == [UNKNOWN_OUTCOME]
-        if open_:  # no later case is to find it
+        if open_:  # so that no later case finds it
             self._answer(delivery.id, SettleAnswer.DROP)
         return End(effects, delivery.state, open_)
 
@@ -233,7 +233,7 @@ class Sweep:
         Drain(self._worker).run()
 
     def _take_in(self, source: str, body: bytes, headers: dict[str, str], url: str = "") -> None:
-        """Take a webhook in as the web process would."""
+        """Ingest a webhook as the web process would."""
         url = url or f"{self._hub.public_url}/webhooks/{source}"
         prepared = prepare_request(
             source=self._hub.configuration.sources[source],

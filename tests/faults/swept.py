@@ -1,4 +1,4 @@
-"""What the crash sweep sweeps over: its cases, how one may end, the hub's file, and the far end."""
+"""Cases of the crash sweep, their permitted ends, the hub's file, and the far end."""
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ routes:
      with: {to: "{{ data.metadata.to }}", body: "{{ event.external_id }}"}}
 """.replace("ACCOUNT", ACCOUNT, 1).replace("SENDER", SENDER, 1)
 
-# What there is to know a text by: status callbacks alone, the list alone, nothing.
+# Evidence that exists for a text: status callbacks alone, the list alone, nothing.
 ONCE = ("told", "looked up", "in the dark")
 WAYS = ("keyed", "natural", *ONCE)
 HTTP_ANSWERS = Answers(
@@ -55,7 +55,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a case ended: how often it happened at the far end, and what the hub says of it."""
+    """End of a case: the number of effects at the far end, and the delivery's state."""
 
     effects: int
     state: str
@@ -71,7 +71,7 @@ class End:
 
 
 class SweptFarEnd:
-    """Endpoints that honour a key, one that may be put to again and again, and a Twilio."""
+    """Endpoints that honour keys, one with idempotent PUT, and a Twilio account."""
 
     def __init__(self) -> None:
         self.twilio = TwilioFarEnd(timeout_s=TIMEOUT_S)
@@ -104,6 +104,6 @@ class SweptFarEnd:
         self.twilio.conduct.closing.set()
 
     def _next(self, case: str) -> Behaviour:
-        """The first call of a case is treated as the case says, every later one well."""
+        """Return the case's behaviour for its first call, and success for every later one."""
         self.calls[case] += 1
         return self.behaviour if self.calls[case] == 1 else Behaviour.ANSWERS

@@ -1,4 +1,4 @@
-"""Answers of a provider that is busy or confused, through the whole hub."""
+"""Provider answers that are rate limited or garbled, through the whole hub."""
 
 import gzip
 import re
@@ -25,7 +25,7 @@ HOUR = 3600
 ASKED = {
     "soon": "3",
     "hour": str(HOUR),
-    "date": "",  # an hour from when it is said
+    "date": "",  # an hour after the answer
     "garbage": "when the moon is full",
     "negative": "-5",
     "years": "99999999999",
@@ -54,7 +54,7 @@ def _in_an_hour() -> str:
 
 
 class Busy:
-    """Says 429 to the first two calls of each path."""
+    """Far end that answers 429 to the first two calls of each path."""
 
     def __init__(self) -> None:
         self._refused: dict[str, int] = {}
@@ -131,7 +131,7 @@ WRONG = [
 
 
 def peak_mb(pid: int) -> float:
-    """Return the most memory that a process ever had."""
+    """Return the peak memory of a process, in megabytes."""
     found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
     assert found
     return int(found[1]) / 1000
@@ -143,7 +143,7 @@ EACH_ONCE = len(SMALL) + 2 * len(LARGE)
 
 
 def send_all(hub: FaultyHub, name: str, wrong: tuple[int, ...]) -> None:
-    """Send an event for each of these answers."""
+    """Send one event for each of these wrong answers."""
     for n, which in enumerate(wrong):
         body = stripe_event(f"evt_{name}_{n}", metadata={"to": NUMBERS[which]})
         assert hub.post(body) == 200

@@ -1,4 +1,4 @@
-"""The checker itself: it must see what it is there to see."""
+"""Checker of the fault tests: it must notice each violation."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Clocks: sweeps that stop or come twice, and machines whose time is wrong."""
+"""Clock processes that stop or run twice, and machines with a wrong time."""
 
 import pytest
 

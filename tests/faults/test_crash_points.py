@@ -1,4 +1,4 @@
-"""Processes that die at the worst moments: what was promised is done, and nothing twice."""
+"""Crashes of processes at the worst moments: promises are kept, and nothing happens twice."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from tests.faults.places import EXIT_CODE, PLACES
 from tests.running import ROOT, until
 
 WEB = [place for place in PLACES if place.startswith("web")]
-# Quick in the sweep of `test_crash_sweep.py`; here, with a whole hub, when there is time.
+# Covered quickly by `test_crash_sweep.py`; here, with a whole hub, in `make faults` only.
 ALSO_SWEPT = {
     "worker.before_claim_commit", "worker.before_record", "worker.in_record",
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The crash sweep: dead at every step of the way × every behaviour of the far end × every class."""
+"""Crash sweep: every crash place × every behaviour of the far end × every class of action."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ ENDS = ("exact", "double", "lost", "open with a person")
 
 
 def cases(way: str) -> list[Case]:
-    """Return every place × every behaviour; calls that may be repeated leave no doubt to settle."""
+    """Return every place × every behaviour; repeatable actions leave no doubt to settle."""
     places = WORKER + CLOCK if way in ONCE else WORKER
     return [Case(place, behaviour, way) for place in places for behaviour in Behaviour]
 
@@ -53,7 +53,7 @@ def sweep(tmp_path, sqlite_or_postgresql_url, redis_url) -> Iterator[Sweep]:
 
 
 def check(sweep: Sweep, swept: list[Case], row: dict[str, object]) -> None:
-    """Run cases, tell how many ended how, and see that what is open nobody could know."""
+    """Run cases, count their ends, and assert that open ones could not have been known."""
     ends = {case: sweep.run(case) for case in swept}
     counts = Counter(end.name for end in ends.values())
     row["lost"], row["second"] = counts["lost"], counts["double"]
@@ -66,9 +66,9 @@ def check(sweep: Sweep, swept: list[Case], row: dict[str, object]) -> None:
 
 
 def could_be_known(case: Case, end: End) -> bool:
-    """Return whether a case was left open though the far end would have told.
+    """Return whether a case was left open although the far end had evidence.
 
-    Callbacks tell of what was accepted, and never that nothing was; the list tells both.
+    Callbacks are evidence of acceptance, and never of the opposite; the list is evidence of both.
     """
     if end.name != "open with a person" or case.way == "in the dark":
         return False

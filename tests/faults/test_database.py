@@ -1,4 +1,4 @@
-"""PostgreSQL dies, locks, refuses or errs: 503 and never a 2xx that is lost; all come back."""
+"""PostgreSQL faults: it dies, locks, refuses or errs; 503, never a lost 2xx, and full recovery."""
 
 import threading
 import time
@@ -27,7 +27,7 @@ CREATE TRIGGER errs BEFORE {when} FOR EACH ROW EXECUTE FUNCTION err();
 
 
 def refused_politely(load):
-    """Whoever was refused was told when to come again; nobody got an error of ours."""
+    """Return whether every refusal was a 503 with Retry-After."""
     statuses = set(load.statuses())
     return statuses <= {200, 503} and all(
         one.retry_after for one in load.answers if one.status == 503

@@ -1,4 +1,4 @@
-"""What lies in Redis may be doubled, broken or hostile: it wakes, and runs nothing else."""
+"""Jobs in Redis that are doubled, broken or hostile: they wake the worker, and run nothing else."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Deliveries that end or hang the worker that makes their call: few tries, nobody else suffers."""
+"""Poison deliveries that end or hang their worker: few tries, and no harm to other deliveries."""
 
 import signal
 from threading import Event, Thread
@@ -29,7 +29,7 @@ routes:
 ENOUGH_BYTES = 2**31
 GIVEN_UP_WITHIN_S = 150.0
 NEXT_WITHIN_S = 60.0
-# How a worker ends, and what its log says of that.
+# Exit codes of a worker, and the log text of each.
 ENDS = {
     -signal.SIGABRT: "Fatal Python error: Aborted",
     watchdog.EXIT_CODE: "has lasted longer than its timeout allows",
@@ -38,7 +38,7 @@ ENDS = {
 
 
 class Keeper:
-    """What starts a worker again that has ended, as a platform does; a context manager."""
+    """Platform stand-in that restarts a worker after each exit; a context manager."""
 
     def __init__(self, hub: FaultyHub) -> None:
         self.codes: list[int] = []
@@ -63,9 +63,9 @@ class Keeper:
 
 
 def poison(hub: FaultyHub, far_end: Any, fault: Any, url: str, *, count: int) -> list[int]:
-    """Send some poison among innocent events, and see that it is given up and harms no other.
+    """Send poison among innocent events; assert that it is given up and harms no other.
 
-    Returns how the workers ended.
+    Return the exit codes of the workers.
     """
     far_end.behave = lambda _: Reply(after_s=0.2)
     hub.start("web", "clock")
@@ -94,7 +94,7 @@ def poison(hub: FaultyHub, far_end: Any, fault: Any, url: str, *, count: int) ->
 
 
 def longest_wait_s(far_end: Any, sender: Sender) -> float:
-    """Return how long the event that waited longest had to, until it first came to the far end."""
+    """Return the longest wait of any event until it first reached the far end, in seconds."""
     came: dict[str, float] = {}
     for one in far_end.received:
         if one.path == "/hook":

@@ -1,4 +1,4 @@
-"""Redis dies, forgets, stalls or is full: webhooks are taken in all the same, and work is done."""
+"""Redis faults: it dies, forgets, stalls or is full; webhooks are accepted and work is done."""
 
 import contextlib
 

@@ -1,4 +1,4 @@
-"""The database comes back from a backup: what was sent since is not sent again."""
+"""Database restored from a backup: calls made since then are not repeated."""
 
 import shutil
 import sqlite3
@@ -32,7 +32,7 @@ WITH_POSTS = CONFIG.replace(
 
 
 class Backup:
-    """A copy of a database, made and brought back while nobody is connected."""
+    """Copy of a database, made and restored while no process is connected."""
 
     def __init__(self, url: str, folder: Path) -> None:
         self._url = url
@@ -66,7 +66,7 @@ class Backup:
 
 
 class Business:
-    """A hub that texts and posts for each payment, and its database."""
+    """Hub that texts and posts for each payment, and its database."""
 
     def __init__(self, hub: FaultyHub, twilio: TwilioFarEnd, far_end: FarEnd, url: str) -> None:
         self.hub = hub
@@ -93,7 +93,7 @@ class Business:
         return found
 
     def texts(self) -> list[int]:
-        """Return how often each person was texted."""
+        """Return the number of texts that each person got."""
         return [len(self.twilio.sent_to(number)) for number in NUMBERS]
 
     def posts(self) -> list[str]:
@@ -110,7 +110,7 @@ class Business:
         self.hub._database.engine.dispose()
 
     def lose_what_came_after_the_backup(self) -> None:
-        """Do some work, take a backup, do more, and restore. Nothing runs at the end."""
+        """Work, take a backup, work more, and restore; no process runs at the end."""
         self.hub.start("web", "worker", "clock")
         self.send(BEFORE)
         self.wait_for(succeeded=len(BEFORE))
@@ -133,7 +133,7 @@ class Business:
 
 @pytest.fixture
 def start(tmp_path: Path, redis_url: str) -> Iterator[Callable[[str], Business]]:
-    """A function that makes a hub over a database; nothing runs yet."""
+    """Make a hub over a database; no process runs yet."""
     twilio = TwilioFarEnd(timeout_s=60)
     hubs: list[FaultyHub] = []
 
@@ -157,7 +157,7 @@ def start(tmp_path: Path, redis_url: str) -> Iterator[Callable[[str], Business]]
             hub.__exit__()
 
 
-# How often each person is to be texted: those nobody wrote to are the rest.
+# Expected number of texts to each person; the others get none.
 ONCE_EACH = [1] * len([*BEFORE, *AFTER, *NEVER]) + [0] * (
     len(NUMBERS) - len([*BEFORE, *AFTER, *NEVER])
 )

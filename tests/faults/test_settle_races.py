@@ -1,4 +1,4 @@
-"""A person answers for a doubt while the provider's own news of it comes in: one of both wins."""
+"""Settlement by a person while the provider's own callback comes in: one of the two wins."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier

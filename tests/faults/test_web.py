@@ -1,4 +1,4 @@
-"""Web servers that are stopped, frozen, starved or crept upon: no 2xx is ever lost."""
+"""Web servers that are stopped, frozen, starved or met by slow clients: no 2xx is ever lost."""
 
 import os
 import signal
@@ -129,7 +129,7 @@ def test_a_web_server_without_file_descriptors_comes_back(
 
 
 def creep(port, kind):
-    """Open a line that will send one byte a second."""
+    """Open a connection that will send one byte a second."""
     line = socket.create_connection(("127.0.0.1", port), timeout=5)
     if kind == "body":
         head = "POST /webhooks/stripe HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10000\r\n\r\n"

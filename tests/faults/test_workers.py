@@ -1,4 +1,4 @@
-"""Workers that are killed or frozen: others take over, and late words count for nothing."""
+"""Workers that are killed or frozen: others take over, and late results count for nothing."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""Local servers for tests: an HTTP server that says what it is told, and a raw socket server."""
+"""Local servers for tests: an HTTP server with scripted answers, and a raw socket server."""
 
 import datetime
 import ipaddress
@@ -26,7 +26,7 @@ class Seen:
 
 @dataclass
 class Far:
-    """A far end: what it saw, and the answers it gives, the last one for ever."""
+    """Far end: the requests it saw, and its scripted answers, the last one for ever."""
 
     url: str = ""
     seen: list[Seen] = field(default_factory=list)
@@ -91,7 +91,7 @@ def http_server(context: ssl.SSLContext | None = None) -> Iterator[Far]:
 
 @contextmanager
 def raw_server(talk: Callable[[socket.socket], None], *, reads: bool = True) -> Iterator[str]:
-    """Serve each connection with `talk`, once the head of its request was read (if `reads`)."""
+    """Serve each connection with `talk`, after the head of its request is read (if `reads`)."""
     listener = socket.create_server(("127.0.0.1", 0))
     over = threading.Event()
 
@@ -132,7 +132,7 @@ def read_head(connection: socket.socket) -> bytes:
 
 
 def make_certificate(folder: Path, host: str, *, days: int = 1) -> tuple[Path, ssl.SSLContext]:
-    """Return a self-signed certificate's file and a server's context that shows it."""
+    """Return the file of a self-signed certificate and a server context that uses it."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
     now = datetime.datetime.now(datetime.UTC)

@@ -1,4 +1,4 @@
-"""Captchas: only the provider's clear yes is a proof; whatever else it says or does is a doubt."""
+"""Captchas: only the provider's clear yes is a proof; every other answer or failure is a doubt."""
 
 import json
 import logging
@@ -77,7 +77,7 @@ def test_everything_else_is_a_doubt(far, said, expected, caplog) -> None:
      ("hcaptcha", 0.1, True)],
 )  # fmt: skip
 def test_a_low_score_of_recaptcha_is_a_doubt(far, kind, score, proof) -> None:
-    """hCaptcha's score says the opposite: 0 is no risk."""
+    """Scores of hCaptcha mean the opposite: 0 is no risk."""
     far.says(answer(success=True, score=score))
     assert (doubt(far.url, kind=kind) is None) is proof
 

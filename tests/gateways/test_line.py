@@ -1,4 +1,4 @@
-"""A line to PostgreSQL for a loop: a real server on the other end, and nothing that waits."""
+"""Non-blocking PostgreSQL connection for an event loop, against a real server."""
 
 import contextlib
 import socket
@@ -38,7 +38,7 @@ def open_line(postgresql_url: str) -> Iterator[Open]:
 
 
 def answer(line: Line) -> list[bytes]:
-    """Watch a line as a loop does, until the answer is there."""
+    """Poll a connection as a loop does, until its answer is complete."""
     with DefaultSelector() as poller:
         while True:
             events = EVENT_READ | EVENT_WRITE if line.is_sending else EVENT_READ
@@ -139,12 +139,12 @@ BEGIN IF NEW.n = 1 THEN RAISE EXCEPTION 'no'; END IF; RETURN NULL; END $$;
 CREATE CONSTRAINT TRIGGER refuses AFTER INSERT ON noted DEFERRABLE INITIALLY DEFERRED
   FOR EACH ROW EXECUTE FUNCTION refuse();
 """
-# What the server says when it can take the next statement.
+# The server's ready message: it can take the next statement.
 READY = b"Z\x00\x00\x00\x05I"
 
 
 class Holding:
-    """Stands before a server, and can hold back that it is ready."""
+    """TCP proxy before a server that can hold back its ready message."""
 
     def __init__(self, port: int) -> None:
         self._port = port

@@ -1,4 +1,4 @@
-"""Passwords: what is refused costs as much as what is taken, whoever it is asked of."""
+"""Password hashing: a refused password costs as much as an accepted one, for every name."""
 
 from hub.gateways.password_hashing import NOBODYS, hash_password, is_outdated, is_password
 

@@ -1,4 +1,4 @@
-"""Wake-ups through a real Redis: once, not lost, and never waited for."""
+"""Wake-ups through a real Redis: once, not lost, and without blocking."""
 
 import threading
 import time
@@ -40,7 +40,7 @@ def own_server(store_folder):
 
 
 class Heard:
-    """Counts what is published; a subscriber of its own."""
+    """Subscriber that counts published wake-ups."""
 
     def __init__(self, redis) -> None:
         self._channel = redis.pubsub(ignore_subscribe_messages=True)

@@ -1,4 +1,4 @@
-"""Deadlines of real sockets."""
+"""Socket deadlines of the watchdog, on real sockets."""
 
 import socket
 import threading

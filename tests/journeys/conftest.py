@@ -1,4 +1,4 @@
-"""Journeys go over PostgreSQL; those for both databases go over SQLite too in `make faults`."""
+"""Fixtures of the journeys: `database_url` is PostgreSQL, and in `make faults` SQLite too."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""An office for stories about leads: a running hub, and the far ends of its destinations."""
+"""Office for stories about leads: a running hub, and the far ends of its destinations."""
 
 import json
 import secrets
@@ -19,7 +19,7 @@ WITHIN_S = 60
 
 
 class Office:
-    """A running hub, and the far ends of its destinations."""
+    """Running hub, and the far ends of its destinations."""
 
     def __init__(self, hub: RunningHub, twilio: TwilioFarEnd, database_url: str) -> None:
         self.hub = hub
@@ -59,7 +59,7 @@ class Office:
         assert callback(f"{self.hub.address}/webhooks/twilio", form).post() == 200
 
     def await_(self, holds: Callable[[], Any], what: str) -> None:
-        """Wait until something holds, as long as all processes live; else show what they said."""
+        """Wait until a condition holds while all processes live; on failure include their logs."""
 
         def is_over() -> bool:
             ended = [name for name, one in self.hub.processes.items() if one.poll() is not None]
@@ -72,7 +72,7 @@ class Office:
             raise AssertionError(f"{error}\n{self.hub.logs()[-20_000:]}") from error
 
     def let_the_hour_pass(self, number: str) -> None:
-        """Wait until the person of that telephone was told, and an hour more."""
+        """Wait until the person of that number is notified, then let an hour pass."""
         self.await_(lambda: self.texts(number), "somebody to be told")
         waiting = (LeadNotification.closed_at.is_(None), LeadNotification.due_at.is_not(None))
 
@@ -90,7 +90,7 @@ class Office:
             )
 
     def notifications(self) -> list[tuple[str, str | None]]:
-        """Return who was told and how it went on."""
+        """Return the notified people in order, and how each notification ended."""
         columns = select(LeadNotification.person, LeadNotification.ended).order_by(
             LeadNotification.n
         )

@@ -1,4 +1,4 @@
-"""What webhooks leave out is fetched, what never arrived is found: with real processes."""
+"""Enrichment and backfill with real processes: incomplete events fetched, missing ones found."""
 
 import base64
 import hashlib
@@ -75,7 +75,7 @@ def stripe() -> Iterator[StripeFarEnd]:
 
 
 def keep(stripe: StripeFarEnd, event_id: str, *, ago_s: float) -> dict[str, Any]:
-    """Let Stripe have an event in its list, and return it."""
+    """Add an event to Stripe's list, and return it."""
     event: dict[str, Any] = json.loads(stripe_event(event_id))
     event["created"] = int(time.time() - ago_s)
     stripe.objects["events"].append(event)
@@ -168,7 +168,7 @@ def looked_at(hub: RunningHub, source: str) -> datetime | None:
 
 
 def down_since(hub: RunningHub, source: str, at: datetime) -> None:
-    """Let the last look have been then."""
+    """Set the time of the last look at the list."""
     with hub._database.write() as connection:
         connection.execute(
             update(SourceState)
@@ -211,7 +211,7 @@ def test_the_clock_looks_by_itself_when_it_was_down(
 
 
 class Hubspot:
-    """An account with one contact; `answers` come first when it is read."""
+    """HubSpot account with one contact; `answers` are used up first when it is read."""
 
     def __init__(self) -> None:
         self.answers: list[Reply] = []

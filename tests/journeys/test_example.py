@@ -1,4 +1,4 @@
-"""The example file, played as it stands: no account, no variable, every call in the sandbox."""
+"""Example file, run as it stands: no account, no variable, every call in the sandbox."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +29,7 @@ def example(
 
 
 def played(hub: RunningHub, *arguments: str) -> tuple[dict[str, Any], Sent]:
-    """Send a sample; return its event, and by route the requests that were recorded."""
+    """Send a sample; return its event, and the recorded requests by route."""
     event = hub.cli("send", *arguments, "--wait", "30")
     sent = {}
     for delivery in event["deliveries"]:
@@ -45,7 +45,7 @@ def form(request: dict[str, Any]) -> dict[str, str]:
 
 
 def mail(request: dict[str, Any]) -> tuple[str, str, str]:
-    """Return to whom an e-mail goes, its subject, and its text."""
+    """Return an e-mail's recipient, subject and text."""
     [envelope] = request["body"]["personalizations"]
     [person], [content] = envelope["to"], request["body"]["content"]
     return person["email"], request["body"]["subject"], content["value"]
@@ -95,7 +95,7 @@ def check_lead(hub: RunningHub) -> None:
 
 
 def check_more_leads(hub: RunningHub) -> None:
-    """Samples are no spam, however many are sent."""
+    """Assert that sample leads are not held as spam, however many are sent."""
     for _ in range(4):
         event = hub.cli("send", "contact", "--wait", "0")
         assert event["state"] == "matched"

@@ -1,4 +1,4 @@
-"""A signed webhook in, one call out: the whole way, with real processes, stores and sockets."""
+"""Webhook to call, end to end: signed in, one call out, with real processes, stores and sockets."""
 
 import signal
 import time

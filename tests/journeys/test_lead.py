@@ -1,4 +1,4 @@
-"""A lead, end to end: the right person is told, then the next one, until a reply of 1 ends it."""
+"""Lead, end to end: the right person is notified, then the next one, until a reply of 1."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""`hub.yaml` while the hub runs: taken over at HUP when it is good, and otherwise not at all."""
+"""Reload of `hub.yaml` on HUP: a good file is taken over, a faulty one changes nothing."""
 
 import os
 import signal

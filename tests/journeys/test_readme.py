@@ -1,4 +1,4 @@
-"""The README's commands, run as it says, in a copy of the tree."""
+"""README commands, run as written, in a copy of the tree."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ def commands() -> list[str]:
 
 
 def shown() -> list[str]:
-    """Return the lines of the event that are the same whenever it is sent."""
+    """Return the lines of the event that are the same for every send."""
     block = README.partition("$ .venv/bin/hub send")[2].partition("```")[0].splitlines()[1:]
     same = [line for line in block if " -> " in line or line.startswith(("    sent ", "  succ"))]
     assert len(same) >= 6

@@ -1,4 +1,4 @@
-"""A hub whose processes may work with rows and no more: `deploy/postgresql-roles.sql`."""
+"""Database roles of `deploy/postgresql-roles.sql`: processes may use rows and no more."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ ROLES = Path(__file__).parents[2] / "deploy" / "postgresql-roles.sql"
 
 @pytest.fixture
 def as_role(postgresql_url: str):
-    """Make the roles, twice as an operator might; return the address that one of them has."""
+    """Create the roles, twice as an operator might; return a function from role to address."""
     with psycopg.connect(postgresql_url, autocommit=True) as connection:
         for _ in range(2):
             connection.execute(ROLES.read_text())

@@ -1,4 +1,4 @@
-"""Texts whose answers are lost: each is sent once, and what became of it is found out."""
+"""Texts whose answers are lost: each is sent once, and its outcome is found out."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -28,14 +28,14 @@ routes:
 """
 TEXTS = 12
 AT_ONCE = 4
-# A worker is killed when so many texts were accepted: those under way are, all of them.
+# Accepted texts at which a worker is killed: all those in flight are accepted then.
 DIES_AT = (4, 8)
 WITHIN_S = 90
 NUMBERS = [f"+1202555{1000 + n}" for n in range(TEXTS)]
 
 
 class Texting:
-    """A hub that texts through a Twilio which accepts, says nothing for a while, drops the line.
+    """Hub whose Twilio accepts texts, stays silent for a while, and drops the connection.
 
     Its status callbacks are withheld until `tell`.
     """
@@ -52,13 +52,13 @@ class Texting:
         twilio.accepted = lambda _: self._hold()
 
     def tell(self) -> None:
-        """Post status callbacks from now on, and those that were withheld."""
+        """Post the withheld status callbacks, and all later ones as they come."""
         self.twilio.tell = self._post
         for one in self.withheld:
             self._post(one)
 
     def tell_all_twice_and_backwards(self) -> None:
-        """Post what was withheld, the last status first, and everything a second time."""
+        """Post the withheld callbacks twice, the last status first."""
         for one in [*reversed(self.withheld)] * 2:
             self.told.append(one.post())
 
@@ -94,7 +94,7 @@ class Texting:
 
 @pytest.fixture
 def start(tmp_path: Path, redis_url: str) -> Iterator[Callable[[str], Texting]]:
-    """A function that starts web and clock of a hub over a database; no worker yet."""
+    """Start web and clock of a hub over a database; no worker yet."""
     twilio = TwilioFarEnd(timeout_s=60)
     running: list[Texting] = []
     with FarEnd(twilio.behave) as far_end:
@@ -121,7 +121,7 @@ def start(tmp_path: Path, redis_url: str) -> Iterator[Callable[[str], Texting]]:
 
 
 def send_twelve_and_kill_workers(texting: Texting) -> None:
-    """Send 12 texts, and kill the worker whenever four more were accepted and not answered."""
+    """Send 12 texts, and kill the worker whenever four more are accepted and not answered."""
     texting.send(TEXTS)
     for accepted in DIES_AT:
         texting.hub.start("worker")
@@ -143,7 +143,7 @@ def check_each_was_sent_once(texting: Texting) -> None:
 
 
 def closed_by(texting: Texting) -> set[str | None]:
-    """Return by what the attempts were closed."""
+    """Return the kinds of evidence that closed the attempts."""
     rows = [texting.hub.cli("show", row["id"]) for row in texting.hub.deliveries()[:2]]
     return {attempt["closed_by"] for row in rows for attempt in row["attempt_rows"]}
 
@@ -184,7 +184,7 @@ def test_with_neither_a_person_is_asked(start, postgresql_url) -> None:
 
 
 def in_doubt(start: Callable[[str], Texting], database_url: str) -> Texting:
-    """Return a hub with one text that was accepted, of which nobody has told it."""
+    """Return a hub with one accepted text for which it has neither answer nor callback."""
     texting = start(database_url)
     texting.twilio.lists = False
     texting.drop.set()

@@ -1,4 +1,4 @@
-"""The supervisor, with real processes: small stand-ins for web, worker and clock."""
+"""Supervisor with real processes: small stand-ins for web, worker and clock."""
 
 import os
 import signal
@@ -30,7 +30,7 @@ sys.exit(Supervisor(stages, lambda line: print(line, flush=True), RestartPolicy(
 
 
 class Running:
-    """A supervisor in a process of its own, and what it has said so far."""
+    """Supervisor in a process of its own, and its output so far."""
 
     def __init__(
         self, folder: Path, stages: list[list[tuple[str, str, str]]], **patience: float
@@ -54,7 +54,7 @@ class Running:
         return sum(words in line for line in self.said)
 
     def pid_of(self, name: str) -> int:
-        """Return the process of the latest start."""
+        """Return the process id of the latest start."""
         wait_until(lambda: self.count(f"{name} started") > 0)
         line = [line for line in self.said if line.startswith(f"{name} started")][-1]
         return int(line.removesuffix(")").rpartition(" ")[2])

@@ -1,6 +1,6 @@
-"""`python -m tests.screenshots [FOLDER]`: a picture of every page, wide and narrow, light and dark.
+"""Screenshot command `python -m tests.screenshots [FOLDER]`: pages, wide/narrow, light/dark.
 
-The two that README.md shows are made small enough for it.
+The two that README.md shows are also stored small enough for it.
 """
 
 import shutil
@@ -29,7 +29,7 @@ from tests.stores import RedisServer, store_folder
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 MOST_BYTES = 200_000
-# The clock goes round once before anybody looks.
+# The clock completes its first round before the pictures are made.
 FIRST_ROUND_MS = 8000
 
 PATHS = {
@@ -94,7 +94,7 @@ def _hub() -> Iterator[tuple[RunningHub, Database]]:
 
 
 def _of_this_story(database: Database) -> dict[str, str]:
-    """Return the pages of some of its events: one that went well, and one whose text failed."""
+    """Return the pages of some events: a failed text, a lead, and an unknown outcome."""
     failed = select(Delivery.event_id).where(Delivery.state == "failed")
     wanted: dict[str, Select[Any]] = {
         "event": failed.order_by(Delivery.id),

@@ -1,4 +1,4 @@
-"""Requests as the business's providers and visitors send them, at a time of one's choice."""
+"""Requests as the business's providers and visitors send them, at a chosen time."""
 
 import base64
 import hmac
@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from adapters import InboundRequest
 from adapters.contract.signatures.ecdsa import private_key, sign_ecdsa
 from adapters.shopify.inbound import ShopifyInbound
-from adapters.stripe.samples import sample_body
+from adapters.stripe.inbound import SAMPLES
 from adapters.twilio.signature import sign
 from tests.running import STRIPE_SECRET, stripe_signature
 from tests.screenshots.town import FORM_ORIGIN, SENDGRID_PRIVATE, TWILIO_TOKEN, Customer
@@ -30,8 +30,8 @@ def stripe(
     secret: str = STRIPE_SECRET,
     live: bool = True,
 ) -> InboundRequest:
-    """Return a payment, a refund, a dispute: one of a customer, of an amount in cents."""
-    event = json.loads(sample_body(kind, f"{number:016d}", at, live=live))
+    """Return a signed payment, refund or dispute of a customer, with an amount in cents."""
+    event = json.loads(SAMPLES.body(kind, f"evt_{number:016d}", at, live=live))
     paid = event["data"]["object"]
     for name in ("amount", "amount_received", "amount_paid", "amount_refunded"):
         if paid.get(name):
@@ -41,14 +41,14 @@ def stripe(
 
 
 def stripe_body(body: bytes, at: datetime, *, secret: str = STRIPE_SECRET) -> InboundRequest:
-    """Return a body signed by Stripe, whatever is in it."""
+    """Return a request of Stripe with any body, signed."""
     signature = stripe_signature(body, at_s=int(at.timestamp()), secret=secret)
     headers = {"stripe-signature": signature, "content-type": _JSON, "user-agent": "Stripe/1.0"}
     return _post("webhooks/stripe", headers, body, at)
 
 
 def sendgrid(kind: str, number: int, at: datetime, who: Customer, **more: Any) -> InboundRequest:
-    """Return what became of an e-mail."""
+    """Return a SendGrid event about an e-mail."""
     item = {
         "email": who.email,
         "timestamp": int(at.timestamp()),
@@ -63,7 +63,7 @@ def sendgrid(kind: str, number: int, at: datetime, who: Customer, **more: Any) -
 
 
 def text(number: int, at: datetime, who: Customer, words: str) -> InboundRequest:
-    """Return a text message that somebody sent to the business."""
+    """Return an incoming text message from a customer."""
     fields = {
         "AccountSid": "AC0123456789abcdef0123456789abcdef",
         "MessageSid": f"SM{number:032x}",
@@ -81,7 +81,7 @@ def text(number: int, at: datetime, who: Customer, words: str) -> InboundRequest
 
 
 def order(number: int, at: datetime, who: Customer, secret: str) -> InboundRequest:
-    """Return an order of one ladder as Shopify tells it."""
+    """Return a Shopify order of one ladder."""
     shop = ShopifyInbound({"secrets": [secret]})
     url = f"{ORIGIN}/webhooks/shop"
     sample = shop.sample("orders/create", f"order-{number}", at, live=True, url=url)
@@ -92,7 +92,7 @@ def order(number: int, at: datetime, who: Customer, secret: str) -> InboundReque
 
 
 def lead(at: datetime, who: Customer, message: str) -> InboundRequest:
-    """Return a lead form as the website's script posts it."""
+    """Return a form submission as the website's script posts it."""
     told = {"name": who.name, "email": who.email, "phone": who.phone, "message": message}
     headers = {"content-type": _JSON, "origin": FORM_ORIGIN, "accept": _JSON}
     return _post("forms/contact", headers, json.dumps(told).encode(), at)

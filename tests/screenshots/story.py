@@ -1,4 +1,4 @@
-"""A day of a small business, told to a running hub: several hundred events, some of them trouble.
+"""Story for the screenshots: a day of a small business, several hundred events, some failing.
 
 Everything goes through the real ingest and the real drain, against far ends that answer as the
 providers do; then rows get the times at which it would have happened. Use `telling`, or start a
@@ -68,7 +68,7 @@ _TEXTS = ("Is Thursday still on?", "Thank you!", "Please call me back", "Yes, 9 
 
 
 def environ(far_end: str) -> dict[str, str]:
-    """Return what `CONFIG` needs beside what every running hub has."""
+    """Return the variables that `CONFIG` needs beside those of every running hub."""
     return {
         "SECRET_KEY": SECRET_KEY,
         "FAR_END": far_end,
@@ -81,7 +81,7 @@ def environ(far_end: str) -> dict[str, str]:
 
 @contextmanager
 def telling(folder: Path, *, database_url: str, redis_url: str) -> Iterator[RunningHub]:
-    """Give a running hub (`web`, `worker`, `clock`) to which the story has been told."""
+    """Yield a running hub (`web`, `worker`, `clock`) after the story has been played."""
     world = World()
     with FarEnd(world.behave) as far_end:
         hub = RunningHub(
@@ -99,7 +99,7 @@ def telling(folder: Path, *, database_url: str, redis_url: str) -> Iterator[Runn
 
 
 def tell(running: RunningHub, world: World | None = None) -> None:
-    """Let a day happen at a hub with a worker. With its `world`, the last hours go badly."""
+    """Play a day at a hub with a worker; with its `world`, the last hours go badly."""
     environ = {**running.environ, "HUB_CONFIG": str(running.folder / "hub.yaml")}
     hub = create_hub(load_settings(environ), environ)
     prepare_store(hub)
@@ -116,7 +116,7 @@ def tell(running: RunningHub, world: World | None = None) -> None:
 
 
 def count_the_hours(hub: Hub, now: datetime) -> None:
-    """Count the whole day at once, as the clock does by and by."""
+    """Count the whole day at once, as the clock does hour by hour."""
     with hub.store.write() as connection:
         starts = next_to_count(connection, now=now, most=24)
         counted = [count_hour(connection, hub.configuration, at, now=now) for at in starts]
@@ -125,7 +125,7 @@ def count_the_hours(hub: Hub, now: datetime) -> None:
 
 @dataclass
 class Day:
-    """The 24 hours before `now`, as they are told."""
+    """Player of the 24 hours before `now`."""
 
     hub: Hub
     now: datetime
@@ -136,7 +136,7 @@ class Day:
     connection: Connection | None = None
 
     def happen(self, hours: Callable[["Day"], None]) -> None:
-        """Tell what came in, in one transaction, and wait until all that can go out is out."""
+        """Ingest hours in one transaction, and wait until all deliveries that can run have run."""
         with self.hub.store.write() as self.connection:
             hours(self)
         self.drained()
@@ -147,7 +147,7 @@ class Day:
         return self.connection
 
     def good_hours(self) -> None:
-        """What went well, and the texts that did not arrive."""
+        """Ingest the successful events, and the texts that did not arrive."""
         for at in self._times(190):
             self._payment(at)
         for at in self._times(70):
@@ -170,7 +170,7 @@ class Day:
             self._take(again)
 
     def bad_hours(self) -> None:
-        """What went wrong since three hours."""
+        """Ingest the failures of the last three hours."""
         lanes.mark_paused(self._open, "books", paused=True)
         record_action(self._open, actor="grace", action="pause", subject="books",
              now=self.now - BAD_DAY_BEGAN)  # fmt: skip
@@ -200,7 +200,7 @@ class Day:
         )  # fmt: skip
 
     def drained(self) -> None:
-        """Wait until nothing is due that could go out."""
+        """Wait until no delivery is due that could run."""
         self.hub.waker.wake()
         deadline = time.monotonic() + DRAINED_WITHIN_S
         while self._is_working():
@@ -257,7 +257,7 @@ class Day:
                                     request.received_at)  # fmt: skip
 
     def _reject(self, request: posts.InboundRequest, slug: str) -> None:
-        received = replace(request, body=request.body + b" ")  # signed for another one
+        received = replace(request, body=request.body + b" ")  # its signature is for another body
         try:
             self.hub.inbound(slug).verify(received)
         except NotVerified as error:
@@ -278,7 +278,7 @@ class Day:
         ingest(self._open, hold(prepared, why))
 
     def _times(self, how_many: int) -> list[datetime]:
-        """Times of the last day, more by day than by night."""
+        """Return random times of the last day, more by day than by night."""
         hours = list(range(1, 24))
         weights = [_BUSY[(self.now - timedelta(hours=h + 5)).hour] for h in hours]
         chosen = self.chance.choices(hours, weights, k=how_many)

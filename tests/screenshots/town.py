@@ -1,4 +1,4 @@
-"""A small business in figures: its hub.yaml, its customers, and the far ends that it calls."""
+"""Small business for the screenshots: its hub.yaml, its customers, and its far ends."""
 
 import json
 from dataclasses import dataclass, field
@@ -130,7 +130,7 @@ _AREAS = ("202", "212", "303", "404", "512", "617", "718", "917")
 
 
 def customers() -> list[Customer]:
-    """Return everybody who buys here; the same people each time."""
+    """Return all customers of the business; the same people each time."""
     names = [" ".join(name.split()) for name in _NAMES.split(",")]
     return [
         Customer(name, f"{_mailbox(name)}@example.com", f"+1{_AREAS[n % 8]}55501{n:02d}")
@@ -143,19 +143,22 @@ def _mailbox(name: str) -> str:
     return ".".join(plain.split())
 
 
-# Who said STOP, whose telephone takes no texts, and whose answers get lost on the way.
+# Customers who opted out by STOP, those with a landline, and those whose answers get lost.
 STOPPED, LANDLINES, LOST = slice(3, 5), slice(8, 11), slice(13, 16)
 
 
 @dataclass
 class World:
-    """All far ends at one address; `behave` is for a `FarEnd`. `is_bad_day`: some are down."""
+    """Far ends of all providers at one address; with `is_bad_day` some are down.
+
+    `behave` is for a `FarEnd`.
+    """
 
     is_bad_day: bool = False
     _refs: Any = field(default_factory=lambda: count(1))
 
     def behave(self, received: Received) -> Reply:
-        """Answer as the provider would, that the first part of the path names."""
+        """Answer as the provider that the first part of the path names."""
         place = received.path.split("/")[1]
         answers = {"crm": self._crm, "email": self._email, "sms": self._sms}
         if place in answers:

@@ -1,4 +1,4 @@
-"""Rows that were made a moment ago get the times at which it would have happened."""
+"""Timestamps of the story: rows made a moment ago get the times at which it would have happened."""
 
 import math
 import random
@@ -13,7 +13,7 @@ _TYPICAL_S = {"crm": 0.22, "email": 0.16, "sms": 0.31, "chat": 0.12, "books": 0.
 
 
 def spread(connection: Connection, now: datetime, chance: random.Random) -> None:
-    """Let each delivery have begun when its event came, and each attempt shortly after."""
+    """Set each delivery's start to its event's arrival, and each attempt's shortly after."""
     deliveries = connection.execute(
         select(Delivery.id, Delivery.destination, Delivery.finished_at, StoredEvent.received_at)
         .join(StoredEvent, StoredEvent.id == Delivery.event_id)

@@ -1,4 +1,4 @@
-"""The application without a server: one call as any WSGI server would make it."""
+"""WSGI calls of the application, without a server."""
 
 import io
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from tests.web.serving import CONFIG, ENVIRON, Answer
 
 
 def make_app(folder: Path, database_url: str, **environ: str) -> Flask:
-    """Return the application over a migrated database; there is no Redis."""
+    """Return the application over a migrated database, without Redis."""
     (folder / "hub.yaml").write_text(CONFIG)
     given = {
         "DATABASE_URL": database_url.replace("+psycopg", ""),
@@ -52,7 +52,7 @@ def environ_of(
     method: str = "POST",
     remote: str = "127.0.0.1",
 ) -> dict[str, Any]:
-    """Return what a WSGI server makes of a request."""
+    """Return the WSGI environment that a server makes of a request."""
     name, _, query = path.partition("?")
     environ: dict[str, Any] = {
         "REQUEST_METHOD": method,

@@ -1,4 +1,4 @@
-"""Fixtures of the web floor: a web process per database, shared by a module."""
+"""Fixtures of the web tests: a web process per database, shared by a module."""
 
 import shutil
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from tests.web.serving import CONFIG, Web
 def module_database_url(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
-    """A migrated database for all tests of a module."""
+    """Create a migrated database for all tests of a module."""
     if request.param == "sqlite":
         path = tmp_path_factory.mktemp("web") / "hub.db"
         shutil.copyfile(request.getfixturevalue("_sqlite_template"), path)
@@ -32,7 +32,7 @@ def module_database_url(
 def web(
     module_database_url: str, tmp_path_factory: pytest.TempPathFactory, _redis_server: RedisServer
 ) -> Iterator[Web]:
-    """`hub web` as it is."""
+    """Run `hub web` unchanged."""
     with _running(tmp_path_factory.mktemp("hub"), module_database_url, _redis_server) as running:
         running.start("web")
         web = Web(running, module_database_url)
@@ -48,7 +48,7 @@ def express_web(
     tmp_path_factory: pytest.TempPathFactory,
     _redis_server: RedisServer,
 ) -> Iterator[Web]:
-    """`hub web` on PostgreSQL, one process, whose loop has its lines to the database."""
+    """Run `hub web` on PostgreSQL, one process, whose loop has its database connections."""
     name = postgres_server.create_database(template=_postgresql_template)
     url = postgres_server.url(name).replace("postgresql://", "postgresql+psycopg://")
     with _running(tmp_path_factory.mktemp("hub"), url, _redis_server) as running:
@@ -64,7 +64,7 @@ def express_web(
 def impatient_web(
     _sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory, _redis_server: RedisServer
 ) -> Iterator[Web]:
-    """`hub web` that waits for a body for a second or so."""
+    """Run `hub web` with body timeouts of 1.5 s."""
     folder = tmp_path_factory.mktemp("impatient")
     shutil.copyfile(_sqlite_template, folder / "hub.db")
     url = f"sqlite:///{folder}/hub.db"

@@ -1,4 +1,4 @@
-"""`python -m tests.web.impatient`: `hub web`, but it waits for bodies for a second or so."""
+"""Patched `hub web` with short body timeouts: `python -m tests.web.impatient`."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ BODY_TIMEOUT_S = 1.5
 
 
 def main() -> None:
-    # Set before the workers are forked, which import nothing anew.
+    # Set before the workers are forked: they import nothing anew.
     worker.ARRIVE_WITHIN_S = ARRIVE_WITHIN_S
     request_reader.BODY_TIMEOUT_S = BODY_TIMEOUT_S
     sys.argv = ["hub web", *gunicorn_arguments(load_settings(os.environ))]

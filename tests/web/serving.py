@@ -1,4 +1,4 @@
-"""A web process on a real socket, what it keeps, and a sender that may be as rude as it likes."""
+"""Web process on a real socket, its stored rows, and a client that may break the protocol."""
 
 import hmac
 import http.client
@@ -73,7 +73,7 @@ MOST_NEW = 200
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back. `headers` has lower-case names."""
+    """Response of the server; `headers` has lower-case names."""
 
     status: int
     headers: dict[str, str]
@@ -82,14 +82,14 @@ class Answer:
 
 @dataclass(frozen=True)
 class Kept:
-    """What a request left in the database: rows that were not there before."""
+    """Database rows that a request left, and that were not there before."""
 
     requests: list[dict[str, Any]]
     events: list[dict[str, Any]]
 
 
 class Web:
-    """A running web process and its database."""
+    """Running web process and its database."""
 
     def __init__(self, running: RunningHub, database_url: str) -> None:
         self.running = running
@@ -100,7 +100,7 @@ class Web:
         return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S)
 
     def exchange(self, *pieces: bytes, method: str = "POST") -> Answer | None:
-        """Send bytes as they are; return the answer, None when there was none."""
+        """Send bytes unchanged; return the answer, None when there was none."""
         with self.connect() as sock:
             return exchange(sock, *pieces, method=method)
 
@@ -111,7 +111,7 @@ class Web:
         path: str = "/webhooks/stripe",
         method: str = "POST",
     ) -> Answer:
-        """Send a body with a right signature, unless the headers bring one."""
+        """Send a body with a valid signature, unless the headers bring one."""
         answer = self.exchange(request(body, *headers, path=path, method=method), method=method)
         assert answer is not None
         return answer
@@ -126,7 +126,7 @@ class Web:
         return {row["id"] for row in rows}
 
     def kept(self, before: set[str]) -> Kept:
-        """Return what is there now and was not before."""
+        """Return the rows whose ids are not in `before`."""
         with self.store.read() as connection:
             requests = request_rows(connection, limit=MOST_NEW)
             events = event_rows(connection, limit=MOST_NEW)
@@ -152,7 +152,7 @@ class Web:
             return delivery_rows(connection, event=event_id, limit=10)
 
     def rejected(self, source: str) -> int:
-        """Return how many refusals of a source have been written down."""
+        """Return the number of counted rejections of a source."""
         statement = select(SourceState.rejected).where(SourceState.source == source)
         with self.store.read() as connection:
             return connection.execute(statement).scalar_one_or_none() or 0
@@ -182,7 +182,7 @@ def request(
     method: str = "POST",
     chunks: Sequence[bytes] | None = None,
 ) -> bytes:
-    """Return a whole request; what is not said in `headers` is said right."""
+    """Return a complete request; headers that are not given are valid."""
     said = {name.lower() for name, _ in headers}
     usual = {"Host": "127.0.0.1", "Stripe-Signature": stripe_signature(body)}
     usual |= {"Content-Length": str(len(body))} if chunks is None else {}
@@ -195,13 +195,13 @@ def request(
 
 
 def chunked(chunks: Sequence[bytes]) -> bytes:
-    """Return chunks with their frames, and the last one."""
+    """Return chunks with their framing, and the last chunk."""
     framed = (b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
     return b"".join(framed) + b"0\r\n\r\n"
 
 
 def token(web: Web, nonce: str, *, age_s: float = 30.0) -> str:
-    """Return a token of the form `contact`, given out so long ago by a hub without SECRET_KEY."""
+    """Return a token of the form `contact`, issued so long ago by a hub without SECRET_KEY."""
     secret = local_secret(web.running.folder / "var").encode()
     key = hmac.digest(secret, b"form:contact", "sha256")
     return submission_tokens.issue(key, datetime.now(UTC) - timedelta(seconds=age_s), nonce)

@@ -1,4 +1,4 @@
-"""What is authentic is kept byte for byte and answered 200, whatever it holds (B28 to B50)."""
+"""Bodies of authentic webhooks: any content is kept byte for byte and answered 200 (B28 to B50)."""
 
 import json
 import time
@@ -209,7 +209,7 @@ def test_the_content_type_does_not_decide(web: Web) -> None:
 
 
 def test_the_command_line_lists_all_of_it(web: Web) -> None:
-    """B45 and all the others: nothing that was stored keeps a page from being listed."""
+    """B45 and all the others: no stored request keeps a page from being listed."""
     web.send(b"\xff\x00\xfe")
     web.send(stripe_event("evt_listed", metadata={"\x00": "\ud800"}))
     requests = web.running.cli("requests", "--limit", "1000")

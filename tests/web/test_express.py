@@ -1,4 +1,4 @@
-"""The short way of webhooks: what it takes, it answers and keeps as the application would."""
+"""Fast path of webhooks: its answers and rows are those of the application."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,7 +21,7 @@ from tests.web.calling import call, make_app
 from tests.web.serving import MAIL_SECRET, PREVIOUS_SECRET, Answer
 from tests.web.test_fuzz import HEADERS, PATHS, events
 
-# What differs between two requests for two events.
+# Columns that differ between two requests for two events.
 VARYING = {"id", "request_id", "event_id", "external_id", "received_at", "created_at", "since",
            "next_attempt_at", "url", "headers", "body", "data", "occurred_at"}  # fmt: skip
 
@@ -60,7 +60,7 @@ def begin(
     path: str = "/webhooks/stripe",
     method: str = "POST",
 ) -> PendingWebhook | None:
-    """Begin with a request as the loop does with what comes over the wire."""
+    """Parse a request and begin with it, as the loop does with bytes from the wire."""
     fields = {"host": "127.0.0.1", "content-length": str(len(body))}
     fields |= {name.lower(): value for name, value in headers.items()}
     lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
@@ -78,7 +78,7 @@ def signed(body: bytes, **headers: str) -> dict[str, str]:
 
 
 def write(express: FastPath, line: Line, *taken: PendingWebhook) -> None:
-    """Have webhooks written, as a loop does."""
+    """Write webhooks on a connection, as the loop does."""
     express.send(line, taken)
     with DefaultSelector() as poller:
         poller.register(line, EVENT_READ)
@@ -97,7 +97,7 @@ def take(express: FastPath, event_id: str, **changes: Any) -> PendingWebhook:
 
 
 def rows_of(app: Flask, event_id: str) -> list[dict[str, Any]]:
-    """Return what an event left in the database, without what differs from event to event."""
+    """Return the rows of an event, without the columns that differ from event to event."""
     with app.extensions["hub"].store.read() as connection:
         [event] = [one for one in events_of(connection) if one.external_id == event_id]
         [request] = [one for one in requests_of(connection) if one.id == event.request_id]

@@ -1,4 +1,4 @@
-"""Strangers' headers and bodies: an answer of the contract, and never a 5xx."""
+"""Fuzzing of headers and bodies: an answer of the contract, and never a 5xx."""
 
 import http.client
 import json
@@ -36,7 +36,7 @@ PATHS = st.sampled_from(["/webhooks/stripe", "/webhooks/small", "/webhooks/strip
 
 @st.composite
 def events(draw: st.DrawFn) -> bytes:
-    """A Stripe event with some of its values replaced by strange ones."""
+    """Build a strategy of Stripe events with some values replaced by strange ones."""
     event = json.loads(stripe_event("evt_fuzz"))
     for _ in range(draw(st.integers(1, 3))):
         place = draw(st.sampled_from([event, event["data"], event["data"]["object"]]))

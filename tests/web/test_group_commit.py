@@ -1,4 +1,4 @@
-"""Requests of one moment are one write on PostgreSQL; each gets the verdict it would get alone."""
+"""Group commit of web requests: one write on PostgreSQL, and each request's own outcome."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -37,11 +37,11 @@ def town() -> Town:
 
 class Waker:
     def wake(self) -> None:
-        """Wake nobody."""
+        """Do nothing."""
 
 
 class Rush:
-    """Brings requests in at one moment: the first is written alone, the others behind it."""
+    """Stores requests at one moment: the first is written alone, the others behind it."""
 
     def __init__(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         self.store = database
@@ -60,7 +60,7 @@ class Rush:
     def __call__(
         self, requests: Sequence[PreparedRequest], beside: Sequence[PreparedRequest] = ()
     ) -> list[IngestResult | BaseException]:
-        """Return what became of each; those `beside` must be stored before the others go on."""
+        """Return the outcome of each; those `beside` must be stored before the others go on."""
         with ThreadPoolExecutor(len(requests) + len(beside)) as pool:
             calls = []
             for place, prepared in enumerate(requests):
@@ -177,7 +177,7 @@ def test_an_answer_that_is_lost_loses_no_conflict(database, town) -> None:
     with database.read() as connection:
         town.take_in(connection, {"id": "e1"})
         prepared = town.prepared({"id": "e3"}, {"id": "e1", "data": {"name": "another"}})
-        insert_new(connection, [prepared.batch])  # and nobody hears of it
+        insert_new(connection, [prepared.batch])  # and the reply is lost
         taken = ingest(connection, prepared)
         assert (taken.state, taken.conflict) == (ACCEPTED, True)
         [kept] = [one for one in requests_of(connection) if one.id == prepared.row["id"]]

@@ -1,4 +1,4 @@
-"""A sender that asks whether an address is ours gets its own words back, and nothing is kept."""
+"""Handshakes: a sender's challenge is echoed if it proves itself, and nothing is stored."""
 
 from collections.abc import Iterator
 from hashlib import sha256
@@ -54,7 +54,7 @@ def web(
 
 
 def ask(web: Web, path: str, *, method: str = "GET") -> Answer:
-    """Send a request without a body; nothing may be kept of it."""
+    """Send a request without a body, of which nothing may be stored."""
     before = web.ids()
     raw = request(b"", path=path, method=method)
     answer = web.exchange(raw, method=method)
@@ -91,7 +91,7 @@ def test_a_challenge_with_the_token_is_echoed_as_plain_text(text: str, web: Web)
     ],
 )
 def test_what_does_not_prove_itself_is_401_and_leaves_no_trace(path: str, web: Web) -> None:
-    """Nor may the right token be kept beside a challenge that is none."""
+    """The right token beside an invalid challenge is not stored either."""
     answer = ask(web, path)
     assert answer.status == 401
     assert b"could not be verified" in answer.body

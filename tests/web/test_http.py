@@ -1,4 +1,4 @@
-"""What is not a POST of a body to a source's address, in every way (B54 to B67)."""
+"""HTTP requests that are not a POST of a body to a source's address, in every way (B54 to B67)."""
 
 import gzip
 import re
@@ -161,7 +161,7 @@ def test_no_host_or_two_is_400(web: Web) -> None:
 
 
 def test_what_a_proxy_would_say_is_not_believed(web: Web) -> None:
-    """Neither the scheme nor the path is steered by headers."""
+    """Headers steer neither the scheme nor the path."""
     before = web.ids()
     headers = [("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "evil.example"),
                ("X-Forwarded-Ssl", "off"), ("SCRIPT_NAME", "/webhooks"), ("PATH_INFO", "/x"),

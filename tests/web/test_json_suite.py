@@ -1,4 +1,4 @@
-"""Whatever passes for JSON somewhere, signed: taken, kept byte for byte, listed (JSONTestSuite)."""
+"""JSONTestSuite files as signed bodies: accepted, stored byte for byte, and listed."""
 
 from pathlib import Path
 from uuid import UUID
@@ -14,7 +14,7 @@ FILES = sorted((Path(__file__).parents[1] / "fixtures/JSONTestSuite/test_parsing
 
 @pytest.fixture(scope="module")
 def sent(web: Web) -> dict[str, bytes]:
-    """Post every file; return what was sent by the id of the request that it became."""
+    """Post every file; return their bytes by the id of the stored request."""
     assert len(FILES) == 318
     kept: dict[str, bytes] = {}
     with web.connect() as sock:

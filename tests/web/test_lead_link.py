@@ -1,4 +1,4 @@
-"""The link in what told a person of a lead: looking changes nothing, the button takes the lead."""
+"""Acknowledgement link of a lead: viewing it changes nothing, its button takes the lead."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -29,7 +29,7 @@ NOW = datetime.now(UTC)
 
 
 class Page:
-    """The application over a database with one lead."""
+    """Application over a database with one lead."""
 
     def __init__(self, app: Flask, database: Database) -> None:
         self.app = app

@@ -1,6 +1,6 @@
-"""E-mails by SendGrid Inbound Parse on a real socket; it drops what is answered with a 4xx.
+"""E-mails of SendGrid Inbound Parse on a real socket; SendGrid drops those answered with a 4xx.
 
-Whatever an authentic e-mail is made of, the answer is 2xx and its bytes are kept.
+Whatever an authentic e-mail contains, the answer is 2xx and its bytes are stored.
 """
 
 import json
@@ -22,7 +22,7 @@ def post(web: Web, body: bytes, path: str = ADDRESS) -> Answer:
 
 
 def mail(name: str, files: tuple[bytes, ...] = (), **fields: str | bytes) -> bytes:
-    """Return an e-mail of its own with these fields and files."""
+    """Return a unique e-mail with these fields and files."""
     usual = {
         "headers": f"Message-ID: <{name}@mail.example.org>\r\n",
         "from": "Jane Doe <jane@example.org>",
@@ -40,7 +40,7 @@ def mail(name: str, files: tuple[bytes, ...] = (), **fields: str | bytes) -> byt
 
 
 def accepted(web: Web, body: bytes) -> dict[str, Any]:
-    """Post a mail, see its bytes kept, and return its event."""
+    """Post a mail, assert that its bytes are stored, and return its event."""
     before = web.ids()
     assert post(web, body).status == 200
     kept = web.kept(before)

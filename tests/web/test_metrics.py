@@ -1,4 +1,4 @@
-"""`/metrics` says how the hub is to those who may ask; `/readyz` whether it can store."""
+"""Metrics and readiness: `/metrics` for permitted callers, `/readyz` while the hub can store."""
 
 import json
 from collections.abc import Iterator
@@ -94,7 +94,7 @@ def test_sources_and_lanes_are_told(app: Flask) -> None:
 
 
 def test_what_is_over_is_never_read(app: Flask) -> None:
-    """Ten thousand succeeded deliveries; each part of the statement goes by a partial index."""
+    """Ten thousand succeeded deliveries; each part of the statement uses a partial index."""
     post(app, stripe_event("evt_1"))
     store = app.extensions["hub"].store
     now = datetime.now(UTC)
@@ -141,7 +141,7 @@ def test_with_a_token_who_has_it_may_ask_from_anywhere(tmp_path: Path, sqlite_ur
 
 
 def test_ready_means_that_it_can_store(app: Flask, database_url: str) -> None:
-    """Without Redis too, as here."""
+    """Redis is not needed; here it is missing."""
     ask = {"path": "/readyz", "method": "GET"}
     assert call(app, **ask).status == 200
     downgrade(database_url.replace("postgresql://", "postgresql+psycopg://"), "base")

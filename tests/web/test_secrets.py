@@ -1,4 +1,4 @@
-"""What must never be stored, logged or sent back."""
+"""Secrets that must never be stored, logged or sent back."""
 
 import logging
 from pathlib import Path
@@ -19,7 +19,7 @@ PATH_SECRET = "the-secret-in-the-path"
 
 
 class ByPath(StripeInbound):
-    """A sender that cannot sign, and proves itself by the address."""
+    """Inbound adapter that cannot verify a signature, and checks a secret of the address."""
 
     takes_path_secret = True
 
@@ -30,7 +30,7 @@ class ByPath(StripeInbound):
 
 
 class Broken(StripeInbound):
-    """An adapter with a defect, whose exception quotes what it was given."""
+    """Inbound adapter with a defect, whose exception quotes its input."""
 
     def parse(self, request: InboundRequest) -> list[Event]:
         raise KeyError(request.body.decode())

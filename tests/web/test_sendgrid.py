@@ -1,4 +1,4 @@
-"""SendGrid's batches over a real socket: who signs for them, and what becomes of each item.
+"""SendGrid batches on a real socket: signatures, and the handling of each item.
 
 Rows B22 to B27 and B51 to B53.
 """
@@ -49,7 +49,7 @@ routes:
 def web(
     module_database_url: str, tmp_path_factory: pytest.TempPathFactory, _redis_server: RedisServer
 ) -> Iterator[Web]:
-    """`hub web` as it is, with a source of SendGrid's."""
+    """Run `hub web` unchanged, with a source of SendGrid's."""
     folder = tmp_path_factory.mktemp("sendgrid")
     with RunningHub(
         folder, database_url=module_database_url, redis_url=_redis_server.url, config=CONFIG
@@ -87,7 +87,7 @@ def post(web: Web, body: bytes, headers: dict[str, str] | None = None) -> Answer
 
 
 def kept(web: Web, body: bytes, headers: dict[str, str] | None = None) -> Kept:
-    """Post what must be taken and return what it left."""
+    """Post a body that must be accepted; return the rows that it left."""
     before = web.ids()
     answer = post(web, body, headers)
     assert (answer.status, answer.body) == (200, b"")

@@ -1,4 +1,4 @@
-"""Who does not prove who they are gets 401, and no event (rows B01 to B13)."""
+"""Signatures that do not verify get 401 and no event (rows B01 to B13)."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""Those who take their time hold up nobody else (B58 and B59), and get 408 in the end."""
+"""Slow clients: they hold up no other request (B58 and B59), and get 408 in the end."""
 
 import socket
 import struct
@@ -16,7 +16,7 @@ from tests.web.impatient import ARRIVE_WITHIN_S, BODY_TIMEOUT_S
 from tests.web.serving import MAIL_SECRET, Web, read_answer, request
 
 CROWD = 200
-# Far below the time-outs of the hub, far above what an answer takes on a busy machine.
+# Far below the hub's timeouts, far above the time of an answer on a busy machine.
 AT_ONCE_S = 5
 BODY = stripe_event("evt_slow")
 LARGE = b'{"x": "' + b"x" * 1_500_000 + b'"}'
@@ -41,7 +41,7 @@ UNFINISHED = {
     "no body after 100-continue": head(("Content-Length", "50"), ("Expect", "100-continue")),
 }
 
-# What a thread may wait for, or for its end; all of it costs its sender nothing.
+# Requests that a thread may wait for, or whose end it awaits; all are free for the sender.
 LARGE_UNFINISHED = {
     "a large upload": request(
         b"",
@@ -57,7 +57,7 @@ LARGE_UNFINISHED = {
 
 @contextmanager
 def crowd(web: Web, sent: bytes, size: int = CROWD) -> Iterator[list[socket.socket]]:
-    """Open many connections that send this and then nothing."""
+    """Open many connections that send these bytes and then nothing."""
     with ExitStack() as stack:
         socks = [stack.enter_context(web.connect()) for _ in range(size)]
         for sock in socks:
@@ -120,7 +120,7 @@ def test_what_never_comes_is_408_and_nothing_is_stored(impatient_web: Web, name:
 
 
 def test_a_body_of_one_byte_now_and_then_is_408(impatient_web: Web) -> None:
-    """A time-out that starts anew with every byte would never end."""
+    """A timeout that restarts with every byte would never end."""
     with impatient_web.connect() as sock:
         sock.sendall(head(("Content-Length", "5000")))
         started = time.monotonic()
@@ -131,7 +131,7 @@ def test_a_body_of_one_byte_now_and_then_is_408(impatient_web: Web) -> None:
 
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_large_body_that_stops_in_the_middle_is_408(impatient_web: Web, chunked: bool) -> None:
-    """It is larger than what is collected, so that a thread waits for it, under the watchdog."""
+    """Bodies larger than the loop collects block a thread, under the watchdog."""
     before = impatient_web.ids()
     path = "/webhooks/large"
     if chunked:
@@ -152,7 +152,7 @@ def test_a_large_body_that_stops_in_the_middle_is_408(impatient_web: Web, chunke
 def test_a_courier_of_mail_that_is_too_slow_is_asked_to_come_again(
     impatient_web: Web, size: int, path: str
 ) -> None:
-    """It drops for good what a 4xx refuses."""
+    """The courier drops for good what a 4xx refuses."""
     before = impatient_web.ids()
     raw = request(b"x" * size, path=path)[:-10]
     with impatient_web.connect() as sock:
@@ -216,7 +216,7 @@ def test_a_request_in_many_small_pieces_is_taken(web: Web) -> None:
 
 
 def trickle(sock: socket.socket) -> int:
-    """Send a byte every now and then until there is an answer; return its status."""
+    """Send single bytes with pauses until there is an answer; return its status."""
     sock.settimeout(0.1)
     for _ in range(300):
         try:

@@ -1,4 +1,4 @@
-"""Twilio's webhooks over a real socket: who signs for them, and what becomes of odd ones.
+"""Twilio webhooks on a real socket: signatures, and the handling of odd parameters.
 
 Rows B14 to B21; the signed address is that of HUB_PUBLIC_URL, whatever the request says.
 """
@@ -38,7 +38,7 @@ Fields = Mapping[str, str] | Sequence[tuple[str, str]]
 def web(
     module_database_url: str, tmp_path_factory: pytest.TempPathFactory, _redis_server: RedisServer
 ) -> Iterator[Web]:
-    """`hub web` as it is, with a source of Twilio's and an address that the world knows."""
+    """Run `hub web` unchanged, with a source of Twilio's and a public address."""
     with RunningHub(
         tmp_path_factory.mktemp("twilio"),
         database_url=module_database_url,
@@ -54,7 +54,7 @@ def web(
 
 
 def of(number: int, fields: Mapping[str, str] = RECEIVED) -> dict[str, str]:
-    """Return the fields with a message or a call of their own."""
+    """Return the fields with a message or call id of their own."""
     name, prefix = ("CallSid", "CA") if "CallSid" in fields else ("MessageSid", "SM")
     return {**fields, name: f"{prefix}{number:032x}"}
 
@@ -73,7 +73,7 @@ def by_twilio(fields: Mapping[str, str], path: str = PATH, origin: str = ORIGIN)
 
 
 def kept(web: Web, fields: Fields, signed: str, path: str = PATH) -> Kept:
-    """Post what must be taken and return what it left."""
+    """Post a body that must be accepted; return the rows that it left."""
     before = web.ids()
     answer = post(web, fields, signed=signed, path=path)
     assert (answer.status, answer.body) == (200, TWIML)

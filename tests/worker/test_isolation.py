@@ -1,4 +1,4 @@
-"""Whose turn it is when deliveries must be tried with nothing beside them."""
+"""Isolation of suspected poison deliveries: turns of lanes whose calls must run alone."""
 
 from dataclasses import dataclass, field
 from typing import Any

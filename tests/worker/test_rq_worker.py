@@ -1,4 +1,4 @@
-"""What a worker does with jobs: the hub's own, and those of somebody who can write to Redis."""
+"""RQ worker: the hub's own jobs run, jobs of intruders in Redis are refused."""
 
 import json
 import zlib
@@ -29,7 +29,7 @@ def redis(redis_url):
 
 @pytest.fixture
 def drained(monkeypatch) -> list[str]:
-    """Stand in for the drain; says how often it ran."""
+    """Replace the drain by a recorder of its runs."""
     drained: list[str] = []
     monkeypatch.setattr(workers, "JOBS", {DRAIN: lambda: drained.append("drained")})
     return drained
@@ -43,7 +43,7 @@ def work(redis) -> None:
 
 
 def put(redis, function: str, *arguments: object, instance: object = None, **named: object) -> str:
-    """Write a job into Redis as an intruder would, without asking RQ what it thinks of it."""
+    """Write a job into Redis as an intruder would, bypassing RQ's checks."""
     job = Job.create(DRAIN, connection=redis, serializer=JSONSerializer, origin=QUEUE)
     data = json.dumps([function, instance, list(arguments), named]).encode()
     fields = {"data": zlib.compress(data), "status": "queued", "timeout": 5, "result_ttl": 60}
@@ -69,7 +69,7 @@ def said_by(job: Job) -> str:
 
 @pytest.fixture
 def mark(tmp_path) -> Path:
-    """A file that is there once something ran that must not."""
+    """Return the path of a file that exists only if forbidden code has run."""
     return tmp_path / MARK
 
 
@@ -130,7 +130,7 @@ def test_callbacks_that_a_job_brings_are_never_run(redis, mark, drained, functio
 
 
 def spring(job, *_: object) -> None:
-    """Leave a mark: the callback that must not run."""
+    """Create the mark, as a callback that must not run."""
     Path(job.meta["mark"]).touch()
 
 

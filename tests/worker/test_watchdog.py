@@ -1,4 +1,4 @@
-"""A worker that is about to end: whom it waits for, and when it goes on after all."""
+"""Watchdog of a worker about to exit: the calls that it waits for, and its recovery."""
 
 import faulthandler
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from hub.worker.watchdog import LONGEST_S, CallStuck, StuckCallWatchdog
 
 @dataclass
 class Lane:
-    """A lane with calls that have so many seconds left."""
+    """Lane whose calls have so many seconds left."""
 
     left_s: dict[UUID, float] = field(default_factory=dict)
     destination: Any = field(default_factory=lambda: type("D", (), {"slug": "ops"}))

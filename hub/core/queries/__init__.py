@@ -1,1 +1,1 @@
-"""Queries: the read side, for the dashboard and the command line alike."""
+"""Queries of the read side, shared by the dashboard and the command line."""

@@ -1,4 +1,4 @@
-"""What needs a person now: each trouble once, by its cause, the worst first."""
+"""Attention items: current problems for a person, one per cause, the most severe first."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -20,17 +20,21 @@ from hub.core.queries.problems import AttentionItem
 from hub.core.queries.rows import Json, Page, json_of, page_of
 
 MOST_ALERTS = 20
-# Names of an alert's row in JSON.
+# JSON names of an alert row.
 ALERT = ("id", "kind", "subject", "message", "began_at", "ended_at")
+# Age of the last heartbeat from which the clock process counts as not running.
 CLOCK_LATE = timedelta(seconds=60)
+# Difference between the time of this machine and of the database from which it is reported.
 CLOCKS_APART = timedelta(seconds=30)
 
-# The kinds, the worst first: what stops everything, what loses things unseen, what failed.
+# Kinds in order of severity: first those that stop all work, then those that lose data unnoticed,
+# then failures.
 ORDER = (
     "time", "clock", "worker", "blocked", "unverified", "silent", "failed", "unknown",
     "unreadable", "alert", "held", "paused",
 )  # fmt: skip
 
+# Alert kinds whose causes have attention items of their own, and are not listed twice.
 _TOLD_APART = frozenset(
     {alerts.UNKNOWN_OUTCOME, alerts.SILENT_SOURCE, alerts.NOT_VERIFIED, alerts.BLOCKED}
 )
@@ -43,7 +47,7 @@ def find_attention_items(
     *,
     now: datetime,
 ) -> list[AttentionItem]:
-    """Return all that needs a person: `places` are the destinations, `watched` the sources."""
+    """Return all attention items; `places` are the destinations, `watched` the sources' health."""
     found = [
         *_clocks(connection, now),
         *_stuck(places),
@@ -59,6 +63,7 @@ def find_attention_items(
 
 
 def _clocks(connection: Connection, now: datetime) -> Iterator[AttentionItem]:
+    """Yield an item if the machine's time is off, and one if the clock process does not run."""
     theirs = connection.execute(select(database_now())).scalar_one()
     if abs(theirs - now) > CLOCKS_APART:
         apart_s = int(abs(theirs - now).total_seconds())
@@ -78,9 +83,11 @@ def _clocks(connection: Connection, now: datetime) -> Iterator[AttentionItem]:
 
 
 def _stuck(places: Sequence[DestinationStatus]) -> Iterator[AttentionItem]:
+    """Yield an item if deliveries are late and no worker holds the lease of any lane."""
     late = [one for one in places if one.is_stuck]
     if not late or any(one.is_held for one in places):
-        return  # somebody is at work, and gets to it
+        # A lane is leased: a worker runs, and will come to the late deliveries.
+        return
     oldest_s = max(one.oldest_s for one in late)
     yield AttentionItem(
         "worker",
@@ -92,6 +99,7 @@ def _stuck(places: Sequence[DestinationStatus]) -> Iterator[AttentionItem]:
 
 
 def _held_back(places: Sequence[DestinationStatus]) -> Iterator[AttentionItem]:
+    """Yield an item for each destination that is paused, or blocked with setbacks."""
     for one in places:
         waiting = sum(one.counts.get(name, 0) for name in ("due", "scheduled"))
         if one.is_paused:
@@ -145,7 +153,7 @@ def _sources(watched: SourceHealth) -> Iterator[AttentionItem]:
 def list_alerts(
     connection: Connection, *, ended: bool, limit: int, before: UUID | None = None
 ) -> Page[Row[Any]]:
-    """Return a page of alerts, newest first: the open ones alone, unless `ended`."""
+    """Return a page of alerts, newest first; `ended` includes those that have ended."""
     statement = select(*[getattr(Alert, name) for name in ALERT])
     if not ended:
         statement = statement.where(Alert.ended_at.is_(None))
@@ -156,11 +164,12 @@ def list_alerts(
 
 
 def alert_json(row: Row[Any]) -> Json:
-    """Return a row of `list_alerts` as JSON."""
+    """Return the JSON form of a row of `list_alerts`."""
     return json_of(row, ALERT)
 
 
 def _alerts(connection: Connection) -> Iterator[AttentionItem]:
+    """Yield an item for each of the newest open alerts whose kind has no items of its own."""
     rows = connection.execute(
         select(Alert.__table__)
         .where(Alert.ended_at.is_(None), Alert.kind.not_in(sorted(_TOLD_APART)))

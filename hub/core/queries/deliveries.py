@@ -1,7 +1,7 @@
-"""The list of deliveries: by state and destination, the newest first, each page bounded.
+"""List of deliveries: filtered by a selection, newest first, with a bounded cost per page.
 
-What an index serves (a state, a time) is read from it; among that, so many are looked through for
-the rest, and the next page goes on where this one has stopped looking.
+Conditions that an index serves (a state, a time range) are read from the index. The others are
+checked on up to `WINDOW` of those rows; the next page continues where the scan stopped.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,18 +18,19 @@ from hub.core.queries.event_rows import EventRow, event_row, select_event_rows
 from hub.core.queries.rows import Json, Page, json_of
 from hub.core.replays.selection import Selection
 
-# How many deliveries are looked through for one page, at most.
+# Maximum number of deliveries scanned for one page.
 WINDOW = 10_000
 MOST_COUNTED = 10_000
-# The states that need somebody, or may soon: few, and found by an index of their own.
+# States that need a person, now or perhaps soon. Such deliveries are few, and partial indexes find
+# them.
 COUNTED = (DeliveryState.FAILED, DeliveryState.UNKNOWN, DeliveryState.RETRYING)
 
-
-# Names of a delivery's row in JSON.
+# JSON names of a delivery row.
 LISTED = (
     "id", "event_id", "route", "destination", "action", "state", "attempts", "next_attempt_at",
     "error", "provider_ref", "status", "sandbox",
 )  # fmt: skip
+# JSON names of an attempt row.
 _ATTEMPT = (
     "id", "n", "key", "state", "sandbox", "started_at", "ended_at", "status", "code", "message",
     "provider_ref", "closed_by", "evidence", "parameters", "request",
@@ -38,7 +39,7 @@ _ATTEMPT = (
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRow:
-    """One delivery in a list; `answer` and `code` are the last attempt's status and error code."""
+    """Delivery row of a list; `answer` and `code` are the last attempt's status and error code."""
 
     id: UUID
     event_id: UUID
@@ -58,14 +59,14 @@ class DeliveryRow:
     code: str | None
 
     def as_json(self) -> Json:
-        """Return the row as programs read it (`hub deliveries --json`)."""
+        """Return the JSON form of the row, as printed by `hub deliveries --json`."""
         return json_of(self, LISTED)
 
 
 def list_deliveries(
     connection: Connection, selection: Selection, *, limit: int, before: UUID | None = None
 ) -> Page[DeliveryRow]:
-    """Return a page of a selection's deliveries, each with its last attempt's answer."""
+    """Return a page of a selection's deliveries, newest first, with their last attempt's status."""
     within = list(selection.indexed())
     if before:
         within.append(Delivery.id < before)
@@ -82,17 +83,17 @@ def list_deliveries(
 
 
 def find_delivery(connection: Connection, delivery_id: UUID) -> DeliveryRow | None:
-    """Return a delivery; None when there is none."""
+    """Return the delivery row of an id; None if there is none."""
     return next(iter(_rows(connection, [delivery_id])), None)
 
 
 def deliveries_of(connection: Connection, event_id: UUID, *, limit: int) -> Sequence[DeliveryRow]:
-    """Return the newest deliveries of an event, the oldest of them first."""
+    """Return the newest deliveries of an event, up to `limit`, in ascending order."""
     return list_deliveries(connection, Selection(event=event_id), limit=limit).rows[::-1]
 
 
 def attempts_of(connection: Connection, delivery_id: UUID) -> list[Json]:
-    """Return the attempts of a delivery as JSON, the first one first."""
+    """Return the attempts of a delivery as JSON, in order of their number."""
     statement = (
         select(*[getattr(Attempt, name) for name in _ATTEMPT])
         .where(Attempt.delivery_id == delivery_id)
@@ -102,7 +103,7 @@ def attempts_of(connection: Connection, delivery_id: UUID) -> list[Json]:
 
 
 def count_open(connection: Connection, event_ids: Sequence[UUID]) -> int:
-    """Return how many deliveries of these events have not ended."""
+    """Return the number of unfinished deliveries of these events (unknown outcomes not counted)."""
     open_states = ("waiting", "pending", "running", "retrying")
     counted = select(func.count()).where(
         Delivery.event_id.in_(event_ids), Delivery.state.in_(open_states)
@@ -111,16 +112,16 @@ def count_open(connection: Connection, event_ids: Sequence[UUID]) -> int:
 
 
 def events_of(connection: Connection, ids: Iterable[UUID]) -> Mapping[UUID, EventRow]:
-    """Return these events, each with what a sentence on it names."""
+    """Return the event rows with these ids, by id; rows have the fields that summaries name."""
     statement = select_event_rows(connection, StoredEvent).where(StoredEvent.id.in_(set(ids)))
     rows = connection.execute(statement).all()
     return {row.id: event_row(connection, row) for row in rows}
 
 
 def counts(connection: Connection) -> Mapping[str, Mapping[str, int]]:
-    """Return how many of each state in `COUNTED` there are, by destination.
+    """Return the number of deliveries by state (those in `COUNTED`) and destination.
 
-    No more than `MOST_COUNTED` and one of each state are counted, the newest ones.
+    Only the newest `MOST_COUNTED + 1` deliveries of each state are counted.
     """
     some = union_all(
         *(
@@ -144,7 +145,7 @@ def counts(connection: Connection) -> Mapping[str, Mapping[str, int]]:
 
 
 def _floor(connection: Connection, within: Sequence[Any]) -> UUID | None:
-    """Return the last delivery that is looked at for one page; None when all are."""
+    """Return the id of the last delivery that is scanned for a page; None if all are scanned."""
     return connection.execute(
         select(Delivery.id).where(*within).order_by(Delivery.id.desc()).offset(WINDOW).limit(1)
     ).scalar_one_or_none()

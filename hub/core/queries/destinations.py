@@ -1,4 +1,4 @@
-"""How the destinations are: what holds each back, what waits for it, how quickly it answers."""
+"""Status of destinations: pauses and blocks of the lane, backlog, errors and latency."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -36,11 +36,12 @@ _PREFIXES = ("refused us: ", "does not answer: ", "asked to wait: ")
 
 @dataclass(frozen=True, slots=True)
 class DestinationStatus:
-    """A destination and how it is. `look` is good, wait, doubt, bad or quiet; `words` say why.
+    """Status of a destination. `look` is good, wait, doubt, bad or quiet; `words` give the reason.
 
-    `counts` are its deliveries `due`, `scheduled`, `running`; `oldest_s` is how long the oldest
-    has been due. `reason` is the exact one of a block, `since` when that or a
-    pause began, if that is known; `until` when it is tried again.
+    `counts` has the number of deliveries that are `due`, `scheduled` or `running`; `oldest_s` is
+    the time in seconds for which the oldest has been due. `reason` is the exact reason of a block,
+    `hint` the advice on it. `since` is the time at which the block or a pause began, if known;
+    `until` is the time of the next try. `is_held`: a worker holds the lease of the lane.
     """
 
     destination: Destination
@@ -62,20 +63,20 @@ class DestinationStatus:
 
     @property
     def is_stuck(self) -> bool:
-        """Whether work is late though nothing holds it back and nobody is at it."""
+        """Return whether deliveries are late, though the lane is not paused, blocked or leased."""
         held_back = self.is_paused or self.is_blocked or self.is_held
         return self.oldest_s > LATE_S and not held_back and self.destination.enabled
 
     @property
     def missing(self) -> list[str]:
-        """The credentials that are not there, each as the keys of which one would do."""
+        """Return the missing credentials, each as the alternative keys that would provide it."""
         adapter = outbound(self.destination.adapter)
         return [" or ".join(either) for either in adapter.missing(self.destination.settings)]
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """How long its latest good calls took, in seconds; None without any."""
+    """Latency of the newest successful calls: percentiles in seconds, None without any call."""
 
     p50_s: float | None
     p95_s: float | None
@@ -85,7 +86,7 @@ class Latency:
 def destination_statuses(
     connection: Connection, configuration: Configuration
 ) -> list[DestinationStatus]:
-    """Return every destination of the file and how it is, in the file's order."""
+    """Return the status of every configured destination, in the order of hub.yaml."""
     lanes = _lanes(connection)
     backlogs = _backlogs(connection)
     began = _began(connection)
@@ -96,7 +97,10 @@ def destination_statuses(
 
 
 def ended_badly(connection: Connection) -> dict[str, Counter[str]]:
-    """Return how many deliveries failed or are in doubt, by destination: of the newest `MOST`."""
+    """Return the number of failed and unknown deliveries, by destination and state.
+
+    Only the newest `MOST` deliveries of each state are counted.
+    """
     found: dict[str, Counter[str]] = {}
     for state, is_in_it in (("failed", _IS_FAILED), ("unknown", _IS_UNKNOWN)):
         newest = select(Delivery.destination).where(is_in_it).order_by(Delivery.id.desc())
@@ -108,7 +112,7 @@ def ended_badly(connection: Connection) -> dict[str, Counter[str]]:
 
 
 def latency(connection: Connection, destination: str) -> Latency:
-    """Return how long the newest calls that ended well took."""
+    """Return the latency of the newest `MEASURED` succeeded deliveries, by their last attempt."""
     newest = (
         select(Delivery.id, Delivery.attempts)
         .where(_IS_SUCCEEDED, Delivery.destination == destination)
@@ -126,7 +130,10 @@ def latency(connection: Connection, destination: str) -> Latency:
 
 
 def last_error(connection: Connection, destination: str) -> str | None:
-    """Return why something waits for it or, if nothing does, why the newest one failed."""
+    """Return the error of a delivery that waits for a destination, else that of a failed one.
+
+    Failed deliveries are searched among the newest 1000 of all destinations.
+    """
     waiting = select(Delivery.error).where(
         IS_DUE, Delivery.destination == destination, Delivery.error.is_not(None)
     )
@@ -140,7 +147,7 @@ def last_error(connection: Connection, destination: str) -> str | None:
 
 
 def reason_of(reason: str, destination: str) -> Explanation:
-    """Return in plain words why nothing goes out to a destination."""
+    """Return the explanation of a block reason, without the prefix that the hub put before it."""
     for prefix in _PREFIXES:
         reason = reason.removeprefix(prefix)
     return explain_error(reason, status=None, code=None, destination=destination)

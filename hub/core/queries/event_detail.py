@@ -1,6 +1,6 @@
-"""One event with all that hangs on it: who, the request, the deliveries, cause and effect.
+"""Event details: contact, request, deliveries and attempts, copies, and related events.
 
-A tree cut down to what a page can show.
+Also truncates JSON trees to a size that a page can show.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,7 +42,7 @@ MORE = "…"
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRun:
-    """A delivery, and its attempts, the first one first."""
+    """Delivery with its attempts, in order of their number."""
 
     delivery: Row[Any]
     attempts: Sequence[Row[Any]] = ()
@@ -50,7 +50,7 @@ class DeliveryRun:
 
 @dataclass(frozen=True, slots=True)
 class ContactSummary:
-    """Who an event is about, and what else there is of them, newest first."""
+    """Contact of an event, and the contact's other events, newest first."""
 
     contact: Row[Any]
     others: Sequence[EventRow] = ()
@@ -58,28 +58,29 @@ class ContactSummary:
 
 @dataclass(frozen=True, slots=True)
 class CopyLinks:
-    """What an event was copied from, and what was copied from it."""
+    """Copy records of an event: the one that made it (`made`), and those of its own copies."""
 
     made: Row[Any] | None = None
     of_it: Sequence[Row[Any]] = field(default_factory=tuple)
 
 
 def request_of(connection: Connection, request_id: UUID) -> Row[Any] | None:
-    """Return a request without its body; None when it is not kept."""
+    """Return a request without its body; None if it is not stored any more."""
     return connection.execute(select(*_REQUEST).where(StoredRequest.id == request_id)).one_or_none()
 
 
 def body_of(connection: Connection, request_id: UUID) -> bytes | None:
-    """Return a request's exact body; None when it was not kept."""
+    """Return a request's exact body; None if the body is not stored."""
     return connection.execute(
         select(StoredRequest.body).where(StoredRequest.id == request_id)
     ).scalar_one_or_none()
 
 
 def events_of(connection: Connection, request: Row[Any]) -> list[EventRow]:
-    """Return the first events that came with a request; of a duplicate, the one that it repeats.
+    """Return the first events of a request; of a duplicate request, the event that it repeats.
 
-    The ids of those that came with it are minted of the moment at which it came.
+    The ids of a request's events are created from its time of receipt, so that a range of ids of
+    one millisecond finds them.
     """
     came = (
         StoredEvent.id >= first_id(request.received_at),
@@ -93,7 +94,7 @@ def events_of(connection: Connection, request: Row[Any]) -> list[EventRow]:
 
 
 def repeats_of(connection: Connection, event: Row[Any]) -> list[Row[Any]]:
-    """Return the other requests that told of an event: plain duplicates, and conflicts."""
+    """Return the other requests that carried an event: plain duplicates, and conflicts."""
     return list(
         connection.execute(
             select(*_REQUEST)
@@ -105,7 +106,7 @@ def repeats_of(connection: Connection, event: Row[Any]) -> list[Row[Any]]:
 
 
 def runs_of(connection: Connection, event_id: UUID) -> list[DeliveryRun]:
-    """Return an event's deliveries with their attempts, in the order in which they were made."""
+    """Return an event's deliveries with their attempts, in order of creation."""
     deliveries = connection.execute(
         select(Delivery.__table__)
         .where(Delivery.event_id == event_id)
@@ -125,7 +126,7 @@ def runs_of(connection: Connection, event_id: UUID) -> list[DeliveryRun]:
 
 
 def contact_of(connection: Connection, event: Row[Any]) -> ContactSummary | None:
-    """Return who an event is about; None when nobody is known, or it was not folded yet."""
+    """Return the contact of an event; None if it has none, or is not projected yet."""
     if event.contact_id is None:
         return None
     columns: list[Any] = [Contact.id, Contact.name, Contact.email, Contact.phone]
@@ -140,7 +141,10 @@ def contact_of(connection: Connection, event: Row[Any]) -> ContactSummary | None
 
 
 def cause_of(connection: Connection, data: Mapping[str, Any]) -> Row[Any] | None:
-    """Return the delivery that an event is news of; None when it tells of nothing of ours."""
+    """Return the delivery that an event reports on; None if it reports on no delivery of the hub.
+
+    `data` names the delivery by `delivery_id` or `hub_attempt`, or by the provider's `message_id`.
+    """
     named = [data.get("delivery_id"), str(data.get("hub_attempt") or "").rpartition(".")[0]]
     ids = [one for name in named if (one := parse_id(str(name or "")))]
     ways: list[Any] = [Delivery.id.in_(ids)] if ids else []
@@ -154,7 +158,7 @@ def cause_of(connection: Connection, data: Mapping[str, Any]) -> Row[Any] | None
 
 
 def caused_by(connection: Connection, runs: Sequence[DeliveryRun]) -> list[EventRow]:
-    """Return the events that tell of what these deliveries did, the first one first."""
+    """Return the events that report on these deliveries, oldest first."""
     ids = {str(run.delivery.id) for run in runs}
     references = {run.delivery.provider_ref for run in runs} | {
         attempt.provider_ref for run in runs for attempt in run.attempts
@@ -175,7 +179,7 @@ def caused_by(connection: Connection, runs: Sequence[DeliveryRun]) -> list[Event
 
 
 def copies_of(connection: Connection, event_id: UUID) -> CopyLinks:
-    """Return what an event was edited from, and its own edited copies, the newest first."""
+    """Return the copy record that made an event, and those of its edited copies, newest first."""
     made = connection.execute(
         select(EventCopy.__table__).where(EventCopy.event_id == event_id)
     ).one_or_none()
@@ -189,7 +193,7 @@ def copies_of(connection: Connection, event_id: UUID) -> CopyLinks:
 
 
 def routes_then(connection: Connection, version: str) -> Mapping[str, Any] | None:
-    """Return the routes of a version of hub.yaml; None when it was not kept."""
+    """Return the routes of a configuration version; None if that version is not stored."""
     return connection.execute(
         select(ConfigVersion.routes).where(ConfigVersion.version == version)
     ).scalar_one_or_none()
@@ -205,7 +209,7 @@ def _tells_of(data: Mapping[str, Any], ids: set[str], references: set[Any]) -> b
 
 
 def cut(value: Any) -> Any:
-    """Return a tree of `MOST_NODES` leaves and branches at most, each text of bounded length."""
+    """Return a JSON tree truncated to `MOST_NODES` nodes, and its texts to `LONGEST_TEXT`."""
     return _cut(value, [MOST_NODES])
 
 

@@ -1,4 +1,4 @@
-"""Rows of events, as lists show them: the summary fields, and the deliveries counted by state."""
+"""Event rows of lists: the columns, the summary fields, and the deliveries counted by state."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,20 +25,20 @@ from hub.core.queries.rows import Json, json_of
 
 SMALL_BYTES = 16 * 1024
 MOST_TYPES = 200
-# The canonical fields that a sentence may name.
+# Canonical fields that the one-sentence summary of an event may name.
 SUMMARY_FIELDS = ("name", "email", "phone", "amount", "currency", "subject", "from", "to", "reason",
          "status", "number", "plan")  # fmt: skip
-# Names of an event's row in JSON; `contact` is the id of its contact.
+# JSON names of an event row; `contact` is the id of its contact.
 LISTED = ("id", "type", "native_type", "source", "external_id", "occurred_at", "received_at",
           "state", "live", "contact", "duplicates", "backfilled")  # fmt: skip
-# What a row begins with.
+# Leading columns of a result row; each is a field of `EventRow`.
 _COLUMNS = ("id", "type", "native_type", "source", "external_id", "occurred_at", "received_at",
             "state", "live", "contact_id", "duplicates", "backfilled")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class EventRow:
-    """One event in a list; `data` has the `SUMMARY_FIELDS`, `deliveries` how many by state."""
+    """Event row of a list; `data` has the `SUMMARY_FIELDS`, `deliveries` the counts by state."""
 
     id: UUID
     type: str
@@ -56,12 +56,15 @@ class EventRow:
     deliveries: Mapping[str, int] = field(default_factory=dict)
 
     def as_json(self) -> Json:
-        """Return the row as programs read it (`hub events --json`)."""
+        """Return the JSON form of the row, as printed by `hub events --json`."""
         return json_of(self, LISTED, contact="contact_id")
 
 
 def select_event_rows(connection: Connection, columns: Any) -> Select[Any]:
-    """Return a SELECT of what a row shows; a large event's data stays where it is."""
+    """Return the SELECT of event rows; `data` is NULL, and `large` true, for a large event.
+
+    Data above `SMALL_BYTES` is not read with the row: `event_row` reads single fields of it.
+    """
     size = func.pg_column_size if connection.dialect.name == "postgresql" else func.length
     large = size(columns.data) > SMALL_BYTES
     data = case((~large, columns.data), else_=None).label("data")
@@ -69,9 +72,9 @@ def select_event_rows(connection: Connection, columns: Any) -> Select[Any]:
 
 
 def is_one_of(connection: Connection, column: Any, ids: Sequence[UUID]) -> ColumnElement[bool]:
-    """Return whether a column has one of these ids.
+    """Return the condition that a column has one of these ids.
 
-    One parameter for all of them, where there are arrays: the statement is the same for any number.
+    On PostgreSQL they are one array parameter, so that the statement is the same for any number.
     """
     if connection.dialect.name != "postgresql":
         return cast(ColumnElement[bool], column.in_(ids))
@@ -79,21 +82,21 @@ def is_one_of(connection: Connection, column: Any, ids: Sequence[UUID]) -> Colum
 
 
 def event_row(connection: Connection, row: Row[Any]) -> EventRow:
-    """Return a row of such a SELECT."""
+    """Return the event row of a result row of `select_event_rows`."""
     told = _few(connection, row.id) if row.large else row.data or {}
     data = {name: told[name] for name in SUMMARY_FIELDS if told.get(name) is not None}
     return EventRow(**dict(zip(_COLUMNS, row, strict=False)), data=data)
 
 
 def _few(connection: Connection, event_id: UUID) -> dict[str, Any]:
-    """Return the fields that a sentence names, of one event with much in it."""
+    """Return the summary fields of one large event."""
     columns = [StoredEvent.data[name].label(f"told_{name}") for name in SUMMARY_FIELDS]
     row = connection.execute(select(*columns).where(StoredEvent.id == event_id)).one()
     return dict(zip(SUMMARY_FIELDS, row, strict=True))
 
 
 def event_json(connection: Connection, event_id: UUID) -> Json | None:
-    """Return an event as JSON, with its data and its request's id; None when there is none."""
+    """Return an event as JSON, with its data and its request's id; None if there is none."""
     more = ("data", "data_error", "config_version", "request_id", "held_reason")
     columns = [getattr(StoredEvent, name) for name in (*_COLUMNS, *more)]
     found = connection.execute(select(*columns).where(StoredEvent.id == event_id)).one_or_none()
@@ -101,7 +104,7 @@ def event_json(connection: Connection, event_id: UUID) -> Json | None:
 
 
 def add_delivery_counts(connection: Connection, rows: Sequence[EventRow]) -> list[EventRow]:
-    """Return the rows with how many deliveries each has, by state."""
+    """Return the rows with the number of deliveries of each, by state."""
     counted: dict[UUID, dict[str, int]] = {}
     for event_id, state, count in connection.execute(
         select(Delivery.event_id, Delivery.state, func.count())
@@ -113,12 +116,13 @@ def add_delivery_counts(connection: Connection, rows: Sequence[EventRow]) -> lis
 
 
 def newest_id(connection: Connection) -> UUID | None:
-    """Return the id of the newest event; None when there is none."""
+    """Return the id of the newest event; None if there is none."""
     newest = select(StoredEvent.id).order_by(StoredEvent.id.desc()).limit(1)
     return connection.execute(newest).scalar_one_or_none()
 
 
 def _types_seen() -> Select[str | None]:
+    """Return a SELECT of the distinct types: a recursive CTE, with one index look-up per type."""
     first = select(func.min(StoredEvent.type).label("type")).cte("seen", recursive=True)
     later = select(func.min(StoredEvent.type)).where(StoredEvent.type > first.c.type)
     seen = first.union_all(select(later.scalar_subquery()).where(first.c.type.is_not(None)))
@@ -129,6 +133,6 @@ _TYPES_SEEN = _types_seen()
 
 
 def types_seen(connection: Connection) -> list[str]:
-    """Return the types of the events that there are, in order; the first `MOST_TYPES`."""
+    """Return the types of all stored events, sorted; at most the first `MOST_TYPES`."""
     rows = connection.execute(_TYPES_SEEN).scalars()
     return [one for one in rows if one is not None]

@@ -1,7 +1,8 @@
-"""The list of events: filtered, found, the newest first; each page costs a bounded amount of work.
+"""List of events: filtered or searched, newest first, with a bounded cost per page.
 
-What an index serves is read from it; the rest is looked through in steps. A page that was not
-filled before its work was used up says how far it has looked, and the next one goes on there.
+Conditions that an index serves are read from the index; the others are checked in steps. A page
+that reaches its work limit before it is full reports how far it scanned, and the next one
+continues there.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -39,29 +40,31 @@ from hub.core.search.search import Query, steps
 from hub.core.text import matches
 
 MOST_STEPS = 10
-# So much that a search found is held against the other filters for one page.
+# Number of search matches after which a page stops checking the other filters.
 MOST_FOUND = 1000
 MOST_WALKS, WALKED_ROWS = 4, 2000
 MOST_MERGED = 40
 
-# Makes a SELECT read along an index, from the newest below an id to the oldest from an id on.
+# Restricts a SELECT to an index scan: descending, from below one id (exclusive) down to another
+# (inclusive). Called with the statement, the lower id and the upper id.
 IndexScan = Callable[[Select[Any], UUID, UUID], Select[Any]]
 
-# States that have an index of their own, as it says them.
+# States that have a partial index, with the condition as the index states it.
 _BY_STATE = {
     EventState.HELD: "state = 'held'",
     EventState.INCOMPLETE: "state = 'incomplete'",
     EventState.UNMATCHED: "state = 'unmatched'",
 }
+# Rows found by a step, and the id down to which it scanned (None: to the end).
 Found = tuple[list[EventRow], UUID | None]
 Conditions = Sequence[ColumnElement[bool]]
 
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """Conditions on a list of events; None is every one. Texts may be globs: `payment.*`.
+    """Filter of events: all conditions must hold, None sets none. Texts may be globs: `payment.*`.
 
-    `since` (included) and `until` are about when an event arrived.
+    `since` (inclusive) and `until` (exclusive) apply to the time at which an event arrived.
     """
 
     source: str | None = None
@@ -75,7 +78,7 @@ class EventFilter:
     query: Query | None = None
 
     def conditions(self, columns: Any) -> list[ColumnElement[bool]]:
-        """Return the conditions on an event's columns; times and the query are not among them."""
+        """Return the conditions on an event's columns, without the times and the search query."""
         wanted = [
             matches(getattr(columns, name), text)
             for name in ("source", "type", "state", "external_id")
@@ -91,7 +94,7 @@ class EventFilter:
 def list_events(
     connection: Connection, filters: EventFilter, *, most: int, before: UUID | None = None
 ) -> Page[EventRow]:
-    """Return a page of events, newest first, older than `before`."""
+    """Return a page of up to `most` events, newest first, older than `before`."""
     if filters.until:
         before = min(filter(None, (before, first_id(filters.until))))
     rows: list[EventRow] = []
@@ -111,7 +114,7 @@ def list_events(
 def list_newer(
     connection: Connection, filters: EventFilter, *, after: UUID, most: int
 ) -> list[EventRow]:
-    """Return the events that came after one, newest first: the next `most`, when there are more."""
+    """Return events newer than `after`, newest first; if more than `most`, the oldest of them."""
     found = (
         select_event_rows(connection, StoredEvent)
         .where(StoredEvent.id > after, *filters.conditions(StoredEvent))
@@ -123,7 +126,7 @@ def list_newer(
 
 
 def find_event_id(connection: Connection, source: str, external_id: str) -> UUID | None:
-    """Return the newest event with the id that its provider gave it; None when there is none."""
+    """Return the id of a source's newest event with a provider's id; None if there is none."""
     found = list_events(connection, EventFilter(source=source, external_id=external_id), most=1)
     return found.rows[0].id if found.rows else None
 
@@ -131,9 +134,10 @@ def find_event_id(connection: Connection, source: str, external_id: str) -> UUID
 def _searched(
     connection: Connection, filters: EventFilter, *, before: UUID | None, most: int
 ) -> Iterator[Found]:
-    """Yield what a search finds and how far it has looked, whenever so much is found as is wanted.
+    """Yield the events that a search finds and how far it scanned, per `most` ids and at the end.
 
-    Where words are found is not where events are: what several steps found is read in one go.
+    Words are indexed in another table than the events, so the matches of several steps are read
+    from the events in one statement.
     """
     conditions = filters.conditions(StoredEvent)
     since = first_id(filters.since) if filters.since else FIRST_ID
@@ -159,8 +163,10 @@ def _read(
     conditions: Sequence[ColumnElement[bool]],
     most: int,
 ) -> list[EventRow]:
-    """Return the newest of these events, up to `most`, that fit. All do without conditions: then
-    no more are read than that, unless one of them is gone.
+    """Return the newest of these events that meet the conditions, up to `most`.
+
+    Without conditions all of them match, so that no more than `most` ids are read, unless an event
+    does not exist any more.
     """
     rows: list[EventRow] = []
     size = max(most, len(ids)) if conditions else most
@@ -177,7 +183,7 @@ def _read(
 def _scan(
     connection: Connection, filters: EventFilter, *, before: UUID | None, most: int
 ) -> Iterator[Found]:
-    """Yield what is found along an index, step by step, and how far each has looked."""
+    """Yield the events found by an index scan, step by step, and how far each step scanned."""
     ways, is_all = _choose_index(connection, filters)
     since = first_id(filters.since) if filters.since else FIRST_ID
     floor = before or LAST_ID
@@ -196,7 +202,7 @@ def _scan(
 
 
 def _choose_index(connection: Connection, filters: EventFilter) -> tuple[Sequence[IndexScan], bool]:
-    """Return the ways along which an index is read, and whether they are all that is asked for."""
+    """Return the index scans for a filter, and whether they cover all of its column conditions."""
     wanted = {name for name in ("source", "type", "state", "external_id", "contact", "live")
               if getattr(filters, name) is not None}  # fmt: skip
     if filters.external_id and "*" not in filters.external_id:
@@ -215,10 +221,10 @@ def _choose_index(connection: Connection, filters: EventFilter) -> tuple[Sequenc
 
 
 def _by_column(column: Any, value: Any) -> IndexScan:
-    """Return how to read an index of a column and the id, for one value of the column.
+    """Return the scan of an index on a column and the id, for one value of the column.
 
-    As one key, so that no planner takes the index of ids for it: what was common once may have
-    been rare since, and it would look through all that is newer.
+    Column and id are compared as one key, so that no planner uses the index of ids instead: for a
+    value that was common once and is rare since, that would scan all newer rows.
     """
     types = [column.type, StoredEvent.id.type]
     key = tuple_(column, StoredEvent.id)
@@ -233,7 +239,7 @@ def _by_column(column: Any, value: Any) -> IndexScan:
 
 
 def _by_value(column: Any, value: Any) -> IndexScan:
-    """Return how to read an index of a nearly unique column, for one value of it."""
+    """Return the scan of an index on a nearly unique column, for one value of it."""
 
     def read(statement: Select[Any], since: UUID, before: UUID) -> Select[Any]:
         ids = StoredEvent.id
@@ -243,7 +249,7 @@ def _by_value(column: Any, value: Any) -> IndexScan:
 
 
 def _by_condition(condition: str) -> IndexScan:
-    """Return how to read an index of ids that holds what a condition says, and nothing else."""
+    """Return the scan of a partial index of ids, by the condition of the index."""
 
     def read(statement: Select[Any], since: UUID, before: UUID) -> Select[Any]:
         ids = StoredEvent.id
@@ -255,7 +261,7 @@ def _by_condition(condition: str) -> IndexScan:
 
 
 def _types(connection: Connection, wanted: str) -> list[str] | None:
-    """Return the types that a glob means; None when they are too many to be read one by one."""
+    """Return the types that a glob matches; None if there are too many for one scan per type."""
     if "*" not in wanted:
         return [wanted]
     seen = types_seen(connection)
@@ -267,7 +273,7 @@ def _types(connection: Connection, wanted: str) -> list[str] | None:
 def _merge(
     connection: Connection, ways: Sequence[IndexScan], since: UUID, before: UUID, size: int
 ) -> Subquery:
-    """Return the newest rows that are met along any of the ways, and no row twice."""
+    """Return the newest `size` rows of all scans, merged; the scans have no row in common."""
     wanted = select_event_rows(connection, StoredEvent)
     each = [way(wanted, since, before).limit(size) for way in ways]
     if not each:

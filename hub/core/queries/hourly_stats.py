@@ -1,7 +1,9 @@
-"""The last 24 hours in figures: counted hour by hour by the clock, so that a page reads a few rows.
+"""Hourly statistics of the last 24 hours, counted by the clock so that a page reads a few rows.
 
-An hour's deliveries are those of its events, found by a range of ids. An hour is counted again
-while it may still change: the present one and the one before each time, the others in turn.
+The deliveries of an hour are those of its events, found by a range of ids: a delivery's id carries
+its event's time of receipt (of a fetch or an escalation: the time of its creation). Hours are
+counted repeatedly while they may still change: the current and the previous hour each time, the
+others in turn.
 """
 
 from collections.abc import Sequence
@@ -19,14 +21,14 @@ HOURS = 24
 KEPT = timedelta(days=8)
 STEP = timedelta(hours=1)
 AT_ONCE = 6
-# How many of an hour's deliveries the time until done is read off: its newest.
+# Number of deliveries of an hour, the newest ones, from which durations are measured.
 MOST_MEASURED = 2000
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class HourFigures:
-    """One hour: what came, what had become of it by `counted_at`, how long that took."""
+    """Hour figures: accepted events, the states of deliveries at `counted_at`, and durations."""
 
     start_at: datetime
     accepted: int = 0
@@ -38,7 +40,7 @@ class HourFigures:
 
 
 def last_hours(connection: Connection, *, now: datetime) -> list[HourFigures]:
-    """Return the last 24 hours, the oldest first; one that was not counted yet is all zeros."""
+    """Return the figures of the last 24 hours, oldest first; uncounted hours are all zeros."""
     first = _start_of(now) - (HOURS - 1) * STEP
     rows = connection.execute(select(Hour.__table__).where(Hour.start_at >= first))
     counted = {row.start_at: HourFigures(**row._mapping) for row in rows}
@@ -47,9 +49,9 @@ def last_hours(connection: Connection, *, now: datetime) -> list[HourFigures]:
 
 
 def next_to_count(connection: Connection, *, now: datetime, most: int = AT_ONCE) -> list[datetime]:
-    """Return which hours to count now: the last two, then the one counted longest ago.
+    """Return the starts of the hours to count now, up to `most`: the last two come first.
 
-    Hours that were never counted come before that, the newest first.
+    Then come hours that were never counted, newest first, and then those counted longest ago.
     """
     hours = last_hours(connection, now=now)
     starts = [one.start_at for one in hours]
@@ -61,7 +63,7 @@ def next_to_count(connection: Connection, *, now: datetime, most: int = AT_ONCE)
 def count_hour(
     connection: Connection, configuration: Configuration, start: datetime, *, now: datetime
 ) -> HourFigures:
-    """Return the figures of one hour; it only reads."""
+    """Return the figures of one hour, counted now; nothing is written."""
     accepted = select(func.count()).select_from(StoredEvent).where(_within(StoredEvent.id, start))
     rows = connection.execute(
         select(Delivery.state, func.count().label("total"))
@@ -82,7 +84,7 @@ def count_hour(
 
 
 def keep_hours(connection: Connection, hours: Sequence[HourFigures], *, now: datetime) -> None:
-    """Write down what was counted, and forget what no page shows any more."""
+    """Store the figures of hours, and delete hours older than `KEPT`, which no page shows."""
     for one in hours:
         values = {name: getattr(one, name) for name in HourFigures.__slots__}
         connection.execute(delete(Hour).where(Hour.start_at == one.start_at))
@@ -91,7 +93,7 @@ def keep_hours(connection: Connection, hours: Sequence[HourFigures], *, now: dat
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:
-    """Return the value that so large a share of all is not above; None of nothing."""
+    """Return the value at a share (0 to 1) of the sorted values; None if there are none."""
     ranked = sorted(values)
     return ranked[min(len(ranked) - 1, int(share * len(ranked)))] if ranked else None
 
@@ -99,7 +101,7 @@ def percentile(values: Sequence[float], share: float) -> float | None:
 def _durations_s(
     connection: Connection, configuration: Configuration, start: datetime
 ) -> list[float]:
-    """Return how long deliveries took that were not meant to wait."""
+    """Return the seconds that succeeded deliveries of an hour took, without delayed routes."""
     delayed = [route.name for route in configuration.routes.values() if route.delay_s]
     rows = connection.execute(
         select(Delivery.created_at, Delivery.finished_at)

@@ -1,4 +1,4 @@
-"""Troubles that are counted off the tables: failed, in doubt, unreadable, held; by their cause."""
+"""Problems counted from the tables, by cause: failed, unknown, unreadable and held."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -17,16 +17,16 @@ from hub.core.models import (
 )
 from hub.core.monitoring.source_health import IS_UNREADABLE
 
-# How many rows of one trouble are looked at; then the count is `at least`.
+# Maximum number of rows counted for one kind of problem; from there on the count is `at_least`.
 MOST = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class AttentionItem:
-    """One trouble. `words`: its cause, a sentence without its full stop; `hint`: what to do.
+    """Attention item: one problem. `words` state its cause, without a full stop; `hint` advises.
 
-    `subject` is the source or destination, or what an alert is about. `detail` is exact where
-    `words` are plain. `at_least`: not all of it was counted.
+    `subject` is the source or destination, or the subject of an alert. `detail` is the exact text
+    behind the plain `words`. `at_least`: there may be more than `count`.
     """
 
     kind: str
@@ -43,7 +43,7 @@ class AttentionItem:
 
 
 def failed_items(connection: Connection) -> Iterator[AttentionItem]:
-    """Yield what failed for good, by destination, action and cause."""
+    """Yield an item of failed deliveries for each destination, action and cause."""
     newest = (
         select(Delivery.destination, Delivery.action, Delivery.error, Delivery.finished_at)
         .where(Delivery.state == literal_column("'failed'"))
@@ -80,7 +80,7 @@ def failed_items(connection: Connection) -> Iterator[AttentionItem]:
 
 
 def unknown_items(connection: Connection) -> Iterator[AttentionItem]:
-    """Yield what may or may not have happened, by destination and action."""
+    """Yield an item of unknown outcomes for each destination and action."""
     doubts = (
         select(Delivery.id, Delivery.destination, Delivery.action)
         .where(Delivery.state == literal_column("'unknown'"))
@@ -113,7 +113,7 @@ def unknown_items(connection: Connection) -> Iterator[AttentionItem]:
 
 
 def unreadable_items(connection: Connection) -> Iterator[AttentionItem]:
-    """Yield what verified and could not be read, by source."""
+    """Yield an item for each source with requests that verified and could not be parsed."""
     newest = (
         select(StoredRequest.source, StoredRequest.received_at, StoredRequest.reason)
         .where(IS_UNREADABLE)
@@ -143,7 +143,7 @@ def unreadable_items(connection: Connection) -> Iterator[AttentionItem]:
 
 
 def held_items(connection: Connection) -> Iterator[AttentionItem]:
-    """Yield what waits for a person to say whether it is real."""
+    """Yield one item for the held leads, which wait for a person to release or discard them."""
     newest = (
         select(StoredEvent.received_at)
         .where(StoredEvent.state == literal_column(f"'{EventState.HELD}'"))

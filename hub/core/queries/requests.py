@@ -1,4 +1,4 @@
-"""Inbound requests as the command line lists and shows them."""
+"""Inbound requests: list and details for the command line."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,7 @@ SHOWN = (*LISTED, "method", "url", "headers", "body")
 
 @dataclass(frozen=True, slots=True)
 class RequestFilter:
-    """Conditions on a list of requests; None is every one. `source` may be a glob: `shop-*`."""
+    """Filter of requests: None sets no condition. `source` may be a glob: `shop-*`."""
 
     source: str | None = None
     state: str | None = None
@@ -28,7 +28,7 @@ class RequestFilter:
 def list_requests(
     connection: Connection, filters: RequestFilter, *, limit: int, before: UUID | None = None
 ) -> Page[Row[Any]]:
-    """Return a page of requests, newest first; `request_json` makes JSON of a row."""
+    """Return a page of requests, newest first; `request_json` gives the JSON form of a row."""
     statement = select(*[getattr(StoredRequest, name) for name in LISTED])
     if filters.source is not None:
         statement = statement.where(matches(StoredRequest.source, filters.source))
@@ -41,12 +41,12 @@ def list_requests(
 
 
 def find_request(connection: Connection, request_id: UUID) -> Json | None:
-    """Return a request as JSON, with its headers and its body as bytes; None when there is none."""
+    """Return a request as JSON, with its headers and its body as bytes; None if there is none."""
     columns = [getattr(StoredRequest, name) for name in SHOWN]
     found = connection.execute(select(*columns).where(StoredRequest.id == request_id)).one_or_none()
     return json_of(found, SHOWN) if found else None
 
 
 def request_json(row: Row[Any]) -> Json:
-    """Return a row of `list_requests` as JSON."""
+    """Return the JSON form of a row of `list_requests`."""
     return json_of(row, LISTED)

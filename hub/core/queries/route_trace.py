@@ -1,4 +1,7 @@
-"""Why each route took an event or did not: of today's file, and of the version that matched it."""
+"""Route traces: the reason for which each route matches an event or does not.
+
+Traces use the routes of the current configuration, or of the version that matched the event.
+"""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,9 +24,10 @@ _PATH = re.compile(r"\b(event|data|site)((?:\.\w{1,80}){1,8})")
 
 @dataclass(frozen=True, slots=True)
 class RouteTrace:
-    """One route's reason, in words. `values` are what its condition looked at, by their names.
+    """Route trace: whether a route matches an event, and the reason in words.
 
-    `takes`: the route matches as far as the event alone tells.
+    `takes`: the route matches, as far as the event alone decides. `values` are the values that its
+    condition (`when`) reads from the event, by path; `error` is the error of that condition.
     """
 
     route: str
@@ -37,7 +41,7 @@ class RouteTrace:
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """A route as today's file or a kept version has it; `when` is not compiled yet."""
+    """Route of the current or a stored configuration version; `when` is not compiled yet."""
 
     name: str
     on: Sequence[str]
@@ -49,7 +53,7 @@ class _Rule:
 
 
 def reasons(hub: Hub, event: Event, *, event_id: UUID, row: Any) -> list[RouteTrace]:
-    """Return why each route of today's file takes an event or not; those that do come first."""
+    """Return the traces of all routes of the current configuration, matching routes first."""
     rules = [_rule_of(route) for route in hub.configuration.routes.values()]
     return _reasons(hub, rules, event, event_id=event_id, row=row)
 
@@ -57,7 +61,7 @@ def reasons(hub: Hub, event: Event, *, event_id: UUID, row: Any) -> list[RouteTr
 def reasons_then(
     hub: Hub, routes: Mapping[str, Any], event: Event, *, event_id: UUID, row: Any
 ) -> list[RouteTrace]:
-    """Return the same of a version that was kept (`hub.core.inbound.config_versions`)."""
+    """Return the traces of the routes of a stored version (`hub.core.inbound.config_versions`)."""
     rules = [
         _Rule(name, kept["on"], kept["from"], kept["live"], kept["when"], kept["do"],
               kept["enabled"])
@@ -111,7 +115,7 @@ def _by_condition(rule: _Rule, text: str, context: Mapping[str, Any]) -> RouteTr
 
 
 def _values(text: str, context: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield what a condition names, as far as it is written out, with what the event has there."""
+    """Yield the paths that are spelled out in a condition, each with its value in the event."""
     for path in list(dict.fromkeys(_PATH.findall(text)))[:MOST_VALUES]:
         name, fields = path
         node: Any = context[name]
@@ -127,7 +131,8 @@ def _one_of(names: Sequence[str]) -> str:
     return " or ".join(names)
 
 
-# In the order in which routes are matched: what has to be so, and what is said where it is not.
+# Checks in the order in which the router applies them: a condition on the route and the event, and
+# the words of the trace if it does not hold.
 _CHECKS: Sequence[tuple[Check, Check]] = (
     (lambda rule, event, source: rule.enabled,
      lambda rule, event, source: "it is switched off"),

@@ -1,6 +1,6 @@
-"""Keyset pages, and the JSON of a row; every list of the read side is made of these two.
+"""Keyset pagination and the JSON form of rows, for all lists of the read side.
 
-A page begins below an id and not at an offset: rows that arrive meanwhile move nothing.
+A page begins below an id, not at an offset, so that rows which arrive meanwhile do not shift it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +11,7 @@ from uuid import UUID
 
 from adapters.contract.fields import rfc3339
 
-# Rows of one list of the command line, at most.
+# Maximum number of rows in one list of the command line.
 MOST_ROWS = 1000
 
 Row = TypeVar("Row")
@@ -20,10 +20,11 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
-    """Rows, newest first, and the id below which the next page begins; None: there is no more.
+    """Page of rows, newest first, with the keyset cursor of the next page.
 
-    `looked_to`: the page is not full, and nothing older than this was looked at; a page costs a
-    bounded amount of work, whether it finds something or not.
+    `older` is the id below which the next page begins, None on the last page. `looked_to` is set
+    if the page is not full because its work limit was reached: no row older than that time was
+    scanned. The limit bounds the cost of a page, however few rows match.
     """
 
     rows: Sequence[Row]
@@ -34,9 +35,9 @@ class Page(Generic[Row]):
 def first_rows(
     list_page: Callable[[int, UUID | None], Page[Row]], *, limit: int, before: UUID | None = None
 ) -> list[Row]:
-    """Return the newest rows below `before`, up to `limit`, through as many pages as that takes.
+    """Return the newest rows below `before`, up to `limit`, from as many pages as needed.
 
-    `list_page` takes how many rows are wanted, and the id below which they begin.
+    `list_page` is called with the number of rows still needed and the id below which they begin.
     """
     rows: list[Row] = []
     while True:
@@ -48,15 +49,15 @@ def first_rows(
 
 
 def page_of(rows: Sequence[Any], limit: int) -> Page[Any]:
-    """Return the page of a statement that asked for one row more than `limit`."""
+    """Return the page of up to `limit` rows, from the result of a query for `limit + 1` rows."""
     shown = rows[:limit]
     return Page(shown, shown[-1].id if len(rows) > limit else None)
 
 
 def json_of(row: object, names: Sequence[str], **renamed: str) -> Json:
-    """Return the named attributes of a row as JSON has them: ids as text, times in RFC 3339.
+    """Return the named attributes of a row as JSON values: ids as text, times in RFC 3339.
 
-    `renamed` are names of the JSON, each with the attribute that it is taken from.
+    `renamed` maps a JSON name to the attribute that holds its value, where the two differ.
     """
     return {name: _plain(getattr(row, renamed.get(name, name))) for name in names}
 

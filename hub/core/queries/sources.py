@@ -1,4 +1,4 @@
-"""How the sources are: when each was heard, by which secret, what was refused and what to do."""
+"""Status of sources: last requests, use of secrets, and rejected requests with advice."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,9 +15,9 @@ from hub.core.explain.rejections import Advice, advice_for
 from hub.core.models import RequestState, StoredEvent, StoredRequest
 from hub.core.monitoring.source_health import IS_REJECTED, IS_UNREADABLE, SourceHealth, states
 
-# How many refused or unreadable requests, of all sources, are looked through for one's own.
+# Number of rejected or unreadable requests of all sources that are scanned for those of one source.
 LOOKED_THROUGH = 2000
-# How many of a source's events are looked at for which secret they were signed with.
+# Number of a source's newest events whose secret is looked up, for the last use of each secret.
 LATEST_EVENTS = 200
 VERDICTS = ("accepted", "duplicates", "unreadable", "rejected")
 FORM_SETUP = (
@@ -33,9 +33,9 @@ _FOR_SAMPLES = "sample_key"
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """A source and how it is. `look` is good, wait, doubt, bad or quiet; `words` say why.
+    """Status of a source. `look` is good, wait, doubt, bad or quiet; `words` give the reason.
 
-    `counts` are its requests by verdict, since ever.
+    `counts` are its requests by verdict, since the beginning.
     """
 
     source: Source
@@ -52,7 +52,11 @@ class SourceStatus:
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """One that is accepted: its place in hub.yaml, and when one of the latest events bore it."""
+    """Secret that a source accepts: its place in hub.yaml, never its value.
+
+    `last_used_at` is the time of the newest event signed with it, among the `LATEST_EVENTS` newest
+    events of the source.
+    """
 
     label: str
     last_used_at: datetime | None
@@ -60,7 +64,7 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class RejectedRequest:
-    """A request that was not taken in, why, and what somebody can do about it."""
+    """Rejected or unreadable request, with the reason and advice. `is_kept`: its body is stored."""
 
     id: UUID
     received_at: datetime
@@ -73,7 +77,7 @@ class RejectedRequest:
 def source_statuses(
     connection: Connection, configuration: Configuration, watched: SourceHealth
 ) -> list[SourceStatus]:
-    """Return every source of the file and how it is, in the file's order."""
+    """Return the status of every configured source, in the order of hub.yaml."""
     rows = states(connection)
     silent = {one.source for one in watched.silent}
     unverified = {one.source for one in watched.unverified}
@@ -84,20 +88,20 @@ def source_statuses(
 
 
 def last_event_at(connection: Connection) -> datetime | None:
-    """Return when the newest event came."""
+    """Return the time at which the newest event arrived; None if there is none."""
     newest = select(StoredEvent.received_at).order_by(StoredEvent.id.desc()).limit(1)
     return connection.execute(newest).scalar_one_or_none()
 
 
 def setup_of(source: Source) -> Sequence[str]:
-    """Return what a person does at the provider, step by step."""
+    """Return the steps by which a person sets up the webhook at the provider."""
     adapter = inbound(source.adapter)
     is_plain_form = adapter.takes_forms and adapter.setup is Inbound.setup
     return FORM_SETUP if is_plain_form else adapter.setup
 
 
 def secrets_of(connection: Connection, source: Source) -> list[Secret]:
-    """Return the secrets and keys that a source accepts, never their values."""
+    """Return the secrets and keys that a source accepts, by label, never their values."""
     labels = list(_labels(source))
     if not labels:
         return []
@@ -120,21 +124,21 @@ def secrets_of(connection: Connection, source: Source) -> list[Secret]:
 def rejected_of(
     connection: Connection, source: Source, *, public_url: str | None, limit: int
 ) -> list[RejectedRequest]:
-    """Return the newest requests of a source that did not verify."""
+    """Return the newest requests of a source whose signature did not verify."""
     return _rejected(connection, source, IS_REJECTED, public_url, limit)
 
 
 def unreadable_of(
     connection: Connection, source: Source, *, public_url: str | None, limit: int
 ) -> list[RejectedRequest]:
-    """Return the newest requests of a source that verified and could not be read."""
+    """Return the newest requests of a source that verified and could not be parsed."""
     return _rejected(connection, source, IS_UNREADABLE, public_url, limit)
 
 
 def kept_ids(
     connection: Connection, slug: str, state: RequestState, *, limit: int
 ) -> Sequence[UUID]:
-    """Return the requests of a source that can be taken in again, the oldest first."""
+    """Return the ids of a source's requests in a state that can be ingested again, oldest first."""
     is_odd = {RequestState.REJECTED: IS_REJECTED, RequestState.UNREADABLE: IS_UNREADABLE}[state]
     newest = (
         select(
@@ -167,7 +171,7 @@ def _status(
 
 
 def _labels(source: Source) -> Iterator[str]:
-    """Yield the labels under which the adapter knows its secrets."""
+    """Yield the labels by which the adapter names the secrets and public keys of a source."""
     for key in (*inbound(source.adapter).secret_keys, _PUBLIC_KEYS):
         given = source.settings.get(key)
         if not given or key == _FOR_SAMPLES:

@@ -1,4 +1,4 @@
-"""Outcomes that nobody knows, with what speaks for and against, and the answers of people."""
+"""Unknown outcomes: the list with its evidence for and against, and settlement by a person."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,21 +18,21 @@ from hub.core.models import Attempt, AttemptState, AuditEntry, Delivery, Deliver
 from hub.core.queries.deliveries import LISTED
 from hub.core.queries.rows import Json, Page, json_of, page_of
 
-# How many are answered with one reason, at most.
+# Maximum number of deliveries that are settled with one reason.
 MOST_ALIKE = 500
-# Among how many, the newest, others like it are looked for.
+# Number of unknown outcomes, the newest ones, that are grouped by `alike`.
 GROUPED = 2000
 SAME_TIME = timedelta(minutes=1)
 
 _IS_UNKNOWN = is_among([DeliveryState.UNKNOWN])
-# Names of a row in JSON: a delivery's, and those of its open attempt.
+# JSON names of a row: those of the delivery, and of its attempt of unknown outcome.
 _RECORDED = (*LISTED, "sent_at", "looked_at", "absences", "evidence")
 _OPEN = (Attempt.delivery_id == Delivery.id) & (Attempt.state == AttemptState.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One thing that is known. `speaks` is `for`, `against` or empty: it may be either way."""
+    """Evidence about a call. `speaks` is `for` or `against` its effect, or empty: undecided."""
 
     said: str
     by: str
@@ -42,9 +42,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class UnknownDelivery:
-    """One delivery of unknown outcome.
+    """Delivery of unknown outcome, with its evidence.
 
-    `next_look_at` is None when it cannot be looked up; a person is asked from `asked_at` on.
+    `next_look_at` is the time of the next look-up, None if the outcome cannot be looked up. From
+    `asked_at` on a person is asked to settle it.
     """
 
     id: UUID
@@ -62,13 +63,13 @@ class UnknownDelivery:
     recorded: Json = field(repr=False)
 
     def as_json(self) -> Json:
-        """Return the row as programs read it (`hub unknown --json`), its evidence as recorded."""
+        """Return the JSON form of the row (`hub unknown --json`), with the evidence as recorded."""
         return dict(self.recorded)
 
 
 @dataclass(frozen=True, slots=True)
 class Alike:
-    """Deliveries to one destination of which nobody knows, sent within one minute."""
+    """Group of unknown outcomes of one destination and action, sent within the same minute."""
 
     destination: str
     action: str
@@ -78,7 +79,7 @@ class Alike:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """How many were settled, and what was said of the others before."""
+    """Result of a settlement: the number settled, and a sentence for each of the others."""
 
     settled: int
     before: Sequence[str]
@@ -98,13 +99,13 @@ def list_unknown(
 def unknown_deliveries(
     connection: Connection, hub: Hub, ids: Sequence[UUID]
 ) -> Sequence[UnknownDelivery]:
-    """Return those of some deliveries of which nobody knows, the newest first."""
+    """Return the deliveries among these ids whose outcome is unknown, newest first."""
     statement = _SELECT.where(Delivery.id.in_(ids)).order_by(Delivery.id.desc())
     return [_unknown_delivery(hub, row) for row in connection.execute(statement)]
 
 
 def alike(connection: Connection) -> Sequence[Alike]:
-    """Return what was sent to one destination within one minute, where it is more than one."""
+    """Return the groups of two or more unknown outcomes of one destination, action and minute."""
     sent = connection.execute(
         select(Delivery.destination, Delivery.action, Attempt.started_at)
         .join(Attempt, _OPEN)
@@ -122,7 +123,7 @@ def alike(connection: Connection) -> Sequence[Alike]:
 def ids_alike(
     connection: Connection, destination: str, action: str, since: datetime
 ) -> Sequence[UUID]:
-    """Return the deliveries of such a minute, `MOST_ALIKE` at most."""
+    """Return the ids of the deliveries of such a group, at most `MOST_ALIKE`."""
     return (
         connection.execute(
             select(Delivery.id)
@@ -151,7 +152,7 @@ def answer_all(
     actor: str,
     now: datetime,
 ) -> Answered:
-    """Settle deliveries as a person says; those that are not unknown any more stay as they are.
+    """Settle deliveries by a person's answer; skip those whose outcome is not unknown any more.
 
     Raises:
         Refused: no reason is given.
@@ -170,7 +171,7 @@ def answer_all(
 
 
 def _said_before(connection: Connection, delivery_id: UUID) -> str | None:
-    """Return who settled a delivery, and how."""
+    """Return a sentence on the actor and the answer of a settlement; None if none is recorded."""
     entry = connection.execute(
         select(AuditEntry.actor, AuditEntry.action, AuditEntry.reason)
         .where(
@@ -233,7 +234,10 @@ def _next_look(row: Any) -> datetime:
 
 
 def _evidence(told: Sequence[Mapping[str, Any]], absences: int) -> Sequence[Evidence]:
-    """Return what is known. The last look-ups, `absences` of them, found nothing."""
+    """Return the recorded evidence of an attempt, in order of time.
+
+    Its last `absences` look-ups found nothing: they speak against, webhooks speak for.
+    """
     found: list[Evidence] = []
     for one in reversed(told):
         by, said = str(one.get("by", "")), str(one.get("said", ""))

@@ -1,6 +1,6 @@
 """Dashboard for signed-in users: failures, their causes, and replays."""
 
-from flask import Flask, Response
+from flask import Flask
 
 from hub.web.dashboard import (
     account,
@@ -23,7 +23,12 @@ from hub.web.dashboard import (
     users,
     welcome,
 )
-from hub.web.dashboard.blueprint import Sessions, dashboard
+from hub.web.dashboard.blueprint import (
+    DEFAULT_HEADERS,
+    HEADERS_OVER_TLS,
+    Sessions,
+    dashboard,
+)
 from hub.web.dashboard.permissions import csrf
 
 __all__ = ["register"]
@@ -51,14 +56,6 @@ VIEWS = (
     welcome,
 )
 
-# Default headers of every response of the app, also of those to providers.
-EVERYWHERE = {
-    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-}
-OVER_TLS = {"Strict-Transport-Security": "max-age=31536000"}
-
 
 def register(app: Flask, *, secure: bool) -> None:
     """Register the dashboard on an app. `secure`: it is reached over TLS."""
@@ -75,11 +72,5 @@ def register(app: Flask, *, secure: bool) -> None:
     app.session_interface = Sessions()
     csrf.init_app(app)
     app.register_blueprint(dashboard)
-    headers = EVERYWHERE | (OVER_TLS if secure else {})
+    headers = DEFAULT_HEADERS | (HEADERS_OVER_TLS if secure else {})
     app.extensions["hub_headers"] = tuple(headers.items())
-
-    @app.after_request
-    def protect(response: Response) -> Response:
-        for name, value in headers.items():
-            response.headers.setdefault(name, value)
-        return response

@@ -1,4 +1,4 @@
-"""Which passwords are refused, and that nobody's good one is."""
+"""Password policy: common passwords are refused, random ones are accepted."""
 
 import random
 import string

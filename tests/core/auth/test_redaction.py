@@ -1,4 +1,4 @@
-"""What somebody who may not see personal data sees: the shape of things, and masks."""
+"""Redaction for users without access to personal data: shapes stay, values are masked."""
 
 import string
 from uuid import UUID
@@ -28,7 +28,7 @@ KEYS = st.text(string.ascii_letters + "_", min_size=1, max_size=12)
 
 
 def trees(secret):
-    """Trees with a secret somewhere in a text of them, or in a key."""
+    """Build a strategy of trees with a secret in one of their texts or keys."""
     texts = st.builds(lambda before, after: f"{before} {secret} {after}", WORDS, WORDS)
     leaves = texts | st.integers() | st.booleans() | st.none() | WORDS
     return st.recursive(

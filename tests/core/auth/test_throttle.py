@@ -1,4 +1,4 @@
-"""Failed sign-ins: counted, slowed, forgiven, and forgotten."""
+"""Throttle of failed sign-ins: counted, delayed, forgiven, and pruned."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -28,7 +28,7 @@ def connection(database):
 
 
 def fail(connection, times, *, name="jane", address=None, now=NOW):
-    """Try that often; return how many were heard, and the wait of the last one."""
+    """Register so many attempts; return how many were let through, and the wait of the last one."""
     counted = [register_attempt(connection, name, address, now=now) for _ in range(times)]
     return sum(one.wait is None for one in counted), counted[-1].wait
 

@@ -1,4 +1,4 @@
-"""Accounts, tickets and second factors in the database; the log that stays."""
+"""Accounts, one-time tokens and second factors in the database; the append-only audit log."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -194,7 +194,7 @@ def test_new_recovery_codes_end_the_old_ones(connection):
 
 
 def meanwhile(database, first, then):
-    """Do `first`, and `then` in another thread before that is committed; return both results."""
+    """Run `first`, and `then` in another thread before that commits; return both results."""
 
     def beside():
         with database.write() as connection:
@@ -245,7 +245,7 @@ def test_of_two_links_that_are_given_out_at_once_one_is_good(database, jane, pur
 
 @pytest.mark.parametrize("what", ["password", "second factor"])
 def test_what_is_reset_is_not_set_anew_by_whoever_is_being_put_out(database, jane, what):
-    """Their session was good, and their old password right, a moment before."""
+    """The session and the old password of the user who is put out were valid a moment before."""
     with database.write() as connection:
         theirs = sessions.find(connection, sessions.begin(connection, jane.id, now=NOW), now=NOW)
 
@@ -273,7 +273,7 @@ def test_what_is_reset_is_not_set_anew_by_whoever_is_being_put_out(database, jan
 
 
 def test_an_account_that_is_being_disabled_is_not_reset(database, jane):
-    """Its new link would outlive what lets nobody in."""
+    """A new link would let the user in although the account is disabled."""
     with database.write() as connection:
         add(connection, "kim")
 

@@ -1,4 +1,4 @@
-"""A town whose answers get lost: its one delivery is claimed, called, and in doubt."""
+"""Test hub whose answers get lost: its one delivery is claimed, called, and left in doubt."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,10 @@ ONCE = RetryPolicy(Effect.AT_MOST_ONCE, RetryPlan())
 
 @dataclass
 class DoubtfulTown(Town):
-    """A provider of texts that calls back, a stranger, and what can be looked up for how long."""
+    """Test hub with a texting provider that calls back, a foreign source, and look-ups.
+
+    `can_look` tells whether outcomes can be looked up, `waits_s` how long until a person is asked.
+    """
 
     can_look: bool = True
     waits_s: float = 900.0
@@ -44,7 +47,7 @@ class DoubtfulTown(Town):
 
 
 def begin(connection, town) -> tuple[Any, Any]:
-    """Take the lane over and claim the one delivery."""
+    """Take over the lane and claim the one delivery."""
     end_lease(connection)
     make_due(connection)
     lease = lease_of(connection)

@@ -1,4 +1,4 @@
-"""Claiming: what is due becomes attempts with frozen parameters, or ends with a sentence."""
+"""Claims: due deliveries become attempts with frozen parameters, or end with an error sentence."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ from tests.core.making import (
 
 
 def claim_one(database, town: Town, event: dict[str, Any] | None = None, **options: Any):
-    """Take an event in and claim; return what was claimed, and the delivery."""
+    """Ingest an event and claim; return the claims and the delivery."""
     with database.write() as connection:
         town.take_in(connection, {"id": "e1"} | (event or {}))
         claimed = town.claim(connection, lease_of(connection), **options)

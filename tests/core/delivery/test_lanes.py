@@ -1,4 +1,4 @@
-"""Lanes: one holder at a time, by the database's clock, and fenced off from the ones before."""
+"""Lanes: one holder at a time by the database's clock, with fencing against earlier holders."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -189,7 +189,7 @@ def test_a_lane_that_is_being_worked_in_cannot_be_paused_in_between(database, to
 
 
 def test_no_plan_takes_more_lanes_than_wanted(postgresql_url) -> None:
-    """A nested loop runs a sub-query anew for each row, and SKIP LOCKED then finds other rows."""
+    """A nested loop reruns a sub-query for each row, and SKIP LOCKED then finds other rows."""
     database = open_database(postgresql_url)
     town = Town(routes=[route(name, destination=name) for name in MANY])
     with database.write() as connection:

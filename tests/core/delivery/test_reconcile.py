@@ -1,4 +1,4 @@
-"""Doubt settled on both databases: the transition table of the ledger, against the real SQL."""
+"""Unknown outcomes: the ledger's transition table against the real SQL, on both databases."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -68,7 +68,7 @@ def later(seconds: float) -> datetime:
 
 
 def news(connection, town, kind="sms.sent", *, n=1, message_id="SM1", source="provider", **data):
-    """Have a source tell of an attempt of the one delivery; return whose news it was taken for."""
+    """Apply a source's status callback of an attempt; return the delivery that it matched."""
     token = f"{one_delivery(connection)}.{n}"
     told = {"hub_attempt": token} | ({"message_id": message_id} if message_id else {}) | data
     return apply_status_callback(
@@ -77,7 +77,7 @@ def news(connection, town, kind="sms.sent", *, n=1, message_id="SM1", source="pr
 
 
 def look(connection, town, lookup, at_s: float, *, keyed=False):
-    """Look the one doubt up as the clock does; return None when it is not its time."""
+    """Look up the one unknown attempt as the clock does; return None when it is not due."""
     doubts = due_for_lookup(connection, town, most=50, now=later(at_s))
     if not doubts:
         return None
@@ -142,7 +142,7 @@ def test_its_word_before_our_record_of_an_answer_changes_nothing(connection, tow
 def test_no_further_call_leaves_when_the_last_was_told_of_meanwhile(
     connection, town, outcome
 ) -> None:
-    """Its own end made it due again, also where a policy allows a repeat: the word comes first."""
+    """Its outcome made it due again, also by a policy of repeats: the callback comes first."""
     lease, claimed = begin(connection, town)
     news(connection, town)
     end(connection, lease, claimed, outcome, KEYED)
@@ -163,7 +163,7 @@ def test_its_word_while_a_retry_waits_closes_it(connection, town) -> None:
 
 
 def again(connection, town) -> tuple[Any, Any]:
-    """Leave the first attempt in doubt, have a person say *again*, and begin the second."""
+    """Leave the first attempt in doubt, settle it as *again*, and begin the second."""
     doubt_it(connection, town)
     person(connection, SettleAnswer.AGAIN)
     return begin(connection, town)
@@ -256,7 +256,7 @@ def test_a_replay_of_what_failed_after_an_earlier_attempt_arrived_is_refused(
 
 
 def test_a_late_answer_that_it_was_taken_is_not_thrown_away(connection, town) -> None:
-    """Others settled it as not made meanwhile: the answer closes it before a second call."""
+    """Look-ups settled it as not made meanwhile: the answer closes it before a second call."""
     lease, claimed = begin(connection, town)
     end_lease(connection)
     new = lease_of(connection, holder="new")
@@ -347,7 +347,7 @@ ALIKE = route(with_={"body": "We call you back."})
 
 
 def two_alike(database, town) -> Any:
-    """Claim two deliveries that send the same; return their lane and the claims."""
+    """Claim two deliveries with the same parameters; return their lane and the claims."""
     with database.write() as connection:
         town.take_in(connection, {"id": "e1"}, {"id": "e2"})
         make_due(connection)
@@ -356,7 +356,7 @@ def two_alike(database, town) -> Any:
 
 
 def test_a_message_of_which_a_webhook_is_just_telling_settles_no_other_doubt(database) -> None:
-    """Neither waits for the other, and the other message may never have been sent."""
+    """Neither transaction waits for the other's rows; that message may never have been sent."""
     town = DoubtfulTown(routes=[ALIKE])
     lease, claimed = two_alike(database, town)
     with database.write() as connection:
@@ -489,7 +489,7 @@ def test_a_status_never_goes_backwards(connection, town, order) -> None:
 
 @pytest.fixture
 def short_lived(monkeypatch) -> None:
-    """`http.post` as if its key were forgotten, as Stripe's are."""
+    """Give `http.post` a key that the provider forgets after 23 hours, as Stripe does."""
     known = HttpOutbound.actions["post"]
     keyed = Action(Effect.KEYED, known.parameters, key_life_s=23 * 3600.0, supports_lookup=True)
     monkeypatch.setattr(HttpOutbound, "actions", {**HttpOutbound.actions, "post": keyed})
@@ -500,7 +500,7 @@ def short_lived(monkeypatch) -> None:
 def test_a_key_is_used_for_its_life_and_then_it_is_looked_up(
     connection, town, short_lived, hours, replayed
 ) -> None:
-    """Also by a replay of what was in doubt long ago, and however many attempts there were."""
+    """Replays of old doubts and any number of attempts count too."""
     for _ in range(2):
         end(connection, *begin(connection, town), LOST, KEYED)
     first, last = attempts_of(connection)
@@ -530,7 +530,7 @@ def test_a_key_is_used_for_its_life_and_then_it_is_looked_up(
 
 
 def test_rows_are_whole(connection, town) -> None:
-    """I10: whatever ended by evidence has it beside it."""
+    """I10: an attempt that evidence closed has that evidence in its row."""
     doubt_it(connection, town)
     news(connection, town)
     [attempt] = attempts_of(connection)

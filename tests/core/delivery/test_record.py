@@ -1,4 +1,4 @@
-"""Recording how calls ended: only by who holds the lane, and what becomes of the orphans."""
+"""Recording of outcomes: only by the lane's holder; attempts of dead workers are settled."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def start(connection, town) -> tuple[Any, Any]:
 
 
 def finish(connection, lease, claimed, outcome, protection=KEYED, request=None, **spent: Any):
-    """Record an outcome; return the delivery and its last attempt as they are then."""
+    """Record an outcome; return the delivery and its last attempt afterwards."""
     transition = on_result(
         outcome, protection, Budget(**{"tries": claimed.tries, "age_s": 0} | spent), chance=0.5
     )

@@ -1,4 +1,4 @@
-"""A restored database: what may have been done since the backup is not done again unseen."""
+"""Restored database: calls that may have been made since the backup are not repeated blindly."""
 
 from datetime import timedelta
 from types import SimpleNamespace
@@ -79,7 +79,7 @@ def restore(connection, **options: Any) -> bool:
 
 
 def claim_it(connection, town, action: Action = ONCE, *, sandbox: bool = False, at=NOTICED) -> Any:
-    """Claim what is due, as a drain does; return what is to be called."""
+    """Claim due deliveries as a drain does; return the claims."""
     make_due(connection)
     end_lease(connection)
     contexts = RenderContexts(
@@ -164,7 +164,7 @@ def test_a_keyed_call_for_an_event_that_came_again_has_a_new_key_and_waits_for_a
     ],
 )
 def test_what_cannot_be_found_as_it_was_sent_waits_for_a_person(connection, action, body) -> None:
-    """A token names the attempt of a delivery that is gone; other words are not found either."""
+    """A token names the attempt of a lost delivery; changed texts are not found either."""
     town = OnceTown(routes=[route(with_={"body": body})])
     restore(connection)
     town.take_in(connection, {"id": "e1"}, at=NOTICED)
@@ -209,7 +209,7 @@ def test_a_window_is_forgotten_when_no_provider_sends_again_any_more(connection,
 
 
 def restored_from(connection, town, **values: Any) -> None:
-    """Let one delivery be in the backup, with these columns, and restore."""
+    """Put one delivery with these columns into the backup, and restore."""
     town.take_in(connection, {"id": "e1"}, at=BACKUP)
     one_delivery(connection, **values)
     restore(connection)
@@ -305,8 +305,9 @@ HOURS = st.integers(-30, 30)
 def test_no_event_that_the_lost_hub_can_have_seen_is_sent_unseen(
     backup, noticed, occurred, received
 ) -> None:
-    """Of an event that this database took in after the backup, and that occurred before the
-    restoration was noticed, nobody knows."""
+    """The outcome is unknown for each event that this database ingested after the backup and that
+    occurred before the restoration was noticed.
+    """
     row: Any = SimpleNamespace(
         unsure_since=None, attempts=0,
         event_occurred_at=NOW + timedelta(hours=occurred),

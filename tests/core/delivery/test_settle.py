@@ -1,4 +1,4 @@
-"""Settling what nobody knows: by a person, once, with a reason."""
+"""Settlement of unknown outcomes: by a person, once, with a reason."""
 
 import pytest
 from sqlalchemy import update

@@ -1,10 +1,11 @@
-"""Nineteen thousand random schedules against a model of a provider: what must hold in each.
+"""Random schedules of the ledger, 19,000 of them, against a model of a provider, with invariants.
 
 13,000 of an action that nothing but the ledger protects (3,000 of them with people who answer),
 3,000 of a keyed one, 3,000 of one that may happen twice. A schedule is a row of bytes: each is a
-step (a claim, a call's way, a worker's death, a takeover, news early, late and doubled, a look-up,
-a person's word, a replay, time that passes, a clock that is set back) and its choice. After every
-step the invariants are checked; at the end the world goes on until nothing is open.
+step (a claim, a call's fate, a worker's death, a takeover, callbacks that are early, late or
+doubled, a look-up, a person's answer, a replay, passing time, a clock that is set back) and its
+choice. The invariants are checked after every step; at the end the world runs until nothing is
+open.
 """
 
 from collections.abc import Callable
@@ -39,7 +40,7 @@ def _with_call(world: World, choice: int, act: Callable[[World, int], None]) -> 
 
 
 def _set_back(world: World, choice: int) -> None:
-    """By half an hour in all: the key's life has an hour in hand."""
+    """Set the clock back, by at most half an hour in all: the key's life has an hour to spare."""
     world.skew_s = max(world.skew_s - PASSING_S[choice], -1800.0)
 
 
@@ -71,7 +72,7 @@ def _call(act: Act) -> Act:
 
 
 def _look(world: World, choice: int) -> None:
-    """Look up now, or after a while."""
+    """Look up immediately or after a delay."""
     world.pass_time((0.0, 15.0, 61.0, 125.0)[choice & 3])
     world.look_up(can_tell=choice != 7)
 
@@ -88,7 +89,7 @@ ALWAYS: tuple[Act, ...] = (
     _replay,
     _set_back,
 )
-# What moves a delivery on where it is; anywhere else it is a claim.
+# Steps that advance a delivery in these states; in any other state a claim does.
 MEANT: dict[DeliveryState, tuple[Act, ...]] = {
     DeliveryState.RUNNING: (_call(_send), _call(_send), _call(_record), _call(_die)),
     DeliveryState.UNKNOWN: (_look, _look, lambda world, _: world.close_the_seen(), _settle),
@@ -137,7 +138,7 @@ def check(world: World, before: tuple[DeliveryState, int, list[AttemptState]]) -
 
 
 def finish(world: World) -> None:
-    """Everything heals: all news comes, workers come back, and every doubt is settled (I4)."""
+    """Run until all has healed: callbacks arrive, workers return, doubts are settled (I4)."""
     for _ in range(12):
         world.pass_time(200)
         world.take()
@@ -150,7 +151,7 @@ def finish(world: World) -> None:
             world.send(world.tried[-1], 0)
             world.record(world.tried[-1])
         check(world, (world.state, world.allowed, [one.state for one in world.tried]))
-    # Messages that are alike, and one that is another call's: only then is a person needed.
+    # A person is needed only for several alike messages, or for one that is another call's.
     alone = len(world.effects) <= 1 and world.allowed == 1 and world.skew_s == 0
     over = world.state in (DeliveryState.SUCCEEDED, DeliveryState.FAILED)
     assert over or not alone, f"stuck: {world.state}"
@@ -189,7 +190,7 @@ def test_what_may_happen_twice_tells_when_it_has(schedule: bytes) -> None:
 
 
 def test_the_model_finds_a_double_where_the_settle_time_is_too_short(monkeypatch) -> None:
-    """A model that cannot fail proves nothing: a message in flight is not seen yet."""
+    """A model that cannot fail proves nothing: here a message in flight is not seen yet."""
     monkeypatch.setattr("tests.core.world.SETTLE_S", 0.0)
     monkeypatch.setattr("tests.core.world.LOOK_AGAIN_S", 0.0)
     monkeypatch.setattr("hub.core.delivery.transitions.LOOK_AGAIN_S", 0.0)

@@ -1,4 +1,4 @@
-"""The one decision: what a call's end makes of its delivery, and when it is tried again."""
+"""Transitions: the state of a delivery after an outcome, and the time of its next try."""
 
 import pytest
 from hypothesis import given

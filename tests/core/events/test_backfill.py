@@ -1,4 +1,4 @@
-"""Filling gaps: what the list has and no webhook brought, once, and never what was before us."""
+"""Backfill: listed events that no webhook brought, once, and none older than the hub."""
 
 import json
 from collections.abc import Iterator
@@ -103,7 +103,7 @@ def test_what_came_to_another_source_of_the_account_has_come(town) -> None:
 
 
 def test_two_sources_of_an_account_that_look_at_once_take_an_event_in_once(town) -> None:
-    """As two clocks do that come back together: each has the turn of another source."""
+    """Two clocks that return together do this: each has the turn of a different source."""
     twin, record = replace(town.source, slug="twin"), listed({"id": "e1"})
     prepared = backfill._prepare(town, town.source, record, NOW)
     with ThreadPoolExecutor(1) as pool:
@@ -126,14 +126,14 @@ def test_two_sources_of_an_account_that_look_at_once_take_an_event_in_once(town)
     ],
 )
 def test_the_clock_takes_in_only_what_nobody_else_can_be_meant_by(town, event, new) -> None:
-    """An account may serve other programs: their customers are not to be answered by us."""
+    """An account may serve other programs, whose customers must not get answers from this hub."""
     heard = {"id": "e1", "type": "sms.received", "data": {"to": "+12025550100"}}
     arrive(town, heard, {"id": "e2", "type": "lead.submitted"})
     with town.store.write() as connection:
         connection.execute(update(Delivery).values(provider_ref="SM-ours"))
     record = listed({"id": "e9"} | event)
     assert look(town, record, until=NOW + HOUR).new == new
-    assert look(town, record).new == 1 - new  # a person may ask for all
+    assert look(town, record).new == 1 - new  # a backfill by a person takes all
 
 
 def test_of_a_batch_only_the_others_are_taken_in_and_nothing_is_counted(town) -> None:

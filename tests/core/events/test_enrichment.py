@@ -1,4 +1,4 @@
-"""Events that say too little: fetched once, completed once, and matched only then."""
+"""Enrichment of incomplete events: fetched once, completed once, and matched only then."""
 
 from datetime import timedelta
 from typing import Any
@@ -85,7 +85,7 @@ def test_completing_twice_creates_nothing_twice(connection, town) -> None:
     assert town.end(connection, lease, claimed, JANE) == 2
     assert town.end(connection, lease, claimed, JANE) == 0
     connection.execute(update(StoredEvent).values(state="incomplete"))
-    town.end(connection, lease, claimed, JANE)  # as after a crash that nobody can have
+    town.end(connection, lease, claimed, JANE)  # as after a crash that cannot happen
     assert len(deliveries_of(connection)) == 3
     assert len({one.route for one in deliveries_of(connection)}) == 3
 
@@ -190,7 +190,7 @@ def test_one_whose_bytes_are_gone_fails_and_keeps_no_other_back(connection) -> N
 
 
 def test_a_sweep_looks_at_so_many_and_goes_round_all_of_them(connection, town) -> None:
-    """Events that stay incomplete for ever are not all looked at every time."""
+    """Events that stay incomplete for ever are not all examined in every sweep."""
     for n in range(4):
         take_in(connection, town, f"e{n}")
     last = take_in_without_fetch(connection, town)
@@ -203,7 +203,7 @@ def test_a_sweep_looks_at_so_many_and_goes_round_all_of_them(connection, town) -
 
 
 def take_in_without_fetch(connection, town) -> Any:
-    """Return the id of an event that came, the newest of all, before there was an account."""
+    """Ingest the newest event before the account is configured; return its id."""
     before = FetchingTown(account=None, taken=town.taken)
     take_in(connection, before, "late")
     return connection.execute(

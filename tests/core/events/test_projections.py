@@ -1,4 +1,4 @@
-"""What is done with an event afterwards: one that cannot be, or cannot be now, stops no other."""
+"""Projections of stored events: one that fails for ever or for now stops no other."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -41,7 +41,7 @@ def town() -> DoubtfulTown:
 
 
 def sent(delivery_id, n: int = 1) -> dict:
-    """Return a provider's event that tells of an attempt."""
+    """Return a provider's status event of an attempt."""
     data = {"hub_attempt": f"{delivery_id}.{n}", "message_id": "SM1"}
     return {"id": "s1", "type": "sms.sent", "data": data}
 
@@ -108,7 +108,7 @@ def test_templates_see_what_an_event_is_news_of(database, town) -> None:
 def test_a_claim_that_folds_its_event_and_those_who_fold_do_not_wait_for_each_other(
     postgresql_url, town
 ) -> None:
-    """The claim has decided something already, so it has the lock, and wants the event."""
+    """The claim has decided something already, so it holds the lock and wants the event's row."""
     database = open_database(postgresql_url, pool_size=3)
     with database.write() as connection:
         town.take_in(connection, {"id": "e1", "data": {"email": "e1@example.com"}})
@@ -135,7 +135,7 @@ def test_a_claim_that_folds_its_event_and_those_who_fold_do_not_wait_for_each_ot
 def test_a_claim_that_waited_for_the_folding_of_its_event_folds_it_no_second_time(
     database, town
 ) -> None:
-    """What the event tells of somebody is older by then than what is known of them."""
+    """The event's data is older by then than the contact's row."""
     town.routes = [route(on=("customer.updated",), with_={"body": "{{ contact.name }}"})]
     with database.write() as connection:
         for name in ("Old", "New"):

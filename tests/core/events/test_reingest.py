@@ -1,4 +1,4 @@
-"""Requests taken in once more, after what was wrong is mended."""
+"""Re-ingest: rejected and unreadable requests taken in again after the cause is fixed."""
 
 from datetime import timedelta
 

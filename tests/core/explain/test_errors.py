@@ -1,4 +1,4 @@
-"""Errors in plain words: the hub's own, the providers' codes, and what nobody foresaw."""
+"""Errors in plain words: the hub's own, the providers' codes, and unforeseen ones."""
 
 import pytest
 from hypothesis import given

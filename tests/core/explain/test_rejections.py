@@ -1,4 +1,4 @@
-"""Why a request was refused, in plain words, and what to do about it."""
+"""Rejections of requests in plain words, with the remedy."""
 
 import pytest
 

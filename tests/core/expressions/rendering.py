@@ -1,4 +1,4 @@
-"""An event as expressions see it, and what a template or a condition makes of it."""
+"""Event scope for expression tests, and helpers that render templates and conditions over it."""
 
 from typing import Any
 

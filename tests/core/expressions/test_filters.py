@@ -1,4 +1,4 @@
-"""Money, times and phone numbers as people write them."""
+"""Filters for money, times and phone numbers."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The sandbox: no way out of it, and no huge value out of a short template."""
+"""Sandbox of expressions: no escape from it, and no huge value from a short template."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Conditions and parameters: what they give, what they say when they cannot, and no more."""
+"""Templates of conditions and parameters: their values and their error messages."""
 
 import json
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Work of many threads done together: everybody gets the outcome of their own item, once."""
+"""Group commit: items of many threads in one transaction, each caller gets its own outcome once."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,7 +11,7 @@ from tests.running import until
 
 
 class Desk:
-    """Doubles numbers, and can be held up; keeps the groups as they came."""
+    """Work function that doubles numbers, can be suspended, and records the groups it got."""
 
     def __init__(self) -> None:
         self.groups: list[list[int]] = []
@@ -50,7 +50,7 @@ def held_up(
     items: Sequence[int],
     sizes: Sequence[int] = (),
 ) -> list["Future[int]"]:
-    """Let the first item be worked on, and the others queue up in order; then let all go on."""
+    """Suspend the work on the first item while the others queue up in order; then resume."""
     desk.may_go_on.clear()
     calls = []
     for place, item in enumerate(items):

@@ -1,4 +1,4 @@
-"""The way in: what becomes of a request, whatever it is and however often it comes."""
+"""Ingest: the stored result of every kind of request, repeated or concurrent."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,4 +1,4 @@
-"""Which routes an event takes, by what the event itself says."""
+"""Routing: the matching routes of an event, by the event's own data."""
 
 import sys
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""A desk in the office."""
+"""Fixtures of the lead tests: a desk in the office."""
 
 import pytest
 

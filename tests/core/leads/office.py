@@ -1,4 +1,4 @@
-"""A town with people: leads come in, their owners are told by `ops.post`, and time can be moved."""
+"""Test hub with people: leads come in, owners are notified by `ops.post`, time can be moved."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -43,13 +43,13 @@ TELL = {"body": {"to": "{{ owner.phone }}", "lead": "{{ data.name }}"}}
 
 
 def tell(name: str = "tell", **changes: Any) -> Any:
-    """Return a route that tells the owner, and the next person ten minutes later."""
+    """Return a route that notifies the owner, and the next person ten minutes later."""
     return route(name, **{"with_": TELL, "escalate_after_s": 600.0} | changes)
 
 
 @dataclass
 class Office(Town):
-    """Dana and Lee and Sam; leads are for the first of them unless told otherwise."""
+    """Test hub with Dana, Lee and Sam; leads go to the first of them by default."""
 
     people: Mapping[str, Person] = field(
         default_factory=lambda: {one.slug: one for one in (DANA, LEE, SAM)}
@@ -89,20 +89,20 @@ class Office(Town):
 
 @dataclass
 class Desk:
-    """An office over a database, and short ways to what happens in it."""
+    """Office over a database, with shortcuts for its operations."""
 
     office: Office
     database: Database
 
     def lead(self, id: str = "e1", **data: Any) -> UUID:
-        """Take a lead in; return its event's id."""
+        """Ingest a lead; return its event's id."""
         with self.database.write() as connection:
             self.office.take_in(connection, {"id": id, "data": {"name": "Jane"} | data})
             found = select(StoredEvent.id).where(StoredEvent.external_id == id)
             return connection.execute(found).scalar_one()
 
     def work(self, destination: str = "ops") -> list[Any]:
-        """Claim all that is due, and return what would be sent."""
+        """Claim all due deliveries; return the bodies that would be sent."""
         with self.database.write() as connection:
             ensure(connection, [destination])
             holds = acquire(connection, "me", [destination], most=1)
@@ -111,7 +111,7 @@ class Desk:
         return [one.parameters["body"] for one in claimed]
 
     def end(self, state: str = "succeeded", *, minutes_ago: float = 0, **values: Any) -> None:
-        """Let the deliveries that are under way have ended so."""
+        """End the running deliveries in a state."""
         with self.database.write() as connection:
             connection.execute(
                 update(Attempt).where(Attempt.state == "calling").values(state=ATTEMPTS[state])
@@ -123,12 +123,12 @@ class Desk:
             )
 
     def tick(self) -> int:
-        """Let the clock tell the next ones."""
+        """Run the clock's escalation once."""
         with self.database.write() as connection:
             return escalate(connection, self.office, most=100, now=NOW)
 
     def pass_time(self) -> None:
-        """Let all that waits be due."""
+        """Make all waiting escalations due."""
         with self.database.write() as connection:
             connection.execute(
                 update(LeadNotification)
@@ -141,5 +141,5 @@ class Desk:
             return rows(connection, table, *order)
 
     def told(self) -> list[str]:
-        """Return who was told, the first one first."""
+        """Return the notified people in order."""
         return [row.person for row in self.rows(LeadNotification, LeadNotification.n)]

@@ -1,4 +1,4 @@
-"""Whose a lead is: decided once, by one, and kept; on both databases."""
+"""Assignment of a lead's owner: decided once under concurrency, and kept, on both databases."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Rules: areas, conditions, picks; and that somebody is always found."""
+"""Assignment rules: areas, conditions, picks; every lead finds an owner."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ PEOPLE = {one.slug: one for one in (DANA, LEE, AWAY)}
 
 
 class Had:
-    """Who had which leads, in a list."""
+    """Assignment history, as a list of people in order."""
 
     def __init__(self) -> None:
         self.turns: list[str] = []

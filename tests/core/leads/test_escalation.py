@@ -1,4 +1,4 @@
-"""Leads that nobody takes: who is told next, when, and never twice; on both databases."""
+"""Escalation of unacknowledged leads: order, timing, no repetition, on both databases."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -28,7 +28,7 @@ from hub.core.replays.replay import preview_deliveries, replay_deliveries
 from tests.core.leads.office import DANA, LEE, SAM, Desk, tell
 from tests.core.making import NOW, route
 
-# Parameters of one statement.
+# More parameters than SQLite takes in one statement.
 MORE_THAN_SQLITE_TAKES = 33_000
 
 
@@ -37,7 +37,7 @@ def phone(slug: str) -> str:
 
 
 def told_next(desk: Desk) -> list[str]:
-    """Let time pass; return the phones that are told now."""
+    """Move the waiting time into the past; return the phone numbers that are notified then."""
     desk.tick()
     desk.pass_time()
     desk.tick()
@@ -74,9 +74,9 @@ def test_one_after_the_other_is_told_and_then_there_is_an_alert(desk) -> None:
 
 def test_nobody_else_is_told_before_the_time_is_over(desk) -> None:
     desk.lead()
-    assert desk.tick() == 0  # it has not been told yet
+    assert desk.tick() == 0  # the notification has not been sent yet
     desk.work()
-    assert desk.tick() == 0  # it is being told
+    assert desk.tick() == 0  # the notification is being sent
     desk.end(minutes_ago=9.5)
     assert desk.tick() == 0
     with desk.database.write() as connection:
@@ -252,13 +252,13 @@ def test_an_alert_that_began_as_the_lead_was_taken_ends(desk) -> None:
 
 
 def text(desk: Desk, id: str, sender: str, body: str = "1", *, minutes_ago: float = 0) -> None:
-    """Let a text come in, which was written some time ago, and be read."""
+    """Ingest and project a text that was written some time ago."""
     arrive(desk, id, sender, body, minutes_ago=minutes_ago)
     read(desk)
 
 
 def arrive(desk: Desk, id: str, sender: str, body: str = "1", *, minutes_ago: float = 0) -> None:
-    """Let a text come in."""
+    """Ingest a text that was written some time ago."""
     with desk.database.write() as connection:
         data = {"from": sender, "to": "+15005550006", "body": body, "phone": sender}
         desk.office.take_in(connection, {"id": id, "type": "sms.received", "data": data})
@@ -304,7 +304,7 @@ def test_somebody_who_was_told_before_may_still_take_it(desk) -> None:
     desk.work()
     desk.end(minutes_ago=11)
     desk.tick()
-    text(desk, "s1", phone("lee"))  # is yet to be told
+    text(desk, "s1", phone("lee"))  # has still to be notified
     assert desk.rows(Acknowledgement, Acknowledgement.at) == []
     text(desk, "s2", phone("dana"))
     with desk.database.read() as connection:

@@ -1,4 +1,4 @@
-"""The keys of forms: one per source, of the hub's secret, and none of them is the secret."""
+"""Signing keys of forms: one per source, derived from the hub's secret, without revealing it."""
 
 from adapters import FormInbound
 from adapters.form.settings import FormSettings

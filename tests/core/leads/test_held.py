@@ -1,4 +1,4 @@
-"""Held leads: kept with nothing done, released as if new and once, or put aside for good."""
+"""Held leads: stored without any effect, released once as if new, or discarded for good."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -35,7 +35,7 @@ JANE = {"id": "e1", "data": {"email": "jane@example.com", "name": "Jane"}}
 
 
 def keep(connection, town: Town, *events: dict[str, Any], reason: str = "honeypot: x") -> UUID:
-    """Take a request in that is held; return its first event's id."""
+    """Ingest a request that is held; return its first event's id."""
     town.taken += 1
     prepared = prepare_request(
         source=town.configuration.sources["provider"],
@@ -97,7 +97,7 @@ def test_what_cannot_be_read_is_not_held(town) -> None:
 
 
 def test_what_is_held_keeps_its_key(database, town) -> None:
-    """Sent once more it is a duplicate, not a lead that slips through."""
+    """A second submission of a held lead is a duplicate, not a lead that slips through."""
     with database.write() as connection:
         keep(connection, town)
         assert not town.take_in(connection, JANE).new_event_ids

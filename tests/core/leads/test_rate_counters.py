@@ -1,4 +1,4 @@
-"""Counting: never more in any window than was admitted, exact under many at once, forgotten."""
+"""Rate counters: no window exceeds its limit, exact under concurrency, pruned afterwards."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -84,7 +84,7 @@ def test_what_is_in_no_window_any_more_is_forgotten_and_nothing_else(database) -
 
 
 class Memory:
-    """The tables as a dictionary: what `add` and `lately` do, without SQL."""
+    """Model of a counter: the tables as a dictionary, without SQL."""
 
     def __init__(self, watched: Counter) -> None:
         self.watched = watched

@@ -1,4 +1,4 @@
-"""Caps: a form never has the business text whomever, and as often as, a stranger likes."""
+"""Send limits: strangers cannot make the hub send texts to any number, or as many as they like."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -51,7 +51,7 @@ def sms(with_to: str = "{{ data.phone }}") -> Any:
 
 @dataclass
 class Texting(Town):
-    """A town whose leads are texted to; `adapter` is the source's."""
+    """Test hub that texts its leads; `adapter` is the source's."""
 
     limits: TextLimits = field(default_factory=TextLimits)
     adapter: str = "form"
@@ -88,7 +88,7 @@ class Texting(Town):
         return claimed
 
     def lead(self, connection, *phones: str, sender: str | None = None) -> None:
-        """Take leads in that gave these numbers."""
+        """Ingest leads with these phone numbers."""
         self.taken += 1
         leads = [
             {"id": f"e{self.taken}.{n:04}", "data": {"phone": phone}}
@@ -108,7 +108,7 @@ def texting(limits: TextLimits = WIDE_LIMITS, **changes: Any) -> Texting:
 
 
 def texted(database, town: Texting, *phones: str, **options: Any) -> list[str]:
-    """Return to which of these numbers a text went."""
+    """Ingest leads with these numbers and claim; return the numbers that get a text."""
     with database.write() as connection:
         town.lead(connection, *phones, **options)
         return [one.parameters["to"] for one in town.claim_all(connection)]
@@ -321,7 +321,7 @@ def test_a_later_refusal_makes_the_alert_last_longer(database) -> None:
 
 
 def test_a_refusal_of_the_moment_in_which_the_alert_would_end_keeps_it(database) -> None:
-    """It is told of already for whoever refuses, and over for the clock: nobody would say it."""
+    """The alert exists for the refusing worker and is over for the clock: none would stay."""
     town = texting(replace(WIDE_LIMITS, per_number=Rate(1, 3600)))
     texted(database, town, GOOD, GOOD)
     town.now = NOW + timedelta(minutes=67)

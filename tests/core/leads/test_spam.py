@@ -1,4 +1,4 @@
-"""Suspicion: each rule holds what it is for, and lets everything else through."""
+"""Spam score: each rule holds its kind of submission, and lets all others through."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -146,7 +146,7 @@ def test_one_submission_sent_again_and_again_repeats_nothing(database) -> None:
 
 
 def test_one_submission_of_a_text_that_was_held_is_held_when_sent_again(database) -> None:
-    """Else whoever posts everything twice at once gets half of it through."""
+    """Otherwise a sender who posts everything twice gets half of it through."""
     limits = replace(OPEN, repeats=Rate(1, 60))
     posts = [post(1, text=BUY), post(2, text=BUY), post(2, text=BUY)]
     assert kinds(weigh_all(database, posts, limits)) == ["", "repeats", "repeats"]

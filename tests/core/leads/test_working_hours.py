@@ -1,4 +1,4 @@
-"""Working hours: against a slow model that walks the clock, through both changes of the clocks."""
+"""Working hours against a slow model that walks the clock, through both changes of summer time."""
 
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -20,7 +20,7 @@ def clock(minute: int) -> str:
 
 @st.composite
 def parts(draw: st.DrawFn) -> tuple[list[int], int, int]:
-    """Draw the days of a part, and from when to when it is."""
+    """Draw the days of a part, and its start and end."""
     first, last = draw(st.integers(0, 6)), draw(st.integers(0, 6))
     days = [first]
     while days[-1] != last:
@@ -33,7 +33,7 @@ def parts(draw: st.DrawFn) -> tuple[list[int], int, int]:
 def works(
     asked: list[tuple[list[int], int, int]], moment: datetime, zone: ZoneInfo, off: set[date]
 ) -> bool:
-    """Walk each shift, minute by minute of the wall clock, from the day on which it begins."""
+    """Return whether a shift of the model covers the moment, by the wall clock of the zone."""
     local = moment.astimezone(zone).replace(tzinfo=None, second=0, microsecond=0)
     for back in (0, 1):
         begins = local.date() - timedelta(days=back)

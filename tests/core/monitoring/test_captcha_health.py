@@ -1,4 +1,4 @@
-"""A captcha that vouches for nobody is an alert for as long as that lasts, and nothing else is."""
+"""Captcha health: a failing captcha is an alert until it works again, and nothing else is."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -18,7 +18,7 @@ from tests.core.making import NOW, Town
 
 @pytest.fixture
 def asking(town: Town) -> Configuration:
-    """The town's configuration, with a captcha before its source."""
+    """Return the test hub's configuration with a captcha on its source."""
     source = Source("provider", "provider", {}, captcha=Captcha("turnstile", "secret"))
     return replace(town.configuration, sources={"provider": source})
 

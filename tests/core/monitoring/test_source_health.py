@@ -1,4 +1,4 @@
-"""What nobody would notice by itself, at shifted times, on both databases."""
+"""Source health: silence and failing signatures, with shifted times, on both databases."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -26,7 +26,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 def expecting(town, rate: Rate) -> Configuration:
-    """Return the town's configuration with a source that should be heard so often."""
+    """Return the test hub's configuration with a source that expects requests at a rate."""
     source = Source("provider", "provider", {}, expect=rate)
     return replace(town.configuration, sources={"provider": source})
 
@@ -105,7 +105,7 @@ def test_a_source_that_has_just_begun_owes_nothing_yet(database, town):
 
 
 def refuse(connection, times: int, *, after) -> None:
-    """Refuse requests, one a minute."""
+    """Store rejected requests, one a minute."""
     for n in range(times):
         at = after + timedelta(minutes=n + 1)
         store_rejected(
@@ -133,7 +133,7 @@ def test_a_good_request_ends_it(database, town):
         heard(connection, NOW + HOUR)
         alert_silence(connection, town.configuration, now=NOW + HOUR)
         assert told(connection) == [(alerts.NOT_VERIFIED, "source provider", False)]
-        refuse(connection, 1, after=NOW + HOUR)  # those before it do not count again
+        refuse(connection, 1, after=NOW + HOUR)  # the rejections before it do not count again
         assert find_unverified(connection, town.configuration) == []
 
 

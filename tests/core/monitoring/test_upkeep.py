@@ -1,4 +1,4 @@
-"""What the hub keeps in order by itself: gone destinations, sources' counts, versions, lists."""
+"""Upkeep: removed destinations, counts of sources, versions of the file, and paged lists."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -38,7 +38,7 @@ def test_due_work_of_a_destination_that_is_gone_fails_after_a_while(database, to
 def test_a_lane_that_is_let_go_during_the_sweep_leaves_no_call_that_nobody_asks_about(
     postgresql_url, town
 ) -> None:
-    """A worker that ends itself lets go of its lanes, and of the call that never comes back."""
+    """A worker that exits releases its lanes, with the call in flight that never comes back."""
     database, gone = open_database(postgresql_url, pool_size=2), Town(destinations=())
     with database.write() as connection:
         town.take_in(connection, {"id": "e1"})

@@ -1,4 +1,4 @@
-"""What the first page asks: what needs somebody, and the hours that were."""
+"""Attention items and hourly statistics of the start page."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -34,7 +34,7 @@ NOTHING = SourceHealth((), ())
 
 @pytest.fixture
 def needs(database, town):
-    """What needs somebody now, without the clock, whose beat is of today."""
+    """Return a finder of attention items, less the one about the clock, which beats today."""
 
     def find(connection, *, now=NOW):
         beat(connection, CLOCK)
@@ -50,7 +50,7 @@ def needs(database, town):
 
 
 def failed(connection, error: str, *, count: int = 1, state: str = "failed") -> None:
-    """Let the newest deliveries be in a state."""
+    """Put the newest deliveries into a state, failed by default."""
     for row in deliveries_of(connection)[-count:]:
         values = {"state": state, "error": error, "next_attempt_at": None, "finished_at": NOW}
         connection.execute(update(Delivery).where(Delivery.id == row.id).values(**values))

@@ -1,4 +1,4 @@
-"""Replays of many under way: at their rate, once, whoever is killed, paused or cancelled."""
+"""Advance of bulk replays: at their rate, once, through kills, pauses and cancellation."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -23,7 +23,7 @@ from tests.core.replaying import FAST, begin, fill, finish, run, save_up
 
 @pytest.fixture
 def failed(database):
-    """A database with so many failed deliveries: `failed(5)`."""
+    """Make a database with so many failed deliveries: `failed(5)`."""
 
     def make(count: int, **values: Any) -> None:
         with database.write() as connection:
@@ -73,7 +73,7 @@ def test_nothing_goes_while_it_is_paused(database, failed) -> None:
     assert run(database, replay_id) == 0
     with database.write() as connection:
         resume(connection, replay_id, actor="user:jane", now=NOW)
-    assert run(database, replay_id) == 0  # the pause was saved up for nothing
+    assert run(database, replay_id) == 0  # time saved up in the pause does not count
     finish(database, replay_id)
     with database.read() as connection:
         assert {row.state for row in deliveries_of(connection)} == {"pending"}
@@ -159,7 +159,7 @@ def test_two_clocks_let_each_go_once(database, failed) -> None:
 
 
 class Killed(BaseException):
-    """The clock's process is gone."""
+    """Stand-in for the death of the clock's process."""
 
 
 def _killed_after_a_batch(database, replay_id) -> None:

@@ -1,4 +1,4 @@
-"""Replays of many begun: once, whoever asks, and nothing twice by accident."""
+"""Creation of bulk replays: once under concurrency, and no repetition by accident."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -26,7 +26,7 @@ ALL = Selection()
 
 @pytest.fixture
 def failed(database):
-    """A database with so many failed deliveries: `failed(5)`."""
+    """Make a database with so many failed deliveries: `failed(5)`."""
 
     def make(count: int, **values: Any) -> None:
         with database.write() as connection:
@@ -87,7 +87,7 @@ def test_what_succeeded_goes_again_only_when_asked_for_and_with_a_reason(databas
 
 
 def test_what_succeeds_after_the_start_is_not_done_again_by_the_way(database, failed) -> None:
-    """Also in a replay that may do things again: that was said of others."""
+    """A replay with `again` skips it too: the reason was given for others."""
     failed(2)
     with database.write() as connection:
         first, second = (row.id for row in deliveries_of(connection))
@@ -146,7 +146,7 @@ def test_one_that_ended_is_another_only_for_whom_has_looked_since(
     finish(database, first.replay_id)
     with database.write() as connection:
         connection.execute(update(Delivery).values(state="failed"))
-        now = NOW + timedelta(hours=1) if seen_ago else NOW  # what was looked at was there by then
+        now = NOW + timedelta(hours=1) if seen_ago else NOW  # the previewed rows existed then
         connection.execute(update(Replay).values(created_at=now - timedelta(seconds=ago)))
         seen_at = now - timedelta(seconds=seen_ago) if seen_ago else None
         assert begin(connection, token="form-2", seen_at=seen_at).is_new is is_new
@@ -179,7 +179,7 @@ def test_two_admins_at_once_start_one_replay(database, failed) -> None:
 def test_a_start_is_the_replay_that_another_commits_between_its_looks(
     database, failed, monkeypatch
 ) -> None:
-    """The first look finds no such replay, and the second one nothing left to run."""
+    """The first query finds no such replay, and the second one nothing left to run."""
     if database.dialect != "postgresql":
         pytest.skip("one writer at a time anyway")
     failed(20)
@@ -200,7 +200,7 @@ def test_a_start_is_the_replay_that_another_commits_between_its_looks(
 
 
 def test_what_was_shown_to_run_once_is_not_begun_twice(database, failed) -> None:
-    """It succeeded between the look and the start: the reason given was for others."""
+    """One more succeeded between preview and start: the reason given was for others."""
     failed(3)
     with database.write() as connection:
         first, second, _ = (row.id for row in deliveries_of(connection))

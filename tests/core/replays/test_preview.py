@@ -1,4 +1,4 @@
-"""What a replay of many would do: as the hub decides of each one, counted in the database."""
+"""Preview of a bulk replay: the hub's decision for each delivery, counted in the database."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +28,7 @@ ALL = Selection()
 
 @dataclass
 class Once(Town):
-    """A town where nothing protects `crm` from doing things twice."""
+    """Test hub where nothing protects `crm` from repeated effects."""
 
     def effect(self, destination: str, action: str) -> Effect:
         return Effect.AT_MOST_ONCE if destination == "crm" else Effect.KEYED
@@ -38,7 +38,7 @@ DOUBTS = (None, "in_doubt", "accepted", "rejected", "in_doubt elsewhere")
 
 
 def _tried(delivery_id: UUID, doubt: str) -> list[dict[str, Any]]:
-    """Return two attempts: one that ended so (elsewhere: under another key), and a rejected one."""
+    """Return two attempts: one in a state (elsewhere: under another key), and a rejected one."""
     state, _, elsewhere = doubt.partition(" ")
     return [
         {"id": new_id(NOW), "delivery_id": delivery_id, "n": n, "key": key, "state": ended,

@@ -1,4 +1,4 @@
-"""Replay: again because somebody asked, and never a second time by accident."""
+"""Replay of deliveries: repeated because a person asked, and never a second time by accident."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -31,7 +31,7 @@ def connection(database, town):
 
 
 def plan_of(connection, *, again: bool = False, **values: Any):
-    """Return the plan for the only delivery, after it was put in a state."""
+    """Return the plan for the only delivery after setting its columns."""
     [planned] = preview_deliveries(
         connection, Town(), {"id": one_delivery(connection, **values)}, again=again
     )
@@ -201,13 +201,13 @@ def test_a_bulk_replay_leaves_alone_what_it_may_not_touch(many) -> None:
 
 
 def test_a_call_that_ends_in_doubt_while_it_is_waited_for_keeps_its_key(database, town) -> None:
-    """What is read of the attempts must be as new as the delivery's row, which was waited for."""
+    """The attempts that are read must be as new as the delivery's row, which was waited for."""
     with database.write() as connection:
         town.take_in(connection, {"id": "e1"})
         [planned] = preview_deliveries(
             connection, town, {"id": one_delivery(connection, state="failed")}
         )
-        one_delivery(connection, state="pending")  # somebody else was quicker to replay it
+        one_delivery(connection, state="pending")  # another person has replayed it first
         town.claim(connection, lease_of(connection))
 
     def run_it_again() -> int:

@@ -1,4 +1,4 @@
-"""The pages of a search and of a list: every event once, newest first, whatever a step held."""
+"""Pages of searches and lists: every event once, newest first, whatever each step contained."""
 
 from datetime import timedelta
 
@@ -30,7 +30,7 @@ def small_steps(request, monkeypatch):
 
 
 def fill(connection, town, make):
-    """Take in `EVENTS` events, nine days between each, the newest first."""
+    """Ingest `EVENTS` events, nine days apart, the newest first."""
     for n in range(EVENTS):
         town.take_in(connection, {"id": name(n)} | make(n), at=NOW - timedelta(days=9 * n))
     while index_some(connection, most=7):

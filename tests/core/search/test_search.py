@@ -1,4 +1,4 @@
-"""The list of events and the search: what is found, in which order, and at what cost."""
+"""Event list and search: the results, their order, and their cost."""
 
 from datetime import timedelta
 

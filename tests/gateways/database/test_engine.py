@@ -1,4 +1,4 @@
-"""The two databases: that transactions mean the same, and what their errors mean."""
+"""Database engines: transactions and errors mean the same on SQLite and PostgreSQL."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""The guarded transport against real sockets: what it refuses, what it loses, what it keeps."""
+"""Guarded transport against real sockets: refusals, lost answers, complete answers."""
 
 import gzip
 import ipaddress
@@ -25,7 +25,7 @@ from tests.timing import NEVER_S, soon
 
 LOCAL = GuardedTransport(allow_private=True, timeout_s=15)
 PATIENT = GuardedTransport(allow_private=True, timeout_s=NEVER_S, connect_timeout_s=0.5)
-# So many that an answer of them lasts too long for anybody.
+# So many that an answer of them exceeds every deadline.
 PIECES = int(NEVER_S / 0.05)
 
 
@@ -45,7 +45,7 @@ def far() -> Iterator[Far]:
 
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
-    """A resolver of our own: `names["a.test"] = ["1.2.3.4"]`; it counts under `"asked"`."""
+    """Replace the resolver: `names["a.test"] = ["1.2.3.4"]`; look-ups are listed in `"asked"`."""
     table: dict[str, list[str]] = {"asked": []}
     real = socket.getaddrinfo
 
@@ -59,7 +59,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
     return table
 
 
-# What it will not call.
+# Calls that are refused.
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_the_sessions_callers_are_guarded_too(far: Far) -> None:
     assert far.connections == 0
 
 
-# What did not get out.
+# Calls that were not sent.
 
 
 def test_a_refused_port_is_not_sent() -> None:
@@ -271,7 +271,7 @@ def test_a_tls_handshake_that_hangs_is_not_sent() -> None:
         send(url.replace("http:", "https:"), PATIENT)
 
 
-# What may have been processed.
+# Calls that may have been processed.
 
 
 def _trickle_head(sock: socket.socket) -> None:
@@ -387,7 +387,7 @@ def test_a_bomb_is_never_decompressed_whole() -> None:
     assert peak < 16 * 1024 * 1024
 
 
-# What comes back.
+# Answers.
 
 
 def test_the_answer_is_whole_and_the_request_is_what_was_asked(far: Far) -> None:

@@ -1,4 +1,4 @@
-"""A captcha's widget on the form that the hub shows: its place, and what the page may load."""
+"""Captcha widgets on hosted forms: their markup, and the page's Content-Security-Policy."""
 
 from pathlib import Path
 

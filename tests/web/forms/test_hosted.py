@@ -1,4 +1,4 @@
-"""The form as the hub shows it, its script, style and tokens, on a real socket."""
+"""Hosted forms on a real socket: page, script, style and tokens."""
 
 import json
 import re
@@ -21,7 +21,7 @@ GOOD = {"name": "Ann", "email": "ann@example.net", "consent": "yes"}
 
 
 class Tags(HTMLParser):
-    """The start tags of a page, each with its attributes."""
+    """Start tags of a page, each with its attributes."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ def post(web: Web, values: Any, *headers: tuple[str, str], path: str = JOB) -> A
 
 
 def hidden(page: str) -> dict[str, str]:
-    """Return what a browser would send of a form that nobody touched."""
+    """Return the hidden fields that a browser would send of an untouched form."""
     inputs = [about for tag, about in Tags(page).found if tag == "input"]
     return {str(a["name"]): str(a["value"]) for a in inputs if a.get("type") == "hidden"}
 

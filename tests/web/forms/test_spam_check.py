@@ -1,4 +1,4 @@
-"""Forms on a real socket behind one proxy: what is held, what is turned away, and how."""
+"""Spam checks of forms on a real socket behind one proxy: held and refused submissions."""
 
 import json
 import time
@@ -54,7 +54,7 @@ def site(
     tmp_path_factory: pytest.TempPathFactory,
     _redis_server: RedisServer,
 ) -> Iterator[Web]:
-    """`hub web` behind one proxy."""
+    """Run `hub web` behind one proxy."""
     running = RunningHub(
         tmp_path_factory.mktemp("hub"),
         database_url=module_database_url,
@@ -74,7 +74,7 @@ def site(
 
 
 class Visitors:
-    """Addresses that nobody posted from yet."""
+    """Generator of addresses that no submission came from yet."""
 
     made = 0
 
@@ -95,12 +95,12 @@ def post(
 
 
 def lead(n: int = 0, **more: str) -> dict[str, str]:
-    """Return a lead of a person of their own."""
+    """Return a lead of a unique person."""
     return {"name": "Jane", "email": f"jane{time.monotonic_ns()}.{n}@example.com", **more}
 
 
 def reason_of(site: Web, kept: Kept) -> str | None:
-    """Return why the one event that is new is held, None if it is not."""
+    """Return the reason why the one new event is held, None if it is not held."""
     [event] = kept.events
     assert event["type"] == "lead.submitted"
     with site.store.read() as connection:
@@ -248,7 +248,7 @@ def test_a_suspect_is_not_asked_of_the_captchas_provider(site: Web, captcha: Far
 def test_behind_a_proxy_that_no_setting_names_nobody_is_turned_away(
     tmp_path: Path, postgresql_url: str
 ) -> None:
-    """All visitors would be one: the proxy."""
+    """All visitors would share one address: the proxy's."""
     app = make_app(tmp_path, postgresql_url)
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     statuses = {

@@ -1,4 +1,4 @@
-"""`POST /forms/<source>` on a real socket: what a browser and a script are told, what is kept."""
+"""Form submissions, `POST /forms/<source>`, on a real socket: answers and stored leads."""
 
 import json
 import time

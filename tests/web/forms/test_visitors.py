@@ -1,4 +1,4 @@
-"""Who posts: the peer, or what the proxies that the settings speak of say."""
+"""Visitor's address: the peer, or the address that the configured proxies report."""
 
 from ipaddress import ip_address
 

@@ -1,4 +1,4 @@
-"""When a request is all there: the framing, byte by byte."""
+"""Arrival of a request: its framing, byte by byte, until it is complete."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The short way on a real socket: connections stay in step, and the loop never waits."""
+"""Fast path of webhooks on a real socket: answers in order, and a loop that never blocks."""
 
 import socket
 import time
@@ -17,7 +17,7 @@ from tests.core.making import deliveries_of, events_of
 from tests.running import stripe_event, until
 from tests.web.serving import Web, read_answer, request
 
-# The loop's lines.
+# Database connections of the loop.
 OURS = (
     "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
     f"AND application_name = '{APPLICATION_NAME}'"
@@ -37,11 +37,11 @@ def webhook(event_id: str, *headers: tuple[str, str]) -> bytes:
 
 @pytest.fixture
 def web(express_web: Web) -> Web:
-    """The web process, with its lines open."""
+    """Return the web process, with its database connections open."""
     with admin_of(express_web) as admin:
 
         def has_lines() -> bool:
-            """Return whether they are open, and one was at work just now."""
+            """Return whether all connections are open, and one has just run a statement."""
             before = admin.execute(f"SELECT max(query_start), count(*) {OURS}").fetchone()
             assert express_web.exchange(webhook(f"evt_warm_{time.monotonic_ns()}")).status == 200
             after = admin.execute(f"SELECT max(query_start), count(*) {OURS}").fetchone()
@@ -52,7 +52,7 @@ def web(express_web: Web) -> Web:
 
 
 def stored(web: Web, ids: Sequence[str]) -> list[str]:
-    """Return which of these events are stored, each with its delivery, in the order given."""
+    """Return the events out of these that are stored with their delivery, in the order given."""
     with web.store.read() as connection:
         events: dict[str, StoredEvent] = {one.external_id: one for one in events_of(connection)}
         with_delivery = {one.event_id for one in deliveries_of(connection)}
@@ -60,7 +60,7 @@ def stored(web: Web, ids: Sequence[str]) -> list[str]:
 
 
 def statuses(sock: socket.socket, count: int) -> list[int]:
-    """Return the statuses of answers that come one behind the other."""
+    """Return the statuses of consecutive answers on one connection."""
     found = []
     with sock.makefile("rb") as stream:
         for _ in range(count):

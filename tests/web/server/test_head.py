@@ -1,4 +1,4 @@
-"""Heads read at once: whatever is taken so, gunicorn's parser and the application read alike."""
+"""Fast head parser: whatever it accepts, gunicorn's parser and the application read alike."""
 
 import socket
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ CLIENT = ("127.0.0.1", 40000)
 
 
 def configured() -> Config:
-    """Return gunicorn's settings as `hub web` sets them."""
+    """Return gunicorn's configuration as `hub web` sets it."""
     settings: Settings = load_settings({"DATABASE_URL": "sqlite:///x.db"})
     config = Config()
     options = config.parser().parse_args(gunicorn_arguments(settings))
@@ -38,7 +38,7 @@ CONFIG = configured()
 
 
 def read_by_gunicorn(raw: bytes) -> tuple[str, Mapping[str, str], bytes, bool]:
-    """Return the address, fields and body of a request, and whether its connection is kept."""
+    """Return a request's address, fields and body, and whether its connection is kept."""
     near, far = socket.socketpair()
     with near, far:
         far.sendall(raw)

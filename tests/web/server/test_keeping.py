@@ -1,4 +1,4 @@
-"""Connections and their threads: what a thread has, the loop does not watch, nor wait for."""
+"""Connections handed to threads: the loop neither watches them nor waits for them."""
 
 import socket
 import struct
@@ -16,7 +16,7 @@ GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 class Bare(ExpressWorker):
-    """A worker without an arbiter, threads or an application."""
+    """Express worker without an arbiter, threads or an application."""
 
     def __init__(self) -> None:
         self.poller = DefaultSelector()
@@ -38,7 +38,7 @@ def connection() -> tuple[TConn, socket.socket]:
 
 
 def test_the_number_of_what_a_thread_closed_may_come_again(worker) -> None:
-    """gunicorn closes a connection in its thread when an answer fails half-way."""
+    """Connections are closed in their thread by gunicorn when an answer fails half-way."""
     old, far = connection()
     with far:
         worker.watch(old)
@@ -63,5 +63,5 @@ def test_a_thread_does_not_wait_for_long_for_a_peer_that_reads_nothing(worker, m
     monkeypatch.setattr(ThreadWorker, "handle_request", handle_request)
     conn, far = connection()
     conn.sock.setblocking(True)
-    with far, conn.sock, pytest.raises(BrokenPipeError):  # gunicorn takes it for an end, and closes
+    with far, conn.sock, pytest.raises(BrokenPipeError):  # gunicorn sees a disconnect, and closes
         worker.handle_request(None, conn)

@@ -1,4 +1,4 @@
-"""New connections among web processes: who has less to do gets them, and none is forgotten."""
+"""Sharing of new connections among web processes: the less busy accept, and none is forgotten."""
 
 import selectors
 import socket
@@ -13,7 +13,7 @@ from hub.web.server.sharing import LEAVE_MOST_S, SharingWorker
 
 
 class Idle(SharingWorker):
-    """A worker without an arbiter, threads or an application; counts what it takes."""
+    """Sharing worker without an arbiter, threads or an application; counts accepted connections."""
 
     def __init__(self, listener: socket.socket, *, workers: int = 2, answering: int = 0) -> None:
         self.cfg = SimpleNamespace(workers=workers)
@@ -24,7 +24,7 @@ class Idle(SharingWorker):
         self.answering, self._accept_from_s = set(range(answering)), 0.0
 
     def turn(self) -> None:
-        """Go round the loop of `ThreadWorker.run` once."""
+        """Run one iteration of the loop of `ThreadWorker.run`."""
         can_accept = self.nr_conns < self.worker_connections
         if can_accept != self._accepting:
             self.set_accept_enabled(can_accept)
@@ -33,7 +33,7 @@ class Idle(SharingWorker):
 
 @pytest.fixture(autouse=True)
 def taken(monkeypatch: pytest.MonkeyPatch) -> list[Idle]:
-    """Who took connections, in order."""
+    """Record the workers that accepted connections, in order."""
     found: list[Idle] = []
 
     def accept(worker: Idle, listener: socket.socket) -> None:

@@ -1,4 +1,4 @@
-"""The loop's lines to the database: whatever happens to one, each webhook is handed on once."""
+"""Connection pool of the loop: whatever happens to a connection, each webhook is handed on once."""
 
 import selectors
 import socket
@@ -21,7 +21,7 @@ from hub.web.server.ways import LINES, ConnectionPool, PendingResponse
 
 
 class Wire:
-    """A line whose far end is the test's: what it is given there, it returns or raises."""
+    """Database connection whose far end is the test: it returns or raises the test's values."""
 
     def __init__(self) -> None:
         self._near, self._far = socket.socketpair()
@@ -50,7 +50,7 @@ class Wire:
 
 
 class FakeExpress:
-    """Opens wires, keeps what was sent, and notes what was new on the webhooks themselves."""
+    """Fast path that opens wires, and records sent webhooks and their new ids."""
 
     def __init__(self) -> None:
         self.wires: list[Wire] = []
@@ -79,7 +79,7 @@ class AtOnce(Executor):
 
 
 class Loop:
-    """Turns the selector, as the worker does."""
+    """Event loop that turns the selector, as the worker does."""
 
     def __init__(self) -> None:
         self.express = FakeExpress()
@@ -121,7 +121,7 @@ def test_what_is_written_on_each_line_is_handed_on_when_it_is(loop) -> None:
     second.come([b"3"])
     loop.turn()
     assert (loop.done, loop.ways.has_free) == (["c"], True)
-    first.come(None)  # not all of it yet
+    first.come(None)  # the answer is not complete yet
     loop.turn()
     assert loop.done == ["c"]
     first.come([b"1", b"2"])
@@ -162,7 +162,7 @@ def test_one_line_that_fails_ends_all_and_everything_is_handed_on(loop, monkeypa
         loop.write("b")
         loop.express.sent[0][0].come(LineError())
         loop.express.sent[1][0].come([b"1"])
-        loop.turn()  # both are heard at one moment: only one of them is still there
+        loop.turn()  # both are ready in one poll: the second is closed by then
     else:
         loop.write("b")
         assert 0 < loop.ways.left_s(60) <= module.PATIENCE_S
@@ -215,7 +215,7 @@ def test_lines_are_opened_again_after_a_rest_and_a_longer_one_after_a_failure(
 
 
 class Flooded(ExpressWorker):
-    """A worker to which one more request has come whenever it looks."""
+    """Express worker that finds one more request whenever it polls."""
 
     def __init__(self) -> None:
         self._ways = SimpleNamespace(
@@ -228,13 +228,13 @@ class Flooded(ExpressWorker):
         self.turns += 1
 
     def _begin(self, conn: Any, head: bytes, body: bytes) -> None:
-        """Leave it to a thread."""
+        """Leave the request to a thread."""
 
 
 def test_a_flood_of_requests_for_the_threads_does_not_keep_the_loop(monkeypatch) -> None:
     def one_more(worker: Flooded, timeout: float) -> None:
         worker._ready.append((None, b"", b""))
-        time.sleep(0.001)  # it takes its time to be read
+        time.sleep(0.001)  # reading a request takes time
 
     monkeypatch.setattr(SharingWorker, "wait_for_and_dispatch_events", one_more)
     worker = Flooded()
