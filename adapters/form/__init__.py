@@ -1,1 +1,1 @@
-"""Forms on the business's own pages: what people send becomes a lead."""
+"""Forms on the business's own web pages: each submission becomes a lead."""

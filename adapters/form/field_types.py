@@ -1,4 +1,4 @@
-"""Fields that become more than a text: choices, numbers, dates, consents and files."""
+"""Field types with values other than plain text: choices, numbers, dates, consents and files."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -50,7 +50,7 @@ class ChoiceField(FieldType):
 
 
 class Choices(FieldType):
-    """Any of several, in the order of the declaration; from JSON a list."""
+    """Any number of choices, in the order of the declaration; in JSON, a list."""
 
     def clean(self, value: Any) -> list[str]:
         many = value.values if isinstance(value, Repeated) else value
@@ -67,7 +67,7 @@ class Choices(FieldType):
 
 
 class Number(FieldType):
-    """A number; what a floating point number does not hold exactly stays a decimal text."""
+    """Number; a value that a float cannot represent exactly stays a decimal string."""
 
     def clean(self, value: Any) -> int | float | str:
         plain = isinstance(value, int | float) and not isinstance(value, bool)
@@ -93,7 +93,8 @@ def _number(number: Decimal) -> int | float | str:
     near = float(number)
     if Decimal(repr(near)) == number:
         return near
-    text = f"{number:f}"  # `normalize` would round it to 28 digits
+    # `normalize` would round it to 28 digits.
+    text = f"{number:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
@@ -113,7 +114,7 @@ class Date(FieldType):
 
 
 class Consent(FieldType):
-    """A box that is ticked or not. A browser sends something for a ticked one alone."""
+    """Checkbox for a consent. A browser sends a value only if the box is ticked."""
 
     def clean(self, value: Any) -> bool:
         if isinstance(value, bool):
@@ -127,7 +128,7 @@ class Consent(FieldType):
 
 
 class FileField(FieldType):
-    """One file or several, of the kinds that are accepted."""
+    """Upload of one or several files of the accepted types."""
 
     def __init__(self, declared: Mapping[str, Any], **kwargs: Any) -> None:
         super().__init__(declared, **kwargs)

@@ -1,4 +1,4 @@
-"""The files that a form takes: which kinds, how large, and as what they are kept."""
+"""File uploads of a form: accepted types, size limits, and the stored name and media type."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,10 +11,10 @@ from adapters.contract.form_bodies import Part
 MIB = 1024 * 1024
 DEFAULT_BYTES = 5 * MIB
 MOST_FILES = 10
-# Of all files of one submission.
+# Limit for all files of one submission together.
 MOST_BYTES = 40 * MIB
 
-# By extension: what a file is, whatever its sender says that it is.
+# Media type by extension; the type that the sender declares is ignored.
 MEDIA_TYPES = {
     ".jpg": "image/jpeg",
     ".jpeg": "image/jpeg",
@@ -52,10 +52,10 @@ _SIZE = re.compile(r"([1-9][0-9]{0,8})(KiB|MiB|)")
 
 
 def extensions(accept: Iterable[str]) -> tuple[str, ...]:
-    """Return the extensions that are meant by `.pdf`, `image/png` or `image/*`.
+    """Return the file extensions denoted by entries like `.pdf`, `image/png` or `image/*`.
 
     Raises:
-        ValueError: with a sentence, when one means none.
+        ValueError: an entry denotes no extension; the message is a sentence for the operator.
     """
     return tuple(dict.fromkeys(one for word in accept for one in _meant(word.lower())))
 
@@ -75,10 +75,10 @@ def _meant(word: str) -> Sequence[str]:
 
 
 def size_bytes(value: Any) -> int:
-    """Return what `5MiB`, `500KiB` or a number of bytes says.
+    """Parse a size (`5MiB`, `500KiB` or a number of bytes) and return the bytes.
 
     Raises:
-        ValueError: with a sentence, when it is none of that.
+        ValueError: not a size; the message is a sentence for the operator.
     """
     found = _SIZE.fullmatch(str(value)) if isinstance(value, int | str) else None
     if found is None:
@@ -87,7 +87,7 @@ def size_bytes(value: Any) -> int:
 
 
 def most_bytes(declared: Mapping[str, Mapping[str, Any]]) -> int:
-    """Return how much all files of a form may come to."""
+    """Return the maximum total size of a form's files, in bytes."""
     return sum(_field_bytes(field) for field in declared.values())
 
 
@@ -107,7 +107,7 @@ def _extension(name: str) -> str:
 
 
 def attachments(parts: Sequence[Part]) -> list[Attachment]:
-    """Return files as they are kept: under a safe name, as what their extension says."""
+    """Convert uploads to attachments: with a safe name, and the media type of the extension."""
     names = safe_names(part.filename or "" for part in parts)
     return [
         Attachment(name, MEDIA_TYPES.get(_extension(name), "application/octet-stream"), one.content)

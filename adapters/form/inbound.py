@@ -1,25 +1,27 @@
-"""Lead forms of the business's own site: urlencoded, multipart or JSON, from a browser.
+"""Lead forms on the business's own site: urlencoded, multipart or JSON bodies from a browser.
 
 **Docs**: https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#form-submission ·
 https://www.rfc-editor.org/rfc/rfc7578 · https://fetch.spec.whatwg.org/#origin-header
 
-**Signs**: nothing; whoever sees the page may post. A browser says in `Origin` which page sends the
-form, and only those of `origins`, and the hub's own, may. No `Origin` is not foreign: old browsers
-and scripts send none.
+**Signs**: nothing; anyone who sees the page may post. A browser names the origin of the sending
+page in `Origin`: only those in `origins`, and the hub's own, are accepted. A missing `Origin` is
+accepted: old browsers and scripts send none.
 
-**Re-sends**: people do: by a double click, by going back, by loading the answer again. A hidden
-field `_token`, which the hub gives out for each view of the form, makes all of that one lead for a
-day. Any other token, or none, is no fault: each post is a lead then.
+**Re-sends**: by the visitor: a double click, going back, reloading the response. A hidden field
+`_token`, which the hub issues for each view of the form, makes all of these one lead for a day.
+Any other token, or none, is not a fault: each post is then a lead of its own.
 
-**Answers**: 303 to the page of thanks, 422 with a sentence for each field that is wrong.
+**Answers**: 303 to the thank-you page, 422 with a sentence for each invalid field.
 
-**Quirks**: Fields that are not declared are ignored. Those that begin with `_` are the hub's:
-`_token`, `_page` (the page's address; else `Referer`), `_referrer` (where the visitor came from),
-`_next` (one of `redirects`) and `_gotcha`, the field that is hidden from people unless `honeypot`
-names another; what fills it in is a program. `utm_source medium campaign term content` are read
-out of hidden fields or out of the page's address. Text is kept as it came; a field of one line
-with a line break in it is refused, so that nobody writes headers into an e-mail. Files are what
-their extension says, whatever the sender calls them.
+**Quirks**: Fields that are not declared are ignored. Names that begin with `_` are reserved for the
+hub: `_token`, `_page` (the page's URL; else `Referer`), `_referrer` (the page that the visitor came
+from), `_next` (one of `redirects`) and `_gotcha`, the field that is hidden from people unless
+`honeypot` names another; only a program fills it in. `utm_source medium campaign term content` are
+read from hidden fields or from the page's URL. Text is stored as sent; a line break in a field of
+one line is rejected, so that no visitor can inject headers into an e-mail. The type of a file is
+that of its extension, whatever the sender declares.
+
+**Samples**: built from the declared fields, because each form has others.
 """
 
 import json
@@ -48,14 +50,17 @@ from adapters.form.validation import Validator, form_field
 NATIVE_TYPES = {"submission": "lead.submitted"}
 
 TRYING_KEY = b"published: tokens of a hub without a SECRET_KEY"
-# How long ago the person of a sample opened the form: programs are quicker.
+# Age of a sample's token, as if a person had filled in the form; programs are quicker.
 FILLED_IN_WITHIN = timedelta(minutes=1)
 _NONCE = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Form(FormInbound):
-    """One form, or several with the same fields. `token_key` is the hub's own, not the file's."""
+    """Adapter of one form, or of several with the same fields.
+
+    The setting `token_key` comes from the hub, not from hub.yaml.
+    """
 
     name = "form"
     settings_schema = FormSettings
@@ -81,29 +86,29 @@ class Form(FormInbound):
 
     @classmethod
     def longest_body(cls, settings: Mapping[str, Any]) -> int:
-        """Return what all files of a submission may come to, beside its texts."""
+        """Return the maximum size of a body in bytes: that of its texts plus that of all files."""
         return cls.max_bytes + most_bytes(well_declared(settings.get("fields", {})))
 
     def admits(self, origin: str | None, url: str) -> bool:
-        """Tell whether a page of that origin may post to `url`."""
+        """Return whether a page of that origin may post to `url`."""
         return not origin or origin.lower() in self._origins or origin.lower() == _origin(url)
 
     def verify(self, request: InboundRequest) -> str:
-        """Return `form`, if the page that sent it is one of ours.
+        """Return the label `form` if the `Origin` of the request is allowed or missing.
 
         Raises:
-            ForeignOrigin: it is not.
+            ForeignOrigin: the `Origin` is not allowed.
         """
         if not self.admits(request.headers.get("origin"), request.url):
             raise ForeignOrigin("Origin: none of this form's `origins`")
         return "form"
 
     def parse(self, request: InboundRequest) -> Sequence[Event]:
-        """Return the one event that a submission is.
+        """Return the one event of a submission.
 
         Raises:
-            InvalidSubmission: a sentence for each field that is wrong.
-            Unreadable: it is no form, or brings a file that nobody asked for.
+            InvalidSubmission: with a sentence for each invalid field.
+            Unreadable: the body is not a form, or has a file for which no file field is declared.
         """
         submission = read_submission(request)
         asked = {field.name for field in self.form_fields if field.type == "file"}
@@ -126,10 +131,10 @@ class Form(FormInbound):
         return [event]
 
     def signals(self, request: InboundRequest) -> Signals:
-        """Return what tells programs from people.
+        """Return the spam signals of a submission.
 
         Raises:
-            Unreadable: it is no form.
+            Unreadable: the body is not a form.
         """
         submission = read_submission(request)
         token = self._token(submission, request)
@@ -145,15 +150,15 @@ class Form(FormInbound):
         return submission_tokens.issue(self._key, now, nonce)
 
     def thanks_page(self, request: InboundRequest) -> str | None:
-        """Return where the person goes next, None without a page of thanks."""
+        """Return the URL of the thank-you page, or None without one."""
         wanted = read_submission(request).get("_next")
         known = isinstance(wanted, str) and wanted in self._redirects
         return str(wanted) if known else self._redirect
 
     def typed(self, request: InboundRequest) -> Mapping[str, Sequence[str]]:
-        """Return what was typed into each field, the hub's own among them.
+        """Return the submitted values of each field, including the hub's own fields.
 
-        What is no character (bytes that are no UTF-8, lone surrogates) is U+FFFD.
+        Bytes that are not UTF-8, and lone surrogates, become U+FFFD.
         """
         submission = read_submission(request)
         return {
@@ -182,7 +187,7 @@ class Form(FormInbound):
         return submission_tokens.read(self._key, submission.get("_token"), request.received_at)
 
     def _external_id(self, submission: Submission, request: InboundRequest) -> str:
-        """Return what is the same when a submission is repeated, as far as that can be known."""
+        """Return the event's id; a repeated submission with a valid token has the same one."""
         if token := self._token(submission, request):
             return f"token:{token.nonce}"
         at = request.received_at.isoformat().encode("ascii")
@@ -190,7 +195,7 @@ class Form(FormInbound):
 
 
 def _listed(valid: Mapping[str, Any]) -> tuple[dict[str, Any], list[Attachment]]:
-    """Return the fields with each file described, and the files; `attachment` counts from 1."""
+    """Return the fields, with files as descriptions, and the files; `attachment` counts from 1."""
     parts = [part for value in valid.values() if _is_files(value) for part in value]
     kept = attachments(parts)
     described = iter([{"attachment": n, **_described(one)} for n, one in enumerate(kept, 1)])
@@ -210,7 +215,7 @@ def _described(one: Attachment) -> dict[str, Any]:
 
 
 def _fingerprint(filled: Mapping[str, Any], kept: Sequence[Attachment]) -> bytes:
-    """Return a digest of what was filled in; when a consent was given is no part of it."""
+    """Return a digest of the submitted values and files, without the time of a consent."""
     lasting = {
         name: {"given": value["given"], "text": value["text"]} if isinstance(value, dict) else value
         for name, value in filled.items()

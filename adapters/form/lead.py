@@ -1,4 +1,4 @@
-"""The canonical fields of a lead, out of what a form's own fields say."""
+"""Canonical fields of a lead, derived from the fields of its form."""
 
 import re
 import unicodedata
@@ -22,11 +22,12 @@ _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f\ud800-\udfff]")
 def canonical(
     declared: Declared, filled: Mapping[str, Any], submission: Submission, referer: str | None
 ) -> dict[str, Any]:
-    """Return `name email phone message page referrer utm consent`, each only if it is known.
+    """Return the canonical fields `name email phone message page referrer utm consent`, if known.
 
-    Each is the field of that name; without one, the only field of that type. What was typed stays
-    under `fields`; here an e-mail address is NFC with its domain lower-cased, and a phone number
-    is left out if it does not say its country. `page` is an address of at most 2,048 characters.
+    Each is taken from the field of that name or, without one, from the only field of that type.
+    The submitted values stay under `fields`; here an e-mail address is NFC with its domain in
+    lower case, and a phone number without a country code is left out. `page` is a URL of at most
+    2,048 characters.
     """
     page = _url(submission.get("_page")) or _url(referer)
     values = {
@@ -43,7 +44,7 @@ def canonical(
 
 
 def lead_phone(declared: Declared, filled: Mapping[str, Any]) -> str | None:
-    """Return the phone number of a lead as E.164, None if it does not say its country."""
+    """Return the phone number of a lead in E.164, or None if it has no country code."""
     return phone_e164(_first(declared, filled, "phone", "phone"))
 
 
@@ -70,7 +71,7 @@ def _email(typed: Any) -> str | None:
 
 
 def _url(value: Any) -> str | None:
-    """Return an http or https address without a password, None for anything else."""
+    """Return an http or https URL without credentials, None for anything else."""
     if not isinstance(value, str) or len(value) > MAX_URL or _UNPRINTABLE.search(value):
         return None
     try:
@@ -82,7 +83,7 @@ def _url(value: Any) -> str | None:
 
 
 def _utm(declared: Declared, submission: Submission, page: str | None) -> dict[str, str]:
-    """Return the campaign, out of hidden `utm_...` fields, else out of the page's address."""
+    """Return the UTM parameters, from hidden `utm_...` fields or else from the page's URL."""
     query = dict(parse_qsl(urlsplit(page).query)) if page else {}
     found = {}
     for key in UTM:

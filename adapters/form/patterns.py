@@ -1,142 +1,106 @@
-"""A text that fits a pattern, as short as it allows; for samples, which nobody types.
+"""Regular expressions of form fields, matched by RE2, and texts for samples that match one.
 
-Patterns that a field may be held to: none that takes long on any text of the field's length.
-
-`re` tries every way in which a pattern may divide a text. How many there are is counted before a
-pattern is accepted: no repetition of what itself varies, and few repetitions beside each other.
+RE2 (https://github.com/google/re2/wiki/Syntax) matches in a time that is linear in the text,
+whatever the pattern. It has neither look-around nor back-references, and `\\d`, `\\w` and `\\s` are
+ASCII.
 """
 
 import re
-from importlib import import_module
-from math import factorial
-from typing import Any
+from collections.abc import Callable, Iterator
+from itertools import chain
 
-# What stands for a character of which it is only said what it is not.
-_TRIED = "a0A 1-_.@/+,;:#"
-_CLASSES = {"CATEGORY_DIGIT": "0", "CATEGORY_SPACE": " ", "CATEGORY_WORD": "a"}
-_REPEATS = frozenset({"MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"})
-
-
-def fitting(pattern: str, *, least: int, most: int) -> str | None:
-    """Return a text of `least` to `most` characters that fits; None where none is found."""
-    parsed = import_module("re._parser").parse(pattern)
-    for more in dict.fromkeys((0, 1, max(least, 1))):
-        text = _of(parsed, more)
-        if max(least, 1) <= len(text) <= most and text.strip() and re.fullmatch(pattern, text):
-            return text
-    return None
-
-
-def _of(items: Any, more: int) -> str:
-    return "".join(_one(str(code), about, more) for code, about in items)
-
-
-def _one(code: str, about: Any, more: int) -> str:
-    """Return what stands for one item; `more`: how often what may be repeated is, beyond need."""
-    if code == "LITERAL":
-        return chr(about)
-    if code in ("NOT_LITERAL", "ANY"):
-        return next(one for one in _TRIED if ord(one) != about)
-    if code == "IN":
-        return _member(about)
-    if code == "SUBPATTERN":
-        return _of(about[-1], more)
-    if code == "ATOMIC_GROUP":
-        return _of(about, more)
-    if code == "BRANCH":
-        return _of(about[1][0], more)
-    if code in _REPEATS:
-        low, high = int(about[0]), int(about[1])
-        return _of(about[2], more) * min(low + more, high)
-    return ""
-
-
-def _member(about: Any) -> str:
-    """Return a character of a set like `[0-9a-f]`, or one that is none of `[^,]`."""
-    kinds = [(str(code), value) for code, value in about]
-    if kinds[0][0] == "NEGATE":
-        return next((one for one in _TRIED if not any(_holds(k, v, one) for k, v in kinds[1:])), "")
-    code, value = kinds[0]
-    if code == "RANGE":
-        return chr(value[0])
-    return _CLASSES.get(str(value), "a") if code == "CATEGORY" else chr(value)
-
-
-def _holds(code: str, value: Any, one: str) -> bool:
-    if code == "RANGE":
-        return bool(value[0] <= ord(one) <= value[1])
-    if code == "CATEGORY":
-        is_word = one.isalnum() or one == "_"
-        is_in = {"DIGIT": one.isdigit(), "SPACE": one.isspace(), "WORD": is_word}
-        name = str(value).removeprefix("CATEGORY_")
-        return not is_in[name[4:]] if name.startswith("NOT_") else is_in[name]
-    return bool(code == "LITERAL" and value == ord(one))
-
+import re2
 
 MOST_CHARACTERS = 300
-MOST_WAYS = 1_000_000
-# The longest text, in characters, that is held against a pattern.
+# Maximum length of a text that is matched against a pattern, in characters.
 MOST_READ = 1000
 
-_GROUPS = frozenset({"SUBPATTERN", "ATOMIC_GROUP"})
-_SINGLE = frozenset({"LITERAL", "NOT_LITERAL", "ANY", "IN", "AT"})
+# Texts that usual patterns match, tried in this order.
+_USUAL = """
+    A sample|Sample|sample|SAMPLE|Jane Doe|ABC|ABC123|AB1234|AB-1234|ABC-123|A1|A-1|a1|1234-56
+    12-345|123-45|123-45-6789|12345|12345-6789|1|12.50|1.5|50%|#00ff00|00ff00|SW1A 1AA|K1A 0B1
+    2026-11-20|20.11.2026|11/20/2026|20/11/2026|12:00|+12025550123|+1 202 555 0123|(202) 555-0123
+    202-555-0123|555-0123|DE123456789|GB123456789|jane.doe@example.com|example.com|https://example.com/
+"""
+_USUAL_TEXTS = tuple(text.strip() for text in re.split(r"[|\n]", _USUAL) if text.strip())
+_RUNS = ("1234567890", "abcdefghij", "ABCDEFGHIJ", "a sample ")
+_LONGEST_RUN = 50
+_WORD = re.compile(r"[^\W_]+(?:[ -][^\W_]+)*")
+
+_LOOKS = re.compile(r"\(\?<?[=!]|\(\?\(|\(\?P$|\\[0-9]")
+# Python reads this as a repetition, RE2 as it stands.
+_NO_LEAST = re.compile(r"(?<!\\)\{,[0-9]+\}")
 
 
 class BadPattern(ValueError):
-    """The pattern cannot be used. The message is a sentence for whoever wrote it."""
+    """Unusable pattern. The message is a sentence for whoever wrote it."""
 
 
 def check_pattern(pattern: str, longest: int) -> None:
-    """Accept a pattern for texts of up to `longest` characters.
+    """Require a pattern that can be used for texts of up to `longest` characters.
 
     Raises:
-        BadPattern: it does not compile, looks around or back, or may take too long.
+        BadPattern: the pattern or the text is too long, or RE2 does not compile the pattern.
     """
     if len(pattern) > MOST_CHARACTERS:
         raise BadPattern(f"a pattern has at most {MOST_CHARACTERS} characters")
     if longest > MOST_READ:
         raise BadPattern(f"a field with a pattern needs a `max` of at most {MOST_READ}")
+    matcher(pattern)
+    if _NO_LEAST.search(pattern):
+        raise BadPattern("a repetition needs its least number: write {0,5}, not {,5}")
+
+
+def matcher(pattern: str) -> Callable[[str], bool]:
+    """Return a predicate for texts that the pattern matches from beginning to end.
+
+    Raises:
+        BadPattern: RE2 does not compile the pattern.
+    """
+    options = re2.Options()
+    options.log_errors = False
     try:
+        compiled = re2.compile(pattern, options)
+    except UnicodeEncodeError:
+        raise BadPattern("not a regular expression: it is not valid Unicode") from None
+    except re2.error as error:
+        raise BadPattern(_fault(pattern, error.args[0].decode("utf-8", "replace"))) from None
+    return lambda text: compiled.fullmatch(text) is not None
+
+
+def fitting(pattern: str, *, least: int, most: int) -> str | None:
+    """Return a matching text of `least` to `most` characters, or None if none is found.
+
+    A few usual texts are tried, then the words of the pattern itself, then runs of characters.
+    """
+    matches = matcher(pattern)
+    return next(
+        (
+            text
+            for text in chain(_USUAL_TEXTS, _WORD.findall(pattern), _runs(least, most))
+            if max(least, 1) <= len(text) <= most and matches(text)
+        ),
+        None,
+    )
+
+
+def _runs(least: int, most: int) -> Iterator[str]:
+    """Yield digits, letters and words of each length, the shortest first."""
+    for length in range(max(least, 1), min(most, max(least, _LONGEST_RUN)) + 1):
+        for run in _RUNS:
+            text = (run * (length // len(run) + 1))[:length]
+            if text == text.strip():
+                yield text
+
+
+def _fault(pattern: str, said: str) -> str:
+    if _LOOKS.search(said):
+        return "looks around or back: only plain repetitions and alternatives are taken"
+    if "too large" in said:
+        return "is too large: repeat less"
+    try:
+        # Its message says where.
         re.compile(pattern)
-        parsed = import_module("re._parser").parse(pattern)
     except (re.error, OverflowError, RecursionError) as error:
-        raise BadPattern(f"not a regular expression: {error}") from None
-    counted = _Count(longest)
-    if counted.ways(parsed) / factorial(counted.unbounded) > MOST_WAYS:
-        raise BadPattern("may take too long: set a smaller `max`, or repeat less")
-
-
-class _Count:
-    """Counts the ways to divide a text; `unbounded` repetitions share its length."""
-
-    def __init__(self, longest: int) -> None:
-        self._longest = longest
-        self.unbounded = 0
-
-    def ways(self, items: Any) -> int:
-        product = 1
-        for code, about in items:
-            product *= self._ways_of(str(code), about)
-        return product
-
-    def _ways_of(self, code: str, about: Any) -> int:
-        if code in _SINGLE:
-            return 1
-        if code in _GROUPS:
-            return self.ways(about[-1] if code == "SUBPATTERN" else about)
-        if code == "BRANCH":
-            return sum(self.ways(alternative) for alternative in about[1])
-        if code in _REPEATS:
-            return self._repeated(*about)
-        raise BadPattern("looks around or back: only plain repetitions and alternatives are taken")
-
-    def _repeated(self, low: int, high: Any, inner: Any) -> int:
-        most = min(int(high), self._longest)
-        of_one = self.ways(inner)
-        if most <= 1:
-            return 1 + of_one
-        if of_one > 1:
-            raise BadPattern("repeats what itself varies, like (a+)*: write it without")
-        if most == self._longest:
-            self.unbounded += 1
-        return max(1, most - low + 1)
+        return f"not a regular expression: {error}"
+    return f"not a regular expression that RE2 takes: {said}"

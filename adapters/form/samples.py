@@ -46,7 +46,7 @@ def sample_of(
     if lacking:
         raise LookupError(
             f"no sample can be made: nothing was found that fits the pattern of "
-            f"{', '.join(lacking)}; fill the form in at its own address instead"
+            f"{', '.join(lacking)}; add a text that does as `example:` of the field in hub.yaml"
         )
     filled = {name: value for name, value in made.items() if value is not None} | {"_token": token}
     if not any(isinstance(value, list) and _is_file(value) for value in filled.values()):
@@ -68,6 +68,8 @@ def _value(name: str, declared: Mapping[str, Any], nonce: str) -> Any:
         return declared.get("min", declared.get("max", _TYPED[kind]))
     if kind == "consent":
         return True
+    if "example" in declared:
+        return declared["example"]
     if "pattern" in declared:
         least = declared.get("min", 0)
         return fitting(declared["pattern"], least=least, most=longest(declared))

@@ -1,8 +1,7 @@
-"""A form's settings: which fields it has, which pages may send it, where people go afterwards.
+"""Settings schema of a form: its fields, the origins that may send it, and redirects afterwards.
 
-What `max` and `min` of a field may say; what they count hangs on its type.
-
-The types of fields: which keys each takes, and how many characters.
+Each field type has its own keys and its own limit of characters. The values that `max` and `min`
+of a field may have, and what they count, depend on the type.
 """
 
 import re
@@ -17,14 +16,18 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 
 from adapters.contract.requests import check_url
 from adapters.form.files import MIB, MOST_BYTES, MOST_FILES, extensions, most_bytes, size_bytes
-from adapters.form.patterns import BadPattern, check_pattern
+from adapters.form.patterns import BadPattern, check_pattern, matcher
 
 LARGEST_MAX = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """`longest`: characters, unless `max` says otherwise where `max` counts them (`sized`)."""
+    """Field type: the keys that it accepts, those that it needs, and its length limit.
+
+    `longest` is a number of characters; in a `sized` type, `max` counts characters and overrides
+    it.
+    """
 
     longest: int
     keys: Sequence[str] = ()
@@ -36,22 +39,22 @@ _TYPED = ("max", "min", "placeholder")
 _LISTED = {"choices": "a list of texts"}
 
 KINDS = {
-    "text": Kind(500, (*_TYPED, "pattern"), sized=True),
-    "longtext": Kind(10_000, (*_TYPED, "pattern"), sized=True),
+    "text": Kind(500, (*_TYPED, "pattern", "example"), sized=True),
+    "longtext": Kind(10_000, (*_TYPED, "pattern", "example"), sized=True),
     "email": Kind(320, _TYPED, sized=True),
-    "phone": Kind(40, (*_TYPED, "pattern"), sized=True),
+    "phone": Kind(40, (*_TYPED, "pattern", "example"), sized=True),
     "choice": Kind(200, ("choices",), _LISTED),
     "choices": Kind(200, ("choices", "max", "min"), _LISTED),
     "number": Kind(40, _TYPED),
     "date": Kind(40, ("max", "min")),
     "consent": Kind(200, ("text",), {"text": "what is consented to"}),
-    "hidden": Kind(500, ("max", "min", "pattern", "value"), sized=True),
+    "hidden": Kind(500, ("max", "min", "pattern", "example", "value"), sized=True),
     "file": Kind(0, ("max", "min", "accept", "max_bytes")),
 }
 
 
 def longest(declared: Mapping[str, Any]) -> int:
-    """Return how many characters a field takes."""
+    """Return the maximum number of characters of a field."""
     kind = KINDS[declared["type"]]
     return int(declared.get("max", kind.longest)) if kind.sized else kind.longest
 
@@ -60,10 +63,10 @@ Bound = int | float | str
 
 
 def check_bounds(declared: Mapping[str, Any]) -> None:
-    """Accept the `max` and `min` of a field.
+    """Validate the `max` and `min` of a field.
 
     Raises:
-        ValidationError: under the key that is wrong.
+        ValidationError: under the invalid key.
     """
     read = _READ.get(declared["type"], _whole)
     most = _most(declared)
@@ -134,10 +137,10 @@ def _check_honeypot(name: str) -> None:
 
 
 def check_origin(text: str) -> None:
-    """Accept what a browser says in `Origin`: scheme, host and port, nothing else.
+    """Require an origin as a browser sends it in `Origin`: only scheme, host and port.
 
     Raises:
-        ValidationError: it is something else.
+        ValidationError: `text` is anything else.
     """
     check_url(text)
     if urlsplit(text).geturl() != text or urlsplit(text)[2:] != ("", "", ""):
@@ -151,12 +154,22 @@ def _check_redirect(text: str) -> None:
         raise ValidationError("expected an address in plain ASCII, percent-encoded where needed")
 
 
+def _check_example(declared: Mapping[str, Any]) -> None:
+    example = declared["example"]
+    if not declared.get("min", 1) <= len(example) <= longest(declared) or not example.strip():
+        raise ValidationError("has more or fewer characters than the field takes", "example")
+    if declared["type"] != "longtext" and len(example.splitlines()) > 1:
+        raise ValidationError("must be a single line", "example")
+    if "pattern" in declared and not matcher(declared["pattern"])(example):
+        raise ValidationError("does not match `pattern`", "example")
+
+
 class FieldSchema(Schema):
-    """One field: its `type`, and the keys that this type takes (`kinds.KINDS`)."""
+    """Schema of one field: its `type`, and the keys that this type accepts (`KINDS`)."""
 
     error_messages = {  # noqa: RUF012
         "unknown": f"unknown key; there are {', '.join((*_EVERYWHERE, 'max', 'min', 'pattern'))}, "
-        "placeholder, choices, text, value, accept and max_bytes"
+        "example, placeholder, choices, text, value, accept and max_bytes"
     }
 
     type = fields.String(
@@ -169,6 +182,7 @@ class FieldSchema(Schema):
     max = fields.Raw()
     min = fields.Raw()
     pattern = fields.String()
+    example = fields.String(validate=validate.Length(min=1))
     placeholder = fields.String(validate=_LABEL)
     choices = fields.List(fields.String(validate=_LABEL), validate=validate.Length(1, 500))
     text = fields.String(validate=_PROSE)
@@ -191,19 +205,22 @@ class FieldSchema(Schema):
                 _accept(key, lambda key=key, check=check: check(data[key]))
         if "pattern" in data:
             _accept("pattern", lambda: check_pattern(data["pattern"], longest(data)))
+        if "example" in data:
+            _check_example(data)
 
 
 def well_declared(declared: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields without a fault: settings of a file that has some may bring the others."""
+    """Return the valid fields only; the settings may come from a file with invalid ones."""
     return {name: field for name, field in declared.items() if not FieldSchema().validate(field)}
 
 
 class FormSettings(Schema):
-    """`fields`: name to field. `origins`: of the pages that may send it, beside the hub's own.
+    """Settings of a form.
 
-    `redirect`: the page of thanks; `redirects`: those that a page may ask for by `_next`.
-    `honeypot`: a field that people do not see. `title`: what stands above the form where the hub
-    shows it. There are no secrets: whoever sees the page may post.
+    `fields`: name to field. `origins`: those of the pages that may send it, besides the hub's own.
+    `redirect`: the thank-you page; `redirects`: pages that a form may request by `_next`.
+    `honeypot`: a field that is hidden from people. `title`: the heading where the hub shows the
+    form. There are no secrets: anyone who sees the page may post.
     """
 
     fields_ = fields.Dict(

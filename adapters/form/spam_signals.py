@@ -1,4 +1,4 @@
-"""What a submission tells of itself: a trap, links, a text to know repeats by."""
+"""Spam signals of a submission: honeypot, links, and a normalized text to recognise repeats."""
 
 import re
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ def signals_of(
     honeypot: str,
     after_s: float | None,
 ) -> Signals:
-    """Return the signals; texts are what stands in fields of types `text` and `longtext`."""
+    """Return the spam signals; texts are the values of fields of type `text` or `longtext`."""
     texts = [
         one
         for name, field in declared.items()
@@ -40,7 +40,7 @@ def signals_of(
 
 
 def _phone(declared: Mapping[str, Mapping[str, Any]], submission: Submission) -> str | None:
-    """Return the first number that says its country, a field called `phone` before others."""
+    """Return the first number with a country code; a field named `phone` comes first."""
     named = [name for name, field in declared.items() if field["type"] == "phone"]
     named.sort(key=lambda name: name != "phone")
     found = (phone_e164(one) for name in named for one in submission.texts(name))

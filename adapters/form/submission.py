@@ -1,4 +1,4 @@
-"""What a browser or a script posted: by name, from any of three kinds of body."""
+"""Submission of a form: values and files by field name, from any of three content types."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,17 +16,17 @@ MULTIPART = "multipart/form-data"
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """Stands for a field that came with different values: all of them, in order."""
+    """Values of a field that was sent with several different values, in order."""
 
     values: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """The fields by name, and the files of each.
+    """Submission: values by field name, and files by field name.
 
-    A text is as it came; bytes that are no UTF-8 are surrogates. From JSON a value may be anything
-    that JSON can say.
+    Texts are unchanged; bytes that are not UTF-8 are surrogates. In a JSON body, a value may have
+    any JSON type.
     """
 
     values: Mapping[str, Any]
@@ -36,7 +36,7 @@ class Submission:
         return self.values.get(name)
 
     def texts(self, name: str) -> Sequence[str]:
-        """Return what came under a name, as texts; nothing for what cannot be one."""
+        """Return the strings sent for a field; values of other types are left out."""
         value = self.values.get(name)
         if isinstance(value, Repeated):
             return value.values
@@ -46,11 +46,11 @@ class Submission:
 
 
 def read_submission(request: InboundRequest) -> Submission:
-    """Return what was posted.
+    """Parse the body of a request as a form submission.
 
     Raises:
-        Unreadable: the body is not what its Content-Type says.
-        TooManyFields: it has more fields than are read.
+        Unreadable: the Content-Type is not one of a form, or the body does not match it.
+        TooManyFields: the body has more fields than are read.
     """
     kind, _ = media_type(request.headers.get("content-type"))
     if kind == URLENCODED:
@@ -68,7 +68,7 @@ def read_submission(request: InboundRequest) -> Submission:
 def _from_parts(parts: Sequence[Part]) -> Submission:
     files: dict[str, list[Part]] = {}
     for part in parts:
-        # A file input left alone sends neither a name nor bytes.
+        # A file input without a chosen file sends neither a name nor bytes.
         if part.filename is not None and (part.filename or part.content):
             files.setdefault(part.name, []).append(part)
     texts = (
@@ -80,9 +80,9 @@ def _from_parts(parts: Sequence[Part]) -> Submission:
 
 
 def _gathered(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """Return what each name says; what is said again in the same words counts once.
+    """Group values by name; equal values of a repeated name count once.
 
-    `parse_qsl` leaves bytes that came unescaped as single surrogates: they are joined here.
+    `parse_qsl` leaves unescaped bytes as single surrogates: they are joined here.
     """
     found: dict[str, dict[str, None]] = {}
     for name, text in pairs:

@@ -1,4 +1,4 @@
-"""Submission tokens: when a view of the form was given out, and a name that only it has.
+"""Submission tokens: the signed time of issue and a unique nonce for each view of a form.
 
 `<issued, hexadecimal seconds>.<nonce>.<HMAC-SHA256 of both, base64url>`
 """
@@ -10,27 +10,27 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 LIFE_S = 86_400
-# Clocks of several machines differ: a token may come from a little later than now.
+# Clock difference between machines that is tolerated: a token may be from the near future.
 EARLY_S = 120
 
 _TOKEN = re.compile(r"([0-9a-f]{1,10})\.([A-Za-z0-9_-]{1,64})\.([A-Za-z0-9_-]{43})", re.ASCII)
 
 
 class Token(NamedTuple):
-    """A token that we gave out: how old it is, and its name."""
+    """Token that the hub issued: its age and its nonce."""
 
     age_s: float
     nonce: str
 
 
 def issue(key: bytes, now: datetime, nonce: str) -> str:
-    """Return the token of one view of the form."""
+    """Return a signed token for one view of the form."""
     signed = f"{int(now.timestamp()):x}.{nonce}"
     return f"{signed}.{_signature(key, signed)}"
 
 
 def read(key: bytes, value: Any, now: datetime) -> Token | None:
-    """Return a token that we gave out less than a day ago, None for anything else."""
+    """Return a token that the hub issued at most a day ago, None for anything else."""
     found = _TOKEN.fullmatch(value) if isinstance(value, str) else None
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""Fields that people type: taken as they came or not at all, with the sentences they read."""
+"""Text fields of a form; a value is stored unchanged, or rejected with a message to the visitor."""
 
 import re
 from collections.abc import Mapping
@@ -6,11 +6,12 @@ from typing import Any
 
 from marshmallow import ValidationError, fields
 
+from adapters.form.patterns import matcher
 from adapters.form.settings import longest
 from adapters.form.submission import Repeated
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-# A quoted local part may hold almost anything (RFC 5321, 4.1.2); no part holds a line break.
+# A quoted local part may contain almost anything (RFC 5321, 4.1.2); no part has a line break.
 _EMAIL = re.compile(
     r"""(?:"(?:[^"\\\x00-\x1f\x7f]|\\[\x20-\x7e]){1,62}"|[^@\s"(),:;<>\[\\\]\x00-\x1f\x7f]{1,64})"""
     r"""@(?=[^@]{3,255}\Z)(?:[^@\s"(),:;<>\[\\\]\x00-\x1f\x7f.]{1,63}\.)+[^@\s"(),:;<>\[\\\]\x00-\x1f\x7f.]{2,63}\.?"""
@@ -27,12 +28,12 @@ SHAPE = "This does not look as it should."
 
 
 def is_email(value: str) -> bool:
-    """Tell whether this has the form of an e-mail address; nobody is asked whether it exists."""
+    """Return whether `value` has the syntax of an e-mail address; its existence is not checked."""
     return _EMAIL.fullmatch(value) is not None
 
 
 class FieldType(fields.Field[Any]):
-    """A field made from its declaration."""
+    """Field that is built from its declaration."""
 
     def __init__(self, declared: Mapping[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -44,19 +45,19 @@ class FieldType(fields.Field[Any]):
         return self.clean(value)
 
     def clean(self, value: Any) -> Any:
-        """Return what is kept of a value that says something.
+        """Validate a value that is not empty, and return the value to store.
 
         Raises:
-            ValidationError: a sentence for whoever typed it, which does not repeat it.
+            ValidationError: with a sentence for the visitor, which does not repeat the value.
         """
         raise NotImplementedError
 
 
 def one_text(value: Any, most: int) -> str:
-    """Return a text that can be kept, and is not too long.
+    """Require a single string that can be stored and has at most `most` characters.
 
     Raises:
-        ValidationError: it is none.
+        ValidationError: `value` is anything else.
     """
     if isinstance(value, Repeated):
         raise ValidationError(TWICE)
@@ -64,14 +65,15 @@ def one_text(value: Any, most: int) -> str:
         raise ValidationError(NO_TEXT)
     if "\x00" in value or _SURROGATE.search(value):
         raise ValidationError(STRANGE)
-    count = len(value.replace("\r\n", "\n"))  # a browser counts a line break as one
+    # A browser counts a line break as one character.
+    count = len(value.replace("\r\n", "\n"))
     if count > most:
         raise ValidationError(f"This has {count} characters; at most {most} fit.")
     return value
 
 
 class TextField(FieldType):
-    """A text of one line."""
+    """Text on one line."""
 
     one_line = True
 
@@ -79,7 +81,7 @@ class TextField(FieldType):
         super().__init__(declared, **kwargs)
         self._most = longest(declared)
         self._least = declared.get("min", 0)
-        self._pattern = re.compile(declared["pattern"]) if "pattern" in declared else None
+        self._matches = matcher(declared["pattern"]) if "pattern" in declared else None
 
     def clean(self, value: Any) -> str:
         text = one_text(value, self._most)
@@ -92,10 +94,14 @@ class TextField(FieldType):
         return text
 
     def check(self, value: str) -> None:
-        """Accept a value of this type that is not blank."""
+        """Validate a value of this type that is not blank.
+
+        Raises:
+            ValidationError: with a sentence for the visitor.
+        """
         if len(value) < self._least:
             raise ValidationError(f"This has {len(value)} characters; at least {self._least} do.")
-        if self._pattern and not self._pattern.fullmatch(value):
+        if self._matches and not self._matches(value):
             raise ValidationError(f"{SHAPE} {self.declared.get('help', '')}".strip())
 
 

@@ -1,6 +1,6 @@
-"""Declared fields as those see them who draw the form.
+"""Validation of submissions against the declared fields of a form.
 
-The schema that a form's declared fields make: what is taken, as what, and what is not.
+Also the data of the declared fields, as needed to render the form.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from adapters.form.text_fields import FieldType
 
 
 def form_field(name: str, declared: Mapping[str, Any]) -> FormField:
-    """Return a declared field with all that its type implies."""
+    """Return a declared field, completed with the defaults of its type."""
     kind = KINDS[declared["type"]]
     accept = declared.get("accept", DEFAULT_ACCEPT) if declared["type"] == "file" else ()
     return FormField(
@@ -44,31 +44,31 @@ def _label(name: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-# The types that keep what holds spaces alone; of all others it says nothing.
+# Types that keep a value of spaces only; in all others, such a value counts as missing.
 _BLANK_COUNTS = frozenset({"text", "longtext", "email", "phone", "hidden"})
 
 
 class Validator:
-    """Tells the declared fields from all others, and good values from bad ones."""
+    """Validator of submissions: drops undeclared fields and rejects invalid values."""
 
     def __init__(self, declared: Mapping[str, Mapping[str, Any]]) -> None:
         self._declared = declared
         made = {
-            # Not under its own name: one may be called like a part of marshmallow's schemas.
+            # Not under its own name, which may clash with an attribute of marshmallow's schemas.
             f"field_{place}": _field(name, declaration)
             for place, (name, declaration) in enumerate(declared.items())
         }
         self._schema = Schema.from_dict(made)(unknown=EXCLUDE)
 
     def valid(self, submission: Submission, at: datetime) -> dict[str, Any]:
-        """Return the declared fields that were filled in, typed, in declared order.
+        """Return the values of the declared fields that were filled in, typed, in declared order.
 
-        A text is as it came; a number is a number or, where that is not exact, a decimal text;
-        a date is ISO; choices are a list; a consent says `given text at`, also when it was not
-        given; files are their parts.
+        A text is unchanged; a number is a number or, where a float is not exact, a decimal string;
+        a date is ISO 8601; choices are a list; a consent is a mapping of `given text at`, also if
+        it was not given; files are their parts.
 
         Raises:
-            InvalidSubmission: with a sentence for each field that is wrong or missing.
+            InvalidSubmission: with a sentence for each invalid or missing field.
         """
         said = ((name, self._given(name, submission)) for name in self._declared)
         given = {name: value for name, value in said if value is not None}
@@ -85,7 +85,7 @@ class Validator:
         }
 
     def _given(self, name: str, submission: Submission) -> Any:
-        """Return what came under a name, None when it says nothing."""
+        """Return the submitted value of a field, or None if it is empty."""
         value: Any = submission.values.get(name)
         kind = self._declared[name]["type"]
         if kind == "file" and name in submission.files:

@@ -1,20 +1,21 @@
 """Samples of forms: whatever is declared, they are taken, and no two say the same."""
 
-import re
-
 import pytest
+import re2
 from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.contract.request import InboundRequest
-from adapters.form.patterns import fitting
+from adapters.form.patterns import BadPattern, fitting, matcher
 from tests.adapters.posting import NOW
 from tests.adapters.submitting import URL, form
 
-PATTERNS = [
-    "[0-9]{5}(-[0-9]{4})?", "[A-Z]{2}[0-9]+", r"\d{3}-\d{2}", r"(roof|gutter) \w+", "[^,]+", ".{4}",
-    r"\+?[0-9 ]{6,20}", "a|b", r"[\d.]+", r"[^\w]a", "#[0-9a-f]{6}", "x", r"\S+@\S+", "[^a0A 1]b",
+USUAL = [
+    "[0-9]{5}(-[0-9]{4})?", "[A-Z]{2}[0-9]+", r"\d{3}-\d{2}", "(roof|gutter)s?", "[^,]+", ".{4}",
+    r"\+?[0-9 ]{6,20}", "a|b", r"[\d.]+", "#[0-9a-f]{6}", "x", r"\S+@\S+", r"\p{Lu}.*", "(?i)REF",
+    "[A-Z]{1,2}[0-9][A-Z0-9]? ?[0-9][A-Z]{2}", r"\w+ \w+", "[0-9]{4}-[0-9]{2}-[0-9]{2}", "Mr|Ms|Dr",
 ]  # fmt: skip
+UNUSUAL = [r"(roof|gutter)-\w+", r"[^\w]a", "[^a0A 1]b", "", " +", "x{51}y"]
 
 
 def sample(fields: dict, nonce: str = "0123456789abcdef"):
@@ -26,26 +27,28 @@ def sample(fields: dict, nonce: str = "0123456789abcdef"):
     return on, request, event
 
 
-@pytest.mark.parametrize("pattern", PATTERNS)
-@pytest.mark.parametrize("least", [0, 4])
-def test_a_text_is_found_that_fits_a_pattern(pattern: str, least: int) -> None:
-    text = fitting(pattern, least=least, most=60)
-    if text is None:
-        assert least > 1
-        assert pattern in {"a|b", "x", r"[^\w]a", "[^a0A 1]b"}
-    else:
-        assert re.fullmatch(pattern, text)
-        assert len(text) >= least
+@pytest.mark.parametrize("pattern", USUAL)
+def test_a_text_is_found_that_fits_a_usual_pattern(pattern: str) -> None:
+    text = fitting(pattern, least=0, most=60)
+    assert text is not None
+    assert re2.fullmatch(pattern, text)
+    longer = fitting(pattern, least=4, most=60)
+    assert longer is None or (re2.fullmatch(pattern, longer) and len(longer) >= 4)
 
 
-@given(st.text("ab0-[]().+*?{}|\\dws^,1 ", max_size=12))
-def test_what_is_found_fits_and_nothing_goes_wrong(pattern: str) -> None:
+@pytest.mark.parametrize("pattern", UNUSUAL)
+def test_no_text_is_found_for_an_unusual_one(pattern: str) -> None:
+    assert fitting(pattern, least=0, most=60) is None
+
+
+@given(st.text("ab0-[]().+*?{}|\\dws^,1 ", max_size=12), st.integers(0, 9), st.integers(1, 60))
+def test_what_is_found_fits_and_nothing_goes_wrong(pattern: str, least: int, most: int) -> None:
     try:
-        re.compile(pattern)
-    except re.error:
+        matches = matcher(pattern)
+    except BadPattern:
         return
-    text = fitting(pattern, least=0, most=50)
-    assert text is None or re.fullmatch(pattern, text)
+    text = fitting(pattern, least=least, most=most)
+    assert text is None or (matches(text) and text.strip() and least <= len(text) <= most)
 
 
 def test_what_is_required_is_filled_in_patterns_and_files_too() -> None:
@@ -67,7 +70,7 @@ def test_what_is_required_is_filled_in_patterns_and_files_too() -> None:
     }
     _, _, event = sample(fields)
     said = event.data["fields"]
-    assert said["zip"] == "00000"
+    assert said["zip"] == "12345"
     assert [one["name"] for one in said["plan"]] == ["sample-1.pdf", "sample-2.pdf"]
     assert [one.name for one in event.attachments] == [
         "sample-1.pdf",
@@ -80,10 +83,22 @@ def test_what_is_required_is_filled_in_patterns_and_files_too() -> None:
 
 
 def test_a_sample_that_cannot_be_made_says_which_field_is_in_the_way() -> None:
-    with pytest.raises(LookupError, match="pattern of code; fill the form in"):
-        sample({"code": {"type": "text", "required": True, "pattern": "x", "min": 3, "max": 9}})
-    _, request, _ = sample({"code": {"type": "text", "pattern": "x", "min": 3, "max": 9}})
+    declared = {"type": "text", "pattern": "roof-[a-z]+", "min": 3, "max": 9}
+    with pytest.raises(LookupError, match="pattern of code; add a text that does as `example:`"):
+        sample({"code": declared | {"required": True}})
+    _, request, _ = sample({"code": declared})
     assert b"code" not in request.body
+
+
+def test_an_example_is_what_a_sample_says() -> None:
+    fields = {
+        "code": {"required": True, "pattern": "roof-[a-z]+", "example": "roof-red"},
+        "zip": {"pattern": "[0-9]{5}", "max": 5, "example": "22401"},
+        "way": {"type": "hidden", "example": "a flyer"},
+        "message": {"type": "longtext", "example": "Two\nlines"},
+    }
+    _, _, event = sample(fields)
+    assert event.data["fields"] == {name: field["example"] for name, field in fields.items()}
 
 
 @pytest.mark.parametrize("fields", [

@@ -1,4 +1,4 @@
-"""What `hub check` finds, and that none of it is a secret."""
+"""Findings of `hub check`; none of them contains a secret."""
 
 import json
 import socket

@@ -1,4 +1,4 @@
-"""Destinations that have two ways to prove themselves: either is enough, half of one is not."""
+"""Destinations with two ways to authenticate: either suffices, half of one is a fault."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Who fetches for whom, and who is called back: found, named, ambiguous, wrong."""
+"""Cross-references of sources and destinations: accounts and callbacks, right and wrong."""
 
 from pathlib import Path
 
@@ -91,7 +91,7 @@ def test_an_account_that_will_not_do_is_told_in_its_line(
 
 
 def test_two_sources_never_list_one_account(tmp_path: Path) -> None:
-    """Each would take in what the other's webhooks bring: everything would happen twice."""
+    """Each would ingest the other's webhooks from the list: everything would happen twice."""
     secrets = "secrets: [whsec_8Jx0kq2LmZr5Tn7Vw9Yb]"
     both = "".join(f"  {name}: {{adapter: stripe, {secrets}ACCOUNT}}\n" for name in ("a", "b"))
     text = "sources:\n" + both + destinations(PAY)

@@ -1,4 +1,4 @@
-"""Bad files: the exact sentences, the exact lines, all of them at once."""
+"""Faulty files: the exact sentences and line numbers, and all faults reported at once."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ SLUG = "expected a lower-case letter, then up to 62 of a-z 0-9 _ -"
 
 
 def faults_of(folder: Path, text: str | bytes, **options: object) -> list[str]:
-    """Return the faults of a file without its name: `LINE: sentence`."""
+    """Return the faults of a file without the file's name: `LINE: sentence`."""
     path = folder / "hub.yaml"
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     settings = {"published_secrets_allowed": True, "environ": {}} | options

@@ -1,4 +1,4 @@
-"""What is wrong with a declared form is told with its line."""
+"""Faults of a declared form, each reported with its line."""
 
 from pathlib import Path
 
@@ -19,9 +19,14 @@ def faults(folder: Path, text: str) -> list[str]:
 
 
 @pytest.mark.parametrize(("text", "fault"), [
-    ("    fields:\n      zip:\n        pattern: '(a+)+'\n",
-     "6: sources.contact.fields.zip.pattern: repeats what itself varies, like (a+)*: write it"
-     " without"),
+    ("    fields:\n      zip:\n        pattern: '(?=a)b'\n",
+     "6: sources.contact.fields.zip.pattern: looks around or back: only plain repetitions and"
+     " alternatives are taken"),
+    ("    fields:\n      zip:\n        pattern: 'a++'\n",
+     "6: sources.contact.fields.zip.pattern: not a regular expression that RE2 takes: bad"
+     " repetition operator: ++"),
+    ("    fields:\n      zip:\n        pattern: '[0-9]{5}'\n        example: A sample\n",
+     "7: sources.contact.fields.zip.example: does not match `pattern`"),
     ("    fields:\n      zip:\n        type: text\n        pattern: '('\n",
      "7: sources.contact.fields.zip.pattern: not a regular expression: missing ), unterminated"
      " subpattern at position 0"),
@@ -38,7 +43,7 @@ def faults(folder: Path, text: str) -> list[str]:
      "6: sources.contact.redirects.1: expected an address like https://example.org/path"),
     ("    fields:\n      a:\n        patern: x\n",
      "6: sources.contact.fields.a.patern: unknown key; there are type, required, label, help, max,"
-     " min, pattern, placeholder, choices, text, value, accept and max_bytes"),
+     " min, pattern, example, placeholder, choices, text, value, accept and max_bytes"),
 ])  # fmt: skip
 def test_a_fault_of_a_form_has_its_line(tmp_path: Path, text: str, fault: str) -> None:
     assert faults(tmp_path, text) == [fault]

@@ -1,4 +1,4 @@
-"""`limits` and `captcha` in `hub.yaml`: what they make, and the exact sentence for each fault."""
+"""`limits` and `captcha` in `hub.yaml`: the parsed values, and the exact sentence of each fault."""
 
 from pathlib import Path
 

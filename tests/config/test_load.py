@@ -1,4 +1,4 @@
-"""Good files: what they become. And any file at all: it loads, or it is a `ConfigError`."""
+"""Loading of `hub.yaml`: the parsed values of good files; any other file is a `ConfigError`."""
 
 import json
 from base64 import b64encode
@@ -32,7 +32,7 @@ def load(folder: Path, text: str, environ: Mapping[str, str] | None = None) -> C
 
 
 def faults_of(path: Path) -> tuple[str, ...]:
-    """Return the faults of a file, none when it loads; anything else that is raised escapes."""
+    """Return the faults of a file, none if it loads; any other exception propagates."""
     try:
         load_config(path, {"HUB_X": "value-of-x"}, published_secrets_allowed=True)
     except ConfigError as error:

@@ -1,4 +1,4 @@
-"""`people`, `assign`, `escalate` and `site.holidays`: what they become, and what is wrong."""
+"""`people`, `assign`, `escalate` and `site.holidays`: the parsed values and the faults."""
 
 from datetime import date
 from pathlib import Path
@@ -42,7 +42,7 @@ def rules(*lines: str) -> str:
 def route(
     keys: str, *, assign: str = "    assign: sales\n", body: str = "{{ owner.phone }}"
 ) -> str:
-    """Return a file whose route begins in line 14, or in 13 when the source has no list."""
+    """Return a file whose route begins in line 14, or in 13 if the source has no list."""
     text = TEAM + FORM + assign + ACCOUNTS
     return f"{text}routes:\n  tell:\n    on: lead.submitted\n    do: ops.post\n" + (
         f'    with: {{body: "{body}"}}\n    {keys}\n'

@@ -1,4 +1,4 @@
-"""The environment: what each variable becomes, and one sentence per fault, never a value."""
+"""Settings from the environment: parsed values, one sentence per fault, never a value."""
 
 from pathlib import Path
 
