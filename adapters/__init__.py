@@ -1,4 +1,4 @@
-"""The providers' ground floor and its front door. It has never heard of the hub."""
+"""Provider adapters: the public names of the contract. Nothing here imports the hub."""
 
 from adapters.contract.errors import (
     AccountRefused,

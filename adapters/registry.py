@@ -1,4 +1,4 @@
-"""One line per provider. Nothing here imports a provider until somebody asks for it."""
+"""Registry of adapters by provider name; a provider's module is imported on first use only."""
 
 from importlib import import_module
 from typing import cast
@@ -33,19 +33,19 @@ OUTBOUND = {
 
 
 def inbound(name: str) -> type[Inbound]:
-    """Return the inbound adapter of that name.
+    """Return the inbound adapter class registered under `name`.
 
     Raises:
-        LookupError: there is none.
+        LookupError: no inbound adapter has that name.
     """
     return cast("type[Inbound]", _load(INBOUND[name]))
 
 
 def outbound(name: str) -> type[Outbound]:
-    """Return the outbound adapter of that name.
+    """Return the outbound adapter class registered under `name`.
 
     Raises:
-        LookupError: there is none.
+        LookupError: no outbound adapter has that name.
     """
     return cast("type[Outbound]", _load(OUTBOUND[name]))
 

@@ -1,1 +1,1 @@
-"""Calendly: bookings made, moved and cancelled."""
+"""Calendly: bookings created, rescheduled and cancelled."""

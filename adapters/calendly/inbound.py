@@ -1,30 +1,29 @@
-"""Calendly's webhooks: bookings made, moved and cancelled.
+"""Calendly's webhooks: bookings created, rescheduled and cancelled.
 
 **Docs**: https://developer.calendly.com/api-docs/webhook-payload ·
 https://developer.calendly.com/api-docs/webhook-signatures
 
 **Signs**: `Calendly-Webhook-Signature: t=<s>,v1=<hex>`, HMAC-SHA256 over `{t}.{raw body}`, keyed
-with the subscription's signing key. Make the subscription with a `signing_key`: one that a personal
-token made without it does not sign. We take 3 minutes either way.
+with the subscription's signing key. Create the subscription with a `signing_key`: a subscription
+created by a personal token without one does not sign. The tolerance is 3 minutes either way.
 
-**Re-sends**: on everything but a 2xx, ever more slowly for 24 h, and not past 24 h after the
-meeting; then the subscription is disabled and must be made anew.
+**Re-sends**: on everything but a 2xx, with growing delays for 24 h, and not later than 24 h after
+the meeting; then the subscription is disabled and must be created anew.
 
 **Answers**: any 2xx; the body is not read.
 
-**Quirks**: there is no event id: the id here is the type, the `updated_at` and the address of what
-it is about, and of a no-show's own record where there is one. A move is two events, a cancellation
-with `rescheduled: true` (`status` is then `rescheduled`) and a booking with `old_invitee`. The
-envelope's `created_at` is the time of the webhook and not compared. `amount` is a decimal number in
-whole units. A phone is what was given for text reminders. `object_id` is the invitee's address: a
-group meeting is one booking per invitee.
+**Quirks**: there is no event id: the external id is composed of the type, the `updated_at` and URI
+of the invitee, and the id of the no-show record if there is one. Rescheduling is two events: a
+cancellation with `rescheduled: true` (`status` is then `rescheduled`) and a booking with
+`old_invitee`. The envelope's `created_at` is the time of the webhook and is not compared. `amount`
+is a decimal number in whole units. The phone number is the one for text reminders. `object_id` is
+the invitee's URI: a group meeting is one booking per invitee.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from adapters.calendly.samples import SAMPLE_TYPES, sample_body
 from adapters.contract.errors import Unreadable
 from adapters.contract.event import Event
 from adapters.contract.fields import (
@@ -38,6 +37,7 @@ from adapters.contract.fields import (
 from adapters.contract.inbound import Inbound, Sample
 from adapters.contract.money import currency_code, minor_units_of
 from adapters.contract.request import InboundRequest
+from adapters.contract.sample_files import SampleFiles
 from adapters.contract.signatures.hmac import SecretsSchema, sign_timed, verify_timed
 from adapters.contract.strict_json import digest, read_json
 
@@ -52,6 +52,12 @@ IGNORED_TYPES = {
     "routing_form_submission.created": "a form of its own kind; invitee.created tells a booking",
 }
 
+SAMPLES = SampleFiles(
+    "adapters.calendly",
+    ("invitee.created", "invitee.canceled"),
+    given=r"(?<=/scheduled_events/)[0-9a-f-]+|(?<=/invitees/)[0-9a-f-]+",
+)
+
 PAST_S, FUTURE_S = 180, 180
 
 _SIGNATURE = "Calendly-Webhook-Signature"
@@ -59,7 +65,7 @@ _TYPE_LENGTH = 100
 
 
 class CalendlyInbound(Inbound):
-    """Webhooks of one subscription, or of several at one address."""
+    """Adapter for the webhooks of one subscription, or of several with the same URL."""
 
     name = "calendly"
     settings_schema = SecretsSchema
@@ -79,7 +85,7 @@ class CalendlyInbound(Inbound):
         self._secrets = tuple(settings["secrets"])
 
     def verify(self, request: InboundRequest) -> str:
-        """Return the label of the secret that signed it."""
+        """Return the label of the secret that signed the request."""
         return verify_timed(
             self._secrets,
             request.headers.get(_SIGNATURE.lower()),
@@ -91,7 +97,7 @@ class CalendlyInbound(Inbound):
         )
 
     def parse(self, request: InboundRequest) -> Sequence[Event]:
-        """Return the one event that a webhook of Calendly carries."""
+        """Return the one event of a Calendly webhook."""
         native_type, payload = _read(request.body)
         kind = NATIVE_TYPES.get(native_type)
         return [
@@ -109,7 +115,7 @@ class CalendlyInbound(Inbound):
         self, native_type: str, external_id: str, now: datetime, *, live: bool, url: str
     ) -> Sample:
         """Return a signed webhook of that type; its invitee's address ends with `external_id`."""
-        body = sample_body(native_type, external_id, now)
+        body = SAMPLES.body(native_type, external_id, now)
         headers = {
             "content-type": "application/json",
             "calendly-webhook-signature": sign_timed(self._secrets[0], int(now.timestamp()), body),
@@ -118,7 +124,7 @@ class CalendlyInbound(Inbound):
 
     def sample_types(self) -> Sequence[str]:
         """Return the native types that `sample` knows."""
-        return SAMPLE_TYPES
+        return SAMPLES.types
 
 
 def _read(body: bytes) -> tuple[str, dict[str, Any]]:
@@ -137,7 +143,7 @@ def _read(body: bytes) -> tuple[str, dict[str, Any]]:
 def _id(native_type: str, payload: Mapping[str, Any]) -> str:
     updated_at = external_id(payload.get("updated_at"), "payload.updated_at")
     parts = [native_type, updated_at, external_id(payload.get("uri"), "payload.uri")]
-    # Marked twice, an invitee's own time stays the same; the mark is another one.
+    # A second no-show mark keeps the invitee's `updated_at`; only the URI of the mark differs.
     if native_type.startswith("invitee_no_show.") and "uri" in _mapping(payload.get("no_show")):
         mark = external_id(payload["no_show"]["uri"], "payload.no_show.uri")
         parts.append(mark.rpartition("/")[2])

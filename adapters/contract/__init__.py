@@ -1,1 +1,4 @@
-"""What every adapter promises. Standard library and marshmallow only."""
+"""Adapter contract: interfaces, value types and helpers that all providers share.
+
+Libraries besides the standard one: marshmallow, Werkzeug, cryptography and orjson.
+"""

@@ -1,17 +1,17 @@
-"""Access tokens that live for minutes or hours: asked for when needed, kept in memory, renewed."""
+"""Short-lived access tokens: requested on demand, cached in memory, renewed before they expire."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Lock
 
-# How long before its end a token is not used any more.
+# Time before its expiry at which a token is no longer used.
 EARLY = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A token, until when it is good, and where it is to be used if its issuer said so."""
+    """Access token with its expiry, and the base URL to use it at if the issuer named one."""
 
     token: str = field(repr=False)
     expires_at: datetime
@@ -19,10 +19,10 @@ class Grant:
 
 
 class AccessTokens:
-    """The token of one destination, shared by its threads; `ask(now)` gets a new one.
+    """Token cache of one destination, shared by its threads; `ask(now)` requests a new token.
 
-    `ask` raises AccountRefused when the credentials are bad, and NotSent when no answer came:
-    asking for a token has no effect on anything.
+    `ask` raises AccountRefused if the credentials are rejected, and NotSent if no response came:
+    a token request has no side effects.
     """
 
     def __init__(self, ask: Callable[[datetime], Grant]) -> None:
@@ -31,14 +31,14 @@ class AccessTokens:
         self._grant: Grant | None = None
 
     def current(self, now: datetime) -> Grant:
-        """Return a token that is good for a minute at least."""
+        """Return a token that is valid for at least one more minute."""
         with self._lock:
             if self._grant is None or self._grant.expires_at - EARLY <= now:
                 self._grant = self._ask(now)
             return self._grant
 
     def renewed(self, refused: Grant, now: datetime) -> Grant:
-        """Return another token than the one that was refused, asking only if nobody has yet."""
+        """Return a token other than the refused one; request it unless another thread has."""
         with self._lock:
             if self._grant is None or self._grant.token == refused.token:
                 self._grant = self._ask(now)

@@ -1,6 +1,6 @@
-"""How a provider's answer is read: the one table from status to verdict, and words safe to log.
+"""Provider responses: the shared table from HTTP status to verdict, and texts that are safe to log.
 
-Calls that only read: whatever becomes of them, nothing was done at the provider.
+Also read-only calls, which have no effect at the provider, however they end.
 """
 
 import json
@@ -13,10 +13,10 @@ from typing import Any
 from adapters.contract.errors import AnswerLost, NotSent
 from adapters.contract.outbound import Answer, Outcome, Probe, Transport, Verdict
 
-# The longest `message` and `code` that we take over from a provider, in characters.
+# Maximum length of a `message` or `code` copied from a provider, in characters.
 MAX_WORDS = 300
 
-# What differs from its hundred; a provider's own table comes before it.
+# Statuses whose verdict differs from that of their class; a provider's own table comes first.
 VERDICTS: Mapping[int, Verdict] = {
     401: Verdict.BLOCKED,
     403: Verdict.BLOCKED,
@@ -48,11 +48,11 @@ def read_answer(
     retry_after_s: float | None = None,
     hide: Collection[str] = (),
 ) -> Outcome:
-    """Return what `answer` means.
+    """Return the outcome of a call from the provider's response.
 
-    `verdict` overrules the table. `code` and `words` are the provider's own and are made safe
-    here; each of `hide` (our secrets) is struck out of them. `retry_after_s` is what to wait when
-    the answer itself does not say.
+    `verdict` overrides the table. `code` and `words` come from the provider and are sanitized
+    here; each secret in `hide` is masked in them. `retry_after_s` is the delay if the response
+    itself has none.
     """
     verdict = verdict or verdict_of(answer.status)
     succeeded = verdict is Verdict.SUCCEEDED
@@ -70,15 +70,15 @@ def read_answer(
 def verdict_of(status: int) -> Verdict:
     """Return the verdict of a status for which the provider has no rule of its own.
 
-    A 5xx, and whatever is no final HTTP status, may have been processed.
+    A 5xx, and any number that is not a final HTTP status, may have been processed.
     """
     return VERDICTS.get(status) or _HUNDREDS.get(status // 100, Verdict.IN_DOUBT)
 
 
 def read_retry_after(answer: Answer, now: datetime) -> float | None:
-    """Return the seconds that `Retry-After` asks for, unbounded; None if it says nothing usable.
+    """Return the seconds that `Retry-After` asks for, without a limit; None if it is unusable.
 
-    Both forms of RFC 9110, 10.2.3: seconds, and a date, which counts from `now`.
+    Both forms of RFC 9110, 10.2.3 are read: seconds, and a date, which counts from `now`.
     """
     text = answer.headers.get("retry-after", "").strip()
     seconds = float(text) if _SECONDS.fullmatch(text) else _seconds_until(text, now)
@@ -86,7 +86,7 @@ def read_retry_after(answer: Answer, now: datetime) -> float | None:
 
 
 def read_object(answer: Answer) -> dict[str, Any] | None:
-    """Return the JSON object that the body holds, or None if it holds something else."""
+    """Return the JSON object in the body, or None if the body is anything else."""
     try:
         value = json.loads(answer.body)
     except (ValueError, RecursionError):
@@ -95,7 +95,7 @@ def read_object(answer: Answer) -> dict[str, Any] | None:
 
 
 def safe_words(text: object, hide: Collection[str] = ()) -> str:
-    """Return a provider's words fit for a log: one line, bounded, no e-mail or phone number."""
+    """Sanitize a provider's text for logs: one line, bounded length, no e-mail or phone number."""
     words = str(text)
     for secret in hide:
         words = words.replace(secret, "***") if secret else words
@@ -134,10 +134,11 @@ def read(
     method: str = "GET",
     body: bytes = b"",
 ) -> Answer:
-    """Return the answer to a call that changes nothing (`POST` for a search or a token).
+    """Make a read-only call and return the response (`POST` is for a search or a token).
 
     Raises:
-        NotSent: there was no whole answer; unlike the transport's own errors it is never doubt.
+        NotSent: there was no complete response. AnswerLost becomes NotSent too, since a read-only
+            call has no unknown outcome.
     """
     try:
         return transport.send(method, url, headers=headers, body=body)
@@ -146,10 +147,10 @@ def read(
 
 
 def judge(answer: Answer, *, provider: str, wrong: str, forbidden: str, good: str = "") -> Probe:
-    """Return what the answer to a probe tells about the credentials.
+    """Return the result of a probe from the provider's response.
 
-    `wrong` says what to do when they are not accepted (401), `forbidden` when they are and may
-    not do what the hub needs (403).
+    `wrong` says how to fix credentials that are not accepted (401), `forbidden` those that are
+    accepted but lack a permission that the hub needs (403).
     """
     status = answer.status
     said = f"{provider} answered {status}"

@@ -1,46 +1,46 @@
-"""What can go wrong between a provider and the hub, drawn on one page.
+"""Exceptions of adapters, and the hub's response to each.
 
     AdapterError
-    ├── NotVerified          the request does not prove who sent it: 401
-    │   └── ForeignOrigin    a form was sent from a page that is none of ours: 403
-    ├── Unreadable           authentic, but no event can be made of it: kept, 2xx, "needs you"
-    │   ├── TooManyFields    a form with more fields than anybody fills in: 413
-    │   └── InvalidSubmission  a person filled a form in wrong: 422, a sentence per field
+    ├── NotVerified          the request's sender is not authenticated: 401
+    │   └── ForeignOrigin    a form was sent from a page of another site: 403
+    ├── Unreadable           authentic, but no event can be built: stored, 2xx, "needs you"
+    │   ├── TooManyFields    a form has more fields than a person fills in: 413
+    │   └── InvalidSubmission  a person filled in a form incorrectly: 422, a sentence per field
     ├── InvalidParameters    an action cannot send them: the delivery fails, nothing was sent
-    ├── AccountRefused       no access token is to be had: the destination waits, nothing was sent
-    └── TransportError       the call to a provider brought no answer
-        ├── NotSent          no byte of the request left: safe to try again
+    ├── AccountRefused       no access token is available: the destination waits, nothing was sent
+    └── TransportError       the call to a provider got no response
+        ├── NotSent          no byte of the request was written: safe to retry
         └── AnswerLost       the request may have been processed
 
-What a provider *answered* is never an exception: see `outbound.Outcome`.
+A *response* of a provider is never an exception: see `outbound.Outcome`.
 Messages name the header, field or setting; never a body, a secret or the expected signature.
 """
 
 
 class AdapterError(Exception):
-    """Root of what an adapter may raise; anything else that escapes one is a defect."""
+    """Base class of the exceptions that an adapter may raise; any other is a defect."""
 
 
 class NotVerified(AdapterError):
-    """The request does not prove who sent it. The message says which part failed."""
+    """Request whose sender is not authenticated. The message names the part that failed."""
 
 
 class ForeignOrigin(NotVerified):
-    """A page of another site sent the form. The message names the origin's setting."""
+    """Form sent from a page of another site. The message names the setting for origins."""
 
 
 class Unreadable(AdapterError):
-    """The request is authentic, but no event can be made of it. The message says why."""
+    """Authentic request from which no event can be built. The message says why."""
 
 
 class TooManyFields(Unreadable):
-    """The form has more fields or parts than are read."""
+    """Form with more fields or parts than are read."""
 
 
 class InvalidSubmission(Unreadable):
-    """What a person sent by a form is not what the form asks for.
+    """Submission that does not match the form's declared fields.
 
-    `faults` maps a declared field to a sentence for that person; no sentence repeats a value.
+    `faults` maps a declared field to a sentence for the visitor; no sentence repeats a value.
     """
 
     def __init__(self, faults: dict[str, str]) -> None:
@@ -49,7 +49,7 @@ class InvalidSubmission(Unreadable):
 
 
 class InvalidParameters(AdapterError):
-    """The parameters cannot be sent.
+    """Parameters that cannot be sent.
 
     `faults` maps a dotted parameter path to a sentence.
     """
@@ -60,16 +60,25 @@ class InvalidParameters(AdapterError):
 
 
 class AccountRefused(AdapterError):
-    """The provider gives us no access token, so nothing was sent. The message says what to mend."""
+    """Account to which the provider gives no access token, so that nothing was sent.
+
+    The message says how to fix it.
+    """
 
 
 class TransportError(AdapterError):
-    """A call to a provider ended without an answer."""
+    """Call to a provider that ended without a response."""
 
 
 class NotSent(TransportError):
-    """The call failed before any byte of the request was written (DNS, refused, TLS, guard)."""
+    """Call that failed before any byte of the request was written.
+
+    Causes: DNS, connection refused, TLS, SSRF guard.
+    """
 
 
 class AnswerLost(TransportError):
-    """Bytes were sent and no whole answer was read (time-out, reset, cut or oversized answer)."""
+    """Call whose request was sent, but whose response was not read completely.
+
+    Causes: time-out, connection reset, truncated or oversized response.
+    """

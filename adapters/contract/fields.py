@@ -1,10 +1,10 @@
-"""The values that payloads of many providers share: times, ids, e-mail addresses, phones.
+"""Payload fields that many providers share: times, ids, e-mail addresses, phone numbers.
 
-Each is a function, for payloads read by hand on the hot path, and where schemas need it a
-marshmallow field on top. What identifies or orders an event is refused when it is wrong
-(`Unreadable`); what only describes a person is left out when it is wrong (None).
-marshmallow's own times are not used: `DateTime("timestamp")` is naive, `AwareDateTime` keeps the
-sender's offset.
+Each is a function, for payloads that are read without a schema on the hot path, and where schemas
+need it also a marshmallow field. An invalid value that identifies or orders an event is rejected
+(`Unreadable`); an invalid value that only describes a person is left out (None).
+marshmallow's own time fields are not used: `DateTime("timestamp")` is naive, `AwareDateTime` keeps
+the sender's offset.
 """
 
 import re
@@ -26,10 +26,10 @@ _PHONE_PUNCTUATION = str.maketrans("", "", " .-()")
 
 
 def utc_from_epoch(value: Any, name: str) -> datetime:
-    """Return epoch seconds as aware UTC, years 2000 to 2099.
+    """Convert epoch seconds to aware UTC, years 2000 to 2099.
 
     Raises:
-        Unreadable: not an integer, or out of range (milliseconds are).
+        Unreadable: not an integer, or out of range (as milliseconds are).
     """
     if type(value) is not int:
         raise Unreadable(f"{name} must be whole seconds since 1970, not {type(value).__name__}")
@@ -39,10 +39,10 @@ def utc_from_epoch(value: Any, name: str) -> datetime:
 
 
 def utc_from_text(value: Any, name: str) -> datetime:
-    """Return an RFC 3339 time as aware UTC, years 2000 to 2099.
+    """Convert an RFC 3339 time to aware UTC, years 2000 to 2099.
 
     Raises:
-        Unreadable: not such a text, without an offset, or out of range.
+        Unreadable: not an RFC 3339 string, without an offset from UTC, or out of range.
     """
     try:
         instant = datetime.fromisoformat(value)
@@ -56,12 +56,12 @@ def utc_from_text(value: Any, name: str) -> datetime:
 
 
 def rfc3339(instant: datetime) -> str:
-    """Return an aware instant in UTC as RFC 3339 with `Z`: `2026-11-20T12:00:00Z`."""
+    """Format an aware datetime in UTC as RFC 3339 with `Z`: `2026-11-20T12:00:00Z`."""
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def external_id(value: Any, name: str) -> str:
-    """Return a provider's id unchanged: not trimmed, not folded, so that no two ids merge.
+    """Return a provider's id unchanged: not trimmed, not case-folded, so that no two ids merge.
 
     Raises:
         Unreadable: not 1 to 255 printable ASCII characters without spaces.
@@ -72,17 +72,17 @@ def external_id(value: Any, name: str) -> str:
 
 
 def is_id(value: Any) -> bool:
-    """Tell whether a value can stand as an id in a unique key."""
+    """Return whether a value can be used as an id in a unique key."""
     return isinstance(value, str) and _ID.fullmatch(value) is not None
 
 
 def text(value: Any) -> str | None:
-    """Return a text that says something, or None."""
+    """Return a string that is not blank, or None."""
     return value if isinstance(value, str) and value.strip() else None
 
 
 def email_address(value: Any) -> str | None:
-    """Return the address with its domain lower-cased (the rest is the owner's), or None."""
+    """Return the address with its domain in lower case and the local part unchanged, or None."""
     address = value.strip() if isinstance(value, str) else ""
     if not _EMAIL.fullmatch(address):
         return None
@@ -91,9 +91,9 @@ def email_address(value: Any) -> str | None:
 
 
 def phone_e164(value: Any) -> str | None:
-    """Return the number as E.164 if it says its country itself, else None: nothing is guessed.
+    """Return the number in E.164 if it has a country code, else None: no country is guessed.
 
-    `+44 (0)20 ...` has a digit that must not be dialled: it is None too.
+    `+44 (0)20 ...` contains a digit that must not be dialled: the result is None as well.
     """
     if not isinstance(value, str) or "(0)" in value:
         return None
@@ -102,7 +102,7 @@ def phone_e164(value: Any) -> str | None:
 
 
 class _Strict(fields.Field[Any]):
-    """A field that reads with one of the functions above and reports as schemas do."""
+    """Field that reads with one of the functions above; its fault becomes a ValidationError."""
 
     read: Callable[[Any, str], Any]
 
@@ -116,30 +116,30 @@ class _Strict(fields.Field[Any]):
 
 
 class EpochSeconds(_Strict):
-    """Epoch seconds to aware UTC."""
+    """Epoch seconds, loaded as aware UTC."""
 
     read = staticmethod(utc_from_epoch)
 
 
 class Instant(_Strict):
-    """RFC 3339 text to aware UTC."""
+    """RFC 3339 time, loaded as aware UTC."""
 
     read = staticmethod(utc_from_text)
 
 
 class MinorUnits(_Strict):
-    """An amount of money, strictly an integer."""
+    """Amount of money in a minor unit, strictly an integer."""
 
     read = staticmethod(minor_units)
 
 
 class CurrencyCode(_Strict):
-    """An ISO 4217 code, in capitals."""
+    """ISO 4217 currency code, in upper case."""
 
     read = staticmethod(currency_code)
 
 
 class ExternalId(_Strict):
-    """A provider's own id, unchanged."""
+    """Id from the provider, unchanged."""
 
     read = staticmethod(external_id)

@@ -1,16 +1,16 @@
-"""File names that strangers chose, made safe to save under: on any system, in one folder."""
+"""File names from untrusted senders, made safe for any file system and unique in one folder."""
 
 import re
 import unicodedata
 from collections.abc import Iterable
 from itertools import count
 
-# In UTF-8; file systems take 255, and something may still be put before it.
+# In UTF-8; file systems allow 255, and the caller may still add a prefix.
 MAX_NAME_BYTES = 150
 
 _LAST_PART = re.compile(r"[^/\\]*\Z")
 _FORBIDDEN = re.compile(r'[<>:"|?*]')
-# Windows gives these to devices, whatever stands after the dot.
+# Windows reserves these names for devices, whatever the extension.
 _DEVICE = re.compile(
     r"(?i)(?:con|prn|aux|nul|com[0-9\u00b9\u00b2\u00b3]|lpt[0-9\u00b9\u00b2\u00b3])(?:\.|\Z)"
 )
@@ -18,7 +18,7 @@ _UNSEEN = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
 
 
 def safe_names(names: Iterable[str]) -> list[str]:
-    """Return a safe name for each: no path, never empty, none twice even where case is ignored."""
+    """Return a safe file name for each: no path, never empty, unique even if case is ignored."""
     taken: set[str] = set()
     safe = []
     for place, name in enumerate(names, 1):
@@ -34,9 +34,10 @@ def safe_names(names: Iterable[str]) -> list[str]:
 
 
 def safe_name(name: str) -> str:
-    """Return the last part of a path without what a file system or a reader may stumble over.
+    """Return the last segment of a path, without characters that are unsafe in a file name.
 
-    Empty when nothing is left. Characters that are not seen, or turn the writing around, are gone.
+    Invisible characters, and those that reverse the writing direction, are removed. The result is
+    empty if nothing remains.
     """
     last = _LAST_PART.search(unicodedata.normalize("NFC", name[-1000:]))
     seen = "".join(c for c in (last[0] if last else "") if unicodedata.category(c) not in _UNSEEN)
@@ -47,7 +48,7 @@ def safe_name(name: str) -> str:
 
 
 def _with_ending(name: str, ending: str) -> str:
-    """Return the name with something before its extension, short enough."""
+    """Return the name with `ending` before its extension, cut to `MAX_NAME_BYTES`."""
     stem, dot, extension = name.rpartition(".")
     if not stem or len(extension.encode()) > 20:
         stem, dot, extension = name, "", ""

@@ -1,7 +1,7 @@
-"""Form bodies as their senders made them: names and values in order, repeated ones too.
+"""Form bodies, urlencoded or multipart, as names and values in order, including repeated names.
 
-The parts of a body are told apart by their boundary alone (RFC 2046, 5.1.1), which e-mails are
-made of as well. Each byte is looked at a few times at most, whatever it is.
+Multipart bodies are split at their boundary alone (RFC 2046, 5.1.1); this fits e-mails as well.
+Each byte is examined a few times at most, whatever the input.
 """
 
 import re
@@ -17,7 +17,7 @@ from adapters.contract.errors import TooManyFields, Unreadable
 MAX_FIELDS = 1000
 # In characters; RFC 2046 allows 70.
 MAX_BOUNDARY = 200
-# The headers of one part.
+# Limit for the headers of one part.
 MAX_HEAD_BYTES = 16 * 1024
 
 _HEADER_END = re.compile(r"\r?\n(?![ \t])")
@@ -26,10 +26,10 @@ _FOLD = re.compile(r"\r?\n[ \t]+")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of a multipart body.
+    """Part of a multipart body.
 
-    `filename` is None for a field, and as sent for a file. Bytes of a name that are no UTF-8 are
-    lone surrogates in it, so that nothing is lost.
+    `filename` is None for a field, and the unchanged name for a file. Bytes of a name that are not
+    UTF-8 become lone surrogates, so that nothing is lost.
     """
 
     name: str
@@ -40,25 +40,25 @@ class Part:
 
 
 class Split(NamedTuple):
-    """The parts between boundaries, each with its headers, and whether the last one was closed."""
+    """Parts between boundaries, each with its headers; `closed`: the final boundary was found."""
 
     parts: Sequence[bytes]
     closed: bool
 
 
 def media_type(content_type: str | None) -> tuple[str, dict[str, str]]:
-    """Return the lower-case type without its parameters, and the parameters."""
+    """Return the media type in lower case, and its parameters."""
     kind, options = parse_options_header(content_type or "")
     return kind.lower(), options
 
 
 def read_form(body: bytes) -> Sequence[tuple[str, str]]:
-    """Return the fields of an urlencoded body, empty values too.
+    """Return the fields of a urlencoded body, including empty values.
 
-    Bytes that are no UTF-8 become lone surrogates, so that nothing is lost and signatures hold.
+    Bytes that are not UTF-8 become lone surrogates, so that nothing is lost and signatures match.
 
     Raises:
-        TooManyFields: it has more than `MAX_FIELDS` fields.
+        TooManyFields: the body has more than `MAX_FIELDS` fields.
     """
     try:
         return parse_qsl(
@@ -75,8 +75,8 @@ def read_multipart(body: bytes, content_type: str | None) -> Sequence[Part]:
     """Return the parts of a `multipart/form-data` body.
 
     Raises:
-        Unreadable: there is no boundary, the body breaks off, or a part is no part of a form.
-        TooManyFields: it has more than `MAX_FIELDS` parts.
+        Unreadable: there is no boundary, the body is truncated, or a part is not form data.
+        TooManyFields: the body has more than `MAX_FIELDS` parts.
     """
     kind, options = media_type(content_type)
     boundary = options.get("boundary", "")
@@ -89,12 +89,13 @@ def read_multipart(body: bytes, content_type: str | None) -> Sequence[Part]:
 
 
 def split_parts(body: bytes, boundary: bytes) -> Split:
-    """Return what stands between the boundaries. Lines may end in CRLF or in LF alone.
+    """Split a body at its boundaries. Lines may end in CRLF or in LF alone.
 
     Raises:
-        TooManyFields: there are more than `MAX_FIELDS` parts.
+        TooManyFields: the body has more than `MAX_FIELDS` parts.
     """
-    marker = re.escape(b"--" + boundary)  # first, so that it is searched for as fast as a text is
+    # The pattern starts with the literal marker, so that `re` finds it as fast as plain text.
+    marker = re.escape(b"--" + boundary)
     line = marker + rb"(?<![^\n]" + marker + rb")(--)?[ \t]*(?:\r?\n|\Z)"
     parts: list[bytes] = []
     start: int | None = None
@@ -112,7 +113,7 @@ def split_parts(body: bytes, boundary: bytes) -> Split:
 
 
 def split_head(part: bytes) -> tuple[bytes, bytes]:
-    """Return the headers and what follows the first empty line; without one, all is headers."""
+    """Split a part at its first empty line into headers and content; without one: headers only."""
     for line_break in (b"\r\n", b"\n"):
         if part.startswith(line_break):
             return b"", part[len(line_break) :]
@@ -123,9 +124,9 @@ def split_head(part: bytes) -> tuple[bytes, bytes]:
 
 
 def read_head(head: bytes) -> dict[str, str]:
-    """Return headers by their lower-case names, unfolded; of one that is repeated, the first.
+    """Return the headers by lower-case name, unfolded; of a repeated header, the first.
 
-    Bytes that are no UTF-8 become lone surrogates.
+    Bytes that are not UTF-8 become lone surrogates.
     """
     headers: dict[str, str] = {}
     for line in _HEADER_END.split(head.decode("utf-8", "surrogateescape")):
@@ -135,7 +136,7 @@ def read_head(head: bytes) -> dict[str, str]:
 
 
 def _before_line_break(body: bytes, end: int) -> int:
-    """Return where a part ends whose boundary begins at `end`: the line break is the boundary's."""
+    """Return the end of a part: the line break before the boundary at `end` is not part of it."""
     return max(0, end - (2 if body[end - 2 : end] == b"\r\n" else 1))
 
 

@@ -1,4 +1,4 @@
-"""What a source promises that people post to from a web page, beside what every source does."""
+"""Interface of form adapters: inbound adapters whose requests come from a web page's form."""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -12,12 +12,12 @@ from adapters.contract.request import InboundRequest
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """What a submission tells of itself to whoever has to know people from programs.
+    """Spam signals of a submission, to tell people from programs.
 
-    `honeypot`: the field that people do not see was filled in. `after_s`: seconds between the
-    token's issue and the arrival, None without a valid token. `links`: how many there are in all
-    texts. `text`: those texts, case folded and with single spaces, to know repeats by. `phone`:
-    E.164. `challenge`: what a captcha's widget answered.
+    `honeypot`: the field that is hidden from people was filled in. `after_s`: seconds from the
+    token's issue to the submission's arrival, None without a valid token. `links`: number of links
+    in all texts. `text`: those texts, case-folded and with single spaces, to recognise repeats.
+    `phone`: E.164. `challenge`: the response token of a captcha widget.
     """
 
     honeypot: bool
@@ -30,11 +30,11 @@ class Signals:
 
 @dataclass(frozen=True, slots=True)
 class FormField:
-    """One declared field, for those who draw the form.
+    """Declared field of a form, with the data to render it.
 
-    `most` and `least` are what its `max` and `min` say: characters, a number, a date, or how many
-    choices or files. `accept` are the file extensions that it takes, `text` is what is consented
-    to, `value` what it holds at first.
+    `most` and `least` are its `max` and `min`: characters, a number, a date, or the number of
+    choices or files. `accept` lists the accepted file extensions, `text` is the wording of a
+    consent, `value` the initial value.
     """
 
     name: str
@@ -52,13 +52,13 @@ class FormField:
 
 
 class FormInbound(Inbound):
-    """A form's adapter: its requests come from browsers, at `/forms/<source>`.
+    """Adapter of a form: its requests come from browsers, at `/forms/<source>`.
 
-    `parse` raises InvalidSubmission for what the person can mend, with a sentence per field.
-    `title` stands above the form where the hub itself shows it. `form_fields` are the declared
-    ones in their order, `labels` what a person calls each. `honeypot` is the name of a field that
-    people do not see. `media_types` are the bodies that it can read; `takes_files`: only a
-    multipart one brings all that is asked for.
+    `parse` raises InvalidSubmission for faults that the visitor can correct, with a sentence per
+    field. `title` is the heading where the hub itself shows the form. `form_fields` are the
+    declared fields in their order; `labels` maps each name to its label. `honeypot` is the name of
+    a field that is hidden from people. `media_types` are the content types that it can read;
+    `takes_files`: the form asks for files, so only a multipart body can carry all of its fields.
     """
 
     takes_forms: ClassVar[bool] = True
@@ -68,45 +68,45 @@ class FormInbound(Inbound):
     labels: Mapping[str, str]
     honeypot: str
     takes_files: bool
-    # The origins of all pages that `thanks_page` may name.
+    # Origins of all pages that `thanks_page` may return.
     redirect_origins: Sequence[str]
 
     @abstractmethod
     def admits(self, origin: str | None, url: str) -> bool:
-        """Tell whether a page of that origin may post to `url`; no origin is not foreign.
+        """Return whether a page of that origin may post to `url`; a missing origin is allowed.
 
-        `origin` is the header as it came (RFC 6454, 7); `url` is the form's own address.
+        `origin` is the unchanged header (RFC 6454, 7); `url` is the form's own URL.
         """
 
     @abstractmethod
     def signals(self, request: InboundRequest) -> Signals:
-        """Return what tells programs from people; nothing here is a verdict.
+        """Return the spam signals of a submission; none of them is a verdict.
 
         Raises:
-            Unreadable: it is no form.
+            Unreadable: the body is not a form.
         """
 
     @abstractmethod
     def issue_token(self, now: datetime, nonce: str) -> str:
-        """Return a token for one view of the form: what comes with it again is the same lead.
+        """Return a token for one view of the form; all submissions with it are the same lead.
 
-        `nonce` is drawn by the caller: 1 to 64 letters, digits, `-` and `_` that nobody guesses.
+        The caller draws `nonce`: 1 to 64 letters, digits, `-` and `_`, impossible to guess.
         """
 
     @abstractmethod
     def thanks_page(self, request: InboundRequest) -> str | None:
-        """Return where the person goes next: a target that the settings name, None without one.
+        """Return the URL to redirect the visitor to, one from the settings; None without one.
 
         Raises:
-            Unreadable: it is no form.
+            Unreadable: the body is not a form.
         """
 
     @abstractmethod
     def typed(self, request: InboundRequest) -> Mapping[str, Sequence[str]]:
-        """Return what was typed into each field, wrong or not, to be shown again; no files.
+        """Return the submitted values of each field, valid or not, to be shown again; no files.
 
-        The hub's own fields (`_token`) are among it.
+        The hub's own fields (`_token`) are included.
 
         Raises:
-            Unreadable: it is no form.
+            Unreadable: the body is not a form.
         """

@@ -1,7 +1,7 @@
-"""What a provider that sends webhooks promises: verify, parse, reply, and a sample of its own.
+"""Interface of inbound adapters: verify and parse webhooks, reply to them, build samples.
 
-Some promise more: to echo a challenge (`handshake`), to finish an event whose webhook says too
-little (`complete`), and to list what was sent while nobody listened (`list_since`).
+Optional parts: echo a challenge (`handshake`), complete an event whose webhook carries too little
+data (`complete`), and list webhooks that were sent while the hub was unreachable (`list_since`).
 """
 
 from abc import ABC, abstractmethod
@@ -20,7 +20,7 @@ from adapters.contract.request import InboundRequest
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the provider wants to hear once its webhook is stored. Always 2xx."""
+    """Response that the provider expects once its webhook is stored. Always 2xx."""
 
     status: int = 200
     body: bytes = b""
@@ -29,9 +29,9 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A webhook as the provider would send it: signed, and with an id of its own.
+    """Sample webhook as the provider would send it: signed, and with an id of its own.
 
-    `path_secret` is what its address ends with, for senders that cannot sign.
+    `path_secret` is the last path segment of its URL, for senders that cannot sign.
     """
 
     body: bytes
@@ -41,10 +41,10 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class ListedRecord:
-    """One record that the provider keeps, as its webhook would have brought it; not signed.
+    """Record from a provider's list, in the form of the webhook that reported it; not signed.
 
-    `sure`: it has the id or fact key of that webhook. What has not may be a fact that came
-    already: nobody takes it in unless a person asks.
+    `sure`: it has the id or fact key of that webhook. Any other record may duplicate an event
+    that is already stored: it is ingested only at a person's request.
     """
 
     body: bytes
@@ -53,52 +53,52 @@ class ListedRecord:
 
 
 class Inbound(ABC):
-    """One source's adapter, made once from its settings and used by many threads at once.
+    """Adapter of one source: built once from its settings and shared by many threads.
 
     Pure: bytes in, events out. It has no clock (`received_at` is the time), no network, no state.
     """
 
     name: ClassVar[str]
-    # The source's keys beside those that every source has.
+    # Schema of the source's keys, besides those that every source has.
     settings_schema: ClassVar[type[Schema]]
-    # The provider's types that have a canonical one.
+    # Native types that have a canonical type: native to canonical.
     native_types: ClassVar[Mapping[str, str]]
-    # Types kept as `<provider>.<native>` on purpose, each with the reason.
+    # Native types kept as `<provider>.<native>` on purpose: native type to the reason.
     ignored_types: ClassVar[Mapping[str, str]]
-    # The settings that hold secrets: a text, a list of texts, or a mapping to texts.
+    # Settings that hold secrets: each is a string, a list of strings, or a mapping to strings.
     secret_keys: ClassVar[tuple[str, ...]] = ("secrets",)
-    # Whether its senders may prove themselves by `/webhooks/<source>/<secret>`.
+    # Whether senders may authenticate by a secret in the path: `/webhooks/<source>/<secret>`.
     takes_path_secret: ClassVar[bool] = False
-    # Whether people post to it, at `/forms/<source>`, and not a provider at `/webhooks/`.
+    # Whether browsers post to it at `/forms/<source>`, instead of a provider at `/webhooks/`.
     takes_forms: ClassVar[bool] = False
-    # The longest body that it takes unless the source says otherwise: see `longest_body`.
+    # Default maximum size of a body, in bytes; a source may set another: see `longest_body`.
     max_bytes: ClassVar[int] = 1024 * 1024
-    # The outbound adapter whose destination has the credentials to fetch and to list with.
+    # Name of the outbound adapter whose destination has the credentials to fetch and list.
     account: ClassVar[str | None] = None
-    # What a person does at the provider, step by step, with the source's address before them.
+    # Steps for the operator to set up the provider; the source's URL is shown above them.
     setup: ClassVar[tuple[str, ...]] = (
         "Paste the address above where the sender asks for a webhook or callback address.",
         "Let it send JSON by POST, and sign what it sends.",
         "Put the secret it signs with into this source in hub.yaml, and restart the hub.",
     )
-    # Whether `list_since` can list the provider's records.
+    # Whether the adapter implements `list_since`.
     lists: ClassVar[bool] = False
 
     @abstractmethod
     def __init__(self, settings: Mapping[str, Any]) -> None:
-        """Take the settings as `settings_schema` loaded them."""
+        """Initialize the adapter with settings that `settings_schema` loaded."""
 
     @classmethod
     def longest_body(cls, settings: Mapping[str, Any]) -> int:
-        """Return how many bytes it takes with these settings; they may lack what was wrong."""
+        """Return the maximum size of a body in bytes; `settings` may lack keys that are invalid."""
         return cls.max_bytes
 
     @abstractmethod
     def verify(self, request: InboundRequest) -> str:
-        """Return the label of the secret that signed it (`secrets[0]`), never its value.
+        """Return the label of the secret that signed the request (`secrets[0]`), never its value.
 
         Raises:
-            NotVerified: whatever is wrong with the headers, time or signature.
+            NotVerified: a header, the time or the signature is missing or wrong.
         """
 
     @abstractmethod
@@ -106,7 +106,7 @@ class Inbound(ABC):
         """Return the events of a verified request, at least one.
 
         Raises:
-            Unreadable: no event can be made of it.
+            Unreadable: no event can be built from it.
         """
 
     @abstractmethod
@@ -127,42 +127,43 @@ class Inbound(ABC):
         """Return the native types that `sample` knows, the most useful one first."""
 
     def reply(self, events: Sequence[Event]) -> Reply:
-        """Return what the provider wants to hear; `events` is empty for what was unreadable."""
+        """Return the response to the provider; `events` is empty if the request was unreadable."""
         return Reply()
 
     def handshake(self, request: InboundRequest) -> Reply | None:
-        """Return the answer to a request that only asks whether this address is ours, or None.
+        """Return the response to a handshake (a check that this URL is the hub's), or None.
 
-        It is asked before `verify`, for GET too; what it answers is not stored.
+        Called before `verify`, also for GET requests. A request that it answers is not stored.
 
         Raises:
-            NotVerified: it is a handshake, and it does not prove who sent it.
+            NotVerified: the request is a handshake, but its sender is not authenticated.
         """
         return None
 
     def complete(self, event: Event, found: Mapping[str, Any]) -> Event:
-        """Return an incomplete event with what the account's action `fetch` found.
+        """Return an incomplete event, completed with the result of the account's action `fetch`.
 
-        `external_id` and `occurred_at` stay as they were.
+        `external_id` and `occurred_at` stay unchanged.
 
         Raises:
-            Unreadable: what was found is not what was asked for.
+            Unreadable: the result is not the object that was asked for.
         """
         raise Unreadable(f"{self.name} has no incomplete events")
 
     @property
     def can_list(self) -> bool:
-        """Whether its own settings suffice for `list_since`, the account's aside."""
+        """Whether the source's settings suffice for `list_since`, apart from the account's."""
         return self.lists
 
     def list_since(
         self, since: datetime, now: datetime, transport: Transport, account: Mapping[str, Any]
     ) -> Iterator[ListedRecord]:
-        """Yield what happened since then, oldest first if the provider can, page after page.
+        """Yield the records since `since` page by page, oldest first if the provider supports it.
 
-        `account` are the settings of the destination that `account` names, empty without one.
+        The argument `account` holds the settings of the destination whose adapter the attribute
+        `account` names; it is empty without one.
 
         Raises:
-            AdapterError: the list could not be read to its end; the message says what to mend.
+            AdapterError: the list could not be read to its end; the message says how to fix it.
         """
         raise AdapterError(f"{self.name} lists nothing")

@@ -1,4 +1,4 @@
-"""Money as providers send it: strictly an integer in a minor unit, never coerced into one."""
+"""Money amounts from providers: strictly integers in a minor unit, without coercion."""
 
 import re
 from decimal import Decimal
@@ -6,14 +6,14 @@ from typing import Any
 
 from adapters.contract.errors import Unreadable
 
-# What every JSON reader still holds exactly; 90 trillion in a currency with cents.
+# Largest integer that every JSON reader represents exactly; 90 trillion in a currency with cents.
 LARGEST_MINOR = 2**53 - 1
 
 _DECIMAL = re.compile(r"-?[0-9]{1,16}(\.[0-9]{1,12})?", re.ASCII)
 _CODE = re.compile(r"[A-Za-z]{3}", re.ASCII)
 
 # ISO 4217, list one (SIX Interbank Clearing, https://www.six-group.com/dam/download/
-# financial-information/data-center/iso-currrency/lists/list-one.xml); all others have two.
+# financial-information/data-center/iso-currrency/lists/list-one.xml); all other currencies have 2.
 _EXPONENTS = {
     **dict.fromkeys(
         "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0
@@ -27,7 +27,7 @@ def minor_units(value: Any, name: str) -> int:
     """Return an amount in a minor unit, 0 to 2^53 - 1.
 
     Raises:
-        Unreadable: not an integer (a bool, float or text is none), negative or too large.
+        Unreadable: not an integer (bool, float and string are rejected), negative or too large.
     """
     if type(value) is not int:
         raise Unreadable(f"{name} must be an integer, not {type(value).__name__}")
@@ -37,7 +37,7 @@ def minor_units(value: Any, name: str) -> int:
 
 
 def currency_code(value: Any, name: str) -> str:
-    """Return an ISO 4217 code in capitals; whether it is in use is not checked.
+    """Return an ISO 4217 currency code in upper case; whether it is in use is not checked.
 
     Raises:
         Unreadable: not three letters.
@@ -48,12 +48,12 @@ def currency_code(value: Any, name: str) -> str:
 
 
 def minor_exponent(currency: str) -> int:
-    """Return how many decimals the currency's minor unit has (ISO 4217): USD 2, JPY 0, KWD 3."""
+    """Return the number of decimals of the currency (ISO 4217): USD 2, JPY 0, KWD 3."""
     return _EXPONENTS.get(currency, 2)
 
 
 def minor_units_of(value: Any, currency: str, name: str) -> int:
-    """Return an amount in whole units (`"10.50"`, 10.5, 10) in the minor unit of `currency`.
+    """Convert an amount in whole units (`"10.50"`, 10.5, 10) to the minor unit of `currency`.
 
     Raises:
         Unreadable: not a decimal number, negative, too large, or finer than the minor unit.

@@ -1,4 +1,4 @@
-"""What a provider that the hub calls promises: its actions, and how each answer is to be read."""
+"""Interface of outbound adapters: actions with their effect class, and outcomes of calls."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -11,28 +11,36 @@ from marshmallow import Schema
 
 
 class Effect(StrEnum):
-    """What protects an action from happening twice."""
+    """Effect class of an action: the protection against performing it twice."""
 
-    KEYED = "keyed"  # the provider honours a key: the same key and bytes again
-    NATURAL = "natural"  # repeating is harmless
-    AT_MOST_ONCE = "at_most_once"  # nothing does: the ledger alone
+    # The provider honours an idempotency key: a retry sends the same key and bytes.
+    KEYED = "keyed"
+    # A repetition is harmless.
+    NATURAL = "natural"
+    # The provider offers no protection; only the ledger prevents a second call.
+    AT_MOST_ONCE = "at_most_once"
 
 
 class Verdict(StrEnum):
-    """What is known about a call once it is over."""
+    """Verdict on a call that has ended: whether the provider processed it."""
 
     SUCCEEDED = "succeeded"
-    NOT_PROCESSED = "not_processed"  # certainly without effect: may be tried again
-    PERMANENT = "permanent"  # refused in a way that a retry cannot mend
-    BLOCKED = "blocked"  # the account is refused (401, 403): not this delivery's fault
-    IN_DOUBT = "in_doubt"  # may have been processed
+    # Certainly without effect: may be retried.
+    NOT_PROCESSED = "not_processed"
+    # Rejected; a retry cannot succeed.
+    PERMANENT = "permanent"
+    # The account is refused (401, 403): not the fault of this delivery.
+    BLOCKED = "blocked"
+    # May have been processed.
+    IN_DOUBT = "in_doubt"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one call ended. `message` is for a person; it never holds a secret or a body of ours.
+    """Outcome of one call.
 
-    `found` is what the action `fetch` brought.
+    `message` is for a person; it never contains a secret or a body that the hub sent. `found` is
+    the result of the action `fetch`.
     """
 
     verdict: Verdict
@@ -46,7 +54,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the far end answered. `headers` has lower-case names."""
+    """HTTP response of the provider. `headers` has lower-case names."""
 
     status: int
     headers: Mapping[str, str]
@@ -54,12 +62,12 @@ class Answer:
 
 
 class Transport(Protocol):
-    """The one way out. It follows no redirect and never retries."""
+    """Transport for all outgoing requests. It follows no redirects and never retries."""
 
     def send(
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes = b""
     ) -> Answer:
-        """Return the whole answer, whatever its status.
+        """Send a request and return the complete response, whatever its status.
 
         Raises:
             NotSent: no byte of the request was written.
@@ -69,14 +77,15 @@ class Transport(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing a destination can do: its parameters' schema and its class.
+    """Action of a destination: its parameter schema and its effect class.
 
-    `key_life_s`: seconds after the first try in which the provider still honours a key; None is for
-    ever. `supports_lookup`: `look_up` can find it; `matched_by_content`: by the content that was
-    sent and not by the hub's token. `ask_after_s`: seconds after a call of unknown outcome until a
-    person is asked, when no evidence came (e-mail may take a day). `internal`: the hub's own, no
-    route may name it. `phone`: the parameter with the number that it texts or calls, E.164, perhaps
-    after the name of a channel (`whatsapp:+1...`); None if it reaches no telephone.
+    `key_life_s`: seconds after the first attempt for which the provider honours a key; None means
+    forever. `supports_lookup`: `look_up` can find the result; `matched_by_content`: by the content
+    that was sent, not by the hub's token. `ask_after_s`: seconds after a call with an unknown
+    outcome until a person is asked, if no evidence has arrived (e-mail may take a day).
+    `internal`: reserved for the hub; no route may name it. `phone`: the parameter that holds the
+    number to text or call, in E.164, possibly after a channel prefix (`whatsapp:+1...`); None if
+    the action reaches no telephone.
     """
 
     effect: Effect
@@ -91,12 +100,12 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One action to perform now.
+    """Call of one action, to be performed now.
 
-    `key` is the delivery's key, the same on every attempt of keyed and natural actions: it
-    travels as `hub_delivery`. `attempt_id` (`<delivery>.<number of the attempt>`) is this attempt's
-    own and travels as `hub_attempt` where nothing but the ledger protects the action. `now` is
-    aware UTC, for signing.
+    `key` is the delivery's key, the same on every attempt of keyed and natural actions; it is
+    sent as `hub_delivery`. `attempt_id` (`<delivery>.<number of the attempt>`) is unique to this
+    attempt; it is sent as `hub_attempt` where only the ledger protects the action. `now` is aware
+    UTC, for signing.
     """
 
     action: str
@@ -108,14 +117,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What one cheap read call told about the credentials; `message` says what to mend."""
+    """Result of checking the credentials by one cheap read call; `message` says how to fix them."""
 
     ok: bool
     message: str
 
 
 class LookupVerdict(StrEnum):
-    """What a look-up saw of a call whose answer was lost."""
+    """Verdict of a look-up: whether a call with an unknown outcome took effect."""
 
     THERE = "there"
     NOT_THERE = "not_there"
@@ -124,7 +133,7 @@ class LookupVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LookupResult:
-    """What a look-up saw; `message` is the evidence, for a person: no address, no body."""
+    """Result of a look-up; `message` is the evidence for a person: no address, no body."""
 
     verdict: LookupVerdict
     message: str
@@ -133,45 +142,45 @@ class LookupResult:
 
 
 class Outbound(ABC):
-    """One destination's adapter, made once from its settings and used by many threads at once."""
+    """Adapter of one destination: built once from its settings and shared by many threads."""
 
     name: ClassVar[str]
-    # The destination's keys beside those that every destination has.
+    # Schema of the destination's keys, besides those that every destination has.
     settings_schema: ClassVar[type[Schema]]
-    # The keys without which it can only play in the sandbox; `a|b` asks for either of two.
+    # Keys without which the destination runs in the sandbox only; `a|b` requires either of two.
     credentials: ClassVar[tuple[str, ...]]
-    # The keys whose values must never be shown.
+    # Keys whose values must never be shown.
     secrets: ClassVar[tuple[str, ...]] = ()
     actions: ClassVar[Mapping[str, Action]]
-    # The inbound adapter that takes its status callbacks; `settings["callback_url"]` is then the
-    # public address of the source that does, when there is one.
+    # Name of the inbound adapter that receives its status callbacks. `settings["callback_url"]` is
+    # then the public URL of a source with that adapter, if there is one.
     calls_back: ClassVar[str | None] = None
 
     @abstractmethod
     def __init__(self, settings: Mapping[str, Any], transport: Transport) -> None:
-        """Take the settings as `settings_schema` loaded them (with `base_url`, when given)."""
+        """Initialize with settings that `settings_schema` loaded (and `base_url`, if given)."""
 
     @abstractmethod
     def perform(self, call: Call) -> Outcome:
-        """Make the call and say how it ended.
+        """Make the call and return its outcome.
 
         Raises:
-            InvalidParameters: they cannot be sent; nothing was.
-            AccountRefused: there is no access token; nothing was sent.
-            TransportError: there was no answer.
+            InvalidParameters: the parameters cannot be sent; nothing was sent.
+            AccountRefused: no access token is available; nothing was sent.
+            TransportError: there was no response.
         """
 
     @abstractmethod
     def probe(self) -> Probe:
-        """Make one cheap read call that tells whether the credentials are good.
+        """Check the credentials by one cheap read call.
 
         Raises:
-            TransportError: there was no answer.
+            TransportError: there was no response.
         """
 
     @classmethod
     def missing(cls, settings: Mapping[str, Any]) -> list[tuple[str, ...]]:
-        """Return which credentials are not there, each as the keys of which one would do."""
+        """Return the missing credentials, each as the tuple of keys of which any one suffices."""
         wanted = [tuple(either.split("|")) for either in cls.credentials]
         return [
             either
@@ -180,15 +189,15 @@ class Outbound(ABC):
         ]
 
     def look_up(self, call: Call, sent_at: datetime) -> LookupResult:
-        """Return whether the provider has what `call`, first sent at that time, would have made.
+        """Look up at the provider whether `call`, first sent at `sent_at`, took effect.
 
-        Only reads. `NOT_THERE` is for a list that would have it if it existed.
+        Read-only. `NOT_THERE` requires a list that would contain the result if it existed.
 
         Raises:
-            AdapterError: it cannot be seen now.
+            AdapterError: the look-up cannot be made now.
         """
         return LookupResult(LookupVerdict.CANNOT_TELL, "there is no way to look it up")
 
     def sandbox_answer(self, method: str, url: str) -> Answer:
-        """Return what the provider would answer to a good call; used instead of sending."""
+        """Return the provider's response to a valid call, for use in the sandbox."""
         return Answer(200, {"content-type": "application/json"}, b'{"id": "sandbox"}')

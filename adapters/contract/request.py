@@ -1,4 +1,4 @@
-"""One webhook as the provider sent it: the only thing that a verifier or a parser may look at."""
+"""Inbound request as a plain value: the only input of signature verification and parsing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class InboundRequest:
-    """One HTTP request, bytes first.
+    """HTTP request as received, with its body as raw bytes.
 
-    `url` is the address as the provider knows it: the configured public origin plus the raw,
-    still percent-encoded path and query, without a secret in the path. `headers` has lower-case
-    names; a name sent twice has its values joined with ``,`` (RFC 9110, 5.2). `received_at` is
-    aware UTC, and the only clock an adapter has. `path_secret` is the last part of
-    `/webhooks/<source>/<secret>`, if there.
+    `url` is the URL that the provider knows: the configured public origin plus the raw, still
+    percent-encoded path and query, without the path secret. `headers` has lower-case names; the
+    values of a repeated name are joined with ``,`` (RFC 9110, 5.2). `received_at` is aware UTC,
+    and the only clock of an adapter. `path_secret` is the last segment of
+    `/webhooks/<source>/<secret>`, or None.
     """
 
     method: str

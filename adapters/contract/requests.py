@@ -1,6 +1,6 @@
-"""What outbound adapters share before a call: parameters, addresses and headers to be sent.
+"""Request helpers of outbound adapters: parameter loading, JSON bodies, URLs and headers.
 
-What parameters of several providers' actions accept, as marshmallow fields and validators.
+Also the marshmallow fields and validators that the actions of several providers share.
 """
 
 import json
@@ -19,10 +19,10 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 
 
 def load_parameters(schema: type[Schema], parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `parameters` as `schema` loads them; loading the result again changes nothing.
+    """Load `parameters` with `schema`; loading the result again changes nothing.
 
     Raises:
-        InvalidParameters: with a sentence for each parameter that is wrong.
+        InvalidParameters: with a sentence for each invalid parameter.
     """
     try:
         loaded: dict[str, Any] = _made(schema).load(parameters)
@@ -33,15 +33,15 @@ def load_parameters(schema: type[Schema], parameters: Mapping[str, Any]) -> dict
 
 @cache
 def _made(schema: type[Schema]) -> Schema:
-    """Return the one instance: making it costs more than loading, which keeps nothing in it."""
+    """Return a cached schema instance: building one costs more than a load, which is stateless."""
     return schema()
 
 
 def json_body(value: object, *, parameter: str) -> bytes:
-    """Return `value` as compact JSON: the same bytes for the same value, whatever its key order.
+    """Serialize `value` as compact JSON; equal values give equal bytes, whatever their key order.
 
     Raises:
-        InvalidParameters: naming `parameter`, when JSON has no form for it.
+        InvalidParameters: JSON cannot represent `value`; the fault is filed under `parameter`.
     """
     try:
         text = json.dumps(
@@ -53,12 +53,12 @@ def json_body(value: object, *, parameter: str) -> bytes:
 
 
 def check_url(url: str) -> None:
-    """Accept an http or https address with a host and neither credentials nor a fragment.
+    """Require an http or https URL with a host, without credentials and without a fragment.
 
     A marshmallow validator: `fields.String(validate=check_url)`.
 
     Raises:
-        ValidationError: the sentence says what is wrong, without the address.
+        ValidationError: the URL is not of this form; the message does not contain it.
     """
     try:
         parts = urlsplit(url)
@@ -72,7 +72,7 @@ def check_url(url: str) -> None:
 
 
 def rebase(url: str, base_url: str | None) -> str:
-    """Return `url` with the scheme, host and path prefix of `base_url`, when there is one."""
+    """Return `url` with the scheme, host and path prefix of `base_url`, if one is given."""
     if not base_url:
         return url
     parts = urlsplit(url)
@@ -80,10 +80,10 @@ def rebase(url: str, base_url: str | None) -> str:
 
 
 def check_header(name: str, value: str) -> None:
-    """Accept a header that can be sent as one line.
+    """Require a header with a valid name and a value that fits on one line.
 
     Raises:
-        ValidationError: the sentence names the header at most, never its value.
+        ValidationError: the name or value is invalid; the message never contains the value.
     """
     if not _NAME.fullmatch(name):
         raise ValidationError("is not the name of a header")
@@ -106,9 +106,9 @@ _DIGITS = re.compile(r"[0-9]{1,15}", re.ASCII)
 
 
 class Minor(fields.Field[int]):
-    """An amount of money: a whole number in the currency's minor unit, also as a text.
+    """Amount of money: a whole number in the currency's minor unit, as an integer or a string.
 
-    Of 15 digits at most: a JSON number holds it exactly, with its decimals.
+    At most 15 digits, so that a JSON number represents it exactly, with its decimals.
     """
 
     def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> int:
@@ -119,20 +119,20 @@ class Minor(fields.Field[int]):
 
 
 def check_email(email: str) -> None:
-    """Accept an e-mail address in one line.
+    """Require an e-mail address on one line.
 
     Raises:
-        ValidationError: it is none.
+        ValidationError: `email` is not one.
     """
     if not _EMAIL.fullmatch(email.strip()) or not email.isprintable():
         raise ValidationError("expected an e-mail address like jane@example.org")
 
 
 def check_said(text: str) -> None:
-    """Accept a text that says something.
+    """Require a string that is not blank.
 
     Raises:
-        ValidationError: it is empty.
+        ValidationError: `text` is empty, or whitespace only.
     """
     if not text.strip():
         raise ValidationError("must not be empty")

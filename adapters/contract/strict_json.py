@@ -1,8 +1,8 @@
-"""Read JSON that strangers wrote, and make what came of it fit for a database.
+"""Strict JSON parser for untrusted bodies, digests of JSON values, and clean-up for the database.
 
-Strict where a lenient reader would guess (duplicate keys, NaN, endless numbers, depth), because
-money hangs on it. What is odd but valid (NUL and lone surrogates inside a string) is kept by
-`read_json` and mended by `storable`: PostgreSQL refuses both in `jsonb` and in text.
+Strict where a lenient parser would guess (duplicate keys, NaN, very long numbers, deep nesting),
+because money depends on it. Odd but valid strings (with NUL or lone surrogates) are kept by
+`read_json` and cleaned by `storable`: PostgreSQL rejects both in `jsonb` and in text.
 """
 
 import json
@@ -32,11 +32,11 @@ _ABSENT = object()
 
 
 def read_json(body: bytes) -> Any:
-    """Return what the JSON text says; UTF-8, with or without a byte order mark.
+    """Parse a JSON text in UTF-8, with or without a byte order mark.
 
     Raises:
-        Unreadable: not UTF-8, not JSON, empty, nested deeper than 64, with a duplicate key, with
-            NaN or Infinity, or with an integer of more than 64 bits (20 digits at most).
+        Unreadable: not UTF-8, not JSON, empty, nested deeper than 64 levels, with a duplicate key,
+            with NaN or Infinity, or with an integer of more than 64 bits (20 digits at most).
     """
     value = _plain(body)
     if value is None:
@@ -47,31 +47,33 @@ def read_json(body: bytes) -> Any:
 
 
 def digest(value: Any) -> bytes:
-    """Return a SHA-256 of what the JSON says: the same for the same, however it was written."""
-    # The text is ASCII (surrogates stay escaped), so it encodes whatever the strings hold.
+    """Return the SHA-256 of a JSON value: equal values have equal digests, however formatted."""
+    # The text is ASCII (surrogates stay escaped), so encoding succeeds whatever the strings hold.
     return sha256(_DIGEST_ENCODER.encode(value).encode("ascii")).digest()
 
 
 def fingerprint(value: Any) -> bytes:
-    """Return what `digest` does, in a third of the time, but never for a part of an id.
+    """Return a digest in a third of the time of `digest`; do not use it as a part of an id.
 
-    It is the same value nearly always, and none that was kept before would look forged. A float
-    with an exponent is spelled in another way.
+    The value nearly always equals that of `digest`, so fingerprints that were stored earlier do
+    not look forged. A float with an exponent is formatted differently.
     """
     try:
         text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    except orjson.JSONEncodeError:  # lone surrogates
+    except orjson.JSONEncodeError:
+        # The value has lone surrogates.
         return digest(value)
-    is_same = text.isascii() and b"\x7f" not in text  # which the other one escapes
+    # `digest` escapes DEL and all that is not ASCII; orjson does not.
+    is_same = text.isascii() and b"\x7f" not in text
     return sha256(text).digest() if is_same else digest(value)
 
 
 def storable(data: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
-    """Return the data fit for a database, and a sentence naming what was changed, or None.
+    """Return the data cleaned for a database, and a sentence that names the changes, or None.
 
-    NUL and lone surrogates become U+FFFD. A float that is no finite number is left out of its
-    mapping; in a list it becomes None, so that its neighbours keep their places.
-    `data` holds what JSON can say, nothing else.
+    NUL and lone surrogates become U+FFFD. A float that is not finite is left out of its mapping;
+    in a list it becomes None, so that its neighbours keep their positions. `data` holds only
+    values that JSON can represent.
     """
     if _is_storable(data):
         return dict(data), None
@@ -81,10 +83,10 @@ def storable(data: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
 
 
 def _plain(body: bytes) -> Any:
-    """Return what a JSON text says that a lenient reader takes as the strict one does, else None.
+    """Parse with orjson if its result is certain to equal the strict parser's, else return None.
 
-    orjson is four times as fast, but takes the last of repeated keys and makes a float of a long
-    integer. With a repeated key, what it read has fewer colons than the text: only escapes could
+    orjson is four times as fast, but keeps the last of repeated keys and turns a long integer into
+    a float. With a repeated key, its result has fewer colons than the text; only escapes could
     make up for them.
     """
     if body[:1] not in (b"{", b"[") or _LONG_NUMBER in body.translate(_ALIKE):
@@ -118,7 +120,7 @@ def _decode(text: str) -> Any:
 
 
 def _check_depth(value: Any) -> None:
-    # Level by level: as deep as the data is, the stack stays flat.
+    # Level by level, without recursion: however deep the data is, the stack stays flat.
     level = [value]
     for _ in range(DEPTH_LIMIT):
         level = [
@@ -143,7 +145,7 @@ def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _integer(text: str) -> int:
-    # The length comes first: int() of thousands of digits is slow, and refused by Python itself.
+    # Check the length first: int() of thousands of digits is slow, and Python itself rejects it.
     if len(text) <= _SURELY_SMALL_DIGITS:
         return int(text)
     if len(text) <= _INTEGER_DIGITS + 1 and _INTEGER_MIN <= (value := int(text)) <= _INTEGER_MAX:
@@ -163,18 +165,21 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(","
 
 
 def _is_storable(data: Mapping[str, Any]) -> bool:
-    # One pass in C beats a walk in Python; a literal backslash before "u0000" only costs the walk.
+    # One pass in C is faster than a walk in Python; a literal backslash before "u0000" is a false
+    # positive that only costs the walk.
     try:
         quick = orjson.dumps(data)
-        # null may have been a float that is no number
+        # A null may have been a float that is not finite.
         if b"null" not in quick and b"\\u0000" not in quick:
             return True
     except orjson.JSONEncodeError:
-        pass  # a surrogate, or an integer of more than 64 bits
+        # The data has a surrogate, or an integer of more than 64 bits.
+        pass
     try:
         text = _ENCODER.encode(data)
         return "\\u0000" not in text and bool(text.encode("utf-8"))
-    except ValueError:  # a float that is no number, or (UnicodeEncodeError is one) a surrogate
+    except ValueError:
+        # The data has a float that is not finite, or a surrogate (UnicodeEncodeError).
         return False
 
 

@@ -1,1 +1,1 @@
-"""GitHub: whatever happens in a repository or an organisation."""
+"""GitHub: events of a repository or an organisation."""

@@ -1,28 +1,28 @@
-"""GitHub's webhooks: pushes, issues, pull requests, releases, runs and whatever else it has.
+"""GitHub's webhooks: pushes, issues, pull requests, releases, runs and all its other events.
 
 **Docs**: https://docs.github.com/en/webhooks/webhook-events-and-payloads ·
 https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries ·
 https://docs.github.com/en/rest/repos/webhooks (the list of deliveries)
 
-**Signs**: `X-Hub-Signature-256: sha256=<hex>`, HMAC-SHA256 over the raw body, also where that is a
+**Signs**: `X-Hub-Signature-256: sha256=<hex>`, HMAC-SHA256 over the raw body, even if that is a
 form. Without a secret there is no signature, and the older `X-Hub-Signature` (SHA-1) alone is not
-taken. There is no time in it and no rotation: while a secret is replaced, give both.
+accepted. It contains no time and supports no rotation: while a secret is replaced, configure both.
 
-**Re-sends**: never by itself, and by hand for 3 days. What was sent while nobody listened can be
-listed: `hook` (`owner/repo/123`, the number is in the address of the hook's page) and `api_token`
+**Re-sends**: never automatically; manually for 3 days. Deliveries that the hub missed can be
+listed: `hook` (`owner/repo/123`, the number is in the URL of the hook's page) and `api_token`
 (fine-grained, permission "Webhooks: read").
 
 **Answers**: any 2xx within 10 s; the body is shown on the hook's page.
 
-**Quirks**: the type is `<X-GitHub-Event>.<action>`, or the event alone where there is no action
-(`push`, `ping`). None has a canonical type. Event and delivery id stand in headers that are not
-signed. `X-GitHub-Delivery` is the same for every hook that hears of one event, and for a
+**Quirks**: the type is `<X-GitHub-Event>.<action>`, or the event alone if there is no action
+(`push`, `ping`). None has a canonical type. Event and delivery id are in headers that are not
+signed. `X-GitHub-Delivery` is the same for every hook that receives one event, and for a
 redelivery. The content type may be `application/x-www-form-urlencoded`, with the JSON in
-`payload`. No field says when it happened: it is the `Date` of a listed delivery, else when it
-arrived. Payloads have up to 25 MB, most far under 1; the source's `max_bytes` says what is taken.
+`payload`. No field has the time of the event: `occurred_at` is the `Date` of a listed delivery,
+else the time of arrival. Payloads have up to 25 MB, most far less than 1 MB; the source's
+`max_bytes` is the limit here.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -35,6 +35,7 @@ from adapters.contract.form_bodies import media_type, read_form
 from adapters.contract.inbound import Inbound, ListedRecord, Sample
 from adapters.contract.outbound import Transport
 from adapters.contract.request import InboundRequest
+from adapters.contract.sample_files import SampleFiles
 from adapters.contract.signatures.hmac import sign_hmac, verify_hmac
 from adapters.contract.strict_json import digest, read_json
 from adapters.github.listing import list_deliveries
@@ -46,13 +47,8 @@ IGNORED_TYPES = {
     "ping": "says that the hook was made; nothing happened in the repository",
 }
 
-SAMPLES: Mapping[str, Mapping[str, Any]] = {
-    "issues.opened": {
-        "issue": {"number": 1, "title": "The gate sticks", "user": {"login": "octocat"}},
-    },
-    "push": {"ref": "refs/heads/main", "commits": [], "pusher": {"name": "octocat"}},
-    "ping": {"zen": "Keep it logically awesome.", "hook_id": 1},
-}
+# Their ids stand in a header.
+SAMPLES = SampleFiles("adapters.github", ("issues.opened", "push", "ping"))
 
 _SIGNATURE = "X-Hub-Signature-256"
 _PREFIX = "sha256="
@@ -61,7 +57,7 @@ _TYPE_LENGTH = 100
 
 
 class GithubInbound(Inbound):
-    """Webhooks of a repository, an organisation or an app."""
+    """Adapter for the webhooks of a repository, an organisation or an app."""
 
     name = "github"
     settings_schema = GithubSettings
@@ -82,12 +78,12 @@ class GithubInbound(Inbound):
         self._secrets = tuple(settings["secrets"])
 
     def verify(self, request: InboundRequest) -> str:
-        """Return the label of the secret that signed it."""
+        """Return the label of the secret that signed the request."""
         header = request.headers.get(_SIGNATURE.lower())
         return verify_hmac(self._secrets, header, request.body, name=_SIGNATURE, prefix=_PREFIX)
 
     def parse(self, request: InboundRequest) -> Sequence[Event]:
-        """Return the one event that a webhook of GitHub carries."""
+        """Return the one event of a GitHub webhook."""
         native = _payload(request)
         native_type = _native_type(request, native)
         delivery = request.headers.get("x-github-delivery")
@@ -106,17 +102,11 @@ class GithubInbound(Inbound):
         self, native_type: str, external_id: str, now: datetime, *, live: bool, url: str
     ) -> Sample:
         """Return a signed webhook of that type; `external_id` is its delivery."""
-        if native_type not in SAMPLES:
-            raise LookupError(f"no sample of {native_type}; there are: {', '.join(SAMPLES)}")
-        event, _, action = native_type.partition(".")
-        repository = {"id": 1, "full_name": "octocat/hello-world"}
-        said = {"action": action} if action else {}
-        tree = {**said, **SAMPLES[native_type], "repository": repository}
-        body = json.dumps(tree, separators=(",", ":")).encode("ascii")
+        body = SAMPLES.body(native_type, external_id, now)
         headers = {
             "content-type": "application/json",
             "user-agent": "GitHub-Hookshot/0000000",
-            "x-github-event": event,
+            "x-github-event": native_type.partition(".")[0],
             "x-github-delivery": external_id,
             "x-hub-signature-256": _PREFIX + sign_hmac(self._secrets[0], body),
         }
@@ -124,17 +114,17 @@ class GithubInbound(Inbound):
 
     def sample_types(self) -> Sequence[str]:
         """Return the native types that `sample` knows."""
-        return tuple(SAMPLES)
+        return SAMPLES.types
 
     @property
     def can_list(self) -> bool:
-        """Whether the hook and the token to read its deliveries with are there."""
+        """Whether `hook` and `api_token` are set, which listing the deliveries requires."""
         return bool(self._settings.get("hook") and self._settings.get("api_token"))
 
     def list_since(
         self, since: datetime, now: datetime, transport: Transport, account: Mapping[str, Any]
     ) -> Iterator[ListedRecord]:
-        """Yield the hook's deliveries since then, one per event, oldest first."""
+        """Yield the hook's deliveries since `since`, one per event, oldest first."""
         return list_deliveries(self._settings, since, transport)
 
 

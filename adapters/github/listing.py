@@ -1,6 +1,6 @@
-"""The list that GitHub keeps of a hook's deliveries, as the webhooks that they were.
+"""Webhook deliveries of a hook from GitHub's API, converted back to the webhooks that were sent.
 
-A page names the deliveries, newest first; what was sent is asked for one by one.
+A page lists the deliveries, newest first; the payload of each is fetched one by one.
 https://docs.github.com/en/rest/repos/webhooks#list-deliveries-for-a-repository-webhook
 """
 
@@ -38,11 +38,11 @@ class _Delivery:
 def list_deliveries(
     settings: Mapping[str, Any], since: datetime, transport: Transport
 ) -> Iterator[ListedRecord]:
-    """Yield each event that was delivered, or was to be, since then: oldest first.
+    """Yield one record per event that GitHub delivered or tried to since `since`, oldest first.
 
     Raises:
-        AccountRefused: the settings do not let us see the list.
-        NotSent: GitHub gave no answer, or none now.
+        AccountRefused: the settings give no access to the list.
+        NotSent: GitHub gave no response, or cannot serve the list now.
         Unreadable: the list is not as GitHub documents it.
     """
     token, hook = settings.get("api_token"), settings.get("hook")

@@ -1,4 +1,4 @@
-"""The keys of a `github` source."""
+"""Settings schema of a `github` source."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ _HOOK = re.compile(r"[A-Za-z0-9-]{1,100}/[A-Za-z0-9._-]{1,100}/[0-9]{1,20}\Z")
 
 
 class GithubSettings(SecretsSchema):
-    """`api_token` and `hook` let the hub list what was sent while it did not listen.
+    """Schema of the settings; with `api_token` and `hook` the hub can list deliveries it missed.
 
     `base_url` is the API of an Enterprise Server: `https://git.acme.example/api/v3`.
     """

@@ -1,1 +1,1 @@
-"""Any sender that signs with a shared secret, described by settings alone."""
+"""Webhooks from any sender that signs with a shared secret, described by settings alone."""

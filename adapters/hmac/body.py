@@ -1,4 +1,4 @@
-"""What a sender's request holds: a JSON object or a form, and a value in it or in a header."""
+"""Request bodies (JSON object or form), and look-up of a value by its path in body or headers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,11 +12,12 @@ FORM = "application/x-www-form-urlencoded"
 
 
 def read_body(request: InboundRequest) -> dict[str, Any]:
-    """Return the JSON object or, when the content type says so, the form; a name that comes again
-    in a form has a list.
+    """Parse the body: a JSON object or, by its content type, a form.
+
+    A repeated name in a form has a list of its values.
 
     Raises:
-        Unreadable: it is neither, or empty.
+        Unreadable: the body is neither, or is empty.
     """
     if media_type(request.headers.get("content-type"))[0] == FORM:
         return _form(request.body)
@@ -27,10 +28,10 @@ def read_body(request: InboundRequest) -> dict[str, Any]:
 
 
 def value_at(path: str, request: InboundRequest, native: Mapping[str, Any]) -> str:
-    """Return the text at `header:X-Name` or `data.0.id`; a whole number becomes one.
+    """Return the string at a path like `header:X-Name` or `data.0.id`; an integer becomes one.
 
     Raises:
-        Unreadable: there is none.
+        Unreadable: there is no string at that path.
     """
     kind, _, name = path.partition(":")
     value = request.headers.get(name.lower()) if kind == "header" and name else _at(native, path)

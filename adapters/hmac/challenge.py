@@ -1,4 +1,4 @@
-"""How a sender asks whether an address is ours: a GET to be echoed, or a signed POST."""
+"""Handshake by which a sender verifies the webhook URL: an echoed GET, or a signed POST."""
 
 import hmac
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ MAX_ECHO = 1000
 
 
 class Challenge:
-    """The challenge that the settings describe."""
+    """Handshake as the setting `challenge` describes it."""
 
     def __init__(self, settings: Mapping[str, Any], type_path: str | None) -> None:
         self._query = settings.get("query")
@@ -28,10 +28,11 @@ class Challenge:
     def answer(
         self, request: InboundRequest, verify: Callable[[InboundRequest], str]
     ) -> Reply | None:
-        """Return the echo as plain text, or None when nothing is asked.
+        """Return the challenge as plain text, or None if the request is not a handshake.
 
         Raises:
-            NotVerified: the token is not ours, or the POST is not signed.
+            NotVerified: the token is wrong, the POST is not signed, or the query or the challenge
+                is malformed.
         """
         if self._query and request.method == "GET":
             return self._answer_get(_query(request.url))

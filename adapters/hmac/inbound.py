@@ -1,26 +1,31 @@
-"""Webhooks of any sender that signs with HMAC, described by the source's settings.
+"""Webhooks from any sender that signs with HMAC, as described by the source's settings.
 
-**Docs**: RFC 2104; the sender's own page says what goes into the settings: `secrets`, `header`,
+**Docs**: RFC 2104; the sender's own documentation determines the settings: `secrets`, `header`,
 `prefix` (`sha256=`), `algorithm` (sha1, sha256, sha512), `encoding` (hex, base64), `signs`
 (`{body}`, `v0:{timestamp}:{body}`, `{url}{body}`, `{header:X-Id}{body}`), `timestamp_header`,
 `tolerance`, `id_path` and `type_path` (`header:X-Name`, or a path into the body like `data.id`),
 `challenge`.
 
 **Signs**: `header` holds `prefix` and the HMAC of `signs`, keyed with the secret's text; hex in
-lower case. A time counts only where it is signed: epoch seconds, or milliseconds with 13 digits,
-5 minutes both ways unless `tolerance` says otherwise. Without one, a request can be replayed; its
-id tells that.
+lower case. A timestamp is used only if it is signed: epoch seconds, or milliseconds with 13 digits,
+with a tolerance of 5 minutes either way unless `tolerance` sets another. Without a timestamp, a
+request can be replayed; its id shows that.
 
-**Re-sends**: as the sender likes. Without `id_path` the id is the SHA-256 of the body, so two
-events that say the same to the letter are one.
+**Re-sends**: depends on the sender. Without `id_path` the id is the SHA-256 of the body, so two
+events with identical bodies are one.
 
 **Answers**: any 2xx, empty. `challenge: {query: hub.challenge, token_query: hub.verify_token,
-token: ...}` echoes what a GET asks (Meta, WebSub), `challenge: {body: challenge, type:
-url_verification}` what a signed POST asks (Slack); without `type` every POST with that text counts.
+token: ...}` echoes the challenge of a GET (Meta, WebSub), `challenge: {body: challenge, type:
+url_verification}` that of a signed POST (Slack); without `type`, every POST that has the field is a
+handshake.
 
 **Quirks**: a header that `signs` does not name is not signed, and neither is an id or type in it.
-The body is a JSON object or an urlencoded form; `native` is that. Types are `hmac.<type>`, without
-`type_path` all are `hmac.webhook`. When it happened is the signed time, else when it arrived.
+The body is a JSON object or a urlencoded form, which becomes `native`. Types are `hmac.<type>`;
+without `type_path` all are `hmac.webhook`. `occurred_at` is the signed time, else the time of
+arrival.
+
+**Samples**: built from the settings, because these say where id, type and time stand, and what is
+signed.
 """
 
 import json
@@ -50,7 +55,7 @@ _MILLISECOND_DIGITS = 13
 
 
 class HmacInbound(Inbound):
-    """Webhooks of one sender."""
+    """Adapter for the webhooks of one sender."""
 
     name = "hmac"
     settings_schema = HmacSettings
@@ -79,7 +84,7 @@ class HmacInbound(Inbound):
         self._challenge = Challenge(challenge, self._type_path) if challenge else None
 
     def verify(self, request: InboundRequest) -> str:
-        """Return the label of the secret that signed it."""
+        """Return the label of the secret that signed the request."""
         timestamp = self._timestamp(request)
         if timestamp:
             seconds = _seconds(timestamp)
@@ -96,7 +101,7 @@ class HmacInbound(Inbound):
         )
 
     def parse(self, request: InboundRequest) -> Sequence[Event]:
-        """Return the one event that the request is."""
+        """Return the one event of the request."""
         native = read_body(request)
         native_type = self._native_type(request, native)
         return [
@@ -111,7 +116,7 @@ class HmacInbound(Inbound):
         ]
 
     def handshake(self, request: InboundRequest) -> Reply | None:
-        """Return the echo of a challenge, where the settings say how one looks."""
+        """Return the response to a handshake, if the settings describe one."""
         return self._challenge.answer(request, self.verify) if self._challenge else None
 
     def sample(

@@ -1,4 +1,4 @@
-"""The keys of an `hmac` source, and what is wrong with them in sentences."""
+"""Settings schema of an `hmac` source, with its faults as sentences."""
 
 import re
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _MIN_TOKEN = 16
 
 
 class _Tolerance(fields.Field[int]):
-    """`30s 5m 1h`, in seconds."""
+    """Duration like `30s 5m 1h`, loaded as seconds."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> int:
         found = _DURATION.fullmatch(value) if isinstance(value, str) else None
@@ -46,11 +46,11 @@ _parameter = validate.Length(min=1, max=100, error="expected the name of a param
 
 
 class ChallengeSchema(Schema):
-    """How the sender asks whether the address is ours.
+    """Schema of the handshake by which the sender verifies the webhook URL.
 
-    `query` names the parameter of a GET that is echoed; with `token_query` and `token`, only to
-    who knows the token. `body` names the field of a signed POST that is echoed, and `type` the
-    event type (at `type_path`) of such a POST, so that no event is taken for one.
+    `query` names the parameter of a GET that is echoed; with `token_query` and `token`, only if
+    the request has the token. `body` names the field of a signed POST that is echoed, and `type`
+    the event type (at `type_path`) of such a POST, so that no event is mistaken for a handshake.
     """
 
     query = fields.String(validate=_parameter)
@@ -74,7 +74,10 @@ class ChallengeSchema(Schema):
 
 
 class HmacSettings(SecretsSchema):
-    """`header` says where the signature is and `signs` what is signed; the rest is optional."""
+    """Schema whose `header` names the signature's header and `signs` the signed content.
+
+    The other keys are optional, apart from `secrets`.
+    """
 
     header = fields.String(required=True, validate=_header)
     prefix = fields.String(load_default="", validate=validate.Length(max=100))

@@ -1,4 +1,4 @@
-"""What a sender signs, as a text with places: `{body}`, `v0:{timestamp}:{body}`, `{url}{body}`."""
+"""Template of the signed content: `{body}`, `v0:{timestamp}:{body}`, `{url}{body}`."""
 
 import re
 from collections.abc import Mapping
@@ -11,10 +11,10 @@ _PLACE = re.compile(r"\{(body|timestamp|url|method|header:[A-Za-z0-9_-]{1,100})\
 
 
 class Template:
-    """A text with places; every one is known and `{body}` is one of them.
+    """Template whose placeholders are all known and include `{body}`.
 
     Raises:
-        ValueError: it has other braces, or no `{body}`.
+        ValueError: the text has other braces, or no `{body}`.
     """
 
     def __init__(self, text: str) -> None:
@@ -26,21 +26,21 @@ class Template:
 
     @property
     def is_timed(self) -> bool:
-        """Whether the time is signed."""
+        """Whether the timestamp is signed."""
         return "timestamp" in self._places
 
     @property
     def headers(self) -> tuple[str, ...]:
-        """The headers that are signed, lower-case."""
+        """Names of the signed headers, in lower case."""
         return tuple(p.partition(":")[2].lower() for p in self._places if p.startswith("header:"))
 
     def fill(
         self, body: bytes, *, timestamp: str, url: str, method: str, headers: Mapping[str, str]
     ) -> bytes:
-        """Return the bytes that are signed.
+        """Return the signed bytes of a request.
 
         Raises:
-            NotVerified: a header that is signed is missing.
+            NotVerified: a signed header is missing.
         """
         texts = {"timestamp": timestamp, "url": url, "method": method}
         for name in self.headers:

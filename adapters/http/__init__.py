@@ -1,1 +1,1 @@
-"""Any HTTP endpoint of the business: signed webhooks out."""
+"""Signed outgoing webhooks to any HTTP endpoint of the business."""

@@ -1,13 +1,14 @@
 """Signed webhooks to any HTTP endpoint.
 
 **Docs**: https://www.standardwebhooks.com (specification 1.0.0); RFC 9110.
-**Answers**: any 2xx is success, whatever its body. Otherwise the shared table, with the text under
-`error`, `message`, `detail` or `title` of a JSON body, and no other part of it: it may echo ours.
+**Answers**: any 2xx is success, whatever its body. Otherwise the shared table applies; the message
+is the text under `error`, `message`, `detail` or `title` of a JSON body, and no other part of the
+body, which may echo the request.
 **Quirks**: `webhook-id` is the delivery's key and the body has the same bytes on every attempt, so
 the receiver can recognise a repetition; `webhook-timestamp` is the time of the attempt. A dot in
-a key (a replay's `<delivery>.2`) becomes `_`: the scheme parts what it signs by dots. Without
-`secret` nothing is sent, since an unsigned webhook proves nothing. There is no harmless request
-that tells whether a webhook address works: automation services run on a GET or HEAD too.
+a key (a replay's `<delivery>.2`) becomes `_`: the scheme separates the signed parts by dots.
+Without `secret` nothing is sent, since an unsigned webhook proves nothing. There is no harmless
+request that checks a webhook URL: automation services run on a GET or HEAD too.
 """
 
 from collections.abc import Mapping
@@ -33,7 +34,7 @@ from adapters.contract.signatures.standard_webhooks import (
     standard_webhook_key,
 )
 
-# Headers of the connection itself. With `webhook-…` and `proxy-…` they cannot be set.
+# Headers of the connection itself. Like `webhook-…` and `proxy-…`, they cannot be configured.
 OURS = frozenset(
     {"connection", "content-length", "expect", "host", "keep-alive", "te", "trailer"}
     | {"transfer-encoding", "upgrade"}
@@ -65,7 +66,7 @@ def _check_headers(headers: Mapping[str, str]) -> None:
 
 
 def _check_own_headers(headers: Mapping[str, str]) -> None:
-    """What is sent with one call is kept beside it: a credential must not be."""
+    """Validate the headers of one call: they are stored with it, so credentials are rejected."""
     _check_headers(headers)
     for name in headers:
         if name.lower() in CREDENTIALS:
@@ -102,7 +103,7 @@ class _Parameters(Schema):
 
 
 class HttpOutbound(Outbound):
-    """Posts, patches and puts bodies to one address, signed as Standard Webhooks."""
+    """Adapter that posts, patches or puts bodies to one URL, signed by Standard Webhooks."""
 
     name: ClassVar[str] = "http"
     settings_schema: ClassVar[type[Schema]] = _Settings
@@ -143,7 +144,7 @@ class HttpOutbound(Outbound):
         return Answer(204, {}, b"")
 
     def _signature(self, call: Call, body: bytes) -> dict[str, str]:
-        """Return the signing headers; none in the sandbox, which is where no secret leads."""
+        """Return the signature headers; none without a secret, that is, in the sandbox."""
         if not self._secret:
             return {}
         message_id = call.key.replace(".", "_")

@@ -1,4 +1,4 @@
-"""What HubSpot's answers mean: by status, by category, and by the items of a batch."""
+"""Outcomes of HubSpot's answers, by status and by category."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -10,10 +10,10 @@ from adapters.contract.answers import read_answer, read_object
 from adapters.contract.fields import is_id
 from adapters.contract.outbound import Answer, Outcome, Verdict
 
-# By status: locked by another write, and an account being moved; both pass by themselves.
+# By status: locked by another write (423), account being moved (477); both are temporary.
 VERDICTS = {423: Verdict.NOT_PROCESSED, 477: Verdict.NOT_PROCESSED}
 
-# By `category` of a 4xx, whatever its status; the others are as their status says.
+# By `category` of a 4xx, whatever its status; for all other categories the status decides.
 CATEGORIES = {
     "RATE_LIMITS": Verdict.NOT_PROCESSED,
     "EXPIRED_AUTHENTICATION": Verdict.BLOCKED,
@@ -21,7 +21,7 @@ CATEGORIES = {
     "MISSING_SCOPES": Verdict.BLOCKED,
 }
 
-# By `policyName`, when there is no `Retry-After`; a daily limit ends at the account's midnight.
+# Waits by `policyName`, without a `Retry-After`; a daily limit ends at the account's midnight.
 WAITS_S = {"SECONDLY": 1.0, "TEN_SECONDLY_ROLLING": 10.0, "DAILY": 3600.0}
 
 _LOCKED_S = 2.0
@@ -38,10 +38,10 @@ def read_written(
     needs_id: bool = True,
     hint: str = "",
 ) -> Outcome:
-    """Return what the answer to a write means.
+    """Return the outcome of an answer to a write.
 
-    A 2xx that does not bring `expected` ("a contact"), with an `id` if it needs one, may have been
-    processed. `hint` follows the words of an answer that is no success.
+    A 2xx without `expected` ("a contact"), or without its `id` if `needs_id`, is an unknown
+    outcome. `hint` is appended to the message of an answer that is not a success.
     """
     told = read_object(answer)
     ref = (told or {}).get("id")
@@ -67,7 +67,7 @@ def read_written(
 def read_unfound(
     answer: Answer, now: datetime, hide: Collection[str], *, expected: str, hint: str = ""
 ) -> Outcome:
-    """Return what it means that a reading call did not bring `expected`: never doubt."""
+    """Return the outcome of a read that did not return `expected`; it is never unknown."""
     outcome = read_written(answer, now, hide, expected=expected, hint=hint)
     if outcome.verdict in (Verdict.IN_DOUBT, Verdict.SUCCEEDED):
         said = outcome.message or f"HubSpot answered {answer.status}, and not with {expected}"
@@ -76,12 +76,12 @@ def read_unfound(
 
 
 def is_ref(value: object) -> bool:
-    """Tell whether a value can be the id of an object."""
+    """Return whether a value can be the id of an object."""
     return type(value) in (str, int) and is_id(str(value))
 
 
 def words_of(told: Mapping[str, Any]) -> str:
-    """Return an error's own words, its code before them and the scopes that it misses after."""
+    """Return the text of an error, preceded by its code and followed by the missing scopes."""
     scopes = _missing_scopes(told)
     parts = [
         _code(told) or "",
@@ -102,7 +102,7 @@ def _code(told: Mapping[str, Any]) -> str | None:
 
 
 def _missing_scopes(told: Mapping[str, Any]) -> list[str]:
-    """The scopes that a 403 `MISSING_SCOPES` names, under either of two keys."""
+    """Return the scopes that a 403 `MISSING_SCOPES` names, under either of two keys."""
     holders = [told, *(error for error in _list(told.get("errors")) if isinstance(error, dict))]
     scopes = [
         str(scope)

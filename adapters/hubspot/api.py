@@ -1,7 +1,7 @@
-"""One HubSpot account: where its API is, and the token that every call carries.
+"""Client for the API of one HubSpot account: settings, access tokens and calls.
 
-Either a token that lasts (of a private app or a service key), or OAuth: access tokens of half an
-hour, asked for with the refresh token, which stays the same.
+The credential is either a permanent token (of a private app or a service key), or OAuth: access
+tokens that last half an hour, requested with the refresh token, which stays the same.
 https://developers.hubspot.com/docs/api-reference/auth-oauth-v3/guide
 """
 
@@ -31,9 +31,9 @@ _TOKEN = re.compile(r"[!-~]+", re.ASCII)
 
 
 class HubspotSettings(Schema):
-    """`token`, or `client_id`, `client_secret` and `refresh_token`; neither plays in the sandbox.
+    """Settings: `token`, or `client_id`, `client_secret`, `refresh_token`; sandbox without either.
 
-    `deal_key_property` is the deals' unique property that holds the delivery's key.
+    `deal_key_property` is the unique property of deals that holds the delivery's key.
     """
 
     token = fields.String(load_default="", allow_none=True)
@@ -53,7 +53,7 @@ class HubspotSettings(Schema):
 
 
 class HubspotApi:
-    """Calls of one account, each with a token that is good; used by many threads at once."""
+    """Client for one account that sends a valid token with each call; shared by many threads."""
 
     def __init__(self, settings: Mapping[str, Any], transport: Transport) -> None:
         self._transport = transport
@@ -65,7 +65,7 @@ class HubspotApi:
         self.hidden = self._secrets
 
     def send(self, method: str, path: str, value: object, now: datetime) -> Answer:
-        """Return the answer to a call that may change something.
+        """Send a request that may change something; return the answer.
 
         Raises:
             AccountRefused: there is no access token; nothing was sent.
@@ -80,9 +80,9 @@ class HubspotApi:
         return self._with_token(make, now)
 
     def read(self, path: str, now: datetime | None, value: object = None) -> Answer:
-        """Return the answer to a call that only reads: a search, when there is a value.
+        """Send a read-only request, a search if there is a `value`; return the answer.
 
-        Without a time an access token is asked for anew.
+        If `now` is None, a new access token is requested.
 
         Raises:
             AccountRefused: there is no access token.
@@ -104,7 +104,8 @@ class HubspotApi:
             return make(self._ask(_ONCE).token)
         grant = self._tokens.current(now)
         answer = make(grant.token)
-        if answer.status == 401:  # nothing was done, so it may be made again
+        # A 401 had no effect, so the call may be repeated.
+        if answer.status == 401:
             answer = make(self._tokens.renewed(grant, now).token)
         return answer
 

@@ -1,4 +1,4 @@
-"""Contacts: created or updated by e-mail, and found by it."""
+"""Contacts: created or updated by e-mail address, and looked up by it."""
 
 import re
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ _NOBODY = "No contact has this address: let a route with `upsert_contact` make i
 
 
 class UpsertContact(Schema):
-    """`email`, and the `properties` to set; empty ones are left as they are."""
+    """Parameters: `email`, and the `properties` to set; empty ones stay unchanged."""
 
     email = fields.String(required=True, validate=check_email)
     properties = fields.Dict(
@@ -30,7 +30,7 @@ class UpsertContact(Schema):
 
 
 def upsert_contact(account: HubspotApi, call: Call, parameters: Mapping[str, Any]) -> Outcome:
-    """Update the contact with that address, create it, or update it when another was faster."""
+    """Update the contact with that address, or create it; update it if another call was faster."""
     email = parameters["email"].strip()
     properties = texts(parameters.get("properties", {}))
     properties.pop("email", None)
@@ -53,7 +53,7 @@ def upsert_contact(account: HubspotApi, call: Call, parameters: Mapping[str, Any
 
 
 def find_contact(account: HubspotApi, call: Call, person: str) -> str | Outcome:
-    """Return HubSpot's id of a contact; how the call ends when there is none to be had."""
+    """Return HubSpot's id of a contact, or the outcome of the call if there is none."""
     if is_id(person):
         return person
     answer = account.read(by_email(person), call.now)
@@ -65,7 +65,7 @@ def find_contact(account: HubspotApi, call: Call, person: str) -> str | Outcome:
 
 
 def by_email(email: str) -> str:
-    """Return the path of the contact with that address, a secondary one of it too."""
+    """Return the API path of the contact with that primary or secondary address."""
     return f"{PATH}/{quote(email, safe='')}?idProperty=email"
 
 

@@ -1,4 +1,4 @@
-"""Deals: created once by a property of our own that is unique, and updated by id."""
+"""Deals: created once, by a unique property with the delivery's key, and updated by id."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -45,14 +45,14 @@ class _Deal(Schema):
 
 
 class CreateDeal(_Deal):
-    """`name`, and what else is known; `contact` is an e-mail address or HubSpot's id."""
+    """Parameters: `name`, and optional fields; `contact` is an e-mail address or HubSpot's id."""
 
     name = fields.String(required=True, validate=check_said)
     contact = ContactProperties()
 
 
 class UpdateDeal(_Deal):
-    """`deal` is HubSpot's id; what is not given is left as it is."""
+    """Parameters: `deal` is HubSpot's id; fields that are not given stay unchanged."""
 
     deal = ObjectId(required=True)
     name = fields.String(validate=check_said)
@@ -61,7 +61,7 @@ class UpdateDeal(_Deal):
 def create_deal(
     account: HubspotApi, call: Call, parameters: Mapping[str, Any], *, key_property: str
 ) -> Outcome:
-    """Create the deal unless one has this delivery's key; what people changed in it stays."""
+    """Create the deal, unless one with the delivery's key exists; that one is left as it is."""
     contact = find_contact(account, call, parameters["contact"]) if "contact" in parameters else ""
     if isinstance(contact, Outcome):
         return contact
@@ -72,7 +72,8 @@ def create_deal(
     associations = [{"to": {"id": contact}, "types": [_TO_CONTACT]}] if contact else []
     created = {"properties": properties, "associations": associations}
     answer = account.send("POST", PATH, created, call.now)
-    if answer.status in (400, 409):  # perhaps an earlier try of ours arrived in between
+    # An earlier attempt of this delivery may have arrived in between.
+    if answer.status in (400, 409):
         found = _look(account, call, key_property)
         if found.status == 200:
             return _found(account, call, found, key_property)
@@ -81,7 +82,7 @@ def create_deal(
 
 
 def update_deal(account: HubspotApi, call: Call, parameters: Mapping[str, Any]) -> Outcome:
-    """Set what is given of a deal that is there."""
+    """Set the given fields of an existing deal."""
     path = f"{PATH}/{parameters['deal']}"
     answer = account.send("PATCH", path, {"properties": _properties(parameters)}, call.now)
     hint = "No deal has this id" if answer.status == 404 else ""
@@ -93,7 +94,7 @@ def _look(account: HubspotApi, call: Call, key_property: str) -> Answer:
 
 
 def _found(account: HubspotApi, call: Call, answer: Answer, key_property: str) -> Outcome:
-    """Return success for a deal that has our key, else why it could not be looked for."""
+    """Return success for a deal with the delivery's key, else the outcome of the failed look-up."""
     ref = (read_object(answer) or {}).get("id")
     if answer.status == 200 and is_ref(ref):
         return Outcome(Verdict.SUCCEEDED, status=200, provider_ref=str(ref))

@@ -1,4 +1,4 @@
-"""One item of a HubSpot webhook becomes one event; what cannot be read becomes one that says so."""
+"""Conversion of webhook items to events, one each; an unreadable item becomes an event too."""
 
 import re
 from collections.abc import Mapping
@@ -31,10 +31,10 @@ IGNORED_TYPES = {
     "unreadable": "an item of which no event can be made; the others of its batch are events",
 }
 
-# By `objectTypeId`: what `object.creation` and its like are about.
+# By `objectTypeId`: the subject of `object.creation` and the other `object` types.
 SUBJECTS = {"0-1": "contact", "0-3": "deal"}
 
-# By subject: how the API calls its objects.
+# By subject: the name of its objects in the API.
 OBJECTS = {"contact": "contacts", "deal": "deals"}
 
 _TYPE_LENGTH = 100
@@ -45,25 +45,25 @@ _NUMBER = re.compile(r"[0-9]+", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class EchoFilter:
-    """What is ours at HubSpot: the app that writes for us, and the accounts (none: all)."""
+    """Filter for the hub's own writes and accounts: the id of its app, and portals (empty: all)."""
 
     app_id: int | None = None
     portals: frozenset[int] = frozenset()
 
     def wrote(self, item: Mapping[str, Any]) -> bool:
-        """Tell whether the item is our own write, told back to us."""
+        """Return whether the item reports a write of the hub's own app, an echo."""
         if self.app_id is None or item.get("changeSource") != "INTEGRATION":
             return False
         return str(self.app_id) in _NUMBER.findall(str(item.get("sourceId")))
 
     def has(self, item: Mapping[str, Any]) -> bool:
-        """Tell whether the item is of an account of ours."""
+        """Return whether the item comes from one of the configured accounts."""
         portal = item.get("portalId")
         return not self.portals or (type(portal) is int and portal in self.portals)
 
 
 def read_item(item: Any, received_at: datetime, ours: EchoFilter) -> Event:
-    """Return the item's event, `hubspot.unreadable` with the `reason` when it cannot be read."""
+    """Return the item's event, or `hubspot.unreadable` with a `reason` if it cannot be read."""
     try:
         return _event(item, ours)
     except Unreadable as fault:
@@ -153,7 +153,7 @@ def _fetch(kind: str | None, object_id: str | None) -> dict[str, str] | None:
 
 
 def _external_id(item: Mapping[str, Any]) -> str:
-    """Return what HubSpot's own `eventId`, which is not unique, makes unique with the rest."""
+    """Return an id composed of HubSpot's `eventId`, which is not unique, and five other fields."""
     names = ("portalId", "subscriptionId", "eventId", "objectId", "propertyName", "occurredAt")
     values = [item.get(name) for name in names]
     if values[3] is None and "fromObjectId" in item:
@@ -166,7 +166,7 @@ def _external_id(item: Mapping[str, Any]) -> str:
 
 
 def _fact_key(kind: str | None, object_id: str | None, item: Mapping[str, Any]) -> str | None:
-    """Return what the same fact has under any subscription; an object is created only once."""
+    """Return the fact key, the same under every subscription; a creation's contains no time."""
     portal, changed = _part(item.get("portalId")), _part(item.get("propertyName"))
     if not kind or not portal or changed is None:
         return None
@@ -177,12 +177,13 @@ def _fact_key(kind: str | None, object_id: str | None, item: Mapping[str, Any]) 
 
 
 def _part(value: Any) -> str | None:
-    """Return a part of a key; None for what cannot be one without being mistaken for another."""
+    """Return a value as part of a key, or None if it would make the key ambiguous."""
     written = "" if value is None else str(value) if type(value) in (int, str) else "?"
     return written if _PART.fullmatch(written) else None
 
 
 def _fingerprint(item: Any) -> bytes:
-    if isinstance(item, dict):  # attemptNumber counts up with each delivery
+    # `attemptNumber` counts up with each re-send.
+    if isinstance(item, dict):
         return digest({name: value for name, value in item.items() if name != "attemptNumber"})
     return digest(item)

@@ -3,34 +3,34 @@
 **Docs**: https://developers.hubspot.com/docs/api-reference/webhooks-webhooks-v3/guide ·
 https://developers.hubspot.com/docs/apps/legacy-apps/authentication/validating-requests
 
-**Signs**: `X-HubSpot-Signature-v3`, HMAC-SHA256 in base64 over method, address (twelve escapes
-decoded: see `signatures`), body and the milliseconds of `X-HubSpot-Request-Timestamp`, keyed with
-the app's client secret; 5 min past, and 60 s ahead. Older apps send `X-HubSpot-Signature`, a plain
-SHA-256 with neither time nor (v1) address, which can be replayed for ever: `signatures: [v3]`
-refuses it. Both are often sent; then v3 counts.
+**Signs**: `X-HubSpot-Signature-v3`, HMAC-SHA256 in base64 over method, URL (twelve escapes decoded:
+see `signature.decoded`), body and the milliseconds of `X-HubSpot-Request-Timestamp`, keyed with the
+app's client secret; accepted up to 5 min old and 60 s ahead. Older apps send
+`X-HubSpot-Signature`, a plain SHA-256 with neither timestamp nor (v1) URL, which can be replayed
+forever: `signatures: [v3]` refuses it. Often both are sent; then v3 counts.
 
-**Re-sends**: on every answer but 2xx and after 5 s without one, up to 10 times within 24 h, with
-a higher `attemptNumber`.
+**Re-sends**: after every response other than a 2xx and after 5 s without one, up to 10 times within
+24 h, with a higher `attemptNumber`.
 
 **Answers**: any 2xx; the body is not read.
 
-**Quirks**: A request is an array of up to 100 items, of several accounts where several have
-installed the app; each is one event, and one that cannot be read is `hubspot.unreadable` and holds
-up no other. `eventId` is not unique, so the id is account, subscription, event, object, property
-and time together; newer apps send `object.creation` with an `objectTypeId`. A fact that two
-subscriptions tell has one fact key: what changed and when, for a creation the object alone.
-Deletions of both kinds share theirs when they have the same millisecond. An item has neither
-e-mail nor name: the object is fetched. Fetching finds the object as it is then, not as it was; a
-merged contact is found under its new id. `app_id` is the app that the hub writes with: an item
-that it caused is an echo. Without it our own writes come back as changes. Items of an account
-that is not in `portals` keep their native type.
+**Quirks**: A request is an array of up to 100 items, from several accounts if several have
+installed the app. Each item is one event; one that cannot be read becomes `hubspot.unreadable` and
+does not affect the others. `eventId` is not unique, so the id is composed of account, subscription,
+event, object, property and time. Newer apps send `object.creation` with an `objectTypeId`. A fact
+that two subscriptions report has one fact key: the change and its time, for a creation the object
+alone. The two kinds of deletion share a fact key if they have the same millisecond. An item has
+neither e-mail address nor name: the object is fetched, in its state at that time and not at the
+time of the event; a merged contact is found under its new id. `app_id` is the app that the hub
+writes with: an item that it caused is an echo. Without `app_id`, the hub's own writes come back as
+changes. Items of an account that is not in `portals` keep their native type.
 
-Listed are contacts and deals that still exist: once each, as created when they were since then,
-else as changed, without the property. Their ids differ from a webhook's. A creation that both
-tell has one fact key, so it happens once; a change that both tell is two events, since a list
-cannot say which property it was, nor who changed it (of a creation it can): so the clock leaves
-changes alone, and only a person has them taken in. A second listing makes no second event of an
-object that was not changed in between.
+The listing contains contacts and deals that still exist, once each: as created if they were created
+since the given time, else as changed, without the property. Their ids differ from a webhook's. A
+creation that both a webhook and the listing report has one fact key, so it counts once; a change
+that both report becomes two events, since a list cannot say which property changed, nor who changed
+it (for a creation it can). Therefore the clock does not import changes; only a person can. A second
+listing makes no second event of an object that did not change in between.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -45,27 +45,41 @@ from adapters.contract.event import Event
 from adapters.contract.inbound import Inbound, ListedRecord, Sample
 from adapters.contract.outbound import Transport
 from adapters.contract.request import InboundRequest
+from adapters.contract.sample_files import SampleFiles
 from adapters.contract.signatures.hmac import SecretsSchema
 from adapters.contract.strict_json import read_json
-from adapters.hubspot import listing, samples
+from adapters.hubspot import listing
 from adapters.hubspot import signature as signatures
 from adapters.hubspot.api import HubspotApi
 from adapters.hubspot.events import IGNORED_TYPES, NATIVE_TYPES, EchoFilter, read_item
 from adapters.hubspot.objects import READERS
 
+SAMPLES = SampleFiles(
+    "adapters.hubspot",
+    (
+        "contact.creation",
+        "contact.propertyChange",
+        "contact.deletion",
+        "deal.creation",
+        "deal.propertyChange",
+        "company.creation",
+    ),
+    derived=r'(?<="eventId":)[0-9]+|(?<="objectId":)[0-9]+',
+)
+
 
 class _Number(fields.Integer):
-    """A whole number; an empty text, as an unset variable leaves it, is none."""
+    """Integer field; an empty text, as an unset variable leaves it, loads as None."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         return None if value == "" else super()._deserialize(value, *args, **kwargs)
 
 
 class HubspotInboundSettings(SecretsSchema):
-    """`secrets`: client secrets of the app. `app_id`: the app that the hub itself writes with.
+    """Settings. `secrets`: client secrets of the app. `app_id`: the app that the hub writes with.
 
-    `portals`: the accounts that are ours, all when it is empty. `signatures`: the versions that
-    are accepted.
+    `portals`: the accounts whose items get canonical types, all if it is empty. `signatures`: the
+    accepted versions.
     """
 
     app_id = _Number(load_default=None, allow_none=True)
@@ -102,7 +116,7 @@ class HubspotInbound(Inbound):
         self._ours = EchoFilter(settings["app_id"], frozenset(settings["portals"]))
 
     def verify(self, request: InboundRequest) -> str:
-        """Return the label of the secret that signed it."""
+        """Return the label of the secret that signed the request."""
         return signatures.verify(self._secrets, request, self._versions)
 
     def parse(self, request: InboundRequest) -> Sequence[Event]:
@@ -115,7 +129,7 @@ class HubspotInbound(Inbound):
         return [read_item(item, request.received_at, self._ours) for item in items]
 
     def complete(self, event: Event, found: Mapping[str, Any]) -> Event:
-        """Return the event with the contact or deal that was found, or with its id alone."""
+        """Return the event with the fetched contact or deal; if it is gone, with its id alone."""
         asked = event.fetch or {}
         done = replace(event, incomplete=False, fetch=None)
         if found.get("gone") is True:
@@ -133,7 +147,7 @@ class HubspotInbound(Inbound):
     def list_since(
         self, since: datetime, now: datetime, transport: Transport, account: Mapping[str, Any]
     ) -> Iterator[ListedRecord]:
-        """Yield the contacts, then the deals, that were created or changed since then, by id."""
+        """Yield contacts, then deals, created or changed since `since`, in the order of ids."""
         if not account:
             raise AccountRefused("listing needs a destination with `adapter: hubspot`")
         return listing.list_since(HubspotApi(account, transport), since, now)
@@ -142,7 +156,7 @@ class HubspotInbound(Inbound):
         self, native_type: str, external_id: str, now: datetime, *, live: bool, url: str
     ) -> Sample:
         """Return a signed webhook of that type; HubSpot has no test mode."""
-        body = samples.sample_body(native_type, external_id, now)
+        body = SAMPLES.body(native_type, external_id, now)
         timestamp_ms = int(now.timestamp()) * 1000
         signature = signatures.sign_v3(self._secrets[0], "POST", url, body, timestamp_ms)
         headers = {
@@ -155,4 +169,4 @@ class HubspotInbound(Inbound):
 
     def sample_types(self) -> Sequence[str]:
         """Return the native types that `sample` knows."""
-        return samples.SAMPLE_TYPES
+        return SAMPLES.types

@@ -1,7 +1,8 @@
-"""What was created or changed while nobody listened, from HubSpot's search.
+"""Listing of contacts and deals created or changed while the hub was down, by HubSpot's search.
 
-By id, not by time: each page asks for ids above the last one's, so that an object that changes
-meanwhile is neither missed nor seen twice, and a search's end at 10,000 results does not matter.
+The pages go by id, not by time: each page requests ids above the last one's, so an object that
+changes meanwhile is neither missed nor returned twice, and the limit of 10,000 results per search
+does not matter.
 https://developers.hubspot.com/docs/api-reference/search/guide
 """
 
@@ -29,14 +30,15 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def list_since(account: HubspotApi, since: datetime, now: datetime) -> Iterator[ListedRecord]:
-    """Yield a body for each contact and each deal created or changed since then.
+    """Yield a webhook body for each contact and each deal created or changed since `since`.
 
-    One whose times are impossible comes as its id alone, which `parse` refuses; the rest follow.
+    An object with invalid times becomes a body with its id alone, which `parse` refuses; the rest
+    follow.
 
     Raises:
         AccountRefused: the account may not be read; the message says what it needs.
-        NotSent: HubSpot did not answer, or asked to come back later.
-        Unreadable: what it answered is no list.
+        NotSent: HubSpot did not answer, or answered with an error, such as a rate limit.
+        Unreadable: the answer is not a list.
     """
     portal_id = _told(account.read("/account-info/v3/details", now), account).get("portalId")
     if type(portal_id) is not int:

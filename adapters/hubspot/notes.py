@@ -1,4 +1,4 @@
-"""Notes on a contact or a deal: written once, and found again by the token in their text."""
+"""Notes on a contact or a deal: created once, and looked up by the token in their text."""
 
 import html
 import re
@@ -24,12 +24,12 @@ _MARK = "hub_attempt: "
 _PAGE = 100
 _PAGES = 20
 
-# Ids and bodies.
+# Pairs of a note's id and body.
 Notes = Sequence[tuple[str, str]]
 
 
 class AddNote(Schema):
-    """`text`, and the `contact` (e-mail address or id) or the `deal` (id) that it is about."""
+    """Parameters: `text`, and the `contact` (e-mail address or id) or `deal` (id) of the note."""
 
     text = fields.String(required=True, validate=[check_said, validate.Length(max=60_000)])
     contact = ContactProperties()
@@ -44,7 +44,7 @@ class AddNote(Schema):
 
 
 def add_note(account: HubspotApi, call: Call, parameters: Mapping[str, Any]) -> Outcome:
-    """Write the note with this attempt's token under it."""
+    """Create the note, with this attempt's token as its last line."""
     about = _about(account, call, parameters)
     if isinstance(about, Outcome):
         return about
@@ -62,7 +62,7 @@ def add_note(account: HubspotApi, call: Call, parameters: Mapping[str, Any]) -> 
 
 
 def look_up(account: HubspotApi, call: Call) -> LookupResult:
-    """Look for this attempt's token in the notes of its contact or deal."""
+    """Look up this attempt's token in the notes of the contact or deal."""
     about = _about(account, call, load_parameters(AddNote, call.parameters))
     if isinstance(about, Outcome):
         return _cannot_tell(f"whom it was about could not be found. {about.message}")
@@ -92,7 +92,7 @@ def _about(
 
 
 def _body(text: str, attempt_id: str) -> str:
-    """Return the note as HubSpot shows it, which is HTML."""
+    """Return the note's body as HTML, the format that HubSpot displays."""
     lines = html.escape(text.strip(), quote=False).splitlines()
     return "<br>".join([*lines, "", _MARK + attempt_id])
 
@@ -100,7 +100,7 @@ def _body(text: str, attempt_id: str) -> str:
 def _pages(
     account: HubspotApi, call: Call, kind: str, object_id: str
 ) -> Iterator[Notes | LookupResult]:
-    """Yield the notes page by page; last, if they cannot all be read, what that means."""
+    """Yield the notes page by page; if not all can be read, a `LookupResult` comes last."""
     path = f"/crm/v4/objects/{kind}/{object_id}/associations/notes?limit={_PAGE}"
     after: str | None = ""
     for _ in range(_PAGES):
@@ -154,7 +154,7 @@ def _ids(results: Any) -> list[str] | None:
 
 
 def _cursor(listed: Mapping[str, Any]) -> str | None:
-    """Return what asks for the next page (HubSpot sends it percent-encoded), or None."""
+    """Return the cursor of the next page (HubSpot sends it percent-encoded), or None."""
     paging = listed.get("paging")
     following = paging.get("next") if isinstance(paging, dict) else None
     after = following.get("after") if isinstance(following, dict) else None

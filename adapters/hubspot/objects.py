@@ -1,8 +1,6 @@
-"""The object that a webhook only names, read for the hub itself.
+"""Contacts and deals that a webhook only names: fetching them, and reading canonical data.
 
-What a contact or deal that was fetched says, in the names that every provider's data has.
-
-A field that HubSpot did not give is absent: its empty texts and nulls too.
+A field that HubSpot did not give is absent; so is an empty text or a null.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,12 +22,12 @@ Properties = Mapping[str, Any]
 
 CONTACT_PROPERTIES = ("email", "firstname", "lastname", "phone", "mobilephone", "lifecyclestage")
 DEAL_PROPERTIES = ("dealname", "amount", "deal_currency_code", "dealstage", "pipeline", "closedate")
-# By object: the properties that are asked for.
+# By object: the properties to request.
 FETCHED = {"contacts": CONTACT_PROPERTIES, "deals": DEAL_PROPERTIES}
 
 
 def contact(properties: Properties) -> dict[str, Any]:
-    """Read a contact; `status` is its lifecycle stage, the phone one that says its country."""
+    """Read a contact; `status` is its lifecycle stage, `phone` a number with a country code."""
     names = (text(properties.get(key)) for key in ("firstname", "lastname"))
     phone = phone_e164(properties.get("phone")) or phone_e164(properties.get("mobilephone"))
     return _given(
@@ -51,7 +49,7 @@ READERS: Mapping[str, Callable[[Properties], dict[str, Any]]] = {"contacts": con
 
 
 def _money(properties: Properties) -> dict[str, Any]:
-    """Both or neither: an amount without a currency, or finer than its cents, is no money."""
+    """Return amount and currency, or nothing if there is no currency or too many decimals."""
     try:
         currency = currency_code(properties.get("deal_currency_code"), "deal_currency_code")
         amount = minor_units_of(properties.get("amount"), currency, "amount")
@@ -65,18 +63,19 @@ def _given(**found: str | None) -> dict[str, Any]:
 
 
 _KEPT = ("id", "properties", "createdAt", "updatedAt", "archived")
-_SIGNS_OF_HUBSPOT = {"category", "correlationId"}  # a 404 of another address has neither
+# Keys of HubSpot's own 404; that of another address has neither.
+_SIGNS_OF_HUBSPOT = {"category", "correlationId"}
 
 
 class Fetch(Schema):
-    """`object` is contacts or deals, `id` HubSpot's id."""
+    """Parameters: `object` is `contacts` or `deals`, `id` is HubSpot's id."""
 
     object = fields.String(required=True, validate=validate.OneOf(sorted(FETCHED)))
     id = ObjectId(required=True)
 
 
 def fetch(account: HubspotApi, call: Call, parameters: Mapping[str, Any]) -> Outcome:
-    """Return the object as `found`, or that it is gone."""
+    """Fetch the object as `found`; it is `{"gone": True}` if HubSpot no longer has the object."""
     kind = parameters["object"]
     query = urlencode({"properties": ",".join(FETCHED[kind])}, safe=",")
     answer = account.read(f"/crm/v3/objects/{kind}/{parameters['id']}?{query}", call.now)

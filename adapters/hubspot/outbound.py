@@ -6,18 +6,18 @@ https://developers.hubspot.com/docs/api-reference/crm-notes-v3/guide ·
 https://developers.hubspot.com/docs/api-reference/legacy/communication-preferences/v3/guide ·
 https://developers.hubspot.com/docs/api-reference/error-handling
 **Answers**: errors are JSON with `category`, `message` and sometimes `errors[].context`; 429 has a
-`policyName`. 423 (locked) and 477 (being moved to another data centre) pass by themselves. A batch
-may answer 207, with what it could not do under `errors`.
-**Quirks**: a contact is updated by e-mail, created when there is none (404), and updated again when
-another writer was faster (409, "Contact already exists. Existing ID: 123"). A merged contact is
+`policyName`. 423 (locked) and 477 (being moved to another data centre) are temporary. A batch may
+answer 207, with the failed items under `errors`.
+**Quirks**: a contact is updated by e-mail address, created if none exists (404), and updated again
+if another writer was faster (409, "Contact already exists. Existing ID: 123"). A merged contact is
 found by its secondary addresses too, so an update never writes `email`. Property values are texts.
-An empty value would erase what the CRM knows, so empty and null properties are left out.
-A deal has no key of its own: the account needs a deal property with unique values (`hub_delivery`,
-or what `deal_key_property` names), by which it is looked for before it is created, and again when
-HubSpot refuses to create it; one that is there already is left as people have edited it. Its
-amount goes with `deal_currency_code`, which must be a currency of the account. A note has no key at
-all: `hub_attempt` is the last line of its text. Who has opted out of a subscription cannot be opted
-in again here (400): HubSpot leaves that to the person.
+An empty value would erase data in the CRM, so empty and null properties are left out. A deal has no
+key of its own: the account needs a deal property with unique values (`hub_delivery`, or the one
+that `deal_key_property` names). The deal is looked up by it before it is created, and again if
+HubSpot refuses to create it; an existing deal is left as people have edited it. Its amount goes
+with `deal_currency_code`, which must be a currency of the account. A note has no key at all:
+`hub_attempt` is the last line of its text. A contact that has opted out of a subscription cannot be
+opted in again here (400): HubSpot leaves that to the person.
 """
 
 import json
@@ -63,7 +63,7 @@ class _Settings(HubspotSettings):
 
 
 class HubspotOutbound(Outbound):
-    """One HubSpot account, with a token that lasts or by OAuth."""
+    """Outbound adapter for one HubSpot account, with a permanent token or OAuth."""
 
     name: ClassVar[str] = "hubspot"
     settings_schema: ClassVar[type[Schema]] = _Settings

@@ -1,4 +1,4 @@
-"""The parameters that HubSpot's actions share, and how HubSpot wants to have them written."""
+"""Parameter fields that HubSpot's actions share, and conversion to HubSpot's formats."""
 
 import math
 import re
@@ -17,7 +17,7 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
 class ObjectId(fields.Field[str]):
-    """HubSpot's id of an object: digits, as a text or a number."""
+    """Field for HubSpot's id of an object: digits, as a text or a number."""
 
     def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> str:
         written = str(value).strip() if type(value) in (int, str) else ""
@@ -27,7 +27,7 @@ class ObjectId(fields.Field[str]):
 
 
 class ContactProperties(fields.Field[str]):
-    """A contact: its e-mail address, or HubSpot's id of it."""
+    """Field for a contact: its e-mail address, or HubSpot's id of it."""
 
     def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> str:
         written = str(value).strip() if type(value) in (int, str) else ""
@@ -37,15 +37,15 @@ class ContactProperties(fields.Field[str]):
 
 
 def is_id(person: str) -> bool:
-    """Tell whether a person is named by HubSpot's id."""
+    """Return whether a contact is given by HubSpot's id."""
     return _ID.fullmatch(person) is not None
 
 
 def check_properties(properties: Mapping[str, object]) -> None:
-    """Accept values that HubSpot can hold (a marshmallow validator).
+    """Validate that HubSpot can store the values (a marshmallow validator).
 
     Raises:
-        ValidationError: one is a list, a mapping, or no finite number.
+        ValidationError: a value is a list, a mapping, or not a finite number.
     """
     for name, value in properties.items():
         if not isinstance(value, str | int | float | None):
@@ -55,10 +55,10 @@ def check_properties(properties: Mapping[str, object]) -> None:
 
 
 def check_close_date(text: str) -> None:
-    """Accept a day or a time with its offset (a marshmallow validator).
+    """Validate a day, or a time with its UTC offset (a marshmallow validator).
 
     Raises:
-        ValidationError: it is neither.
+        ValidationError: the text is neither.
     """
     close_date_ms(text)
 
@@ -66,11 +66,11 @@ def check_close_date(text: str) -> None:
 def close_date_ms(text: str) -> int:
     """Return a day or a time in milliseconds since 1970.
 
-    A day is its noon in UTC: HubSpot shows times in the account's zone, where midnight in UTC is
-    the day before, all over America.
+    A day becomes noon in UTC: HubSpot shows times in the account's time zone, where midnight in UTC
+    falls on the day before, all over America.
 
     Raises:
-        ValidationError: it is neither.
+        ValidationError: the text is neither.
     """
     written = text.strip()
     try:
@@ -85,7 +85,7 @@ def close_date_ms(text: str) -> int:
 
 
 def texts(properties: Mapping[str, Any]) -> dict[str, str]:
-    """Return values as HubSpot's texts, without empty ones: they would erase what it knows."""
+    """Return values as texts for HubSpot, without empty ones, which would erase data there."""
     return {
         name: str(value).lower() if isinstance(value, bool) else str(value)
         for name, value in properties.items()
@@ -94,6 +94,6 @@ def texts(properties: Mapping[str, Any]) -> dict[str, str]:
 
 
 def major_units(amount: int, currency: str) -> str:
-    """Return an amount in the minor unit as a decimal number of the major one."""
+    """Return an amount in the minor unit as a decimal number of the major unit."""
     exponent = minor_exponent(currency)
     return f"{Decimal(amount).scaleb(-exponent):.{exponent}f}"

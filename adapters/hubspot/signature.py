@@ -1,5 +1,6 @@
-"""HubSpot's signatures: v3 has a key and a time, v1 and v2 are plain hashes that begin with the
-secret.
+"""Signatures of HubSpot's webhooks, versions 1 to 3.
+
+v3 is keyed and has a timestamp; v1 and v2 are plain hashes of a text that begins with the secret.
 
 https://developers.hubspot.com/docs/apps/legacy-apps/authentication/validating-requests
 """
@@ -28,10 +29,10 @@ def verify(
 ) -> str:
     """Return the label of the secret that signed the request (`secrets[0]`).
 
-    v3 counts wherever its header stands, so that nobody gets by it with an older signature.
+    v3 counts whenever its header is present, so a sender cannot bypass it with an older signature.
 
     Raises:
-        NotVerified: a header is missing or garbled, the version is not among `versions`, no
+        NotVerified: a header is missing or malformed, the version is not among `versions`, no
             secret fits, or (v3) the time is more than 300 s past or 60 s ahead.
     """
     v3 = request.headers.get(V3_HEADER.lower())
@@ -54,17 +55,17 @@ def sign_v3(secret: str, method: str, url: str, body: bytes, timestamp_ms: int) 
 
 
 def sign_plain(secret: str, version: str, method: str, url: str, body: bytes) -> str:
-    """Return `X-HubSpot-Signature` of v1 (the body alone) or v2 (method and address too), as hex.
+    """Return `X-HubSpot-Signature` of v1 (the body alone) or v2 (method and URL too), as hex.
 
-    A plain hash can be prolonged by who has seen one, but only with bytes that are not UTF-8,
-    which no JSON reader takes.
+    A sender who has seen a plain hash can extend its text, but only with bytes that are not UTF-8,
+    which no JSON parser accepts.
     """
     head = f"{method}{url}" if version == "v2" else ""
     return sha256(_bytes(secret) + _bytes(head) + body).hexdigest()
 
 
 def decoded(url: str) -> str:
-    """Return the address as v3 signs it: twelve escapes decoded, the others left as they are."""
+    """Return the URL as v3 signs it: twelve escapes decoded, the others left unchanged."""
     return _DECODED.sub(lambda found: chr(int(found[1], 16)), url)
 
 
@@ -81,7 +82,7 @@ def _verify_plain(secrets: Sequence[str], request: InboundRequest, version: str)
     header = request.headers.get(HEADER.lower(), "").encode("utf-8", "replace")
     for index, secret in enumerate(secrets):
         expected = sign_plain(secret, version, request.method, request.url, request.body)
-        # A blank secret would let anybody sign.
+        # With a blank secret, any sender could sign.
         if secret.strip() and any_equal(expected.encode("ascii"), [header]):
             return f"secrets[{index}]"
     raise NotVerified(f"{HEADER}: signed with none of this source's secrets")

@@ -1,4 +1,4 @@
-"""E-mail subscriptions of a contact: opted in or out of one type of e-mail."""
+"""E-mail subscriptions of a contact: opting in to or out of one type of e-mail."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,9 +26,9 @@ LEGAL_BASES = (
 
 
 class SetSubscription(Schema):
-    """`email`, the `subscription_id`, and whether it is `subscribed`.
+    """Parameters: `email`, the `subscription_id`, and whether it is to be `subscribed`.
 
-    An account under the GDPR wants `legal_basis` and `explanation` too.
+    An account under the GDPR also requires `legal_basis` and `explanation`.
     """
 
     email = fields.String(required=True, validate=check_email)
@@ -39,7 +39,7 @@ class SetSubscription(Schema):
 
 
 def set_subscription(account: HubspotApi, call: Call, parameters: Mapping[str, Any]) -> Outcome:
-    """Opt in or out; that it was so already is success."""
+    """Opt the contact in or out; it is a success too if the contact is in that state already."""
     value = {
         "emailAddress": parameters["email"].strip(),
         "subscriptionId": parameters["subscription_id"],

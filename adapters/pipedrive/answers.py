@@ -1,4 +1,4 @@
-"""What Pipedrive's answers mean: by status, by its limits' headers, and by what was asked."""
+"""Outcomes of Pipedrive's answers: by status, by rate limit headers, and by the data expected."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -8,9 +8,9 @@ from typing import Any
 from adapters.contract.answers import read_answer, read_object
 from adapters.contract.outbound import Answer, Outcome, Verdict
 
-# What to wait when the day's budget is spent: nobody says at which hour the day ends.
+# The wait once the daily budget is spent; it is not documented at which hour the day ends.
 DAILY_S = 3600.0
-# What to wait when Cloudflare keeps us away, which it does after 429s that were not heeded.
+# The wait during a block by Cloudflare, which follows 429s that were not heeded.
 BANNED_S = 300.0
 
 _PROVIDER = "Pipedrive"
@@ -18,7 +18,7 @@ _LONGEST_WINDOW_S = 3600.0
 
 
 def read_written(answer: Answer, now: datetime, hide: Collection[str], *, expected: str) -> Outcome:
-    """Return what the answer to a write means; a 2xx without `expected`'s id may have written."""
+    """Return the outcome of an answer to a write; a 2xx without an id is an unknown outcome."""
     if is_ban(answer):
         return _banned(answer)
     told = read_object(answer) or {}
@@ -42,7 +42,7 @@ def read_written(answer: Answer, now: datetime, hide: Collection[str], *, expect
 
 
 def read_unfound(answer: Answer, now: datetime, hide: Collection[str], *, expected: str) -> Outcome:
-    """Return what it means that a reading call did not bring `expected`: never doubt."""
+    """Return the outcome of a read that did not return `expected`; it is never unknown."""
     outcome = read_written(answer, now, hide, expected=expected)
     if outcome.verdict in (Verdict.IN_DOUBT, Verdict.SUCCEEDED):
         said = f"{_PROVIDER} answered {answer.status} when asked for {expected}"
@@ -53,15 +53,15 @@ def read_unfound(answer: Answer, now: datetime, hide: Collection[str], *, expect
 
 
 def is_ban(answer: Answer) -> bool:
-    """Tell whether a 403 is Cloudflare's page and not Pipedrive's own JSON."""
+    """Return whether a 403 is a page of Cloudflare's and not Pipedrive's own JSON."""
     return answer.status == 403 and read_object(answer) is None
 
 
 def wait_s(answer: Answer) -> float | None:
-    """Return what to wait after a 429, which comes without `Retry-After`.
+    """Return the seconds to wait after a 429, which comes without `Retry-After`.
 
-    `x-ratelimit-reset` is about the burst window of two seconds alone: while that has calls left,
-    it was the budget of the day that is spent.
+    `x-ratelimit-reset` is about the burst window of two seconds alone: if that has calls left, the
+    daily budget is spent.
     """
     if answer.status != 429:
         return None
@@ -74,17 +74,18 @@ def wait_s(answer: Answer) -> float | None:
 
 
 def ref_of(data: object) -> str | None:
-    """Return the id of an object, or None if that is none."""
+    """Return the id of an object, or None if it has no valid one."""
     ref = data.get("id") if isinstance(data, dict) else None
     return str(ref) if type(ref) is int and ref > 0 else None
 
 
 def listed(answer: Answer) -> list[dict[str, Any]] | None:
-    """Return the objects of a list, those of a search without their scores; None: not readable."""
+    """Return the objects of a list or (without scores) of a search; None if it is not readable."""
     told = read_object(answer) or {}
     data = told.get("data")
     if data is None and told.get("success") is True and "data" in told:
-        return []  # version 1 says so when there is none
+        # Version 1 answers `null` for an empty list.
+        return []
     if isinstance(data, dict):
         items = data.get("items")
         found = items if isinstance(items, list) else [None]
@@ -95,7 +96,7 @@ def listed(answer: Answer) -> list[dict[str, Any]] | None:
 
 
 def words_of(told: Mapping[str, Any]) -> str:
-    """Return an error's own words; `error_info` only names the documentation."""
+    """Return code and text of an error; `error_info` only names the documentation."""
     error = told.get("error")
     code = _code(told)
     words = error if isinstance(error, str) else ""

@@ -1,7 +1,4 @@
-"""One Pipedrive account: its address, its token, and the calls that go there.
-
-Lists for look-ups: all that changed since a call was sent, and when that was.
-"""
+"""Client for one Pipedrive account: base URL, token and calls; change lists for look-ups."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -18,7 +15,7 @@ SANDBOX = "sandbox"
 
 
 class PipedriveApi:
-    """Sends with the token of one account; `hidden` is what no message may show."""
+    """Client with the token of one account; `hidden` are the texts that no message may show."""
 
     def __init__(self, settings: Mapping[str, Any], transport: Transport) -> None:
         token = (settings.get("api_token") or "").strip()
@@ -30,27 +27,27 @@ class PipedriveApi:
         self._transport = transport
 
     def read(self, path: str, **query: str | int) -> Answer:
-        """Return the answer to a call that changes nothing.
+        """Send a read-only request; return the answer.
 
         Raises:
-            NotSent: there was none.
+            NotSent: there was no answer.
         """
         url = f"{self._base_url}{path}?{urlencode(query)}"
         return read(self._transport, url, headers=self._headers)
 
     def write(self, method: str, path: str, value: Mapping[str, Any]) -> Answer:
-        """Return the answer to a call that has an effect.
+        """Send a request that has an effect; return the answer.
 
         Raises:
-            InvalidParameters: `fields` holds what JSON has no form for.
-            TransportError: there was none.
+            InvalidParameters: `fields` has a value that JSON cannot express.
+            TransportError: there was no answer.
         """
         body = json_body(value, parameter="fields")
         headers = self._headers | {"content-type": "application/json"}
         return self._transport.send(method, self._base_url + path, headers=headers, body=body)
 
 
-# How far Pipedrive's clock may be from ours.
+# Tolerated difference between Pipedrive's clock and the hub's.
 SKEW = timedelta(minutes=5)
 
 _PAGE = 500
@@ -60,7 +57,7 @@ _PAGES = 10
 def rows_since(
     account: PipedriveApi, path: str, sent_at: datetime
 ) -> list[dict[str, Any]] | LookupResult:
-    """Return what a list of version 2 has that changed since then, or why it cannot be told."""
+    """Return the rows of a version 2 list that changed since `sent_at`, or why they are unknown."""
     rows: list[dict[str, Any]] = []
     cursor: dict[str, str] = {}
     since = rfc3339((sent_at - SKEW).replace(microsecond=0))
@@ -85,14 +82,14 @@ def rows_since(
 
 
 def cannot_tell(answer: Answer) -> LookupResult:
-    """Return that a reading call was not answered with what was asked for."""
+    """Return the look-up result for a read that was not answered with the requested data."""
     return LookupResult(
         LookupVerdict.CANNOT_TELL, f"Pipedrive answered {answer.status} when asked for it"
     )
 
 
 def moment(row: Any, key: str) -> datetime | None:
-    """Return a time of an object: RFC 3339 in version 2, in version 1 without an offset (UTC)."""
+    """Return a time of an object: RFC 3339 in version 2, without an offset (UTC) in version 1."""
     text = row.get(key) if isinstance(row, Mapping) else None
     try:
         at = datetime.fromisoformat(text) if isinstance(text, str) else None

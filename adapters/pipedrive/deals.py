@@ -1,4 +1,4 @@
-"""Deals: created once, and looked for by the attempt's token or by what they are."""
+"""Deals: created once, and looked up by the attempt's token or by their content."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -19,7 +19,7 @@ _LONGEST_CALL = timedelta(minutes=2)
 def create_deal(
     account: PipedriveApi, call: Call, parameters: Mapping[str, Any], *, marker_field: str
 ) -> Outcome:
-    """Create the deal, with this attempt's token in `marker_field` if there is such a field."""
+    """Create the deal, with this attempt's token in `marker_field` if that is set."""
     value = _value(parameters)
     if "person" in parameters:
         person = person_id(account, parameters["person"], call.now)
@@ -36,7 +36,7 @@ def create_deal(
 def look_up(
     account: PipedriveApi, call: Call, sent_at: datetime, *, marker_field: str
 ) -> LookupResult:
-    """Look for the deal among all that were added since then."""
+    """Look up the deal among those added or changed since `sent_at`."""
     rows = rows_since(account, PATH, sent_at)
     if isinstance(rows, LookupResult):
         return rows
@@ -78,7 +78,7 @@ def _by_token(rows: list[dict[str, Any]], marker_field: str, token: str) -> Look
 def _by_likeness(
     rows: list[dict[str, Any]], wanted: Mapping[str, Any], sent_at: datetime
 ) -> LookupResult:
-    """One deal of that title, person and amount is ours; two may be anybody's."""
+    """Return the match by title, person and amount: a single one is certain, two are not."""
     told = [key for key in ("title", "person_id", "value", "currency") if key in wanted]
     alike = [
         ref_of(row)

@@ -1,4 +1,4 @@
-"""Notes on a person or a deal: written once, and found again by the token in their text."""
+"""Notes on a person or a deal: created once, and looked up by the token in their text."""
 
 import html
 import re
@@ -22,7 +22,7 @@ _PAGES = 10
 
 
 def add_note(account: PipedriveApi, call: Call, parameters: Mapping[str, Any]) -> Outcome:
-    """Write the note with this attempt's token under it."""
+    """Create the note, with this attempt's token as its last line."""
     about = _about(account, call, parameters)
     if isinstance(about, Outcome):
         return about
@@ -32,7 +32,7 @@ def add_note(account: PipedriveApi, call: Call, parameters: Mapping[str, Any]) -
 
 
 def look_up(account: PipedriveApi, call: Call, sent_at: datetime) -> LookupResult:
-    """Look for this attempt's token in the notes of its person or deal since that day."""
+    """Look up this attempt's token in the notes of the person or deal since that day."""
     about = _about(account, call, load_parameters(AddNote, call.parameters))
     if isinstance(about, Outcome):
         said = f"whom it was about cannot be told. {about.message}"
@@ -71,7 +71,7 @@ def _about(
 
 
 def _content(text: str, attempt_id: str) -> str:
-    """Return the note as Pipedrive shows it, which is HTML."""
+    """Return the note's body as HTML, the format that Pipedrive displays."""
     lines = html.escape(text.strip(), quote=False).splitlines()
     return "<br>".join([*lines, "", _MARK + attempt_id])
 

@@ -6,21 +6,21 @@ https://developers.pipedrive.com/docs/api/v1/Notes ·
 https://pipedrive.readme.io/docs/core-api-concepts-rate-limiting ·
 https://pipedrive.readme.io/docs/core-api-concepts-http-status-codes
 **Answers**: JSON with `success` and `data`, or `error` and sometimes `code`. 402 is a plan that
-has ended. 429 comes without `Retry-After`: `x-ratelimit-reset` is about the burst of two seconds
-alone, and the budget of the day (shared by all that the company uses) ends at an hour that nobody
-names. Whoever goes on gets 403 with a page of Cloudflare's for a while; 403 with JSON is a
-permission.
+has ended. 429 comes without `Retry-After`: `x-ratelimit-reset` is about the burst window of two
+seconds alone, and the daily budget (shared by all that the company uses) ends at an hour that is
+not documented. A client that continues gets 403 with a Cloudflare page for a while; 403 with JSON
+is a missing permission.
 **Quirks**: persons have no key and no upsert, and two may have the same e-mail address: the oldest
-is updated. The search lags behind by seconds to minutes, so "not found" is not "not there": before
-a person is created, those who changed in the last ten minutes are read too, and calls about one
-address take turns. That holds within one hub: another program, or two people at once, can still
-make two. What is written to `emails` and `phones` replaces them: an address is never updated, and a
-new number is added to those that are there. Deals have no key either: with `marker_field` (the key
-of a custom text field of deals) they carry `hub_attempt` and are found by it; without, by title,
-person, amount and time, which says nothing when two are alike. A deal's value is in major units.
-Notes exist in version 1 of the API alone; they are HTML, from which comments, attributes and
-unknown tags are removed, so that `hub_attempt` stands in the last line of the text, where it is
-kept and disturbs least.
+is updated. The search lags behind by seconds to minutes, so "not found" does not mean "not there":
+before a person is created, the persons changed in the last ten minutes are read too, and calls
+about one address are serialized by a lock. That holds within one hub: another program, or two
+people at once, can still create two persons. A write to `emails` or `phones` replaces the list: an
+address is never updated, and a new number is added to the existing ones. Deals have no key either:
+with `marker_field` (the key of a custom text field of deals) they carry `hub_attempt` and are found
+by it; without it, by title, person, amount and time, which is inconclusive if two are alike. A
+deal's value is in major units. Notes exist in version 1 of the API only; they are HTML, from which
+comments, attributes and unknown tags are removed, so `hub_attempt` is the last line of the text,
+where it is kept and disturbs least.
 """
 
 import json
@@ -75,7 +75,7 @@ class _Settings(Schema):
 
 
 class PipedriveOutbound(Outbound):
-    """One Pipedrive company, with the API token of one of its users."""
+    """Outbound adapter for one Pipedrive company, with the API token of one of its users."""
 
     name: ClassVar[str] = "pipedrive"
     settings_schema: ClassVar[type[Schema]] = _Settings
@@ -125,7 +125,7 @@ class PipedriveOutbound(Outbound):
         )
 
     def sandbox_answer(self, method: str, url: str) -> Answer:
-        """Return a good answer; whoever is looked for is there."""
+        """Return a successful answer; every person that is searched for is found."""
         parts = urlsplit(url)
         path = parts.path
         data: object = {"id": 1}

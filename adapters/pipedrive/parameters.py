@@ -1,4 +1,4 @@
-"""The parameters of Pipedrive's actions, and how Pipedrive wants to have them written."""
+"""Parameters of Pipedrive's actions, and conversion to Pipedrive's formats."""
 
 import re
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ _OURS = frozenset(
 
 
 class ObjectId(fields.Field[str]):
-    """Pipedrive's id of an object: digits, as a text or a number."""
+    """Field for Pipedrive's id of an object: digits, as a text or a number."""
 
     def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> str:
         written = str(value).strip() if type(value) in (int, str) else ""
@@ -31,7 +31,7 @@ class ObjectId(fields.Field[str]):
 
 
 class PersonParameters(fields.Field[str]):
-    """A person: the e-mail address, or Pipedrive's id."""
+    """Field for a person: the e-mail address, or Pipedrive's id."""
 
     def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> str:
         written = str(value).strip() if type(value) in (int, str) else ""
@@ -41,10 +41,10 @@ class PersonParameters(fields.Field[str]):
 
 
 def check_fields(values: Mapping[str, Any]) -> None:
-    """Accept names that Pipedrive's fields can have and that no parameter of ours has.
+    """Validate names: valid as names of Pipedrive's fields, and not set by another parameter.
 
     Raises:
-        ValidationError: naming the field.
+        ValidationError: a name is not; the message names the field.
     """
     for name in values:
         if name in _OURS:
@@ -62,7 +62,7 @@ def _more() -> fields.Dict:
 
 
 class UpsertPerson(Schema):
-    """Who is meant is told by `email`; empty values are left out."""
+    """Parameters: `email` identifies the person; empty values are left out."""
 
     email = fields.String(required=True, validate=check_email)
     name = fields.String(allow_none=True, validate=validate.Length(max=255))
@@ -73,7 +73,7 @@ class UpsertPerson(Schema):
 
 
 class CreateDeal(Schema):
-    """`person` is an e-mail address or Pipedrive's id; `stage` is Pipedrive's id."""
+    """Parameters: `person` is an e-mail address or Pipedrive's id; `stage` is Pipedrive's id."""
 
     title = fields.String(required=True, validate=[check_said, validate.Length(max=255)])
     person = PersonParameters()
@@ -92,7 +92,7 @@ class CreateDeal(Schema):
 
 
 class AddNote(Schema):
-    """`content` is plain text; the note is about either a person or a deal."""
+    """Parameters: `content` is plain text; the note is about either a person or a deal."""
 
     content = fields.String(required=True, validate=[check_said, validate.Length(max=20_000)])
     person = PersonParameters()
@@ -105,19 +105,19 @@ class AddNote(Schema):
 
 
 def is_id(written: str) -> bool:
-    """Tell whether a text is Pipedrive's id of something."""
+    """Return whether a text is an id of Pipedrive's."""
     return _ID.fullmatch(written) is not None
 
 
 def same_email(one: object, other: str) -> bool:
-    """Tell whether two texts are one address to Pipedrive, which ignores case."""
+    """Return whether two texts are the same address to Pipedrive, which ignores case."""
     return isinstance(one, str) and one.strip().casefold() == other.strip().casefold()
 
 
 def written_fields(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `fields` as the API takes them: custom ones (40 hex digits) below `custom_fields`.
+    """Return `fields` as the API takes them: custom ones (40 hex digits) under `custom_fields`.
 
-    An empty value would erase what the CRM knows, so it is left out.
+    An empty value would erase data in the CRM, so it is left out.
     """
     said = {name: value for name, value in given.items() if _says_something(value)}
     custom = {name: value for name, value in said.items() if _CUSTOM.fullmatch(name)}
@@ -126,7 +126,7 @@ def written_fields(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def major_units(amount: int, currency: str) -> int | float:
-    """Return an amount in the minor unit as a JSON number of the major one, exactly."""
+    """Return an amount in the minor unit as an exact JSON number of the major unit."""
     value = Decimal(amount).scaleb(-minor_exponent(currency))
     return int(value) if value == value.to_integral_value() else float(value)
 

@@ -1,7 +1,7 @@
-"""Persons: looked for by e-mail, updated when there is one, created when there is none.
+"""Persons: looked up by e-mail address, then updated or created.
 
-Pipedrive has no upsert, and an e-mail address is not unique in it. Its search lags behind, so
-whoever is not found there is looked for among the persons that changed lately: that list is whole.
+Pipedrive has no upsert, and an e-mail address is not unique in it. Its search lags behind, so a
+person that it does not find is looked up among the recently changed persons: that list is complete.
 """
 
 import re
@@ -19,9 +19,9 @@ from adapters.pipedrive.api import PipedriveApi, cannot_tell, moment, rows_since
 from adapters.pipedrive.parameters import UpsertPerson, is_id, same_email, written_fields
 
 PATH = "/api/v2/persons"
-# How long a person may be there before the search finds it; far more than is usual.
+# How long a person may exist before the search finds it; far more than is usual.
 LAG = timedelta(minutes=10)
-# What to wait for a person who is not there yet.
+# The wait for a person that does not exist yet.
 NOBODY_S = 60.0
 
 _LOCKS = 64
@@ -30,16 +30,16 @@ _NOT_DIGITS = re.compile(r"[^0-9]")
 
 
 class OneAtATime:
-    """Locks by e-mail address: two calls about one person never look and create side by side.
+    """Locks by e-mail address: two calls about one person never search and create concurrently.
 
-    They hold within one process, which is enough: one process at a time has the destination.
+    They hold within one process, which is enough: one process at a time leases the destination.
     """
 
     def __init__(self) -> None:
         self._locks = [Lock() for _ in range(_LOCKS)]
 
     def of(self, email: str) -> Lock:
-        """Return the lock of an address; a few addresses share one."""
+        """Return the lock of an address; a few addresses share a lock."""
         return self._locks[hash(email.strip().casefold()) % _LOCKS]
 
 
@@ -60,7 +60,7 @@ def upsert_person(
 
 
 def find_person(account: PipedriveApi, email: str, now: datetime) -> str | Outcome | None:
-    """Return the id of the oldest person with this address, None, or why nobody can tell."""
+    """Return the id of the oldest person with the address, None, or a failed read's outcome."""
     answer = _search(account, email)
     people = listed(answer)
     if people is None:
@@ -70,7 +70,7 @@ def find_person(account: PipedriveApi, email: str, now: datetime) -> str | Outco
 
 
 def person_id(account: PipedriveApi, person: str, now: datetime) -> str | Outcome:
-    """Return the id of a person named by id or e-mail address, or why there is none."""
+    """Return the id of a person given by id or e-mail address, or the outcome if there is none."""
     if is_id(person):
         return person
     found = find_person(account, person, now)
@@ -85,7 +85,7 @@ def person_id(account: PipedriveApi, person: str, now: datetime) -> str | Outcom
 
 
 def look_up(account: PipedriveApi, call: Call, sent_at: datetime) -> LookupResult:
-    """Tell whether a person with the address is there, and was created or changed since then."""
+    """Look up whether a person with the address was created or changed since `sent_at`."""
     email = load_parameters(UpsertPerson, call.parameters)["email"].strip()
     answer = _search(account, email)
     people = listed(answer)
@@ -129,7 +129,7 @@ def _create(account: PipedriveApi, call: Call, given: Mapping[str, Any], email: 
 
 
 def _gone(answer: Answer) -> Outcome:
-    """The search still knows somebody who was deleted or merged: it will not for long."""
+    """Return the outcome for a deleted or merged person, which the search still finds for now."""
     return Outcome(
         Verdict.NOT_PROCESSED,
         message=f"Pipedrive answered {answer.status}: the person was deleted or merged just now",
@@ -148,7 +148,7 @@ def _said(given: Mapping[str, Any], key: str) -> str:
 
 
 def _with_phone(phones: Any, phone: str) -> dict[str, Any]:
-    """Return all the numbers, since what is written replaces the list; nothing if it is there."""
+    """Return `phones` with the number added, since a write replaces the list; {} if it is there."""
     there = [one for one in phones if isinstance(one, dict)] if isinstance(phones, list) else []
     digits = _NOT_DIGITS.sub("", phone)
     if any(_NOT_DIGITS.sub("", str(one.get("value"))) == digits for one in there):
@@ -162,7 +162,7 @@ def _search(account: PipedriveApi, email: str) -> Answer:
 
 
 def _added_lately(account: PipedriveApi, email: str, now: datetime) -> list[str] | Outcome | None:
-    """Return those whom the search may not know yet: one page, the latest first."""
+    """Return matches among changes that the search may not have yet: one page, the latest first."""
     answer = account.read(
         PATH,
         updated_since=rfc3339((now - LAG).replace(microsecond=0)),
@@ -177,7 +177,7 @@ def _added_lately(account: PipedriveApi, email: str, now: datetime) -> list[str]
 
 
 def _matching(people: Sequence[Mapping[str, Any]], email: str) -> list[str]:
-    """Return the ids of those who have the address, the oldest first."""
+    """Return the ids of the persons with the address, the oldest first."""
     ids = [str(ref_of(person)) for person in people if _has(person, email)]
     return sorted(ids, key=int)
 
@@ -192,7 +192,10 @@ def _has(person: Mapping[str, Any], email: str) -> bool:
 
 
 def _changed_since(account: PipedriveApi, person: str, sent_at: datetime) -> LookupResult:
-    """A person who was not changed can be updated again without harm: the search finds it."""
+    """Return whether the person changed since `sent_at`.
+
+    A person that did not change can be updated again without harm: the search finds it.
+    """
     answer = account.read(f"{PATH}/{person}")
     told = (read_object(answer) or {}).get("data")
     changed_at = moment(told, "update_time") or moment(told, "add_time")

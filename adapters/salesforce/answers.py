@@ -1,4 +1,7 @@
-"""What Salesforce's answers mean: errors are a list of codes, and the code says more than 4xx."""
+"""Outcomes of Salesforce's answers.
+
+Errors are a JSON list; their `errorCode` is more precise than a 4xx status.
+"""
 
 import json
 from collections.abc import Collection, Mapping
@@ -12,14 +15,14 @@ from adapters.contract.outbound import Answer, Outcome, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What a code of a 4xx means, what to wait, and what to do about it."""
+    """Meaning of a 4xx `errorCode`: the verdict, seconds to wait, and advice for the operator."""
 
     verdict: Verdict
     wait_s: float | None = None
     mend: str = ""
 
 
-# By `errorCode`; any other 4xx is as its status says.
+# By `errorCode`; for any other 4xx the status decides.
 CODES: Mapping[str, Meaning] = {
     "REQUEST_LIMIT_EXCEEDED": Meaning(
         Verdict.NOT_PROCESSED, 900.0, "The org has used up its API calls of 24 hours"
@@ -47,10 +50,10 @@ _CAUGHT_UP_S = 2.0
 def read_written(
     answer: Answer, now: datetime, hide: Collection[str], *, empty_is_good: bool = False
 ) -> Outcome:
-    """Return what the answer to a write means.
+    """Return the outcome of an answer to a write.
 
-    A 2xx without an id may have been processed; with `empty_is_good` 204 is a success (what
-    versions before 46 answer to an update).
+    A 2xx without an id is an unknown outcome; with `empty_is_good`, 204 is a success (versions
+    before 46 answer so to an update).
     """
     if answer.status // 100 == 2:
         return _read_success(answer, now, hide, empty_is_good)
@@ -74,7 +77,7 @@ def read_written(
 def read_upserted(
     answer: Answer, now: datetime, hide: Collection[str], *, key_field: str
 ) -> Outcome:
-    """Return what the answer to an upsert by `key_field` means."""
+    """Return the outcome of an answer to an upsert by `key_field`."""
     outcome = read_written(answer, now, hide, empty_is_good=True)
     if answer.status == 300:
         said = f"Salesforce answered 300: several records have this value in {key_field}"
@@ -84,7 +87,7 @@ def read_upserted(
             message=f"{said}, and none was written. Merge them, or make the field unique",
         )
     if outcome.code == "DUPLICATE_VALUE" and key_field in _message(answer):
-        # Another writer created it between Salesforce's look and its insert: now it is there.
+        # Another writer created the record between Salesforce's look-up and insert: now it exists.
         return replace(outcome, verdict=Verdict.NOT_PROCESSED, retry_after_s=_CAUGHT_UP_S)
     if answer.status == 404:
         mend = (

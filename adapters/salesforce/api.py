@@ -1,4 +1,4 @@
-"""One Salesforce org: where it is, its settings, and calls that renew a refused token once."""
+"""Client for one Salesforce org: settings, and calls that renew a rejected token once."""
 
 import re
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ _HOST = r"\s*([A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?)?\s*\Z"
 
 
 class SalesforceSettings(Schema):
-    """`private_key` (of an app with a certificate) goes before `client_secret`."""
+    """Settings; `private_key` (of an app with a certificate) has priority over `client_secret`."""
 
     domain = fields.String(
         load_default="",
@@ -55,7 +55,7 @@ class SalesforceSettings(Schema):
 
 
 class SalesforceApi:
-    """Sends with a token that it gets by itself; `hidden` is what no message may show."""
+    """Client that requests its own tokens; `hidden` are the texts that no message may show."""
 
     def __init__(self, settings: Mapping[str, Any], transport: Transport) -> None:
         domain = (settings.get("domain") or "").strip().lower() or "sandbox.my.salesforce.com"
@@ -69,15 +69,15 @@ class SalesforceApi:
 
     @property
     def hidden(self) -> tuple[str, ...]:
-        """Return what is struck out of the provider's words."""
+        """Return the texts that are removed from the provider's messages."""
         return self._authorization.hidden
 
     def write(self, method: str, path: str, value: Mapping[str, Any], now: datetime) -> Answer:
-        """Return the answer to a call that has an effect.
+        """Send a request that has an effect; return the answer.
 
         Raises:
             AccountRefused: there is no token.
-            InvalidParameters: `fields` holds what JSON has no form for.
+            InvalidParameters: `fields` has a value that JSON cannot express.
             TransportError: there was no answer.
         """
         body = json_body(value, parameter="fields")
@@ -88,7 +88,7 @@ class SalesforceApi:
         return self._send(self._tokens.renewed(grant, now), method, path, body)
 
     def query(self, soql: str, now: datetime) -> Answer:
-        """Return the answer to a SOQL query.
+        """Send a SOQL query; return the answer.
 
         Raises:
             AccountRefused: there is no token.
@@ -102,7 +102,7 @@ class SalesforceApi:
         return self._read(self._tokens.renewed(grant, now), path)
 
     def probe(self) -> Answer:
-        """Return what the API answers to a token of its own.
+        """Request the API's root with a new token; return the answer.
 
         Raises:
             AccountRefused: there is no token.
@@ -126,5 +126,5 @@ def _headers(grant: Grant) -> dict[str, str]:
 
 
 def _is_worn_out(answer: Answer) -> bool:
-    """Nothing is done on a 401, so that the call may be made again with another token."""
+    """Return whether the token was rejected: a 401 had no effect, so the call may be repeated."""
     return answer.status == 401 and code_of(answer) in ("INVALID_SESSION_ID", None)

@@ -1,4 +1,4 @@
-"""How a token is got: with the app's secret, or with a JWT that the app's key signs for a user."""
+"""Access tokens by OAuth: with the app's secret, or with a JWT that the app's key signs."""
 
 import json
 from base64 import urlsafe_b64encode
@@ -21,11 +21,11 @@ from adapters.contract.errors import AccountRefused, NotSent
 from adapters.contract.outbound import Answer, Transport
 from adapters.contract.requests import check_url
 
-# How long a token is used: its answer does not say when it ends, and an org decides it.
+# How long a token is used: the answer does not say when it expires, and each org decides that.
 LIFE = timedelta(minutes=50)
 
 PATH = "/services/oauth2/token"
-# What to do about the `error` of a token that was refused.
+# Advice to the operator by the `error` of a refused token request.
 MENDS = {
     "invalid_client_id": "Put the consumer key of your connected app into `client_id`",
     "invalid_client": "Put the consumer key and secret of one connected app into `client_id` and "
@@ -45,14 +45,14 @@ _PASSING = frozenset({"login_rate_exceeded", "rate_limit_exceeded", "temporarily
 
 
 class NoTokenNow(NotSent):
-    """Salesforce answered, and neither gave a token nor refused one for good."""
+    """Temporary failure: Salesforce answered, but neither issued nor finally refused a token."""
 
 
 def check_private_key(text: str) -> None:
-    """Accept an RSA key as PEM, without a password (a marshmallow validator).
+    """Validate an RSA key as PEM, without a password (a marshmallow validator).
 
     Raises:
-        ValidationError: the sentence never holds the key.
+        ValidationError: the text is not such a key; the message never contains it.
     """
     if text.strip():
         try:
@@ -62,7 +62,7 @@ def check_private_key(text: str) -> None:
 
 
 class Authorization:
-    """Asks for tokens; `ask` suits `AccessTokens`."""
+    """Token requests for one org; `ask` is the callback for `AccessTokens`."""
 
     def __init__(self, settings: Mapping[str, Any], home: str, transport: Transport) -> None:
         given = {
@@ -81,15 +81,15 @@ class Authorization:
 
     @property
     def hidden(self) -> tuple[str, ...]:
-        """Return the secret and the token."""
+        """Return the texts that no message may show: the secret and the token."""
         return self._secret, self._token
 
     def ask(self, now: datetime | None) -> Grant:
-        """Return a new token; without `now`, the time is Salesforce's own.
+        """Request a new token; if `now` is None, Salesforce's own time is used.
 
         Raises:
-            AccountRefused: with what to mend.
-            NotSent: there was no answer, or none that tells (`NoTokenNow`).
+            AccountRefused: there is no token; the message says what to correct.
+            NotSent: there was no answer, or an inconclusive one (`NoTokenNow`).
         """
         if now is None:
             now = self._time_there() if self._key else datetime.min.replace(tzinfo=UTC)
@@ -144,7 +144,7 @@ class Authorization:
         return self._secret, self._client_id, self._username
 
     def _time_there(self) -> datetime:
-        """Return the time by the head of an answer that needs no token."""
+        """Return Salesforce's time, from the `Date` header of an answer that needs no token."""
         answer = read(self._transport, f"{self._home}/services/data/", headers={})
         try:
             at = parsedate_to_datetime(answer.headers.get("date", ""))
@@ -156,7 +156,7 @@ class Authorization:
 
 
 def _private_key(text: str) -> RSAPrivateKey:
-    """Return the key; `\\n` written out is a line's end too, as in environment variables."""
+    """Return the key; a written-out `\\n` is a line end too, as in environment variables."""
     try:
         key = load_pem_private_key(text.strip().replace("\\n", "\n").encode(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
@@ -171,7 +171,7 @@ def _is_token(token: str) -> bool:
 
 
 def _address(url: object) -> str | None:
-    """Return `instance_url` if it is an address that a token may be sent to."""
+    """Return `instance_url` if it is a URL that a token may be sent to (https), else None."""
     address = str(url or "").rstrip("/")
     try:
         check_url(address)

@@ -4,18 +4,19 @@
 https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/errorcodes.htm ·
 https://help.salesforce.com/s/articleView?id=sf.remoteaccess_oauth_client_credentials_flow.htm ·
 https://help.salesforce.com/s/articleView?id=sf.remoteaccess_oauth_jwt_flow.htm
-**Answers**: 201 created and 200 updated, with `id` and `success`; 204 updated in old versions; 300
-several records have the external id, and none was written. Errors are a JSON list of `errorCode`
-and `message`. 401 `INVALID_SESSION_ID` is a token that has ended: another is asked for and the call
-made again, once, since nothing is done on a 401. 403 `REQUEST_LIMIT_EXCEEDED` (24 hours, rolling)
-and 400 `UNABLE_TO_LOCK_ROW` pass by themselves. There is no `Retry-After`.
-**Quirks**: a token does not say when it ends, so it is used for 50 minutes at most and kept in
-memory alone. Calls go to the `instance_url` that came with it, unless `base_url` is set. A JWT's
-audience is test.salesforce.com for a sandbox org (`.sandbox.` in `domain`). The external id stands
-in the path: one with a dot, as every e-mail address, may not be found there (404), so that a key
-field of its own is better. Tasks have no key: with `task_key_field` (an external id of Task) they
-are upserted by the delivery's key; without, `hub_attempt` is the last line of their description,
-by which no query can ask, so that the tasks of those minutes are read. Empty values are left out.
+**Answers**: 201 is created and 200 updated, with `id` and `success`; 204 updated in old versions;
+300 means that several records have the external id, and none was written. Errors are a JSON list of
+`errorCode` and `message`. 401 `INVALID_SESSION_ID` is an expired token: a new one is requested and
+the call repeated, once, since a 401 has no effect. 403 `REQUEST_LIMIT_EXCEEDED` (24 hours, rolling)
+and 400 `UNABLE_TO_LOCK_ROW` are temporary. There is no `Retry-After`.
+**Quirks**: a token does not say when it expires, so it is used for at most 50 minutes and kept in
+memory only. Calls go to the `instance_url` that came with it, unless `base_url` is set. A JWT's
+audience is test.salesforce.com for a sandbox org (`.sandbox.` in `domain`). The external id is part
+of the path: one with a dot, like every e-mail address, may not be found there (404), so a separate
+key field is better. Tasks have no key: with `task_key_field` (an external id of Task) they are
+upserted by the delivery's key; without it, `hub_attempt` is the last line of their description,
+which no query can filter by, so the tasks created around that time are read. Empty values are left
+out.
 """
 
 import json
@@ -47,7 +48,7 @@ from adapters.salesforce.oauth import NoTokenNow
 
 
 class SalesforceOutbound(Outbound):
-    """One org, through a connected app."""
+    """Outbound adapter for one org, through a connected app."""
 
     name: ClassVar[str] = "salesforce"
     settings_schema: ClassVar[type[Schema]] = SalesforceSettings
@@ -96,7 +97,7 @@ class SalesforceOutbound(Outbound):
         )
 
     def sandbox_answer(self, method: str, url: str) -> Answer:
-        """Return a token, or a record that was created."""
+        """Return a token, or the answer to the creation of a record."""
         told: Mapping[str, Any] = {"id": "sandbox", "success": True, "errors": [], "created": True}
         if url.endswith(TOKEN_PATH):
             told = {"access_token": "sandbox", "token_type": "Bearer"}

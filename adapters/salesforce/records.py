@@ -15,7 +15,7 @@ _DOTS = re.compile(r"\.{1,2}")
 
 
 class ExternalIdValue(fields.Field[str]):
-    """The value of the external id: a text, or a number as one."""
+    """Field for the value of an external id: a text, or a number, which loads as a text."""
 
     def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> str:
         written = str(value).strip() if type(value) in (int, str) else ""
@@ -49,7 +49,7 @@ def _values() -> fields.Dict:
 
 
 class Upsert(Schema):
-    """`fields` by API name; a mapping as value points to another record by its external id."""
+    """Parameters: `fields` by API name; a mapping value refers to a record by its external id."""
 
     object = _name("Contact")
     external_id_field = _name("Hub_Key__c")
@@ -60,7 +60,7 @@ class Upsert(Schema):
 
 
 def upsert(account: SalesforceApi, call: Call, parameters: Mapping[str, Any]) -> Outcome:
-    """Create or update the record; empty values are left out, for they would erase."""
+    """Create or update the record; empty values are left out, since they would erase data."""
     key_field = parameters["external_id_field"]
     value = {
         name: one

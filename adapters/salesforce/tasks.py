@@ -1,4 +1,4 @@
-"""Tasks: created once, and found again by their key or by the token in their description."""
+"""Tasks: created once, and looked up by their key or by the token in their description."""
 
 import re
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ def _record_id() -> fields.String:
 
 
 class CreateTask(Schema):
-    """`who` is a contact or lead, `what` any other record: both by id; `due_date` is a day."""
+    """Parameters: `who` is a contact or lead, `what` another record (ids); `due_date` is a day."""
 
     subject = fields.String(required=True, validate=[check_said, validate.Length(max=255)])
     who = _record_id()
@@ -75,7 +75,7 @@ def create_task(
 def look_up(
     account: SalesforceApi, call: Call, sent_at: datetime, *, key_field: str
 ) -> LookupResult:
-    """Look for the delivery's key, or for this attempt's token among the tasks of that time."""
+    """Look up the delivery's key, or this attempt's token in the tasks created around that time."""
     if key_field:
         where, most = f"{key_field} = '{_key(call)}'", 1
     else:
@@ -117,7 +117,7 @@ def _records(answer: Answer) -> list[dict[str, Any]] | None:
 
 
 def _key(call: Call) -> str:
-    """Return the delivery's key without the dot of a replay, which a path could lose."""
+    """Return the delivery's key without the dot of a replay, which a URL path could lose."""
     return re.sub(r"[^A-Za-z0-9_-]", "_", call.key)
 
 

@@ -1,1 +1,1 @@
-"""Twilio SendGrid: what becomes of e-mails, and sending them."""
+"""Twilio SendGrid: sending e-mails, and events about them."""

@@ -1,4 +1,4 @@
-"""How SendGrid's answers are read: whose fault a refusal is, how long to wait, what was made."""
+"""Outcomes of SendGrid's answers: verdicts of refusals, waits, and references."""
 
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -9,7 +9,7 @@ from adapters.contract.answers import read_answer, read_object
 from adapters.contract.fields import is_id
 from adapters.contract.outbound import Answer, Outcome, Probe, Verdict
 
-# What to wait after a block for too many bad requests; SendGrid does not say.
+# The wait after a block for too many bad requests; SendGrid names none.
 BLOCK_S = 600.0
 
 _FOR_A_WHILE = re.compile(r"temporar|too many", re.IGNORECASE)
@@ -20,7 +20,7 @@ Reader = Callable[[Answer, datetime, Collection[str]], Outcome]
 
 
 def read_mail(answer: Answer, now: datetime, hide: Collection[str]) -> Outcome:
-    """Return what became of an e-mail; its reference is the `X-Message-Id`."""
+    """Return the outcome of an e-mail; its `provider_ref` is the `X-Message-Id`."""
     message_id = answer.headers.get("x-message-id")
     accepted = answer.status == 202 or not answer.body or message_id is not None
     return _read(
@@ -33,20 +33,20 @@ def read_mail(answer: Answer, now: datetime, hide: Collection[str]) -> Outcome:
 
 
 def read_suppressed(answer: Answer, now: datetime, hide: Collection[str]) -> Outcome:
-    """Return what became of a suppression."""
+    """Return the outcome of adding a suppression."""
     listed = (read_object(answer) or {}).get("recipient_emails")
     return _read(answer, now, hide, understood=isinstance(listed, list))
 
 
 def read_unsuppressed(answer: Answer, now: datetime, hide: Collection[str]) -> Outcome:
-    """Return what became of a suppression that was to go; one that was not there is gone."""
+    """Return the outcome of removing a suppression; a missing one counts as removed."""
     if answer.status == 404 and _errors(answer):
         return Outcome(Verdict.SUCCEEDED, status=answer.status)
     return _read(answer, now, hide, understood=not answer.body)
 
 
 def read_contact(answer: Answer, now: datetime, hide: Collection[str]) -> Outcome:
-    """Return what became of a contact; its reference is the `job_id` that takes it in."""
+    """Return the outcome of a contact; its `provider_ref` is the `job_id` of the import."""
     job_id = (read_object(answer) or {}).get("job_id")
     known = is_id(job_id)
     return _read(answer, now, hide, understood=known, provider_ref=str(job_id) if known else None)
@@ -61,7 +61,7 @@ READERS: Mapping[str, Reader] = {
 
 
 def judge_scopes(answer: Answer) -> Probe | None:
-    """Return what a 200 to `GET /v3/scopes` tells when it does not list `mail.send`."""
+    """Return a failed probe if a 200 to `GET /v3/scopes` does not list `mail.send`, else None."""
     if answer.status != 200:
         return None
     scopes = (read_object(answer) or {}).get("scopes")
@@ -107,7 +107,11 @@ def _read(
 
 
 def _refusal(errors: Collection[Mapping[str, Any]]) -> Verdict:
-    """Return whose fault a 403 is: a field of the request but the sender is about this request."""
+    """Return the verdict of a 403.
+
+    A temporary block did not process the request; errors that all name fields of the request other
+    than the sender are permanent for this request; anything else blocks the destination.
+    """
     if any(_FOR_A_WHILE.search(str(error.get("message"))) for error in errors):
         return Verdict.NOT_PROCESSED
     names = [_field(error) for error in errors]
@@ -117,7 +121,7 @@ def _refusal(errors: Collection[Mapping[str, Any]]) -> Verdict:
 
 
 def _reset_s(answer: Answer, now: datetime) -> float | None:
-    """Return the seconds until the epoch second of `X-RateLimit-Reset`, at least one."""
+    """Return the seconds until the `X-RateLimit-Reset` (epoch seconds) of a 429, at least one."""
     reset = answer.headers.get("x-ratelimit-reset", "").strip()
     if answer.status != 429 or not _EPOCH.fullmatch(reset):
         return None
@@ -136,12 +140,12 @@ def _words(error: Mapping[str, Any]) -> str:
 
 
 def _field(error: Mapping[str, Any]) -> str:
-    """Return the field that an error names; SendGrid also writes none as the text `null`."""
+    """Return the field that an error names or ""; SendGrid may write none as the text `null`."""
     name = error.get("field")
     return name if isinstance(name, str) and name != "null" else ""
 
 
 def _code(errors: Collection[Mapping[str, Any]]) -> str | None:
-    """Return the most that SendGrid has for a code: the field of the first error, or its id."""
+    """Return the first error's field or id, the closest that SendGrid has to a code, or None."""
     first = next(iter(errors), {})
     return _field(first) or (str(first["error_id"]) if first.get("error_id") else None)

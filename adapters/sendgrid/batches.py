@@ -1,4 +1,4 @@
-"""A batch taken apart: what spoils one of its items spoils no other."""
+"""Batch parsing: an item that cannot be read does not affect the others."""
 
 import json
 import re
@@ -15,17 +15,17 @@ _LENIENT = json.JSONDecoder(parse_int=str, parse_float=str)
 
 @dataclass(frozen=True, slots=True)
 class Spoiled:
-    """The JSON text of an item that `read_json` refuses, and why."""
+    """Item that `read_json` refuses: its JSON text and the reason."""
 
     text: str
     reason: str
 
 
 def read_batch(body: bytes) -> Sequence[Any]:
-    """Return the items of a JSON array, at least one: anything that JSON can say, or `Spoiled`.
+    """Return the items of a JSON array, at least one: any JSON value, or `Spoiled`.
 
     Raises:
-        Unreadable: it is no array, or an empty one, or it has no object in it.
+        Unreadable: the body is not an array, or the array is empty or has no object in it.
     """
     try:
         items = read_json(body)
@@ -39,7 +39,7 @@ def read_batch(body: bytes) -> Sequence[Any]:
 
 
 def _items_one_by_one(body: bytes, fault: Unreadable) -> Sequence[Any]:
-    """Return the items of an array that has a bad one, or raise `fault` if it is no array."""
+    """Return the items of an array that has a bad one; raise `fault` if it is not an array."""
     try:
         return [_item(text) for text in _texts(body.decode("utf-8-sig"))]
     except (ValueError, RecursionError):
@@ -54,7 +54,7 @@ def _item(text: str) -> Any:
 
 
 def _texts(text: str) -> Iterator[str]:
-    """Yield the text of each item; ValueError where it stops being a JSON array."""
+    """Yield the text of each item; raise ValueError where the text is not a JSON array."""
     place = _after_space(text, 0)
     if text[place : place + 1] != "[":
         raise ValueError("no array")

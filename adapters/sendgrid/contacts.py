@@ -1,4 +1,4 @@
-"""The actions about people: suppressions, global or of a group, and marketing contacts."""
+"""Suppressions, global or of a group, and marketing contacts: parameters, paths and bodies."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from marshmallow import Schema, ValidationError, fields, validate
 from adapters.sendgrid.mail import check_email, check_group
 
 CONTACTS = "/v3/marketing/contacts"
-# What `PUT /v3/marketing/contacts` knows beside `email` and the custom fields; all are texts.
+# Fields of `PUT /v3/marketing/contacts` besides `email` and the custom fields; all are texts.
 CONTACT_PROPERTIES = frozenset(
     """
     address_line_1 address_line_2 anonymous_id city country external_id first_name last_name
@@ -37,14 +37,14 @@ def _check_fields(custom: Mapping[str, object]) -> None:
 
 
 class SuppressionParameters(Schema):
-    """`group` is the number of an unsubscribe group; without it the suppression is global."""
+    """Parameters: `group` is the number of an unsubscribe group; default: a global suppression."""
 
     email = fields.String(required=True, validate=check_email)
     group = fields.Integer(validate=check_group)
 
 
 class ContactParameters(Schema):
-    """`custom_fields` are named by id (`e1_T`); `lists` are the ids of lists to join."""
+    """Parameters: `custom_fields` are keyed by id (`e1_T`); `lists` are ids of lists to join."""
 
     email = fields.String(required=True, validate=[check_email, validate.Length(max=254)])
     properties = fields.Dict(
@@ -59,19 +59,19 @@ class ContactParameters(Schema):
 
 
 def suppressions_path(given: Mapping[str, Any]) -> str:
-    """Return the address of the list of suppressions that is meant."""
+    """Return the API path of the list of suppressions: that of the group, or the global one."""
     if "group" in given:
         return f"/v3/asm/groups/{given['group']}/suppressions"
     return "/v3/asm/suppressions/global"
 
 
 def suppression_path(given: Mapping[str, Any]) -> str:
-    """Return the address of one person's suppression."""
+    """Return the API path of one person's suppression."""
     return f"{suppressions_path(given)}/{quote(given['email'].strip(), safe='')}"
 
 
 def contact_body(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the JSON of one contact. What is empty would erase what is known: it is left out."""
+    """Return the JSON body for one contact; empty values would erase data, so they are left out."""
     properties = {
         name: str(value)
         for name, value in given.get("properties", {}).items()

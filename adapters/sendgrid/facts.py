@@ -1,4 +1,4 @@
-"""What an item of a batch says, in the names that the hub gives to every provider's e-mail events.
+"""Conversion of batch items to e-mail events, with the field names of all providers.
 
 A field that SendGrid did not give is absent.
 """
@@ -28,7 +28,7 @@ NATIVE_TYPES = {
     "group_unsubscribe": "email.unsubscribed",
     "group_resubscribe": "email.resubscribed",
 }
-# What a `bounce` is by its `type`, where it is not what `NATIVE_TYPES` says.
+# Exceptions to `NATIVE_TYPES` for a `bounce`, by its `type`.
 BOUNCES = {"blocked": "email.deferred"}
 
 UNREADABLE = "unreadable"
@@ -41,10 +41,10 @@ _encode: Callable[[Any], str] = json.JSONEncoder(sort_keys=True, separators=(","
 
 
 def event_of(item: Any, received_at: datetime) -> Event:
-    """Return the event that an item of a batch tells.
+    """Return the event of a batch item.
 
-    One that tells none is an event of its own, of type `sendgrid.unreadable` and the time it
-    arrived: its `data` has the `reason`, and an item that is no object stands there as `item`.
+    An item that cannot be read becomes an event of type `sendgrid.unreadable` with the time of
+    receipt: its `data` has the `reason`, and `native.item` if the item is not an object.
     """
     if isinstance(item, Spoiled):
         return _unreadable({"item": item.text}, item.reason, received_at)
@@ -64,17 +64,18 @@ def _event(item: Mapping[str, Any]) -> Event:
     kind = NATIVE_TYPES.get(native_type, f"sendgrid.{native_type}")
     if native_type == "bounce" and isinstance(item.get("type"), str):
         kind = BOUNCES.get(item["type"], kind)
-    fingerprint = _digest(item)
     fact_key = _fact_key(item)
     own_id = item.get("sg_event_id")
+    # A re-sent batch may have another id.
+    lasting = {name: value for name, value in item.items() if name != "sg_event_id"}
     return Event(
         type=kind,
         native_type=native_type,
-        external_id=str(own_id) if is_id(own_id) else fact_key or fingerprint.hex(),
+        external_id=str(own_id) if is_id(own_id) else fact_key or _digest(item).hex(),
         occurred_at=utc_from_epoch(item.get("timestamp"), "timestamp"),
         data=_email(item, native_type),
         fact_key=fact_key,
-        fingerprint=fingerprint,
+        fingerprint=_digest(lasting),
     )
 
 
@@ -91,7 +92,7 @@ def _unreadable(native: Mapping[str, Any], reason: str, received_at: datetime) -
 
 
 def _fact_key(item: Mapping[str, Any]) -> str | None:
-    """Return what names the fact whatever its id; None where nothing says which e-mail it was."""
+    """Return the fact key, which is independent of the id; None if the e-mail is not identified."""
     if item.get("sg_message_id") is None and item.get("email") is None:
         return None
     return _digest([item.get(name) for name in _FACT_FIELDS]).hex()
@@ -117,16 +118,16 @@ def _email(item: Mapping[str, Any], native_type: str) -> dict[str, Any]:
 
 
 def _message_id(value: Any) -> str | None:
-    """Return the `X-Message-Id` of the send, which is the text before the first dot."""
+    """Return the `X-Message-Id` of the send: the text before the first dot."""
     return text(value.strip().partition(".")[0]) if isinstance(value, str) else None
 
 
 def _attempt(value: Any) -> tuple[str | None, str | None]:
-    """Return the token that came back and its delivery's id; nothing if it is not our form."""
+    """Return the returned token and its delivery's id, or (None, None) if it has another form."""
     found = _ATTEMPT.fullmatch(value) if isinstance(value, str) else None
     return (found[0], found[1]) if found else (None, None)
 
 
 def _digest(value: Any) -> bytes:
-    # The text is ASCII (surrogates stay escaped), so it encodes whatever the strings hold.
+    # The text is ASCII (surrogates stay escaped), so any content of the strings can be encoded.
     return sha256(_encode(value).encode("ascii")).digest()

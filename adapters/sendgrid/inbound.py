@@ -1,26 +1,27 @@
-"""SendGrid's Event Webhook: what became of each e-mail that was sent.
+"""SendGrid's Event Webhook: the delivery status, opens and clicks of each e-mail that was sent.
 
 **Docs**: https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/event ·
 https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/getting-started-event-webhook-security-features
 
 **Signs**: `X-Twilio-Email-Event-Webhook-Signature`, ECDSA on P-256 over
 `X-Twilio-Email-Event-Webhook-Timestamp` and the raw body, which ends in CRLF; base64 DER. The
-public key is the webhook's own and shown as base64 DER. Signing is off until it is switched on.
+public key belongs to the webhook and is shown as base64 DER. Signing is off until it is enabled.
 
-**Re-sends**: on everything but a 2xx, at rising intervals, until 24 h after the event. Redirects
-are not followed. Neither order nor single delivery is promised.
+**Re-sends**: after every response other than a 2xx, at increasing intervals, until 24 h after the
+event. Redirects are not followed. Neither order nor exactly-once delivery is promised.
 
 **Answers**: any 2xx; the body is not read.
 
-**Quirks**: One request is many events, up to 768 kB of them; each is known by its `sg_event_id`,
-which may change when a batch is sent again (sendgrid-nodejs#1435) and has been missing on
-unsubscribes, so that a fact key stands beside it and in for it. Whether a batch that is sent again
-keeps its first time is not documented; `max_age` is 25 h, which loses nothing either way, and what
-is repeated within it is known already. `bounce` of type `blocked` is temporary (deferred). An open
-by a mail program on its own (Apple's privacy protection) is marked `machine`. `custom_args` of the
-e-mail stand among the event's own fields. An asynchronous bounce has no `sg_message_id`, and may
-follow `delivered`. `sg_message_id` is the `X-Message-Id` of the send, a dot, and more.
-An item that is no event becomes one of type `sendgrid.unreadable`: its neighbours do not suffer.
+**Quirks**: One request carries many events, up to 768 kB of them. Each is identified by its
+`sg_event_id`, which may change when a batch is re-sent (sendgrid-nodejs#1435) and has been missing
+on unsubscribes, so a fact key is used in addition to it and in place of it. Whether a re-sent batch
+keeps its first timestamp is not documented; `max_age` is 25 h, which loses nothing either way, and
+repetitions within that time are recognized. `bounce` of type `blocked` is temporary (deferred). An
+open that a mail program causes by itself (Apple's privacy protection) is marked `machine`.
+`custom_args` of the e-mail are among the event's own fields. An asynchronous bounce has no
+`sg_message_id`, and may follow `delivered`. `sg_message_id` is the `X-Message-Id` of the send, a
+dot, and more. An item that is not an event becomes one of type `sendgrid.unreadable`, and does not
+affect the others.
 """
 
 import re
@@ -34,6 +35,7 @@ from adapters.contract.errors import Unreadable
 from adapters.contract.event import Event
 from adapters.contract.inbound import Inbound, Sample
 from adapters.contract.request import InboundRequest
+from adapters.contract.sample_files import SampleFiles
 from adapters.contract.signatures.ecdsa import (
     check_private_key,
     check_public_key,
@@ -42,7 +44,7 @@ from adapters.contract.signatures.ecdsa import (
     sign_ecdsa,
     verify_ecdsa,
 )
-from adapters.sendgrid import facts, samples
+from adapters.sendgrid import facts
 from adapters.sendgrid.batches import read_batch
 
 NATIVE_TYPES = facts.NATIVE_TYPES
@@ -51,6 +53,13 @@ IGNORED_TYPES = {
     "account_status_change": "it is about the account at SendGrid, not about an e-mail",
     facts.UNREADABLE: "an item of a batch of which no event can be made",
 }
+
+SAMPLES = SampleFiles(
+    "adapters.sendgrid",
+    ("delivered", *(name for name in NATIVE_TYPES if name != "delivered")),
+    given=r'(?<="sg_event_id":")[^"]+',
+    derived=r'(?<="smtp-id":"<)[0-9a-f]{22}|(?<="sg_message_id":")[0-9a-f]{22}',
+)
 
 FUTURE_S = 300
 _DURATION = re.compile(r"[0-9]{1,6}[mhd]", re.ASCII)
@@ -69,15 +78,16 @@ def _check_max_age(text: str) -> None:
 
 
 def _check_sample_key(text: str) -> None:
-    if text:  # as an unset variable leaves it
+    # An unset variable leaves an empty text.
+    if text:
         check_private_key(text)
 
 
 class SendgridInboundSettings(Schema):
-    """`public_keys`: the verification keys of the webhooks that post here, base64 or PEM.
+    """Settings. `public_keys`: verification keys of the webhooks that post here, base64 or PEM.
 
-    `max_age`: how old what was signed may be. `sample_key`: a private key for `hub send`; its
-    public one must stand among `public_keys`.
+    `max_age`: the greatest accepted age of a signature. `sample_key`: a private key for `hub send`;
+    its public key must be among `public_keys`.
     """
 
     public_keys = fields.List(
@@ -101,7 +111,7 @@ class SendgridInboundSettings(Schema):
 
 
 class SendgridInbound(Inbound):
-    """The Event Webhooks of one SendGrid account."""
+    """Event Webhooks of one SendGrid account."""
 
     name = "sendgrid"
     settings_schema = SendgridInboundSettings
@@ -123,7 +133,7 @@ class SendgridInbound(Inbound):
         self._sample_key = settings.get("sample_key") or None
 
     def verify(self, request: InboundRequest) -> str:
-        """Return the label of the key that fits (`public_keys[0]`)."""
+        """Return the label of the key that verifies the signature (`public_keys[0]`)."""
         return verify_ecdsa(
             self._keys,
             request.headers,
@@ -134,7 +144,7 @@ class SendgridInbound(Inbound):
         )
 
     def parse(self, request: InboundRequest) -> Sequence[Event]:
-        """Return an event for each item; one that is repeated within the batch comes once."""
+        """Return one event per item; an item that is repeated within the batch counts once."""
         events = [facts.event_of(item, request.received_at) for item in read_batch(request.body)]
         if all(event.native_type == facts.UNREADABLE for event in events):
             raise Unreadable(
@@ -150,9 +160,9 @@ class SendgridInbound(Inbound):
             raise LookupError(
                 "SendGrid's private key is not ours to sign with: set `sample_key` to one of your "
                 "own and add its public key to `public_keys`; there are samples of "
-                + ", ".join(samples.SAMPLE_TYPES)
+                + ", ".join(SAMPLES.types)
             )
-        body = samples.sample_body(native_type, external_id, now)
+        body = SAMPLES.body(native_type, external_id, now)
         signature = sign_ecdsa(private_key(self._sample_key), int(now.timestamp()), body)
         headers = {
             "content-type": "application/json",
@@ -163,4 +173,4 @@ class SendgridInbound(Inbound):
 
     def sample_types(self) -> Sequence[str]:
         """Return the native types that `sample` knows."""
-        return samples.SAMPLE_TYPES
+        return SAMPLES.types

@@ -1,4 +1,4 @@
-"""What the Email Activity feed tells about an e-mail whose answer was lost."""
+"""Look-up of an e-mail whose answer was lost, in the Email Activity feed."""
 
 from datetime import timedelta
 
@@ -6,13 +6,13 @@ from adapters.contract.answers import read_object, safe_words
 from adapters.contract.fields import is_id
 from adapters.contract.outbound import Answer, LookupResult, LookupVerdict
 
-# How long after the send an e-mail that is not in the feed may still come into it; SendGrid
-# promises no time, so this is long.
+# How long after the send an e-mail may take to appear in the feed; SendGrid promises no time, so
+# this is long.
 LAG = timedelta(minutes=30)
 
 
 def lookup_result(answer: Answer, age: timedelta) -> LookupResult:
-    """Return what a search for one attempt saw, that long after it was sent."""
+    """Return the look-up result of a search for one attempt, `age` after it was sent."""
     if answer.status != 200:
         return _unseen(
             f"SendGrid's Email Activity answered {answer.status}; it must be bought, and the API "

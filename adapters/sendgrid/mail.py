@@ -1,6 +1,6 @@
-"""The e-mail of the action `send`: its parameters, and the body of `POST /v3/mail/send`.
+"""E-mail of the action `send`: its parameters, and the body of `POST /v3/mail/send`.
 
-Addresses and the lines of an e-mail's head, checked before SendGrid writes them into one.
+Addresses and header lines are validated before SendGrid writes them into the e-mail's header.
 """
 
 import re
@@ -20,21 +20,21 @@ _NAMED = re.compile(r"(?P<name>[^<>]*)<(?P<email>[^<>]*)>")
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """An address, and the name shown beside it ("" for none)."""
+    """E-mail address, and the name shown beside it ("" for none)."""
 
     email: str
     name: str = ""
 
     def as_json(self) -> dict[str, str]:
-        """Return it as SendGrid takes it."""
+        """Return the mailbox as SendGrid takes it."""
         return {"email": self.email, "name": self.name} if self.name else {"email": self.email}
 
 
 def mailbox(text: str) -> Mailbox:
-    """Return what `jane@example.org` or `Jane Doe <jane@example.org>` says.
+    """Parse `jane@example.org` or `Jane Doe <jane@example.org>`.
 
     Raises:
-        ValidationError: it is neither, or has a control character.
+        ValidationError: the text is neither, or `check_line` refuses it.
     """
     check_line(text)
     named = _NAMED.fullmatch(text.strip())
@@ -46,29 +46,29 @@ def mailbox(text: str) -> Mailbox:
 
 
 def check_mailbox(text: str) -> None:
-    """Accept what `mailbox` reads (a marshmallow validator).
+    """Validate a text that `mailbox` parses (a marshmallow validator).
 
     Raises:
-        ValidationError: it does not.
+        ValidationError: `mailbox` refuses the text.
     """
     mailbox(text)
 
 
 def check_email(text: str) -> None:
-    """Accept an address without a name (a marshmallow validator).
+    """Validate an e-mail address without a name (a marshmallow validator).
 
     Raises:
-        ValidationError: it is none.
+        ValidationError: the text is not an address.
     """
     if not _ADDRESS.fullmatch(text.strip()) or _CONTROL.search(text):
         raise ValidationError("expected an e-mail address like jane@example.org")
 
 
 def check_line(text: str) -> None:
-    """Accept one line that says something: SendGrid writes it into the head of the e-mail.
+    """Validate a header line, which SendGrid writes into the e-mail (a marshmallow validator).
 
     Raises:
-        ValidationError: it is blank, too long or has a control character.
+        ValidationError: the line is blank, too long or has a control character.
     """
     if _CONTROL.search(text):
         raise ValidationError("must be one line without control characters")
@@ -91,17 +91,17 @@ def _check_content(content: str) -> None:
 
 
 def check_group(group: int) -> None:
-    """Accept the number of an unsubscribe group (a marshmallow validator).
+    """Validate the number of an unsubscribe group (a marshmallow validator).
 
     Raises:
-        ValidationError: it cannot be one.
+        ValidationError: the number cannot be one.
     """
     if not 0 < group < 2**63:
         raise ValidationError("expected the number of an unsubscribe group")
 
 
 class SendParameters(Schema):
-    """`template` (a dynamic one, with `data`), or `subject` with `text` and/or `html`.
+    """Parameters: `template` (dynamic, with `data`), or `subject` with `text` and/or `html`.
 
     `to` and `reply_to` are `jane@example.org` or `Jane Doe <jane@example.org>`;
     `unsubscribe_group` is a number.
@@ -140,7 +140,7 @@ class SendParameters(Schema):
 
 
 def mail_body(given: Mapping[str, Any], *, sender: Mailbox, attempt_id: str) -> dict[str, Any]:
-    """Return the JSON of one e-mail to one person; `given` is as `SendParameters` loaded it.
+    """Return the JSON body of one e-mail to one person; `given` was loaded by `SendParameters`.
 
     SendGrid copies `custom_args` into every event of the e-mail.
     """
@@ -166,6 +166,6 @@ def mail_body(given: Mapping[str, Any], *, sender: Mailbox, attempt_id: str) -> 
 
 
 def _content(given: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return the parts in the order that SendGrid asks for: plain text first."""
+    """Return the parts in the order that SendGrid requires: plain text first."""
     kinds = {"text": "text/plain", "html": "text/html"}
     return [{"type": kinds[name], "value": given[name]} for name in kinds if name in given]

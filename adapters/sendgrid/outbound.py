@@ -4,16 +4,16 @@
 https://www.twilio.com/docs/sendgrid/api-reference/suppressions-global-suppressions ·
 https://www.twilio.com/docs/sendgrid/api-reference/contacts/add-or-update-a-contact ·
 https://www.twilio.com/docs/sendgrid/for-developers/sending-email/getting-started-email-activity-api
-**Answers**: 202 with an empty body and `X-Message-Id` for an e-mail: accepted, not sent; what
-becomes of it is told by the Event Webhook. Errors are JSON with `errors[].message` and `.field`.
-403 is a sender that is not verified, a key without permission, or a block for a while after too
-many bad requests; one that names a field of the e-mail is about that e-mail. 401 is also
-"Maximum credits exceeded". 429 has `X-RateLimit-Reset` (epoch seconds) and no `Retry-After`.
-**Quirks**: there is no key against repetition: `custom_args` carry `hub_attempt` into each event
-of the e-mail. The Email Activity feed, which can be searched for it, is bought separately and lags,
-so it proves that an e-mail is there but only after a while that it is not. A suppression for a
-group that does not exist becomes a global one. SendGrid's database takes contacts in later: 202
-has a `job_id`. The control characters that SendGrid lets pass into an e-mail's head are refused.
+**Answers**: 202 with an empty body and `X-Message-Id` for an e-mail: accepted, not sent; the Event
+Webhook reports the rest. Errors are JSON with `errors[].message` and `.field`. 403 is a sender that
+is not verified, a key without permission, or a temporary block after too many bad requests; one
+that names a field of the e-mail is about that e-mail. 401 is also "Maximum credits exceeded". 429
+has `X-RateLimit-Reset` (epoch seconds) and no `Retry-After`.
+**Quirks**: there is no idempotency key: `custom_args` carries `hub_attempt` into each event of the
+e-mail. The Email Activity feed, which can be searched for it, is sold separately and lags behind,
+so it proves at once that an e-mail exists, but only after a while that it does not. A suppression
+for a group that does not exist becomes a global one. SendGrid imports contacts asynchronously: 202
+has a `job_id`. Control characters, which SendGrid would pass into an e-mail's header, are refused.
 EU accounts have the `base_url` https://api.eu.sendgrid.com.
 """
 
@@ -76,7 +76,7 @@ class _Settings(Schema):
 
 
 class SendgridOutbound(Outbound):
-    """Calls SendGrid with the API key of one account."""
+    """Outbound adapter for one SendGrid account, with one of its API keys."""
 
     name: ClassVar[str] = "sendgrid"
     settings_schema: ClassVar[type[Schema]] = _Settings

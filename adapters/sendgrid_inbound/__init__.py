@@ -1,1 +1,1 @@
-"""SendGrid Inbound Parse: e-mails that people send to an address of ours."""
+"""SendGrid Inbound Parse: e-mails that people send to your domain."""

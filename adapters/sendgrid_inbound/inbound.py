@@ -1,26 +1,26 @@
-"""SendGrid Inbound Parse: e-mails that people send to an address of ours, one per request.
+"""SendGrid Inbound Parse: e-mails that people send to your domain, one per request.
 
 **Docs**: https://www.twilio.com/docs/sendgrid/for-developers/parsing-email/ ·
 https://www.twilio.com/docs/sendgrid/for-developers/parsing-email/securing-your-parse-webhooks
 
-**Signs**: only with a security policy attached to the host; then as the Event Webhook does: ECDSA
-on P-256 over `X-Twilio-Email-Event-Webhook-Timestamp` and the raw multipart body. Without a policy
-nothing is signed, and the address itself is the proof: `/webhooks/<source>/<secret>`.
+**Signs**: only if a security policy is attached to the host; then like the Event Webhook: ECDSA on
+P-256 over `X-Twilio-Email-Event-Webhook-Timestamp` and the raw multipart body. Without a policy
+nothing is signed, and the secret in the URL is the proof: `/webhooks/<source>/<secret>`.
 
-**Re-sends**: on 5xx alone, for 72 h; after anything else but a 2xx the e-mail is dropped at once,
-and nobody is told. Whether a signature is made anew each time is not documented, so it may be 73 h
-old; what is repeated within that time is known by its Message-ID.
+**Re-sends**: after 5xx only, for 72 h; after any other response except a 2xx the e-mail is dropped
+at once and without notice. Whether each re-send is signed anew is not documented, so a signature
+may be 73 h old; repetitions within that time are recognized by their Message-ID.
 
 **Answers**: any 2xx; the body is not read.
 
-**Quirks**: There is one post per e-mail and host of ours, each with the same Message-ID: hosts
-that are routed apart need sources of their own. The boundary is always `xYzZY`, so an e-mail may
-hold it; one that thereby has a field twice is kept as unreadable. `envelope` says where the mail
-was really addressed; `from` is what its sender claims (`dkim` and `SPF`, under `native`, judge
-that), and folds into contacts. `charsets` has a charset for each field; `dkim` looks like JSON and
-is none. In raw mode the whole message stands in `email`, and is not repeated under `native`. An
-e-mail without a person behind it (no return path, or `Auto-Submitted: auto-replied`) becomes
-`sendgrid_inbound.automatic`, and tells nothing about a contact.
+**Quirks**: There is one request per e-mail and receiving host, each with the same Message-ID: hosts
+with different routes need separate sources. The boundary is always `xYzZY`, so an e-mail may
+contain it; one that thereby has a field twice is kept as unreadable. `envelope` has the real
+recipients; `from` is the sender's claim (`dkim` and `SPF`, under `native`, judge it), and is used
+for the contact. `charsets` has a charset for each field; `dkim` looks like JSON but is not. In raw
+mode the whole message is in `email`, and is not repeated under `native`. An e-mail that no person
+wrote (no return path, or `Auto-Submitted: auto-replied`) becomes `sendgrid_inbound.automatic`, and
+adds nothing to a contact.
 """
 
 import hmac
@@ -34,6 +34,7 @@ from adapters.contract.errors import NotVerified
 from adapters.contract.event import Event
 from adapters.contract.inbound import Inbound, Sample
 from adapters.contract.request import InboundRequest
+from adapters.contract.sample_files import SampleFiles
 from adapters.contract.signatures.ecdsa import (
     SIGNATURE_HEADER,
     check_private_key,
@@ -43,13 +44,20 @@ from adapters.contract.signatures.ecdsa import (
     sign_ecdsa,
     verify_ecdsa,
 )
-from adapters.sendgrid_inbound import samples
 from adapters.sendgrid_inbound.mail import external_id as id_of
 from adapters.sendgrid_inbound.mail import read_mail
 
 NATIVE_TYPES = {"mail": "email.received"}
 
 IGNORED_TYPES = {"automatic": "a bounce or an out-of-office answer; no person wrote it"}
+
+SAMPLES = SampleFiles(
+    "adapters.sendgrid_inbound",
+    ("mail", "automatic"),
+    kind="multipart",
+    given=r"(?<=Message-ID: <hub-sample@)[^>]+",
+)
+SAMPLE_CONTENT_TYPE = "multipart/form-data; boundary=xYzZY"
 
 PAST_S, FUTURE_S = 73 * 3600, 300
 
@@ -60,10 +68,10 @@ def _check_sample_key(text: str) -> None:
 
 
 class SendgridInboundMailSettings(Schema):
-    """`public_keys`: of the security policies attached to the hosts, base64 or PEM.
+    """Settings. `public_keys`: keys of the security policies of the hosts, base64 or PEM.
 
-    `secrets`: what stands in the address, `/webhooks/<source>/<secret>`, where there is no policy.
-    `sample_key`: a private key for `hub send`; its public one must stand among `public_keys`.
+    `secrets`: secrets in the URL, `/webhooks/<source>/<secret>`, for hosts without a policy.
+    `sample_key`: a private key for `hub send`; its public key must be among `public_keys`.
     """
 
     public_keys = fields.List(fields.String(validate=check_public_key), load_default=list)
@@ -94,7 +102,7 @@ class SendgridInboundMailSettings(Schema):
 
 
 class SendgridInboundMail(Inbound):
-    """The e-mails of one or more hosts that post to one address."""
+    """E-mails of one or more hosts that post to one URL."""
 
     name = "sendgrid_inbound"
     settings_schema = SendgridInboundMailSettings
@@ -119,9 +127,9 @@ class SendgridInboundMail(Inbound):
         self._sample_key = settings.get("sample_key") or None
 
     def verify(self, request: InboundRequest) -> str:
-        """Return the label of the key that signed it, or of the secret in its path.
+        """Return the label of the key that signed the request, or of the secret in its path.
 
-        A request that is signed is judged by its signature alone, where there are keys.
+        If there are keys, a signed request is verified by its signature alone.
         """
         signed = SIGNATURE_HEADER.lower() in request.headers
         if self._keys and (signed or request.path_secret is None):
@@ -136,7 +144,7 @@ class SendgridInboundMail(Inbound):
         return self._label_of(request.path_secret)
 
     def parse(self, request: InboundRequest) -> Sequence[Event]:
-        """Return the one event that an e-mail is."""
+        """Return the single event of an e-mail."""
         mail = read_mail(request.body, request.headers.get("content-type"))
         attachments = mail.attachments()
         native_type = "automatic" if mail.is_automatic else "mail"
@@ -155,8 +163,8 @@ class SendgridInboundMail(Inbound):
         self, native_type: str, external_id: str, now: datetime, *, live: bool, url: str
     ) -> Sample:
         """Return an e-mail for the secret address, or a signed one; there is no test mode."""
-        body = samples.sample_body(native_type, external_id, now)
-        headers = {"content-type": samples.CONTENT_TYPE}
+        body = SAMPLES.body(native_type, external_id, now)
+        headers = {"content-type": SAMPLE_CONTENT_TYPE}
         if self._secrets:
             return Sample(body, headers, path_secret=self._secrets[0])
         if self._sample_key is None:
@@ -169,7 +177,7 @@ class SendgridInboundMail(Inbound):
 
     def sample_types(self) -> Sequence[str]:
         """Return the native types that `sample` knows."""
-        return samples.SAMPLE_TYPES
+        return SAMPLES.types
 
     def _label_of(self, path_secret: str | None) -> str:
         if path_secret is None:

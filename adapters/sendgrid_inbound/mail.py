@@ -1,4 +1,4 @@
-"""An e-mail as Inbound Parse posts it, in either of its forms, and what the hub says of it."""
+"""E-mail parsing for Inbound Parse, in parsed or raw mode, and the canonical data."""
 
 import json
 import re
@@ -25,11 +25,11 @@ from adapters.sendgrid_inbound.mime import (
     read_message,
 )
 
-# How far in the future a mail's own date may lie; its clock is somebody else's.
+# How far in the future an e-mail's own date may lie; it comes from the sender's clock.
 AHEAD = timedelta(minutes=5)
 
 _KNOWN_BY = ("envelope", "from", "headers", "email")
-# They are judged anew each time, or say who handed the mail over.
+# Fields that are computed anew for each request, or name the server that handed the e-mail over.
 _VOLATILE = frozenset({"dkim", "SPF", "spam_report", "spam_score", "sender_ip"})
 _ANGLED = re.compile(r"<([^<>\s]{1,998})>")
 _TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,60}/[a-z0-9][a-z0-9!#$&^_.+-]{0,60}")
@@ -38,7 +38,7 @@ _LONGEST_NAME = 255
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """One e-mail. `fields` are those of the form, decoded; `message` is its MIME form."""
+    """E-mail of a request. `fields` are the decoded form fields; `message` is its MIME form."""
 
     fields: Mapping[str, str]
     envelope: Mapping[str, Any]
@@ -47,22 +47,22 @@ class Mail:
 
     @property
     def message_id(self) -> str | None:
-        """What the sender's program called it, without angle brackets; None if it did not."""
+        """Return the Message-ID of the sender's mail program without angle brackets, or None."""
         header = self.message.headers.get("message-id", "").strip()
         angled = _ANGLED.search(header)
         return (angled[1] if angled else header) or None
 
     @property
     def is_automatic(self) -> bool:
-        """Whether no person wrote it: a bounce (no return path), an out-of-office answer.
+        """Return whether no person wrote it: a bounce (no return path) or an out-of-office reply.
 
-        `auto-generated` is not asked for: so are messages about orders and enquiries marked.
+        `auto-generated` does not count, since messages about orders and enquiries have it too.
         """
         answered, _, _ = self.message.headers.get("auto-submitted", "").partition(";")
         return self.envelope.get("from") == "" or answered.strip().lower() == "auto-replied"
 
     def occurred_at(self, received_at: datetime) -> datetime:
-        """Return the time in its Date header if that can be, else when it was received."""
+        """Return the time in the `Date` header if it is plausible, else the time of receipt."""
         try:
             date = parsedate_to_datetime(self.message.headers.get("date", "")[:100])
             at = date.replace(tzinfo=date.tzinfo or UTC).astimezone(UTC)
@@ -71,7 +71,7 @@ class Mail:
         return at if at.year >= 2000 and at <= received_at + AHEAD else received_at
 
     def attachments(self) -> list[Attachment]:
-        """Return its files, each with a name that is safe to save under."""
+        """Return the e-mail's files, each with a file name that is safe to save under."""
         files = self.message.files
         names = safe_names(file.name for file in files)
         return [
@@ -99,7 +99,7 @@ class Mail:
         return {key: value for key, value in values.items() if value is not None}
 
     def _recipients(self) -> list[str]:
-        """Return where it was really addressed to: `To` may name others, or nobody."""
+        """Return the addresses of the envelope: the `To` header may name others, or none."""
         given = self.envelope.get("to")
         addressed = given if isinstance(given, list) else self.fields.get("to", "").split(",")
         addresses = (_sender(item)[1] for item in addressed if isinstance(item, str))
@@ -107,10 +107,10 @@ class Mail:
 
 
 def read_mail(body: bytes, content_type: str | None) -> Mail:
-    """Return the e-mail that a request brought.
+    """Parse the e-mail of a request.
 
     Raises:
-        Unreadable: the body cannot be told into parts, is no e-mail, or has a field twice.
+        Unreadable: the body cannot be split into parts, is not an e-mail, or has a field twice.
     """
     parts = read_multipart(body, content_type)
     fields = {part.name: part.content for part in parts if part.filename is None}
@@ -135,7 +135,7 @@ def read_mail(body: bytes, content_type: str | None) -> Mail:
 
 
 def external_id(mail: Mail, body: bytes) -> str:
-    """Return the Message-ID, a digest of one that can be no key, or a digest of the body."""
+    """Return the Message-ID, its digest if it is not valid as an id, or a digest of the body."""
     if mail.message_id is None:
         return sha256(body).hexdigest()
     if is_id(mail.message_id):
@@ -148,7 +148,7 @@ def _check(parts: Sequence[Part], fields: Mapping[str, bytes]) -> None:
         raise Unreadable("it has no field of an e-mail: is this posted by Inbound Parse?")
     names = [part.name for part in parts]
     if len(set(names)) < len(names):
-        # SendGrid's boundary is always the same, so that an e-mail can hold it and forge fields.
+        # SendGrid's boundary is always the same, so an e-mail can contain it and forge fields.
         raise Unreadable("it has a field twice: the boundary stands in the e-mail itself")
 
 
@@ -169,7 +169,7 @@ def _files(
 
 
 def _json_object(field: bytes | None) -> Mapping[str, Any]:
-    """Return what a field says in JSON, nothing when it is not there or says something else."""
+    """Return the JSON object of a field, or an empty one if it is missing or anything else."""
     try:
         value = read_json(field or b"")
     except Unreadable:
@@ -182,7 +182,7 @@ def _text(value: Any) -> str | None:
 
 
 def _sender(header: str) -> tuple[str | None, str | None]:
-    """Return the name and the address of `Jane Doe <jane@example.com>`, as far as there are any."""
+    """Return name and address of `Jane Doe <jane@example.com>`; each is None if it is missing."""
     short = header[:LONGEST_HEADER]
     angled = _ANGLED.search(short)
     if angled is None:

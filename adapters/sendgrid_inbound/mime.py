@@ -1,10 +1,9 @@
-"""A whole MIME message taken apart: its texts, and its files with their exact bytes.
+"""MIME parser for whole messages: decoded texts, and files with their exact bytes.
 
-The standard library's parser reads line by line and follows every nesting, so that an e-mail can
-be written which keeps it busy for minutes; and it raises what it likes. Here a message is split at
-its boundaries, as forms are (RFC 2046).
-
-Bytes of e-mails into text: the charset is whatever a stranger's mail program says it is.
+The standard library's parser reads line by line and follows every nesting, so a crafted e-mail can
+keep it busy for minutes; and it raises undocumented exceptions. Here a message is split at its
+boundaries, as forms are (RFC 2046). Bytes are decoded with the charset that the sender's mail
+program claims.
 """
 
 import binascii
@@ -25,22 +24,23 @@ from adapters.contract.form_bodies import (
 )
 
 LONGEST_NAME = 40
-# In characters; what a header says after them is not decoded.
+# In characters; the rest of a longer header is not decoded.
 LONGEST_HEADER = 10_000
 
 _ENCODED_WORD = re.compile(r"=\?([^?*\s]{1,40})(?:\*[^?\s]{0,40})?\?([bBqQ])\?([^?\s]*)\?=")
 _BETWEEN_WORDS = re.compile(r"(\?[bBqQ]\?[^?\s]*\?=)\s+(?==\?[^?\s]+\?[bBqQ]\?)")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
-# As browsers read them: the first is a subset of the second in what is really sent.
+# Replacements as in browsers: in what is really sent, the first is a subset of the second.
 _MEANT = {"iso8859-1": "cp1252", "ascii": "utf-8"}
-# `idna` takes quadratic time; the others are languages and not charsets.
+# `idna` takes quadratic time; the others are notations and not charsets.
 _NO_CHARSETS = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined"})
 
 
 def decode(content: bytes, charset: str | None) -> str:
-    """Return the text; what the charset cannot say becomes U+FFFD.
+    """Return the text; bytes that the charset cannot decode become U+FFFD.
 
-    Without a charset, or with one that nobody knows, it is UTF-8 if it can be, else Windows-1252.
+    Without a charset, or with an unknown one, the text is UTF-8 if that is valid, else
+    Windows-1252.
     """
     codec = _codec(charset[:LONGEST_NAME]) if charset else None
     if codec is not None:
@@ -52,14 +52,14 @@ def decode(content: bytes, charset: str | None) -> str:
 
 
 def decode_words(header: str) -> str:
-    """Return a header with its encoded words (RFC 2047) decoded; broken ones stay as they are."""
+    """Return a header with its encoded words (RFC 2047) decoded; invalid ones stay unchanged."""
     joined = _BETWEEN_WORDS.sub(r"\1", header[:LONGEST_HEADER])
     plain = decode(joined.encode("utf-8", "surrogateescape"), None)
     return _ENCODED_WORD.sub(_word, plain)
 
 
 def decode_base64(content: bytes) -> bytes:
-    """Return what base64 says, as far as it says anything: padding and strange bytes count not."""
+    """Decode base64 as far as possible: missing padding and invalid bytes are ignored."""
     try:
         return binascii.a2b_base64(content)
     except binascii.Error:
@@ -79,17 +79,18 @@ def _word(match: re.Match[str]) -> str:
 
 @lru_cache(maxsize=256)
 def _codec(charset: str) -> str | None:
-    """Return the codec's own name, None when it is unknown or decodes no text."""
+    """Return the codec's own name, or None if it is unknown or decodes no text."""
     try:
         codec = codecs.lookup(charset.strip()).name
-        b"a".decode(codec, "ignore")  # base64 and its like are codecs too
+        # `base64` and similar codecs are found too, but cannot decode text: they raise here.
+        b"a".decode(codec, "ignore")
     except (LookupError, ValueError):
         return None
     return None if codec in _NO_CHARSETS else _MEANT.get(codec, codec)
 
 
 MAX_DEPTH = 10
-# The headers of the message itself: every server on its way adds some.
+# Limit for the headers of the message itself, which is higher: every server on the way adds some.
 MAX_TOP_HEAD_BYTES = 256 * 1024
 
 _BOUNDARY = re.compile(r"""boundary\s*=\s*(?:"([^"]{1,200})"|([^\s";]{1,200}))""", re.IGNORECASE)
@@ -97,7 +98,7 @@ _BOUNDARY = re.compile(r"""boundary\s*=\s*(?:"([^"]{1,200})"|([^\s";]{1,200}))""
 
 @dataclass(frozen=True, slots=True)
 class MimeFile:
-    """A file of an e-mail. `name` is as its sender wrote it, empty when there is none."""
+    """File of an e-mail. `name` is as the sender wrote it, empty if there is none."""
 
     name: str
     content_type: str
@@ -106,7 +107,7 @@ class MimeFile:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message's headers by lower-case names, not decoded; its texts are empty when absent."""
+    """Message with its headers by lower-case names, not decoded; absent texts are empty."""
 
     headers: Mapping[str, str]
     text: str
@@ -115,10 +116,10 @@ class Message:
 
 
 def read_message(raw: bytes) -> Message:
-    """Return what a message holds. Whatever the bytes are, they are one.
+    """Parse a message; any bytes are accepted.
 
     Raises:
-        TooManyFields: it has more than `MAX_FIELDS` parts in all.
+        TooManyFields: the message has more than `MAX_FIELDS` parts in all.
     """
     head, body = split_head(raw)
     headers = read_head(head[:MAX_TOP_HEAD_BYTES])
@@ -139,7 +140,7 @@ def read_message(raw: bytes) -> Message:
 def _leaves(
     headers: Mapping[str, str], body: bytes, depth: int
 ) -> Iterator[MimeFile | tuple[str, str]]:
-    """Yield the parts that hold no others: files, and texts with their type."""
+    """Yield the leaf parts: files, and texts with their type."""
     declared = headers.get("content-type", "")[:LONGEST_HEADER]
     kind, options = media_type(declared)
     parts = _parts(kind, declared, body) if depth else None
@@ -151,7 +152,8 @@ def _leaves(
     disposition, placing = media_type(headers.get("content-disposition", "")[:LONGEST_HEADER])
     name = placing.get("filename") or options.get("name") or ""
     content = _decoded(headers.get("content-transfer-encoding", ""), body)
-    kind = kind or "text/plain"  # RFC 2045, 5.2
+    # The default type of RFC 2045, 5.2.
+    kind = kind or "text/plain"
     if kind in ("text/plain", "text/html") and disposition != "attachment" and not name:
         yield kind, decode(content, options.get("charset"))
     else:
@@ -163,7 +165,7 @@ def _parts(kind: str, declared: str, body: bytes) -> list[bytes] | None:
     if boundary is None:
         return None
     try:
-        # One that was cut off on its way is still worth reading.
+        # A message that was cut off in transit is still parsed.
         return list(split_parts(body, _bytes(boundary[1] or boundary[2])).parts)
     except TooManyFields:
         return None

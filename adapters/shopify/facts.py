@@ -1,6 +1,6 @@
-"""What Shopify's orders and customers say, in the names that the hub gives to every provider's.
+"""Canonical fields, topic checks and fact keys of Shopify's orders and customers.
 
-A field that Shopify did not give is absent. Money follows `adapters.contract.money`.
+A field that Shopify did not send is absent. Money follows `adapters.contract.money`.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ Native = Mapping[str, Any]
 # The `financial_status` of an order that is not paid.
 MONEY_TO_COME = frozenset("pending authorized unpaid partially_paid expired".split())
 
-# What every app has to take; the body is about a shop, and has no id.
+# Mandatory topics of every app; the body is about a shop, and has no id.
 PRIVACY_TOPICS = frozenset({"customers/data_request", "customers/redact", "shop/redact"})
 
 _TIMES = {
@@ -23,15 +23,15 @@ _TIMES = {
     "orders/cancelled": "cancelled_at",
     "customers/create": "created_at",
 }
-# Each of these happens once at one time in the life of one object, and the body says when.
+# Topics that occur at most once at a given time for one object, and whose body has that time.
 _ONCE = frozenset("orders/create orders/paid orders/cancelled customers/create".split())
 
 
 def check_topic(topic: str, native: Native) -> None:
-    """Accept a body that is of its topic, which stands in a header that nobody signed.
+    """Require a body that agrees with its topic, since the topic's header is not signed.
 
     Raises:
-        Unreadable: the body is of something else, or says the contrary of the topic.
+        Unreadable: the body is of another kind of object, or contradicts the topic.
     """
     family = topic.partition("/")[0]
     is_order = isinstance(native.get("line_items"), list) and "order_number" in native
@@ -50,7 +50,7 @@ def check_topic(topic: str, native: Native) -> None:
 
 
 def order(native: Native) -> dict[str, Any]:
-    """Read an order; the amount is its total, the status that of its money, or `cancelled`."""
+    """Return the fields of an order: amount is its total, status its payment's or `cancelled`."""
     customer = _mapping(native.get("customer"))
     billing = _mapping(native.get("billing_address"))
     shipping = _mapping(native.get("shipping_address"))
@@ -68,7 +68,7 @@ def order(native: Native) -> dict[str, Any]:
 
 
 def customer(native: Native) -> dict[str, Any]:
-    """Read a customer; the status is that of the account in the shop (`enabled`, `invited`)."""
+    """Return the fields of a customer; status is the shop account's (`enabled`, `invited`)."""
     return _given(
         customer_id=object_id(native),
         email=email_address(native.get("email")),
@@ -89,18 +89,18 @@ READERS: Mapping[str, Callable[[Native], dict[str, Any]]] = {
 
 
 def object_id(native: Native) -> str | None:
-    """Return the id of what the body is about."""
+    """Return the id of the order or customer in the body, or None without a valid one."""
     value = native.get("id")
     return str(value) if type(value) is int and value > 0 else None
 
 
 def time_field(topic: str) -> str:
-    """Return the field that says when it happened."""
+    """Return the name of the body's field that has the time of the event."""
     return _TIMES.get(topic, "updated_at")
 
 
 def fact_key(topic: str, native: Native) -> str | None:
-    """Return a name for the fact, made of signed bytes alone, or None where none is safe."""
+    """Return the fact key, built from signed bytes only, or None if no safe one exists."""
     at = native.get(time_field(topic))
     if topic not in _ONCE or not isinstance(at, str):
         return None
@@ -114,7 +114,7 @@ def _total(native: Native) -> dict[str, Any]:
         return {}
     code = currency_code(currency, "currency")
     if isinstance(total, str) and total.startswith("-"):
-        # More was given back than the order is worth; no canonical amount is below zero.
+        # More was refunded than the order is worth; a canonical amount is never negative.
         minor_units_of(total[1:], code, "total_price")
         return {"currency": code}
     if not isinstance(total, str):

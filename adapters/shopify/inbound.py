@@ -4,24 +4,24 @@
 https://shopify.dev/docs/apps/build/webhooks/ignore-duplicates
 
 **Signs**: `X-Shopify-Hmac-SHA256`, HMAC-SHA256 in base64 over the raw body, keyed with the app's
-client secret (for webhooks made in the admin: with the one shown there). No time is signed. After
-the secret was changed the old one still signs for a while: give both.
+client secret (for webhooks created in the admin: with the one shown there). No time is signed.
+After a change of the secret, the old one is used for a while: configure both.
 
 **Re-sends**: on everything but a 2xx within 5 s (1 s to connect), 8 times in 4 hours, always the
-payload of the first time; then the subscription is deleted if it was made through the API. Not
-every event is promised to come: compare with the shop now and then.
+payload of the first attempt; then the subscription is deleted if it was created through the API.
+Delivery of every event is not guaranteed: compare with the shop from time to time.
 
-**Answers**: any 2xx; the body is not read. A wrong signature must be answered 401.
+**Answers**: any 2xx; the body is not read. A wrong signature must be answered with 401.
 
-**Quirks**: topic, shop and ids stand in headers that are not signed, so whoever has one signed
-body could post it as another topic: body and topic must agree, and `fact_key` follows from the
-signed body alone. `X-Shopify-Event-Id` is one per action of the merchant, shared by all its topics,
-objects and subscriptions; two subscriptions to one topic differ in `X-Shopify-Webhook-Id` alone.
-The id here is topic, object, its `updated_at` and the event id: twins are one, and no two facts
-are. Slashes are escaped and ids have 18 digits; a body that is written anew has another signature.
-Amounts are decimal texts in the shop's currency; a negative one is left out. An order's `email` may
-differ from its customer's. A test notification says `test: true`: it is not live, and its order is
-void, paid and cancelled at once.
+**Quirks**: topic, shop and ids are in headers that are not signed, so anyone with one signed body
+could post it as another topic: body and topic must agree, and `fact_key` is built from the signed
+body only. `X-Shopify-Event-Id` is one per action of the merchant, shared by all its topics, objects
+and subscriptions; two subscriptions to one topic differ in `X-Shopify-Webhook-Id` only. The
+external id is composed of topic, object, its `updated_at` and the event id: duplicates get the same
+id, different facts never do. Slashes are escaped and ids have 18 digits; a body that is serialized
+again has another signature. Amounts are decimal strings in the shop's currency; a negative one is
+left out. An order's `email` may differ from its customer's. A test notification has `test: true`:
+it is not live, and its order is void, paid and cancelled at once.
 """
 
 import json
@@ -37,10 +37,10 @@ from adapters.contract.fields import external_id as checked_id
 from adapters.contract.fields import utc_from_text
 from adapters.contract.inbound import Inbound, Sample
 from adapters.contract.request import InboundRequest
+from adapters.contract.sample_files import SampleFiles
 from adapters.contract.signatures.hmac import SecretsSchema, sign_hmac, verify_hmac
 from adapters.contract.strict_json import read_json
 from adapters.shopify import facts
-from adapters.shopify.samples import SAMPLE_TYPES, sample_body
 
 NATIVE_TYPES = {
     "orders/create": "order.created",
@@ -58,13 +58,20 @@ IGNORED_TYPES = {
     "shop/redact": "a duty of the shop (privacy law), 48 h after it removed the app: route it",
 }
 
+SAMPLES = SampleFiles(
+    "adapters.shopify",
+    ("orders/create", "orders/paid", "orders/cancelled", "customers/create", "customers/update"),
+    derived=r'(?<="id":)(?!115310627314723954)[0-9]{18}',  # but for the customer of the orders
+    live_flags={"test": False},
+)
+
 _DIGEST_LENGTH = 32
 _SIGNATURE = "X-Shopify-Hmac-SHA256"
 _TOPIC = re.compile(r"[a-z][a-z0-9_]{0,49}(/[a-z][a-z0-9_]{0,49}){1,2}", re.ASCII)
 
 
 class ShopifyInbound(Inbound):
-    """Webhooks of one app, in one shop or several."""
+    """Adapter for the webhooks of one app, in one shop or several."""
 
     name = "shopify"
     settings_schema = SecretsSchema
@@ -83,12 +90,12 @@ class ShopifyInbound(Inbound):
         self._secrets = tuple(settings["secrets"])
 
     def verify(self, request: InboundRequest) -> str:
-        """Return the label of the secret that signed it."""
+        """Return the label of the secret that signed the request."""
         header = request.headers.get(_SIGNATURE.lower())
         return verify_hmac(self._secrets, header, request.body, name=_SIGNATURE, encoding="base64")
 
     def parse(self, request: InboundRequest) -> Sequence[Event]:
-        """Return the one event that a webhook of Shopify carries."""
+        """Return the one event of a Shopify webhook."""
         topic = _topic(request)
         native = read_json(request.body)
         if not isinstance(native, dict) or not native:
@@ -113,7 +120,7 @@ class ShopifyInbound(Inbound):
         self, native_type: str, external_id: str, now: datetime, *, live: bool, url: str
     ) -> Sample:
         """Return a signed webhook of that topic; the event id ends with `external_id`."""
-        body = sample_body(native_type, external_id, now, live=live)
+        body = SAMPLES.body(native_type, external_id, now, live=live)
         headers = {
             "content-type": "application/json",
             "x-shopify-topic": native_type,
@@ -128,7 +135,7 @@ class ShopifyInbound(Inbound):
 
     def sample_types(self) -> Sequence[str]:
         """Return the topics that `sample` knows."""
-        return SAMPLE_TYPES
+        return SAMPLES.types
 
 
 def _topic(request: InboundRequest) -> str:

@@ -1,1 +1,1 @@
-"""Slack, for messages to the team."""
+"""Slack: messages to the team."""

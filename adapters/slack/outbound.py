@@ -3,12 +3,13 @@
 **Docs**: https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks and
 https://api.slack.com/changelog/2016-05-17-changes-to-errors-for-incoming-webhooks
 **Answers**: `ok` as plain text; an error is one word as plain text with 400, 403, 404 or 410. The
-address is the credential, and stands for one channel: what is wrong with it (`no_service`,
-`channel_is_archived`, `action_prohibited` ...) is no delivery's fault and blocks the destination.
-What is wrong with a message (`invalid_payload`, `invalid_blocks` ...) is permanent.
-**Quirks**: one message a second and channel, then 429 with `Retry-After`. There is no key against
-repetition and no message id. `rollup_error` (500) may have been posted. `<!channel>` in `text`
-notifies everybody. Nothing tells whether an address works but a post that the channel sees.
+URL is the credential, and is bound to one channel: an error of the URL (`no_service`,
+`channel_is_archived`, `action_prohibited` ...) is not the delivery's fault and blocks the
+destination. An error of a message (`invalid_payload`, `invalid_blocks` ...) is permanent.
+**Quirks**: one message per second and channel, then 429 with `Retry-After`. There is no
+idempotency key and no message id. After `rollup_error` (500), the message may have been posted.
+`<!channel>` in `text` notifies every member. A URL can be checked only by a post that the channel
+sees.
 """
 
 import re
@@ -66,7 +67,7 @@ class _Post(Schema):
 
 
 class SlackOutbound(Outbound):
-    """Posts messages to the channel of one incoming webhook."""
+    """Adapter that posts messages to the channel of one incoming webhook."""
 
     name: ClassVar[str] = "slack"
     settings_schema: ClassVar[type[Schema]] = _Settings

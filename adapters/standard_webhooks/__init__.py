@@ -1,1 +1,1 @@
-"""Senders that follow Standard Webhooks, Svix among them."""
+"""Webhooks from senders that follow Standard Webhooks, Svix among them."""

@@ -1,4 +1,4 @@
-"""Version `v1a` of Standard Webhooks: Ed25519, `whpk_` is the public key and `whsk_` the private.
+"""Signatures of Standard Webhooks `v1a`: Ed25519, with public keys `whpk_` and private `whsk_`.
 
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
@@ -16,29 +16,29 @@ _KEY_BYTES, _SIGNATURE_BYTES = 32, 64
 
 
 def public_key(text: str) -> Ed25519PublicKey:
-    """Return the key of `whpk_...`.
+    """Parse a public key `whpk_...`.
 
     Raises:
-        ValueError: it is none.
+        ValueError: `text` is not one.
     """
     return Ed25519PublicKey.from_public_bytes(_key_bytes(text, _PUBLIC, (_KEY_BYTES,)))
 
 
 def private_key(text: str) -> Ed25519PrivateKey:
-    """Return the key of `whsk_...`: 32 bytes, or 64 of which the last 32 are the public key.
+    """Parse a private key `whsk_...`: 32 bytes, or 64 of which the last 32 are the public key.
 
     Raises:
-        ValueError: it is none.
+        ValueError: `text` is not one.
     """
     raw = _key_bytes(text, _PRIVATE, (_KEY_BYTES, 2 * _KEY_BYTES))
     return Ed25519PrivateKey.from_private_bytes(raw[:_KEY_BYTES])
 
 
 def sign_v1a(key: str, message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """Return the three headers of a message, signed with `whsk_...`.
+    """Return the three headers of a message, signed with the private key `whsk_...`.
 
     Raises:
-        ValueError: the key or the id is none.
+        ValueError: the key or the message id is invalid.
     """
     signature = private_key(key).sign(standard_webhook_bytes(message_id, timestamp, body))
     return {
@@ -49,7 +49,7 @@ def sign_v1a(key: str, message_id: str, timestamp: int, body: bytes) -> dict[str
 
 
 def label_of_public_key(message: StandardWebhook, keys: Sequence[Ed25519PublicKey]) -> str | None:
-    """Return the label of the key (`public_keys[0]`) that a `v1a` signature fits, or None."""
+    """Return the label of the key (`public_keys[0]`) that verifies a `v1a` signature, or None."""
     signatures = [
         raw for text in message.of_version("v1a") if len(raw := _exactly(text)) == _SIGNATURE_BYTES
     ]
@@ -68,7 +68,7 @@ def _fits(key: Ed25519PublicKey, signature: bytes, signed: bytes) -> bool:
 
 
 def _exactly(text: bytes) -> bytes:
-    """Return what base64 says, nothing where the same bytes would be written otherwise."""
+    """Decode canonical base64; return empty bytes for anything else."""
     try:
         raw = b64decode(text, validate=True)
     except ValueError:

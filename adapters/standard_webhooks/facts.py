@@ -1,7 +1,7 @@
-"""The fields of the hub's own vocabulary, taken from what a stranger calls by the same names.
+"""Canonical fields of an event, read from equally named fields of an untrusted payload.
 
-Each field of a type's family has one reader. What identifies nobody and is wrong is left out; money
-that is none, and a time that is none, make the whole unreadable.
+Each field of a type's family has one reader. An invalid value is left out, except that an invalid
+amount, currency or time makes the whole payload unreadable.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,11 +14,11 @@ Reader = Callable[[Any, str], Any]
 
 
 def canonical_fields(kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields that the family of `kind` has, each as the hub's own adapters give it.
+    """Return the canonical fields of the family of `kind`, in the form that other adapters use.
 
     Raises:
-        Unreadable: an amount is no integer in minor units, has no currency beside it, or a time
-            is none.
+        Unreadable: an amount is not an integer in minor units or has no valid currency beside it,
+            or a time is invalid.
     """
     readers = _FAMILIES[kind.partition(".")[0]]
     found = {
@@ -126,8 +126,8 @@ _TALK: Mapping[str, Reader] = {
     "error_code": _id,
     "duration_s": _whole,
 }
-# By the family of a type. Left out on purpose: `delivery_id`, which settles a delivery of ours in
-# doubt, and the attachments and media, which are not there.
+# Readers by the family of a type. Left out on purpose: `delivery_id`, which settles a delivery of
+# the hub with an unknown outcome, and attachments and media, which the payload does not contain.
 _FAMILIES: Mapping[str, Mapping[str, Reader]] = {
     "lead": {
         **_PERSON,

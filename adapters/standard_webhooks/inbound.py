@@ -1,28 +1,28 @@
-"""Webhooks of any sender that follows Standard Webhooks, or sends through Svix; of another hub too.
+"""Webhooks from any sender that follows Standard Webhooks or uses Svix, including another hub.
 
 **Docs**: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 · https://docs.svix.com/receiving/verifying-payloads/how-manual
 
 **Signs**: `webhook-id`, `webhook-timestamp`, `webhook-signature` (or `svix-...`), over
-`{id}.{timestamp}.{raw body}`, 5 minutes either way. The signature is a list, parted by spaces, for
-secrets being replaced: `v1,` HMAC-SHA256 (`secrets`, base64 after `whsec_`), `v1a,` Ed25519
-(`public_keys`, `whpk_...`). An id with a dot would be ambiguous and is refused. For `hub send` a
-source with public keys alone needs `sample_key`, the private `whsk_...` of one of them.
+`{id}.{timestamp}.{raw body}`, 5 minutes either way. The signature is a list, separated by spaces,
+to allow rotation of secrets: `v1,` HMAC-SHA256 (`secrets`, base64 after `whsec_`), `v1a,` Ed25519
+(`public_keys`, `whpk_...`). An id with a dot would be ambiguous and is rejected. For `hub send`, a
+source with public keys only needs `sample_key`, the private key `whsk_...` of one of them.
 
 **Re-sends**: on everything but a 2xx, with the same id and a new time: for hours or days (Svix: 8
-times in 28 hours). 410 switches the endpoint off, 429, 502 and 504 slow the sender down.
+times in 28 hours). 410 disables the endpoint; 429, 502 and 504 slow the sender down.
 
 **Answers**: any 2xx within 15 s; the body is not read.
 
-**Quirks**: a sender that speaks the hub's own vocabulary is understood: where `type` is a canonical
-type and `data` an object, the fields of that type's family are taken from `data` and each is
-checked, whoever holds the secret (money that is none makes it unreadable, other nonsense is left
-out). Which delivery of ours an event is about is never taken from it. So a route without `from`
-also takes this sender's `payment.succeeded`. All other types are `standard_webhooks.<type>`. When
-it happened is `timestamp` in the body, else the signed time. There is no test mode.
+**Quirks**: canonical events are accepted as such: if `type` is a canonical type and `data` an
+object, the fields of that type's family are read from `data` and each is validated, regardless of
+the holder of the secret (an invalid amount, currency or time makes the payload unreadable, other
+invalid values are left out). The hub's delivery that an event refers to is never read from it. So a
+route without `from` also matches this sender's `payment.succeeded`. All other types are
+`standard_webhooks.<type>`. `occurred_at` is `timestamp` in the body, else the signed time. There is
+no test mode.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
@@ -31,9 +31,10 @@ from typing import Any
 from adapters.contract.errors import NotVerified, Unreadable
 from adapters.contract.event import EVENT_TYPES, Event
 from adapters.contract.fields import external_id as checked_id
-from adapters.contract.fields import rfc3339, utc_from_epoch, utc_from_text
+from adapters.contract.fields import utc_from_epoch, utc_from_text
 from adapters.contract.inbound import Inbound, Sample
 from adapters.contract.request import InboundRequest
+from adapters.contract.sample_files import SampleFiles
 from adapters.contract.signatures.standard_webhooks import (
     label_of_secret,
     read_standard_webhook,
@@ -47,19 +48,17 @@ from adapters.standard_webhooks.settings import StandardWebhooksSettings
 NATIVE_TYPES = {kind: kind for kind in sorted(EVENT_TYPES)}
 IGNORED_TYPES: Mapping[str, str] = {}
 
-_PERSON = {"email": "jane.doe@example.com", "phone": "+12025550123", "name": "Jane Doe"}
-SAMPLES: Mapping[str, Mapping[str, Any]] = {
-    "contact.created": _PERSON,
-    "payment.succeeded": {**_PERSON, "amount": 4250, "currency": "USD"},
-    "booking.created": {**_PERSON, "status": "active"},
-    "lead.submitted": {**_PERSON, "message": "Please call me about the roof."},
-}
+SAMPLES = SampleFiles(
+    "adapters.standard_webhooks",
+    ("contact.created", "payment.succeeded", "booking.created", "lead.submitted"),
+    given=r'(?<="object_id":")[^"]+',
+)
 
 _TYPE_LENGTH = 100
 
 
 class StandardWebhooksInbound(Inbound):
-    """Webhooks of one sender."""
+    """Adapter for the webhooks of one sender."""
 
     name = "standard_webhooks"
     settings_schema = StandardWebhooksSettings
@@ -79,7 +78,7 @@ class StandardWebhooksInbound(Inbound):
         self._sample_key = settings.get("sample_key")
 
     def verify(self, request: InboundRequest) -> str:
-        """Return the label of the secret or public key that its signature fits."""
+        """Return the label of the secret or public key that verifies the signature."""
         family = _family(request)
         message = read_standard_webhook(
             request.headers, request.body, request.received_at, family=family
@@ -91,7 +90,7 @@ class StandardWebhooksInbound(Inbound):
         return label
 
     def parse(self, request: InboundRequest) -> Sequence[Event]:
-        """Return the one event that a message carries."""
+        """Return the one event of a message."""
         native = read_json(request.body)
         if not isinstance(native, dict):
             raise Unreadable(f"a payload is a JSON object, not {type(native).__name__}")
@@ -115,17 +114,13 @@ class StandardWebhooksInbound(Inbound):
         self, native_type: str, external_id: str, now: datetime, *, live: bool, url: str
     ) -> Sample:
         """Return a signed message of that type; a dot in `external_id` becomes a hyphen."""
-        if native_type not in SAMPLES:
-            raise LookupError(f"no sample of {native_type}; there are: {', '.join(SAMPLES)}")
-        data = {"object_id": external_id, **SAMPLES[native_type]}
-        payload = {"type": native_type, "timestamp": rfc3339(now), "data": data}
-        body = json.dumps(payload, separators=(",", ":")).encode("ascii")
+        body = SAMPLES.body(native_type, external_id, now)
         headers = self._sign(external_id.replace(".", "-"), int(now.timestamp()), body)
         return Sample(body, {"content-type": "application/json", **headers})
 
     def sample_types(self) -> Sequence[str]:
         """Return the native types that `sample` knows."""
-        return tuple(SAMPLES)
+        return SAMPLES.types
 
     def _sign(self, message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
         if self._secrets:
@@ -136,7 +131,7 @@ class StandardWebhooksInbound(Inbound):
 
 
 def _family(request: InboundRequest) -> str:
-    """Return whose headers count. Where both are sent, those of the specification, all three."""
+    """Return the prefix of the three headers to read: `svix` only without `webhook-signature`."""
     has_svix_alone = (
         "svix-signature" in request.headers and "webhook-signature" not in request.headers
     )

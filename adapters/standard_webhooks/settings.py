@@ -1,4 +1,4 @@
-"""The keys of a `standard_webhooks` source, and what is wrong with them in sentences."""
+"""Settings schema of a `standard_webhooks` source, with its faults as sentences."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -20,9 +20,10 @@ def _is_read_by(read: Callable[[str], object]) -> Callable[[str], None]:
 
 
 class StandardWebhooksSettings(Schema):
-    """`secrets` (`whsec_...`), `public_keys` (`whpk_...`) or both; several while one is replaced.
+    """Schema of the keys: `secrets` (`whsec_...`), `public_keys` (`whpk_...`) or both.
 
-    `sample_key`: the private key (`whsk_...`) of one of the public keys, for samples.
+    Each list has several entries while one replaces another. `sample_key`: the private key
+    (`whsk_...`) of one of the public keys, for samples.
     """
 
     secrets = fields.List(

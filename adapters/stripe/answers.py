@@ -1,4 +1,4 @@
-"""What Stripe's refusals mean: the table from its codes to verdicts.
+"""Verdicts of Stripe's answers: tables by error code, error type and status.
 
 **Docs**: https://docs.stripe.com/error-low-level · https://docs.stripe.com/api/errors ·
 https://docs.stripe.com/api/idempotent_requests
@@ -14,14 +14,17 @@ from adapters.contract.errors import AdapterError
 from adapters.contract.outbound import Answer, Outcome, Verdict
 
 STATUSES: Mapping[int, Verdict] = {
-    409: Verdict.NOT_PROCESSED,  # the same key, or the same object, is being worked on
+    # Another request with the same key, or for the same object, is in progress.
+    409: Verdict.NOT_PROCESSED,
 }
+# Exceptions to the status, by the error's `code`.
 CODES: Mapping[str, Verdict] = {
     "idempotency_key_in_use": Verdict.NOT_PROCESSED,
     "lock_timeout": Verdict.NOT_PROCESSED,
-    "rate_limit": Verdict.NOT_PROCESSED,  # was told with 400 once
+    # Stripe once sent this code with status 400.
+    "rate_limit": Verdict.NOT_PROCESSED,
 }
-# What differs from the status: by the error's `code`, then by its `type`.
+# Exceptions to the status 400 or 402, by the error's `type`, if `CODES` has no entry.
 TYPES: Mapping[str, Verdict] = {
     "card_error": Verdict.PERMANENT,
     "idempotency_error": Verdict.PERMANENT,
@@ -34,7 +37,7 @@ OTHER_REQUEST = (
 
 
 class Unfinished(AdapterError):
-    """Stripe's answer ends the action. `outcome` is what it means for the call that got it."""
+    """Error that ends an action early; `outcome` is the outcome that Stripe's answer gives it."""
 
     def __init__(self, outcome: Outcome) -> None:
         self.outcome = outcome
@@ -42,7 +45,7 @@ class Unfinished(AdapterError):
 
 
 def judge_answer(answer: Answer, *, now: datetime, secret: str) -> Outcome:
-    """Return what an answer to a call with an effect means; a 2xx without an id is doubt."""
+    """Return the outcome of an answer to a write; a 2xx without an id is an unknown outcome."""
     told = read_object(answer) or {}
     error = _error(told)
     ref = told.get("id") if 200 <= answer.status < 300 else None
@@ -62,7 +65,7 @@ def judge_answer(answer: Answer, *, now: datetime, secret: str) -> Outcome:
 
 
 def judge_reading(answer: Answer, *, now: datetime, secret: str) -> Outcome:
-    """Return what a refused answer to a call that only reads means: it is never doubt."""
+    """Return the outcome of a read that was not answered as expected; it is never unknown."""
     outcome = judge_answer(answer, now=now, secret=secret)
     if outcome.verdict is Verdict.IN_DOUBT:
         return replace(outcome, verdict=Verdict.NOT_PROCESSED)
@@ -70,10 +73,10 @@ def judge_reading(answer: Answer, *, now: datetime, secret: str) -> Outcome:
 
 
 def is_stuck(answer: Answer) -> bool:
-    """Tell whether Stripe will answer the same key with the same 5xx again, whatever became of it.
+    """Return whether Stripe repeats this 5xx for the same key, whether or not it had an effect.
 
-    `Idempotent-Replayed: true` says that it does already, `Stripe-Should-Retry: false` that it is
-    going to.
+    `Idempotent-Replayed: true` means that the answer is a repetition, `Stripe-Should-Retry: false`
+    that Stripe is going to repeat it.
     """
     headers = answer.headers
     return answer.status >= 500 and (
@@ -83,13 +86,13 @@ def is_stuck(answer: Answer) -> bool:
 
 
 def error_code(answer: Answer) -> str | None:
-    """Return the `code` of an error, without its finer `decline_code`."""
+    """Return the `code` of an error or None, without the more precise `decline_code`."""
     code = _error(read_object(answer) or {}).get("code")
     return code if isinstance(code, str) else None
 
 
 def error_type(answer: Answer) -> str | None:
-    """Return the `type` of an error."""
+    """Return the `type` of an error, or None."""
     kind = _error(read_object(answer) or {}).get("type")
     return kind if isinstance(kind, str) else None
 

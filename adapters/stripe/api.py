@@ -1,15 +1,14 @@
-"""Calls to Stripe's API on behalf of one account: what is read, what is made under a key.
+"""Client for Stripe's API on behalf of one account: reads, idempotent writes and pagination.
 
 **Docs**: https://docs.stripe.com/api · https://docs.stripe.com/api/pagination ·
 https://docs.stripe.com/api/idempotent_requests · https://docs.stripe.com/api/connected-accounts
 
-REST through the hub's transport, and not Stripe's Python library: that one raises where we need
-the answer's headers (was it replayed? does Stripe want another try?), makes keys of its own, and
-tells Stripe about this machine's environment. Its bytes are matched by a test instead.
+Calls go through the hub's transport, not through Stripe's Python library: the library raises where
+the answer's headers are needed (was it replayed? does Stripe want a retry?), generates idempotency
+keys of its own, and reports this machine's environment to Stripe.
 
-Parameters as Stripe's v1 API takes them: a form whose names spell out mappings and lists.
-
-The bytes are those of Stripe's own Python library (`stripe._encode`), which a test holds us to.
+Parameters are encoded as Stripe's v1 API takes them: a form whose field names spell out mappings
+and lists. A test checks that the bytes equal those of Stripe's library (`stripe._encode`).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -25,7 +24,7 @@ from adapters.stripe.answers import Unfinished, is_stuck, judge_answer, judge_re
 
 
 def encode(parameters: Mapping[str, Any]) -> str:
-    """Return `a[b]=c&d[0]=e`; what is None is left out, booleans are `true` and `false`.
+    """Return the form `a[b]=c&d[0]=e`; None is left out, booleans are `true` and `false`.
 
     Raises:
         InvalidParameters: a text has half a character (a lone surrogate).
@@ -55,7 +54,7 @@ def _named(name: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield name, value
 
 
-# What the parameters that we send and the fields that we read were written for.
+# The version for which the parameters sent and the fields read here were written.
 API_VERSION = "2026-10-28.endive"
 
 Native = dict[str, Any]
@@ -65,26 +64,26 @@ _BASE_URL = "https://api.stripe.com"
 
 @dataclass(frozen=True, slots=True)
 class StripeAccount:
-    """Whose Stripe account is called, and where."""
+    """Credentials, base URL and request headers of a Stripe account."""
 
     api_key: str = field(repr=False)
     base_url: str
     headers: Mapping[str, str] = field(repr=False)
 
     def ask(self, transport: Transport, path: str, parameters: Mapping[str, Any]) -> Answer:
-        """Return the answer to a call that only reads, whatever its status."""
+        """Send a read-only request; return the answer, whatever its status."""
         query = encode(parameters)
         url = f"{self.base_url}{path}" + (f"?{query}" if query else "")
         return read(transport, url, headers=self.headers)
 
     def acting(self, context: str) -> "StripeAccount":
-        """Return this account in the context of another one (`Stripe-Context` of a thin event)."""
+        """Return this account in the context of another (`Stripe-Context` of a thin event)."""
         own = {name: text for name, text in self.headers.items() if name != "stripe-account"}
         return replace(self, headers={**own, "stripe-context": context})
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> "StripeAccount":
-        """Return the account of a destination's settings (`api_key account api_version`)."""
+        """Return the account of a destination's settings (`api_key`, `account`, `api_version`)."""
         key = (settings.get("api_key") or "").strip()
         headers = {
             "authorization": f"Bearer {key}",
@@ -97,23 +96,23 @@ class StripeAccount:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One of Stripe's lists, newest first. `page` keeps an answer under 1 MiB."""
+    """List endpoint of Stripe, newest first; the page size `page` keeps an answer under 1 MiB."""
 
     path: str
     filters: Mapping[str, Any] = field(default_factory=dict)
     page: int = 100
 
     def after(self, last_id: str | None) -> Mapping[str, Any]:
-        """Return the parameters of the page that begins after `last_id`."""
+        """Return the query parameters of the page that begins after `last_id`."""
         cursor = {"starting_after": last_id} if last_id else {}
         return {**self.filters, "limit": self.page, **cursor}
 
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """One action's calls. Each method returns what Stripe said, or ends the action.
+    """API calls of an action: each method returns Stripe's answer, or ends the action.
 
-    Every method may raise Unfinished, and NotSent; `make` and `send` may raise AnswerLost.
+    Every method may raise Unfinished and NotSent; `make` and `send` may also raise AnswerLost.
     """
 
     account: StripeAccount
@@ -121,15 +120,15 @@ class Api:
     now: datetime
 
     def ask(self, path: str, parameters: Mapping[str, Any]) -> Answer:
-        """Return the answer to a call that only reads, whatever its status."""
+        """Send a read-only request; return the answer, whatever its status."""
         return self.account.ask(self.transport, path, parameters)
 
     def read(self, path: str, parameters: Mapping[str, Any] | None = None) -> Native:
-        """Return an object that Stripe has."""
+        """Return the object at `path`."""
         return self.told(self.ask(path, parameters or {}))
 
     def told(self, answer: Answer) -> Native:
-        """Return the object of an answer to a call that only reads."""
+        """Return the object of an answer to a read-only request."""
         told = read_object(answer)
         if answer.status != 200 or told is None:
             raise Unfinished(judge_reading(answer, now=self.now, secret=self.account.api_key))
@@ -142,14 +141,14 @@ class Api:
         key: str,
         read_back: Callable[[], Native | None],
     ) -> Native:
-        """Return what was made, now or by an earlier call with the same key."""
+        """Return the object that this call, or an earlier one with the same key, created."""
         return self.settled(self.send(path, parameters, key), read_back)
 
     def settled(self, answer: Answer, read_back: Callable[[], Native | None]) -> Native:
-        """Return the object of an answer to a call with an effect.
+        """Return the object of an answer to a write.
 
-        A 5xx that its key will bring for ever settles nothing: what may have been made all the
-        same is looked for with `read_back`.
+        A 5xx that Stripe repeats for the same key forever settles nothing: `read_back` looks up
+        the object, which may have been created nevertheless.
         """
         if is_stuck(answer) and (found := self._seen(read_back)) is not None:
             return found
@@ -159,7 +158,7 @@ class Api:
         return read_object(answer) or {}
 
     def send(self, path: str, parameters: Mapping[str, Any], key: str) -> Answer:
-        """Return the answer to a call with an effect, whatever its status."""
+        """Send a write with an idempotency key; return the answer, whatever its status."""
         headers = {
             **self.account.headers,
             "content-type": "application/x-www-form-urlencoded",
@@ -169,7 +168,7 @@ class Api:
         return self.transport.send("POST", self.account.base_url + path, headers=headers, body=body)
 
     def pages(self, listing: Listing) -> Iterator[list[Native]]:
-        """Yield the list page by page, each with one object at least, newest first."""
+        """Yield the pages of a list, newest first; each has at least one object."""
         last_id: str | None = None
         while True:
             found, last_id = self.page(listing, last_id)
@@ -179,14 +178,14 @@ class Api:
                 return
 
     def page(self, listing: Listing, after: str | None) -> tuple[list[Native], str | None]:
-        """Return one page of a list, and the id that the next one begins after, if there is one."""
+        """Return one page of a list and the cursor of the next page, None after the last."""
         told = self.read(listing.path, listing.after(after))
         data, more = told.get("data"), told.get("has_more")
         if not isinstance(data, list) or not isinstance(more, bool):
             raise self._no_list(listing)
         found = [one for one in data if isinstance(one, dict) and isinstance(one.get("id"), str)]
         last_id: str | None = found[-1]["id"] if found and more else None
-        # What cannot be read to its end must not pass for a list that ends here.
+        # A list that cannot be read to its end must not look complete.
         if len(found) < len(data) or (more and last_id in (None, after)):
             raise self._no_list(listing)
         return found, last_id
@@ -196,7 +195,7 @@ class Api:
         return Unfinished(Outcome(Verdict.NOT_PROCESSED, words, status=200))
 
     def _seen(self, read_back: Callable[[], Native | None]) -> Native | None:
-        # Whatever keeps us from looking, the call that is looked for stays in doubt.
+        # If the look-up fails for any reason, the outcome of the write stays unknown.
         try:
             return read_back()
         except AdapterError:

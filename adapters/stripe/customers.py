@@ -1,14 +1,14 @@
-"""Customers: found by e-mail address, updated, or made when there is none.
+"""Customers: looked up by e-mail address, then updated or created.
 
-Stripe lets any number of customers share an address. The oldest one is ours to update, so that
-whoever looks later picks the same. The key under which one is made is derived from the address:
-two deliveries that find nobody at the same time meet in Stripe's idempotency store, and the later
-one updates what the earlier one made. What remains: others who make customers (Checkout, people,
-other software) in the moment between our look and our call; addresses that Stripe has in another
-mixture of capitals than we were given, or all small.
+Stripe lets any number of customers share an address. The hub updates the oldest one, so that every
+later look-up picks the same. The idempotency key of a creation is derived from the address: two
+deliveries that find no customer at the same time meet in Stripe's idempotency store, and the later
+one updates the customer that the earlier one created. Two gaps remain: other writers (Checkout,
+people, other software) that create a customer between the hub's look-up and its call; and addresses
+that Stripe has in a mixture of capitals that is neither the given one nor all lower case.
 
-An update leaves no stamp: it would change the customer each time, Stripe would tell us, and a
-route from `customer.changed` to here would never end.
+An update leaves no stamp: the stamp would change the customer each time, Stripe would send an event
+for that, and a route from `customer.changed` to this action would loop forever.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ PATH = "/v1/customers"
 
 
 class UpsertCustomer(Schema):
-    """`email`, and what is to be known about its owner; what is empty changes nothing."""
+    """Parameters: `email`, and the customer's details; empty values change nothing."""
 
     email = fields.String(required=True, validate=check_email)
     name = fields.String(allow_none=True, validate=check_characters)
@@ -39,7 +39,7 @@ class UpsertCustomer(Schema):
 
 
 def upsert(api: Api, call: Call, parameters: Mapping[str, Any]) -> Outcome:
-    """Update the customer of that address, or make one."""
+    """Update the customer with that e-mail address, or create one."""
     wanted = _wanted(parameters)
     known = find(api, wanted["email"])
     if known is None:
@@ -55,7 +55,7 @@ def upsert(api: Api, call: Call, parameters: Mapping[str, Any]) -> Outcome:
 def look_up(
     api: Api, call: Call, parameters: Mapping[str, Any], _sent_at: datetime
 ) -> LookupResult:
-    """Tell whether the customer is as the call would have left it."""
+    """Look up whether the customer is in the state that the call would have left."""
     wanted = _wanted(parameters)
     known = find(api, wanted["email"])
     if known is None:
@@ -68,7 +68,7 @@ def look_up(
 
 
 def find(api: Api, email: str) -> Native | None:
-    """Return the oldest customer of an address, written as given or all in small letters."""
+    """Return the oldest customer with an address, as given or in lower case, or None."""
     for address in dict.fromkeys((email, email.lower())):
         oldest: Native | None = None
         for page in api.pages(Listing(PATH, {"email": address})):
@@ -79,13 +79,13 @@ def find(api: Api, email: str) -> Native | None:
 
 
 def made_or_found(api: Api, call: Call, parameters: Mapping[str, Any]) -> Native:
-    """Return the customer that is made for an address without one, by us or a moment earlier."""
+    """Create the customer of an address, or return one that was created a moment earlier."""
     wanted = _wanted(parameters)
     email = wanted["email"]
     body = {**wanted, "metadata": stamped(parameters, call)}
     answer = api.send(PATH, body, _key_of(email))
     if answer.status == 400 and error_type(answer) == "idempotency_error":
-        # Another delivery made one under this key, now or (if there is none left) within a day.
+        # Another delivery created one under this key: just now or, if it is gone, within a day.
         found = find(api, email)
         return found or api.make(PATH, body, f"{call.key}.customer", lambda: find(api, email))
     return api.settled(answer, lambda: find(api, email))

@@ -1,4 +1,4 @@
-"""Names for facts that Stripe may tell twice, under two event ids.
+"""Fact keys for events that Stripe may send twice, under two event ids.
 
 https://docs.stripe.com/webhooks#handle-duplicate-events
 """
@@ -11,9 +11,9 @@ from adapters.stripe.payload_access import at, id_of
 
 Native = Mapping[str, Any]
 
-# Each of these happens once in the life of one object, so type and object id name the fact, as
-# Stripe says of twin events (https://docs.stripe.com/webhooks#handle-duplicate-events). The second
-# they were made in is added, because a wrongly merged payment is worse than a twin.
+# Each of these happens once in the life of an object, so type and object id identify the fact, as
+# Stripe says of duplicate events (https://docs.stripe.com/webhooks#handle-duplicate-events). The
+# second of creation is added, because a wrongly merged payment is worse than a duplicate event.
 _ONCE = frozenset(
     """
     payment.succeeded payment.disputed checkout.completed checkout.expired
@@ -23,9 +23,9 @@ _ONCE = frozenset(
 
 
 def fact_key(kind: str, native: Native, previous: Native, created: int) -> str | None:
-    """Return a name for the fact that its twin event would share, or None where none is safe.
+    """Return the fact key that a duplicate event would share, or None where no key is safe.
 
-    It must never be the same for two facts: better no key than a lost payment.
+    The key must never be the same for two facts: no key is better than a lost payment.
     """
     distinction = _distinction(kind, native, previous, created)
     if distinction is None or not is_id(native.get("id")):
@@ -38,8 +38,8 @@ def _distinction(kind: str, native: Native, previous: Native, created: int) -> l
     if kind in _ONCE:
         return [str(created)]
     if kind == "payment.refunded" and type(native.get("amount_refunded")) is int:
-        # Refunds of one charge in one second differ in the running total, before or after; both
-        # come again only after a refund failed, which takes longer than a second.
+        # Refunds of one charge in one second differ in the running total before or after them;
+        # the same pair occurs again only after a refund failed, which takes longer than a second.
         before = previous.get("amount_refunded")
         if before is None:
             return [str(native["amount_refunded"]), str(created)]
@@ -47,10 +47,10 @@ def _distinction(kind: str, native: Native, previous: Native, created: int) -> l
             return None
         return [f"{before}-{native['amount_refunded']}", str(created)]
     if kind == "payment.failed":
-        # Each attempt has a charge of its own, but `latest_charge` may be an earlier attempt's.
+        # Each attempt has its own charge, but `latest_charge` may be that of an earlier attempt.
         charge = id_of(at(native, "last_payment_error", "charge"))
         return [charge] if charge else None
     if kind == "invoice.paid" and type(native.get("amount_paid")) is int:
         return [str(native["amount_paid"]), str(created)]
-    # Updates may come twice in a second, and manual attempts do not raise `attempt_count`.
+    # No key: two updates may fall in one second, and manual attempts leave `attempt_count` as is.
     return None

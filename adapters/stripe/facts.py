@@ -1,9 +1,9 @@
-"""What Stripe's objects say, in the names that the hub gives to every provider's data.
+"""Readers that turn Stripe's objects into canonical data, with the field names of all providers.
 
-One reader per canonical type: the provider's object and its `previous_attributes` in, fields out.
-A field that Stripe did not give is absent. Both shapes are read wherever Stripe moved something
-(2022-11-15: the charges of a payment intent, the refunds of a charge; 2025-03-31.basil: the period
-of a subscription, the subscription of an invoice).
+There is one reader per canonical type: it takes the provider's object and its
+`previous_attributes`, and returns the fields. A field that Stripe did not give is absent. Where
+Stripe moved a field, both shapes are read (2022-11-15: the charges of a payment intent, the refunds
+of a charge; 2025-03-31.basil: the period of a subscription, the subscription of an invoice).
 """
 
 from collections.abc import Callable, Mapping
@@ -25,14 +25,14 @@ Reader = Callable[[Native, Native], dict[str, Any]]
 
 
 def payment_succeeded(intent: Native, _previous: Native) -> dict[str, Any]:
-    """Read a payment intent that succeeded; the amount is what was received."""
+    """Read a succeeded payment intent; the amount is the amount received."""
     received = intent.get("amount_received")
     amount = intent.get("amount") if received is None else received
     return _payment(intent) | money(amount, intent.get("currency"))
 
 
 def payment_failed(intent: Native, _previous: Native) -> dict[str, Any]:
-    """Read a payment intent whose attempt failed; `reason` is the most precise code given."""
+    """Read a payment intent with a failed attempt; `reason` is the most precise code given."""
     error = at(intent, "last_payment_error")
     reason = first(text, *(at(error, key) for key in ("decline_code", "code", "message")))
     return (
@@ -43,7 +43,7 @@ def payment_failed(intent: Native, _previous: Native) -> dict[str, Any]:
 
 
 def payment_refunded(charge: Native, previous: Native) -> dict[str, Any]:
-    """Read a charge that was refunded; the amount is this refund alone, not the running total."""
+    """Read a refunded charge; the amount is this refund alone, not the running total."""
     billing = at(charge, "billing_details")
     return money(_refunded_now(charge, previous), charge.get("currency")) | given(
         email=first(email_address, at(billing, "email"), charge.get("receipt_email")),
@@ -58,7 +58,7 @@ def payment_refunded(charge: Native, previous: Native) -> dict[str, Any]:
 
 
 def payment_disputed(dispute: Native, _previous: Native) -> dict[str, Any]:
-    """Read a dispute; who paid is only known where evidence is already on file."""
+    """Read a dispute; the payer is known only if evidence is already on file."""
     evidence = at(dispute, "evidence")
     payment = id_of(dispute.get("payment_intent")) or id_of(dispute.get("charge"))
     return money(dispute.get("amount"), dispute.get("currency")) | given(
@@ -71,8 +71,10 @@ def payment_disputed(dispute: Native, _previous: Native) -> dict[str, Any]:
 
 
 def checkout(session: Native, _previous: Native) -> dict[str, Any]:
-    """Read a checkout session; `reason` is its payment status: paid, unpaid (money may follow
-    days later) or no_payment_required. `url` is where the customer can go on, while there is one.
+    """Read a checkout session.
+
+    `reason` is its payment status: paid, unpaid (money may follow days later) or
+    no_payment_required. `url` is the page where the customer can continue, while there is one.
     """
     details = at(session, "customer_details")
     recovery = at(session, "after_expiration", "recovery", "url")
@@ -89,17 +91,17 @@ def checkout(session: Native, _previous: Native) -> dict[str, Any]:
 
 
 def invoice_paid(invoice: Native, _previous: Native) -> dict[str, Any]:
-    """Read a paid invoice; the amount is what was paid, which may be 0."""
+    """Read a paid invoice; the amount is the amount paid, which may be 0."""
     return _invoice(invoice) | money(invoice.get("amount_paid"), invoice.get("currency"))
 
 
 def invoice_payment_failed(invoice: Native, _previous: Native) -> dict[str, Any]:
-    """Read an invoice whose payment failed; the amount is what is due."""
+    """Read an invoice whose payment failed; the amount is the amount due."""
     return _invoice(invoice) | money(invoice.get("amount_due"), invoice.get("currency"))
 
 
 def subscription(native: Native, previous: Native) -> dict[str, Any]:
-    """Read a subscription; the amount is one period of all its items, where each has a price."""
+    """Read a subscription; the amount is one period of all items, if each has a fixed price."""
     items = _items(native)
     price = _price(items[0]) if items else at(native, "plan")
     currency = native.get("currency") or at(price, "currency")
@@ -155,7 +157,8 @@ def _payment(intent: Native) -> dict[str, Any]:
 
 
 def _billing(intent: Native) -> Any:
-    # In this order: an expanded charge, one of before 2022-11-15, the method that failed.
+    # In this order: an expanded charge, a charge embedded before 2022-11-15, the payment method
+    # that failed.
     places = (
         at(intent, "latest_charge", "billing_details"),
         at(intent, "charges", "data", 0, "billing_details"),
@@ -167,7 +170,7 @@ def _billing(intent: Native) -> Any:
 def _refunded_now(charge: Native, previous: Native) -> int | None:
     before = previous.get("amount_refunded")
     if before is None:
-        # Before 2022-11-15 the refunds came along, newest first.
+        # Before 2022-11-15 a charge embedded its refunds, newest first.
         newest: int | None = at(charge, "refunds", "data", 0, "amount")
         return newest
     total = minor_units(charge.get("amount_refunded"), "amount_refunded")
@@ -211,7 +214,8 @@ def _item_amount(item: Any) -> int | None:
     price = _price(item)
     unit = at(price, "unit_amount") if at(item, "price") else at(price, "amount")
     quantity = at(item, "quantity")
-    if unit is None or quantity is None:  # tiered, metered, or in parts of a cent
+    # Tiered or metered prices, and those in fractions of a cent, lack a unit amount or a quantity.
+    if unit is None or quantity is None:
         return None
     return minor_units(unit, "unit_amount") * minor_units(quantity, "quantity")
 

@@ -5,25 +5,27 @@ https://docs.stripe.com/currencies#zero-decimal
 
 **Signs**: `Stripe-Signature: t=<s>,v1=<hex>`, HMAC-SHA256 over `{t}.{raw body}`, keyed with the
 whole `whsec_...` text. While a secret is rolled (up to 24 h) there is one `v1` per secret. Each
-endpoint has its own secret, so an account and a Connect endpoint at one address mean two secrets.
-Stripe's libraries take any future time; we take 60 s.
+endpoint has its own secret, so an account and a Connect endpoint at one URL need two secrets.
+Stripe's libraries accept any time in the future; the hub accepts 60 s.
 
-**Re-sends**: on everything but a 2xx, redirects too, for 3 days (in a sandbox three times within
-hours), each time signed anew. An endpoint that fails for days is switched off. Neither order nor
-single delivery is promised, and one change may come as two events with different ids.
+**Re-sends**: after every response other than a 2xx, redirects included, for 3 days (in a sandbox
+three times within hours), each time signed anew. An endpoint that fails for days is disabled.
+Neither order nor exactly-once delivery is promised, and one change may arrive as two events with
+different ids.
 
 **Answers**: any 2xx; the body is not read.
 
-**Quirks**: One purchase is many events: `native_types` takes one per fact, `ignored_types` says
-why not the others. The shape follows the endpoint's API version. `charge.refunded` carries the
-running total; we give the step. `checkout.completed` may be `unpaid`, see its `reason`.
-`object_id` of a payment is the payment intent, so that success, refund and dispute of one payment
-share it. An invoice without metadata of its own has its subscription's. `account` is the connected
-account that it happened in; `native` is `data.object` alone. Thin events (`v2.core.event`) bring
-no data: event and object are fetched by the destination's `api_key`, the object as it is by then,
-so that a thin refund has no amount of its own. The list of events goes back 30 days, has those of
-one account and no thin ones, in the shape of the account's API version at the time: where the
-endpoint has another, a listed event differs from the one that was sent.
+**Quirks**: One purchase causes many events: `native_types` maps one per fact, `ignored_types` gives
+the reason for leaving out each of the others. The object's shape follows the endpoint's API
+version. `charge.refunded` carries the running total; the hub reports the amount of the single
+refund. `checkout.completed` may be `unpaid`: see its `reason`. `object_id` of a payment is the
+payment intent, so success, refund and dispute of one payment share it. An invoice without metadata
+of its own gets that of its subscription. `account` is the connected account in which the event
+happened; `native` is `data.object` alone. Thin events (`v2.core.event`) carry no data: event and
+object are fetched with the destination's `api_key`, the object in its state at that time, so a thin
+refund has no amount of its own. The list of events goes back 30 days; it has the events of one
+account and no thin ones, in the shape of the account's API version at the time: if the endpoint has
+another version, a listed event differs from the one that was sent.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,11 +40,35 @@ from adapters.contract.fields import external_id, utc_from_epoch
 from adapters.contract.inbound import Inbound, ListedRecord, Sample
 from adapters.contract.outbound import Transport
 from adapters.contract.request import InboundRequest
+from adapters.contract.sample_files import SampleFiles
 from adapters.contract.signatures.standard_webhooks import sign_stripe, verify_stripe
 from adapters.contract.strict_json import fingerprint, read_json
-from adapters.stripe import facts, listing, samples, thin_events
+from adapters.stripe import facts, listing, thin_events
 from adapters.stripe.fact_keys import fact_key
 from adapters.stripe.native_types import IGNORED_TYPES, NATIVE_TYPES
+
+SAMPLES = SampleFiles(
+    "adapters.stripe",
+    (
+        "payment_intent.succeeded",
+        "payment_intent.payment_failed",
+        "charge.refunded",
+        "charge.dispute.created",
+        "checkout.session.completed",
+        "invoice.paid",
+        "invoice.payment_failed",
+        "customer.created",
+        "customer.updated",
+        "customer.subscription.created",
+        "customer.subscription.updated",
+        "customer.subscription.deleted",
+    ),
+    given=r"\bevt_[A-Za-z0-9]+",
+    # But for what outlives an event, so that a day of samples is one customer's.
+    derived=r"\b(?!(?:acct|evt|plan|price|prod)_|cus_QXg1o8vcGmoR32)(?:cs_test|[a-z]{2,8})_"
+    r"(?=[A-Za-z]*[0-9])[A-Za-z0-9]{10,}\b",
+    live_flags={"livemode": True},
+)
 
 _WRAPPERS = {
     "detail-type": "Amazon EventBridge",
@@ -53,7 +79,7 @@ _TYPE_LENGTH = 100
 
 
 class StripeInboundSettings(Schema):
-    """`secrets`: the signing secrets of the endpoints that post here; several during rotation."""
+    """Settings: `secrets` of the endpoints that post here; several during a rotation."""
 
     secrets = fields.List(
         fields.String(validate=validate.Length(min=1)),
@@ -63,7 +89,7 @@ class StripeInboundSettings(Schema):
 
 
 class StripeInbound(Inbound):
-    """Webhooks of one Stripe account, or of several endpoints at one address."""
+    """Webhooks of one Stripe account, or of several endpoints at one URL."""
 
     name = "stripe"
     settings_schema = StripeInboundSettings
@@ -84,12 +110,12 @@ class StripeInbound(Inbound):
         self._secrets = tuple(settings["secrets"])
 
     def verify(self, request: InboundRequest) -> str:
-        """Return the label of the secret that signed it."""
+        """Return the label of the secret that signed the request."""
         header = request.headers.get("stripe-signature")
         return verify_stripe(self._secrets, header, request.body, request.received_at)
 
     def parse(self, request: InboundRequest) -> Sequence[Event]:
-        """Return the one event that a Stripe webhook carries."""
+        """Return the single event that a Stripe webhook carries."""
         envelope = _envelope(request.body)
         if envelope.get("object") == "v2.core.event":
             return [
@@ -103,20 +129,21 @@ class StripeInbound(Inbound):
         return [_snapshot_event(envelope)]
 
     def complete(self, event: Event, found: Mapping[str, Any]) -> Event:
-        """Return a thin event with what `fetch` found."""
+        """Return a thin event completed with the result of `fetch`."""
         return thin_events.complete(event, found)
 
     def list_since(
         self, since: datetime, now: datetime, transport: Transport, account: Mapping[str, Any]
     ) -> Iterator[ListedRecord]:
-        """Yield the snapshot events of the last 30 days at most, oldest first."""
+        """Yield the snapshot events since `since`, at most 30 days back, oldest first."""
         return listing.list_since(since, now, transport, account)
 
     def sample(
         self, native_type: str, external_id: str, now: datetime, *, live: bool, url: str
     ) -> Sample:
         """Return a signed webhook of that type; its ids derive from `external_id` alone."""
-        body = samples.sample_body(native_type, external_id, now, live=live)
+        event_id = external_id if external_id.startswith("evt_") else f"evt_{external_id}"
+        body = SAMPLES.body(native_type, event_id, now, live=live)
         signature = sign_stripe(self._secrets[0], int(now.timestamp()), body)
         headers = {
             "content-type": "application/json; charset=utf-8",
@@ -127,7 +154,7 @@ class StripeInbound(Inbound):
 
     def sample_types(self) -> Sequence[str]:
         """Return the native types that `sample` knows."""
-        return samples.SAMPLE_TYPES
+        return SAMPLES.types
 
 
 def _envelope(body: bytes) -> dict[str, Any]:
@@ -187,5 +214,5 @@ def _live(envelope: Mapping[str, Any]) -> bool:
 
 
 def _fingerprint(envelope: Mapping[str, Any]) -> bytes:
-    # pending_webhooks counts down while other endpoints are served
+    # `pending_webhooks` counts down while other endpoints are served.
     return fingerprint({k: value for k, value in envelope.items() if k != "pending_webhooks"})

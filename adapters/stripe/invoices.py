@@ -1,9 +1,10 @@
-"""Invoices that Stripe sends by e-mail, made in four steps, each under a key of its own.
+"""Invoices that Stripe sends by e-mail, created in four steps with idempotency keys of their own.
 
-Invoice (a draft), its items, finalize, send: `<key>.invoice`, `.item1` ..., `.finalize`, `.send`.
-A second try runs from the start; what was done is answered from Stripe's idempotency store, so
-that the draft of the first try is the one that goes on. `auto_advance` is off: what is left of an
-invoice that could not be finished bills nobody.
+The steps: create the invoice (a draft), add its items, finalize, send. Their keys are
+`<key>.invoice`, `<key>.item1` ..., `<key>.finalize` and `<key>.send`. A retry runs from the start;
+steps that were done are answered from Stripe's idempotency store, so it continues with the draft
+of the first attempt. `auto_advance` is off: an invoice that could not be finished bills no
+customer.
 """
 
 from collections.abc import Mapping
@@ -25,16 +26,16 @@ from adapters.stripe.metadata import Metadata, created_since, find, is_ours, loo
 from adapters.stripe.money import stripe_amount
 
 PATH, ITEMS, EVENTS = "/v1/invoices", "/v1/invoiceitems", "/v1/events"
-# All calls of one action share the destination's `timeout`.
+# The limit exists because all calls of one action share the destination's `timeout`.
 MOST_ITEMS = 50
-# Which line an invoice item is, in its metadata: 1, 2, ...
+# Metadata key of an invoice item; its value is the number of the line: 1, 2, ...
 ITEM = "hub_item"
 
 _INVOICES_A_PAGE = 25
 
 
 class _Item(Schema):
-    """One line: `amount` is the price of one."""
+    """Line of an invoice: `amount` is the price of one unit."""
 
     description = given.description(required=True)
     amount = given.amount(required=True)
@@ -43,7 +44,7 @@ class _Item(Schema):
 
 
 class SendInvoice(Schema):
-    """To a `customer` or to whoever has that `email`; `items`, or one line's parameters here."""
+    """Parameters: a `customer` or an `email`; and `items`, or the parameters of a single line."""
 
     customer = fields.String(validate=given.check_id("cus"))
     email = fields.String(validate=check_email)
@@ -58,7 +59,7 @@ class SendInvoice(Schema):
 
     @validates_schema
     def check_whom_and_what(self, data: Mapping[str, Any], **_: Any) -> None:
-        """Accept one person to pay, and lines of one currency."""
+        """Validate that there is one recipient, and that all lines have one currency."""
         if ("customer" in data) == ("email" in data):
             raise ValidationError("give either customer or email")
         single = {"amount", "currency", "description"} & set(data)
@@ -72,7 +73,7 @@ class SendInvoice(Schema):
 
 
 def send(api: Api, call: Call, parameters: Mapping[str, Any]) -> Outcome:
-    """Make the invoice and send it; `provider_ref` is its id."""
+    """Create the invoice and send it; `provider_ref` is its id."""
     lines = [_line(item) for item in _items(parameters)]
     customer_id = _customer_id(api, call, parameters)
     invoice = _draft(api, call, parameters, customer_id)
@@ -88,7 +89,7 @@ def send(api: Api, call: Call, parameters: Mapping[str, Any]) -> Outcome:
 def look_up(
     api: Api, call: Call, _parameters: Mapping[str, Any], sent_at: datetime
 ) -> LookupResult:
-    """Tell whether the invoice was sent. A draft was not; it bills nobody."""
+    """Look up whether the invoice was sent. A draft was not sent, and bills no customer."""
     found = find(api, Listing(PATH, created_since(sent_at), _INVOICES_A_PAGE), call)
     invoice = found[0]
     if invoice is None:
@@ -162,7 +163,7 @@ def _finalized(api: Api, ref: str) -> Native | None:
 
 
 def _sent(api: Api, invoice: Native) -> Native | None:
-    """Return the event that tells of the sending: the invoice itself does not."""
+    """Return the `invoice.sent` event, or None: the invoice itself does not record the sending."""
     created = invoice.get("created")
     since = {"created": {"gte": created}} if type(created) is int else {}
     for page in api.pages(Listing(EVENTS, {"type": "invoice.sent", **since}, _INVOICES_A_PAGE)):
@@ -175,7 +176,7 @@ def _sent(api: Api, invoice: Native) -> Native | None:
 
 
 def _partly(outcome: Outcome, ref: str) -> Outcome:
-    """Return the outcome of a step after the first: something stands in Stripe already."""
+    """Return the outcome of a step after the first, when the invoice already exists in Stripe."""
     if outcome.verdict is Verdict.NOT_PROCESSED:
         return replace(outcome, verdict=Verdict.IN_DOUBT, provider_ref=ref)
     if outcome.verdict is Verdict.PERMANENT:

@@ -1,4 +1,4 @@
-"""Events that Stripe keeps: a thin one completed, and those of the last 30 days listed.
+"""Event retrieval: fetching the data of thin events, and listing events of the last 30 days.
 
 **Docs**: https://docs.stripe.com/api/v2/core/events/retrieve ·
 https://docs.stripe.com/api/events/list · https://docs.stripe.com/context
@@ -19,7 +19,7 @@ from adapters.contract.outbound import Call, Outcome, Transport, Verdict
 from adapters.stripe.api import Api, Listing, Native, StripeAccount
 
 KEPT = timedelta(days=30)
-# An event may have some 50 KB, and an answer 1 MiB.
+# The page size keeps an answer below 1 MiB: an event may have some 50 KB.
 PAGE = 20
 
 EVENT_ID = re.compile(r"[A-Za-z0-9_]{1,255}")
@@ -28,14 +28,18 @@ _OBJECT_PATH = re.compile(r"/v[12](?:/[A-Za-z0-9_-]{1,255}){1,8}")
 
 
 class Fetch(Schema):
-    """A thin event's id, and in whose context it is to be fetched."""
+    """Parameters of `fetch`: a thin event's id, and the `Stripe-Context` to fetch it in."""
 
     event_id = fields.String(required=True, validate=validate.Regexp(EVENT_ID.pattern + r"\Z"))
     context = fields.String(validate=validate.Regexp(CONTEXT.pattern + r"\Z"))
 
 
 def fetch(api: Api, _call: Call, parameters: Mapping[str, Any]) -> Outcome:
-    """Bring an event, and the object that it is about as it is now (None when it is gone)."""
+    """Fetch an event and its related object, as `found["event"]` and `found["object"]`.
+
+    The object is in its current state. It is None if Stripe no longer has it (404), or if the
+    event has no valid `related_object.url`.
+    """
     if "context" in parameters:
         api = replace(api, account=api.account.acting(parameters["context"]))
     event = api.read(f"/v2/core/events/{parameters['event_id']}")
@@ -48,10 +52,15 @@ def fetch(api: Api, _call: Call, parameters: Mapping[str, Any]) -> Outcome:
 def list_since(
     since: datetime, now: datetime, transport: Transport, settings: Mapping[str, Any]
 ) -> Iterator[ListedRecord]:
-    """Yield the account's events since then, oldest first.
+    """Yield the account's events since `since`, oldest first.
 
-    Stripe lists the newest first. The way back to `since` is walked once for the places where
-    pages end; then the pages are asked for again, the oldest first. One page is held at a time.
+    Stripe lists the newest first. A first pass back to `since` collects the cursors at which pages
+    end; then the pages are requested again, the oldest first. Only the newest page is kept from
+    the first pass; of the others, one is held at a time.
+
+    Raises:
+        AdapterError: no destination has an `api_key`, `since` is more than 30 days ago, or a page
+            could not be read.
     """
     account = StripeAccount.of(settings)
     if not account.api_key:
@@ -68,7 +77,7 @@ def list_since(
     newest, cursor = api.page(listing, None)
     for after in reversed(_cursors(api, listing, cursor)):
         yield from _listed(api.page(listing, after)[0])
-    # The first page as it was: asked for again, it would begin with what has come since.
+    # The newest page is reused: requested again, it would begin with events created since.
     yield from _listed(newest)
 
 

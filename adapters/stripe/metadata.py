@@ -1,7 +1,7 @@
-"""The mark on everything that the hub makes in Stripe, and how to find it by that mark.
+"""Metadata stamp on every object that the hub creates in Stripe, and look-up by that stamp.
 
-`metadata[hub_delivery]` is the delivery's key. Lists are read and not Stripe's search, which lags
-behind by up to a minute (https://docs.stripe.com/search#data-freshness).
+`metadata[hub_delivery]` is the delivery's key. Lists are read instead of Stripe's search, which
+lags behind by up to a minute (https://docs.stripe.com/search#data-freshness).
 """
 
 from collections.abc import Mapping
@@ -16,18 +16,20 @@ from adapters.stripe.parameters import check_characters
 
 STAMP = "hub_delivery"
 PAGES_AT_MOST = 20
-# How far Stripe's clock may be behind ours.
+# Tolerated clock difference: how far Stripe's clock may be behind the hub's.
 EARLIER = timedelta(minutes=10)
 
-_KEYS = 49  # Stripe takes 50, ours is one
+# Stripe accepts 50 keys, one of which is the stamp.
+_KEYS = 49
 _KEY_LENGTH, _VALUE_LENGTH = 40, 500
 
 
 def check_metadata(metadata: Mapping[str, object]) -> None:
-    """Accept what Stripe takes as metadata; a marshmallow validator.
+    """Validate metadata against Stripe's limits (a marshmallow validator).
 
     Raises:
-        ValidationError: naming the key.
+        ValidationError: there are too many keys, or a key or a value is not accepted; an error of
+            a value names its key.
     """
     if len(metadata) > _KEYS:
         raise ValidationError(f"has more than {_KEYS} keys")
@@ -44,7 +46,7 @@ def check_metadata(metadata: Mapping[str, object]) -> None:
 
 
 class Metadata(fields.Dict):
-    """A mapping of texts, numbers and truth values."""
+    """Field for a mapping of texts, numbers and booleans."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -53,24 +55,28 @@ class Metadata(fields.Dict):
 
 
 def asked_metadata(parameters: Mapping[str, Any]) -> dict[str, str]:
-    """Return the metadata that the parameters ask for, without what is empty: that would erase."""
+    """Return the requested metadata without empty values, which would erase existing ones."""
     texts = {name: _text(value) for name, value in parameters.get("metadata", {}).items()}
     return {name: text for name, text in texts.items() if text.strip()}
 
 
 def stamped(parameters: Mapping[str, Any], call: Call) -> dict[str, str]:
-    """Return the metadata of something that this call makes."""
+    """Return the metadata of an object that this call creates, with the stamp."""
     return {**asked_metadata(parameters), STAMP: call.key}
 
 
 def is_ours(native: Mapping[str, Any], call: Call) -> bool:
-    """Tell whether this delivery made it."""
+    """Return whether an object has this delivery's stamp."""
     metadata = native.get("metadata")
     return isinstance(metadata, dict) and metadata.get(STAMP) == call.key
 
 
 def find(api: Api, listing: Listing, call: Call) -> tuple[Native | None, bool]:
-    """Return what this delivery made, and whether the list was read to its end to find nothing."""
+    """Return the object with this delivery's stamp, or None, and whether the result is certain.
+
+    The second value is False if the first `PAGES_AT_MOST` pages do not have the object: the rest
+    of the list was not read.
+    """
     for count, page in enumerate(api.pages(listing), start=1):
         ours = next((one for one in page if is_ours(one, call)), None)
         if ours is not None:
@@ -81,7 +87,7 @@ def find(api: Api, listing: Listing, call: Call) -> tuple[Native | None, bool]:
 
 
 def lookup_result(found: tuple[Native | None, bool], what: str) -> LookupResult:
-    """Return what a search for `what` ("refund") says."""
+    """Return the look-up result of a search for `what` ("refund")."""
     native, whole = found
     if native is not None:
         ref = str(native.get("id"))
@@ -97,7 +103,7 @@ def lookup_result(found: tuple[Native | None, bool], what: str) -> LookupResult:
 
 
 def created_since(sent_at: datetime) -> dict[str, Any]:
-    """Return the filter for what was made since then."""
+    """Return the list filter for objects created since `sent_at`, less the clock difference."""
     return {"created": {"gte": int((sent_at - EARLIER).timestamp())}}
 
 

@@ -1,7 +1,7 @@
-"""Stripe's smallest currency unit, and the ISO 4217 minor unit that the hub speaks.
+"""Conversion between Stripe's smallest currency unit and the ISO 4217 minor unit of the hub.
 
-They are the same but for a few currencies. Stripe has no decimals for MGA where ISO 4217 has two;
-for ISK and UGX it keeps two decimals, always zero, where ISO 4217 has none.
+The two are equal except for a few currencies. Stripe has no decimals for MGA, where ISO 4217 has
+two; for ISK and UGX it keeps two decimals, always zero, where ISO 4217 has none.
 https://docs.stripe.com/currencies#zero-decimal
 """
 
@@ -15,11 +15,11 @@ _THREE_DECIMAL = frozenset("BHD JOD KWD OMR TND".split())
 
 
 def money(amount: Any, currency: Any) -> dict[str, Any]:
-    """Return `amount` and `currency` as canonical data, each absent when Stripe gave none.
+    """Return `amount` and `currency` as canonical data; each is absent if Stripe gave none.
 
     Raises:
-        Unreadable: the amount is no integer or negative, has no currency beside it, or is a part
-            of a unit that the currency does not have.
+        Unreadable: the amount is not an integer or is negative, comes without a currency, or is a
+            fraction of a unit that the currency does not have.
     """
     if amount is None:
         return {} if currency is None else {"currency": currency_code(currency, "currency")}
@@ -28,11 +28,13 @@ def money(amount: Any, currency: Any) -> dict[str, Any]:
 
 
 def stripe_amount(amount: int, currency: str, *, parameter: str = "amount") -> int:
-    """Return an amount in the ISO 4217 minor unit as Stripe counts it; `currency` in capitals.
+    """Return an amount in Stripe's unit, converted from the ISO 4217 minor unit.
+
+    `currency` is in capitals.
 
     Raises:
-        InvalidParameters: naming `parameter`, when Stripe has no unit that small, or no number
-            that large.
+        InvalidParameters: Stripe has no unit that small, or no number that large; names
+            `parameter`.
     """
     shift = _exponent(currency) - minor_exponent(currency)
     factor: int = 10 ** abs(shift)

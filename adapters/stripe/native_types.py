@@ -1,6 +1,6 @@
-"""Stripe's types of events: which have a canonical one, and which are left alone on purpose.
+"""Event types of Stripe: those mapped to canonical types, and those ignored on purpose.
 
-A thin event has the same name behind `v1.` when it tells the same as a snapshot event.
+A thin event that means the same as a snapshot event has the same name with the prefix `v1.`.
 https://docs.stripe.com/api/events/types · https://docs.stripe.com/api/v2/core/events/event-types
 """
 

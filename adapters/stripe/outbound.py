@@ -1,20 +1,20 @@
-"""What the hub does in Stripe: customers, payment links, invoices, refunds.
+"""Actions in Stripe: customers, payment links, invoices, refunds.
 
 **Docs**: https://docs.stripe.com/api · https://docs.stripe.com/error-low-level ·
 https://docs.stripe.com/api/idempotent_requests · https://docs.stripe.com/keys
 
-**Answers**: errors are JSON with `error.type`, mostly `error.code`, for cards `decline_code`. 402
-is a card's refusal and permanent; 409 and 429 did nothing. A 5xx may have done it: the same key
-asks again. 401 is a wrong key, 403 a restricted one without the permission, or a wrong `account`.
+**Answers**: errors are JSON with `error.type`, mostly `error.code`, and `decline_code` for cards.
+402 is a declined card and permanent; 409 and 429 had no effect. A 5xx may have had one: the retry
+uses the same key. 401 is a wrong key, 403 a restricted key without the permission, or a wrong
+`account`.
 
-**Quirks**: Stripe keeps the first answer to a key for 24 h and gives it again, a 500 too
-(`Idempotent-Replayed: true`); so once a 5xx is settled, what it may have made is read back. After
-24 h the same key is a new request: `key_life_s` ends before, and `look_up` finds what was made by
-`metadata[hub_delivery]`. The same key with other parameters is a 400 `idempotency_error`. A 429
-has no `Retry-After`. Amounts here are in the ISO 4217 minor unit and converted. An e-mail filter
-minds capitals. Objects have the shape of `api_version`, whatever the account's own is.
-
-What Stripe would answer to each good call that the actions make.
+**Quirks**: Stripe keeps the first answer to a key for 24 h and repeats it, even a 500
+(`Idempotent-Replayed: true`); so once a 5xx is final, the object that it may have created is read
+back. After 24 h the same key is a new request: `key_life_s` ends earlier, and `look_up` finds the
+object by `metadata[hub_delivery]`. The same key with other parameters is a 400
+`idempotency_error`. A 429 has no `Retry-After`. Amounts here are in the ISO 4217 minor unit and are
+converted. An e-mail filter is case-sensitive. Objects have the shape of `api_version`, whatever the
+account's own version is.
 """
 
 import json
@@ -55,7 +55,7 @@ _ONE = re.compile(r"/v[12]/(?:core/)?(?P<kind>[a-z_]+)/(?P<id>[A-Za-z0-9_]+)(?:/
 
 
 def answer(method: str, url: str) -> Answer:
-    """Return an empty list, the object asked for, or one just made."""
+    """Return the sandbox answer: an empty list, the requested object, or a newly created one."""
     path = urlsplit(url).path
     body = json.dumps(_object(method, path)).encode("ascii")
     return Answer(200, {"content-type": "application/json"}, body)
@@ -71,7 +71,7 @@ def _object(method: str, path: str) -> dict[str, Any]:
     return {"id": f"{_PREFIXES.get(kind, kind)}_sandbox", "object": kind}
 
 
-# Stripe forgets keys after 24 h at the earliest.
+# Stripe forgets idempotency keys after 24 h at the earliest.
 KEY_LIFE_S = 23 * 3600.0
 
 _KEY = re.compile(r"(?:sk|rk)_[A-Za-z0-9_]{8,250}")
@@ -96,7 +96,7 @@ def _check_version(text: str) -> None:
 
 
 class StripeOutboundSettings(Schema):
-    """`account`: the connected account to act for; `api_version`: overrides ours."""
+    """Settings: `account` is the connected account to use; `api_version` replaces the default."""
 
     api_key = fields.String(load_default="", allow_none=True, validate=_check_key)
     account = fields.String(allow_none=True, validate=_check_account)
@@ -105,7 +105,7 @@ class StripeOutboundSettings(Schema):
 
 @dataclass(frozen=True, slots=True)
 class _Topic:
-    """How an action is performed, and how it is found again."""
+    """Functions of an action: `perform`, and `look_up` if its effect can be looked up."""
 
     perform: Callable[[Api, Call, Mapping[str, Any]], Outcome]
     look_up: Callable[[Api, Call, Mapping[str, Any], datetime], LookupResult] | None = None
@@ -125,7 +125,7 @@ def _keyed(parameters: type[Schema]) -> Action:
 
 
 class StripeOutbound(Outbound):
-    """One Stripe account, or one connected account of a platform."""
+    """Outbound adapter for one Stripe account, or one connected account of a platform."""
 
     name: ClassVar[str] = "stripe"
     settings_schema: ClassVar[type[Schema]] = StripeOutboundSettings

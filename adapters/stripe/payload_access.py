@@ -1,4 +1,4 @@
-"""How Stripe's objects are looked into: nothing in them is taken for granted."""
+"""Null-safe accessors for Stripe's JSON objects: no field is assumed to exist."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,18 +7,18 @@ from adapters.contract.fields import text
 
 
 def metadata_of(native: Any) -> dict[str, Any] | None:
-    """Return the metadata, if there is some."""
+    """Return the object's `metadata`, or None if it is absent, empty or not a mapping."""
     metadata = at(native, "metadata")
     return metadata if isinstance(metadata, dict) and metadata else None
 
 
 def id_of(value: Any) -> str | None:
-    """Return the id of what Stripe may give as an id or as the whole object."""
+    """Return the id of a reference, which Stripe gives as an id or as the expanded object."""
     return text(at(value, "id") if isinstance(value, dict) else value)
 
 
 def at(node: Any, *path: str | int) -> Any:
-    """Return what stands at a path of keys and places, or None."""
+    """Return the value at a path of keys and list indexes, or None if the path does not exist."""
     for step in path:
         if isinstance(node, dict):
             node = node.get(step)
@@ -30,10 +30,10 @@ def at(node: Any, *path: str | int) -> Any:
 
 
 def first(read: Callable[[Any], str | None], *values: Any) -> str | None:
-    """Return the first of the values that `read` makes something of."""
+    """Return the first result of `read` on the values that is not None, or None."""
     return next((found for value in values if (found := read(value)) is not None), None)
 
 
 def given(**data: Any) -> dict[str, Any]:
-    """Return the fields that are not None."""
+    """Return the fields whose value is not None."""
     return {name: value for name, value in data.items() if value is not None}

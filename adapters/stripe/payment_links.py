@@ -1,8 +1,8 @@
-"""Payment links: an address where anybody may pay a price.
+"""Payment links: URLs at which any visitor can pay a price.
 
-A link's metadata is copied to the checkouts that begin there, so `checkout.completed` tells which
-delivery asked for it. The address itself comes with the event `payment_link.created`
-(`data.native.url`) and stands at the link's id in Stripe.
+A link's metadata is copied to the checkouts that start from it, so `checkout.completed` identifies
+the delivery that created the link. The URL itself arrives with the event `payment_link.created`
+(`data.native.url`); Stripe also shows it under the link's id.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ PATH = "/v1/payment_links"
 
 
 class CreatePaymentLink(Schema):
-    """Either a `price` of Stripe's, or `amount currency description` of a thing to sell."""
+    """Parameters: either a Stripe `price`, or `amount`, `currency` and `description` of an item."""
 
     price = fields.String(validate=given.check_id("price", "plan"))
     amount = given.amount()
@@ -32,7 +32,7 @@ class CreatePaymentLink(Schema):
 
     @validates_schema
     def check_what_is_sold(self, data: Mapping[str, Any], **_: Any) -> None:
-        """Accept one of the two ways to say what is sold."""
+        """Validate that the item is given in exactly one of the two ways."""
         named = {"amount", "currency", "description"} & set(data)
         if "price" in data:
             if named:
@@ -42,7 +42,7 @@ class CreatePaymentLink(Schema):
 
 
 def create(api: Api, call: Call, parameters: Mapping[str, Any]) -> Outcome:
-    """Make a link; `provider_ref` is its id."""
+    """Create a link; `provider_ref` is its id."""
     line = {**_thing(parameters), "quantity": parameters["quantity"]}
     body = {"line_items": [line], "metadata": stamped(parameters, call)}
 
@@ -56,7 +56,7 @@ def create(api: Api, call: Call, parameters: Mapping[str, Any]) -> Outcome:
 def look_up(
     api: Api, call: Call, _parameters: Mapping[str, Any], _sent_at: datetime
 ) -> LookupResult:
-    """Tell whether the link was made. Links do not say when they were, so the newest are read."""
+    """Look up whether the link was created, among the newest: links have no creation time."""
     return lookup_result(find(api, Listing(PATH), call), "payment link")
 
 

@@ -1,7 +1,7 @@
-"""Refunds of a payment, in whole or in part.
+"""Refunds of a payment, in full or in part.
 
-Partial refunds of one payment may repeat legally, so nothing but the key and our stamp tells a
-second try from a second refund.
+Equal partial refunds of one payment are legitimate, so only the idempotency key and the metadata
+stamp distinguish a retry from a second refund.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ _UNDONE = frozenset({"failed", "canceled"})
 
 
 class Refund(Schema):
-    """`amount` in the minor unit of the payment's own currency; all that is left without it."""
+    """Parameters: `amount` in the minor unit of the payment's currency; default: the remainder."""
 
     payment_intent = fields.String(validate=given.check_id("pi"))
     charge = fields.String(validate=given.check_id("ch", "py"))
@@ -35,13 +35,13 @@ class Refund(Schema):
 
     @validates_schema
     def check_what_is_refunded(self, data: Mapping[str, Any], **_: Any) -> None:
-        """Accept one payment."""
+        """Validate that exactly one payment is named."""
         if ("payment_intent" in data) == ("charge" in data):
             raise ValidationError("give either payment_intent or charge")
 
 
 def refund(api: Api, call: Call, parameters: Mapping[str, Any]) -> Outcome:
-    """Give the money back; `provider_ref` is the refund's id."""
+    """Refund a payment; `provider_ref` is the refund's id."""
     body = {**_payment(parameters), "metadata": stamped(parameters, call)}
     if "amount" in parameters:
         body["amount"] = _stripe_amount(api, parameters)
@@ -53,7 +53,8 @@ def refund(api: Api, call: Call, parameters: Mapping[str, Any]) -> Outcome:
 
     answer = api.send(PATH, body, call.key)
     if answer.status == 400 and error_type(answer) != "idempotency_error":
-        # `charge_already_refunded`, or more than is left: our own refund may be the cause.
+        # `charge_already_refunded`, or more than is left: an earlier attempt of this delivery may
+        # be the cause.
         ours = read_back()
         if ours is not None:
             return _outcome(ours)
@@ -63,7 +64,7 @@ def refund(api: Api, call: Call, parameters: Mapping[str, Any]) -> Outcome:
 def look_up(
     api: Api, call: Call, parameters: Mapping[str, Any], _sent_at: datetime
 ) -> LookupResult:
-    """Tell whether the refund was made."""
+    """Look up whether the refund was created."""
     return lookup_result(find(api, _listing(parameters), call), "refund")
 
 
@@ -76,7 +77,7 @@ def _payment(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _stripe_amount(api: Api, parameters: Mapping[str, Any]) -> int:
-    """Return the amount in Stripe's unit of the payment's currency, which only Stripe knows."""
+    """Return the amount in Stripe's unit of the payment's currency, which is read from Stripe."""
     (name, payment_id), *_ = _payment(parameters).items()
     payment = api.read(f"/v1/{name}s/{payment_id}")
     code = text(payment.get("currency"))
@@ -87,7 +88,7 @@ def _stripe_amount(api: Api, parameters: Mapping[str, Any]) -> int:
 
 
 def _outcome(native: Mapping[str, Any]) -> Outcome:
-    """Return what a refund says: pending is good news, failed is not."""
+    """Return the outcome of a refund: pending is a success, failed or canceled is not."""
     ref, status = str(native["id"]), native.get("status")
     if status not in _UNDONE:
         return Outcome(Verdict.SUCCEEDED, status=200, provider_ref=ref)

@@ -1,4 +1,4 @@
-"""Thin events (`v2.core.event`): they name what happened, and what is to be fetched.
+"""Thin events (`v2.core.event`): webhooks without data; event and object are to be fetched.
 
 **Docs**: https://docs.stripe.com/event-destinations#thin-events ·
 https://docs.stripe.com/api/v2/core/events/object
@@ -24,7 +24,7 @@ def thin_event(
     """Return the incomplete event of a thin webhook.
 
     Raises:
-        Unreadable: its id or time is wrong.
+        Unreadable: the id or the time is invalid.
     """
     event_id = external_id(envelope.get("id"), "id")
     context = text(envelope.get("context"))
@@ -43,13 +43,13 @@ def thin_event(
 
 
 def complete(event: Event, found: Mapping[str, Any]) -> Event:
-    """Return the event with what was fetched: `event`, and the `object` it is about or None.
+    """Return the event completed with `found`: the fetched `event`, and its `object` or None.
 
-    With a canonical type `native` is the object, as in a snapshot event; with any other it is the
-    fetched event, whose `related_object` is then the object itself.
+    With a canonical type, `native` is the object, as in a snapshot event; with any other type it
+    is the fetched event, whose `related_object` is replaced by the object.
 
     Raises:
-        Unreadable: another event was fetched, or what it is about cannot be read.
+        Unreadable: a different event was fetched, or its object cannot be read.
     """
     fetched, native = found.get("event"), found.get("object")
     if not isinstance(fetched, dict) or fetched.get("id") != event.external_id:
@@ -66,5 +66,5 @@ def complete(event: Event, found: Mapping[str, Any]) -> Event:
 
 
 def account_of(value: Any) -> str | None:
-    """Return the id of a connected account, if it is one."""
+    """Return the value if it is the id of a connected account (`acct_...`), else None."""
     return value if isinstance(value, str) and _ACCOUNT.fullmatch(value) else None

@@ -1,4 +1,4 @@
-"""What Twilio's error codes mean for the message that was to be sent.
+"""Verdicts of Twilio's error codes for a message that was to be sent.
 
 https://www.twilio.com/docs/api/errors
 """
@@ -57,13 +57,13 @@ def verdict_of(status: int, code: int | None) -> Verdict | None:
 
 
 def code_of(told: Mapping[str, Any]) -> int | None:
-    """Return the error code of an answer, of either form that errors have."""
+    """Return the `code` of an error in either of Twilio's two formats, or None."""
     code = told.get("code")
     return code if type(code) is int and 0 < code < 1_000_000 else None
 
 
 def words_of(told: Mapping[str, Any]) -> str:
-    """Return Twilio's own words: `message`, or `detail` and `title` of RFC 9457."""
+    """Return the code and the text of an error: `message`, or `detail` or `title` of RFC 9457."""
     found = (told.get(name) for name in ("message", "detail", "title"))
     words = next((value for value in found if isinstance(value, str) and value.strip()), "")
     code = code_of(told)

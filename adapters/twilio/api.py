@@ -1,8 +1,9 @@
-"""Twilio's REST API: the calls that the destination makes, and the lists of messages.
+"""Client for Twilio's REST API: the calls that the destination makes, and the lists of messages.
 
-https://www.twilio.com/docs/messaging/api/message-resource. Calls go out directly: the official
-library knows no other addresses than its own, and its answers do not tell doubt from refusal.
-`DateSent` alone can be asked for, so a message that never got so far is in no list by date.
+https://www.twilio.com/docs/messaging/api/message-resource. Calls go through the hub's transport:
+the official library supports no base URL but its own, and its answers do not distinguish an unknown
+outcome from a refusal. Lists can be filtered by `DateSent` alone, so a message that was never sent
+is in no list that is filtered by date.
 """
 
 from base64 import b64encode
@@ -20,7 +21,7 @@ from adapters.twilio.signature import FORM
 
 API = "https://api.twilio.com"
 PAGE_SIZE = 100
-# What a message stays, or (`delivered`, where people confirm that they read) nearly so.
+# Statuses that do not change again, except `delivered` to `read` where recipients confirm reading.
 FINAL_STATUSES = frozenset({"delivered", "undelivered", "failed", "read", "canceled"})
 
 Record = Mapping[str, Any]
@@ -29,7 +30,7 @@ Query = Iterable[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class TwilioApi:
-    """One account's part of the API."""
+    """Client for the API of one account."""
 
     sid: str
     token: str = field(repr=False)
@@ -38,7 +39,7 @@ class TwilioApi:
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], transport: Transport) -> "TwilioApi":
-        """Return the account that a destination's settings name; without one it is a dummy."""
+        """Return the client for a destination's settings; without `account_sid` it has a dummy."""
         sid = (settings.get("account_sid") or "").strip() or "AC" + "0" * 32
         token = (settings.get("auth_token") or "").strip()
         base_url = (settings.get("base_url") or API).rstrip("/")
@@ -49,11 +50,11 @@ class TwilioApi:
         return f"/2010-04-01/Accounts/{self.sid}"
 
     def read(self, path: str) -> Answer:
-        """Make a call that changes nothing."""
+        """Send a read-only request and return the answer."""
         return read(self.transport, self.base_url + path, headers=self._headers())
 
     def post(self, path: str, fields: Query) -> Answer:
-        """Make a call that has an effect."""
+        """Send a request that has an effect and return the answer."""
         headers = self._headers() | {"content-type": FORM}
         body = urlencode(list(fields)).encode("ascii")
         return self.transport.send("POST", self.base_url + path, headers=headers, body=body)
@@ -64,16 +65,16 @@ class TwilioApi:
 
 
 def pages(account: TwilioApi, query: Query) -> Iterator[list[Record]]:
-    """Yield each page of the account's messages, newest first.
+    """Yield the pages of the account's messages, newest first.
 
     Raises:
-        AdapterError: a page could not be read; the message says what to mend.
+        AdapterError: a page could not be read; the message says what to correct.
     """
     return _pages(account, f"{account.path}/Messages.json", query, "messages")
 
 
 def media_of(account: TwilioApi, message_sid: str) -> list[dict[str, str]]:
-    """Return address and type of each file of a message; the files are not fetched.
+    """Return URL and content type of each file of a message; the files are not fetched.
 
     Raises:
         AdapterError: the list could not be read.
@@ -93,7 +94,7 @@ def media_of(account: TwilioApi, message_sid: str) -> list[dict[str, str]]:
 def list_messages(
     since: datetime, transport: Transport, settings: Mapping[str, Any]
 ) -> Iterator[ListedRecord]:
-    """Yield what the webhooks of all messages since then would have said, newest first.
+    """Yield the webhook form of each message since `since`, newest first.
 
     Raises:
         AdapterError: there are no credentials, or a list could not be read.
@@ -110,7 +111,7 @@ def list_messages(
 
 
 def at(instant: datetime) -> str:
-    """Return a time as the API's filters take it."""
+    """Return a time in the format of the API's filters."""
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -148,7 +149,7 @@ def _told(answer: Answer) -> Record:
 
 
 def _as_webhook(account: TwilioApi, record: Record) -> dict[str, str] | None:
-    """The form of a message that came, or of what became of ours; None while it is under way."""
+    """Return the form of a received message or of a final status; None while it is under way."""
     inbound = record.get("direction") == "inbound"
     status = _text(record, "status")
     if not inbound and status not in FINAL_STATUSES:

@@ -1,4 +1,4 @@
-"""Event Streams: batches of CloudEvents as JSON, of every product that Twilio has.
+"""Event Streams: JSON batches of CloudEvents, from every product of Twilio.
 
 https://www.twilio.com/docs/events/webhook-quickstart
 """
@@ -20,10 +20,10 @@ _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 def read_stream(body: bytes, received_at: datetime) -> Sequence[tuple[Fact, Mapping[str, Any]]]:
-    """Return each event of a batch beside its own JSON.
+    """Return the events of a batch as pairs of the parsed fact and its own JSON.
 
     Raises:
-        Unreadable: it is not a list of CloudEvents, or one of them cannot be read.
+        Unreadable: the body is not a list of CloudEvents, or one of them cannot be read.
     """
     batch = read_json(body)
     items = batch if isinstance(batch, list) else [batch]

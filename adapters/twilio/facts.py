@@ -1,4 +1,4 @@
-"""What Twilio's forms say: values by name, the ids that must be right, times and telephones."""
+"""Form parsing for Twilio: fields by name, validated ids, times and telephone numbers."""
 
 import re
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ _NAME_LENGTH = 40
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What one request tells, before it has a canonical type."""
+    """Event data as parsed from a request, before it has a canonical type."""
 
     native_type: str
     external_id: str
@@ -37,10 +37,10 @@ class Fact:
 
 
 def read_fields(body: bytes) -> dict[str, str]:
-    """Return the values by name; a name that is repeated with one value counts once.
+    """Return the form fields by name; a name that is repeated with one value counts once.
 
     Raises:
-        Unreadable: a name has two values, so that nobody can say which one is meant.
+        Unreadable: a name has two values, so the intended one cannot be known.
     """
     fields: dict[str, str] = {}
     for name, value in read_form(body):
@@ -50,7 +50,7 @@ def read_fields(body: bytes) -> dict[str, str]:
 
 
 def check_account(form: Form) -> None:
-    """Accept a form that says whose it is.
+    """Validate that a form names its account.
 
     Raises:
         Unreadable: AccountSid is missing or malformed.
@@ -60,10 +60,10 @@ def check_account(form: Form) -> None:
 
 
 def sid(form: Form, name: str, prefixes: str) -> str:
-    """Return an id of Twilio's: one of the prefixes (`SM|MM`) and 32 hexadecimal digits.
+    """Return a Twilio SID: one of the prefixes (`SM|MM`) and 32 hexadecimal digits.
 
     Raises:
-        Unreadable: it is missing or malformed.
+        Unreadable: the field is missing or malformed.
     """
     value = form.get(name, "")
     if not re.fullmatch(rf"(?:{prefixes})[0-9a-fA-F]{{32}}", value, re.ASCII):
@@ -72,10 +72,10 @@ def sid(form: Form, name: str, prefixes: str) -> str:
 
 
 def status(value: str, name: str) -> str:
-    """Return a status, one that nobody has heard of too.
+    """Return a status, even one that is not documented.
 
     Raises:
-        Unreadable: it is not one word in lower case.
+        Unreadable: the value is not one word in lower case.
     """
     if not _STATUS.fullmatch(value):
         raise Unreadable(f"{name} must be one word in lower case")
@@ -83,25 +83,25 @@ def status(value: str, name: str) -> str:
 
 
 def check_address(form: Form, name: str) -> None:
-    """Accept a number, a short code, a sender's name or an address of a channel.
+    """Validate a number, a short code, a sender's name or an address of a channel.
 
     Raises:
-        Unreadable: it is missing or something else.
+        Unreadable: the field is missing or anything else.
     """
     if not _ADDRESS.fullmatch(form.get(name, "")):
         raise Unreadable(f"{name} must be a number or an address")
 
 
 def phone(form: Form, name: str) -> str | None:
-    """Return the E.164 number without its channel, None for what is no such number."""
+    """Return the E.164 number without its channel prefix, or None if it is not such a number."""
     return phone_e164(_CHANNEL.sub("", form.get(name, ""), count=1))
 
 
 def occurred_at(form: Form, received_at: datetime) -> datetime:
-    """Return `Timestamp` (RFC 2822) as aware UTC; messages have none, and happen as they come.
+    """Return `Timestamp` (RFC 2822) as aware UTC; messages have none and get the time of receipt.
 
     Raises:
-        Unreadable: it is not such a time, or not in the years 2000 to 2099.
+        Unreadable: the field is not such a time, or not in the years 2000 to 2099.
     """
     value = form.get("Timestamp")
     return utc_from_rfc2822(value, "Timestamp") if value else received_at
@@ -111,7 +111,7 @@ def utc_from_rfc2822(value: Any, name: str) -> datetime:
     """Return a time like `Fri, 20 Nov 2026 12:00:00 +0000` as aware UTC, years 2000 to 2099.
 
     Raises:
-        Unreadable: it is something else.
+        Unreadable: the value is anything else.
     """
     try:
         instant = parsedate_to_datetime(value)
@@ -124,17 +124,17 @@ def utc_from_rfc2822(value: Any, name: str) -> datetime:
 
 
 def token(url: str) -> dict[str, str]:
-    """Return what `hub_attempt` in the address of a status callback says of our own delivery."""
+    """Return `delivery_id` and `hub_attempt`, if the URL of a status callback carries a token."""
     found = query_values(url, "hub_attempt")
     ours = _TOKEN.fullmatch(found[0]) if len(found) == 1 else None
     return {"delivery_id": ours[1], "hub_attempt": ours[0]} if ours else {}
 
 
 def fingerprint(*parts: str) -> bytes:
-    """Return the digest of what two deliveries of one fact share."""
+    """Return the digest of the parts that two webhooks of one fact share."""
     return sha256("\0".join(parts).encode("utf-8", "surrogateescape")).digest()
 
 
 def given(**fields: Any) -> dict[str, Any]:
-    """Return the fields that say something."""
+    """Return the fields that are not None; a trailing underscore of a name is removed."""
     return {name.rstrip("_"): value for name, value in fields.items() if value is not None}

@@ -1,46 +1,50 @@
-"""Twilio's webhooks: SMS, MMS, WhatsApp, what became of a message, telephone calls.
+"""Twilio's webhooks: SMS, MMS and WhatsApp messages, their delivery status, telephone calls.
 
 **Docs**: https://www.twilio.com/docs/usage/webhooks · https://www.twilio.com/docs/usage/security ·
 https://www.twilio.com/docs/messaging/guides/webhook-request ·
 https://www.twilio.com/docs/messaging/guides/track-outbound-message-status ·
 https://www.twilio.com/docs/voice/api/call-resource#statuscallback
 
-**Signs**: `X-Twilio-Signature`, base64 of HMAC-SHA1 with the account's auth token over the whole
-address (as Twilio knows it, its query still percent-encoded, without `#...`) and then every form
-field in the order of its names, name and value, empty ones too. A body that is no form is named by
-`bodySHA256` in the address. A subaccount signs with its own token. A SharedKey is named in
-`X-Twilio-Webhooks-Signature-Settings: key=...,algorithm=HMAC_SHA256`. There is no time in it: a
-captured request verifies for ever, and only its id keeps it from counting twice.
+**Signs**: `X-Twilio-Signature`, base64 of HMAC-SHA1, keyed with the account's auth token, over the
+whole URL (as Twilio knows it, its query still percent-encoded, without `#...`) and then every form
+field in the order of names, name and value, empty ones too. A body that is not a form is covered by
+`bodySHA256` in the URL. A subaccount signs with its own token. A SharedKey is named in
+`X-Twilio-Webhooks-Signature-Settings: key=...,algorithm=HMAC_SHA256`. The signature has no
+timestamp: a captured request verifies forever, and only its id keeps it from counting twice.
 
-**Re-sends**: within the same 15 s, and only when no connection came about, unless the address
-ends in `#rc=5&rp=ct,rt,5xx`. A status callback that was lost does not come again: `list_since`
-finds what became of a message.
+**Re-sends**: within the same 15 s, and only if no connection was made, unless the URL ends in
+`#rc=5&rp=ct,rt,5xx`. A lost status callback is not sent again: `list_since` finds the final status
+of a message.
 
-**Answers**: empty TwiML as `text/xml`. `text/plain` would be sent to the customer as a message,
-`text/html` and JSON are errors 12100 and 12300.
+**Answers**: empty TwiML as `text/xml`. `text/plain` would be sent to the customer as a message;
+`text/html` and JSON cause the errors 12100 and 12300.
 
-**Quirks**: Messages bear no time; they happened when they came. The address is tried with and
-without its port. Many fields are empty; new ones appear without notice. Fields are joined without
-a separator, so `A=1&B=2` and `A=1B2` have one signature: what must be there is checked after it,
-ids and all. `SmsStatus=received` without `MessageStatus` is a message to us. MMS ids start with
-`MM`. Addresses of channels (`whatsapp:+...`) are telephones in `data`, and whole in `native`. A
-picture takes credentials to fetch, and is only listed. A customer who answers STOP is
-blocked by Twilio itself, and the message comes all the same; `CallDuration` are seconds and
-`Duration` minutes; statuses come in any order.
+**Quirks**: Messages carry no timestamp; the time of receipt is used. The URL is verified with and
+without its port. Many fields are empty; new ones appear without notice. Signed fields are joined
+without a separator, so `A=1&B=2` and `A=1B2` have the same signature: required fields, ids
+included, are validated after the signature. `SmsStatus=received` without `MessageStatus` is an
+inbound message. MMS ids start with `MM`. Channel addresses (`whatsapp:+...`) are telephone numbers
+in `data`, and whole in `native`. Fetching a picture takes credentials, so pictures are only listed.
+A customer who answers STOP is blocked by Twilio itself, and the message arrives nevertheless.
+`CallDuration` is in seconds and `Duration` in minutes. Statuses arrive in any order.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from adapters.contract.errors import NotVerified, Unreadable
 from adapters.contract.event import Event
+from adapters.contract.form_bodies import read_form
 from adapters.contract.inbound import Inbound, ListedRecord, Reply, Sample
 from adapters.contract.outbound import Transport
 from adapters.contract.request import InboundRequest
-from adapters.twilio import api, facts, samples, signature
+from adapters.contract.sample_files import SampleFiles
+from adapters.twilio import api, facts, signature
 from adapters.twilio.event_streams import read_stream
 from adapters.twilio.messages import read_call, read_message
 
@@ -82,6 +86,31 @@ IGNORED_TYPES = {
     "com.twilio.messaging.inbound-message.received": "the webhook of the number tells the same",
 }
 
+SAMPLES = SampleFiles(
+    "adapters.twilio",
+    (
+        "received",
+        "received.stop",
+        "received.start",
+        "delivered",
+        "undelivered",
+        "failed",
+        "sent",
+        "queued",
+        "accepted",
+        "read",
+        "call.ringing",
+        "call.completed",
+        "call.no-answer",
+        "call.busy",
+        "call.failed",
+        "call.canceled",
+    ),
+    kind="form",
+    given=r"\b(?:SM|CA)[0-9a-f]{32}\b",
+)
+SAMPLE_ACCOUNT = "AC" + "0" * 32
+
 EMPTY_TWIML = b'<?xml version="1.0" encoding="UTF-8"?><Response/>'
 
 _SECRET = fields.String(validate=validate.Length(min=1))
@@ -91,8 +120,11 @@ _ACCOUNT_SID = validate.Regexp(
 
 
 class TwilioInboundSettings(Schema):
-    """`secrets`: auth tokens, several during rotation. `accounts`: the tokens of subaccounts, by
-    AccountSid. `shared_keys`: the secrets of SharedKeys, by their ids. One of all is needed."""
+    """Settings; at least one secret of any kind is needed.
+
+    `secrets`: auth tokens, several during a rotation. `accounts`: the auth tokens of subaccounts,
+    by AccountSid. `shared_keys`: the secrets of SharedKeys, by their ids.
+    """
 
     secrets = fields.List(_SECRET, load_default=list)
     accounts = fields.Dict(
@@ -136,14 +168,14 @@ class TwilioInbound(Inbound):
         self._shared_keys = dict(settings.get("shared_keys", {}))
 
     def verify(self, request: InboundRequest) -> str:
-        """Return the label of the secret: `secrets[0]`, `accounts.AC...` or `shared_keys.<id>`."""
+        """Return the secret's label: `secrets[0]`, `accounts.AC...` or `shared_keys.<id>`."""
         key_id, algorithm = signature.named_key(request.headers.get(signature.SIGNATURE_SETTINGS))
         signed = signature.signed_fields(request)
         secrets = self._candidates(signed) if key_id is None else self._shared_key(key_id)
         return signature.verify(secrets, request.headers, request.url, signed, algorithm)
 
     def parse(self, request: InboundRequest) -> Sequence[Event]:
-        """Return the one event of a form, or the events of an Event Streams batch."""
+        """Return the single event of a form, or the events of an Event Streams batch."""
         if not signature.is_form(request):
             batch = read_stream(request.body, request.received_at)
             return [_event(fact, native) for fact, native in batch]
@@ -158,28 +190,30 @@ class TwilioInbound(Inbound):
         self, native_type: str, external_id: str, now: datetime, *, live: bool, url: str
     ) -> Sample:
         """Return a signed form; Twilio has no test mode, so `live` changes nothing."""
-        account_sid = next(iter(self._accounts), None)
-        form = samples.sample_fields(native_type, external_id, now, account_sid)
+        sid = _sid("CA" if native_type.startswith("call.") else "SM", external_id)
+        body = SAMPLES.body(native_type, sid, now)
+        account_sid = next(iter(self._accounts), SAMPLE_ACCOUNT)
+        body = body.replace(SAMPLE_ACCOUNT.encode("ascii"), account_sid.encode("ascii"))
         headers = {"content-type": f"{signature.FORM}; charset=UTF-8"}
         headers |= {"user-agent": "TwilioProxy/1.1"}
-        return Sample(samples.encoded(form), headers | self._signed(url, form))
+        return Sample(body, headers | self._signed(url, read_form(body)))
 
     def sample_types(self) -> Sequence[str]:
         """Return the native types that `sample` knows."""
-        return samples.SAMPLE_TYPES
+        return SAMPLES.types
 
     def reply(self, events: Sequence[Event]) -> Reply:
-        """Return TwiML that does nothing: whatever else is said would be sent or read aloud."""
+        """Return empty TwiML: any other text would be sent to the customer or read aloud."""
         return Reply(200, EMPTY_TWIML, "text/xml")
 
     def list_since(
         self, since: datetime, now: datetime, transport: Transport, account: Mapping[str, Any]
     ) -> Iterator[ListedRecord]:
-        """Yield the messages sent to us, and what became of those that we sent; newest first."""
+        """Yield received messages and the final statuses of sent ones, newest first."""
         return api.list_messages(since, transport, account)
 
     def _candidates(self, signed: signature.Fields) -> dict[str, str]:
-        """Every auth token; of the subaccounts' those of the account that the form names."""
+        """Return auth tokens by label, without subaccounts other than the one the form names."""
         named = {value for name, value in signed if name == "AccountSid"}
         accounts = {
             f"accounts.{sid}": token
@@ -196,8 +230,7 @@ class TwilioInbound(Inbound):
             )
         return {f"shared_keys.{key_id}": self._shared_keys[key_id]}
 
-    def _signed(self, url: str, form: Mapping[str, str]) -> dict[str, str]:
-        fields = list(form.items())
+    def _signed(self, url: str, fields: signature.Fields) -> dict[str, str]:
         if tokens := list(self._candidates(fields).values()):
             return {signature.SIGNATURE: signature.sign(tokens[0], url, fields)}
         key_id, secret = next(iter(self._shared_keys.items()))
@@ -205,6 +238,14 @@ class TwilioInbound(Inbound):
             signature.SIGNATURE: signature.sign(secret, url, fields, "HMAC_SHA256"),
             signature.SIGNATURE_SETTINGS: f"key={key_id},algorithm=HMAC_SHA256",
         }
+
+
+def _sid(prefix: str, external_id: str) -> str:
+    """Return the id of a sample: the one that is given, before a `:`, or a digest of it."""
+    given = external_id.partition(":")[0]
+    if re.fullmatch(rf"{prefix}[0-9a-f]{{32}}", given, re.ASCII):
+        return given
+    return prefix + sha256(external_id.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def _event(fact: facts.Fact, native: Mapping[str, Any]) -> Event:

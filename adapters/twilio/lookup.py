@@ -1,11 +1,12 @@
-"""Whether Twilio has a message whose answer was lost: its lists, held against what was sent.
+"""Look-up of a message whose answer was lost: Twilio's lists are compared with the message sent.
 
-Twilio keeps no token of ours that a list would show, so a message is known by its recipient, its
-time and its text. Messages that wait have no `date_sent`, so the list is asked for by date and
-without. Twilio may alter a text (a trial's preface, characters that a telephone does not know) and
-write a number otherwise: what is merely alike proves neither that it is ours nor that ours is not
-there. Neither do several that are the same, nor one that was created shortly before. Times are
-Twilio's: ours are corrected by the `Date` of its answers.
+Twilio keeps no token of the hub that a list would show, so a message is identified by its
+recipient, time and text. Queued messages have no `date_sent`, so the list is requested both with a
+date filter and without. Twilio may alter a text (the preface of a trial account, characters that a
+telephone does not support) and write a number differently: a message that is merely similar proves
+neither that it is this delivery's nor that this delivery's does not exist. The same holds for
+several identical messages, and for one that was created shortly before. Times are Twilio's: the
+hub's times are corrected by the `Date` header of Twilio's answers.
 """
 
 from collections.abc import Mapping
@@ -23,10 +24,10 @@ from adapters.twilio import api
 from adapters.twilio.api import Record, TwilioApi
 from adapters.twilio.facts import utc_from_rfc2822
 
-# How far Twilio's clock may be from ours once that is corrected.
+# Tolerated difference between Twilio's clock and the hub's after the correction.
 CLOCKS_DIFFER = timedelta(seconds=5)
-# How long before it was sent a message like it was created that may be it; and how far the clocks
-# may be apart for anything to be told.
+# How long before the call a similar message may have been created and still be this one; also the
+# largest difference of the clocks at which a result is possible.
 SHORTLY = timedelta(minutes=10)
 MOST_PAGES = 5
 TRIAL_PREFACE = "Sent from your Twilio trial account - "
@@ -40,14 +41,14 @@ class _Likeness(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What the lists show of the time around the call, by SID; `whole` if they hold no more."""
+    """Records from around the time of the call, by SID; `whole` if the lists have no more."""
 
     records: dict[str, Record]
     whole: bool
 
 
 class _Dated:
-    """A transport that keeps the `Date` of the first answer that has one."""
+    """Transport wrapper that keeps the `Date` of the first answer that has one."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -68,9 +69,9 @@ def look_up(
     sent_at: datetime,
     now: datetime,
 ) -> LookupResult:
-    """Return whether the account has that message; `sender` is None where it may be any.
+    """Look up whether the account has the message; `sender` is None if it may be any.
 
-    `sent_at` and `now` are of one clock, `now` being the time of this look-up.
+    `sent_at` and `now` are times of the hub's clock; `now` is the time of this look-up.
 
     Raises:
         AdapterError: a list could not be read.
@@ -94,7 +95,7 @@ def look_up(
 def _judged(
     found: _Found, message: Mapping[str, Any], by_ours: datetime, by_theirs: datetime
 ) -> LookupResult:
-    """Only what was created since then by Twilio's clock can be ours for certain."""
+    """Return the result: only a message created since the call, by Twilio's clock, is certain."""
     since, shortly_before = by_theirs - CLOCKS_DIFFER, min(by_ours, by_theirs) - SHORTLY
     likeness = {
         sid: _likeness(record, message)
@@ -134,7 +135,7 @@ def _records(account: TwilioApi, query: list[tuple[str, str]], since: datetime) 
 
 
 def _is_since(record: Record, since: datetime) -> bool:
-    """A record whose time cannot be read may be ours."""
+    """Return whether a record was created since then; one with an unreadable time counts."""
     created = _created(record)
     return created is None or created >= since
 
@@ -151,7 +152,8 @@ def _time_of(holder: Mapping[str, Any], name: str) -> datetime | None:
 
 
 def _likeness(record: Record, message: Mapping[str, Any]) -> _Likeness:
-    if "template" in message:  # only Twilio knows its text
+    # Only Twilio knows the text of a template.
+    if "template" in message:
         return _Likeness.ALIKE
     theirs, ours = str(record.get("body") or ""), message.get("body", "")
     theirs = " ".join(theirs.removeprefix(TRIAL_PREFACE).split())

@@ -1,7 +1,4 @@
-"""Webhooks about messages: what people send us, and what becomes of what we sent them.
-
-Webhooks about telephone calls and their recordings.
-"""
+"""Webhook forms of messages (received ones, and the status of sent ones), calls and recordings."""
 
 from datetime import datetime
 from typing import Any
@@ -14,8 +11,8 @@ from adapters.twilio.facts import Fact, Form
 OPT_OUT_WORDS = frozenset(
     "STOP STOPALL UNSUBSCRIBE CANCEL END QUIT REVOKE OPTOUT ARRET ARRETE ARRETT".split()
 )
-# `YES` takes a number back in only if it had opted out, which the message does not tell; where
-# Advanced Opt-Out is on, `OptOutType` does.
+# `YES` opts a number in again only if it had opted out, which the message does not say; with
+# Advanced Opt-Out, `OptOutType` does.
 OPT_IN_WORDS = frozenset({"START", "UNSTOP"})
 
 MOST_MEDIA = 100
@@ -25,7 +22,7 @@ _AROUND_WORDS = " \t\r\n.!,\"'"
 
 
 def read_message(form: Form, url: str, received_at: datetime) -> Fact:
-    """Return a message that came, or the status of one that we sent.
+    """Return the fact of a received message, or of the status of a sent one.
 
     Raises:
         Unreadable: a field that every such webhook has is missing or malformed.
@@ -68,7 +65,7 @@ def _kind(form: Form) -> str:
 
 
 def _media(form: Form) -> list[dict[str, Any]]:
-    """The addresses of pictures and files, as they stand: to fetch one takes the credentials."""
+    """Return URL and content type of each file; fetching a file takes the credentials."""
     found = []
     for place in range(MOST_MEDIA):
         url = text(form.get(f"MediaUrl{place}"))
@@ -88,7 +85,7 @@ _DIGITS = 9
 
 
 def read_call(form: Form, received_at: datetime) -> Fact:
-    """Return a call that comes in, a step of one, or a recording that is ready.
+    """Return the fact of an incoming call, of a change in a call's status, or of a recording.
 
     Raises:
         Unreadable: a field that every such webhook has is missing or malformed.

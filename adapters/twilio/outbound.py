@@ -2,16 +2,16 @@
 
 **Docs**: https://www.twilio.com/docs/messaging/api/message-resource#create-a-message-resource ·
 https://www.twilio.com/docs/api/errors
-**Answers**: 201 with `sid` and `status` (`queued`, `accepted`): taken, not delivered; what becomes
-of a message is told by status callbacks. Errors are JSON with `code`, `message` and `more_info`,
-or RFC 9457 problems with `code`, `title` and `detail`. A 5xx may have been sent all the same,
-which Twilio says of 20500 itself.
-**Quirks**: there is no key against repetition. The address of the status callbacks carries
-`hub_attempt`, so that even a message whose answer was lost is known when its first status comes;
-without one, the account's list is searched for recipient, time and text. A number that answered
-STOP is refused with 21610, at once or, with a messaging service, in a callback. A messaging
-service chooses the sender itself. WhatsApp wants both addresses with `whatsapp:` before them, and
-outside of 24 hours after the customer's last message a template.
+**Answers**: 201 with `sid` and `status` (`queued`, `accepted`): accepted, not delivered; status
+callbacks report the rest. Errors are JSON with `code`, `message` and `more_info`, or RFC 9457
+problems with `code`, `title` and `detail`. A message answered with 5xx may have been sent
+nevertheless, as Twilio itself says of 20500.
+**Quirks**: there is no idempotency key. The URL of the status callbacks carries `hub_attempt`, so
+even a message whose answer was lost is recognized when its first status arrives; without a
+callback, the account's list is searched by recipient, time and text. A number that answered STOP is
+refused with 21610, at once or, with a messaging service, in a callback. A messaging service chooses
+the sender itself. WhatsApp wants both addresses with the prefix `whatsapp:`, and a template once
+the customer's last message is more than 24 hours old.
 """
 
 import json
@@ -71,7 +71,7 @@ class _Settings(Schema):
 
 
 class TwilioOutbound(Outbound):
-    """Sends messages from one account, by a number of it or by a messaging service."""
+    """Outbound adapter for one account; sends by one of its numbers or by a messaging service."""
 
     name: ClassVar[str] = "twilio"
     settings_schema: ClassVar[type[Schema]] = _Settings
@@ -110,7 +110,7 @@ class TwilioOutbound(Outbound):
         return self._read(answer, call.now)
 
     def look_up(self, call: Call, sent_at: datetime) -> LookupResult:
-        """Return whether a list of the account's messages has this one."""
+        """Look up this message in the lists of the account's messages."""
         message = self._message(call)
         sender = None if self._service else sender_for(message["to"], self._sender)
         return lookup.look_up(self._account, message, sender, sent_at, call.now)

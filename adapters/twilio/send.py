@@ -1,4 +1,4 @@
-"""The message that is to be sent: its parameters, checked, and the form that Twilio takes."""
+"""Parameters of a message, their validation, and the form that Twilio's API takes."""
 
 import re
 import unicodedata
@@ -25,20 +25,20 @@ _TEMPLATE = re.compile(r"HX[0-9a-fA-F]{32}", re.ASCII)
 
 
 def check_sender(sender: str) -> None:
-    """Accept a number, a short code, a name of up to 11 characters, or nothing.
+    """Validate a sender: a number, a short code, a name of up to 11 characters, or empty.
 
     Raises:
-        ValidationError: it is something else.
+        ValidationError: the sender is anything else.
     """
     if sender.strip() and not _SENDER.fullmatch(sender.strip()):
         raise ValidationError("expected a number like +12025550123, a short code or a name")
 
 
 def check_text(text: str) -> None:
-    """Accept a text that says something and holds no control characters but newline and tab.
+    """Validate a text: not blank, and without control characters other than newline and tab.
 
     Raises:
-        ValidationError: the sentence says what is wrong, without the text.
+        ValidationError: the text is not valid; the message does not repeat it.
     """
     if any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t" for c in text):
         raise ValidationError("has control characters")
@@ -53,7 +53,7 @@ def _check_media(url: str) -> None:
 
 
 def _is_wild(value: str | float) -> bool:
-    """NaN, the infinities, and what has more digits than anybody reads."""
+    """Return whether a value is NaN, infinite, or a number with more digits than a person reads."""
     return not isinstance(value, str) and not abs(value) < MOST_NUMBER
 
 
@@ -68,7 +68,7 @@ def _check_variables(variables: Mapping[str, Any]) -> None:
 
 
 class SendParameters(Schema):
-    """A text, media, both, or an approved template with its variables; `to` is E.164."""
+    """Parameters: a text, media, both, or an approved template with variables; `to` is E.164."""
 
     to = fields.String(
         required=True,
@@ -92,7 +92,7 @@ class SendParameters(Schema):
 
     @pre_load
     def _one_line_end(self, data: Any, **_: Any) -> Any:
-        """What people write in a browser has CRLF."""
+        """Replace CRLF, which text written in a browser has, by LF."""
         body = data.get("body") if isinstance(data, Mapping) else None
         return {**data, "body": body.replace("\r\n", "\n")} if isinstance(body, str) else data
 
@@ -110,10 +110,10 @@ class SendParameters(Schema):
 def message_form(
     message: Mapping[str, Any], *, sender: str, service: str, callback: str | None
 ) -> list[tuple[str, str]]:
-    """Return the form of a checked message.
+    """Return the form fields of a validated message.
 
     Raises:
-        InvalidParameters: this sender cannot write to that channel.
+        InvalidParameters: the sender cannot send on the recipient's channel.
     """
     form = [("To", message["to"])]
     if callback:
@@ -134,10 +134,11 @@ def message_form(
 
 
 def sender_for(to: str, sender: str) -> str:
-    """Return the sender as this recipient's channel knows it.
+    """Return the sender in the notation of the recipient's channel.
 
     Raises:
-        InvalidParameters: a short code or a name writes to WhatsApp, or WhatsApp to a telephone.
+        InvalidParameters: a short code or a name would send to WhatsApp, or a WhatsApp sender to
+            a telephone number.
     """
     if not to.startswith(WHATSAPP):
         if sender.startswith(WHATSAPP):
@@ -150,7 +151,7 @@ def sender_for(to: str, sender: str) -> str:
 
 
 def callback_with(address: str | None, attempt_id: str) -> str | None:
-    """Return the address of the status callbacks with this attempt's token."""
+    """Return the URL of the status callbacks with this attempt's token, or None without a URL."""
     if not address:
         return None
     return f"{address}{'&' if '?' in address else '?'}{urlencode({'hub_attempt': attempt_id})}"

@@ -1,7 +1,7 @@
-"""How Twilio signs: the address as it knows it, then every form field in the order of its names.
+"""Signature of Twilio's webhooks: an HMAC over the URL and every form field, in order of names.
 
 https://www.twilio.com/docs/usage/security#validating-requests, and the official library's
-`RequestValidator`. What leaves a `verify...` here is `NotVerified` alone.
+`RequestValidator`. Verification raises no exception but `NotVerified`.
 """
 
 import hmac
@@ -31,23 +31,23 @@ def sign(secret: str, url: str, fields: Fields, algorithm: str = _SHA1) -> str:
 
 
 def query_values(url: str, name: str) -> Sequence[str]:
-    """Return what a query parameter says, each time that it is there."""
-    # urlsplit raises for a host that is none; here nobody asks for the host.
+    """Return all values of a query parameter."""
+    # `urlsplit` would raise for an invalid host, which does not matter here.
     return parse_qs(url.partition("?")[2]).get(name, ())
 
 
 def is_form(request: InboundRequest) -> bool:
-    """Tell whether the body is said to be an urlencoded form."""
+    """Return whether the content type says that the body is a URL-encoded form."""
     return media_type(request.headers.get("content-type"))[0] == FORM
 
 
 def signed_fields(request: InboundRequest) -> Fields:
     """Return the form fields that the signature covers.
 
-    A body that is no form is covered by `bodySHA256` in the signed address: it is checked here.
+    A body that is not a form is covered by `bodySHA256` in the signed URL, which is checked here.
 
     Raises:
-        NotVerified: the body is neither, or its digest is another.
+        NotVerified: the body is neither a readable form nor covered, or its digest is different.
     """
     fields = _form(request) if is_form(request) else ()
     if fields:
@@ -62,10 +62,10 @@ def signed_fields(request: InboundRequest) -> Fields:
 
 
 def named_key(header: str | None) -> tuple[str | None, str]:
-    """Return the id of the shared key that signed, None for an auth token, and the algorithm.
+    """Return the id of the SharedKey that signed (None for an auth token) and the algorithm.
 
     Raises:
-        NotVerified: the header names an algorithm that is not known here.
+        NotVerified: the header names an unknown algorithm.
     """
     said: dict[str, str] = {}
     for part in (header or "").split(","):
@@ -84,9 +84,9 @@ def verify(
     fields: Fields,
     algorithm: str = _SHA1,
 ) -> str:
-    """Return the label of the secret that signed; `secrets` are the values by their labels.
+    """Return the label of the secret that signed; `secrets` maps labels to values.
 
-    The address is tried with and without its port: Twilio's own services differ in that.
+    The URL is verified with and without its port: Twilio's own services differ in that.
 
     Raises:
         NotVerified: there is no signature, or it was made with none of `secrets`.
@@ -97,7 +97,7 @@ def verify(
     tail = _signed_fields(fields)
     texts = [spelling.encode("utf-8", "surrogateescape") + tail for spelling in _spellings(url)]
     for label, secret in secrets.items():
-        # A blank key would let anybody sign.
+        # With a blank key, any sender could sign.
         if secret.strip() and any(
             _equal(_signature(secret, text, _HASHES[algorithm]), header) for text in texts
         ):
@@ -116,7 +116,7 @@ def _form(request: InboundRequest) -> Fields:
 
 
 def _signed_fields(fields: Fields) -> bytes:
-    """A name that is repeated counts with each value once."""
+    """Return the sorted names and values, joined; a repeated name counts once with each value."""
     text = "".join(name + value for name, value in sorted(set(fields)))
     return text.encode("utf-8", "surrogateescape")
 

@@ -1,11 +1,13 @@
 """Adding a provider is one folder, one registry line, one fixture folder: nothing else knows it.
 
-A provider `acme` is written into a folder of its own. The contract suite, the reading of `hub.yaml`
-and `hub check` then run with it, untouched. (The fourth thing is its row in the README.)
+The provider `acme` of `docs/adding-a-provider.md` is written into a folder of its own, each file as
+the page has it. The contract suite, the reading of `hub.yaml` and `hub check` then run with it,
+untouched.
 """
 
-import json
+import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,79 +16,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.adapters.contract.test_providers import LABELS
+
 ROOT = Path(__file__).parents[2]
 SUITE = Path(__file__).parent / "contract"
-
-INBOUND = '''"""Webhooks of Acme, which sells ladders.
-
-**Docs**: https://acme.example/webhooks
-**Signs**: `X-Acme`, HMAC-SHA256 in hex over the raw body.
-**Re-sends**: never.
-**Answers**: any 2xx.
-**Quirks**: none.
-"""
-
-import json
-
-from adapters.contract.errors import Unreadable
-from adapters.contract.event import Event
-from adapters.contract.fields import external_id, email_address
-from adapters.contract.signatures.hmac import SecretsSchema, sign_hmac, verify_hmac
-from adapters.contract.inbound import Inbound, Sample
-from adapters.contract.strict_json import digest, read_json
-
-
-class AcmeInbound(Inbound):
-    name = "acme"
-    settings_schema = SecretsSchema
-    native_types = {"bought": "order.paid"}
-    ignored_types = {"looked": "no one has to know"}
-
-    def __init__(self, settings):
-        self._secrets = settings["secrets"]
-
-    def verify(self, request):
-        return verify_hmac(
-            self._secrets, request.headers.get("x-acme"), request.body, name="X-Acme"
-        )
-
-    def parse(self, request):
-        native = read_json(request.body)
-        if not isinstance(native, dict):
-            raise Unreadable("expected an object")
-        kind = external_id(native.get("what"), "what")
-        email = email_address(native.get("email"))
-        data = {"email": email} if email and kind in self.native_types else {}
-        return [
-            Event(
-                type=self.native_types.get(kind, f"acme.{kind}"),
-                native_type=kind,
-                external_id=external_id(native.get("id"), "id"),
-                occurred_at=request.received_at,
-                data=data | {"native": native},
-                fingerprint=digest(native),
-            )
-        ]
-
-    def sample(self, native_type, external_id, now, *, live, url):
-        if native_type not in self.sample_types():
-            raise LookupError("there is: bought")
-        body = json.dumps({"id": external_id, "what": native_type}).encode()
-        return Sample(body, {"x-acme": sign_hmac(self._secrets[0], body)})
-
-    def sample_types(self):
-        return ("bought",)
-'''
-
-SIGNER = '''"""Sign a body as Acme does."""
-
-import hmac
-
-
-def sign(settings, body, at, *, url, headers):
-    key = settings["secrets"][0].encode()
-    return {**headers, "x-acme": hmac.new(key, body, "sha256").hexdigest()}
-'''
+PAGE = ROOT / "docs" / "adding-a-provider.md"
+REGISTRY = "adapters/registry.py"
 
 REGISTRY_LINE = '''"""The one line in the registry, for a folder outside the project."""
 
@@ -96,58 +31,33 @@ import adapters
 from adapters import registry
 
 adapters.__path__.append(str(pathlib.Path(__file__).parent / "adapters"))
-registry.INBOUND = {"acme": "adapters.acme.inbound:AcmeInbound"}
+registry.INBOUND = {}
 '''
 
-HUB = """
-sources:
-  ladders: {adapter: acme, secrets: ["a secret of Acme's own"]}
-destinations:
-  ops: {adapter: http, url: "https://ops.example/hook"}
-routes:
-  sold: {on: [order.paid, "acme.*"], from: ladders, do: ops.post, with: {body: {}}}
-"""
 
-FIXTURE = {
-    "settings": {"secrets": ["acme_fixture_secret_one"]},
-    "wrong_settings": {"secrets": ["acme_fixture_secret_wrong"]},
-    "url": "https://hub.example.com/webhooks/ladders",
-    "signature_header": "x-acme",
-    "signed_body": True,
-    "past_s": None,
-    "future_s": None,
-    "test_mode": False,
-}
+def page_files() -> dict[str, str]:
+    """Return the files of the page: a line that begins with the path, and the block under it."""
+    found = re.findall(
+        r"^`([\w./]+)`[^\n]*:\n\n```\w*\n(.*?)^```$", PAGE.read_text("utf-8"), re.M | re.S
+    )
+    assert len(dict(found)) == len(found)
+    return dict(found)
+
+
+FILES = page_files()
+INBOUND = FILES["adapters/acme/inbound.py"]
+HUB = FILES["hub.yaml"]
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Return a folder with all that `acme` is, beside the contract suite as it stands."""
     shutil.copytree(SUITE, tmp_path / "tests" / "adapters" / "contract")
-    write(tmp_path / "adapters" / "acme" / "__init__.py", '"""Acme."""\n')
-    write(tmp_path / "adapters" / "acme" / "inbound.py", INBOUND)
-    write(tmp_path / "acme_line.py", REGISTRY_LINE)
-    fixtures = tmp_path / "tests" / "fixtures" / "acme"
-    write(fixtures / "fixture.json", json.dumps(FIXTURE))
-    write(fixtures / "signer.py", SIGNER)
-    for what, kind, data in (
-        ("bought", "order.paid", {"email": "jane@example.com"}),
-        ("looked", "acme.looked", {}),
-    ):
-        body = {"id": "acme-1", "what": what, "email": "jane@EXAMPLE.com"}
-        write(fixtures / f"{what}.json", json.dumps(body))
-        expected = {
-            "type": kind,
-            "native_type": what,
-            "external_id": "acme-1",
-            "occurred_at": "2026-11-20T12:00:00Z",
-            "live": True,
-            "incomplete": False,
-            "fact_key": None,
-            "data": data,
-        }
-        write(fixtures / f"{what}.expected.json", json.dumps([expected]))
-    write(tmp_path / "hub.yaml", HUB)
+    for name, text in FILES.items():
+        if name != REGISTRY:
+            write(tmp_path / name, text)
+    added = ast.literal_eval(f"{{{FILES[REGISTRY]}}}")
+    write(tmp_path / "acme_line.py", REGISTRY_LINE.replace("{}", repr(added)))
     return tmp_path
 
 
@@ -190,9 +100,14 @@ def test_the_contract_suite_runs_with_it_as_it_stands(folder: Path) -> None:
     [
         ("if not isinstance(native, dict):", "if False:", "strange"),
         ("return verify_hmac(", 'return "secrets[0]" or (', "changed_byte"),
-        ('f"acme.{kind}"', '"order.seen"', "expected_ones"),
+        ('f"acme.{native_type}"', '"order.seen"', "expected_ones"),
         ("**Quirks**", "Quirks", "explains_itself"),
         ('external_id(native.get("id"), "id")', 'str(native.get("id"))', "strange"),
+        ("digest(lasting)", "digest(native)", "sent_again"),
+        ('native.get("buyer")', 'native.get("email")', "where_it_belongs"),
+        ('"object_id": text', '"order_id": text', "as_it_stands"),
+        ("""given=r'(?<="id": ")[^"]+'""", "given=None", "claim_to_be"),
+        ('("order.paid",)', '("order.paid", "order.late")', "each_sample_is_a_file"),
     ],
 )
 def test_the_suite_notices_a_provider_that_is_careless(
@@ -204,6 +119,19 @@ def test_the_suite_notices_a_provider_that_is_careless(
     done = suite(folder)
     assert done.returncode == 1, done.stdout[-3000:]
     assert noticed_by in done.stdout
+
+
+@pytest.mark.parametrize("command", [["check"], ["format", "--check"]])
+def test_the_page_is_written_as_the_project_is(command: list[str]) -> None:
+    ruff = [sys.executable, "-m", "ruff", *command, "--stdin-filename", "adapters/acme/inbound.py"]
+    done = subprocess.run([*ruff, "-"], input=INBOUND, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_page_names_all_that_the_docstring_has_to_say() -> None:
+    page = PAGE.read_text("utf-8")
+    for label in (*LABELS, "**Samples**"):
+        assert f"| `{label}` |" in page
 
 
 def hub(folder: Path, *arguments: str, environ: Mapping[str, str]) -> tuple[int, str]:
@@ -235,7 +163,7 @@ source = config.sources["ladders"]
 ours = registry.inbound(source.adapter)(source.settings)
 now = datetime.datetime.now(datetime.UTC)
 url = "https://hub.example.com/webhooks/ladders"
-sample = ours.sample("bought", "evt-1", now, live=True, url=url)
+sample = ours.sample("order.paid", "evt-1", now, live=True, url=url)
 request = InboundRequest("POST", url, sample.headers, sample.body, now)
 print(ours.verify(request), *(event.type for event in ours.parse(request)), *config.routes)
 """

@@ -1,4 +1,4 @@
-"""Figures of a benchmark run: the value of each round, and the targets that they are held to (docs/performance.md)."""
+"""Figures of a benchmark run: the value of each round, and the targets of docs/performance.md."""
 
 import json
 import statistics

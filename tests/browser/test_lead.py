@@ -173,7 +173,7 @@ def test_a_lead_reaches_its_owner_then_the_next_one_once_and_a_reply_of_1_ends_i
     office.reply(then[1], "1")
     office.await_(office.takers, "the lead to be taken")
     done = [(first[0], f"told {then[0]}"), (then[0], "taken")]
-    office.await_(lambda: office.tellings() == done, "the last telling to end")
+    office.await_(lambda: office.notifications() == done, "the last telling to end")
     assert office.takers() == [(then[0], "reply")]
     counts = {number: len(office.texts(number)) for number in (DANA, LEE, SAM)}
     assert counts == {DANA: 0, LEE: 1, SAM: 1}

@@ -24,9 +24,10 @@ HEAD = f"""# Providers
 
 Written by `{COMMAND}` from the adapters themselves.
 
-What comes in: the provider's type, and the event that it becomes. A type that stands in neither
-table becomes `<provider>.<type>`: kept, visible, and routable under that name. What a provider
-signs, sends again, expects as an answer and does oddly is in the first lines of its module.
+What comes in: the provider's type, and the event that it becomes ([events.md](events.md) has the
+fields of each). A type that stands in neither table becomes `<provider>.<type>`: kept, visible, and
+routable under that name. What a provider signs, sends again, expects as an answer and does oddly is
+in the first lines of its module.
 
 What goes out: each action, its parameters (in brackets those that may be left out), what protects
 it from happening twice, and what settles it when the answer was lost. *keyed*: the provider knows

@@ -1,1 +1,1 @@
-"""Signature schemes: each module can verify and sign."""
+"""Signature schemes of providers; each module verifies and signs."""

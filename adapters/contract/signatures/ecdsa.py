@@ -1,9 +1,9 @@
-"""Twilio SendGrid's signature: ECDSA over P-256 with SHA-256, of the timestamp and the raw body.
+"""Signatures of Twilio SendGrid: ECDSA over P-256 with SHA-256, of timestamp and raw body.
 
-The Event Webhook and Inbound Parse share it. The timestamp and the body are joined without a
-separator, so what is signed does not say where one ends: only a timestamp of exactly ten digits
-(2001 to 2286) is taken. A signature does not name a request either: from each, anybody can make a
-second valid one (r, n - s).
+The Event Webhook and Inbound Parse share it. The timestamp and the body are concatenated without a
+separator, so the signed bytes do not show where the timestamp ends: only a timestamp of exactly
+ten digits (2001 to 2286) is accepted. A signature does not identify a request either: from any
+valid one, anyone can derive a second (r, n - s).
 https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/getting-started-event-webhook-security-features
 """
 
@@ -38,10 +38,10 @@ _PEM_LINE = re.compile(r"-----(?:BEGIN|END) [A-Z ]+-----")
 
 
 def public_key(text: str) -> EllipticCurvePublicKey:
-    """Return the verification key that SendGrid shows: base64 DER, or the same as PEM.
+    """Parse the verification key that SendGrid shows: base64 DER, or the same as PEM.
 
     Raises:
-        ValueError: it is no public key on P-256; the sentence says what is wrong, never the key.
+        ValueError: not a public key on P-256; the message says why and never contains the key.
     """
     try:
         key = load_der_public_key(_der(text))
@@ -55,10 +55,10 @@ def public_key(text: str) -> EllipticCurvePublicKey:
 
 
 def private_key(text: str) -> EllipticCurvePrivateKey:
-    """Return an unencrypted private key: base64 DER (PKCS 8 or SEC 1), or the same as PEM.
+    """Parse an unencrypted private key: base64 DER (PKCS 8 or SEC 1), or the same as PEM.
 
     Raises:
-        ValueError: it is no private key on P-256; the sentence says what is wrong, never the key.
+        ValueError: not a private key on P-256; the message says why and never contains the key.
     """
     try:
         key = load_der_private_key(_der(text), password=None)
@@ -70,10 +70,10 @@ def private_key(text: str) -> EllipticCurvePrivateKey:
 
 
 def check_public_key(text: str) -> None:
-    """Accept what `public_key` reads (a marshmallow validator).
+    """Require a key that `public_key` can parse (a marshmallow validator).
 
     Raises:
-        ValidationError: with the sentence of `public_key`.
+        ValidationError: with the message of `public_key`.
     """
     try:
         public_key(text)
@@ -82,10 +82,10 @@ def check_public_key(text: str) -> None:
 
 
 def check_private_key(text: str) -> None:
-    """Accept what `private_key` reads (a marshmallow validator).
+    """Require a key that `private_key` can parse (a marshmallow validator).
 
     Raises:
-        ValidationError: with the sentence of `private_key`.
+        ValidationError: with the message of `private_key`.
     """
     try:
         private_key(text)
@@ -94,7 +94,7 @@ def check_private_key(text: str) -> None:
 
 
 def sign_ecdsa(key: EllipticCurvePrivateKey, timestamp: int, body: bytes) -> dict[str, str]:
-    """Return the two headers, lower-case; the same for the same bytes (RFC 6979)."""
+    """Return the two signature headers, lower-case; deterministic for equal bytes (RFC 6979)."""
     signature = key.sign(_signed_bytes(str(timestamp), body), _SIGNED_WITH)
     return {
         SIGNATURE_HEADER.lower(): b64encode(signature).decode("ascii"),
@@ -111,10 +111,12 @@ def verify_ecdsa(
     past_s: int,
     future_s: int,
 ) -> str:
-    """Return the label of the key that fits (`public_keys[0]`); `headers` lower-case.
+    """Return the label of the key that verifies the signature (`public_keys[0]`).
+
+    `headers` has lower-case names.
 
     Raises:
-        NotVerified: a header is missing or garbled, no key fits, or the time is more than
+        NotVerified: a header is missing or malformed, no key matches, or the time is more than
             `past_s` before or `future_s` after `received_at`.
     """
     timestamp = headers.get(TIMESTAMP_HEADER.lower(), "")
@@ -140,9 +142,10 @@ def _der(text: str) -> bytes:
 def _signature(header: str) -> bytes:
     try:
         signature = b64decode(header, validate=True)
-    except ValueError:  # binascii.Error is one; non-ASCII text gives a plain one
+    except ValueError:
+        # binascii.Error is a ValueError; non-ASCII text raises a plain one.
         signature = b""
-    # Of the last letter some bits say nothing: only one spelling is what was sent.
+    # The last base64 character has unused bits: only the canonical encoding is accepted.
     if not signature or b64encode(signature).decode() != header:
         raise NotVerified(f"{SIGNATURE_HEADER}: missing, or not base64")
     return signature

@@ -1,7 +1,7 @@
-"""Signatures made with a shared secret: bare ones, and those with their time (`t=...,v1=...`).
+"""HMAC signatures with a shared secret: plain ones, and those with a timestamp (`t=...,v1=...`).
 
-Plain functions of secrets, headers and bytes; the only clock is `received_at`. Whatever stands in
-a header, the one exception that leaves a `verify_...` is `NotVerified`.
+Pure functions of secrets, headers and bytes; the only clock is `received_at`. Whatever a header
+contains, the only exception that a `verify_...` raises is `NotVerified`.
 """
 
 import hmac
@@ -21,7 +21,7 @@ _HEX_SHA256_LENGTH = 64
 
 
 class SecretsSchema(Schema):
-    """`secrets`: what the sender signs with; several while one replaces another."""
+    """Schema with `secrets`, the sender's signing secrets: several while one replaces another."""
 
     secrets = fields.List(
         fields.String(validate=validate.Length(min=1)),
@@ -33,7 +33,7 @@ class SecretsSchema(Schema):
 def sign_hmac(
     secret: str, signed: bytes, *, algorithm: str = "sha256", encoding: str = "hex"
 ) -> str:
-    """Return the signature of some bytes; the key is the secret's text as UTF-8."""
+    """Return the HMAC of `signed`; the key is the secret's text as UTF-8."""
     digest = hmac.digest(secret.encode(), signed, algorithm)
     return b64encode(digest).decode("ascii") if encoding == "base64" else digest.hex()
 
@@ -50,11 +50,11 @@ def verify_hmac(
 ) -> str:
     """Return the label of the secret that signed the bytes (`secrets[0]`).
 
-    `header` is what the header `name` says: `prefix`, and the signature to the letter (hex in
-    lower case).
+    `header` is the value of the header `name`: `prefix`, then exactly the signature (hex in lower
+    case).
 
     Raises:
-        NotVerified: it is missing, starts otherwise, or no secret fits.
+        NotVerified: the header is missing, does not start with `prefix`, or matches no secret.
     """
     if not header:
         raise NotVerified(f"{name}: missing")
@@ -63,7 +63,7 @@ def verify_hmac(
     given = header[len(prefix) :]
     candidates = [given.encode("ascii")] if given.isascii() else []
     for index, secret in enumerate(secrets):
-        # A blank key would let anybody sign.
+        # With a blank key, anyone could sign.
         if secret.strip():
             expected = sign_hmac(secret, signed, algorithm=algorithm, encoding=encoding)
             if any_equal(expected.encode("ascii"), candidates):
@@ -72,7 +72,7 @@ def verify_hmac(
 
 
 def sign_timed(secret: str, timestamp: int, body: bytes) -> str:
-    """Return the header ``t=<seconds>,v1=<hex>``: HMAC-SHA256 over ``<seconds>.<body>``."""
+    """Return the header value ``t=<seconds>,v1=<hex>``: HMAC-SHA256 over ``<seconds>.<body>``."""
     return f"t={timestamp},v1={sign_hmac(secret, b'%d.%b' % (timestamp, body))}"
 
 
@@ -88,11 +88,11 @@ def verify_timed(
 ) -> str:
     """Return the label of the secret that signed the body (`secrets[0]`).
 
-    Several `v1` values may stand in the header (a secret being rolled), other schemes are ignored.
+    The header may have several `v1` values (while a secret is rotated); other schemes are ignored.
 
     Raises:
-        NotVerified: the header `name` is missing or garbled, no secret fits, or the time is more
-            than `past_s` before or `future_s` after `received_at`.
+        NotVerified: the header `name` is missing or malformed, no secret matches, or the time is
+            more than `past_s` before or `future_s` after `received_at`.
     """
     timestamp, candidates = _read_timed(name, header)
     check_age(timestamp, received_at, past_s=past_s, future_s=future_s)
@@ -104,21 +104,21 @@ def verify_timed(
 
 
 def check_timestamp(name: str, text: str) -> None:
-    """Accept epoch seconds, 1 to 12 digits.
+    """Require epoch seconds of 1 to 12 digits.
 
     Raises:
-        NotVerified: something else, or nothing.
+        NotVerified: `text` is empty or anything else.
     """
-    # isdigit alone lets Arabic and superscript digits pass, int alone spaces and underscores.
+    # isdigit alone accepts Arabic and superscript digits, int alone spaces and underscores.
     if not (text.isascii() and text.isdigit() and len(text) <= _TIMESTAMP_DIGITS):
         raise NotVerified(f"{name}: missing, or not 1 to {_TIMESTAMP_DIGITS} digits")
 
 
 def check_age(timestamp: str, received_at: datetime, *, past_s: int, future_s: int) -> None:
-    """Accept a checked timestamp that is near `received_at`.
+    """Require a timestamp near `received_at`; `check_timestamp` has validated its format.
 
     Raises:
-        NotVerified: it is too old or too new; the message says by how much.
+        NotVerified: the timestamp is too old or too far in the future; the message says how far.
     """
     age_s = int(received_at.timestamp()) - int(timestamp)
     if age_s > past_s:
@@ -132,7 +132,7 @@ def check_age(timestamp: str, received_at: datetime, *, past_s: int, future_s: i
 
 
 def any_equal(expected: bytes, candidates: Sequence[bytes]) -> bool:
-    """Tell whether one of them is the expected one, in a time that tells nothing."""
+    """Return whether any candidate equals the expected signature, compared in constant time."""
     return any(hmac.compare_digest(expected, candidate) for candidate in candidates)
 
 

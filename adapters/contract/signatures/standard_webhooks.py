@@ -1,8 +1,8 @@
-"""Prove who sent a webhook, and prove it for our own: each scheme can verify and sign.
+"""Signatures of Standard Webhooks and of Stripe: verification and signing.
 
-Schemes are plain functions of secrets, headers and bytes; the only clock is `received_at`.
-Whatever stands in a header, the one exception that leaves a `verify_...` is `NotVerified`.
-What is signed with a shared secret and nothing else to it is in `hmac`.
+Pure functions of secrets, headers and bytes; the only clock is `received_at`. Whatever a header
+contains, the only exception that a `verify_...` raises is `NotVerified`. The plain HMAC schemes
+are in `hmac`.
 """
 
 import hmac
@@ -23,14 +23,14 @@ from adapters.contract.signatures.hmac import (
 STRIPE_PAST_S, STRIPE_FUTURE_S = 300, 60
 STANDARD_WEBHOOK_PAST_S, STANDARD_WEBHOOK_FUTURE_S = 300, 300
 
-_SECRET_PREFIX = "whsec_"  # noqa: S105 (a mark, not a secret)
+_SECRET_PREFIX = "whsec_"  # noqa: S105 (a prefix, not a secret)
 
 
 @dataclass(frozen=True, slots=True)
 class StandardWebhook:
-    """A message whose id and time are right: the bytes that are signed, and its signatures.
+    """Message with a valid id and timestamp: its signed bytes, and its unverified signatures.
 
-    Each signature is a version (`v1`, `v1a`) and its base64.
+    Each signature is a pair of its version (`v1`, `v1a`) and its base64.
     """
 
     signed: bytes
@@ -42,9 +42,9 @@ class StandardWebhook:
 
 
 def sign_stripe(secret: str, timestamp: int, body: bytes) -> str:
-    """Return the `Stripe-Signature` header: ``t=<seconds>,v1=<hex>``.
+    """Return the value of the `Stripe-Signature` header: ``t=<seconds>,v1=<hex>``.
 
-    The key is the whole secret as text; its `whsec_` part is not base64 here.
+    The key is the whole secret as text, including `whsec_`; it is not decoded as base64 here.
     https://docs.stripe.com/webhooks#verify-manually
     """
     return sign_timed(secret, timestamp, body)
@@ -55,11 +55,11 @@ def verify_stripe(
 ) -> str:
     """Return the label of the secret that signed the body (`secrets[0]`).
 
-    Several `v1` values may stand in the header (a secret being rolled), other schemes are ignored.
+    The header may have several `v1` values (while a secret is rotated); other schemes are ignored.
 
     Raises:
-        NotVerified: the header is missing or garbled, no secret fits, or the time is more than
-            300 s past or 60 s ahead of `received_at`.
+        NotVerified: the header is missing or malformed, no secret matches, or the time is more
+            than 300 s before or 60 s after `received_at`.
     """
     return verify_timed(
         secrets,
@@ -77,13 +77,13 @@ def sign_standard_webhook(
 ) -> dict[str, str]:
     """Return the three headers of Standard Webhooks v1 (`webhook-id`, `-timestamp`, `-signature`).
 
-    The key is the base64 after `whsec_` (its padding may be missing); a secret without that prefix
-    is used as its UTF-8 bytes.
+    The key is the decoded base64 after `whsec_` (padding is optional); for a secret without that
+    prefix, the key is its UTF-8 bytes.
     https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 
     Raises:
-        ValueError: what follows `whsec_` is not base64, or `message_id` is empty or has a dot
-            (the dot parts the signed text, so such an id would be ambiguous).
+        ValueError: the text after `whsec_` is not base64, or `message_id` is empty or has a dot
+            (dots separate the parts of the signed text, so such an id would be ambiguous).
     """
     signed = standard_webhook_bytes(message_id, timestamp, body)
     signature = _standard_signature(standard_webhook_key(secret), signed).decode("ascii")
@@ -97,12 +97,12 @@ def sign_standard_webhook(
 def verify_standard_webhook(
     secrets: Sequence[str], headers: Mapping[str, str], body: bytes, received_at: datetime
 ) -> str:
-    """Return the label of the secret that signed the body (`secrets[0]`); `headers` lower-case.
+    """Return the label of the secret that signed the body (`secrets[0]`).
 
-    Only `v1` is checked; other versions in the list are ignored.
+    `headers` has lower-case names. Only `v1` is checked; other versions in the list are ignored.
 
     Raises:
-        NotVerified: a header is missing or garbled, no secret fits, or the time is more than
+        NotVerified: a header is missing or malformed, no secret matches, or the time is more than
             300 s from `received_at`.
     """
     message = read_standard_webhook(headers, body, received_at)
@@ -115,10 +115,12 @@ def verify_standard_webhook(
 def read_standard_webhook(
     headers: Mapping[str, str], body: bytes, received_at: datetime, *, family: str = "webhook"
 ) -> StandardWebhook:
-    """Return what is signed and the signatures, unchecked; `family`: `webhook-id` or `svix-id`.
+    """Return the signed bytes and the signatures of a message, without verifying the signatures.
+
+    `family` is the prefix of the headers: `webhook` (`webhook-id`) or `svix` (`svix-id`).
 
     Raises:
-        NotVerified: a header is missing or garbled, or the time is more than 300 s from
+        NotVerified: a header is missing or malformed, or the time is more than 300 s from
             `received_at`.
     """
     message_id = headers.get(f"{family}-id", "")
@@ -136,7 +138,7 @@ def read_standard_webhook(
 
 
 def label_of_secret(message: StandardWebhook, secrets: Sequence[str]) -> str | None:
-    """Return the label of the secret (`secrets[0]`) of which a `v1` signature is, or None."""
+    """Return the label of the secret (`secrets[0]`) that a `v1` signature matches, or None."""
     candidates = message.of_version("v1")
     for index, secret in enumerate(secrets):
         key = _key_or_nothing(secret)
@@ -146,7 +148,7 @@ def label_of_secret(message: StandardWebhook, secrets: Sequence[str]) -> str | N
 
 
 def standard_webhook_bytes(message_id: str, timestamp: int, body: bytes) -> bytes:
-    """Return what is signed of a message, in every version.
+    """Return the signed bytes of a message, which are the same in every signature version.
 
     Raises:
         ValueError: `message_id` is empty or has a dot.
@@ -157,17 +159,18 @@ def standard_webhook_bytes(message_id: str, timestamp: int, body: bytes) -> byte
 
 
 def standard_webhook_key(secret: str) -> bytes:
-    """Return the bytes that a Standard Webhooks secret stands for.
+    """Return the key bytes of a Standard Webhooks secret.
 
     Raises:
-        ValueError: what follows `whsec_` is not base64, or nothing follows.
+        ValueError: the text after `whsec_` is not base64, or is empty.
     """
     if not secret.startswith(_SECRET_PREFIX):
         return secret.encode()
     text = secret.removeprefix(_SECRET_PREFIX).rstrip("=")
     try:
         key = b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except ValueError as error:  # binascii.Error is one; non-ASCII text gives a plain one
+    except ValueError as error:
+        # binascii.Error is a ValueError; non-ASCII text raises a plain one.
         raise ValueError("what follows whsec_ in the secret is not base64") from error
     if not key:
         raise ValueError("nothing follows whsec_ in the secret")
@@ -194,7 +197,8 @@ def _is_message_id(text: str) -> bool:
 
 
 def _key_or_nothing(secret: str) -> bytes:
-    if not secret.strip():  # a blank key would let anybody sign
+    # With a blank key, anyone could sign.
+    if not secret.strip():
         return b""
     try:
         return standard_webhook_key(secret)

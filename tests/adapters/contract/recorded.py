@@ -1,9 +1,13 @@
-"""The recorded webhooks of all providers, as `tests/fixtures/README.md` lays them out."""
+"""The recorded webhooks of all providers, as `tests/fixtures/README.md` lays them out.
+
+The samples that `hub send` posts (`adapters/<provider>/samples/`) are run over like them.
+"""
 
 import copy
+import importlib
 import importlib.util
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -21,6 +25,7 @@ FIXTURES = Path(__file__).parents[2] / "fixtures"
 RECEIVED_AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 KINDS = ("json", "form", "multipart")
 EXPECTED = ".expected.json"
+AGAIN = ".again"
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,10 @@ class Fixture:
         return self.path.name.removesuffix(f".{self.kind}")
 
     @property
+    def label(self) -> str:
+        return f"{self.provider}/{self.path.name}"
+
+    @property
     def kind(self) -> str:
         return self.path.suffix.removeprefix(".")
 
@@ -45,8 +54,12 @@ class Fixture:
     @property
     def about(self) -> dict[str, Any]:
         """What `fixture.json` says, and over it what `<name>.request.json` does."""
-        own = self.path.with_name(f"{self.name}.request.json")
-        return about(self.provider) | (json.loads(own.read_text("utf-8")) if own.exists() else {})
+        return about(self.provider) | self._own_request
+
+    @property
+    def _own_request(self) -> dict[str, Any]:
+        path = self.path.with_name(f"{self.name}.request.json")
+        return json.loads(path.read_text("utf-8")) if path.exists() else {}
 
     @property
     def expected(self) -> list[dict[str, Any]]:
@@ -55,7 +68,13 @@ class Fixture:
     def adapter(self, settings_key: str = "settings") -> Inbound:
         return adapter(self.provider, settings_key)
 
-    def signed(self, body: bytes | None = None, at: datetime = RECEIVED_AT) -> InboundRequest:
+    def signed(
+        self,
+        body: bytes | None = None,
+        at: datetime = RECEIVED_AT,
+        *,
+        received_at: datetime = RECEIVED_AT,
+    ) -> InboundRequest:
         """Return the recorded request, or the same with another body, as the provider signs it."""
         about = self.about
         body = self.body if body is None else body
@@ -63,7 +82,39 @@ class Fixture:
         if hasattr(signing, "address"):
             about["url"] = signing.address(about["url"], body, headers)
         headers = signing.sign(about["settings"], body, at, url=about["url"], headers=headers)
-        return request(about, headers, body)
+        return request(about, headers, body, received_at)
+
+
+@dataclass(frozen=True)
+class Resent(Fixture):
+    """The same fact sent again by the provider, beside the body of its first time."""
+
+    first: Fixture
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """Facts of the first time, and over them those of `<name>.again.request.json`."""
+        return self.first.about | self._own_request
+
+
+@dataclass(frozen=True)
+class SampleFile(Fixture):
+    """A sample as its file has it: sent with the headers that the adapter gives to one."""
+
+    folder: Path
+
+    @property
+    def native_type(self) -> str:
+        return str(self.path.relative_to(self.folder)).removesuffix(f".{self.kind}")
+
+    @property
+    def label(self) -> str:
+        return f"{self.provider}/samples/{self.native_type}.{self.kind}"
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """Facts of `fixture.json`, with the headers of the sample."""
+        return about(self.provider) | {"headers": sample_headers(self.provider, self.native_type)}
 
 
 def adapter(provider: str, settings_key: str = "settings") -> Inbound:
@@ -71,9 +122,18 @@ def adapter(provider: str, settings_key: str = "settings") -> Inbound:
     return kind(kind.settings_schema().load(copy.deepcopy(about(provider)[settings_key])))
 
 
-def request(about: Mapping[str, Any], headers: Mapping[str, str], body: bytes) -> InboundRequest:
+@cache
+def sample_headers(provider: str, native_type: str) -> dict[str, str]:
+    url = about(provider)["url"]
+    sample = adapter(provider).sample(native_type, "sample_1", RECEIVED_AT, live=True, url=url)
+    return {name.lower(): text for name, text in sample.headers.items()}
+
+
+def request(
+    about: Mapping[str, Any], headers: Mapping[str, str], body: bytes, at: datetime = RECEIVED_AT
+) -> InboundRequest:
     method, path_secret = about.get("method", "POST"), about.get("path_secret")
-    return InboundRequest(method, about["url"], headers, body, RECEIVED_AT, path_secret)
+    return InboundRequest(method, about["url"], headers, body, at, path_secret)
 
 
 @cache
@@ -102,16 +162,36 @@ def recorded(provider: str) -> list[Fixture]:
     return [Fixture(provider, path) for path in paths if path.exists()]
 
 
+def resent(fixture: Fixture) -> Resent | None:
+    """Return how the provider sends the same fact once more, if that is recorded."""
+    path = fixture.path.with_name(f"{fixture.name}{AGAIN}.{fixture.kind}")
+    return Resent(fixture.provider, path, fixture) if path.exists() else None
+
+
+def sample_files(provider: str) -> list[SampleFile]:
+    """Return the samples that a provider has as files; none where it makes them."""
+    package = importlib.import_module(f"adapters.{provider}")
+    folder = Path(package.__path__[0]) / "samples"
+    found = sorted(path for path in folder.rglob("*") if path.suffix.removeprefix(".") in KINDS)
+    return [SampleFile(provider, path, folder) for path in found]
+
+
 PROVIDERS = sorted(path.parent.name for path in FIXTURES.glob("*/fixture.json"))
 ALL = [fixture for provider in PROVIDERS for fixture in recorded(provider)]
+SAMPLES = [sample for provider in PROVIDERS for sample in sample_files(provider)]
+RESENT = [again for fixture in ALL if (again := resent(fixture))]
 SIGNED = [fixture for fixture in ALL if fixture.about.get("signed_body", True)]
+SIGNED += [sample for sample in SAMPLES if about(sample.provider).get("signed_body", True)]
 
 
-def _of(fixtures: list[Fixture]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("fixture", fixtures, ids=lambda f: f"{f.provider}/{f.path.name}")
+def _of(fixtures: Sequence[Fixture]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("fixture", fixtures, ids=lambda fixture: fixture.label)
 
 
 every_fixture = _of(ALL)
+every_sample = _of(SAMPLES)
+every_resent = _of(RESENT)
+every_body = _of([*ALL, *SAMPLES])
 every_signed = _of(SIGNED)
 every_provider = pytest.mark.parametrize("provider", PROVIDERS)
 

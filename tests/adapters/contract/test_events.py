@@ -5,7 +5,7 @@ from typing import Any
 
 from adapters.contract.strict_json import storable
 from tests.adapters.contract.checking import as_expected, check_event
-from tests.adapters.contract.recorded import Fixture, every_fixture
+from tests.adapters.contract.recorded import Fixture, every_body, every_fixture
 
 
 @every_fixture
@@ -34,19 +34,19 @@ def secrets(fixture: Fixture) -> list[str]:
     return texts
 
 
-@every_fixture
+@every_body
 def test_the_provider_hears_a_2xx(fixture: Fixture) -> None:
     adapter = fixture.adapter()
     for events in (adapter.parse(fixture.signed()), []):
         assert 200 <= adapter.reply(events).status < 300
 
 
-@every_fixture
+@every_body
 def test_an_ordinary_webhook_is_no_handshake(fixture: Fixture) -> None:
     assert fixture.adapter().handshake(fixture.signed()) is None
 
 
-@every_fixture
+@every_body
 def test_the_same_request_gives_the_same_events_and_stays_as_it_was(fixture: Fixture) -> None:
     request, adapter = fixture.signed(), fixture.adapter()
     before, other = copy.deepcopy(request), copy.deepcopy(request)

@@ -1,24 +1,17 @@
-"""What each inbound adapter says of itself, and the samples that it makes."""
+"""What each inbound adapter says of itself."""
 
 import importlib
 
-import pytest
-
 from adapters import registry
-from adapters.contract.errors import NotVerified
-from adapters.contract.event import EVENT_TYPES, Event
-from tests.adapters.contract.checking import check_event
+from adapters.contract.event import EVENT_TYPES
 from tests.adapters.contract.recorded import (
+    AGAIN,
     ALL,
     EXPECTED,
     FIXTURES,
     KINDS,
     PROVIDERS,
-    RECEIVED_AT,
-    about,
-    adapter,
     every_provider,
-    request,
 )
 
 LABELS = ("**Docs**", "**Signs**", "**Re-sends**", "**Answers**", "**Quirks**")
@@ -34,7 +27,8 @@ def test_each_body_has_its_expected_events_and_they_have_their_body() -> None:
     for provider in PROVIDERS:
         names = [path.name for path in (FIXTURES / provider).iterdir()]
         bodies = [name.rpartition(".")[0] for name in names if name.endswith(kinds)]
-        bodies = [name for name in bodies if not name.endswith((".expected", ".request"))]
+        beside = (".expected", ".request", AGAIN)
+        bodies = [name for name in bodies if not name.endswith(beside)]
         bodies.remove("fixture")
         expected = [name.removesuffix(EXPECTED) for name in names if name.endswith(EXPECTED)]
         assert sorted(bodies) == sorted(expected), provider
@@ -75,35 +69,3 @@ def test_an_account_to_fetch_from_is_an_adapter_that_can_fetch(provider: str) ->
         actions = registry.outbound(kind.account).actions
         incomplete = any(e["incomplete"] for f in ALL if f.provider == provider for e in f.expected)
         assert "fetch" in actions or not incomplete
-
-
-@every_provider
-def test_samples_verify_and_parse_as_what_they_claim_to_be(provider: str) -> None:
-    kind, ours = registry.inbound(provider), adapter(provider)
-    for native_type in ours.sample_types():
-        for live in (True, False):
-            event = sampled(provider, native_type, "sample_1", live=live)
-            assert event == sampled(provider, native_type, "sample_1", live=live)
-            check_event(provider, event)
-            assert event.native_type == native_type
-            assert event.occurred_at == RECEIVED_AT
-            assert event.live == live or not about(provider).get("test_mode", True)
-            assert event.type == kind.native_types.get(native_type, f"{provider}.{native_type}")
-            other = sampled(provider, native_type, "sample_2", live=live)
-            assert other.external_id != event.external_id
-            assert other.fact_key is None or other.fact_key != event.fact_key
-    with pytest.raises(LookupError, match=ours.sample_types()[0]):
-        ours.sample("no.such.type", "sample_1", RECEIVED_AT, live=True, url=about(provider)["url"])
-
-
-def sampled(provider: str, native_type: str, external_id: str, *, live: bool) -> Event:
-    """Return the one event of a sample that another secret does not verify."""
-    url, ours = about(provider)["url"], adapter(provider)
-    sample = ours.sample(native_type, external_id, RECEIVED_AT, live=live, url=url)
-    posted = request(about(provider), sample.headers, sample.body)
-    ours.verify(posted)
-    if "wrong_settings" in about(provider):
-        with pytest.raises(NotVerified):
-            adapter(provider, "wrong_settings").verify(posted)
-    (event,) = ours.parse(posted)
-    return event

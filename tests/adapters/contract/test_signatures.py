@@ -17,7 +17,7 @@ from tests.adapters.contract.recorded import (
     SIGNED,
     Fixture,
     about,
-    every_fixture,
+    every_body,
     every_signed,
 )
 from tests.adapters.contract.strange import spread
@@ -45,7 +45,7 @@ def test_any_changed_byte_is_refused(fixture: Fixture) -> None:
             adapter.verify(replace(request, body=body))
 
 
-@every_fixture
+@every_body
 def test_a_wrong_secret_is_refused(fixture: Fixture) -> None:
     if "wrong_settings" in fixture.about:
         with pytest.raises(NotVerified):

@@ -10,7 +10,7 @@ from adapters.contract.request import InboundRequest
 from tests.adapters.contract.checking import check_event, events_or_adapter_error
 from tests.adapters.contract.recorded import (
     Fixture,
-    every_fixture,
+    every_body,
     every_provider,
     first_of_each_kind,
 )
@@ -27,14 +27,14 @@ CUTS = 300
 NO_JSON = (b"", b"\xff\xfe{}", b"[" * 100_000, b'{"id": 1')
 
 
-@every_fixture
+@every_body
 def test_a_body_cut_anywhere_gives_events_or_an_adapter_error(fixture: Fixture) -> None:
     adapter, body = fixture.adapter(), fixture.body
     for place in spread(len(body), CUTS):
         events_or_adapter_error(fixture, adapter, body[:place])
 
 
-@every_fixture
+@every_body
 def test_every_value_may_be_strange_and_nothing_else_breaks(fixture: Fixture) -> None:
     adapter = fixture.adapter()
     for variant, body in variants(fixture.kind, fixture.body):
