@@ -11,14 +11,13 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, literal_column, select, update
 
-from adapters import Event
 from hub.core.audit import record_action
 from hub.core.errors import NotFound, Refused
 from hub.core.hub import Hub
 from hub.core.inbound.ingest import PreparedRequest, needs_projection, new_delivery_row
 from hub.core.inbound.insert import insert_deliveries
 from hub.core.models import EventState, StoredEvent
-from hub.core.rehydrate import event_again
+from hub.core.rehydrate import as_event, read_again
 
 _IS_HELD = StoredEvent.state == literal_column(f"'{EventState.HELD}'")
 
@@ -85,7 +84,7 @@ def release(
     """
     row = _held(connection, event_id)
     matches = hub.router.match(
-        _event(connection, hub, row),
+        as_event(row, read_again(connection, hub, row)),
         event_id=row.id,
         source=row.source,
         received_at=row.received_at,
@@ -141,22 +140,6 @@ def _held(connection: Connection, event_id: UUID) -> Row[Any]:
     if row.state != EventState.HELD:
         raise Refused(f"event {event_id} is not held: it is {row.state}")
     return row
-
-
-def _event(connection: Connection, hub: Hub, row: Row[Any]) -> Event:
-    """Return a stored event as routes see it, with its native object if that can be read again."""
-    data = dict(row.data or {})
-    again = event_again(connection, hub.inbound, row.request_id, row.external_id)
-    if again is not None and "native" in again.data:
-        data["native"] = again.data["native"]
-    return Event(
-        type=row.type,
-        native_type=row.native_type,
-        external_id=row.external_id,
-        occurred_at=row.occurred_at,
-        data=data,
-        live=row.live,
-    )
 
 
 def _marked(

@@ -15,7 +15,6 @@ from sqlalchemy import (
     Connection,
     and_,
     case,
-    exists,
     false,
     func,
     literal_column,
@@ -23,22 +22,19 @@ from sqlalchemy import (
     select,
     tuple_,
 )
-from sqlalchemy.orm import aliased
 
 from adapters import Effect
 from hub.core.configuration import Configuration
 from hub.core.errors import Refused
 from hub.core.hub import Hub
 from hub.core.models import (
-    Attempt,
-    AttemptState,
     Delivery,
     DeliveryState,
     Lane,
     database_now,
     is_among,
 )
-from hub.core.replays.replay import Plan
+from hub.core.replays.replay import IN_DOUBT, Plan
 from hub.core.replays.selection import Selection
 
 EXAMPLES = 3
@@ -46,15 +42,6 @@ EXAMPLES = 3
 MOST = 250_000
 # Approximate rate at which the hub itself releases deliveries when no limit slows it down.
 OURS_PER_MINUTE = 60_000
-
-_last = aliased(Attempt)
-_DOUBT = exists().where(
-    Attempt.delivery_id == Delivery.id,
-    Attempt.state.in_([AttemptState.IN_DOUBT, AttemptState.ACCEPTED]),
-    _last.delivery_id == Delivery.id,
-    _last.n == Delivery.attempts,
-    Attempt.key == _last.key,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +110,7 @@ def plan_of(
             literal_column(f"'{Plan.NOW}'"),
         ),
         (or_(is_among([DeliveryState.SUCCEEDED]), in_doubt), happened),
-        (_DOUBT, literal_column(f"'{Plan.REPEAT}'")),
+        (IN_DOUBT, literal_column(f"'{Plan.REPEAT}'")),
         else_=literal_column(f"'{Plan.ANEW}'"),
     )
 
@@ -215,7 +202,7 @@ def _in_doubt(connection: Connection, hub: Hub, selection: Selection) -> ColumnE
     once = [(row[0], row[1]) for row in pairs if hub.effect(row[0], row[1]) is Effect.AT_MOST_ONCE]
     if not once:
         return false()
-    return and_(tuple_(Delivery.destination, Delivery.action).in_(once), _DOUBT)
+    return and_(tuple_(Delivery.destination, Delivery.action).in_(once), IN_DOUBT)
 
 
 def _order(group: PlanGroup) -> tuple[bool, int, str, str, str]:

@@ -44,6 +44,18 @@ class Plan(StrEnum):
     REFUSED = "refused"
 
 
+_last = aliased(Attempt)
+# Whether a delivery may have happened already. Only under the key of its last attempt: the outcomes
+# under earlier keys are settled.
+IN_DOUBT = exists().where(
+    Attempt.delivery_id == Delivery.id,
+    Attempt.state.in_([AttemptState.IN_DOUBT, AttemptState.ACCEPTED]),
+    _last.delivery_id == Delivery.id,
+    _last.n == Delivery.attempts,
+    Attempt.key == _last.key,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Planned:
     """Delivery with the plan of its replay; `why` is the reason if it is refused."""
@@ -85,15 +97,6 @@ def preview_deliveries(
     before anything is read: a statement that waits for the locks would read the attempts as they
     were before the wait.
     """
-    last = aliased(Attempt)
-    # Only under the key of the last attempt: the outcomes under earlier keys are settled.
-    doubt = exists().where(
-        Attempt.delivery_id == Delivery.id,
-        Attempt.state.in_([AttemptState.IN_DOUBT, AttemptState.ACCEPTED]),
-        last.delivery_id == Delivery.id,
-        last.n == Delivery.attempts,
-        Attempt.key == last.key,
-    )
     statement = select(
         Delivery.id,
         Delivery.event_id,
@@ -101,7 +104,7 @@ def preview_deliveries(
         Delivery.destination,
         Delivery.action,
         Delivery.state,
-        doubt.label("doubt"),
+        IN_DOUBT.label("doubt"),
     ).join(StoredEvent, StoredEvent.id == Delivery.event_id)
     for name, wanted in where.items():
         if name == "ids":
