@@ -36,7 +36,7 @@ def now_page() -> Response:
         heard = source_statuses(connection, hub().configuration, watched)
         last_at = last_event_at(connection)
     return page(
-        "now.html",
+        "home.html",
         needs=needs,
         hours=hours,
         came=counts(hours, {"accepted": "came"}),

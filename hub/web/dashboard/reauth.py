@@ -20,7 +20,7 @@ WRONG = "That is not your password."
 def prove_page() -> BaseResponse:
     if current_user().has_proved(now()):
         return redirect(next_page(), 303)
-    return page("prove.html", next=next_page())
+    return page("reauth.html", next=next_page())
 
 
 @dashboard.post("/prove")
@@ -29,7 +29,7 @@ def prove() -> BaseResponse:
     person = current_user()
     checked = check_password(person.name, request.form.get("password", ""), wrong=WRONG)
     if checked.fault:
-        return refused("prove.html", checked, next=next_page())
+        return refused("reauth.html", checked, next=next_page())
     with hub().store.write() as connection:
         throttle.clear(connection, checked.attempt.counted)
         sessions.mark_proved(connection, person.session_id, now=now())

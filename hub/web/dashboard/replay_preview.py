@@ -88,7 +88,7 @@ def _previewed(*, refused: str | None = None) -> Response:
         lanes = preview.held_back(connection, {group.destination for group in foreseen.going})
     configuration = hub().configuration
     return page(
-        "preview.html",
+        "replay_preview.html",
         409 if refused else 200,
         refused=refused,
         foreseen=foreseen,

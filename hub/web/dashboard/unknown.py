@@ -133,7 +133,7 @@ def _asked(
     if rows:
         _note_view()
     return page(
-        "answer.html",
+        "settle.html",
         rows=rows,
         events=events,
         examples=EXAMPLES,
