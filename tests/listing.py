@@ -6,7 +6,8 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from hub.core.queries.deliveries import list_deliveries
-from hub.core.queries.events import EventFilter, list_events
+from hub.core.queries.event_rows import EventFilter
+from hub.core.queries.events import list_events
 from hub.core.queries.requests import RequestFilter, list_requests, request_json
 from hub.core.queries.rows import MOST_ROWS, first_rows
 from hub.core.replays.selection import selection_of

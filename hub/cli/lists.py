@@ -19,7 +19,8 @@ from hub.core.hub import Hub
 from hub.core.models import DeliveryState, EventState, RequestState
 from hub.core.queries.attention import alert_json, list_alerts
 from hub.core.queries.deliveries import list_deliveries
-from hub.core.queries.events import EventFilter, list_events
+from hub.core.queries.event_rows import EventFilter
+from hub.core.queries.events import list_events
 from hub.core.queries.requests import RequestFilter, list_requests, request_json
 from hub.core.queries.rows import MOST_ROWS, first_rows
 from hub.core.queries.unknown import list_unknown

@@ -1,4 +1,4 @@
-"""Event rows of lists: the columns, the summary fields, and the deliveries counted by state."""
+"""Event rows of lists: their filter, their columns, and their deliveries counted by state."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,6 +22,8 @@ from sqlalchemy import (
 
 from hub.core.models import Delivery, StoredEvent
 from hub.core.queries.rows import Json, json_of
+from hub.core.search.search import Query
+from hub.core.text import matches
 
 SMALL_BYTES = 16 * 1024
 MOST_TYPES = 200
@@ -58,6 +60,37 @@ class EventRow:
     def as_json(self) -> Json:
         """Return the JSON form of the row, as printed by `hub events --json`."""
         return json_of(self, LISTED, contact="contact_id")
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Filter of events: all conditions must hold, None sets none. Texts may be globs: `payment.*`.
+
+    `since` (inclusive) and `until` (exclusive) apply to the time at which an event arrived.
+    """
+
+    source: str | None = None
+    type: str | None = None
+    state: str | None = None
+    external_id: str | None = None
+    contact: UUID | None = None
+    live: bool | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    query: Query | None = None
+
+    def conditions(self, columns: Any) -> list[ColumnElement[bool]]:
+        """Return the conditions on an event's columns, without the times and the search query."""
+        wanted = [
+            matches(getattr(columns, name), text)
+            for name in ("source", "type", "state", "external_id")
+            if (text := getattr(self, name)) is not None
+        ]
+        if self.contact is not None:
+            wanted.append(columns.contact_id == self.contact)
+        if self.live is not None:
+            wanted.append(columns.live == self.live)
+        return wanted
 
 
 def select_event_rows(connection: Connection, columns: Any) -> Select[Any]:

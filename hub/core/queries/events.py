@@ -6,8 +6,6 @@ continues there.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
 from uuid import UUID
@@ -28,6 +26,7 @@ from hub.core.ids import FIRST_ID, LAST_ID, first_id, instant_of
 from hub.core.models import EventState, StoredEvent
 from hub.core.queries.event_rows import (
     MOST_TYPES,
+    EventFilter,
     EventRow,
     add_delivery_counts,
     event_row,
@@ -37,7 +36,6 @@ from hub.core.queries.event_rows import (
 )
 from hub.core.queries.rows import Page
 from hub.core.search.search import Query, steps
-from hub.core.text import matches
 
 MOST_STEPS = 10
 # Number of search matches after which a page stops checking the other filters.
@@ -58,37 +56,6 @@ _BY_STATE = {
 # Rows found by a step, and the id down to which it scanned (None: to the end).
 Found = tuple[list[EventRow], UUID | None]
 Conditions = Sequence[ColumnElement[bool]]
-
-
-@dataclass(frozen=True, slots=True)
-class EventFilter:
-    """Filter of events: all conditions must hold, None sets none. Texts may be globs: `payment.*`.
-
-    `since` (inclusive) and `until` (exclusive) apply to the time at which an event arrived.
-    """
-
-    source: str | None = None
-    type: str | None = None
-    state: str | None = None
-    external_id: str | None = None
-    contact: UUID | None = None
-    live: bool | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    query: Query | None = None
-
-    def conditions(self, columns: Any) -> list[ColumnElement[bool]]:
-        """Return the conditions on an event's columns, without the times and the search query."""
-        wanted = [
-            matches(getattr(columns, name), text)
-            for name in ("source", "type", "state", "external_id")
-            if (text := getattr(self, name)) is not None
-        ]
-        if self.contact is not None:
-            wanted.append(columns.contact_id == self.contact)
-        if self.live is not None:
-            wanted.append(columns.live == self.live)
-        return wanted
 
 
 def list_events(

@@ -17,8 +17,8 @@ from hub.core.explain.event_summaries import sentence
 from hub.core.ids import FIRST_ID
 from hub.core.models import EventState
 from hub.core.ports import Store
-from hub.core.queries.event_rows import EventRow, newest_id, types_seen
-from hub.core.queries.events import EventFilter, list_events, list_newer
+from hub.core.queries.event_rows import EventFilter, EventRow, newest_id, types_seen
+from hub.core.queries.events import list_events, list_newer
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.csv_export import csv_line
 from hub.web.dashboard.params import filter_params, id_param, read_filters, url_with

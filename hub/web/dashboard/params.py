@@ -15,7 +15,7 @@ from werkzeug.exceptions import BadRequest, Forbidden, NotFound
 
 from hub.core.ids import parse_id
 from hub.core.models import EventState
-from hub.core.queries.events import EventFilter
+from hub.core.queries.event_rows import EventFilter
 from hub.core.replays.selection import NotReadable, Selection, selection_of
 from hub.core.search.search import read_query
 from hub.web.dashboard.blueprint import dashboard

@@ -7,7 +7,8 @@ from sqlalchemy import delete, event, update
 
 from hub.core.models import Delivery, StoredEvent
 from hub.core.queries import events as board
-from hub.core.queries.events import EventFilter, list_events
+from hub.core.queries.event_rows import EventFilter
+from hub.core.queries.events import list_events
 from hub.core.search import full_text
 from hub.core.search.indexer import index_some
 from hub.core.search.search import read_query

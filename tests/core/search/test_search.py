@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.core.models import StoredEvent
-from hub.core.queries.event_rows import types_seen
-from hub.core.queries.events import EventFilter, list_events, list_newer
+from hub.core.queries.event_rows import EventFilter, types_seen
+from hub.core.queries.events import list_events, list_newer
 from hub.core.search.indexer import index_some
 from hub.core.search.search import found_by, read_query
 from hub.core.search.tokenizer import MOST_CHARACTERS, terms_of, words_of
