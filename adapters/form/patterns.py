@@ -1,15 +1,18 @@
 """Regular expressions of form fields, matched by RE2, and texts for samples that match one.
 
-RE2 (https://github.com/google/re2/wiki/Syntax) matches in a time that is linear in the text,
-whatever the pattern. It has neither look-around nor back-references, and `\\d`, `\\w` and `\\s` are
-ASCII.
+RE2 (https://github.com/google/re2) matches in a time that is linear in the text, whatever the
+pattern. Patterns are written as in Python, and translated (`re2_syntax`); look-around and
+back-references are refused, and so are counts above 1000.
 """
 
 import re
 from collections.abc import Callable, Iterator
 from itertools import chain
+from random import Random
 
 import re2
+
+from adapters.form.re2_syntax import to_re2
 
 MOST_CHARACTERS = 300
 # Maximum length of a text that is matched against a pattern, in characters.
@@ -28,8 +31,8 @@ _LONGEST_RUN = 50
 _WORD = re.compile(r"[^\W_]+(?:[ -][^\W_]+)*")
 
 _LOOKS = re.compile(r"\(\?<?[=!]|\(\?\(|\(\?P$|\\[0-9]")
-# Python reads this as a repetition, RE2 as it stands.
-_NO_LEAST = re.compile(r"(?<!\\)\{,[0-9]+\}")
+# Texts that are made from a pattern before it is given up.
+_MADE = 40
 
 
 class BadPattern(ValueError):
@@ -47,8 +50,6 @@ def check_pattern(pattern: str, longest: int) -> None:
     if longest > MOST_READ:
         raise BadPattern(f"a field with a pattern needs a `max` of at most {MOST_READ}")
     matcher(pattern)
-    if _NO_LEAST.search(pattern):
-        raise BadPattern("a repetition needs its least number: write {0,5}, not {,5}")
 
 
 def matcher(pattern: str) -> Callable[[str], bool]:
@@ -60,7 +61,7 @@ def matcher(pattern: str) -> Callable[[str], bool]:
     options = re2.Options()
     options.log_errors = False
     try:
-        compiled = re2.compile(pattern, options)
+        compiled = re2.compile(to_re2(pattern), options)
     except UnicodeEncodeError:
         raise BadPattern("not a regular expression: it is not valid Unicode") from None
     except re2.error as error:
@@ -71,14 +72,17 @@ def matcher(pattern: str) -> Callable[[str], bool]:
 def fitting(pattern: str, *, least: int, most: int) -> str | None:
     """Return a matching text of `least` to `most` characters, or None if none is found.
 
-    A few usual texts are tried, then the words of the pattern itself, then runs of characters.
+    A few usual texts are tried, then the words of the pattern itself, then runs of characters, and
+    at last texts that are made from the pattern, always the same ones.
     """
     matches = matcher(pattern)
     return next(
         (
             text
-            for text in chain(_USUAL_TEXTS, _WORD.findall(pattern), _runs(least, most))
-            if max(least, 1) <= len(text) <= most and matches(text)
+            for text in chain(
+                _USUAL_TEXTS, _WORD.findall(pattern), _runs(least, most), _made(pattern)
+            )
+            if max(least, 1) <= len(text) <= most and text.strip() and matches(text)
         ),
         None,
     )
@@ -91,6 +95,19 @@ def _runs(least: int, most: int) -> Iterator[str]:
             text = (run * (length // len(run) + 1))[:length]
             if text == text.strip():
                 yield text
+
+
+def _made(pattern: str) -> Iterator[str]:
+    """Yield texts made from a pattern, as far as Python reads it; the caller checks them."""
+    # Imported here: only samples need it.
+    import rstr
+
+    for seed in range(_MADE):
+        try:
+            # Not a secret: the same pattern gives the same sample.
+            yield rstr.Rstr(Random(seed)).xeger(pattern)  # noqa: S311
+        except (re.error, KeyError, ValueError, IndexError, OverflowError, RecursionError):
+            return
 
 
 def _fault(pattern: str, said: str) -> str:

@@ -155,13 +155,30 @@ def _check_redirect(text: str) -> None:
 
 
 def _check_example(declared: Mapping[str, Any]) -> None:
+    """Require an example that the field itself accepts.
+
+    Raises:
+        ValidationError: it is refused; with what is wrong.
+    """
+    # The types of fields are built from this module's tables.
+    from adapters.form.field_types import FIELD_TYPES
+
     example = declared["example"]
-    if not declared.get("min", 1) <= len(example) <= longest(declared) or not example.strip():
-        raise ValidationError("has more or fewer characters than the field takes", "example")
+    try:
+        example.encode()
+    except UnicodeEncodeError:
+        raise ValidationError("is not valid Unicode", "example") from None
     if declared["type"] != "longtext" and len(example.splitlines()) > 1:
         raise ValidationError("must be a single line", "example")
+    if not declared.get("min", 1) <= len(example) <= longest(declared) or not example.strip():
+        raise ValidationError("has more or fewer characters than the field takes", "example")
     if "pattern" in declared and not matcher(declared["pattern"])(example):
         raise ValidationError("does not match `pattern`", "example")
+    try:
+        FIELD_TYPES[declared["type"]](declared).clean(example)
+    except ValidationError as error:
+        said = f"is not what the field takes: {error.messages[0]}"
+        raise ValidationError(said, "example") from None
 
 
 class FieldSchema(Schema):

@@ -113,10 +113,13 @@ def deliveries(
 ) -> None:
     """List the deliveries: each event through each route, and what became of it."""
     event = wanted_id(event_id) if event_id else None
-    selection = Selection(state=state, destination=destination, route=route, event=event)
+    selection = Selection(state=state, event=event)
+    globs = {"destination": destination, "route": route}
     with _reading(page) as (connection, _hub, before):
         found = first_rows(
-            lambda most, below: list_deliveries(connection, selection, limit=most, before=below),
+            lambda most, below: list_deliveries(
+                connection, selection, limit=most, before=below, **globs
+            ),
             limit=page["limit"],
             before=before,
         )

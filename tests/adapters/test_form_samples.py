@@ -15,7 +15,9 @@ USUAL = [
     r"\+?[0-9 ]{6,20}", "a|b", r"[\d.]+", "#[0-9a-f]{6}", "x", r"\S+@\S+", r"\p{Lu}.*", "(?i)REF",
     "[A-Z]{1,2}[0-9][A-Z0-9]? ?[0-9][A-Z]{2}", r"\w+ \w+", "[0-9]{4}-[0-9]{2}-[0-9]{2}", "Mr|Ms|Dr",
 ]  # fmt: skip
-UNUSUAL = [r"(roof|gutter)-\w+", r"[^\w]a", "[^a0A 1]b", "", " +", "x{51}y"]
+UNUSUAL = [r"(roof|gutter)-\w+", r"[^\w]a", "[^a0A 1]b", "x{51}y", "[A-Z]{2}[0-9]{6}", "q|zz"]
+# Nothing but blanks, nothing that Python reads, and nothing as short as it has to be.
+IMPOSSIBLE = ["", " +", r"\p{Lu}{3}=\p{Ll}", "x{61}"]
 
 
 def sample(fields: dict, nonce: str = "0123456789abcdef"):
@@ -37,7 +39,15 @@ def test_a_text_is_found_that_fits_a_usual_pattern(pattern: str) -> None:
 
 
 @pytest.mark.parametrize("pattern", UNUSUAL)
-def test_no_text_is_found_for_an_unusual_one(pattern: str) -> None:
+def test_a_text_is_made_for_an_unusual_one_and_is_always_the_same(pattern: str) -> None:
+    text = fitting(pattern, least=0, most=60)
+    assert text is not None
+    assert matcher(pattern)(text)
+    assert fitting(pattern, least=0, most=60) == text
+
+
+@pytest.mark.parametrize("pattern", IMPOSSIBLE)
+def test_no_text_is_found_where_none_can_be_made(pattern: str) -> None:
     assert fitting(pattern, least=0, most=60) is None
 
 
@@ -83,7 +93,7 @@ def test_what_is_required_is_filled_in_patterns_and_files_too() -> None:
 
 
 def test_a_sample_that_cannot_be_made_says_which_field_is_in_the_way() -> None:
-    declared = {"type": "text", "pattern": "roof-[a-z]+", "min": 3, "max": 9}
+    declared = {"type": "text", "pattern": r"\p{Lu}{3}=\p{Ll}", "min": 3, "max": 9}
     with pytest.raises(LookupError, match="pattern of code; add a text that does as `example:`"):
         sample({"code": declared | {"required": True}})
     _, request, _ = sample({"code": declared})

@@ -3,7 +3,7 @@
 import secrets
 from datetime import datetime
 
-from adapters import InboundRequest
+from adapters import AdapterError, InboundRequest
 from hub.core.errors import NotFound
 from hub.core.hub import Hub
 from hub.core.ids import new_id
@@ -30,7 +30,8 @@ def make_sample(
     `origin` is the origin of its URL when the hub has no public URL.
 
     Raises:
-        NotFound: there is no such source, it is disabled, or it has no sample of that type.
+        NotFound: there is no such source, it is disabled, it has no sample of that type, or its
+            sample would be refused.
     """
     path, adapter = address_of(hub, source), hub.inbound(source)
     public = f"{hub.public_url or origin}{path}"
@@ -40,7 +41,12 @@ def make_sample(
     except LookupError as error:
         raise NotFound(str(error.args[0])) from error
     headers = {name.lower(): value for name, value in sample.headers.items()}
-    return InboundRequest("POST", public, headers, sample.body, now, sample.path_secret)
+    request = InboundRequest("POST", public, headers, sample.body, now, sample.path_secret)
+    try:
+        adapter.parse(request)
+    except AdapterError as error:
+        raise NotFound(f"the sample of {source} would not be taken: {error}") from error
+    return request
 
 
 def live_destinations(hub: Hub, source: str, sent: InboundRequest) -> list[str]:

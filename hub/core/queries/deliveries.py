@@ -10,13 +10,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, func, literal, select, union_all
+from sqlalchemy import ColumnElement, Connection, func, literal, select, union_all
 
 from hub.core.ids import instant_of
 from hub.core.models import Attempt, Delivery, DeliveryState, StoredEvent, is_among
 from hub.core.queries.event_rows import EventRow, event_row, select_event_rows
 from hub.core.queries.rows import Json, Page, json_of
 from hub.core.replays.selection import Selection
+from hub.core.text import matches
 
 # Maximum number of deliveries scanned for one page.
 WINDOW = 10_000
@@ -64,19 +65,34 @@ class DeliveryRow:
 
 
 def list_deliveries(
-    connection: Connection, selection: Selection, *, limit: int, before: UUID | None = None
+    connection: Connection,
+    selection: Selection,
+    *,
+    limit: int,
+    before: UUID | None = None,
+    destination: str | None = None,
+    route: str | None = None,
 ) -> Page[DeliveryRow]:
-    """Return a page of a selection's deliveries, newest first, with their last attempt's status."""
+    """Return a page of a selection's deliveries, newest first, with their last attempt's status.
+
+    `destination` and `route` are further conditions that may be globs, such as `crm*`: a selection
+    takes names as they are, since a replay may be made of it.
+    """
     within = list(selection.indexed())
     if before:
         within.append(Delivery.id < before)
     others = selection.others()
+    if destination is not None:
+        others.append(matches(Delivery.destination, destination))
+    if route is not None:
+        others.append(matches(Delivery.route, route))
     floor = _floor(connection, within) if others else None
     if floor:
         within.append(Delivery.id >= floor)
     ids = select(Delivery.id).where(*within, *others).order_by(Delivery.id.desc()).limit(limit + 1)
     found = connection.execute(ids).scalars().all()
-    rows = _rows(connection, found[:limit])
+    # The conditions once more: a delivery may have moved on between the two statements.
+    rows = _rows(connection, found[:limit], *within, *others)
     if len(found) > limit:
         return Page(rows, found[limit - 1])
     return Page(rows, floor, instant_of(floor) if floor else None)
@@ -151,7 +167,9 @@ def _floor(connection: Connection, within: Sequence[Any]) -> UUID | None:
     ).scalar_one_or_none()
 
 
-def _rows(connection: Connection, ids: Sequence[UUID]) -> list[DeliveryRow]:
+def _rows(
+    connection: Connection, ids: Sequence[UUID], *conditions: ColumnElement[bool]
+) -> list[DeliveryRow]:
     if not ids:
         return []
     last = (Attempt.delivery_id == Delivery.id) & (Attempt.n == Delivery.attempts)
@@ -163,7 +181,7 @@ def _rows(connection: Connection, ids: Sequence[UUID]) -> list[DeliveryRow]:
             Attempt.code,
         )
         .outerjoin(Attempt, last)
-        .where(Delivery.id.in_(ids))
+        .where(Delivery.id.in_(ids), *conditions)
         .order_by(Delivery.id.desc())
     )
     return [DeliveryRow(**row._mapping) for row in connection.execute(statement)]

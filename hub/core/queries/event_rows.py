@@ -138,6 +138,8 @@ def event_json(connection: Connection, event_id: UUID) -> Json | None:
 
 def add_delivery_counts(connection: Connection, rows: Sequence[EventRow]) -> list[EventRow]:
     """Return the rows with the number of deliveries of each, by state."""
+    if not rows:
+        return []
     counted: dict[UUID, dict[str, int]] = {}
     for event_id, state, count in connection.execute(
         select(Delivery.event_id, Delivery.state, func.count())

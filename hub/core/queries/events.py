@@ -94,8 +94,12 @@ def list_newer(
 
 def find_event_id(connection: Connection, source: str, external_id: str) -> UUID | None:
     """Return the id of a source's newest event with a provider's id; None if there is none."""
-    found = list_events(connection, EventFilter(source=source, external_id=external_id), most=1)
-    return found.rows[0].id if found.rows else None
+    return connection.execute(
+        select(StoredEvent.id)
+        .where(StoredEvent.source == source, StoredEvent.external_id == external_id)
+        .order_by(StoredEvent.id.desc())
+        .limit(1)
+    ).scalar_one_or_none()
 
 
 def _searched(
@@ -233,7 +237,9 @@ def _types(connection: Connection, wanted: str) -> list[str] | None:
         return [wanted]
     seen = types_seen(connection)
     pattern = wanted.replace("[", "[[]").replace("?", "[?]")
-    found = [one for one in seen if fnmatchcase(one, pattern)]
+    # As LIKE does it there: SQLite's ignores the case of ASCII letters.
+    plain = str.lower if connection.dialect.name == "sqlite" else str
+    found = [one for one in seen if fnmatchcase(plain(one), plain(pattern))]
     return found if len(seen) < MOST_TYPES and len(found) <= MOST_MERGED else None
 
 

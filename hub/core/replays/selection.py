@@ -13,7 +13,6 @@ from sqlalchemy import ColumnElement, exists
 from adapters.contract.fields import rfc3339
 from hub.core.ids import first_id, parse_id
 from hub.core.models import Delivery, DeliveryState, StoredEvent, is_among
-from hub.core.text import matches
 
 Statement = TypeVar("Statement", bound=Any)
 
@@ -64,12 +63,6 @@ class Selection:
         text = json.dumps([self.as_json(), again], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
-    @property
-    def _reads_by_destination(self) -> bool:
-        """Return whether the index of a destination's succeeded deliveries serves the filter."""
-        is_one = self.destination is not None and "*" not in self.destination
-        return is_one and self.state == DeliveryState.SUCCEEDED
-
     def indexed(self) -> list[ColumnElement[bool]]:
         """Return the conditions that an index serves together with the order by id."""
         conditions: list[ColumnElement[bool]] = []
@@ -77,7 +70,7 @@ class Selection:
             known = [state for state in DeliveryState if state == self.state]
             # A known state is written as a literal, as in the partial indexes.
             conditions.append(is_among(known) if known else Delivery.state == self.state)
-        if self._reads_by_destination:
+        if self.destination is not None and self.state == DeliveryState.SUCCEEDED:
             conditions.append(Delivery.destination == self.destination)
         if self.since is not None:
             conditions.append(Delivery.id >= first_id(self.since))
@@ -92,10 +85,10 @@ class Selection:
     def others(self) -> list[ColumnElement[bool]]:
         """Return the other conditions, which are checked row by row."""
         conditions: list[ColumnElement[bool]] = []
-        if self.destination is not None and not self._reads_by_destination:
-            conditions.append(matches(Delivery.destination, self.destination))
+        if self.destination is not None and self.state != DeliveryState.SUCCEEDED:
+            conditions.append(Delivery.destination == self.destination)
         if self.route is not None:
-            conditions.append(matches(Delivery.route, self.route))
+            conditions.append(Delivery.route == self.route)
         if self.action is not None:
             conditions.append(Delivery.action == self.action)
         if self.q is not None:
