@@ -116,6 +116,8 @@ def test_deliveries_are_filtered_by_each_of_their_options(desk_anywhere) -> None
     assert count() == 6
     assert count("--state", "unknown") == len(desk.json("unknown")) == 2
     assert count("--destination", "ops") == count("--route", "note") == 2
+    assert count("--destination", "op*") == count("--route", "no*") == 2
+    assert count("--destination", "op") == count("--route", "%") == 0
     assert count("--event", first) == count("--event", second) == 3
     assert count("--event", first, "--route", "note") == 1
     assert count("--event", NOBODY) == 0
@@ -126,6 +128,7 @@ def test_requests_are_filtered_by_state_and_source(desk) -> None:
     rejected = desk.keep_request("rejected", b"x", {})
     assert [row["id"] for row in desk.json("requests", "--state", "rejected")] == [rejected]
     assert len(desk.json("requests", "--source", "stripe")) == 2
+    assert len(desk.json("requests", "--source", "str*")) == 2
     assert desk.json("requests", "--source", "twilio") == []
 
 

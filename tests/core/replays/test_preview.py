@@ -105,3 +105,11 @@ def test_nobody_waits_for_a_choice_among_too_many(database, monkeypatch) -> None
             preview_selection(connection, Town(), Selection(state="unknown"), again=False).total
             == 0
         )
+
+
+def test_a_name_with_a_star_is_a_name_and_selects_nothing_else(database) -> None:
+    """A replay is made of a selection: a glob would take in more than its page says."""
+    with database.write() as connection:
+        fill(connection, 2)
+        for selection in (Selection(destination="*"), Selection(route="*")):
+            assert preview_selection(connection, Town(), selection, again=False).total == 0
