@@ -16,7 +16,12 @@ MODULES = sorted(
 )
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "misc", "manager", "processor"}
 ADAPTER_LIBRARIES = {"marshmallow", "requests", "tenacity", "cryptography", "email_validator"}
-SDKS = {"stripe": {"stripe"}, "twilio": {"twilio"}, "sendgrid": {"sendgrid"}, "form": {"re2"}}
+SDKS = {
+    "stripe": {"stripe"},
+    "twilio": {"twilio"},
+    "sendgrid": {"sendgrid"},
+    "form": {"re2", "rstr"},
+}
 
 
 @dataclass(frozen=True)

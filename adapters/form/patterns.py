@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from random import Random
 
-import re2
-
 from adapters.form.re2_syntax import to_re2
 
 MOST_CHARACTERS = 300
@@ -58,6 +56,9 @@ def matcher(pattern: str) -> Callable[[str], bool]:
     Raises:
         BadPattern: RE2 does not compile the pattern.
     """
+    # Imported here: it takes 2 MB, in every process, and most forms have no pattern.
+    import re2
+
     options = re2.Options()
     options.log_errors = False
     try:
