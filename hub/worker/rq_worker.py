@@ -137,7 +137,9 @@ def run(worker: WorkerContext) -> None:
             if gone:
                 log.info("Redis is back")
                 gone = False
-            _WORKERS[-1].work(logging_level="WARNING")
+            # A stop requested while the worker connected has reached no RQ worker.
+            if not worker.stop.is_set():
+                _WORKERS[-1].work(logging_level="WARNING")
         except (RedisError, StopRequested):
             pass
         _WORKERS.clear()

@@ -1,6 +1,7 @@
 """RQ worker: the hub's own jobs run, jobs of intruders in Redis are refused."""
 
 import json
+import signal
 import zlib
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,6 +66,16 @@ def was_refused(redis, job_id: str) -> bool:
 def said_by(job: Job) -> str:
     result = job.latest_result()
     return str(result and result.exc_string)
+
+
+@pytest.fixture
+def handlers():
+    """Restore the signal handlers of the test process; a HUP is not ignored, also under nohup."""
+    before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture
@@ -181,4 +192,28 @@ def test_a_drain_job_makes_the_deliveries_that_are_due(
         work(redis)
         assert stage.delivery.state == "succeeded"
         assert len(far_end.received) == 1
+        stage.close()
+
+
+def test_a_signal_while_the_worker_connects_to_redis_is_not_lost(
+    tmp_path, sqlite_url, redis_url, handlers, monkeypatch
+) -> None:
+    connects = workers._worker
+
+    def ends_meanwhile(url: str) -> HubWorker:
+        worker = connects(url)
+        signal.raise_signal(signal.SIGHUP)
+        return worker
+
+    def works(*_: object, **__: object) -> None:
+        pytest.fail("a worker that was told to end waits for work")
+
+    monkeypatch.setattr(workers, "_worker", ends_meanwhile)
+    monkeypatch.setattr(HubWorker, "work", works)
+    with FarEnd() as far_end:
+        stage = Stage(tmp_path, sqlite_url, redis_url, far_end)
+        worker = stage.worker_context(keyed())
+        workers.listen_for_signals(worker)
+        workers.run(worker)
+        assert worker.stop.is_set()
         stage.close()
