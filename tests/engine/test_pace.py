@@ -41,7 +41,7 @@ def test_a_rate_lets_everything_out_in_its_time(sqlite_stage) -> None:
     calls = calls_at_s(stage.far_end)
     assert len(calls) == 6
     assert each_window_has(calls[1:], 2, 1)  # the first call also waits for its connection
-    assert calls[-1] - calls[0] < 4
+    assert calls[-1] - calls[0] < 10  # about 3 on an idle machine
 
 
 def test_two_workers_by_turns_keep_the_rate_together(stage) -> None:
