@@ -241,21 +241,16 @@ def docstrings(module: Path) -> Iterator[tuple[int, str]]:
     for node in ast.walk(tree(module)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             text = ast.get_docstring(node)
-            if text and not is_help(node):
+            if text:
                 yield getattr(node, "lineno", 1), text
-
-
-def is_help(node: ast.AST) -> bool:
-    """Return whether a function's docstring is shown to people, as the help of its command."""
-    decorators = getattr(node, "decorator_list", [])
-    return any(".command" in ast.unparse(one) or ".group" in ast.unparse(one) for one in decorators)
 
 
 def test_docstrings_begin_with_a_noun_or_a_verb_and_not_with_a_pronoun() -> None:
     pronouns = {
         "who", "what", "whose", "whoever", "somebody", "nobody", "that", "it", "which",
     }  # fmt: skip
-    places = [*MODULES, *(path.relative_to(ROOT) for path in (ROOT / "migrations").rglob("*.py"))]
+    others = [path for name in ("migrations", "tests") for path in (ROOT / name).rglob("*.py")]
+    places = [*MODULES, *(path.relative_to(ROOT) for path in others)]
     found = [
         f"{module}:{line}: {text.splitlines()[0]}"
         for module in places

@@ -1,6 +1,7 @@
 """Text fields of a form; a value is stored unchanged, or rejected with a message to the visitor."""
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,7 +33,7 @@ def is_email(value: str) -> bool:
     return _EMAIL.fullmatch(value) is not None
 
 
-class FieldType(fields.Field[Any]):
+class FieldType(fields.Field[Any], ABC):
     """Field that is built from its declaration."""
 
     def __init__(self, declared: Mapping[str, Any], **kwargs: Any) -> None:
@@ -44,13 +45,13 @@ class FieldType(fields.Field[Any]):
     ) -> Any:
         return self.clean(value)
 
+    @abstractmethod
     def clean(self, value: Any) -> Any:
         """Validate a value that is not empty, and return the value to store.
 
         Raises:
             ValidationError: with a sentence for the visitor, which does not repeat the value.
         """
-        raise NotImplementedError
 
 
 def one_text(value: Any, most: int) -> str:

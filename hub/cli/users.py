@@ -29,7 +29,7 @@ as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSO
 
 @click.group()
 def users() -> None:
-    """Who may sign in to the dashboard, and as what."""
+    """Manage the accounts that sign in to the dashboard, and their roles."""
 
 
 @users.command("list")

@@ -1,4 +1,4 @@
-"""What the tests of HubSpot's webhooks share: an item, a time, an address and secrets."""
+"""Samples for the tests of HubSpot's webhooks: an item, a time, an address and secrets."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What is particular to Calendly: no id, moves as two events, payments, three minutes."""
+"""Particulars of Calendly: no id, moves as two events, payments, three minutes."""
 
 import json
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""What a form does not take: what people must mend, what is no form, settings nobody can mean."""
+"""Refusals of a form: faults that people mend, bodies that are no form, senseless settings."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What may be declared of a field, and that no pattern takes long."""
+"""Settings of a form's fields; no pattern takes long."""
 
 from typing import Any
 from urllib.parse import urlencode

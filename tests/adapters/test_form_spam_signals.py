@@ -1,4 +1,4 @@
-"""What a submission tells of itself: the trap, the links, the text, the number, the challenge."""
+"""Spam signals of a submission: the trap, the links, the text, the number, the challenge."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is particular to GitHub: forms, unsigned headers, and the list of its deliveries."""
+"""Particulars of GitHub: forms, unsigned headers, and the list of its deliveries."""
 
 import json
 from datetime import timedelta

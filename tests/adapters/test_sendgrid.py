@@ -1,4 +1,4 @@
-"""What is particular to SendGrid's events: batches, their bad items, two keys, our own tokens."""
+"""Particulars of SendGrid's events: batches, their bad items, two keys, our own tokens."""
 
 import json
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""What is particular to Shopify: topics in unsigned headers, decimal texts, ids, privacy topics."""
+"""Particulars of Shopify: topics in unsigned headers, decimal texts, ids, privacy topics."""
 
 import json
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Who signed a Stripe webhook, and what its envelope must say."""
+"""Signatures and envelopes of Stripe webhooks."""
 
 import copy
 import json

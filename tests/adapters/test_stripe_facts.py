@@ -1,4 +1,4 @@
-"""What Stripe objects say, in both shapes wherever something was moved."""
+"""Fields of Stripe objects, in both shapes wherever something was moved."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What is particular to Twilio's webhooks: words that stop, statuses, calls, streams, answers."""
+"""Particulars of Twilio's webhooks: words that stop, statuses, calls, streams, answers."""
 
 import json
 from dataclasses import replace

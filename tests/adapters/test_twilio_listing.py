@@ -1,4 +1,4 @@
-"""What was missed is listed, and reads as its webhook would have."""
+"""Listing of missed messages and calls: each reads as its webhook would have."""
 
 import json
 from datetime import UTC, datetime

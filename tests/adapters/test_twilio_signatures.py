@@ -1,4 +1,4 @@
-"""Who signs for Twilio: the vectors, the official library both ways, ports, accounts, keys."""
+"""Signatures of Twilio: the vectors, the official library both ways, ports, accounts, keys."""
 
 import base64
 import hashlib

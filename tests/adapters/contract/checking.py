@@ -1,4 +1,4 @@
-"""What holds of every event, whatever it was made of."""
+"""Checks that hold of every event, whatever it was made of."""
 
 import json
 from datetime import timedelta

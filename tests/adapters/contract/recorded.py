@@ -53,7 +53,7 @@ class Fixture:
 
     @property
     def about(self) -> dict[str, Any]:
-        """What `fixture.json` says, and over it what `<name>.request.json` does."""
+        """Return the fields of `fixture.json`, overridden by those of `<name>.request.json`."""
         return about(self.provider) | self._own_request
 
     @property

@@ -1,4 +1,4 @@
-"""What each inbound adapter says of itself."""
+"""Descriptions that each inbound adapter gives of itself."""
 
 import importlib
 

@@ -1,4 +1,4 @@
-"""What was not signed by the provider, or too long ago, is refused without a fuss."""
+"""Refusals of bodies that the provider did not sign, or signed too long ago."""
 
 from dataclasses import replace
 from datetime import timedelta

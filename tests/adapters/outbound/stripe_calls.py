@@ -1,4 +1,4 @@
-"""What tests of the stripe destination share: an adapter, calls, and what a day holds."""
+"""Helpers for tests of the stripe destination: an adapter, calls, and what a day holds."""
 
 from collections.abc import Iterator
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What each of HubSpot's answers means, for each of its writing actions."""
+"""Outcomes of HubSpot's answers, for each of its writing actions."""
 
 import json
 from collections.abc import Callable

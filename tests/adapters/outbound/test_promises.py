@@ -1,4 +1,4 @@
-"""What every outbound adapter promises, whatever its provider answers.
+"""Promises of every outbound adapter, whatever its provider answers.
 
 A new adapter adds its account and an example of each action to `accounts.py`.
 """

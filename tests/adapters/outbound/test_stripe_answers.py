@@ -1,4 +1,4 @@
-"""What each of Stripe's answers means, and what of it a person gets to read."""
+"""Outcomes of Stripe's answers, and the words that a person gets to read."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What we send is, byte for byte, what Stripe's own library sends when asked for the same."""
+"""Requests to Stripe equal, byte for byte, those of its own library."""
 
 import json
 from collections.abc import Callable, Mapping

@@ -110,7 +110,7 @@ SENDS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
 
 
 class Library(HttpClient):
-    """What the official library would have sent."""
+    """Return the request that the official library would have sent."""
 
     def __init__(self) -> None:
         super().__init__(logger=logging.getLogger("x"), is_async=False)

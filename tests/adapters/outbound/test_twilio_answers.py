@@ -1,4 +1,4 @@
-"""What Twilio's answers mean where no code decides, and what probe and callbacks say."""
+"""Outcomes of Twilio's answers where no code decides, of its probe and of its callbacks."""
 
 import json
 from collections.abc import Callable
