@@ -2,7 +2,6 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -18,18 +17,7 @@ from hub.core.replays.advance import cancel, pause, release_batch, resume
 from hub.core.replays.selection import Selection
 from hub.core.replays.status import ItemOutcome
 from tests.core.making import NOW, Town, deliveries_of, rows
-from tests.core.replaying import FAST, begin, fill, finish, run, save_up
-
-
-@pytest.fixture
-def failed(database):
-    """Make a database with so many failed deliveries: `failed(5)`."""
-
-    def make(count: int, **values: Any) -> None:
-        with database.write() as connection:
-            fill(connection, count, **values)
-
-    return make
+from tests.core.replaying import FAST, begin, finish, run, save_up
 
 
 def test_each_delivery_is_in_the_audit_log_under_the_persons_name(database, failed) -> None:

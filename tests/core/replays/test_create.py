@@ -19,20 +19,9 @@ from hub.core.replays import create, status
 from hub.core.replays.create import Started
 from hub.core.replays.selection import Selection
 from tests.core.making import NOW, Town, deliveries_of, rows
-from tests.core.replaying import FAST, begin, fill, finish
+from tests.core.replaying import FAST, begin, finish
 
 ALL = Selection()
-
-
-@pytest.fixture
-def failed(database):
-    """Make a database with so many failed deliveries: `failed(5)`."""
-
-    def make(count: int, **values: Any) -> None:
-        with database.write() as connection:
-            fill(connection, count, **values)
-
-    return make
 
 
 def test_what_is_chosen_is_chosen_once(database, failed) -> None:
