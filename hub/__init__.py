@@ -10,11 +10,12 @@ the exact table:
 - `hub.gateways`: input and output: the database, the Redis queue, guarded HTTP, cryptography, logs.
 - `hub.config`: reads `hub.yaml` into `hub.core.configuration`.
 - `hub.settings`: reads the environment variables.
-- `hub.process`: signal handling, and the supervisor of `hub up`.
+- `hub.process`: signal handling, and the supervisor of `hub up` and `hub web`.
 - `hub.web`, `hub.worker`, `hub.clock`: the three kinds of process. Thin: each opens and closes its
   own transactions.
 - `hub.bootstrap`: builds the hub, the worker and the clock, without Flask.
-- `hub.app`: builds the Flask application.
+- `hub.app`: builds the Flask application. `hub.asgi` stands before it; `hub.server` runs both in
+  the processes of `hub web`.
 - `hub.cli`: the `hub` command, which starts the processes and operates the hub.
 - `hub.__main__`: `python -m hub`. `wsgi.py`, beside this package: `gunicorn wsgi:app`.
 """

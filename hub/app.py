@@ -15,13 +15,12 @@ from hub.gateways.captcha import Captchas
 from hub.gateways.database.engine import Database, engine_options
 from hub.gateways.redis_queue import WakeUpPublisher
 from hub.settings import WEB_THREADS, Settings
-from hub.web import dashboard, errors
-from hub.web.express import FastPath
+from hub.web import batch_writer, dashboard, errors
 from hub.web.forms.submit import forms
 from hub.web.health import health
+from hub.web.intake import Intake
 from hub.web.lead_link import acknowledging
 from hub.web.metrics import metrics
-from hub.web.receiver import GroupCommitWriter
 from hub.web.source_counters import SourceCounters
 from hub.web.webhooks import webhooks
 
@@ -29,8 +28,7 @@ from hub.web.webhooks import webhooks
 db = SQLAlchemy(metadata=Base.metadata, disable_autonaming=True)
 # Senders wait about 10 s: a dead connection and one reconnect together must take less than that.
 WEB_ROUND_TRIP_S = 5.0
-# Waited for up to twice: after a failed group commit, each request is retried in its own
-# transaction.
+# Waited for up to twice: after a write of many requests that failed, each is stored alone.
 WEB_LOCK_TIMEOUT_S = 2.0
 
 
@@ -45,7 +43,9 @@ def create_app(settings: Settings, environ: Mapping[str, str]) -> Flask:
     app.config.update(
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(
-            settings.database_url, pool_size=WEB_THREADS, lock_timeout_s=WEB_LOCK_TIMEOUT_S
+            settings.database_url,
+            pool_size=WEB_THREADS + batch_writer.THREADS,
+            lock_timeout_s=WEB_LOCK_TIMEOUT_S,
         ),
         TRUSTED_HOSTS=list(settings.all_trusted_hosts),
         SECRET_KEY=secret_of(settings),
@@ -65,10 +65,7 @@ def create_app(settings: Settings, environ: Mapping[str, str]) -> Flask:
     app.extensions |= {
         "hub": hub,
         "hub_settings": settings,
-        "hub_source_counters": SourceCounters(database),
-    }
-    app.extensions["hub_group_commit"] = GroupCommitWriter(hub)
-    app.extensions |= {
+        "hub_intake": Intake(hub, SourceCounters(database)),
         "hub_captchas": Captchas(allow_private=settings.allow_private_destinations),
         "hub_proxy_hops": settings.proxy_hops,
     }
@@ -79,6 +76,4 @@ def create_app(settings: Settings, environ: Mapping[str, str]) -> Flask:
     app.register_blueprint(health)
     app.register_blueprint(metrics)
     dashboard.register(app, secure=(settings.public_url or "").startswith("https:"))
-    express = FastPath(app, settings.database_url) if database.dialect == "postgresql" else None
-    app.extensions["hub_fast_path"] = express
     return app

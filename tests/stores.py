@@ -28,7 +28,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from hub.gateways.embedded_redis import server_command
-from hub.process.supervisor import die_with_parent
+from hub.process.child import die_with_parent
 
 READY_WITHIN_S = 30
 STOPPED_WITHIN_S = 30

@@ -1,10 +1,13 @@
 """The floors of the house: who may import whom, and the laws that keep them apart."""
 
 import ast
+import inspect
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 
@@ -62,9 +65,12 @@ FLOORS = {
         "hub.core hub.gateways hub.process hub.clock ADAPTERS", never="flask requests"
     ),
     "hub/cli": floor(
-        "hub.core hub.gateways hub.cli hub.bootstrap hub.settings hub.config hub.process ADAPTERS"
+        "hub.core hub.gateways hub.cli hub.bootstrap hub.server hub.settings hub.config "
+        "hub.process ADAPTERS"
     ),
     "hub/app.py": floor("hub ADAPTERS"),
+    "hub/asgi.py": floor("hub.core hub.gateways hub.web hub.settings ADAPTERS"),
+    "hub/server.py": floor("hub ADAPTERS"),
     "hub/bootstrap.py": floor(
         "hub.core hub.gateways hub.worker hub.clock hub.config hub.settings",
         "sqlalchemy",
@@ -275,10 +281,6 @@ def test_reasons_are_comments_and_not_texts_under_what_they_explain() -> None:
     assert not found
 
 
-# The web server hangs on gunicorn's worker; psycopg's `pgconn` is a public name.
-SERVER = ("hub/web/server/", "hub/cli/server.py")
-
-
 def private_names(module: Path) -> Iterator[str]:
     """Yield the private names of other projects that a module imports, or reads off a module."""
     foreign: dict[str, str] = {}
@@ -315,12 +317,50 @@ def is_private(name: str) -> bool:
 
 
 def test_no_private_name_of_another_project_is_used() -> None:
-    found = [
-        f"{module}: {name}"
-        for module in MODULES
-        if not str(module).startswith(SERVER)
-        for name in private_names(module)
-    ]
+    found = [f"{module}: {name}" for module in MODULES for name in private_names(module)]
+    assert not found
+
+
+# Of these no private name is overridden either, nor used through `self` in a derived class.
+SERVERS = {"uvicorn", "httptools", "uvloop", "a2wsgi", "gunicorn", "psycopg"}
+
+
+def derived_from_servers() -> Iterator[tuple[type, type]]:
+    """Yield each class of the project with each base that belongs to a server or a driver."""
+    for module in MODULES:
+        names = {name.partition(".")[0] for name in imports(module)}
+        if names.isdisjoint(SERVERS):
+            continue
+        loaded = import_module(".".join(module.with_suffix("").parts).removesuffix(".__init__"))
+        for one in vars(loaded).values():
+            if isinstance(one, type) and one.__module__ == loaded.__name__:
+                for base in one.__mro__:
+                    if base.__module__.partition(".")[0] in SERVERS:
+                        yield one, base
+
+
+def source_of(one: type) -> str:
+    """Return the text of a class, empty for one that has none: it was made by a function."""
+    try:
+        return inspect.getsource(one)
+    except (OSError, TypeError):
+        return ""
+
+
+def test_no_private_name_of_a_server_is_overridden_or_used_through_self() -> None:
+    pairs = list(derived_from_servers())
+    assert {base.__name__ for _, base in pairs} >= {"HttpToolsProtocol", "Connection"}
+    assert all(source_of(base) for _, base in pairs if base.__name__ == "HttpToolsProtocol")
+    found = []
+    for derived, base in pairs:
+        theirs = source_of(base)
+        used = set(re.findall(r"\b(?:self|super\(\))\.(_[a-z]\w*)", source_of(derived)))
+        used |= {name for name in vars(derived) if is_private(name)}
+        found += [
+            f"{derived.__qualname__}: {name}"
+            for name in used
+            if hasattr(base, name) or f"self.{name}" in theirs
+        ]
     assert not found
 
 

@@ -19,7 +19,8 @@ from hub.core.errors import ConfigError
 from hub.gateways.database.engine import open_database
 from hub.gateways.database.migrations import upgrade
 from hub.gateways.embedded_redis import LONGEST_SOCKET_PATH_BYTES, server_command
-from hub.process.supervisor import Program, Supervisor, can_die_with_parent, only_one
+from hub.process.child import can_die_with_parent
+from hub.process.supervisor import Program, Supervisor, only_one
 from hub.settings import Settings, load_settings
 
 EXAMPLE = Path(__file__).parents[2] / "hub.example.yaml"

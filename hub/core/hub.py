@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from adapters import Effect, Inbound
 from adapters.registry import inbound, outbound
 from hub.core.configuration import Configuration
+from hub.core.inbound.receive import Receiver
 from hub.core.inbound.routing import Router
 from hub.core.ports import Store, Waker
 
@@ -24,6 +25,7 @@ class Hub:
     public_url: str | None
     allow_private: bool = False
     router: Router = field(init=False)
+    receiver: Receiver = field(init=False)
     _inbound: Mapping[str, Inbound] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -34,6 +36,8 @@ class Hub:
             if source.enabled
         }
         object.__setattr__(self, "_inbound", adapters)
+        receiver = Receiver(self.configuration.sources, adapters, self.router)
+        object.__setattr__(self, "receiver", receiver)
 
     def effect(self, destination: str, action: str) -> Effect:
         """Return the effect class of an action; an unknown one counts as at most once."""

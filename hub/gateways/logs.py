@@ -10,7 +10,7 @@ import structlog
 
 # Frames of a traceback that `place_of` shows.
 SHOWN_FRAMES = 4
-QUIET = ("rq", "urllib3", "alembic", "sqlalchemy")
+QUIET = ("rq", "urllib3", "alembic", "sqlalchemy", "uvicorn")
 
 
 def configure_logs(level: str, form: str | None) -> None:

@@ -3,13 +3,10 @@
 It has a single thread: on Linux a child dies with the *thread* that started it.
 """
 
-import ctypes
 import fcntl
 import os
 import select
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,23 +14,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hub.core.errors import Refused
+from hub.process.child import SIGNALS, CommandProcess, ForkedProcess, Process
 
 # Exit code of a process that a restart cannot help: its configuration is wrong.
 CONFIGURATION_FAULT = 2
 
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _POLL_S = 0.2
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """Command to keep running. `announcement` is printed once `is_ready` returns true."""
+    """Command to keep running, or a function that is called in a fork of this process.
+
+    `announcement` is printed once `is_ready` returns true. `is_alive` gets the time of the start,
+    on the monotonic clock; a process for which it returns false hangs, and is killed.
+    """
 
     name: str
-    command: Sequence[str]
+    command: Sequence[str] | Callable[[], None]
     is_ready: Callable[[], bool] = lambda: True
     announcement: str = ""
+    is_alive: Callable[[float], bool] = lambda started_at: True
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,9 @@ class Supervisor:
     """Supervisor that keeps stages of programs running until SIGTERM, SIGINT or SIGHUP.
 
     A stage is started once all programs of the previous stage are ready (or took too long), and
-    stopped before that stage. `say` receives one line for each occurrence.
+    stopped before that stage. `say` receives one line for each occurrence. With `reload`, SIGHUP
+    calls it instead, and replaces every process if it returns true. `before_stop` is called once,
+    before the first process is told to end.
     """
 
     def __init__(
@@ -61,7 +64,13 @@ class Supervisor:
         stages: Sequence[Sequence[Program]],
         say: Callable[[str], None],
         patience: RestartPolicy = RestartPolicy(),
+        *,
+        reload: Callable[[], bool] | None = None,
+        before_stop: Callable[[], None] = lambda: None,
     ) -> None:
+        self._reload = reload
+        self._before_stop = before_stop
+        self._reload_asked = False
         self._stages = [[_Child(program, say, patience) for program in stage] for stage in stages]
         self._say = say
         self._patience = patience
@@ -74,6 +83,7 @@ class Supervisor:
             try:
                 code = self._keep_alive(wait)
             finally:
+                self._before_stop()
                 for stage in reversed(self._stages):
                     self._stop(stage, wait)
         self._say("stopped")
@@ -90,6 +100,10 @@ class Supervisor:
                 stage = next(stages, [])
                 awake += stage
                 wait_until = now + self._patience.ready_within_s
+            if self._reload_asked and self._reload:
+                self._reload_asked = False
+                for child in awake if self._reload() else ():
+                    child.replace(now)
             for child in awake:
                 child.tend(now)
                 if child.faults >= self._patience.faults_in_a_row:
@@ -115,7 +129,7 @@ class Supervisor:
         """Install signal handlers; yield a wait function that any of the signals interrupts."""
         reader, writer = os.pipe()
         os.set_blocking(writer, False)
-        before = {number: signal.signal(number, self._note) for number in _SIGNALS}
+        before = {number: signal.signal(number, self._note) for number in SIGNALS}
         before_fd = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
 
         def wait(at_most_s: float) -> None:
@@ -133,6 +147,9 @@ class Supervisor:
 
     def _note(self, number: int, _: object) -> None:
         if number == signal.SIGCHLD:
+            return
+        if number == signal.SIGHUP and self._reload:
+            self._reload_asked = True
             return
         now = time.monotonic()
         if self._signalled_at is None:
@@ -154,54 +171,69 @@ class _Child:
         self._program = program
         self._say = say
         self._patience = patience
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
+        # Replaced processes that have not ended yet, each with the time when it is killed.
+        self._leaving: list[tuple[Process, float]] = []
         self._started_at = 0.0
         self._start_at = 0.0
         self._delay_s = patience.first_delay_s
 
     def tend(self, now: float) -> None:
-        """Start the process when it is due; notice when it has died or become ready."""
+        """Start the process when it is due; notice when it has died, hangs or is ready."""
+        self._tend_leaving(now)
         if self._process is None:
             if now >= self._start_at:
                 self._start(now)
-        elif self._process.poll() is not None:
-            self._bury(self._process, now)
+        elif (code := self._process.poll()) is not None:
+            self._bury(self._process, code, now)
+        elif not self._program.is_alive(self._started_at):
+            self._say(f"{self.name} hangs: killed")
+            self._process.end()
         elif not self.ready and self._program.is_ready():
             self.ready = True
             if self._program.announcement:
                 self._say(self._program.announcement)
 
-    def is_running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
-    def terminate(self) -> None:
+    def replace(self, now: float) -> None:
+        """Start a new process beside the old one, which is asked to end."""
         if self._process is not None:
             self._process.terminate()
+            self._leaving.append((self._process, now + self._patience.stopped_within_s))
+        self._start(now)
+
+    def is_running(self) -> bool:
+        return any(process.poll() is None for process in self._processes())
+
+    def terminate(self) -> None:
+        for process in self._processes():
+            process.terminate()
 
     def kill(self) -> None:
-        """Kill the process and its process group, and wait until it has ended."""
-        if self._process is None:
-            return
+        """Kill every process, and wait until it has ended."""
         if self.is_running():
             self._say(f"{self.name} does not stop: killed")
-        self._kill_group(self._process.pid)
-        self._process.wait()
-        self._process = None
+        for process in self._processes():
+            process.end()
+        self._process, self._leaving = None, []
+
+    def _processes(self) -> list[Process]:
+        leaving = [process for process, _ in self._leaving]
+        return leaving if self._process is None else [*leaving, self._process]
+
+    def _tend_leaving(self, now: float) -> None:
+        for process, until in list(self._leaving):
+            if now > until or process.poll() is not None:
+                process.end()
+                self._leaving.remove((process, until))
 
     def _start(self, now: float) -> None:
-        self._process = subprocess.Popen(
-            self._program.command,
-            stdin=subprocess.DEVNULL,
-            stdout=sys.stderr.fileno(),
-            start_new_session=True,  # Ctrl-C reaches only the supervisor, which stops them in order
-            preexec_fn=die_with_parent(),
-        )
+        command = self._program.command
+        self._process = ForkedProcess(command) if callable(command) else CommandProcess(command)
         self._started_at = now
         self._say(f"{self.name} started (process {self._process.pid})")
 
-    def _bury(self, process: subprocess.Popen[bytes], now: float) -> None:
-        code = process.returncode
-        self._kill_group(process.pid)
+    def _bury(self, process: Process, code: int, now: float) -> None:
+        process.end()
         self._process = None
         if now - self._started_at >= self._patience.healthy_after_s:
             self._delay_s = self._patience.first_delay_s
@@ -209,36 +241,6 @@ class _Child:
         self._say(f"{self.name} {_how_it_ended(code)}; starting it again in {self._delay_s:g} s")
         self._start_at = now + self._delay_s
         self._delay_s = min(self._delay_s * 2, self._patience.max_delay_s)
-
-    @staticmethod
-    def _kill_group(group: int) -> None:
-        """Kill the rest of a process group: workers of a dead web server hold its port."""
-        try:
-            os.killpg(group, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):  # macOS raises the second for a dead group
-            return
-
-
-def die_with_parent(number: int = signal.SIGKILL) -> Callable[[], None]:
-    """Return a `preexec_fn` that makes a child receive this signal when its parent dies.
-
-    Only Linux supports this; elsewhere the function does nothing.
-    """
-    parent = os.getpid()
-    if not can_die_with_parent():
-        return lambda: None
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-
-    def ask() -> None:
-        prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
-        if os.getppid() != parent:  # the parent died before `prctl`
-            os._exit(1)
-
-    return ask
-
-
-def can_die_with_parent() -> bool:
-    return sys.platform == "linux"
 
 
 @contextmanager

@@ -6,10 +6,10 @@ from flask import Flask, Response
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException, SecurityError
 
+from adapters import Reply
 from hub.gateways.logs import place_of
 
 RETRY_AFTER_S = 10
-
 
 log = logging.getLogger(__name__)
 
@@ -31,17 +31,31 @@ NOT_ITS_NAME = (
 )
 
 
-def error_response(status: int, sentence: str | None = None) -> Response:
-    """Return an error response: a sentence as plain text, so that no sender reads it as content.
+def error_reply(status: int, sentence: str | None = None) -> Reply:
+    """Return an error response: a sentence as plain text, so that no sender reads it as content."""
+    text = f"{sentence or SENTENCES[status]}\n"
+    return Reply(status, text.encode(), "text/plain; charset=utf-8")
 
-    A 503 has `Retry-After`.
-    """
-    response = Response(
-        (sentence or SENTENCES[status]) + "\n", status, content_type="text/plain; charset=utf-8"
-    )
-    if status == 503:
-        response.headers["Retry-After"] = str(RETRY_AFTER_S)
+
+def headers_of(reply: Reply) -> list[tuple[str, str]]:
+    """Return the header fields of a response, without the defaults of the whole app."""
+    fields = [] if reply.content_type is None else [("Content-Type", reply.content_type)]
+    if reply.status == 503:
+        fields.append(("Retry-After", str(RETRY_AFTER_S)))
+    return [*fields, ("Content-Length", str(len(reply.body)))]
+
+
+def response_of(reply: Reply) -> Response:
+    """Return a response as Flask sends it."""
+    response = Response(reply.body, reply.status)
+    del response.headers["Content-Type"]  # it would be text/html without a content type
+    response.headers.update(headers_of(reply))
     return response
+
+
+def error_response(status: int, sentence: str | None = None) -> Response:
+    """Return an error response as Flask sends it."""
+    return response_of(error_reply(status, sentence))
 
 
 def register(app: Flask) -> None:
@@ -61,10 +75,10 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def on_failure(error: Exception) -> Response:
-        return unexpected_error(error)
+        return response_of(unexpected_error(error))
 
 
-def unexpected_error(error: Exception) -> Response:
+def unexpected_error(error: Exception) -> Reply:
     """Return the response to an unexpected exception: 503 for a database error, 500 for a defect.
 
     The log gets the type of the exception and, for a defect, its place; not its message.
@@ -72,6 +86,6 @@ def unexpected_error(error: Exception) -> Response:
     if isinstance(error, SQLAlchemyError):
         cause = type(error.orig).__name__ if isinstance(error, DBAPIError) else type(error).__name__
         log.error("database error during a request: %s", cause)
-        return error_response(503)
+        return error_reply(503)
     log.error("a view failed with %s, at %s", type(error).__name__, place_of(error))
-    return error_response(500)
+    return error_reply(500)

@@ -14,10 +14,8 @@ from typing import Any
 import psycopg
 import requests
 
-from hub.cli.processes import gunicorn_arguments
 from hub.gateways.database.migrations import upgrade
-from hub.process.supervisor import die_with_parent
-from hub.settings import load_settings
+from hub.process.child import die_with_parent
 from tests.running import ROOT, STRIPE_SECRET, RunningHub, until
 from tests.stores import PostgresServer, RedisServer, free_port, store_folder
 
@@ -155,8 +153,10 @@ def served(
 
 
 def _gunicorn(port: int, app: str) -> list[str]:
-    environ = {"PORT": str(port), "WEB_CONCURRENCY": str(WEB_PROCESSES)}
-    return ["gunicorn", *gunicorn_arguments(load_settings(environ))[:-1], app]
+    options = {"bind": f"127.0.0.1:{port}", "worker-class": "gthread", "backlog": 1024}
+    options |= {"workers": WEB_PROCESSES, "threads": WEB_THREADS, "keep-alive": 5}
+    options |= {"pythonpath": ROOT, "log-level": "warning"}
+    return ["gunicorn", *(f"--{name}={value}" for name, value in options.items()), app]
 
 
 def _granian(port: int, app: str) -> list[str]:

@@ -11,7 +11,8 @@ from sqlalchemy import select
 
 from adapters import InboundRequest
 from hub.core.configuration import Configuration, Source
-from hub.core.inbound.ingest import ingest, prepare_request, store_rejected
+from hub.core.inbound.ingest import ingest, store_rejected
+from hub.core.inbound.receive import Receiver
 from hub.core.inbound.routing import Router
 from hub.core.models import Delivery, StoredEvent
 from hub.core.search.indexer import index_some
@@ -151,7 +152,8 @@ def test_new_events_appear_on_top_until_the_switch_is_off(running, visit):
 def naughty_events(database) -> list[Any]:
     """Ingest one event per naughty string, some with dozens of them in fields and headers."""
     configuration = Configuration(version="0" * 12, sources={})
-    source = Source("provider", "provider", {})
+    sources = {"provider": Source("provider", "provider", {})}
+    receiver = Receiver(sources, {"provider": Provider()}, Router(configuration))
     at = datetime.now(UTC) - timedelta(hours=1)
     ids = []
     with database.write() as connection:
@@ -169,10 +171,7 @@ def naughty_events(database) -> list[Any]:
                     json.dumps([event]).encode("utf-8", "surrogatepass"),
                     at + timedelta(milliseconds=n + m),
                 )  # fmt: skip
-                prepared = prepare_request(
-                    source=source, adapter=Provider(), router=Router(configuration),
-                    request=request,
-                )  # fmt: skip
+                prepared = receiver.prepare_verified(request, "provider", "good")
                 ids += ingest(connection, prepared).new_event_ids[: m == 0]
         while index_some(connection, most=200):
             pass

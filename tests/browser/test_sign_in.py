@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import expect
 
 from hub.core.auth.roles import Role
-from hub.process.supervisor import die_with_parent
+from hub.process.child import die_with_parent
 from tests.browser.conftest import assert_accessible
 from tests.running import ROOT, until
 from tests.stores import free_port

@@ -17,10 +17,11 @@ from adapters import InboundRequest
 from hub.bootstrap import create_hub, prepare_store
 from hub.cli import main
 from hub.core.ids import new_id
-from hub.core.inbound.ingest import ingest, prepare_request
+from hub.core.inbound.ingest import ingest
 from hub.core.models import AuditEntry, Delivery, Lane, StoredEvent, StoredRequest
 from hub.gateways.database.engine import open_database
 from hub.settings import load_settings
+from tests.receiving import prepare
 from tests.running import OPS_SECRET, STRIPE_SECRET, stripe_event, stripe_signature
 from tests.stores import free_port
 
@@ -116,18 +117,14 @@ class Desk:
         body = changes.pop("body", None) or stripe_event(event_id, **changes)
         hub = create_hub(load_settings(os.environ), os.environ)
         prepare_store(hub)
-        prepared = prepare_request(
-            source=hub.configuration.sources["stripe"],
-            adapter=hub.inbound("stripe"),
-            router=hub.router,
-            request=InboundRequest(
-                "POST",
-                "http://hub/webhooks/stripe",
-                {"stripe-signature": stripe_signature(body), "user-agent": "Stripe\x1b[2J"},
-                body,
-                datetime.now(UTC),
-            ),
+        received = InboundRequest(
+            "POST",
+            "http://hub/webhooks/stripe",
+            {"stripe-signature": stripe_signature(body), "user-agent": "Stripe\x1b[2J"},
+            body,
+            datetime.now(UTC),
         )
+        prepared = prepare(hub, received, "stripe")
         with self.store.write() as connection:
             ingest(connection, prepared)
             found = select(StoredEvent.id).where(StoredEvent.external_id == event_id)

@@ -8,10 +8,11 @@ import pytest
 
 from adapters import InboundRequest
 from hub.bootstrap import create_hub, prepare_store
-from hub.core.inbound.ingest import ingest, prepare_request
+from hub.core.inbound.ingest import ingest
 from hub.core.leads.held import hold
 from hub.settings import load_settings
 from tests.far_end import FarEnd, Received, Reply
+from tests.receiving import prepare
 
 NOBODY = "01a1fc1d-2301-71ea-8e52-8a5d2d149a6d"
 CONFIG = """
@@ -36,18 +37,14 @@ def keep(desk, name: str = "Jane", *, minute: int = 0, reason: str = REASON) -> 
     """Hold a lead as the web process would; return its id."""
     hub = create_hub(load_settings(os.environ), os.environ)
     prepare_store(hub)
-    prepared = prepare_request(
-        source=hub.configuration.sources["contact"],
-        adapter=hub.inbound("contact"),
-        router=hub.router,
-        request=InboundRequest(
-            "POST",
-            "http://hub/forms/contact",
-            {"content-type": "application/x-www-form-urlencoded"},
-            urlencode({"name": name}).encode(),
-            datetime(2026, 11, 21, 12, minute, tzinfo=UTC) + timedelta(),
-        ),
+    received = InboundRequest(
+        "POST",
+        "http://hub/forms/contact",
+        {"content-type": "application/x-www-form-urlencoded"},
+        urlencode({"name": name}).encode(),
+        datetime(2026, 11, 21, 12, minute, tzinfo=UTC) + timedelta(),
     )
+    prepared = prepare(hub, received, "contact")
     with desk.store.write() as connection:
         return str(ingest(connection, hold(prepared, reason)).new_event_ids[0])
 
@@ -139,12 +136,8 @@ def test_send_says_that_what_it_sent_is_held_and_why(office) -> None:
     def take_in(received: Received) -> Reply:
         hub = create_hub(load_settings(os.environ), os.environ)
         url, now = "http://hub/forms/contact", datetime.now(UTC)
-        prepared = prepare_request(
-            source=hub.configuration.sources["contact"],
-            adapter=hub.inbound("contact"),
-            router=hub.router,
-            request=InboundRequest("POST", url, received.headers, received.body, now),
-        )
+        posted = InboundRequest("POST", url, received.headers, received.body, now)
+        prepared = prepare(hub, posted, "contact")
         with hub.store.write() as connection:
             ingest(connection, hold(prepared, REASON))
         return Reply(200)

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -21,7 +22,8 @@ from hub.core.delivery.context import RenderContexts
 from hub.core.delivery.lanes import Lease, acquire, ensure
 from hub.core.delivery.prepare import Claimed
 from hub.core.expressions.templates import Condition, Parameters
-from hub.core.inbound.ingest import IngestResult, PreparedRequest, ingest, prepare_request
+from hub.core.inbound.ingest import IngestResult, PreparedRequest, ingest
+from hub.core.inbound.receive import Receiver
 from hub.core.inbound.routing import Router, site_context
 from hub.core.models import (
     Attempt,
@@ -32,6 +34,7 @@ from hub.core.models import (
     database_later,
 )
 from hub.gateways.database.engine import Database
+from tests.receiving import prepare
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, 123456, tzinfo=UTC)
 SITE = Site(name="Acme", country="US", timezone="America/New_York")
@@ -138,6 +141,12 @@ class Town:
     def router(self) -> Router:
         return Router(self.configuration)
 
+    @property
+    def receiver(self) -> Receiver:
+        # Every source is the provider's, also one that only a test knows.
+        adapters = defaultdict(lambda: self.provider)
+        return Receiver(self.configuration.sources, adapters, self.router)
+
     def inbound(self, source: str) -> Provider:
         return self.provider
 
@@ -157,12 +166,7 @@ class Town:
         """Return a request with these events, ready to be stored, a second after the one before."""
         options.setdefault("at", NOW + timedelta(seconds=self.taken))
         self.taken += 1
-        return prepare_request(
-            source=self.configuration.sources["provider"],
-            adapter=self.provider,
-            router=self.router,
-            request=request(*events, **options),
-        )
+        return prepare(self, request(*events, **options), "provider")
 
     def claim(
         self, connection: Connection, lease: Lease, *, slots: int = 8, sandbox: bool = False

@@ -11,7 +11,8 @@ from sqlalchemy import update
 
 from hub.core.auth.roles import Role
 from hub.core.configuration import Source
-from hub.core.inbound.ingest import ingest, prepare_request
+from hub.core.inbound.ingest import ingest
+from hub.core.inbound.receive import Receiver
 from hub.core.models import StoredEvent
 from tests.adapters.contract.recorded import ALL, Fixture, adapter
 from tests.dashboard.delivering import TOWN, put
@@ -52,13 +53,8 @@ def take_in(board, fixture: Fixture) -> Any:
         board.hub, "configuration", replace(board.hub.configuration, sources=sources)
     )
     board.hub._inbound[source.slug] = adapter(fixture.provider)
-    prepared = prepare_request(
-        source=source,
-        adapter=board.hub.inbound(source.slug),
-        router=board.hub.router,
-        request=fixture.signed(),
-        signed_by="secrets[0]",
-    )
+    receiver = Receiver(sources, board.hub._inbound, board.hub.router)
+    prepared = receiver.prepare_verified(fixture.signed(), source.slug, "secrets[0]")
     with board.hub.store.write() as connection:
         return ingest(connection, prepared)
 

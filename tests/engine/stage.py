@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from adapters import InboundRequest
 from hub.bootstrap import _worker_context, create_hub, prepare_store
 from hub.core.hub import Hub
-from hub.core.inbound.ingest import IngestResult, PreparedRequest, ingest, prepare_request
+from hub.core.inbound.ingest import IngestResult, PreparedRequest, ingest
 from hub.core.models import DUE_STATES, Attempt, Delivery, Lane, StoredEvent, database_later
 from hub.core.replays.replay import Planned, preview_deliveries, replay_deliveries
 from hub.gateways.database.engine import open_database
@@ -20,6 +20,7 @@ from hub.settings import Settings, load_settings
 from hub.worker.context import WorkerContext
 from hub.worker.drain import Drain
 from tests.far_end import FarEnd, Received, Reply
+from tests.receiving import prepare
 from tests.running import OPS_SECRET, STRIPE_SECRET, stripe_event, stripe_signature, until
 
 SOURCE = """
@@ -96,12 +97,8 @@ class Stage:
         body = stripe_event(event_id, **changes)
         headers = {"stripe-signature": stripe_signature(body)}
         url = "http://hub/webhooks/stripe"
-        return prepare_request(
-            source=hub.configuration.sources["stripe"],
-            adapter=hub.inbound("stripe"),
-            router=hub.router,
-            request=InboundRequest("POST", url, headers, body, datetime.now(UTC)),
-        )
+        received = InboundRequest("POST", url, headers, body, datetime.now(UTC))
+        return prepare(hub, received, "stripe")
 
     def put(self, worker: WorkerContext, *event_ids: str, **changes: Any) -> IngestResult:
         """Ingest webhooks as web would with the worker's file; return the last result."""

@@ -9,9 +9,10 @@ from sqlalchemy import insert
 import tests.engine.stage as stages
 from adapters import InboundRequest
 from hub.clock import clock
-from hub.core.inbound.ingest import ingest, prepare_request
+from hub.core.inbound.ingest import ingest
 from hub.core.models import Alert, LimitCount
 from hub.core.monitoring import alerts
+from tests.receiving import prepare
 
 CONFIG = """
 sources: {contact: {adapter: form, fields: {phone: {type: phone}}}}
@@ -35,10 +36,7 @@ def fill_in(stage, worker, phone: str) -> None:
         urlencode({"phone": phone}).encode(),
         datetime.now(UTC),
     )
-    source, form = worker.hub.configuration.sources["contact"], worker.hub.inbound("contact")
-    prepared = prepare_request(
-        source=source, adapter=form, router=worker.hub.router, request=request
-    )
+    prepared = prepare(worker.hub, request, "contact")
     with stage.store.write() as connection:
         ingest(connection, prepared)
 

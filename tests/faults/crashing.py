@@ -62,7 +62,8 @@ class _AnyDatetime(type):
 def err_about_the_time(file: Path) -> None:
     """Shift the current time of the hub's own modules; the database has a clock of its own."""
     import hub.app
-    import hub.bootstrap  # noqa: F401 - loaded here, so that its names can be replaced
+    import hub.bootstrap
+    import hub.server  # noqa: F401 - loaded here, so that its names can be replaced
 
     class Shifted(metaclass=_AnyDatetime):
         @classmethod

@@ -44,38 +44,33 @@ def _after(owner: Any, name: str, place: str) -> None:
 def _web_before_commit(place: str) -> None:
     """Die before a PostgreSQL statement that commits, or between write and COMMIT of SQLite."""
     from hub.core.inbound import insert
-    from hub.web import receiver
-    from hub.web.express import FastPath
+    from hub.gateways.database.loop_connection import LoopConnection
 
-    original, insert_new = insert.insert_batch, receiver.insert_new
+    _before(insert, "insert_new", place)
+    _before(LoopConnection, "execute", place)
+    insert_batches = insert.insert_batches
 
-    def store(connection: Any, batch: Any) -> Any:
-        stored = original(connection, batch)
+    def store(connection: Any, batches: Any) -> Any:
+        stored = insert_batches(connection, batches)
         die_once(place)
         return stored
 
-    def insert_grouped(connection: Any, batches: Any) -> Any:
-        die_once(place)
-        return insert_new(connection, batches)
-
-    insert.insert_batch, receiver.insert_new = store, insert_grouped
-    _before(FastPath, "send", place)
+    insert.insert_batches = store
 
 
 def _web_after_commit(place: str) -> None:
-    from hub.web import webhooks
-    from hub.web.express import FastPath
+    """Die when a write of webhooks has committed, and none of them is answered."""
+    from hub.web import batch_writer
+    from hub.web.intake import Intake
 
-    _after(webhooks, "store_request", place)
-    _after(FastPath, "note", place)
+    _after(Intake, "store", place)
+    _after(batch_writer, "result_if_new", place)
 
 
 def _web_after_commit_before_enqueue(place: str) -> None:
     """Die when the answer is sent and the wake-up is not."""
-    from gunicorn.workers.gthread import ThreadWorker
-
+    from hub.asgi import HubServer
     from hub.gateways import redis_queue
-    from hub.web.server.express import ExpressWorker
 
     enqueue = redis_queue.enqueue_drain
 
@@ -84,17 +79,15 @@ def _web_after_commit_before_enqueue(place: str) -> None:
             Event().wait()
         return enqueue(*args)
 
-    original = ThreadWorker.handle_request
+    original = HubServer.__call__
 
-    def handle_request(self: Any, request: Any, *args: Any) -> Any:
-        result = original(self, request, *args)
-        if request.method == "POST":
+    async def call(self: Any, scope: Any, receive: Any, send: Any) -> None:
+        await original(self, scope, receive, send)
+        if scope["type"] == "http" and scope["method"] == "POST":
             die_once(place)
-        return result
 
-    _after(ExpressWorker, "_answer", place)
     redis_queue.enqueue_drain = never
-    ThreadWorker.handle_request = handle_request
+    HubServer.__call__ = call  # type: ignore[method-assign]
 
 
 def _worker_after_claim(place: str) -> None:

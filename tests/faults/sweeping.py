@@ -20,10 +20,10 @@ from hub.clock.reconcile import look_up_some
 from hub.core.delivery.reconcile import alert_unsettled, close_confirmed
 from hub.core.delivery.settle import SettleAnswer, settle
 from hub.core.events.projections import project_some
-from hub.core.inbound.ingest import ingest, prepare_request
+from hub.core.inbound.ingest import ingest
 from hub.core.models import Alert, Delivery, StoredEvent
 from hub.core.monitoring.alerts import UNKNOWN_OUTCOME
-from hub.process.supervisor import die_with_parent
+from hub.process.child import die_with_parent
 from hub.settings import load_settings
 from hub.worker.drain import Drain
 from tests.behaviours import Behaviour
@@ -32,6 +32,7 @@ from tests.faults.passing import age, free_lanes
 from tests.faults.places import EXIT_CODE
 from tests.faults.stem import NOWHERE, impatient
 from tests.faults.swept import CONFIG, ONCE, Case, End, SweptFarEnd
+from tests.receiving import prepare
 from tests.running import OPS_SECRET, ROOT, STRIPE_SECRET, stripe_event, stripe_signature, until
 from tests.twilio_far_end import TOKEN
 
@@ -235,12 +236,8 @@ class Sweep:
     def _take_in(self, source: str, body: bytes, headers: dict[str, str], url: str = "") -> None:
         """Ingest a webhook as the web process would."""
         url = url or f"{self._hub.public_url}/webhooks/{source}"
-        prepared = prepare_request(
-            source=self._hub.configuration.sources[source],
-            adapter=self._hub.inbound(source),
-            router=self._hub.router,
-            request=InboundRequest("POST", url, headers, body, datetime.now(UTC)),
-        )
+        received = InboundRequest("POST", url, headers, body, datetime.now(UTC))
+        prepared = prepare(self._hub, received, source)
         with self._store.write() as connection:
             ingest(connection, prepared)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import requests
 
-from hub.process.supervisor import die_with_parent
+from hub.process.child import die_with_parent
 from tests.running import ROOT, RunningHub, stripe_event, until
 from tests.stores import free_port
 

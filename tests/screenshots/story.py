@@ -20,7 +20,7 @@ from hub.bootstrap import create_hub, prepare_store
 from hub.core.audit import record_action
 from hub.core.delivery import lanes
 from hub.core.hub import Hub
-from hub.core.inbound.ingest import ingest, prepare_request, store_rejected
+from hub.core.inbound.ingest import ingest, store_rejected
 from hub.core.leads.held import hold
 from hub.core.models import (
     IS_RUNNING,
@@ -35,6 +35,7 @@ from hub.core.queries.hourly_stats import count_hour, keep_hours, next_to_count
 from hub.settings import load_settings
 from tests.dashboard.board import SECRET_KEY
 from tests.far_end import FarEnd
+from tests.receiving import prepare
 from tests.running import RunningHub
 from tests.screenshots import posts
 from tests.screenshots.town import (
@@ -244,13 +245,7 @@ class Day:
 
     def _take(self, request: posts.InboundRequest) -> None:
         slug = request.url.rsplit("/", 1)[1]
-        prepared = prepare_request(
-            source=self.hub.configuration.sources[slug],
-            adapter=self.hub.inbound(slug),
-            router=self.hub.router,
-            request=request,
-        )
-        state = ingest(self._open, prepared).state
+        state = ingest(self._open, prepare(self.hub, request, slug)).state
         news = self.news.setdefault(slug, SourceNews())
         news.counts[state] += 1
         news.last_verified_at = max(news.last_verified_at or request.received_at,
@@ -269,12 +264,7 @@ class Day:
 
     def _hold(self, at: datetime, message: str, why: str) -> None:
         who = Customer("Best Offers", f"win{at.minute}@spam.example", "+12025550199")
-        prepared = prepare_request(
-            source=self.hub.configuration.sources["contact"],
-            adapter=self.hub.inbound("contact"),
-            router=self.hub.router,
-            request=posts.lead(at, who, message),
-        )
+        prepared = prepare(self.hub, posts.lead(at, who, message), "contact")
         ingest(self._open, hold(prepared, why))
 
     def _times(self, how_many: int) -> list[datetime]:

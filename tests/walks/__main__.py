@@ -7,6 +7,7 @@ file to file are those among them whose two ends stand in two files.
 """
 
 import os
+import socket
 import sys
 import tempfile
 import threading
@@ -19,12 +20,14 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
+import requests
 from sqlalchemy import update
 
 from hub.bootstrap import _worker_context
 from hub.core.auth.roles import Role
 from hub.core.models import Delivery
 from hub.gateways.database.migrations import upgrade
+from hub.server import web_server
 from hub.settings import load_settings
 from hub.worker.drain import Drain
 from tests.dashboard.board import SECRET_KEY, Board
@@ -57,6 +60,17 @@ class Walk:
     functions: set[CodeType] = field(default_factory=set)
     calls: int = 0
     crossings: int = 0
+
+    def begin_anew(self) -> None:
+        """Forget what was met so far."""
+        self.functions, self.calls, self.crossings = set(), 0, 0
+
+    def __add__(self, other: "Walk") -> "Walk":
+        return Walk(
+            self.functions | other.functions,
+            self.calls + other.calls,
+            self.crossings + other.crossings,
+        )
 
     @property
     def files(self) -> list[str]:
@@ -103,6 +117,10 @@ def recorded(*, all_threads: bool) -> Iterator[Walk]:
         threading.setprofile(None)  # type: ignore[arg-type]
 
 
+def _beat() -> None:
+    """Take no part in a walk."""
+
+
 def answered(_: Received) -> Reply:
     body = b'{"id": "101", "results": [{"id": "101", "new": true}], "properties": {}}'
     return Reply(200, body, {"Content-Type": "application/json"})
@@ -127,6 +145,7 @@ class Walks:
         self.board = Board(self.environ)
         self.browser = self.board.client(Role.ADMIN)
         self._number = 0
+        self._worker = _worker_context(load_settings(self.environ), self.board.hub)
 
     def webhook(self) -> None:
         """Post a payment of Stripe's that one route takes."""
@@ -135,6 +154,32 @@ class Walks:
         headers = {"Stripe-Signature": stripe_signature(body), "Content-Type": "application/json"}
         answer = self.board.app.test_client().post("/webhooks/stripe", data=body, headers=headers)
         assert answer.status_code == 200, answer.status_code
+
+    def webhook_through_the_server(self) -> Walk:
+        """Post payments on a socket to the server of `hub web`; return the walk of the second."""
+        settings = load_settings(self.environ)
+        with (
+            socket.create_server(("127.0.0.1", 0)) as listener,
+            recorded(all_threads=True) as walk,
+        ):
+            port = listener.getsockname()[1]
+            server = web_server(settings, self.environ, beat=_beat)
+            serving = threading.Thread(target=server.run, args=([listener],))
+            serving.start()
+            for _ in range(2):
+                time.sleep(1)  # what follows the answer has ended
+                walk.begin_anew()
+                self._number += 1
+                body = stripe_event(f"evt_{self._number}")
+                headers = {"Stripe-Signature": stripe_signature(body)}
+                url = f"http://127.0.0.1:{port}/webhooks/stripe"
+                answer = requests.post(url, data=body, headers=headers, timeout=10)
+                assert answer.status_code == 200, answer.status_code
+            time.sleep(1)
+            found = walk + Walk()
+            server.should_exit = True
+            serving.join()
+        return found
 
     def form(self) -> None:
         """Submit a lead, as a browser does."""
@@ -145,8 +190,7 @@ class Walks:
 
     def delivery(self) -> None:
         """Drain the one delivery that is due."""
-        settings = load_settings(self.environ)
-        Drain(_worker_context(settings, self.board.hub)).run()
+        Drain(self._worker).run()
 
     def page(self, path: str) -> None:
         answer = self.browser.get(path)
@@ -154,7 +198,7 @@ class Walks:
 
     def close(self) -> None:
         """Write the last counts, and close the database."""
-        self.board.app.extensions["hub_source_counters"].flush()
+        self.board.app.extensions["hub_intake"].counters.flush()
         self.board.hub.store.engine.dispose()  # type: ignore[attr-defined]
 
     def rest(self) -> None:
@@ -169,7 +213,12 @@ class Walks:
     def all(self) -> Iterator[tuple[str, Walk]]:
         yield "Stripe's webhook → 2xx", self._second(self.webhook)
         self.rest()
-        yield "its delivery: claim → call → record", self._second(self.delivery, first=self.webhook)
+        through_server = self.webhook_through_the_server()
+        yield "the same on a socket of `hub web`", through_server
+        self.rest()
+        delivery = self._second(self.delivery, first=self.webhook)
+        yield "its delivery: claim → call → record", delivery
+        yield "both, from the socket to the record", through_server + delivery
         yield "one lead form → 200", self._second(self.form)
         self.rest()
         yield (

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from tests.forked import Forked
 from tests.running import READY_WITHIN_S, RunningHub, until
 from tests.stores import PostgresServer, RedisServer
 from tests.web.serving import CONFIG, Web
+
+FEW_CONNECTIONS = 20
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -38,51 +41,84 @@ def web(
         web = Web(running, module_database_url)
         yield web
         web.store.engine.dispose()
-        _assert_no_defect(running)
+        assert_no_defect(running)
 
 
 @pytest.fixture(scope="module")
-def express_web(
+def postgresql_web(
     postgres_server: PostgresServer,
     _postgresql_template: str,
     tmp_path_factory: pytest.TempPathFactory,
     _redis_server: RedisServer,
 ) -> Iterator[Web]:
-    """Run `hub web` on PostgreSQL, one process, whose loop has its database connections."""
-    name = postgres_server.create_database(template=_postgresql_template)
-    url = postgres_server.url(name).replace("postgresql://", "postgresql+psycopg://")
-    with _running(tmp_path_factory.mktemp("hub"), url, _redis_server) as running:
+    """Run `hub web` on PostgreSQL, with one process."""
+    folder = tmp_path_factory.mktemp("hub")
+    with on_postgresql(folder, postgres_server, _postgresql_template, _redis_server) as running:
         running.start("web")
-        web = Web(running, url)
+        web = Web(running, running.environ["DATABASE_URL"])
         yield web
         web.store.engine.dispose()
-        _assert_no_defect(running, but="database error during")
-    postgres_server.drop_database(name)
+        assert_no_defect(running, but="database error during")
+
+
+@contextmanager
+def on_postgresql(
+    folder: Path, server: PostgresServer, template: str, redis: RedisServer
+) -> Iterator[RunningHub]:
+    """Create a hub on a database of its own; none of its processes is started yet."""
+    name = server.create_database(template=template)
+    url = server.url(name).replace("postgresql://", "postgresql+psycopg://")
+    with _running(folder, url, redis) as running:
+        yield running
+    server.drop_database(name)
 
 
 @pytest.fixture(scope="module")
 def impatient_web(
+    module_database_url: str, tmp_path_factory: pytest.TempPathFactory, _redis_server: RedisServer
+) -> Iterator[Web]:
+    """Run `hub web` with short timeouts."""
+    folder = tmp_path_factory.mktemp("impatient")
+    with _impatient(folder, module_database_url, _redis_server) as web:
+        yield web
+
+
+@pytest.fixture(scope="module")
+def crowded_web(
     _sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory, _redis_server: RedisServer
 ) -> Iterator[Web]:
-    """Run `hub web` with body timeouts of 1.5 s."""
-    folder = tmp_path_factory.mktemp("impatient")
+    """Run `hub web` with short timeouts and `FEW_CONNECTIONS`."""
+    folder = tmp_path_factory.mktemp("crowded")
     shutil.copyfile(_sqlite_template, folder / "hub.db")
     url = f"sqlite:///{folder}/hub.db"
-    with _running(folder, url, _redis_server) as running:
+    with _impatient(folder, url, _redis_server, str(FEW_CONNECTIONS)) as web:
+        yield web
+
+
+@contextmanager
+def _impatient(folder: Path, url: str, redis: RedisServer, *arguments: str) -> Iterator[Web]:
+    with _running(folder, url, redis) as running:
         with (folder / "web.log").open("ab") as log:
             running.processes["web"] = Forked(
-                "tests.web.impatient", [], cwd=folder, env=running.environ, stdout=log, stderr=log
+                "tests.web.impatient",
+                arguments,
+                cwd=folder,
+                env=running.environ,
+                stdout=log,
+                stderr=log,
             )
         until(lambda: running.get("/healthz") == 200, READY_WITHIN_S, "web to answer")
-        yield Web(running, url)
-        _assert_no_defect(running)
+        web = Web(running, url)
+        yield web
+        web.store.engine.dispose()
+        assert_no_defect(running)
 
 
 def _running(folder: Path, database_url: str, redis: RedisServer) -> RunningHub:
     return RunningHub(folder, database_url=database_url, redis_url=redis.url, config=CONFIG)
 
 
-def _assert_no_defect(running: RunningHub, *, but: str = "") -> None:
+def assert_no_defect(running: RunningHub, *, but: str = "") -> None:
     logs = running.logs()
     for trouble in (
         "Traceback",

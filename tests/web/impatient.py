@@ -1,25 +1,27 @@
-"""Patched `hub web` with short body timeouts: `python -m tests.web.impatient`."""
+"""Patched `hub web` with short timeouts and few connections: `python -m tests.web.impatient`.
 
-import os
+An argument is the number of connections that a process keeps.
+"""
+
 import sys
 
-from gunicorn.app.wsgiapp import WSGIApplication
+from hub import asgi, server
+from hub.cli import main as hub_main
+from hub.web import connections
 
-from hub.cli.processes import gunicorn_arguments
-from hub.settings import load_settings
-from hub.web import request_reader
-from hub.web.server import worker
-
-ARRIVE_WITHIN_S = 1.5
+HEAD_TIMEOUT_S = 1.5
 BODY_TIMEOUT_S = 1.5
+UNREAD_MOST_S = 2
 
 
 def main() -> None:
-    # Set before the workers are forked: they import nothing anew.
-    worker.ARRIVE_WITHIN_S = ARRIVE_WITHIN_S
-    request_reader.BODY_TIMEOUT_S = BODY_TIMEOUT_S
-    sys.argv = ["hub web", *gunicorn_arguments(load_settings(os.environ))]
-    WSGIApplication("%(prog)s [OPTIONS] [APP_MODULE]").run()
+    # Set before the server's processes are forked: they import nothing anew.
+    connections.HEAD_TIMEOUT_S = HEAD_TIMEOUT_S
+    asgi.BODY_TIMEOUT_S = BODY_TIMEOUT_S
+    server.UNREAD_MOST_MS = UNREAD_MOST_S * 1000
+    if sys.argv[1:]:
+        server.MOST_CONNECTIONS = int(sys.argv[1])
+    hub_main(["web"])
 
 
 if __name__ == "__main__":

@@ -2,11 +2,14 @@
 
 import gzip
 import re
+import socket
+from contextlib import suppress
 
 import pytest
 
+from hub.web.http_protocol import PIPELINE_MOST
 from tests.running import stripe_event, stripe_signature
-from tests.web.serving import SMALL_BYTES, Web, chunked, exchange, request
+from tests.web.serving import SMALL_BYTES, Web, chunked, exchange, read_answer, request
 
 BODY = stripe_event("evt_http")
 LARGE = b'{"x": "' + b"x" * SMALL_BYTES + b'"}'
@@ -223,3 +226,109 @@ def test_requests_sent_without_waiting_are_answered_in_order(web: Web) -> None:
         sock.sendall(request(stripe_event("evt_line")) + request(BODY, path="/nothing") + last)
         told = b"".join(iter(lambda: sock.recv(4096), b""))
     assert re.findall(rb"HTTP/1.1 (\d+)", told) == [b"200", b"404", b"200"]
+
+
+CHUNKED_HEAD = request(BODY, CHUNKED, chunks=[])[:-5]
+ENDLESS = {
+    "a request line": (b"POST /" + b"a" * 200_000, 431),
+    "a field": (b"POST /webhooks/stripe HTTP/1.1\r\nX: " + b"a" * 200_000, 431),
+    "fields": (b"POST /webhooks/stripe HTTP/1.1\r\n" + b"X: a\r\n" * 40_000, 431),
+    "empty lines": (b"\r\n" * 40_000, 400),
+    "a chunk's size": (CHUNKED_HEAD + b"0" * 200_000, 400),
+    "a chunk's extension": (CHUNKED_HEAD + b"2;" + b"a" * 200_000, 400),
+    "extensions": (CHUNKED_HEAD + b"1;aaaaaaaaaaaaaaaa\r\n{\r\n" * 20_000, 400),
+    "a trailer": (CHUNKED_HEAD + b"2\r\n{}\r\n0\r\nX: " + b"a" * 200_000, 400),
+    "trailers": (CHUNKED_HEAD + b"2\r\n{}\r\n0\r\n" + b"X: a\r\n" * 40_000, 400),
+}
+
+
+@pytest.mark.parametrize(("raw", "status"), ENDLESS.values(), ids=ENDLESS)
+def test_what_has_no_end_is_refused_soon(web: Web, raw: bytes, status) -> None:
+    before = web.ids()
+    with web.connect() as sock:
+        with suppress(ConnectionError):  # it is refused long before its end
+            sock.sendall(raw)
+        answer = read_answer(sock)
+    assert answer.status == status
+    assert web.kept(before).requests == []
+
+
+def test_a_field_with_an_underscore_is_not_one_with_a_hyphen(web: Web) -> None:
+    """WSGI spells both alike: the second one would replace, or forge, the first."""
+    before = web.ids()
+    body = stripe_event("evt_underscore")
+    wrong = ("Stripe-Signature", "t=1,v1=0")
+    forged = ("Stripe_Signature", stripe_signature(body))
+    for path in ("/webhooks/stripe", "/webhooks/large"):
+        assert web.send(body, wrong, forged, path=path).status == 401
+    assert web.kept(before).events == []
+
+
+def test_a_field_that_comes_twice_is_one_with_both_values(web: Web) -> None:
+    before = web.ids()
+    body = stripe_event("evt_twice_a_field")
+    assert web.send(body, ("X-Twice", "a"), ("X-Twice", "b")).status == 200
+    [row] = web.kept(before).requests
+    assert web.shown(row["id"])["headers"]["x-twice"] == "a,b"
+
+
+def test_an_address_that_is_not_ascii_is_400(web: Web) -> None:
+    for path in ("/webhooks/stripe?a=\xff", "/webhooks/stripe\xff", "/events?q=\xff"):
+        assert_refused(web, request(BODY, path=path), 400)
+
+
+def all_said(web: Web, raw: bytes, *, half_close: bool = True) -> bytes:
+    """Send bytes, close that side of the connection, and return all that the server says."""
+    with web.connect() as sock:
+        sock.sendall(raw)
+        if half_close:
+            sock.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: sock.recv(65536), b""))
+
+
+def statuses(said: bytes) -> list[bytes]:
+    return re.findall(rb"HTTP/1.1 (\d+)", said)
+
+
+@pytest.mark.parametrize("path", ["/webhooks/nobody", "/webhooks/stripe", "/forms/contact", "/x"])
+@pytest.mark.parametrize("half_close", [True, False])
+def test_a_body_that_breaks_is_answered_once(web: Web, path: str, half_close: bool) -> None:
+    raw = request(b"", CHUNKED, path=path, chunks=[])[:-5] + b"zz\r\n"
+    assert statuses(all_said(web, raw, half_close=half_close)) in ([b"400"], [b"404"])
+
+
+def test_what_is_whole_is_answered_whatever_comes_behind_it(web: Web) -> None:
+    for n, rest in enumerate((b"GARBAGE\r\n", b"POST /webhooks/str", request(BODY)[:-10], b"\0")):
+        whole = request(stripe_event(f"evt_before_garbage_{n}"))
+        for good in (whole, whole * 3):
+            found = statuses(all_said(web, good + rest))
+            assert found[: good.count(b"POST /")] == [b"200"] * good.count(b"POST /")
+            assert len(found) <= good.count(b"POST /") + 1
+
+
+def test_a_trailer_is_no_header(web: Web) -> None:
+    before = web.ids()
+    body = stripe_event("evt_trailer")
+    head, _, _ = request(body, chunks=[body]).partition(b"\r\n\r\n")
+    rest = b"%x\r\n%b\r\n0\r\nX-Forwarded-For: 6.6.6.6\r\nX-More: a\r\n\r\n" % (len(body), body)
+    assert web.exchange(head + b"\r\n\r\n" + rest).status == 200
+    [row] = web.kept(before).requests
+    kept = web.shown(row["id"])["headers"]
+    assert "x-forwarded-for" not in kept
+    assert "x-more" not in kept
+
+
+def test_requests_without_end_on_one_connection_are_cut_off(web: Web) -> None:
+    raw = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * (3 * PIPELINE_MOST)
+    found = statuses(all_said(web, raw, half_close=False))
+    assert set(found) == {b"200"}
+    assert PIPELINE_MOST <= len(found) < 3 * PIPELINE_MOST
+
+
+@pytest.mark.parametrize("name", ["Upgrade", "upgrade", "UPGRADE"])
+def test_a_request_to_upgrade_is_answered_as_if_it_asked_for_nothing(web: Web, name: str) -> None:
+    """Java's client asks so in its first request, also where that is a POST (RFC 9110, 7.8)."""
+    asks = (("Connection", "Upgrade, HTTP2-Settings"), (name, "h2c"), ("HTTP2-Settings", "AAA"))
+    answer = web.exchange(request(stripe_event(f"evt_{name}"), *asks))
+    assert answer is not None
+    assert answer.status == 200

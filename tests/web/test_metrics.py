@@ -76,7 +76,7 @@ def test_sources_and_lanes_are_told(app: Flask) -> None:
     body = stripe_event("evt_1")
     assert [post(app, each) for each in (body, body, b"?")] == [200, 200, 200]
     assert call(app, body, {"Stripe-Signature": "t=1,v1=0"}).status == 401
-    app.extensions["hub_source_counters"].flush()
+    app.extensions["hub_intake"].counters.flush()
     later = datetime.now(UTC) + timedelta(hours=1)
     with app.extensions["hub"].store.write() as connection:
         rows = [

@@ -58,7 +58,7 @@ def test_a_secret_in_the_path_is_seen_by_the_adapter_and_kept_nowhere(
         for secret, status in ((PATH_SECRET, 200), (PATH_SECRET + "x", 401)):
             assert call(app, body, path=f"/webhooks/stripe/{secret}?a=1").status == status
         assert call(app, body, path=f"/webhooks/stripe/{PATH_SECRET}", method="GET").status == 405
-        app.extensions["hub_source_counters"].flush()
+        app.extensions["hub_intake"].counters.flush()
     rows = stored(app)
     assert {row["state"] for row in rows} == {"accepted", "rejected"}
     assert {row["url"] for row in rows} == {"http://127.0.0.1/webhooks/stripe?a=1"}

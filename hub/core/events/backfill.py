@@ -17,7 +17,7 @@ from hub.core.database_errors import DatabaseErrorKind, classify
 from hub.core.errors import Refused
 from hub.core.events.ownership import addresses_heard, is_hubs_business
 from hub.core.hub import Hub
-from hub.core.inbound.ingest import PreparedRequest, ingest, prepare_request
+from hub.core.inbound.ingest import PreparedRequest, ingest
 from hub.core.models import EventKey, SourceState, StoredEvent, insert_if_new
 from hub.core.monitoring import alerts
 
@@ -96,13 +96,7 @@ def _prepare(hub: Hub, source: Source, record: ListedRecord, now: datetime) -> P
         body=record.body,
         received_at=now,
     )
-    return prepare_request(
-        source=source,
-        adapter=hub.inbound(source.slug),
-        router=hub.router,
-        request=request,
-        signed_by=BACKFILL,
-    )
+    return hub.receiver.prepare_verified(request, source.slug, BACKFILL)
 
 
 def _fill_one(

@@ -7,11 +7,11 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, delete, select, update
 
-from adapters import InboundRequest, NotVerified
-from hub.core.configuration import Source
+from adapters import InboundRequest, Reply
 from hub.core.errors import NotFound, Refused
 from hub.core.hub import Hub
-from hub.core.inbound.ingest import IngestResult, PreparedRequest, ingest, prepare_request
+from hub.core.inbound.ingest import IngestResult, PreparedRequest, ingest
+from hub.core.inbound.receive import Refusal
 from hub.core.models import RequestState, StoredRequest
 from hub.core.rehydrate import stored_request
 
@@ -37,7 +37,7 @@ def reingest(connection: Connection, hub: Hub, request_id: UUID) -> IngestResult
     source = hub.configuration.sources.get(row.source)
     if source is None or not source.enabled:
         raise NotFound(f"there is no source {row.source} in hub.yaml")
-    prepared = _prepared(hub, source, row)
+    prepared = _prepared(hub, row)
     if prepared.batch is None:
         connection.execute(
             update(StoredRequest)
@@ -50,27 +50,26 @@ def reingest(connection: Connection, hub: Hub, request_id: UUID) -> IngestResult
     return ingested
 
 
-def _prepared(hub: Hub, source: Source, row: Row[Any]) -> PreparedRequest:
+def _prepared(hub: Hub, row: Row[Any]) -> PreparedRequest:
     """Verify and parse a request, under the hub's current address or else under the original one.
 
     Raises:
-        Refused: it verifies under neither.
+        Refused: it verifies under neither, or it is a handshake.
     """
     received = stored_request(row)
-    refusal: NotVerified | None = None
-    for request in (_at_todays_address(hub, received), received):
-        try:
-            return prepare_request(
-                source=source,
-                adapter=hub.inbound(row.source),
-                router=hub.router,
-                request=request,
-                # It may have been signed with a secret that was replaced since.
-                signed_by=row.signed_by,
-            )
-        except NotVerified as error:
-            refusal = refusal or error
-    raise Refused(f"it still does not verify: {refusal}") from refusal
+    todays = _at_todays_address(hub, received)
+    if row.signed_by is not None:
+        # It may have been signed with a secret that was replaced since.
+        return hub.receiver.prepare_verified(todays, row.source, row.signed_by)
+    refusals = []
+    for request in (todays, received):
+        outcome = hub.receiver.prepare(request, row.source)
+        if isinstance(outcome, Reply):
+            raise Refused("it only asked whether the hub is there: there is nothing to take in")
+        if not isinstance(outcome, Refusal):
+            return outcome
+        refusals.append(outcome)
+    raise Refused(f"it still does not verify: {refusals[0].reason}")
 
 
 def _at_todays_address(hub: Hub, received: InboundRequest) -> InboundRequest:

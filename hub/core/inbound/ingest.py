@@ -1,4 +1,4 @@
-"""Ingest of requests: verify, parse and match, then one write; every request gets a verdict.
+"""Ingest of requests that the receiver prepared: one write, and a verdict for every request.
 
 A request that verifies is always stored, whether it can be parsed or not. A request that does not
 verify leaves a trace; the web process limits how many.
@@ -11,15 +11,14 @@ from uuid import UUID
 
 from sqlalchemy import Connection, insert
 
-from adapters import Event, Inbound, InboundRequest, Unreadable
+from adapters import Event, InboundRequest
 from adapters.contract.strict_json import storable
-from hub.core.configuration import Source
 from hub.core.event_kinds import is_feedback
 from hub.core.ids import new_id
 from hub.core.inbound import insert as ingest_store
 from hub.core.inbound.insert_postgresql import Batch
-from hub.core.inbound.routing import Match, Router
-from hub.core.models import DeliveryState, EventState, RequestState, StoredRequest, insert_if_new
+from hub.core.inbound.routing import Match
+from hub.core.models import DeliveryState, RequestState, StoredRequest, insert_if_new
 
 DROPPED_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie"})
 IDENTITY_FIELDS = ("email", "phone", "customer_id")
@@ -50,67 +49,47 @@ class PreparedRequest:
     reason: str = ""
 
 
-def prepare_request(
-    *,
-    source: Source,
-    adapter: Inbound,
-    router: Router,
-    request: InboundRequest,
-    signed_by: str | None = None,
-) -> PreparedRequest:
-    """Verify, parse and match a request, in memory.
-
-    `signed_by` is the label of the secret if the request was verified before.
-
-    Raises:
-        NotVerified: the request does not verify; `store_rejected` keeps a trace of it.
-    """
-    signed_by = signed_by or adapter.verify(request)
-    row = new_request_row(source.slug, request, signed_by=signed_by)
-    try:
-        events = adapter.parse(request)
-    except Unreadable as error:
-        return PreparedRequest(row, reason=str(error))
-    if not events:
-        return PreparedRequest(row, reason="there is no event in it")
-    batch = Batch(
-        request=row,
-        events=[_event_row(event, row, router.version) for event in events],
-        deliveries=[],
-    )
-    for event, event_row in zip(events, batch.events, strict=True):
-        matches = router.match(
-            event,
-            event_id=event_row["id"],
-            source=source.slug,
-            received_at=request.received_at,
-        )
-        if event.incomplete:
-            event_row["state"] = EventState.INCOMPLETE
-            # The event is projected once it is complete.
-            event_row["folded"] = True
-        elif matches:
-            event_row["state"] = EventState.MATCHED
-        batch.deliveries.extend(new_delivery_row(match, event_row) for match in matches)
-    return PreparedRequest(row, events, batch)
-
-
 def ingest(connection: Connection, prepared: PreparedRequest) -> IngestResult:
-    """Store a request with its events and deliveries; return the result.
+    """Store a request with its events and deliveries; `ingest_all` with a list of one."""
+    return ingest_all(connection, [prepared])[0]
 
-    On PostgreSQL the write is one statement, so `connection` may be in autocommit; on SQLite it
-    must be in a transaction.
+
+def ingest_all(
+    connection: Connection, requests: Sequence[PreparedRequest]
+) -> Sequence[IngestResult]:
+    """Store requests with their events and deliveries; return a result for each, in their order.
+
+    On PostgreSQL what is new in all of them is one statement, so `connection` may be in autocommit;
+    on SQLite it must be in a transaction.
     """
-    row = prepared.row
-    if prepared.batch is None:
-        unreadable = row | {"state": RequestState.UNREADABLE, "reason": prepared.reason}
-        connection.execute(insert_if_new(connection, StoredRequest), unreadable)
-        return IngestResult(row["id"], RequestState.UNREADABLE)
-    return result_of(prepared, ingest_store.insert_batch(connection, prepared.batch))
+    readable = [one.batch for one in requests if one.batch is not None]
+    stored = iter(ingest_store.insert_batches(connection, readable))
+    return [
+        _store_unreadable(connection, one) if one.batch is None else _result_of(one, next(stored))
+        for one in requests
+    ]
 
 
-def result_of(prepared: PreparedRequest, stored: ingest_store.Stored) -> IngestResult:
-    """Return the ingest result of a readable request."""
+def result_if_new(prepared: PreparedRequest, new: set[UUID]) -> IngestResult | None:
+    """Return the result of a request whose events are all among the new ones; else None.
+
+    For a write that stored them without `ingest_all`, which is then to be called for the others.
+    """
+    ids = [event["id"] for event in prepared.batch.events] if prepared.batch else []
+    return (
+        _result_of(prepared, ingest_store.Stored(ids))
+        if ids and all(one in new for one in ids)
+        else None
+    )
+
+
+def _store_unreadable(connection: Connection, prepared: PreparedRequest) -> IngestResult:
+    row = prepared.row | {"state": RequestState.UNREADABLE, "reason": prepared.reason}
+    connection.execute(insert_if_new(connection, StoredRequest), row)
+    return IngestResult(row["id"], RequestState.UNREADABLE)
+
+
+def _result_of(prepared: PreparedRequest, stored: ingest_store.Stored) -> IngestResult:
     state = RequestState.ACCEPTED if stored.new_event_ids else RequestState.DUPLICATE
     request_id = prepared.row["id"]
     return IngestResult(request_id, state, prepared.events, stored.new_event_ids, stored.conflict)
@@ -152,29 +131,6 @@ def new_request_row(
         "conflict": False,
         "reason": None,
         "event_id": None,
-    }
-
-
-def _event_row(event: Event, request: Mapping[str, Any], version: str) -> dict[str, Any]:
-    canonical = {name: value for name, value in event.data.items() if name != "native"}
-    data, data_error = storable(canonical)
-    return {
-        "id": new_id(request["received_at"]),
-        "request_id": request["id"],
-        "source": request["source"],
-        "type": event.type,
-        "native_type": event.native_type,
-        "external_id": event.external_id,
-        "fact_key": event.fact_key,
-        "fingerprint": event.fingerprint,
-        "occurred_at": event.occurred_at,
-        "received_at": request["received_at"],
-        "state": EventState.UNMATCHED,
-        "live": event.live,
-        "data": data,
-        "data_error": data_error,
-        "config_version": version,
-        "folded": not needs_projection(event.type, canonical),
     }
 
 

@@ -1,10 +1,10 @@
 """Insert of a request, its events and their deliveries, all or nothing: the write behind a 2xx.
 
-PostgreSQL needs one statement (`insert_statement`); SQLite does the same in steps inside
+PostgreSQL needs one statement (`INSERT_NEW`); SQLite does the same in steps inside
 `BEGIN IMMEDIATE`. Duplicates are counted afterwards.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -31,20 +31,18 @@ class Stored:
     conflict: bool = False
 
 
-def insert_batch(connection: Connection, batch: Batch) -> Stored:
-    """Insert the new events of a batch; the others are counted as duplicates."""
+def insert_batches(connection: Connection, batches: Sequence[Batch]) -> list[Stored]:
+    """Insert the new events of each batch; the others are counted as duplicates."""
+    if not batches:
+        return []
     if connection.dialect.name == "postgresql":
-        new = insert_new(connection, [batch])[0]
+        found: Iterable[Sequence[UUID]] = insert_new(connection, batches)
     else:
-        new = _sqlite(connection, batch)
-    return count_rest(connection, batch, new)
-
-
-def count_rest(connection: Connection, batch: Batch, new: Sequence[UUID]) -> Stored:
-    """Count the duplicates of a batch; `new` are the ids of its new events."""
-    if len(new) == len(batch.events):
-        return Stored(new)
-    return _count_duplicates(connection, batch, new)
+        found = (_sqlite(connection, batch) for batch in batches)
+    return [
+        Stored(new) if len(new) == len(batch.events) else _count_duplicates(connection, batch, new)
+        for batch, new in zip(batches, found, strict=True)
+    ]
 
 
 def _sqlite(connection: Connection, batch: Batch) -> list[UUID]:

@@ -7,7 +7,7 @@ every insert depends on the keys that were really inserted.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -23,43 +23,27 @@ class Batch:
     deliveries: list[dict[str, Any]]
 
 
-class Rows(NamedTuple):
-    """Parameters of the statement: JSON texts, and bodies in the order of the requests."""
+def insert_new(connection: Connection, batches: Sequence[Batch]) -> list[list[UUID]]:
+    """Insert the new events of each batch in one statement; return their ids, batch by batch.
 
-    events: bytes
-    requests: bytes
-    bodies: Sequence[bytes]
-    deliveries: bytes
+    What is no new event is not touched.
+    """
+    new = set(connection.exec_driver_sql(INSERT_NEW, insert_values(batches)).scalars())
+    return [[e["id"] for e in batch.events if e["id"] in new] for batch in batches]
 
 
-def rows_of(batches: Sequence[Batch]) -> Rows:
-    """Return the rows of some requests, sorted by the lock order of event keys (`_locking`)."""
+def insert_values(batches: Sequence[Batch]) -> Mapping[str, Any]:
+    """Return the values of `INSERT_NEW`: JSON texts, and bodies in the order of the requests."""
     events = [
         _event_values(event, place) for batch in batches for place, event in enumerate(batch.events)
     ]
     events.sort(key=_locking)
-    return Rows(
-        events=orjson.dumps(events),
-        requests=orjson.dumps([_request_values(batch) for batch in batches]),
-        bodies=[batch.request["body"] for batch in batches],
-        deliveries=orjson.dumps([row for batch in batches for row in batch.deliveries]),
-    )
-
-
-def insert_new(connection: Connection, batches: Sequence[Batch]) -> list[list[UUID]]:
-    """Insert the new events of each batch in one statement; return their ids, batch by batch.
-
-    Duplicates are left to `count_rest`, batch by batch.
-    """
-    rows = rows_of(batches)
-    parameters = {
-        "events": rows.events.decode(),
-        "requests": rows.requests.decode(),
-        "bodies": rows.bodies,
-        "deliveries": rows.deliveries.decode(),
+    return {
+        "events": _json(events),
+        "requests": _json([_request_values(batch) for batch in batches]),
+        "bodies": [batch.request["body"] for batch in batches],
+        "deliveries": _json([row for batch in batches for row in batch.deliveries]),
     }
-    new = set(connection.exec_driver_sql(_INSERT, parameters).scalars())
-    return [[e["id"] for e in batch.events if e["id"] in new] for batch in batches]
 
 
 def _locking(event: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -116,11 +100,10 @@ def _typed(columns: Mapping[str, str]) -> str:
     return ", ".join(f"{column} {kind}" for column, kind in columns.items())
 
 
-def insert_statement(events: str, requests: str, bodies: str, deliveries: str) -> str:
-    """Return the statement with these parameter markers; it yields the ids of the new events."""
-    return f"""
+# Statement with psycopg's parameters; it yields the ids of the new events.
+INSERT_NEW = f"""
 WITH incoming AS MATERIALIZED (
-  SELECT * FROM json_to_recordset({events}::json) AS e({_typed(_EVENT_COLUMNS)})
+  SELECT * FROM json_to_recordset(%(events)s::json) AS e({_typed(_EVENT_COLUMNS)})
 ),
 new_key AS (
   INSERT INTO event_keys (source, external_id, fact_key, event_id, fingerprint, first_seen_at)
@@ -139,8 +122,8 @@ request AS (
     signed_by, body, conflict, reason, event_id)
   SELECT r.*, false, NULL, first.id
   FROM ROWS FROM (
-    json_to_recordset({requests}::json) AS ({_typed(_REQUEST_COLUMNS)}),
-    unnest({bodies}::bytea[])
+    json_to_recordset(%(requests)s::json) AS ({_typed(_REQUEST_COLUMNS)}),
+    unnest(%(bodies)b::bytea[])
   ) AS r({", ".join(_REQUEST_COLUMNS)}, body)
   JOIN (
     SELECT DISTINCT ON (request_id) request_id, id
@@ -153,7 +136,7 @@ delivery AS (
   SELECT d.id, d.event_id, route, destination, action, state, error, now(), now(),
     CASE WHEN due THEN now() + delay_s * interval '1 second' END,
     CASE WHEN NOT due THEN now() END
-  FROM json_to_recordset({deliveries}::json) AS d({_typed(_DELIVERY_COLUMNS)})
+  FROM json_to_recordset(%(deliveries)s::json) AS d({_typed(_DELIVERY_COLUMNS)})
   JOIN new_key ON new_key.event_id = d.event_id
 )
 SELECT event_id FROM new_key
@@ -168,4 +151,5 @@ def _event_values(event: Mapping[str, Any], place: int) -> dict[str, Any]:
     return {**event, "place": place, "fingerprint": rf"\x{event['fingerprint'].hex()}"}
 
 
-_INSERT = insert_statement("%(events)s", "%(requests)s", "%(bodies)b", "%(deliveries)s")
+def _json(rows: Sequence[Mapping[str, Any]]) -> str:
+    return orjson.dumps(rows).decode()

@@ -19,7 +19,7 @@ from hub.core.inbound.ingest import PreparedRequest
 from hub.core.leads.held import hold, sent_by
 from hub.core.leads.spam import Address, ScoredSubmission, Sender, over_rate_limit, score, sender_of
 from hub.gateways.captcha import Captchas
-from hub.web.source_counters import SourceCounters
+from hub.web.intake import Intake
 
 # Networks of proxies: without a forwarded address, a peer in one of them stands for many visitors.
 _NEARBY = tuple(
@@ -123,8 +123,8 @@ def _weigh(hub: Hub, post: ScoredSubmission) -> tuple[str, ...]:
 
 
 def _turn_away(post: ScoredSubmission, for_s: float) -> None:
-    counters: SourceCounters = current_app.extensions["hub_source_counters"]
-    counters.rejected(post.source, post.at, "429: too many from one address", traced=False)
+    intake: Intake = current_app.extensions["hub_intake"]
+    intake.counters.rejected(post.source, post.at, "429: too many from one address", traced=False)
     raise TooManyRequests(retry_after=ceil(for_s))
 
 

@@ -15,18 +15,16 @@ from adapters import (
 )
 from hub.core.configuration import Source
 from hub.core.hub import Hub
-from hub.core.inbound.ingest import IngestResult, prepare_request
+from hub.core.inbound.ingest import IngestResult
 from hub.core.queries.events import find_event_id
 from hub.web.forms import hosted, responses
 from hub.web.forms.responses import form_of, forms, is_admitted, wants_json
 from hub.web.forms.spam_check import check_submission
-from hub.web.receiver import keep_trace, store_request
+from hub.web.intake import Intake
 from hub.web.request_reader import inbound_request
 from hub.web.source_counters import SourceCounters
 
 PREFLIGHT_KEPT_S = 600
-# Time limit for a body with files: 5 MB from a telephone take a while.
-FILES_TIMEOUT_S = 60
 
 __all__ = ["forms"]
 
@@ -34,32 +32,27 @@ __all__ = ["forms"]
 @forms.post("/forms/<source_slug>", provide_automatic_options=False)
 def submit_form(source_slug: str) -> Response:
     hub: Hub = current_app.extensions["hub"]
-    counters: SourceCounters = current_app.extensions["hub_source_counters"]
+    intake: Intake = current_app.extensions["hub_intake"]
     source, form = form_of(source_slug)
     received = inbound_request(
         request.environ,
         origin=hub.public_url,
         max_bytes=source.max_bytes,
         received_at=datetime.now(UTC),
-        timeout_s=FILES_TIMEOUT_S if form.takes_files else None,
     )
     if request.mimetype not in form.media_types:
         raise UnsupportedMediaType
     try:
         signed_by = form.verify(received)
     except NotVerified as error:
-        keep_trace(hub, counters, source, received, str(error))
+        intake.reject(received, source_slug, str(error))
         raise Forbidden from error
-    if refusal := _refusal(form, counters, source, received):
+    if refusal := _refusal(form, intake.counters, source, received):
         return refusal
-    prepared = prepare_request(
-        source=source, adapter=form, router=hub.router, request=received, signed_by=signed_by
-    )
+    prepared = hub.receiver.prepare_verified(received, source_slug, signed_by)
     prepared = check_submission(source, form, received, prepared)
-    ingested = store_request(hub, current_app.extensions["hub_group_commit"], prepared)
-    counters.ingested(source_slug, received.received_at, ingested.state)
-    if ingested.new_event_ids:
-        hub.waker.wake()
+    [ingested] = intake.store([prepared])
+    intake.after_stored(prepared, ingested)
     return _taken(form, received, _event_id(hub, source_slug, ingested))
 
 

@@ -5,10 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import delete, select
 
-from adapters import NotVerified
-from hub.core.inbound import insert as ingest_store
-from hub.core.inbound.ingest import store_rejected
-from hub.core.inbound.insert_postgresql import Batch
+from hub.core.inbound.ingest import ingest, store_rejected
+from hub.core.inbound.receive import Refusal
 from hub.core.models import EventKey, RequestState, StoredEvent
 from tests.core.making import (
     NOW,
@@ -136,11 +134,9 @@ def test_what_cannot_be_read_is_kept_with_the_reason(database, town) -> None:
     assert (kept.state, kept.reason, kept.body) == ("unreadable", "the body is torn", b"torn")
 
 
-def test_what_does_not_verify_is_not_stored(database, town) -> None:
-    with database.write() as connection:
-        with pytest.raises(NotVerified):
-            town.take_in(connection, {"id": "e1"}, key="bad")
-        assert requests_of(connection) == []
+def test_what_does_not_verify_is_a_refusal_that_may_leave_a_trace(town) -> None:
+    refusal = town.receiver.prepare(request({"id": "e1"}, key="bad"), "provider")
+    assert refusal == Refusal(401, "the header `key` is wrong", keeps_trace=True)
 
 
 @pytest.mark.parametrize(("size", "kept"), [(64 * 1024, True), (64 * 1024 + 1, False)])
@@ -221,19 +217,12 @@ def test_two_who_bring_the_same_event_at_once_make_one(database, town) -> None:
         assert len(deliveries_of(connection)) == 25
 
 
-def test_an_answer_lost_after_the_commit_is_not_a_duplicate(database, town, monkeypatch) -> None:
-    batches: list[Batch] = []
-    store = ingest_store.insert_batch
-
-    def remember(connection, batch):
-        batches.append(batch)
-        return store(connection, batch)
-
-    monkeypatch.setattr(ingest_store, "insert_batch", remember)
+def test_an_answer_lost_after_the_commit_is_not_a_duplicate(database, town) -> None:
+    prepared = town.prepared({"id": "e1"}, {"id": "e2"})
     with database.write() as connection:
-        town.take_in(connection, {"id": "e1"}, {"id": "e2"})
+        ingest(connection, prepared)
     with database.write() as connection:
-        again = store(connection, batches[0])
+        again = ingest(connection, prepared)
         assert [event.duplicates for event in events_of(connection)] == [0, 0]
         assert len(requests_of(connection)) == 1
         assert len(deliveries_of(connection)) == 2

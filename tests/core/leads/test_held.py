@@ -12,7 +12,7 @@ from adapters.contract.fields import rfc3339
 from hub.core.errors import NotFound, Refused
 from hub.core.events.projections import project_some
 from hub.core.ids import new_id
-from hub.core.inbound.ingest import ingest, prepare_request
+from hub.core.inbound.ingest import ingest
 from hub.core.leads.held import discard, hold, list_held, release, sent_by
 from hub.core.models import AuditEntry, Contact, StoredEvent
 from hub.gateways.database.engine import open_database
@@ -28,6 +28,7 @@ from tests.core.making import (
     route,
 )
 from tests.listing import event_rows
+from tests.receiving import prepare
 from tests.test_migrations import explain, said_to
 
 LATER = NOW + timedelta(hours=1)
@@ -37,12 +38,8 @@ JANE = {"id": "e1", "data": {"email": "jane@example.com", "name": "Jane"}}
 def keep(connection, town: Town, *events: dict[str, Any], reason: str = "honeypot: x") -> UUID:
     """Ingest a request that is held; return its first event's id."""
     town.taken += 1
-    prepared = prepare_request(
-        source=town.configuration.sources["provider"],
-        adapter=town.provider,
-        router=town.router,
-        request=request(*(events or (JANE,)), at=NOW + timedelta(seconds=town.taken)),
-    )
+    received = request(*(events or (JANE,)), at=NOW + timedelta(seconds=town.taken))
+    prepared = prepare(town, received, "provider")
     ingested = ingest(connection, hold(prepared, reason))
     return ingested.new_event_ids[0]
 
@@ -74,12 +71,7 @@ def test_what_is_held_is_stored_with_its_reason_and_nothing_follows(database, to
 
 def test_what_is_not_held_has_no_reason_and_what_is_known_of_its_sender(database, town) -> None:
     with database.write() as connection:
-        prepared = prepare_request(
-            source=town.configuration.sources["provider"],
-            adapter=town.provider,
-            router=town.router,
-            request=request(JANE),
-        )
+        prepared = prepare(town, request(JANE), "provider")
         ingest(connection, sent_by(prepared, "aa" * 16))
         [event] = events_of(connection)
         assert (event.state, event.held_reason, event.sender) == ("matched", None, "aa" * 16)
@@ -87,12 +79,7 @@ def test_what_is_not_held_has_no_reason_and_what_is_known_of_its_sender(database
 
 
 def test_what_cannot_be_read_is_not_held(town) -> None:
-    prepared = prepare_request(
-        source=town.configuration.sources["provider"],
-        adapter=town.provider,
-        router=town.router,
-        request=request(body=b"torn"),
-    )
+    prepared = prepare(town, request(body=b"torn"), "provider")
     assert hold(prepared, "x") is prepared
 
 

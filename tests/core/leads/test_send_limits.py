@@ -17,7 +17,7 @@ from hub.core.configuration import Configuration, Destination, Rate, Source, Tex
 from hub.core.delivery.claim import claim
 from hub.core.delivery.context import RenderContexts
 from hub.core.delivery.prepare import Claimed
-from hub.core.inbound.ingest import ingest, prepare_request
+from hub.core.inbound.ingest import ingest
 from hub.core.inbound.routing import site_context
 from hub.core.leads.held import sent_by
 from hub.core.leads.rate_counters import prune
@@ -39,6 +39,7 @@ from tests.core.making import (
     route,
     until_somebody_waits,
 )
+from tests.receiving import prepare
 
 GOOD = "+12025550101"
 WIDE = Rate(100_000, 60)
@@ -94,12 +95,8 @@ class Texting(Town):
             {"id": f"e{self.taken}.{n:04}", "data": {"phone": phone}}
             for n, phone in enumerate(phones)
         ]
-        prepared = prepare_request(
-            source=self.configuration.sources["provider"],
-            adapter=self.provider,
-            router=self.router,
-            request=request(*leads, at=NOW + timedelta(seconds=self.taken)),
-        )
+        received = request(*leads, at=NOW + timedelta(seconds=self.taken))
+        prepared = prepare(self, received, "provider")
         ingest(connection, sent_by(prepared, sender) if sender else prepared)
 
 

@@ -1,4 +1,4 @@
-"""Fast path of webhooks on a real socket: answers in order, and a loop that never blocks."""
+"""Server on a real socket and PostgreSQL: answers in order, and a loop that never blocks."""
 
 import socket
 import time
@@ -11,13 +11,12 @@ import psycopg
 import pytest
 
 from hub.core.models import StoredEvent
-from hub.gateways.line import APPLICATION_NAME
-from hub.web.server.ways import LINES, REST_S
+from hub.gateways.database.loop_connection import APPLICATION_NAME, REST_S
 from tests.core.making import deliveries_of, events_of
 from tests.running import stripe_event, until
 from tests.web.serving import Web, read_answer, request
 
-# Database connections of the loop.
+# Database connection of the loop.
 OURS = (
     "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
     f"AND application_name = '{APPLICATION_NAME}'"
@@ -36,19 +35,20 @@ def webhook(event_id: str, *headers: tuple[str, str]) -> bytes:
 
 
 @pytest.fixture
-def web(express_web: Web) -> Web:
-    """Return the web process, with its database connections open."""
-    with admin_of(express_web) as admin:
+def web(postgresql_web: Web) -> Web:
+    """Return the web process, whose loop has its database connection."""
+    with admin_of(postgresql_web) as admin:
 
-        def has_lines() -> bool:
-            """Return whether all connections are open, and one has just run a statement."""
+        def has_connection() -> bool:
+            """Return whether the connection is open, and has just run a statement."""
             before = admin.execute(f"SELECT max(query_start), count(*) {OURS}").fetchone()
-            assert express_web.exchange(webhook(f"evt_warm_{time.monotonic_ns()}")).status == 200
+            assert postgresql_web.exchange(webhook(f"evt_warm_{time.monotonic_ns()}")).status == 200
             after = admin.execute(f"SELECT max(query_start), count(*) {OURS}").fetchone()
-            return before[1] == after[1] == LINES and after[0] > before[0]
+            has_run = before[0] is not None and after[0] > before[0]
+            return before[1] == after[1] == 1 and has_run
 
-        until(has_lines, 20, "the loop's lines")
-    return express_web
+        until(has_connection, 20, "the loop's connection")
+    return postgresql_web
 
 
 def stored(web: Web, ids: Sequence[str]) -> list[str]:
@@ -73,7 +73,7 @@ def statuses(sock: socket.socket, count: int) -> list[int]:
     return found
 
 
-def test_webhooks_go_the_short_way(web: Web) -> None:
+def test_webhooks_are_stored_by_the_loop_itself(web: Web) -> None:
     with admin_of(web) as admin:
         last = f"SELECT max(query_start) {OURS}"
         before = admin.execute(last).fetchone()
@@ -82,7 +82,7 @@ def test_webhooks_go_the_short_way(web: Web) -> None:
     assert stored(web, ["evt_short"]) == ["evt_short"]
 
 
-def test_one_behind_the_other_on_one_line_are_answered_in_turn(web: Web) -> None:
+def test_one_behind_the_other_on_one_connection_are_answered_in_turn(web: Web) -> None:
     ids = [f"evt_pipe_{n}" for n in range(60)]
     with web.connect() as sock:
         sock.sendall(b"".join(webhook(name) for name in ids))
@@ -90,7 +90,7 @@ def test_one_behind_the_other_on_one_line_are_answered_in_turn(web: Web) -> None
     assert stored(web, ids) == ids
 
 
-def test_a_connection_may_change_between_the_ways(web: Web) -> None:
+def test_a_connection_may_serve_webhooks_and_others_in_turn(web: Web) -> None:
     bad = request(stripe_event("evt_bad"), ("Stripe-Signature", "t=1,v1=00"))
     large = request(stripe_event("evt_large", note="x" * 40_000))
     health = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
@@ -165,7 +165,7 @@ def test_while_the_database_keeps_one_waiting_the_loop_serves_the_others(web: We
     assert stored(web, names) == names
 
 
-def test_lines_that_break_lose_nothing_and_come_back(web: Web) -> None:
+def test_a_connection_that_breaks_loses_nothing_and_comes_back(web: Web) -> None:
     sent: list[tuple[str, Any]] = []
 
     def send(name: str) -> None:
@@ -179,12 +179,12 @@ def test_lines_that_break_lose_nothing_and_come_back(web: Web) -> None:
             for future in futures:
                 future.result()
 
-            def are_back(t: int = turn) -> bool:
+            def is_back(t: int = turn) -> bool:
                 name = f"evt_back_{t}_{time.monotonic_ns()}"
                 assert web.exchange(webhook(name)).status == 200
-                return admin.execute(f"SELECT count(*) {OURS}").fetchone() == (LINES,)
+                return admin.execute(f"SELECT count(*) {OURS}").fetchone() == (1,)
 
-            until(are_back, REST_S + 20, "the lines")
+            until(is_back, REST_S + 20, "the connection")
     assert {answer.status for _, answer in sent} == {200}
     names = [name for name, _ in sent]
     assert stored(web, names) == names

@@ -1,0 +1,164 @@
+"""Web server of `hub web`: one listening socket, and forks that run uvicorn on it.
+
+This process alone reads `hub.yaml`; the forks inherit what it read. So one that dies while the
+file is being edited restarts with the old configuration, and a SIGHUP has no effect while the file
+has errors. uvicorn's own `workers` are new interpreters: each would read the file, and take the
+memory, by itself.
+"""
+
+import gc
+import logging
+import os
+import resource
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from multiprocessing import get_context
+from typing import Any
+
+import uvicorn
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from hub.app import create_app
+from hub.asgi import HubServer
+from hub.bootstrap import keep_configuration
+from hub.core.errors import ConfigError
+from hub.process.supervisor import CONFIGURATION_FAULT, Program, Supervisor
+from hub.settings import WEB_THREADS, Settings, load_settings
+from hub.web.connections import Connections
+from hub.web.http_protocol import GuardedProtocol
+from hub.web.intake import Intake
+
+GRACE_S = 25
+KEEP_ALIVE_S = 5
+BACKLOG = 1024
+MOST_CONNECTIONS = 1000
+# How long the port may be in use at the start, by a hub that is about to end.
+BIND_WITHIN_S = 5
+# How long the loop of a process may stand still before it counts as hanging.
+HANGS_AFTER_S = 30
+# Objects made before the collector looks for unreachable cycles. A webhook makes hundreds, none of
+# them in a cycle; Python's own 700 cost a tenth of the rate of ingest.
+GARBAGE_AFTER = 20_000
+# How long the kernel keeps what a peer does not read (`READ_WITHIN_S` is the server's own limit).
+UNREAD_MOST_MS = 15_000
+
+log = logging.getLogger(__name__)
+
+
+def serve(settings: Settings) -> int:
+    """Serve the hub until SIGTERM or SIGINT; return the exit code. SIGHUP reads `hub.yaml` again.
+
+    Raises:
+        ConfigError: `hub.yaml` has errors, or the port is taken.
+    """
+    gc.disable()
+    keep_configuration(settings, os.environ)
+    gc.enable()
+    gc.set_threshold(GARBAGE_AFTER)
+    listener = listen(settings)
+    processes = [_program(number, listener) for number in range(1, settings.web_concurrency + 1)]
+    # While the forks finish what they have, new connections are refused and not left waiting.
+    return Supervisor([processes], log.info, reload=_reload, before_stop=listener.close).run()
+
+
+def listen(settings: Settings) -> socket.socket:
+    """Return a socket that listens on the hub's port.
+
+    Raises:
+        ConfigError: the port is taken.
+    """
+    address = (settings.bind_host, settings.port)
+    attempts = Retrying(
+        retry=retry_if_exception_type(OSError),
+        stop=stop_after_delay(BIND_WITHIN_S),
+        wait=wait_fixed(0.2),
+        reraise=True,
+    )
+    try:
+        listener: socket.socket = attempts(socket.create_server, address, backlog=BACKLOG)
+    except OSError as error:
+        fault = f"PORT: cannot listen on port {settings.port} ({error.strerror}); give another"
+        raise ConfigError([fault]) from error
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; its connections inherit it
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_MOST_MS)
+    return listener
+
+
+def web_server(
+    settings: Settings, environ: Mapping[str, str], *, beat: Callable[[], None]
+) -> uvicorn.Server:
+    """Return the server of one process; it calls `beat` every second.
+
+    Raises:
+        ConfigError: as `create_app`.
+    """
+    app = create_app(settings, environ)
+    intake: Intake = app.extensions["hub_intake"]
+    connections = Connections(intake.note_refusal, most=most_connections())
+    protocol: Any = partial(GuardedProtocol, connections)
+    config = uvicorn.Config(
+        HubServer(app, beat),
+        http=protocol,
+        loop="uvloop",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,  # the public URL is HUB_PUBLIC_URL, whatever a proxy or client says
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    return uvicorn.Server(config)
+
+
+def most_connections() -> int:
+    """Return the number of connections that a web process keeps open.
+
+    A process that accepts more connections than it has file descriptors can open no file, and no
+    connection to the database.
+    """
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return MOST_CONNECTIONS
+    return max(WEB_THREADS + 1, min(MOST_CONNECTIONS, files // 2))
+
+
+def _program(number: int, listener: socket.socket) -> Program:
+    last_beat = get_context("fork").Value("d", 0.0, lock=False)
+
+    def beat() -> None:
+        last_beat.value = time.monotonic()
+
+    def run() -> None:
+        # It logs a line for each request that is not HTTP, and whoever likes can send those.
+        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+        try:
+            server = web_server(load_settings(os.environ), os.environ, beat=beat)
+        except ConfigError as error:
+            for fault in error.faults:
+                log.error("%s", fault)
+            sys.exit(CONFIGURATION_FAULT)
+        server.run([listener])
+
+    return Program(
+        f"web {number}",
+        run,
+        is_alive=lambda started_at: (
+            time.monotonic() - max(started_at, last_beat.value) < HANGS_AFTER_S
+        ),
+    )
+
+
+def _reload() -> bool:
+    try:
+        keep_configuration(load_settings(os.environ), os.environ)
+    except ConfigError as error:
+        for fault in error.faults:
+            log.error("not taken over, the hub goes on as before: %s", fault)
+        return False
+    return True

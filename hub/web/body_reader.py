@@ -1,0 +1,134 @@
+"""Body reader: collects whole bodies from an ASGI server, under a deadline and a byte budget.
+
+Half bodies of all connections together may take `BUDGET_BYTES` of a process's memory. Beyond that
+the one that has been silent for longest gives way, so that a crowd of senders who stop in the
+middle cannot keep out one who goes on. A body that arrives in one piece takes nothing of it. Whole
+ones that wait to be answered may take as much again; beyond that they are refused.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+BUDGET_BYTES = 64 * 1024 * 1024
+# Whole bodies up to this size are not counted: the number of connections bounds them.
+SMALL_BYTES = 32 * 1024
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+
+class BodyRefused(Exception):
+    """Body that is not read to its end. `status` is that of the refusal; None: of no address."""
+
+    def __init__(self, status: int | None) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class Disconnected(Exception):
+    """Connection that was closed before the end of its request; there is nobody to answer."""
+
+
+class _HalfBody:
+    """Bytes of one body so far, and the deadline that ends the wait for more."""
+
+    __slots__ = ("data", "deadline", "gives_way")
+
+    def __init__(self, deadline: asyncio.Timeout) -> None:
+        self.data = bytearray()
+        self.deadline = deadline
+        self.gives_way = False
+
+
+class BodyReader:
+    """Reader of one event loop, for all of its connections."""
+
+    def __init__(self, budget_bytes: int = BUDGET_BYTES) -> None:
+        self._budget_bytes = budget_bytes
+        self._held_bytes = 0
+        self._whole_bytes = 0
+        # In the order in which they last grew: the first has been silent for longest.
+        self._halves: dict[_HalfBody, None] = {}
+
+    async def read(
+        self,
+        receive: Receive,
+        *,
+        most_bytes: int,
+        within_s: float,
+        silent_s: float,
+        has_arrived: bool = False,
+    ) -> bytes:
+        """Return a whole body of at most `most_bytes`; one that `has_arrived` needs no deadline.
+
+        Raises:
+            BodyRefused: it is longer (413); it is not whole within `within_s`, or its sender is
+                silent for `silent_s` (408); it gave way to others (503).
+            Disconnected: its sender has gone.
+        """
+        if has_arrived:
+            whole, _ = await _piece(receive)
+            if len(whole) > most_bytes:
+                raise BodyRefused(413)
+            return whole
+        until_s = asyncio.get_running_loop().time() + within_s
+        half: _HalfBody | None = None
+        try:
+            async with asyncio.timeout(min(within_s, silent_s)) as deadline:
+                piece, more = await _piece(receive)
+                if not more and len(piece) <= most_bytes:
+                    return piece
+                half = _HalfBody(deadline)
+                while True:
+                    self._add(half, piece)
+                    if len(half.data) > most_bytes:
+                        raise BodyRefused(413)
+                    if not more:
+                        return bytes(half.data)
+                    deadline.reschedule(min(until_s, asyncio.get_running_loop().time() + silent_s))
+                    piece, more = await _piece(receive)
+        except TimeoutError as error:
+            raise BodyRefused(503 if half and half.gives_way else 408) from error
+        finally:
+            if half is not None and self._halves.pop(half, half) is None:
+                self._held_bytes -= len(half.data)
+
+    @contextmanager
+    def kept(self, body: bytes) -> Iterator[None]:
+        """Count a whole body as long as it waits to be answered.
+
+        Raises:
+            BodyRefused: with those that wait already it is too much (503).
+        """
+        size = len(body)
+        if self._whole_bytes + size > max(self._budget_bytes, size):
+            raise BodyRefused(503)
+        self._whole_bytes += size
+        try:
+            yield
+        finally:
+            self._whole_bytes -= size
+
+    def _add(self, half: _HalfBody, piece: bytes) -> None:
+        if half.gives_way:  # its deadline is about to end it
+            raise BodyRefused(503)
+        self._halves.pop(half, None)
+        self._halves[half] = None
+        half.data += piece
+        self._held_bytes += len(piece)
+        while self._held_bytes > self._budget_bytes and len(self._halves) > 1:
+            silent = next(iter(self._halves))
+            del self._halves[silent]
+            self._held_bytes -= len(silent.data)
+            silent.gives_way = True
+            with suppress(RuntimeError):  # its deadline is ending it already
+                silent.deadline.reschedule(asyncio.get_running_loop().time())
+
+
+async def _piece(receive: Receive) -> tuple[bytes, bool]:
+    """Return the next piece of a body, and whether more follows."""
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise Disconnected
+    return message.get("body", b""), message.get("more_body", False)

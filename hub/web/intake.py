@@ -1,0 +1,89 @@
+"""Intake of a web process: storage of inbound requests, what follows it, and refusals.
+
+Both ways into the hub use it: the Flask views, and the server in front of them.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from sqlalchemy.exc import DBAPIError
+
+from adapters import InboundRequest, Reply
+from hub.core.hub import Hub
+from hub.core.inbound.ingest import IngestResult, PreparedRequest, ingest_all, store_rejected
+from hub.core.inbound.receive import Refusal
+from hub.web.errors import SENTENCES, error_reply
+from hub.web.source_counters import SourceCounters
+
+# Refusals before the signature is verified; a 401 is counted where it is decided.
+COUNTED_REFUSALS = frozenset({400, 405, 408, 413, 415, 431})
+
+
+class Intake:
+    """Intake of the hub's requests, shared by all threads of a process."""
+
+    def __init__(self, hub: Hub, counters: SourceCounters) -> None:
+        self._hub = hub
+        self.counters = counters
+
+    def store(self, requests: Sequence[PreparedRequest]) -> Sequence[IngestResult]:
+        """Store requests in one write; try once more if the database connection is dead.
+
+        Storing twice is harmless: the second try finds the keys of the first, and that they are
+        its own.
+        """
+        try:
+            return self._ingest(requests)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        return self._ingest(requests)
+
+    def after_stored(self, prepared: PreparedRequest, ingested: IngestResult) -> None:
+        """Count a stored request, and send a wake-up if it brought events."""
+        self.counters.ingested(prepared.row["source"], prepared.row["received_at"], ingested.state)
+        if ingested.new_event_ids:
+            self._hub.waker.wake()
+
+    def receive(self, request: InboundRequest, slug: str) -> Reply:
+        """Take in a webhook of an enabled source: verify, store, count; return its response."""
+        outcome = self._hub.receiver.prepare(request, slug)
+        if not isinstance(outcome, PreparedRequest):
+            return self.decline(request, slug, outcome)
+        [ingested] = self.store([outcome])
+        self.after_stored(outcome, ingested)
+        return self._hub.receiver.reply(slug, ingested)
+
+    def decline(self, request: InboundRequest, slug: str, outcome: Refusal | Reply) -> Reply:
+        """Return the response to a request of which no event is stored; count a refusal."""
+        if isinstance(outcome, Reply):
+            return outcome
+        if outcome.status == 401:
+            self.reject(request, slug, outcome.reason, keeps_trace=outcome.keeps_trace)
+        return error_reply(outcome.status)
+
+    def reject(
+        self, request: InboundRequest, slug: str, reason: str, *, keeps_trace: bool = True
+    ) -> None:
+        """Count a request that does not verify; store a trace of the first few of each minute.
+
+        A stored trace can be verified again.
+        """
+        if self.counters.rejected(slug, request.received_at, reason, traced=keeps_trace):
+            with self._hub.store.write() as connection:
+                store_rejected(connection, source=slug, request=request, reason=reason)
+
+    def note_refusal(self, path: str, status: int) -> None:
+        """Count a refusal before verification at a source's address; store nothing of it."""
+        if status not in COUNTED_REFUSALS or not path.startswith(("/webhooks/", "/forms/")):
+            return
+        slug = path.split("/")[2]
+        if slug in self._hub.configuration.sources:
+            reason = f"{status}: {SENTENCES[status]}"
+            self.counters.rejected(slug, datetime.now(UTC), reason, traced=False)
+
+    def _ingest(self, requests: Sequence[PreparedRequest]) -> Sequence[IngestResult]:
+        store = self._hub.store
+        # What is new is one statement on PostgreSQL, and a transaction of its own.
+        with store.read() if store.dialect == "postgresql" else store.write() as connection:
+            return ingest_all(connection, requests)

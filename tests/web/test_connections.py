@@ -1,0 +1,141 @@
+"""Connections of the server: how many there may be, who gives way, and who does not read."""
+
+import select
+import signal
+import socket
+import sqlite3
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.forked import Forked
+from tests.running import RunningHub, stripe_event, until
+from tests.web.conftest import FEW_CONNECTIONS
+from tests.web.impatient import UNREAD_MOST_S
+from tests.web.serving import CONFIG, Web, read_answer, request
+
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+STATIC = b"GET /static/vendor/htmx.min.js HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+
+
+def is_closed(sock: socket.socket) -> bool:
+    """Return whether the server has closed a connection; read what it said before."""
+    sock.setblocking(False)
+    try:
+        while sock.recv(65536):
+            pass
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True
+    return True
+
+
+SILENT = {
+    "nothing": b"",
+    "half a head": HEALTH[:20],
+    "half a body": request(b"x" * 100)[:-10],
+    "an answered request": HEALTH,
+}
+
+
+@pytest.mark.parametrize("said", SILENT.values(), ids=SILENT)
+def test_one_connection_too_many_ends_the_one_that_is_silent_for_longest(
+    crowded_web: Web, said: bytes
+) -> None:
+    with ExitStack() as stack:
+        first, *others = [stack.enter_context(crowded_web.connect()) for _ in range(2)]
+        first.sendall(said)
+        time.sleep(0.05)  # what the first one said arrives before the others
+        others += [stack.enter_context(crowded_web.connect()) for _ in range(FEW_CONNECTIONS - 2)]
+        for sock in others:
+            sock.sendall(HEALTH)
+            assert read_answer(sock, "GET").status == 200
+        assert crowded_web.send(stripe_event(f"evt_crowded_{len(said)}")).status == 200
+        until(lambda: is_closed(first), 1, "the most silent one to be closed")
+        assert not any(is_closed(sock) for sock in others[1:])
+
+
+def test_whose_request_is_under_way_does_not_give_way(crowded_web: Web) -> None:
+    path = crowded_web.running.environ["DATABASE_URL"].removeprefix("sqlite:///")
+    with sqlite3.connect(path, isolation_level=None) as other, ExitStack() as stack:
+        other.execute("BEGIN IMMEDIATE")
+        busy = [stack.enter_context(crowded_web.connect()) for _ in range(FEW_CONNECTIONS)]
+        for n, sock in enumerate(busy):
+            sock.sendall(request(stripe_event(f"evt_busy_{n}")))
+        with crowded_web.connect() as newest:
+            until(lambda: is_closed(newest), 1, "the newest to be closed")
+        other.execute("ROLLBACK")
+        assert [read_answer(sock).status for sock in busy] == [200] * FEW_CONNECTIONS
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has TCP_USER_TIMEOUT")
+def test_a_client_that_reads_nothing_of_its_answers_is_ended(impatient_web: Web) -> None:
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.connect(("127.0.0.1", impatient_web.port))
+        sock.setblocking(False)
+        asked = STATIC * 200
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(_send_what_is_taken, sock, asked).result()
+        ports = (impatient_web.port, sock.getsockname()[1])
+        assert ports in connections()
+        until(lambda: ports not in connections(), 10 * UNREAD_MOST_S, "the server to let go")
+    assert impatient_web.running.get("/healthz") == 200
+
+
+def connections() -> set[tuple[int, int]]:
+    """Return the ports, near and far, of this machine's connections (proc(5), /proc/net/tcp)."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return {
+        (int(near.partition(":")[2], 16), int(far.partition(":")[2], 16))
+        for _, near, far, *_ in rows
+    }
+
+
+def _send_what_is_taken(sock: socket.socket, data: bytes) -> None:
+    until_s = time.monotonic() + 2
+    while data and time.monotonic() < until_s:
+        if select.select([], [sock], [], 0.2)[1]:
+            data = data[sock.send(data) :]
+
+
+def test_a_port_that_is_taken_is_told_in_a_sentence(crowded_web: Web) -> None:
+    running = crowded_web.running
+    done = running.run("web")
+    assert done.returncode == 2
+    assert f"PORT: cannot listen on port {running.port}" in done.stderr
+
+
+def test_who_comes_while_the_server_ends_is_refused_and_who_was_there_is_answered(
+    tmp_path, sqlite_url, redis_url
+) -> None:
+    with RunningHub(
+        tmp_path, database_url=sqlite_url, redis_url=redis_url, config=CONFIG
+    ) as running:
+        running.start("web")
+        web, process = Web(running, sqlite_url), running.processes["web"]
+        assert isinstance(process, Forked)
+        raw = request(stripe_event("evt_while_it_ends"))
+        with web.connect() as sock:
+            sock.sendall(raw[:-10])
+            time.sleep(0.1)  # the server has begun to read it
+            process.send_signal(signal.SIGTERM)
+
+            def is_refused() -> bool:
+                try:
+                    web.connect().close()
+                except ConnectionError:
+                    return True
+                return False
+
+            until(is_refused, 10, "new connections to be refused")
+            sock.sendall(raw[-10:])
+            assert read_answer(sock).status == 200
+        assert process.wait(20) == 0
+        assert len(web.ids()) == 2  # the request, and its event
+        web.store.engine.dispose()
