@@ -1,16 +1,17 @@
 """Composition root of the processes without a web layer: workers, the clock and commands.
 
-It never imports `hub.web`, which would only cost memory in these processes.
+It never imports `hub.web`, which would only cost memory in these processes; and what a worker or
+the clock alone needs it imports where they begin, since every command would wait for it.
 """
 
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from threading import Event
+from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError
 
-from hub.clock import clock as clocks
 from hub.config import load_config
 from hub.core.configuration import Configuration
 from hub.core.database_errors import DatabaseErrorKind, classify
@@ -23,11 +24,12 @@ from hub.gateways.crypto import local_secret
 from hub.gateways.database.engine import open_database
 from hub.gateways.database.migrations import revisions
 from hub.gateways.database.wait import wait_for_store
-from hub.gateways.destination_client import DestinationClient
 from hub.gateways.redis_queue import WakeUpPublisher, connect
 from hub.settings import Settings
-from hub.worker import rq_worker as workers
-from hub.worker.context import WorkerContext
+
+if TYPE_CHECKING:
+    from hub.gateways.destination_client import DestinationClient
+    from hub.worker.context import WorkerContext
 
 BUSY_AGAIN_S = 1.0
 # One for each thread of the clock: main, backfill, look-ups, replays. Other processes open one or
@@ -58,6 +60,8 @@ def run_worker(settings: Settings, environ: Mapping[str, str]) -> None:
     Raises:
         ConfigError: `hub.yaml` has errors; all of them are listed.
     """
+    from hub.worker import rq_worker as workers
+
     hub = create_hub(settings, environ)
     worker = _worker_context(settings, hub)
     workers.listen_for_signals(worker)
@@ -73,6 +77,8 @@ def run_clock(settings: Settings, environ: Mapping[str, str]) -> None:
     Raises:
         ConfigError: `hub.yaml` has errors; all of them are listed.
     """
+    from hub.clock import clock as clocks
+
     hub = create_hub(settings, environ)
     clocks.run(hub, connect(settings.redis_url), _clients(settings, hub))
 
@@ -109,7 +115,9 @@ def _migration_needed(hub: Hub) -> str | None:
     return f"its tables are at {current or 'nothing'}, not {newest}: run `hub db upgrade`"
 
 
-def _clients(settings: Settings, hub: Hub) -> dict[str, DestinationClient]:
+def _clients(settings: Settings, hub: Hub) -> "dict[str, DestinationClient]":
+    from hub.gateways.destination_client import DestinationClient
+
     return {
         destination.slug: DestinationClient(
             destination,
@@ -121,7 +129,9 @@ def _clients(settings: Settings, hub: Hub) -> dict[str, DestinationClient]:
     }
 
 
-def _worker_context(settings: Settings, hub: Hub) -> WorkerContext:
+def _worker_context(settings: Settings, hub: Hub) -> "WorkerContext":
+    from hub.worker.context import WorkerContext
+
     return WorkerContext(
         hub=hub,
         clients=_clients(settings, hub),

@@ -16,22 +16,38 @@ from hub.gateways.database.migrations import MIGRATIONS, revisions
 from hub.settings import load_settings
 from tests.running import ROOT
 
-DEAR = "flask flask_sqlalchemy flask_wtf gunicorn alembic argon2 pyotp segno holidays babel"
+DEAR = "flask flask_sqlalchemy flask_wtf uvicorn a2wsgi alembic argon2 pyotp segno holidays babel"
 
 
-@pytest.fixture(scope="module")
-def imported() -> set[str]:
-    program = "import sys, hub.cli.processes, hub.bootstrap; print(*sys.modules)"
+# What each process imports; worker and clock some of it only when they begin.
+WORK = "hub.cli.processes hub.bootstrap hub.worker.rq_worker hub.clock.clock"
+WEB = "hub.cli.processes hub.bootstrap hub.server"
+
+
+def imported_by(modules: str) -> set[str]:
+    """Return what an interpreter has imported after these modules."""
+    program = f"import sys, {modules.replace(' ', ', ')}; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, timeout=60, capture_output=True, text=True
     )
     return set(done.stdout.split())
 
 
+@pytest.fixture(scope="module")
+def imported() -> set[str]:
+    return imported_by(WORK)
+
+
 @pytest.mark.parametrize("dear", DEAR.split())
 def test_workers_and_the_clock_do_not_import(dear: str, imported: set[str]) -> None:
     assert "hub.worker.drain" in imported
     assert dear not in imported
+
+
+def test_the_web_server_does_not_import_what_it_need_not_wait_for() -> None:
+    imported = imported_by(WEB)
+    assert "hub.asgi" in imported
+    assert imported.isdisjoint({"requests", "rq", "alembic", "holidays", "hub.worker.drain"})
 
 
 def test_the_newest_revision_is_known_without_alembic(postgresql_url) -> None:

@@ -9,14 +9,15 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
-from rq import Queue
-from rq.job import Job, JobStatus
-from rq.serializers import JSONSerializer
+
+if TYPE_CHECKING:
+    from rq import Queue
 
 QUEUE = "hub"
 # The job's name on the wire, not an import path: workers of several releases share the queue during
@@ -58,8 +59,11 @@ def connect(url: str, *, timeout_s: float = 1.0) -> Redis:
     )
 
 
-def queue(redis: Redis) -> Queue:
+def queue(redis: Redis) -> "Queue":
     """Return the hub's only RQ queue."""
+    from rq import Queue
+    from rq.serializers import JSONSerializer
+
     return Queue(QUEUE, connection=redis, serializer=JSONSerializer)
 
 
@@ -73,6 +77,11 @@ def enqueue_drain(redis: Redis) -> bool:
     """
     if redis.eval(_TELL, 1, WAKE_KEY, CHANNEL):
         return False
+    # Imported here because every command waits for what this module imports.
+    from rq import Queue
+    from rq.job import Job, JobStatus
+    from rq.serializers import JSONSerializer
+
     job = Job.create(
         DRAIN,
         connection=redis,

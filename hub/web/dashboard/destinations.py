@@ -12,7 +12,6 @@ from hub.core.delivery.lanes import set_paused
 from hub.core.errors import NotFound
 from hub.core.monitoring.source_health import rate_words
 from hub.core.queries import destinations as board
-from hub.gateways.destination_client import probe
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.permissions import current_user, hub, now, own_path, requires
 from hub.web.dashboard.rendering import page
@@ -73,6 +72,9 @@ def check_account(slug: str) -> BaseResponse:
     if not configured.enabled:
         flash(f"{slug} is switched off in hub.yaml.", "doubt")
         return _back(slug)
+    # Imported here because few web processes make outbound calls.
+    from hub.gateways.destination_client import probe
+
     found = probe(configured, allow_private=hub().allow_private)
     with hub().store.write() as connection:
         record_action(
