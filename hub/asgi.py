@@ -24,8 +24,8 @@ from hub.gateways.database.loop_connection import LoopConnection
 from hub.settings import WEB_THREADS
 from hub.web.batch_writer import BatchWriter, together_on
 from hub.web.body_reader import SMALL_BYTES, BodyReader, BodyRefused, Disconnected, Receive
-from hub.web.errors import headers_of, unexpected_error
-from hub.web.flask_threads import FlaskThreads, Message, Scope, Send
+from hub.web.errors import error_reply, headers_of, unexpected_error
+from hub.web.flask_threads import FlaskThreads, Message, Scope, Send, lingering
 from hub.web.intake import Intake
 from hub.web.request_head import CONNECTION, Head, read_head
 from hub.web.request_reader import build_request
@@ -123,7 +123,11 @@ class HubServer:
             with self._bodies.kept(body):
                 return await self._handle(scope, head, webhook, body, send)
         except BodyRefused as refusal:
-            await self._flask.refuse(scope, head, refusal.status, receive, send)
+            if refusal.status is None or head.path.startswith("/forms/"):
+                await self._flask.refuse(scope, head, refusal.status, receive, send)
+            else:  # a crowd that is refused at one moment takes nobody's thread
+                self._intake.note_refusal(head.path, refusal.status)
+                await self._send(error_reply(refusal.status), lingering(receive, send))
             return None
 
     async def _handle(

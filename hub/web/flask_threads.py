@@ -46,21 +46,9 @@ class FlaskThreads:
     ) -> None:
         """Answer a request whose body is not read to its end, and close the connection.
 
-        `status` None leaves it to the application: nobody takes a body at that address. What still
-        comes of the body is dropped for a while: a connection that is closed with unread bytes is
-        reset, and its peer may lose the answer.
+        `status` None leaves it to the application: nobody takes a body at that address.
         """
-
-        async def send_and_linger(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (b"connection", b"close")]
-            elif not message.get("more_body", False):
-                await send({**message, "more_body": True})
-                await _drop_body(receive)
-                message = {"type": "http.response.body", "body": b""}
-            await send(message)
-
-        await self._answer(scope, head, b"", status, send_and_linger)
+        await self._answer(scope, head, b"", status, lingering(receive, send))
 
     async def _answer(
         self, scope: Scope, head: Head, body: bytes, refused: int | None, send: Send
@@ -98,6 +86,25 @@ class FlaskThreads:
                 piece = spool.read(PIECE_BYTES)
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
             await send({"type": "http.response.body", "body": spool.read()})
+
+
+def lingering(receive: Receive, send: Send) -> Send:
+    """Return a function that sends a response whose request is not read to its end.
+
+    What still comes of the body is dropped for a while: a connection that is closed with unread
+    bytes is reset, and its peer may lose the answer.
+    """
+
+    async def send_and_linger(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], (b"connection", b"close")]
+        elif not message.get("more_body", False):
+            await send({**message, "more_body": True})
+            await _drop_body(receive)
+            message = {"type": "http.response.body", "body": b""}
+        await send(message)
+
+    return send_and_linger
 
 
 async def _no_more_body() -> Message:
