@@ -120,7 +120,7 @@ def test_a_fork_dies_with_its_supervisor(start: Start) -> None:
 
 
 def test_a_fork_that_stands_still_is_killed_and_started_again(start: Start) -> None:
-    running = start(hangs_s=1)
+    running = start(hangs_s=3)
     first = running.wait_for_forks(1)
     os.kill(first, signal.SIGSTOP)
     assert running.wait_for_forks(2) != first

@@ -87,7 +87,7 @@ def impatient_web(
 def crowded_web(
     _sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory, _redis_server: RedisServer
 ) -> Iterator[Web]:
-    """Run `hub web` with short timeouts and `FEW_CONNECTIONS`."""
+    """Run `hub web` with `FEW_CONNECTIONS`."""
     folder = tmp_path_factory.mktemp("crowded")
     shutil.copyfile(_sqlite_template, folder / "hub.db")
     url = f"sqlite:///{folder}/hub.db"

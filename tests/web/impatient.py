@@ -1,6 +1,6 @@
-"""Patched `hub web` with short timeouts and few connections: `python -m tests.web.impatient`.
+"""Patched `hub web` with short timeouts: `python -m tests.web.impatient`.
 
-An argument is the number of connections that a process keeps.
+With an argument it has its own timeouts, and that number of connections.
 """
 
 import sys
@@ -16,11 +16,12 @@ UNREAD_MOST_S = 2
 
 def main() -> None:
     # Set before the server's processes are forked: they import nothing anew.
-    connections.HEAD_TIMEOUT_S = HEAD_TIMEOUT_S
-    asgi.BODY_TIMEOUT_S = BODY_TIMEOUT_S
-    server.UNREAD_MOST_MS = UNREAD_MOST_S * 1000
     if sys.argv[1:]:
         server.MOST_CONNECTIONS = int(sys.argv[1])
+    else:
+        connections.HEAD_TIMEOUT_S = HEAD_TIMEOUT_S
+        asgi.BODY_TIMEOUT_S = BODY_TIMEOUT_S
+        server.UNREAD_MOST_MS = UNREAD_MOST_S * 1000
     hub_main(["web"])
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from hub.server import KEEP_ALIVE_S
 from hub.web.http_protocol import PIPELINE_MOST
 from tests.forked import Forked
 from tests.running import RunningHub, stripe_event, until
@@ -19,6 +20,8 @@ from tests.web.conftest import FEW_CONNECTIONS
 from tests.web.impatient import UNREAD_MOST_S
 from tests.web.serving import CONFIG, Web, read_answer, request
 
+# Less than any of the server's own timeouts.
+SOON_S = KEEP_ALIVE_S - 1
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 STATIC = b"GET /static/vendor/htmx.min.js HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
@@ -57,7 +60,7 @@ def test_one_connection_too_many_ends_the_one_that_is_silent_for_longest(
             sock.sendall(HEALTH)
             assert read_answer(sock, "GET").status == 200
         assert crowded_web.send(stripe_event(f"evt_crowded_{len(said)}")).status == 200
-        until(lambda: is_closed(first), 1, "the most silent one to be closed")
+        until(lambda: is_closed(first), SOON_S, "the most silent one to be closed")
         assert not any(is_closed(sock) for sock in others[1:])
 
 
@@ -69,7 +72,7 @@ def test_whose_request_is_under_way_does_not_give_way(crowded_web: Web) -> None:
         for n, sock in enumerate(busy):
             sock.sendall(request(stripe_event(f"evt_busy_{n}")))
         with crowded_web.connect() as newest:
-            until(lambda: is_closed(newest), 1, "the newest to be closed")
+            until(lambda: is_closed(newest), SOON_S, "the newest to be closed")
         other.execute("ROLLBACK")
         assert [read_answer(sock).status for sock in busy] == [200] * FEW_CONNECTIONS
 
@@ -102,7 +105,7 @@ def test_clients_that_read_nothing_give_way_to_one_that_does(crowded_web: Web) -
             answer = crowded_web.exchange(request(stripe_event("evt_beside_the_deaf")))
             return answer is not None and answer.status == 200
 
-        until(is_served, 1, "a place for one who reads")
+        until(is_served, SOON_S, "a place for one who reads")
 
 
 def connections() -> set[tuple[int, int]]:
