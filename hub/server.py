@@ -80,8 +80,7 @@ def listen(settings: Settings) -> socket.socket:
     try:
         listener: socket.socket = attempts(socket.create_server, address, backlog=BACKLOG)
     except OSError as error:
-        fault = f"PORT: cannot listen on port {settings.port} ({error.strerror}); give another"
-        raise ConfigError([fault]) from error
+        raise ConfigError([settings.port_fault(error)]) from error
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; its connections inherit it
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_MOST_MS)
     return listener

@@ -60,6 +60,10 @@ class Settings:
         """Listening address: loopback until `HUB_PUBLIC_URL` is set, then all interfaces."""
         return "127.0.0.1" if self.public_url is None else "0.0.0.0"
 
+    def port_fault(self, error: OSError) -> str:
+        """Return the sentence for a `PORT` that cannot be listened on."""
+        return f"PORT: cannot listen on port {self.port} ({error.strerror}); give another"
+
     @property
     def all_trusted_hosts(self) -> tuple[str, ...]:
         """`Host` values that are answered: `HUB_TRUSTED_HOSTS`, the public host and loopback."""

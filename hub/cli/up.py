@@ -59,8 +59,7 @@ def _refuse_taken_port(settings: Settings) -> None:
         try:
             candidate.bind((settings.bind_host, settings.port))
         except OSError as error:
-            fault = f"PORT: cannot listen on port {settings.port} ({error.strerror}); give another"
-            raise ConfigError([fault]) from error
+            raise ConfigError([settings.port_fault(error)]) from error
 
 
 def _migrate(url: str) -> None:

@@ -45,32 +45,28 @@ def web(
 
 
 @pytest.fixture(scope="module")
-def postgresql_web(
+def postgresql_hub(
     postgres_server: PostgresServer,
     _postgresql_template: str,
     tmp_path_factory: pytest.TempPathFactory,
     _redis_server: RedisServer,
-) -> Iterator[Web]:
-    """Run `hub web` on PostgreSQL, with one process."""
-    folder = tmp_path_factory.mktemp("hub")
-    with on_postgresql(folder, postgres_server, _postgresql_template, _redis_server) as running:
-        running.start("web")
-        web = Web(running, running.environ["DATABASE_URL"])
-        yield web
-        web.store.engine.dispose()
-        assert_no_defect(running, but="database error during")
-
-
-@contextmanager
-def on_postgresql(
-    folder: Path, server: PostgresServer, template: str, redis: RedisServer
 ) -> Iterator[RunningHub]:
-    """Create a hub on a database of its own; none of its processes is started yet."""
-    name = server.create_database(template=template)
-    url = server.url(name).replace("postgresql://", "postgresql+psycopg://")
-    with _running(folder, url, redis) as running:
+    """Create a hub on a PostgreSQL database of its own; none of its processes is started yet."""
+    name = postgres_server.create_database(template=_postgresql_template)
+    url = postgres_server.url(name).replace("postgresql://", "postgresql+psycopg://")
+    with _running(tmp_path_factory.mktemp("hub"), url, _redis_server) as running:
         yield running
-    server.drop_database(name)
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture(scope="module")
+def postgresql_web(postgresql_hub: RunningHub) -> Iterator[Web]:
+    """Run `hub web` on PostgreSQL, with one process."""
+    postgresql_hub.start("web")
+    web = Web(postgresql_hub, postgresql_hub.environ["DATABASE_URL"])
+    yield web
+    web.store.engine.dispose()
+    assert_no_defect(postgresql_hub, but="database error during")
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.forked import Forked
-from tests.running import READY_WITHIN_S, until
-from tests.stores import PostgresServer, RedisServer
+from tests.running import READY_WITHIN_S, RunningHub, until
 from tests.web import test_bodies, test_http
-from tests.web.conftest import assert_no_defect, on_postgresql
+from tests.web.conftest import assert_no_defect
 from tests.web.serving import Web
 
 OF_THE_SERVER = {
@@ -30,29 +29,22 @@ OF_THE_SERVER = {
 
 
 @pytest.fixture(scope="module")
-def web(
-    postgres_server: PostgresServer,
-    _postgresql_template: str,
-    tmp_path_factory: pytest.TempPathFactory,
-    _redis_server: RedisServer,
-) -> Iterator[Web]:
+def web(postgresql_hub: RunningHub) -> Iterator[Web]:
     """Run `gunicorn wsgi:app`."""
-    folder = tmp_path_factory.mktemp("hub")
-    with on_postgresql(folder, postgres_server, _postgresql_template, _redis_server) as running:
-        with (folder / "web.log").open("ab") as log:
-            running.processes["web"] = Forked(
-                "gunicorn",
-                [f"--bind=127.0.0.1:{running.port}", "--threads=8", "wsgi:app"],
-                cwd=folder,
-                env=running.environ,
-                stdout=log,
-                stderr=log,
-            )
-        until(lambda: running.get("/healthz") == 200, READY_WITHIN_S, "gunicorn to answer")
-        web = Web(running, running.environ["DATABASE_URL"])
-        yield web
-        web.store.engine.dispose()
-        assert_no_defect(running)
+    with (postgresql_hub.folder / "web.log").open("ab") as log:
+        postgresql_hub.processes["web"] = Forked(
+            "gunicorn",
+            [f"--bind=127.0.0.1:{postgresql_hub.port}", "--threads=8", "wsgi:app"],
+            cwd=postgresql_hub.folder,
+            env=postgresql_hub.environ,
+            stdout=log,
+            stderr=log,
+        )
+    until(lambda: postgresql_hub.get("/healthz") == 200, READY_WITHIN_S, "gunicorn to answer")
+    web = Web(postgresql_hub, postgresql_hub.environ["DATABASE_URL"])
+    yield web
+    web.store.engine.dispose()
+    assert_no_defect(postgresql_hub)
 
 
 for module in (test_http, test_bodies):
