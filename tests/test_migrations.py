@@ -2,19 +2,23 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from uuid import UUID
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, event, inspect, text
+from sqlalchemy import Connection, Engine, event, insert, inspect, select, text
+from sqlalchemy.exc import IntegrityError
 
 from hub.core.delivery.claim import DUE
 from hub.core.delivery.lanes import acquire, ensure
-from hub.core.models import Base
+from hub.core.ids import LAST_ID
+from hub.core.models import Attempt, Base, HubIdentity
 from hub.core.models.events import SEARCH_TABLE
 from hub.gateways.database.engine import open_database
 from hub.gateways.database.migrations import MIGRATIONS, downgrade, revisions, upgrade
+from tests.core.making import Town, lease_of, make_due
 
 TABLES = set(Base.metadata.tables)
 
@@ -67,6 +71,57 @@ def test_what_is_searched_comes_and_goes_with_the_tables(engine, database_url) -
         assert connection.execute(found).scalar_one() == 0
     downgrade(database_url, "0007")
     assert not [name for name in inspect(engine).get_table_names() if SEARCH_TABLE in name]
+
+
+def identity_of(engine: Engine) -> tuple[UUID, bool]:
+    with engine.connect() as connection:
+        row = connection.execute(select(HubIdentity)).one()
+    assert (row.public_url, row.noted_at) == (None, None)
+    return row.hub_id, row.inherits_mark
+
+
+def test_every_new_database_has_an_id_of_its_own(engine, database_url) -> None:
+    first, inherits = identity_of(engine)
+    downgrade(database_url, "base")
+    upgrade(database_url)
+    second, _ = identity_of(engine)
+    assert first != second
+    assert first.version == second.version == 4
+    assert not inherits, "a new database beside an old Redis has lost nothing"
+
+
+def test_a_backup_from_before_identities_gets_the_same_id_again(engine, database_url) -> None:
+    """Otherwise what is missing from it would be known under another id, and not be noticed."""
+    downgrade(database_url, "0010")
+    with engine.begin() as connection:
+        attempt_id = town_with_an_attempt(connection)
+    upgrade(database_url)
+    found = identity_of(engine)
+    assert found == (identity_of(engine)[0], True)
+    with engine.begin() as connection:
+        later = {"id": LAST_ID, "n": 2, "state": "accepted"}
+        again = select(*Attempt.__table__.columns).where(Attempt.id == attempt_id)
+        row = dict(connection.execute(again).mappings().one())
+        connection.execute(insert(Attempt).values(row | later))
+    downgrade(database_url, "0010")
+    upgrade(database_url)
+    assert identity_of(engine) == found
+
+
+def town_with_an_attempt(connection: Connection) -> UUID:
+    town = Town()
+    town.take_in(connection, {"id": "e1"})
+    make_due(connection)
+    [claimed] = town.claim(connection, lease_of(connection))
+    return claimed.attempt_id
+
+
+def test_a_second_identity_is_refused(engine) -> None:
+    with engine.connect() as connection:
+        row = connection.execute(select(*HubIdentity.__table__.columns)).mappings().one()
+        second = insert(HubIdentity).values(dict(row) | {"id": 2})
+        with pytest.raises(IntegrityError):
+            connection.execute(second)
 
 
 def test_an_upgrade_of_what_is_up_to_date_changes_nothing(engine, database_url) -> None:

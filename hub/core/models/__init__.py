@@ -36,6 +36,7 @@ from hub.core.models.operations import (
     ConfigVersion,
     Heartbeat,
     Hour,
+    HubIdentity,
     Restoration,
     SourceState,
 )
@@ -62,6 +63,7 @@ __all__ = [
     "EventState",
     "Heartbeat",
     "Hour",
+    "HubIdentity",
     "Identity",
     "ItemState",
     "Lane",

@@ -1,4 +1,4 @@
-"""Tables of operations: source states, restorations, audit log, alerts, configuration versions.
+"""Tables of operations: identity, source states, restorations, audit log, alerts, configuration.
 
 The clock also writes hourly statistics and heartbeats here, for the dashboard.
 """
@@ -7,10 +7,29 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, text
+from sqlalchemy import CheckConstraint, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from hub.core.models.base import Base
+
+
+class HubIdentity(Base):
+    """Identity of the hub: the only row, created by the migration.
+
+    `public_url` is the origin under which the hub last started, None if it had none; `noted_at` is
+    when that was noted. `inherits_mark`: the watermark of a release without identities may be this
+    database's, and has not been read yet.
+    """
+
+    __tablename__ = "hub_identity"
+    __table_args__ = (CheckConstraint("id = 1", name="ck_hub_identity_only_one"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    hub_id: Mapped[UUID]
+    public_url: Mapped[str | None]
+    noted_at: Mapped[datetime | None]
+    inherits_mark: Mapped[bool]
+    created_at: Mapped[datetime]
 
 
 class SourceState(Base):
