@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 
-from hub.bootstrap import kept_configuration, secret_of
+from hub.bootstrap import create_waker, kept_configuration, secret_of
 from hub.core.hub import Hub
 from hub.core.models import Base
 from hub.gateways.captcha import Captchas
 from hub.gateways.database.engine import Database, engine_options
-from hub.gateways.redis_queue import WakeUpPublisher
 from hub.settings import WEB_THREADS, Settings
 from hub.web import batch_writer, dashboard, errors
 from hub.web.forms.submit import forms
@@ -58,7 +57,7 @@ def create_app(settings: Settings, environ: Mapping[str, str]) -> Flask:
     hub = Hub(
         configuration=configuration,
         store=database,
-        waker=WakeUpPublisher(settings.redis_url),
+        waker=create_waker(settings, configuration, database),
         public_url=settings.public_url,
         allow_private=settings.allow_private_destinations,
     )

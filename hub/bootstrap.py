@@ -5,8 +5,9 @@ the clock alone needs it imports where they begin, since every command would wai
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -20,11 +21,20 @@ from hub.core.errors import ConfigError
 from hub.core.hub import Hub
 from hub.core.inbound.config_versions import note_version
 from hub.core.leads.form_tokens import has_forms, with_form_keys
+from hub.core.ports import Store
 from hub.gateways.crypto import local_secret
 from hub.gateways.database.engine import open_database
 from hub.gateways.database.migrations import revisions
 from hub.gateways.database.wait import wait_for_store
-from hub.gateways.redis_queue import WakeUpPublisher, connect
+from hub.gateways.identity import IdentityCache, identity_of, wait_for_identity
+from hub.gateways.redis_queue import (
+    EVENTS,
+    RedisNames,
+    WakeUpPublisher,
+    WakeUpQueues,
+    connect,
+)
+from hub.process.signals import when_told_to_end
 from hub.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,30 +55,66 @@ def create_hub(settings: Settings, environ: Mapping[str, str]) -> Hub:
     Raises:
         ConfigError: `hub.yaml` has errors; all of them are listed.
     """
+    configuration = read_configuration(settings, environ)
+    store = open_database(settings.database_url, pool_size=CONNECTIONS)
     return Hub(
-        configuration=read_configuration(settings, environ),
-        store=open_database(settings.database_url, pool_size=CONNECTIONS),
-        waker=WakeUpPublisher(settings.redis_url),
+        configuration=configuration,
+        store=store,
+        waker=create_waker(settings, configuration, store),
         public_url=settings.public_url,
         allow_private=settings.allow_private_destinations,
     )
 
 
-def run_worker(settings: Settings, environ: Mapping[str, str]) -> None:
+def create_waker(settings: Settings, configuration: Configuration, store: Store) -> WakeUpPublisher:
+    """Return the sender of a process's wake-ups; it finds the hub's names in Redis by itself."""
+    names = partial(find_names, settings, configuration, store)
+    return WakeUpPublisher(settings.redis_url, names, configuration.destinations)
+
+
+def find_names(settings: Settings, configuration: Configuration, store: Store) -> RedisNames | None:
+    """Return the hub's names in Redis; None if neither database nor cache has its id."""
+    hub_id = identity_of(store, identity_cache(settings))
+    return RedisNames(configuration.site.name, hub_id) if hub_id else None
+
+
+def identity_cache(settings: Settings) -> IdentityCache:
+    """Return the cache of the id of the hub of `DATABASE_URL`."""
+    return IdentityCache(settings.var_dir, settings.database_url)
+
+
+def run_worker(settings: Settings, environ: Mapping[str, str], names: Collection[str] = ()) -> None:
     """Run a worker until it is signalled to stop; first wait for the database, without a limit.
 
+    `names`: the destinations that it serves, and `events`; none means all.
+
     Raises:
-        ConfigError: `hub.yaml` has errors; all of them are listed.
+        ConfigError: `hub.yaml` has errors (all of them are listed), or has not these destinations.
     """
     from hub.worker import rq_worker as workers
 
+    stop = Event()
+    on_signal = when_told_to_end(stop.set)
     hub = create_hub(settings, environ)
-    worker = _worker_context(settings, hub)
-    workers.listen_for_signals(worker)
-    while not _is_prepared(hub, worker.stop):
-        if worker.stop.is_set():
+    _check_served(hub.configuration, names)
+    while not _is_prepared(hub, stop):
+        if stop.is_set():
             return
-    workers.run(worker)
+    in_redis = _wait_for_names(settings, hub, stop)
+    if in_redis is not None:
+        workers.run(_worker_context(settings, hub, in_redis, stop, names), on_signal)
+
+
+def _check_served(configuration: Configuration, names: Collection[str]) -> None:
+    enabled = [one.slug for one in configuration.destinations.values() if one.enabled]
+    known = [*enabled, EVENTS]
+    faults = [
+        f"there is no destination {name} that is enabled; a worker can serve {', '.join(known)}"
+        for name in names
+        if name not in known
+    ]
+    if faults:
+        raise ConfigError(faults)
 
 
 def run_clock(settings: Settings, environ: Mapping[str, str]) -> None:
@@ -79,8 +125,13 @@ def run_clock(settings: Settings, environ: Mapping[str, str]) -> None:
     """
     from hub.clock import clock as clocks
 
+    stop = Event()
+    when_told_to_end(stop.set)
     hub = create_hub(settings, environ)
-    clocks.run(hub, connect(settings.redis_url), _clients(settings, hub))
+    names = _wait_for_names(settings, hub, stop)
+    if names is not None:
+        redis = connect(settings.redis_url)
+        clocks.run(hub, redis, WakeUpQueues(redis, names), stop)
 
 
 def _is_prepared(hub: Hub, stop: Event) -> bool:
@@ -115,7 +166,14 @@ def _migration_needed(hub: Hub) -> str | None:
     return f"its tables are at {current or 'nothing'}, not {newest}: run `hub db upgrade`"
 
 
-def _clients(settings: Settings, hub: Hub) -> "dict[str, DestinationClient]":
+def _wait_for_names(settings: Settings, hub: Hub, stop: Event) -> RedisNames | None:
+    hub_id = wait_for_identity(hub.store, identity_cache(settings), stop)
+    return RedisNames(hub.configuration.site.name, hub_id) if hub_id else None
+
+
+def _clients(
+    settings: Settings, hub: Hub, names: Collection[str]
+) -> "dict[str, DestinationClient]":
     from hub.gateways.destination_client import DestinationClient
 
     return {
@@ -125,18 +183,28 @@ def _clients(settings: Settings, hub: Hub) -> "dict[str, DestinationClient]":
             public_url=settings.public_url,
         )
         for destination in hub.configuration.destinations.values()
-        if destination.enabled
+        if destination.enabled and (not names or destination.slug in names)
     }
 
 
-def _worker_context(settings: Settings, hub: Hub) -> "WorkerContext":
+def _worker_context(
+    settings: Settings, hub: Hub, in_redis: RedisNames, stop: Event, names: Collection[str] = ()
+) -> "WorkerContext":
+    from hub.worker.backfill import BackfillTask
     from hub.worker.context import WorkerContext
+    from hub.worker.reconcile import ReconcileTask
 
+    clients, with_events = _clients(settings, hub, names), not names or EVENTS in names
+    lookups = ReconcileTask(hub, clients)
     return WorkerContext(
         hub=hub,
-        clients=_clients(settings, hub),
+        clients=clients,
         redis=connect(settings.redis_url),
         redis_url=settings.redis_url,
+        names=in_redis,
+        with_events=with_events,
+        tasks=[lookups, BackfillTask(hub)] if with_events else [lookups],
+        stop=stop,
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import requests
 
+from hub.core.identity import queue_prefix, read_identity
 from hub.gateways.database.engine import open_database
 from tests.forked import Forked
 from tests.listing import delivery_rows
@@ -95,12 +96,21 @@ class RunningHub:
                 process.wait()
 
     def start(self, *names: str) -> None:
-        """Start processes: `web`, `worker`, `worker-2`, `clock`; wait for web to answer."""
+        """Start processes: `web`, `worker`, `worker-2`, `clock`; wait for web to answer.
+
+        `worker crm sms` is a worker with these arguments.
+        """
         for name in names:
-            command = name.partition("-")[0]
+            command, *arguments = name.split()
+            command = command.partition("-")[0]
             with (self.folder / f"{name}.log").open("ab") as log:
                 self.processes[name] = self._begin(
-                    "hub", [command], cwd=self.folder, env=self.environ, stdout=log, stderr=log
+                    "hub",
+                    [command, *arguments],
+                    cwd=self.folder,
+                    env=self.environ,
+                    stdout=log,
+                    stderr=log,
                 )
         if any(name.startswith("web") for name in names):
             until(lambda: self.get("/healthz") == 200, READY_WITHIN_S, "web to answer")
@@ -114,6 +124,13 @@ class RunningHub:
         """Kill a process and its children, and wait for its end."""
         self.signal(name, signal.SIGKILL)
         self.processes.pop(name).wait()
+
+    def queue_name(self, destination: str) -> str:
+        """Return the name of a destination's RQ queue."""
+        with self._database.read() as connection:
+            identity = read_identity(connection)
+        assert identity is not None
+        return f"{queue_prefix(None, identity.hub_id)}:{destination}"
 
     def get(self, path: str) -> int:
         """Return the status of a GET, 0 when nothing answers."""

@@ -72,7 +72,7 @@ FLOORS = {
     "hub/asgi.py": floor("hub.core hub.gateways hub.web hub.settings ADAPTERS"),
     "hub/server.py": floor("hub ADAPTERS"),
     "hub/bootstrap.py": floor(
-        "hub.core hub.gateways hub.worker hub.clock hub.config hub.settings",
+        "hub.core hub.gateways hub.worker hub.clock hub.config hub.process hub.settings",
         "sqlalchemy",
         never="flask",
     ),

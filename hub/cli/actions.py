@@ -71,7 +71,7 @@ def replay(
     hub = open_hub(settings)
     if id and (taken := _request_again(hub, id, dry_run=dry_run)):
         if not dry_run:
-            wake(settings)
+            wake(settings, hub)
         becomes = "will be verified and read again" if dry_run else f"is {taken['state']}"
         print_json(taken) if as_json else click.echo(f"request {taken['id']} {becomes}")
         return
@@ -89,7 +89,7 @@ def replay(
     for chunk in batched(wanted, AT_ONCE):  # short transactions: other processes wait briefly
         with hub.store.write() as connection:
             count += run_again(connection, hub, chunk, actor=actor(), now=now(), reason=reason)
-    wake(settings)
+    wake(settings, hub)
     if as_json:
         print_json({"replayed": count})
     click.echo(f"replayed {count}", err=True)
@@ -108,7 +108,7 @@ def settle(id: str, answer: str, reason: str, *, as_json: bool) -> None:
         state = settle_as(
             connection, wanted_id(id), SettleAnswer(answer), reason=reason, actor=actor(), now=now()
         )
-    wake(settings)
+    wake(settings, hub)
     print_json({"id": id, "state": state}) if as_json else click.echo(f"{id} is {state}")
 
 
@@ -133,7 +133,7 @@ def _set_paused(destination: str, *, paused: bool, as_json: bool) -> None:
     hub = open_hub(settings)
     with hub.store.write() as connection:
         set_paused(connection, hub, destination, paused=paused, actor=actor(), now=now())
-    wake(settings)
+    wake(settings, hub)
     state = "paused" if paused else "resumed"
     if as_json:
         print_json({"destination": destination, "paused": paused})

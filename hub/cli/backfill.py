@@ -47,7 +47,7 @@ def backfill(source: str, *, since: timedelta, as_json: bool) -> None:
     except AdapterError as error:
         raise HubError(f"the list could not be read to its end: {error}") from error
     finally:
-        wake(settings)
+        wake(settings, hub)
     if as_json:
         print_json({"source": source, **asdict(gap)})
         return

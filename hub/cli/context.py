@@ -7,19 +7,21 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import wraps
+from typing import Any
 from uuid import UUID
 
 import click
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
-from hub.bootstrap import create_hub
+from hub.bootstrap import create_hub, find_names
+from hub.core.delivery.sweep import destinations_to_wake
 from hub.core.errors import HubError, NotFound, Refused
 from hub.core.hub import Hub
 from hub.core.ids import parse_id
 from hub.gateways.database.migrations import revisions
 from hub.gateways.logs import configure_logs
-from hub.gateways.redis_queue import connect, enqueue_drain
+from hub.gateways.redis_queue import EVENTS, WakeUpQueues, connect
 from hub.settings import Settings, load_settings
 
 
@@ -98,20 +100,23 @@ def agreed(question: str, *, yes: bool) -> None:
         raise click.Abort
 
 
-def wake(settings: Settings) -> None:
-    """Send a wake-up; without Redis, the sweep finds the work within seconds."""
-    with suppress(RedisError):
-        enqueue_drain(connect(settings.redis_url))
+def wake(settings: Settings, hub: Hub) -> None:
+    """Send a wake-up for all due work; without Redis, the sweep finds the work within seconds."""
+    with suppress(RedisError, DBAPIError):
+        with hub.store.read() as connection:
+            due = destinations_to_wake(connection, hub, now=now())
+        if names := find_names(settings, hub.configuration, hub.store):
+            WakeUpQueues(connect(settings.redis_url), names).wake(due | {EVENTS})
 
 
-def json_logs(command: Callable[[], None]) -> Callable[..., None]:
+def json_logs(command: Callable[..., None]) -> Callable[..., None]:
     """Add an option `--json` to a command, for JSON logs of its process and child processes."""
 
     @click.option("--json", "as_json", is_flag=True, help="Log in JSON lines (LOG_FORMAT=json).")
     @wraps(command)
-    def with_logs(*, as_json: bool) -> None:
+    def with_logs(*, as_json: bool, **given: Any) -> None:
         if as_json:
             os.environ["LOG_FORMAT"] = "json"
-        command()
+        command(**given)
 
     return with_logs

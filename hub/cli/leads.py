@@ -57,7 +57,7 @@ def release(id: str, *, reason: str | None, as_json: bool) -> None:
         released = leads.release(
             connection, hub, wanted_id(id), actor=actor(), now=now(), reason=reason
         )
-    wake(settings)
+    wake(settings, hub)
     count = released.deliveries
     made = "1 delivery" if count == 1 else f"{count} deliveries"
     _say(id, released.state, f"{id} is {released.state}: {made}", as_json, deliveries=count)

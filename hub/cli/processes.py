@@ -22,10 +22,14 @@ def web() -> None:
 
 
 @click.command()
+@click.argument("destinations", nargs=-1)
 @json_logs
-def worker() -> None:
-    """Do the work: call the destinations."""
-    run_worker(open_settings(), os.environ)
+def worker(destinations: tuple[str, ...]) -> None:
+    """Do the work: call the DESTINATIONS, all if none are named.
+
+    The name `events` stands for what belongs to no destination: folding, lists of providers.
+    """
+    run_worker(open_settings(), os.environ, destinations)
 
 
 @click.command()

@@ -5,7 +5,7 @@ A second clock is harmless.
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from threading import Event
@@ -14,14 +14,12 @@ from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
-from hub.clock.backfill import BackfillTask
-from hub.clock.reconcile import ReconcileTask
 from hub.clock.replays import ReplayTask
 from hub.core.database_errors import DatabaseErrorKind, classify
 from hub.core.delivery.poison import end_alerts
 from hub.core.delivery.reconcile import alert_unsettled, close_confirmed
 from hub.core.delivery.restore_detection import end_restore_alert
-from hub.core.delivery.sweep import sweep
+from hub.core.delivery.sweep import destinations_to_wake, sweep
 from hub.core.events.enrichment import FetchCursor, schedule_fetches
 from hub.core.events.projections import project_some
 from hub.core.hub import Hub
@@ -33,11 +31,9 @@ from hub.core.monitoring.heartbeats import CLOCK, beat
 from hub.core.monitoring.source_health import alert_silence
 from hub.core.queries.hourly_stats import count_hour, keep_hours, next_to_count
 from hub.core.search.indexer import index_some
-from hub.gateways.destination_client import DestinationClient
 from hub.gateways.logs import place_of
-from hub.gateways.redis_queue import enqueue_drain
+from hub.gateways.redis_queue import EVENTS, WakeUpQueues
 from hub.gateways.restore_check import check_restored
-from hub.process.signals import when_told_to_end
 
 COUNT_EVERY_S = 15.0
 
@@ -80,24 +76,23 @@ class HourlyStatsTask:
             keep_hours(connection, counted, now=now)
 
 
-def run(hub: Hub, redis: Redis, clients: Mapping[str, DestinationClient]) -> None:
-    """Run the clock until a stop signal, also while the database or Redis is unavailable."""
-    stop = Event()
-    when_told_to_end(stop.set)
+def run(hub: Hub, redis: Redis, queues: WakeUpQueues, stop: Event) -> None:
+    """Run the clock until a stop is requested, also while the database or Redis is unavailable."""
     troubles: set[str] = set()
-    listings, lookups, hours = BackfillTask(hub), ReconcileTask(hub, clients), HourlyStatsTask(hub)
-    replays, round_ = ReplayTask(hub), FetchCursor()
+    hours, replays, round_ = HourlyStatsTask(hub), ReplayTask(hub), FetchCursor()
     while True:
-        _note(troubles, tick(hub, redis, round_, hours))
-        listings.start_if_idle()
-        lookups.start_if_idle()
+        _note(troubles, tick(hub, redis, queues, round_, hours))
         replays.start_if_idle()
         if stop.wait(EVERY_S):
             return
 
 
 def tick(
-    hub: Hub, redis: Redis, round_: FetchCursor | None = None, hours: HourlyStatsTask | None = None
+    hub: Hub,
+    redis: Redis,
+    queues: WakeUpQueues,
+    round_: FetchCursor | None = None,
+    hours: HourlyStatsTask | None = None,
 ) -> set[str]:
     """Run every duty once; return a sentence for each failure.
 
@@ -125,7 +120,7 @@ def tick(
             broken[name] = f"{type(error).__name__} at {place_of(error)}"
     _tell_of_broken(hub, broken)
     try:
-        enqueue_drain(redis)
+        queues.wake(_with_due_work(hub))
     except RedisError as error:
         troubles.add(f"Redis does not answer ({type(error).__name__})")
     return troubles | {f"{name} failed: {why}" for name, why in broken.items()}
@@ -137,6 +132,17 @@ def _sweep(hub: Hub, round_: FetchCursor | None) -> None:
         now = datetime.now(UTC)
         schedule_fetches(connection, hub, most=FETCHES, now=now, round_=round_)
         close_confirmed(connection, now=now)
+
+
+def _with_due_work(hub: Hub) -> Collection[str]:
+    """Return the queues in which a job may have work; all of them if the database cannot say."""
+    try:
+        with hub.store.read() as connection:
+            due = destinations_to_wake(connection, hub, now=datetime.now(UTC))
+    except DBAPIError:
+        due = set(hub.configuration.destinations)
+    # Folding and lists of providers are due now and then, and their job finds that out.
+    return due | {EVENTS}
 
 
 def _ask(hub: Hub) -> None:

@@ -8,10 +8,10 @@ from uuid import UUID
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
-from hub.clock.background_task import BackgroundTask
 from hub.core.database_errors import DatabaseErrorKind, classify
 from hub.core.hub import Hub
 from hub.core.replays.advance import release_batch, running
+from hub.process.background_task import BackgroundTask
 
 EVERY_S = 0.5
 # How long one replay may release batches before the other replays get their turn.

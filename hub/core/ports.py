@@ -1,5 +1,6 @@
 """Ports: protocols that core depends on and that the gateways implement."""
 
+from collections.abc import Collection
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -23,5 +24,5 @@ class Store(Protocol):
 class Waker(Protocol):
     """Port of wake-ups: they announce due work. A lost wake-up costs time, never work."""
 
-    def wake(self) -> None:
-        """Send a wake-up because work is due; return at once."""
+    def wake(self, destinations: Collection[str] | None = None) -> None:
+        """Send a wake-up for destinations with due work, None for all of them; return at once."""

@@ -1,30 +1,35 @@
-"""Wake-up queue on Redis and RQ. It carries wake-ups only; all work is recorded in the database.
+"""Wake-up queues on Redis and RQ, one per destination. All work is recorded in the database.
 
-One queue, one job, no arguments. However many webhooks arrive, a wake-up is enqueued at most once
-in five seconds, unless a drain has consumed it in between; running drains are notified of each one
-at once, by publish/subscribe.
+A wake-up is a job without content: its queue and its one argument name the destination that has
+due work, or `EVENTS`. However many webhooks arrive, at most one job waits in a queue. Workers that
+run already are notified of each wake-up at once, by publish/subscribe.
+
+All names begin with the hub's own (see `hub.core.identity`): hubs may share a Redis.
 """
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from hub.core.identity import key_prefix, queue_prefix
+
 if TYPE_CHECKING:
     from rq import Queue
 
-QUEUE = "hub"
-# The job's name on the wire, not an import path: workers of several releases share the queue during
-# a rollout, so the name has outlived the module that it once named. `rq_worker.JOBS` maps it.
-DRAIN = "hub.jobs.drain.drain"
-WAKE_KEY = "hub:wake"
-CHANNEL = "hub:due"
+# The queue for what belongs to no destination: folding, lists of providers.
+EVENTS = "events"
+# The job's name on the wire, not an import path: workers of several releases share the queues
+# during a rollout.
+SYNC = "hub.sync"
 WAKE_TTL_MS = 5000
 JOB_TIMEOUT_S = 120
 FAILURE_TTL_S = 3600
@@ -32,21 +37,6 @@ AT_MOST_EVERY_S = 0.005
 WAIT_WHEN_GONE_S = 0.5
 
 log = logging.getLogger(__name__)
-
-# KEYS: the wake-up. ARGV: the channel. Usually a wake-up is already pending, and only this runs.
-_TELL = """
-redis.call('PUBLISH', ARGV[1], '1')
-return redis.call('EXISTS', KEYS[1])
-"""
-# KEYS: the wake-up, the job's hash, RQ's set of queues, the queue.
-# ARGV: time to live of the wake-up, queue's key, job's id, then the hash's fields.
-_WAKE = """
-if not redis.call('SET', KEYS[1], '1', 'NX', 'PX', ARGV[1]) then return 0 end
-redis.call('HSET', KEYS[2], unpack(ARGV, 4))
-redis.call('SADD', KEYS[3], ARGV[2])
-redis.call('RPUSH', KEYS[4], ARGV[3])
-return 1
-"""
 
 
 def connect(url: str, *, timeout_s: float = 1.0) -> Redis:
@@ -59,90 +49,140 @@ def connect(url: str, *, timeout_s: float = 1.0) -> Redis:
     )
 
 
-def queue(redis: Redis) -> "Queue":
-    """Return the hub's only RQ queue."""
-    from rq import Queue
-    from rq.serializers import JSONSerializer
+@dataclass(frozen=True, slots=True)
+class RedisNames:
+    """Names of one hub in Redis. Queue names are for people: they show the site's name."""
 
-    return Queue(QUEUE, connection=redis, serializer=JSONSerializer)
+    site: str | None
+    hub_id: UUID
 
+    def queue(self, destination: str) -> str:
+        """Return the name of a destination's RQ queue."""
+        return f"{queue_prefix(self.site, self.hub_id)}:{destination}"
 
-def enqueue_drain(redis: Redis) -> bool:
-    """Notify running drains that work is due; enqueue a drain job unless a wake-up is pending.
+    def wake_key(self, destination: str) -> str:
+        """Return the key that stands in front of a queue: it lives while a wake-up is pending."""
+        return f"{key_prefix(self.hub_id)}wake:{destination}"
 
-    Return whether a job was enqueued.
-
-    Raises:
-        RedisError: Redis does not answer.
-    """
-    if redis.eval(_TELL, 1, WAKE_KEY, CHANNEL):
-        return False
-    # Imported here because every command waits for what this module imports.
-    from rq import Queue
-    from rq.job import Job, JobStatus
-    from rq.serializers import JSONSerializer
-
-    job = Job.create(
-        DRAIN,
-        connection=redis,
-        serializer=JSONSerializer,
-        timeout=JOB_TIMEOUT_S,
-        result_ttl=0,
-        failure_ttl=FAILURE_TTL_S,
-        status=JobStatus.QUEUED,
-        origin=QUEUE,
-        description="drain",
-    )
-    fields = [part for pair in job.to_dict().items() for part in pair]
-    keys = [
-        WAKE_KEY,
-        job.key,
-        Queue.redis_queues_keys,
-        f"{Queue.redis_queue_namespace_prefix}{QUEUE}",
-    ]
-    arguments = [WAKE_TTL_MS, keys[3], job.id, *fields]
-    return bool(redis.eval(_WAKE, len(keys), *keys, *arguments))
+    @property
+    def channel(self) -> str:
+        """The channel on which running workers are notified."""
+        return f"{key_prefix(self.hub_id)}due"
 
 
-def clear_wake_up(redis: Redis) -> None:
-    """Delete the pending wake-up, so that the next one enqueues a job.
+class WakeUpQueues:
+    """Queues of one hub: sends and clears its wake-ups, and lends RQ's queues."""
 
-    Call this before the last check for due work, so that no wake-up falls in between.
-    """
-    with suppress(RedisError):
-        redis.delete(WAKE_KEY)
+    def __init__(self, redis: Redis, names: RedisNames) -> None:
+        self.names = names
+        self._redis = redis
+        self._queues: dict[str, Queue] = {}
+
+    def queue(self, destination: str) -> "Queue":
+        """Return the RQ queue of a destination, or that of `EVENTS`."""
+        if destination not in self._queues:
+            # Imported here because every command waits for what this module imports.
+            from rq import Queue
+            from rq.serializers import JSONSerializer
+
+            self._queues[destination] = Queue(
+                self.names.queue(destination), connection=self._redis, serializer=JSONSerializer
+            )
+        return self._queues[destination]
+
+    def wake(self, destinations: Collection[str]) -> list[str]:
+        """Notify running workers, and enqueue a job for each destination that has none pending.
+
+        Return the destinations for which a job was enqueued.
+
+        Raises:
+            RedisError: Redis does not answer.
+        """
+        wanted = sorted(destinations)
+        if not wanted:
+            return []
+        ask = self._redis.pipeline(transaction=False)
+        ask.publish(self.names.channel, " ".join(wanted))
+        for name in wanted:
+            ask.set(self.names.wake_key(name), 1, nx=True, px=WAKE_TTL_MS)
+            ask.llen(self.queue(name).key)
+        answers = ask.execute()[1:]
+        # A job that still waits is as good as a new one: an unserved queue does not grow.
+        due = [
+            name
+            for name, is_new, waiting in zip(wanted, answers[::2], answers[1::2], strict=True)
+            if is_new and not waiting
+        ]
+        if due:
+            jobs = self._redis.pipeline()
+            for name in due:
+                self.queue(name).enqueue_call(
+                    SYNC,
+                    args=[name],
+                    timeout=JOB_TIMEOUT_S,
+                    result_ttl=0,
+                    failure_ttl=FAILURE_TTL_S,
+                    pipeline=jobs,
+                )
+            jobs.execute()
+        return due
+
+    def clear(self, destinations: Iterable[str]) -> None:
+        """Delete the pending wake-ups, so that the next ones enqueue jobs.
+
+        Call this before the last check for due work, so that no wake-up falls in between.
+        """
+        keys = [self.names.wake_key(name) for name in destinations]
+        if keys:
+            with suppress(RedisError):
+                self._redis.delete(*keys)
 
 
 class WakeUpPublisher:
-    """`Waker` of a process: a thread of its own talks to Redis, so that no request waits for it."""
+    """`Waker` of a process: a thread of its own talks to Redis, so that no request waits for it.
 
-    def __init__(self, url: str) -> None:
+    `find_names` returns the hub's names, or None while they are not known: they come from the
+    database, which may be unavailable. `destinations` are all of the hub's.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        find_names: Callable[[], RedisNames | None],
+        destinations: Iterable[str],
+    ) -> None:
         self._url = url
+        self._find_names = find_names
+        self._all = frozenset(destinations) | {EVENTS}
+        self._lock = threading.Lock()
         self._due = threading.Event()
-        self._start_once = threading.Lock()
+        self._wanted: set[str] = set()
         self._started = False
 
-    def wake(self) -> None:
-        """Request a wake-up; return at once."""
-        if not self._started:
-            self._start()
-        self._due.set()
-
-    def _start(self) -> None:
-        with self._start_once:
+    def wake(self, destinations: Collection[str] | None = None) -> None:
+        """Request a wake-up for these destinations, None for all; return at once."""
+        with self._lock:
+            self._wanted |= self._all if destinations is None else set(destinations)
             if not self._started:
                 self._started = True
                 threading.Thread(target=self._run, name="flusher", daemon=True).start()
+        self._due.set()
 
     def _run(self) -> None:
-        redis = connect(self._url)
-        pause = threading.Event()
-        gone = False
+        pause, gone = threading.Event(), False
+        queues: WakeUpQueues | None = None
         while True:
             self._due.wait()
             self._due.clear()
+            if queues is None:
+                queues = self._open()
+                if queues is None:
+                    self._due.set()
+                    pause.wait(WAIT_WHEN_GONE_S)
+                    continue
+            wanted = self._take()
             try:
-                enqueue_drain(redis)
+                queues.wake(wanted)
             except RedisError as error:
                 if not gone:
                     log.warning(
@@ -150,7 +190,7 @@ class WakeUpPublisher:
                         type(error).__name__,
                     )
                 gone = True
-                self._due.set()
+                self.wake(wanted)
                 pause.wait(WAIT_WHEN_GONE_S)
                 continue
             if gone:
@@ -158,12 +198,28 @@ class WakeUpPublisher:
             gone = False
             pause.wait(AT_MOST_EVERY_S)
 
+    def _open(self) -> WakeUpQueues | None:
+        names = self._find_names()
+        return None if names is None else WakeUpQueues(connect(self._url), names)
+
+    def _take(self) -> set[str]:
+        with self._lock:
+            wanted, self._wanted = self._wanted, set()
+        return wanted
+
 
 class WakeUpSubscriber:
-    """Subscriber that calls `on_due` for every wake-up while it is open; silent without Redis."""
+    """Subscriber that calls `on_due` for every wake-up that concerns one of `destinations`.
 
-    def __init__(self, url: str, on_due: Callable[[], None]) -> None:
+    Silent without Redis.
+    """
+
+    def __init__(
+        self, url: str, channel: str, destinations: Collection[str], on_due: Callable[[], None]
+    ) -> None:
         self._url = url
+        self._channel = channel
+        self._destinations = frozenset(destinations)
         self._on_due = on_due
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
@@ -182,7 +238,11 @@ class WakeUpSubscriber:
 
     def _listen(self) -> None:
         with connect(self._url) as redis, redis.pubsub(ignore_subscribe_messages=True) as channel:
-            channel.subscribe(CHANNEL)
+            channel.subscribe(self._channel)
             while not self._closed.is_set():
-                if channel.get_message(timeout=0.5):
+                message: Mapping[str, bytes] | None = channel.get_message(timeout=0.5)
+                if message and self._concerns(message["data"]):
                     self._on_due()
+
+    def _concerns(self, named: bytes) -> bool:
+        return not self._destinations.isdisjoint(named.decode("utf-8", "replace").split())

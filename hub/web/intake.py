@@ -12,6 +12,7 @@ from adapters import InboundRequest, Reply
 from hub.core.hub import Hub
 from hub.core.inbound.ingest import IngestResult, PreparedRequest, ingest_all, store_rejected
 from hub.core.inbound.receive import Refusal
+from hub.gateways.redis_queue import EVENTS
 from hub.web.errors import SENTENCES, error_reply
 from hub.web.source_counters import SourceCounters
 
@@ -43,7 +44,8 @@ class Intake:
         """Count a stored request, and send a wake-up if it brought events."""
         self.counters.ingested(prepared.row["source"], prepared.row["received_at"], ingested.state)
         if ingested.new_event_ids:
-            self._hub.waker.wake()
+            folding = {EVENTS} if prepared.needs_projection else set()
+            self._hub.waker.wake(prepared.destinations | folding)
 
     def receive(self, request: InboundRequest, slug: str) -> Reply:
         """Take in a webhook of an enabled source: verify, store, count; return its response."""

@@ -3,7 +3,8 @@
 import os
 import secrets
 import socket
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Event
@@ -13,34 +14,58 @@ from redis import Redis
 from hub.core.configuration import Destination
 from hub.core.hub import Hub
 from hub.gateways.destination_client import DestinationClient
-from hub.gateways.redis_queue import WakeUpSubscriber
+from hub.gateways.redis_queue import EVENTS, RedisNames, WakeUpQueues, WakeUpSubscriber
+from hub.process.background_task import BackgroundTask
 from hub.worker.lane import RateLimiter
 
 THREADS = 64
+# How often a task beside the drain may begin a round.
+TASKS_EVERY_S = 5.0
 
 
 @dataclass(slots=True)
 class WorkerContext:
-    """Hub, destination clients and the thread pool that makes calls.
+    """Hub, the clients of the destinations that this process serves, and the pool of its calls.
 
-    `stop`: set to request a graceful stop. `on_due`: called when a wake-up arrives.
-    `holder`: the name of this process in leases.
+    `with_events`: it also serves the queue `EVENTS`. `tasks` run beside the drain. `stop`: set to
+    request a graceful stop. `on_due`: called when a wake-up arrives. `holder`: the name of this
+    process in leases.
     """
 
     hub: Hub
     clients: Mapping[str, DestinationClient]
     redis: Redis
     redis_url: str
+    names: RedisNames
+    with_events: bool = True
+    tasks: Sequence[BackgroundTask] = ()
     stop: Event = field(default_factory=Event)
     holder: str = field(default_factory=lambda: _name_of_this_process())
     limiters: dict[str, RateLimiter] = field(default_factory=dict)
     pool: ThreadPoolExecutor = field(init=False)
+    queues: WakeUpQueues = field(init=False)
     on_due: Callable[[], None] = lambda: None
+    _tasks_at_s: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
+        self.queues = WakeUpQueues(self.redis, self.names)
         # One more thread for each lane: whatever the other lanes do, every lane can make one call.
         self.pool = ThreadPoolExecutor(THREADS + len(self.clients), thread_name_prefix="call")
-        WakeUpSubscriber(self.redis_url, lambda: self.on_due())
+        channel = self.names.channel
+        WakeUpSubscriber(self.redis_url, channel, self.serves, lambda: self.on_due())
+
+    @property
+    def serves(self) -> Sequence[str]:
+        """Names of the queues that this worker serves, `EVENTS` last."""
+        return [*self.clients, *([EVENTS] if self.with_events else [])]
+
+    def start_tasks(self) -> None:
+        """Start the tasks that are idle, at most every `TASKS_EVERY_S` seconds; return at once."""
+        now_s = time.monotonic()
+        if now_s >= self._tasks_at_s:
+            self._tasks_at_s = now_s + TASKS_EVERY_S
+            for task in self.tasks:
+                task.start_if_idle()
 
     def limiter(self, destination: Destination) -> RateLimiter:
         """Return the rate limiter of a destination; it persists across drains."""

@@ -1,4 +1,4 @@
-"""Drain, the only RQ job: acquires lanes with due work, runs their calls, records the outcomes.
+"""Drain, run by the only RQ job: acquires lanes with due work, makes calls, records the outcomes.
 
 One thread makes all decisions and runs all SQL; the others only make calls, and no transaction is
 open during a call. Each lane has its own transactions, so that a failure in one lane stops no
@@ -10,24 +10,25 @@ calls.
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from threading import Event
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
+from hub.core.delivery.lanes import is_held_elsewhere
 from hub.core.delivery.prepare import Claimed
 from hub.core.events.projections import project_some
 from hub.gateways.database.wait import wait_for_store
-from hub.gateways.redis_queue import clear_wake_up
 from hub.gateways.restore_check import check_restored
 from hub.worker import hang_timer
 from hub.worker.batch import LaneBatch
 from hub.worker.context import WorkerContext, current
 from hub.worker.isolation import PoisonIsolation
 from hub.worker.lane import HeldLane
-from hub.worker.leases import release_all, sync
+from hub.worker.leases import release_all, update_leases
 from hub.worker.results import ResultQueue
 from hub.worker.watchdog import StuckCallWatchdog
 
@@ -76,9 +77,28 @@ class DrainDeadline:
         return now_s + lane.destination.timeout_s > self._must_end_s
 
 
-def drain() -> None:
-    """Run all due work. This is the only function that a worker runs as a job."""
+def sync(name: str) -> None:
+    """Run the due work of a destination (or `EVENTS`), and of all others that this worker serves.
+
+    This is the only function that a worker runs as a job. If another worker holds the
+    destination's lane, return at once. The pending wake-up then stays: the holder was notified of
+    the work itself, and until the wake-up ends no further job comes here in vain.
+
+    Raises:
+        PermissionError: this worker does not serve `name`.
+    """
     worker = current()
+    if name not in worker.serves:
+        raise PermissionError("a job that is not the hub's was refused")
+    worker.start_tasks()
+    with suppress(DBAPIError), worker.hub.store.read() as connection:
+        if is_held_elsewhere(connection, worker.holder, name):
+            return
+    drain(worker)
+
+
+def drain(worker: WorkerContext) -> None:
+    """Run all due work that this worker serves; if the database is unavailable, wait for it."""
     try:
         with hang_timer.armed():
             Drain(worker).run()
@@ -115,7 +135,7 @@ class Drain:
         if self._batch.has_called:
             check_restored(self._worker.hub, self._worker.redis)
         if self._results.drain() or (self._deadline.over and not self._worker.stop.is_set()):
-            self._worker.hub.waker.wake()
+            self._hand_over(self._worker.serves)
 
     def _run(self) -> None:
         self._tick(look=True)
@@ -126,7 +146,7 @@ class Drain:
                 continue
             if self._deadline.over:
                 return
-            clear_wake_up(self._worker.redis)
+            self._worker.queues.clear(self._worker.serves)
             self._tick(look=True)
             if not self._busy() and not self._project() and not self._linger():
                 return
@@ -163,7 +183,12 @@ class Drain:
             left = self._lanes.keys() - late.keys()
             release_all(self._worker, late)
             self._lanes = {name: self._lanes[name] for name in left}
-            self._worker.hub.waker.wake()
+            self._hand_over(late)
+
+    def _hand_over(self, destinations: Collection[str]) -> None:
+        """Wake workers for released lanes; a wake-up that is pending may have been used in vain."""
+        self._worker.queues.clear(destinations)
+        self._worker.hub.waker.wake(destinations)
 
     def _wait(self) -> bool:
         """Wait for a call's end, a wake-up or a periodic task; return whether it was a wake-up."""
@@ -195,7 +220,7 @@ class Drain:
         hang_timer.feed()
         renew = now_s >= self._renew_at_s
         take = look and not self._deadline.over and not self._watchdog.has_begun
-        sync(self._worker, self._lanes, renew=renew, take=take)
+        update_leases(self._worker, self._lanes, renew=renew, take=take)
         if renew:
             self._renew_at_s = now_s + RENEW_EVERY_S
         if look:
@@ -236,6 +261,8 @@ class Drain:
 
     def _project(self) -> bool:
         """Run projections for some events while idle; return whether there were any."""
+        if not self._worker.with_events:
+            return False
         with self._worker.hub.store.write() as connection:
             hub, now = self._worker.hub, datetime.now(UTC)
             return project_some(connection, hub, most=PROJECT_AT_ONCE, now=now) > 0

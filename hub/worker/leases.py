@@ -24,8 +24,10 @@ LONGEST_LINGER_S = 60.0
 log = logging.getLogger(__name__)
 
 
-def sync(worker: WorkerContext, held: dict[str, HeldLane], *, renew: bool, take: bool) -> None:
-    """Synchronize `held` with the database.
+def update_leases(
+    worker: WorkerContext, held: dict[str, HeldLane], *, renew: bool, take: bool
+) -> None:
+    """Update `held` and the leases in the database.
 
     `renew`: renew the leases, and mark lanes that were lost. `take`: acquire free lanes with due
     work. Lanes whose circuit has opened are released once their calls have ended.

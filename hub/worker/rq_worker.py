@@ -1,12 +1,14 @@
-"""Worker loop: RQ's `SimpleWorker`, restricted to the hub's one queue and one job.
+"""Worker loop: RQ's `SimpleWorker`, restricted to the hub's queues and its one job.
 
-Otherwise any client that can write to Redis could run any function here. Job names are looked up in
-`JOBS`, never imported, and a job with arguments or callbacks is refused.
+Otherwise any client that can write to Redis could run any function here. A job's function is never
+imported, and a job with any argument but its queue's name, or with callbacks, is refused.
 """
 
 import faulthandler
 import logging
-from collections.abc import Callable, Mapping
+import time
+from contextlib import suppress
+from threading import Thread
 from typing import Any
 
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -14,22 +16,22 @@ from redis.exceptions import RedisError
 from rq import SimpleWorker
 from rq.exceptions import StopRequested
 from rq.job import Job
-from rq.queue import Queue
 from rq.serializers import JSONSerializer
 
 from hub.gateways.logs import place_of
-from hub.gateways.redis_queue import DRAIN, QUEUE, connect
-from hub.process.signals import when_told_to_end
+from hub.gateways.redis_queue import SYNC, WakeUpQueues, connect
+from hub.process.signals import SignalHandler
 from hub.worker.context import WorkerContext, set_current
-from hub.worker.drain import drain
+from hub.worker.drain import drain, sync
 
 WORKER_TTL_S = 30
 MAINTENANCE_EVERY_S = 15
-# A worker's connection blocks for `WORKER_TTL_S - 15` to get a job; its time-out must be longer.
-LONGEST_WAIT_S = 20.0
+# How long a worker waits for a job until it sees whether it is to stop.
+LOOK_EVERY_S = 1
+HEARTBEAT_EVERY_S = 5.0
+# Longer than RQ waits for an answer by itself.
+TIMEOUT_S = 20.0
 WITHOUT_REDIS_EVERY_S = 1.0
-
-JOBS: Mapping[str, Callable[[], None]] = {DRAIN: drain}
 
 log = logging.getLogger(__name__)
 
@@ -38,21 +40,23 @@ class JobFailed(Exception):
     """Job failure: the exception's class and position. Its message may quote a body: left out."""
 
 
-class ListedJob(Job):
-    """Job that can only run the functions listed in `JOBS`."""
+class SyncJob(Job):
+    """Job that can only run `sync`, with one name as its argument."""
 
     def perform(self) -> None:
-        """Run the listed function.
+        """Run the job.
 
         Raises:
-            PermissionError: the function is not listed, or the job has arguments.
-            JobFailed: the function failed; RQ logs and stores this exception.
+            PermissionError: the job is not the hub's.
+            JobFailed: the job failed; RQ logs and stores this exception.
         """
-        job = JOBS.get(self.func_name or "")
-        if job is None or self.args or self.kwargs or self._instance:
+        known = self.func_name == SYNC and not self.kwargs and not self.instance
+        if not known or len(self.args) != 1 or not isinstance(self.args[0], str):
             raise PermissionError("a job that is not the hub's was refused")
         try:
-            job()
+            sync(self.args[0])
+        except PermissionError:
+            raise
         except Exception as error:  # noqa: BLE001 - no exception's message may leave the job
             raise JobFailed(f"{type(error).__name__} at {place_of(error)}") from None
 
@@ -70,95 +74,95 @@ class ListedJob(Job):
 
 
 class HubWorker(SimpleWorker):
-    """RQ worker that stops gracefully; its signal handlers are those of `listen_for_signals`."""
+    """RQ worker that stops between two jobs, once a stop is requested.
 
-    job_class = ListedJob
-    busy = False
+    A stop is never an exception out of a signal handler: where one is raised, it may be swallowed.
+    """
 
-    def _install_signal_handlers(self) -> None:
-        pass
+    job_class = SyncJob
 
-    def heartbeat(self, *arguments: Any, **options: Any) -> None:
-        """Send the heartbeat to Redis; end `work()` if Redis is unreachable.
+    def __init__(self, worker: WorkerContext, url: str, on_signal: SignalHandler) -> None:
+        redis = connect(url, timeout_s=TIMEOUT_S)
+        redis.ping()
+        queues = WakeUpQueues(redis, worker.names)
+        super().__init__(
+            [worker.names.queue(name) for name in worker.serves],
+            name=f"{queues.names.queue('worker')}:{worker.holder}",
+            connection=redis,
+            serializer=JSONSerializer,
+            worker_ttl=WORKER_TTL_S,
+            maintenance_interval=MAINTENANCE_EVERY_S,
+            log_job_description=False,
+        )
+        self._worker = worker
+        self._on_signal = on_signal
+        self._next_beat_s = 0.0
 
-        RQ would wait for Redis inside its own loop, and no work would be done meanwhile.
+    @property
+    def dequeue_timeout(self) -> int:
+        return LOOK_EVERY_S
+
+    def request_stop(self, signum: int, frame: Any) -> None:
+        """Handle a stop signal: RQ installs this as the handler while it works."""
+        self._on_signal(signum, frame)
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
+        """Send the heartbeat to Redis, between jobs at most every `HEARTBEAT_EVERY_S` seconds.
+
+        End `work()` if a stop is requested, or if Redis is unreachable: RQ would wait for Redis
+        inside its own loop, and no work would be done meanwhile. Register again what a flushed
+        Redis has forgotten.
         """
+        if timeout is None and pipeline is None:
+            if self._worker.stop.is_set():
+                raise StopRequested
+            if time.monotonic() < self._next_beat_s:
+                return
+            self._next_beat_s = time.monotonic() + HEARTBEAT_EVERY_S
         try:
-            super().heartbeat(*arguments, **options)
+            if pipeline is None and not self.connection.exists(self.key):
+                self.register_birth()  # type: ignore[no-untyped-call]
+            super().heartbeat(timeout, pipeline)
         except RedisConnectionError as error:
             raise StopRequested from error
 
-    def execute_job(self, job: Job, queue: Queue) -> None:
-        """Run a job in this process, and mark the worker as busy meanwhile."""
-        self.busy = True
-        try:
-            super().execute_job(job, queue)
-        finally:
-            self.busy = False
 
-    def stop_soon(self) -> None:
-        """Stop after the current job, or at once if there is none. Call from a signal handler.
-
-        Raises:
-            StopRequested: no job is running.
-        """
-        self._stop_requested = True
-        if not self.busy:
-            raise StopRequested
-
-
-_WORKERS: list[HubWorker] = []
-
-
-def listen_for_signals(worker: WorkerContext) -> None:
-    """Install signal handlers for a graceful stop: finish the calls in flight, then end."""
-
-    def end() -> None:
-        log.info("stopping: finishing the calls in flight")
-        worker.stop.set()
-        if _WORKERS:
-            _WORKERS[-1].stop_soon()
-
-    when_told_to_end(end)
-
-
-def run(worker: WorkerContext) -> None:
+def run(worker: WorkerContext, on_signal: SignalHandler) -> None:
     """Run jobs until a stop is requested. Without Redis, poll the database every second.
 
-    `faulthandler` writes the threads' positions after a crash of a native library, as far as it
-    can.
+    `on_signal` is the process's handler of stop signals. `faulthandler` writes the threads'
+    positions after a crash of a native library, as far as it can.
     """
     faulthandler.enable()
     set_current(worker)
+    Thread(target=_say_that_it_stops, args=[worker], name="stopping", daemon=True).start()
     gone = False
     while not worker.stop.is_set():
         try:
-            _WORKERS[:] = [_worker(worker.redis_url)]
+            rq_worker = HubWorker(worker, worker.redis_url, on_signal)
             if gone:
                 log.info("Redis is back")
                 gone = False
-            # A stop requested while the worker connected has reached no RQ worker.
-            if not worker.stop.is_set():
-                _WORKERS[-1].work(logging_level="WARNING")
+            rq_worker.work(logging_level="WARNING")
         except (RedisError, StopRequested):
             pass
-        _WORKERS.clear()
         if not worker.stop.is_set():
             if not gone:
                 log.warning("Redis is gone: working from the database alone until it is back")
             gone = True
-            drain()
+            worker.start_tasks()
+            drain(worker)
             worker.stop.wait(WITHOUT_REDIS_EVERY_S)
+    _hand_over(worker)
 
 
-def _worker(url: str) -> HubWorker:
-    redis = connect(url, timeout_s=LONGEST_WAIT_S)
-    redis.ping()
-    return HubWorker(
-        [QUEUE],
-        connection=redis,
-        serializer=JSONSerializer,
-        worker_ttl=WORKER_TTL_S,
-        maintenance_interval=MAINTENANCE_EVERY_S,
-        log_job_description=False,
-    )
+def _hand_over(worker: WorkerContext) -> None:
+    """Wake the other workers: this one may have taken a job that it did not run."""
+    worker.queues.clear(worker.serves)
+    with suppress(RedisError):
+        worker.queues.wake(worker.serves)
+
+
+def _say_that_it_stops(worker: WorkerContext) -> None:
+    worker.stop.wait()
+    log.info("stopping: finishing the calls in flight")

@@ -22,7 +22,7 @@ from tests.running import until
 class Bell:
     rung = 0
 
-    def wake(self) -> None:
+    def wake(self, destinations: Any = None) -> None:
         self.rung += 1
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select, update
 
 from adapters import InboundRequest
-from hub.bootstrap import _worker_context, create_hub, prepare_store
+from hub.bootstrap import _worker_context, create_hub, find_names, prepare_store
 from hub.core.hub import Hub
 from hub.core.inbound.ingest import IngestResult, PreparedRequest, ingest
 from hub.core.models import DUE_STATES, Attempt, Delivery, Lane, StoredEvent, database_later
@@ -77,12 +77,14 @@ class Stage:
         environ = self.environ(config)
         return load_settings(environ), environ
 
-    def worker_context(self, config: str) -> WorkerContext:
-        """Return the context of a worker with this file."""
+    def worker_context(self, config: str, *destinations: str) -> WorkerContext:
+        """Return the context of a worker with this file, for these destinations or for all."""
         settings, environ = self.settings(config)
         hub = create_hub(settings, environ)
         prepare_store(hub)
-        worker = _worker_context(settings, hub)
+        names = find_names(settings, hub.configuration, hub.store)
+        assert names is not None
+        worker = _worker_context(settings, hub, names, Event(), destinations)
         self._shops.append(worker)
         return worker
 

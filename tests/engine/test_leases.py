@@ -14,7 +14,6 @@ from hub.core.delivery.lanes import Lease, acquire, release
 from hub.core.delivery.settle import SettleAnswer, settle
 from hub.core.delivery.sweep import sweep
 from hub.core.models import Delivery
-from hub.gateways.redis_queue import QUEUE, WAKE_KEY, enqueue_drain
 from hub.worker.drain import Drain
 from tests.engine.stage import Draining, Held, days_ago, eventually, keyed, once
 from tests.far_end import Reply
@@ -123,7 +122,6 @@ def test_work_that_comes_between_the_last_look_and_the_release_is_not_forgotten(
 ) -> None:
     first, second = stage.worker_context(keyed()), stage.worker_context(keyed())
     stage.put(first, "evt_1")
-    redis = redis_server.client()
     drain = Drain(first)
     let_go = drains.release_all
 
@@ -131,19 +129,19 @@ def test_work_that_comes_between_the_last_look_and_the_release_is_not_forgotten(
         """Delay the release until another worker has used the wake-up and found the lane held."""
         if worker is first:
             stage.put(first, "evt_2")
-            enqueue_drain(redis)
+            first.queues.wake(["ops"])
             eventually(lambda: not drain._results.empty())
             time.sleep(0.2)
             stage.drain(second)
             time.sleep(0.2)
-            redis.delete(WAKE_KEY, f"rq:queue:{QUEUE}")
+            first.queues.clear(["ops"])
+            first.queues.queue("ops").empty()
         let_go(worker, lanes)
 
     monkeypatch.setattr(drains, "release_all", let_go_late)
     drain.run()
     assert sorted(row.state for row in stage.deliveries) == ["pending", "succeeded"]
-    eventually(lambda: redis.llen(f"rq:queue:{QUEUE}") == 1, 3)
-    redis.close()
+    eventually(lambda: first.queues.queue("ops").count == 1, 3)
 
 
 TWO = """

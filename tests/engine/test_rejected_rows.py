@@ -7,9 +7,7 @@ import threading
 import time
 from datetime import UTC, datetime
 
-from rq import Queue
 from rq.registry import FailedJobRegistry
-from rq.serializers import JSONSerializer
 
 import hub.gateways.redis_queue as queues
 from hub.clock import clock
@@ -17,7 +15,6 @@ from hub.clock.clock import HourlyStatsTask
 from hub.core.events import projections
 from hub.core.events.projections import project_some
 from hub.core.models import Alert, Contact, Identity
-from hub.gateways.redis_queue import QUEUE, enqueue_drain
 from hub.worker import rq_worker
 from hub.worker.batch import LaneBatch
 from hub.worker.context import set_current
@@ -127,7 +124,7 @@ def test_contacts_are_folded_by_the_clock_while_the_workers_are_busy(stage, redi
     worker = stage.worker_context(keyed("rate: 1/1m"))
     stage.put(worker, *(f"evt_{n}" for n in range(5)))
     with redis_server.client() as redis:
-        assert clock.tick(worker.hub, redis) == set()
+        assert clock.tick(worker.hub, redis, worker.queues) == set()
     assert unfolded(stage) == []
 
 
@@ -143,12 +140,12 @@ def test_a_duty_of_the_clock_that_fails_stops_no_other_and_somebody_is_told(
     with redis_server.client() as redis:
         with monkeypatch.context() as patched:
             patched.setattr(clock, "escalate", fails)
-            [trouble] = clock.tick(worker.hub, redis)
+            [trouble] = clock.tick(worker.hub, redis, worker.queues)
             assert trouble.startswith("escalating failed: ValueError at test_rejected_rows.fails")
             assert "customer" not in trouble
         assert unfolded(stage) == []
         assert [one.subject for one in stage.rows(Alert) if not one.ended_at] == ["escalating"]
-        assert clock.tick(worker.hub, redis) == set()
+        assert clock.tick(worker.hub, redis, worker.queues) == set()
     assert all(one.ended_at for one in stage.rows(Alert))
 
 
@@ -159,7 +156,7 @@ def test_hours_that_cannot_be_counted_do_not_end_the_clock(stage, redis_server) 
 
     worker = stage.worker_context(keyed("rate: 1/1m"))
     with redis_server.client() as redis:
-        [trouble] = clock.tick(worker.hub, redis, None, Broken(worker.hub))
+        [trouble] = clock.tick(worker.hub, redis, worker.queues, None, Broken(worker.hub))
     assert trouble.startswith("counting the hours failed: ZeroDivisionError")
 
 
@@ -177,7 +174,7 @@ def test_an_event_whose_news_is_poison_is_left_and_the_others_are_folded(
     told: list[object] = []
     monkeypatch.setattr(projections, "apply_status_callback", follow)
     with redis_server.client() as redis:
-        assert clock.tick(worker.hub, redis) == set()
+        assert clock.tick(worker.hub, redis, worker.queues) == set()
     assert len(told) == 3
     assert unfolded(stage) == []
     assert caplog.text.count("a projection failed and is skipped (ValueError)") == 1
@@ -203,9 +200,11 @@ def test_nothing_of_a_payload_gets_into_logs_or_the_queue_when_the_database_refu
     monkeypatch.setattr(LaneBatch, "_back_off", hold_back_for_long)
     set_current(worker)
     with redis_server.client() as redis:
-        enqueue_drain(redis)
-        rq_worker._worker(redis_server.url).work(burst=True, logging_level="WARNING")
-        queue = Queue(QUEUE, connection=redis, serializer=JSONSerializer)
+        worker.queues.wake(["ops"])
+        rq_worker.HubWorker(worker, redis_server.url, lambda *_: None).work(
+            burst=True, logging_level="WARNING"
+        )
+        queue = worker.queues.queue("ops")
         [job_id] = FailedJobRegistry(queue=queue).get_job_ids()
         kept = "".join(
             str(part)

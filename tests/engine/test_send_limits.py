@@ -51,7 +51,7 @@ def test_a_drain_texts_no_more_numbers_of_one_prefix_than_the_cap(stage, worker)
     assert len(stage.attempts) == MOST
     [alert] = stage.rows(Alert)
     assert (alert.kind, alert.subject) == (alerts.CAP_REACHED, "sms")
-    assert clock.tick(worker.hub, worker.redis) == set()
+    assert clock.tick(worker.hub, worker.redis, worker.queues) == set()
     [alert] = stage.rows(Alert)
     assert alert.ended_at is None
 
@@ -62,7 +62,7 @@ def test_the_clock_forgets_what_is_over_and_ends_its_alerts(stage, worker) -> No
         alerts.begin(connection, alerts.CAP_REACHED, "sms", "it was", now=long_ago)
         values = {"key": b"k" * 16, "slot_at": long_ago, "n": 1, "ends_at": long_ago}
         connection.execute(insert(LimitCount).values(**values))
-    assert clock.tick(worker.hub, worker.redis) == set()
+    assert clock.tick(worker.hub, worker.redis, worker.queues) == set()
     assert stage.rows(LimitCount) == []
     [alert] = stage.rows(Alert)
     assert alert.ended_at is not None

@@ -26,7 +26,7 @@ def hurry() -> None:
     from hub.core.delivery import lanes, reconcile, transitions
     from hub.core.hub import Hub
     from hub.gateways import redis_queue
-    from hub.worker import drain, lane, watchdog
+    from hub.worker import context, drain, lane, watchdog
 
     times: tuple[tuple[Any, str, Any], ...] = (
         (lanes, "LEASE_S", 3.0),
@@ -35,6 +35,7 @@ def hurry() -> None:
         (watchdog, "LONGEST_S", 5.0),
         (drain, "RENEW_EVERY_S", 0.5),
         (clock, "EVERY_S", 1.0),
+        (context, "TASKS_EVERY_S", 1.0),
         (redis_queue, "WAKE_TTL_MS", 1000),
         (reconcile, "SETTLE_S", 4.0),
         (reconcile, "LOOK_AGAIN_S", 1.0),

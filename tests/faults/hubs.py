@@ -76,14 +76,15 @@ class FaultyHub(RunningHub):
         super().__exit__(*error)
 
     def start(self, *names: str) -> None:
-        """Start processes: `web`, `worker`, `worker-2`, `clock`; wait for web to answer."""
+        """Start processes as `RunningHub.start`."""
         for name in names:
-            command = name.partition("-")[0]
+            command, *arguments = name.split()
+            command = command.partition("-")[0]
             mine = self.die_at.startswith(command)
             with (self.folder / f"{name}.log").open("ab") as log:
                 self.processes[name] = Forked(
                     "tests.faults.crashing",
-                    [command],
+                    [command, *arguments],
                     cwd=self.folder,
                     env=self.environ
                     | {"CRASH_AT": self.die_at if mine else "", "CLOCK": f"{name}.clock"},

@@ -70,11 +70,11 @@ def _web_after_commit(place: str) -> None:
 def _web_after_commit_before_enqueue(place: str) -> None:
     """Die when the answer is sent and the wake-up is not."""
     from hub.asgi import HubServer
-    from hub.gateways import redis_queue
+    from hub.gateways.redis_queue import WakeUpQueues
 
-    enqueue = redis_queue.enqueue_drain
+    enqueue = WakeUpQueues.wake
 
-    def never(*args: Any) -> bool:
+    def never(*args: Any) -> Any:
         if not Path(f"died-at-{place}").exists():
             Event().wait()
         return enqueue(*args)
@@ -86,7 +86,7 @@ def _web_after_commit_before_enqueue(place: str) -> None:
         if scope["type"] == "http" and scope["method"] == "POST":
             die_once(place)
 
-    redis_queue.enqueue_drain = never
+    WakeUpQueues.wake = never  # type: ignore[method-assign]
     HubServer.__call__ = call  # type: ignore[method-assign]
 
 
@@ -188,20 +188,20 @@ def _worker_in_take_over(place: str) -> None:
 
 def _clock_before_look_up_record(place: str) -> None:
     """Die when the provider has answered a look-up and nothing is written."""
-    from hub.clock import reconcile
+    from hub.worker import reconcile
 
     _before(reconcile, "record_lookup", place)
 
 
 def _clock_in_look_up_record(place: str) -> None:
-    from hub.clock import reconcile
+    from hub.worker import reconcile
 
     _after(reconcile, "record_lookup", place)
 
 
 def _clock_after_look_up_record(place: str) -> None:
     """Die when a look-up is committed and perhaps no worker was woken."""
-    from hub.clock import reconcile
+    from hub.worker import reconcile
 
     _after(reconcile, "look_up_some", place)
 

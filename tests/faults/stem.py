@@ -9,14 +9,16 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from threading import Event
 
-from hub.bootstrap import _worker_context, create_hub
+from hub.bootstrap import _worker_context, create_hub, find_names
 from hub.clock import clock
-from hub.clock import reconcile as clock_reconcile
 from hub.core.delivery import reconcile
 from hub.core.hub import Hub
-from hub.settings import load_settings
+from hub.gateways.redis_queue import RedisNames
+from hub.settings import Settings, load_settings
 from hub.worker import drain
+from hub.worker import reconcile as worker_reconcile
 from hub.worker.context import WorkerContext
 from tests.faults.places import PLACES
 
@@ -30,8 +32,8 @@ def _drain(worker: WorkerContext) -> None:
 
 
 def _clock(worker: WorkerContext) -> None:
-    clock.tick(worker.hub, worker.redis)
-    clock_reconcile.look_up_some(worker.hub, worker.clients)
+    clock.tick(worker.hub, worker.redis, worker.queues)
+    worker_reconcile.look_up_some(worker.hub, worker.clients)
 
 
 WORKS: Mapping[str, Callable[[WorkerContext], None]] = {"worker": _drain, "clock": _clock}
@@ -44,11 +46,19 @@ def impatient(hub: Hub) -> Hub:
     return replace(hub, configuration=replace(hub.configuration, destinations=quick))
 
 
+def found_names(settings: Settings, hub: Hub) -> RedisNames:
+    """Return the hub's names in Redis, with the id that its database has."""
+    names = find_names(settings, hub.configuration, hub.store)
+    assert names is not None
+    return names
+
+
 def _live(work: str, place: str) -> None:
     if place != NOWHERE:
         PLACES[place](place)
     settings = load_settings(os.environ)
-    WORKS[work](_worker_context(settings, impatient(create_hub(settings, os.environ))))
+    hub = impatient(create_hub(settings, os.environ))
+    WORKS[work](_worker_context(settings, hub, found_names(settings, hub), Event()))
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,6 @@ from sqlalchemy import select
 
 from adapters import InboundRequest
 from hub.bootstrap import _clients, _worker_context, create_hub, prepare_store
-from hub.clock.reconcile import look_up_some
 from hub.core.delivery.reconcile import alert_unsettled, close_confirmed
 from hub.core.delivery.settle import SettleAnswer, settle
 from hub.core.events.projections import project_some
@@ -26,11 +26,12 @@ from hub.core.monitoring.alerts import UNKNOWN_OUTCOME
 from hub.process.child import die_with_parent
 from hub.settings import load_settings
 from hub.worker.drain import Drain
+from hub.worker.reconcile import look_up_some
 from tests.behaviours import Behaviour
 from tests.far_end import FarEnd
 from tests.faults.passing import age, free_lanes
 from tests.faults.places import EXIT_CODE
-from tests.faults.stem import NOWHERE, impatient
+from tests.faults.stem import NOWHERE, found_names, impatient
 from tests.faults.swept import CONFIG, ONCE, Case, End, SweptFarEnd
 from tests.receiving import prepare
 from tests.running import OPS_SECRET, ROOT, STRIPE_SECRET, stripe_event, stripe_signature, until
@@ -65,8 +66,9 @@ class Sweep:
         self._settings = load_settings(environ)
         self._hub = create_hub(self._settings, environ)
         prepare_store(self._hub)
-        self._worker = _worker_context(self._settings, impatient(self._hub))
-        self._patient_gates = _clients(self._settings, self._hub)
+        names = found_names(self._settings, self._hub)
+        self._worker = _worker_context(self._settings, impatient(self._hub), names, Event())
+        self._patient_gates = _clients(self._settings, self._hub, ())
         self._store = self._hub.store
         with (folder / "stem.log").open("wb") as log:
             self._stem = subprocess.Popen(

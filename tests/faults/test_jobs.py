@@ -7,7 +7,7 @@ import redis
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from hub.gateways.redis_queue import DRAIN, QUEUE
+from hub.gateways.redis_queue import SYNC
 from tests.faults.hubs import KEYED_AND_ONCE
 from tests.faults.load import Sender
 from tests.running import until
@@ -45,11 +45,12 @@ def test_50_wake_ups_for_one_delivery_are_one_call(
     sender = Sender(hub)
     assert sender.send("evt_1") == 200
     with redis.Redis.from_url(redis_url) as client:
+        queue = Queue(hub.queue_name("ops"), connection=client, serializer=JSONSerializer)
         for _ in range(50):
-            Queue(QUEUE, connection=client, serializer=JSONSerializer).enqueue(DRAIN)
+            queue.enqueue(SYNC, "ops")
         fault.is_over()
         hub.start("worker", "worker-2")
-        until(lambda: client.llen(f"rq:queue:{QUEUE}") == 0, 30, "the queue to be empty")
+        until(lambda: queue.count == 0, 30, "the queue to be empty")
     fault.check(postgresql_url, far_end, sender)
     assert len(far_end.received) == 1
     assert hub.cli("deliveries")[0]["attempts"] == 1
@@ -65,11 +66,12 @@ def test_corrupt_jobs_cost_nothing_but_themselves(
     assert sender.send("evt_1") == 200
     with redis.Redis.from_url(redis_url) as client:
         until(lambda: client.keys("rq:job:*"), 10, "the wake-up")
-        [job] = client.keys("rq:job:*")
-        client.hset(job, "data", "garbage")
-        client.rpush(f"rq:queue:{QUEUE}", "no-such-job")
+        for job in client.keys("rq:job:*"):
+            client.hset(job, "data", "garbage")
+        queue = f"rq:queue:{hub.queue_name('ops')}"
+        client.rpush(queue, "no-such-job")
         client.hset("rq:job:half", mapping={"data": b"\x80\x05}\x94.", "status": "queued"})
-        client.rpush(f"rq:queue:{QUEUE}", "half")
+        client.rpush(queue, "half")
         fault.is_over()
         hub.start("worker", "clock")
         fault.check(postgresql_url, far_end, sender)
@@ -83,16 +85,17 @@ def test_a_job_that_names_another_function_runs_nothing(
     hub = make_hub(postgresql_url, redis_url, hurry=True)
     traces = [hub.folder / f"run-{n}" for n in range(5)]
     with redis.Redis.from_url(redis_url) as client:
-        listed = Queue(QUEUE, connection=client, serializer=JSONSerializer)
+        name = hub.queue_name("ops")
+        listed = Queue(name, connection=client, serializer=JSONSerializer)
         hostile = [
             listed.enqueue("os.system", f"touch {traces[0]}"),
-            Queue(QUEUE, connection=client).enqueue("os.system", f"touch {traces[1]}"),
-            listed.enqueue(DRAIN, f"touch {traces[2]}"),
-            listed.enqueue("hub.worker.rq_worker.drain"),
+            Queue(name, connection=client).enqueue("os.system", f"touch {traces[1]}"),
+            listed.enqueue(SYNC, f"touch {traces[2]}"),
+            listed.enqueue("hub.worker.drain.sync", "ops"),
             listed.enqueue("subprocess.run", kwargs={"args": ["touch", str(traces[3])]}),
         ]
         hub.start("web", "worker", "clock")
-        until(lambda: client.llen(f"rq:queue:{QUEUE}") == 0, 20, "the queue to be empty")
+        until(lambda: listed.count == 0, 20, "the queue to be empty")
         sender = Sender(hub)
         assert sender.send("evt_1") == 200
         fault.is_over()

@@ -91,7 +91,7 @@ def test_an_idle_worker_that_freezes_with_the_wake_up_in_hand_holds_nothing_up(
     """F19 idle worker frozen"""
     hub = make_hub(postgresql_url, redis_url, hurry=True)
     with redis.Redis.from_url(redis_url) as client:
-        waits = lambda: any("blmove" in str(one["cmd"]) for one in client.client_list())  # noqa: E731
+        waits = lambda: any("blpop" in str(one["cmd"]) for one in client.client_list())  # noqa: E731
         hub.start("web", "worker")
         until(waits, 20, "the worker to be idle")
     hub.freeze("worker")

@@ -4,6 +4,8 @@ A changed one lets old and new processes miss each other's wake-ups, or hold one
 numbers: read both for one release instead.
 """
 
+from uuid import UUID
+
 from sqlalchemy import text
 
 from hub.core import contacts
@@ -11,7 +13,6 @@ from hub.core.advisory_locks import advisory_lock
 from hub.core.events import projections
 from hub.gateways import redis_queue, restore_check
 from hub.gateways.database.engine import open_database
-from hub.worker.rq_worker import JOBS
 
 HELD = text(
     "SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks "
@@ -20,12 +21,14 @@ HELD = text(
 
 
 def test_the_names_in_redis_are_those_of_the_release_before() -> None:
-    assert redis_queue.QUEUE == "hub"
-    assert redis_queue.DRAIN == "hub.jobs.drain.drain"
-    assert redis_queue.WAKE_KEY == "hub:wake"
-    assert redis_queue.CHANNEL == "hub:due"
+    hub_id = UUID("1f3a52c0-0000-4000-8000-000000000001")
+    names = redis_queue.RedisNames("Acme Roofing", hub_id)
+    assert redis_queue.SYNC == "hub.sync"
+    assert names.queue("crm") == "acme-roofing-1f3a52c0:crm"
+    assert names.queue(redis_queue.EVENTS) == "acme-roofing-1f3a52c0:events"
+    assert names.wake_key("crm") == f"hub:{hub_id}:wake:crm"
+    assert names.channel == f"hub:{hub_id}:due"
     assert restore_check.MARK_KEY == "hub:newest-attempt"
-    assert list(JOBS) == [redis_queue.DRAIN]
 
 
 def test_the_numbers_of_the_locks_are_those_of_the_release_before(postgresql_url) -> None:

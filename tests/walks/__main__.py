@@ -17,13 +17,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 from types import CodeType, FrameType
 from typing import Any
 
 import requests
 from sqlalchemy import update
 
-from hub.bootstrap import _worker_context
+from hub.bootstrap import _worker_context, find_names
 from hub.core.auth.roles import Role
 from hub.core.models import Delivery
 from hub.gateways.database.migrations import upgrade
@@ -145,7 +146,10 @@ class Walks:
         self.board = Board(self.environ)
         self.browser = self.board.client(Role.ADMIN)
         self._number = 0
-        self._worker = _worker_context(load_settings(self.environ), self.board.hub)
+        settings, hub = load_settings(self.environ), self.board.hub
+        names = find_names(settings, hub.configuration, hub.store)
+        assert names is not None
+        self._worker = _worker_context(settings, hub, names, Event())
 
     def webhook(self) -> None:
         """Post a payment of Stripe's that one route takes."""

@@ -90,6 +90,24 @@ def acquire(
     return [Lease(row[0], row[1], holder, row[2], row[3]) for row in taken]
 
 
+def is_held_elsewhere(connection: Connection, holder: str, destination: str) -> bool:
+    """Return whether another process than `holder` holds the lane now."""
+    held = select(Lane.destination).where(
+        Lane.destination == destination,
+        Lane.lease_until > database_now(),
+        Lane.holder.not_in([holder, _resting(holder)]),
+    )
+    return connection.execute(held).first() is not None
+
+
+def with_due_work(connection: Connection) -> set[str]:
+    """Return the destinations that may be called and have due deliveries, or calls left open."""
+    abandoned = exists().where(Delivery.destination == Lane.destination, IS_RUNNING)
+    free = or_(Lane.lease_until.is_(None), Lane.lease_until <= database_now())
+    found = select(Lane.destination).where(or_(_open() & _HAS_DUE, free & abandoned))
+    return set(connection.execute(found).scalars())
+
+
 def renew(connection: Connection, leases: Sequence[Lease]) -> set[str]:
     """Renew the leases of these lanes; return the destinations that are still held."""
     renewed = connection.execute(

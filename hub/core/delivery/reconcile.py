@@ -4,13 +4,13 @@ The provider's own webhook names the attempt (`hub_attempt`), or a look-up finds
 effect that happened twice begins an alert, whatever the cause.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, func, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, func, select, tuple_, update
 from sqlalchemy.orm import aliased
 
 from adapters import LookupResult, LookupVerdict
@@ -118,25 +118,49 @@ def record_lookup(
 
 
 def due_for_lookup(
-    connection: Connection, hub: Hub, *, most: int, now: datetime
+    connection: Connection,
+    hub: Hub,
+    *,
+    most: int,
+    now: datetime,
+    destinations: Collection[str] | None = None,
 ) -> list[UnknownOutcome]:
     """Return up to `most` attempts of unknown outcome that are due for a look-up.
 
-    They are at least `SETTLE_S` old and were not looked up within `LOOK_AGAIN_S`.
+    They are at least `SETTLE_S` old and were not looked up within `LOOK_AGAIN_S`. `destinations`:
+    only attempts at these.
     """
-    pairs = [pair for pair in _pairs(connection) if hub.supports_lookup(*pair)]
     rows = connection.execute(
-        _DOUBTS.where(
-            tuple_(Delivery.destination, Delivery.action).in_(pairs),
-            ~Attempt.blind,
-            Attempt.started_at <= now - timedelta(seconds=SETTLE_S),
-            (Attempt.looked_at.is_(None))
-            | (Attempt.looked_at <= now - timedelta(seconds=LOOK_AGAIN_S)),
-        )
+        _DOUBTS.where(*_due_for_lookup(connection, hub, destinations, now))
         .order_by(Attempt.looked_at.nulls_first(), Attempt.id)
         .limit(most)
     )
     return [UnknownOutcome(**row._mapping) for row in rows]
+
+
+def with_due_lookups(connection: Connection, hub: Hub, *, now: datetime) -> set[str]:
+    """Return the destinations that have attempts due for a look-up."""
+    due = _DOUBTS.with_only_columns(Delivery.destination).distinct()
+    return set(
+        connection.execute(due.where(*_due_for_lookup(connection, hub, None, now))).scalars()
+    )
+
+
+def _due_for_lookup(
+    connection: Connection, hub: Hub, destinations: Collection[str] | None, now: datetime
+) -> Sequence[ColumnElement[bool]]:
+    pairs = [
+        (slug, action)
+        for slug, action in _pairs(connection)
+        if (destinations is None or slug in destinations) and hub.supports_lookup(slug, action)
+    ]
+    return (
+        tuple_(Delivery.destination, Delivery.action).in_(pairs),
+        ~Attempt.blind,
+        Attempt.started_at <= now - timedelta(seconds=SETTLE_S),
+        (Attempt.looked_at.is_(None))
+        | (Attempt.looked_at <= now - timedelta(seconds=LOOK_AGAIN_S)),
+    )
 
 
 def close_confirmed(connection: Connection, *, now: datetime) -> int:

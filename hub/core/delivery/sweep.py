@@ -1,12 +1,17 @@
-"""Sweep: ends deliveries that no holder of a lane will ever process.
+"""Sweep: finds work that no wake-up has reached, and ends deliveries that nobody will process.
 
 Expired leases need no sweep: the next holder of a lane settles the calls that were left open.
 """
 
+from datetime import datetime
+
 from sqlalchemy import Connection, select, update
 
 from hub.core.configuration import Configuration
+from hub.core.delivery.lanes import with_due_work
+from hub.core.delivery.reconcile import with_due_lookups
 from hub.core.delivery.transitions import WORKER_DIED
+from hub.core.hub import Hub
 from hub.core.models import (
     IS_DUE,
     IS_RUNNING,
@@ -33,6 +38,12 @@ def sweep(connection: Connection, configuration: Configuration) -> int:
     return _fail_waiting(connection, configuration) + _mark_running_unknown(
         connection, configuration
     )
+
+
+def destinations_to_wake(connection: Connection, hub: Hub, *, now: datetime) -> set[str]:
+    """Return the configured destinations that have due deliveries or look-ups."""
+    due = with_due_work(connection) | with_due_lookups(connection, hub, now=now)
+    return due & hub.configuration.destinations.keys()
 
 
 def _mark_running_unknown(connection: Connection, configuration: Configuration) -> int:

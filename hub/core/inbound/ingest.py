@@ -48,6 +48,17 @@ class PreparedRequest:
     batch: Batch | None = None
     reason: str = ""
 
+    @property
+    def destinations(self) -> set[str]:
+        """Destinations that have due work once this is stored."""
+        rows = self.batch.deliveries if self.batch else []
+        return {row["destination"] for row in rows if row["due"]}
+
+    @property
+    def needs_projection(self) -> bool:
+        """Whether an event has a projection that a worker runs afterwards."""
+        return self.batch is not None and not all(one["folded"] for one in self.batch.events)
+
 
 def ingest(connection: Connection, prepared: PreparedRequest) -> IngestResult:
     """Store a request with its events and deliveries; `ingest_all` with a list of one."""

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import update
 
 from adapters import Call, Effect, LookupResult, LookupVerdict, NotSent
-from hub.clock.reconcile import look_up_some
 from hub.core.models import Attempt, Delivery
 from hub.gateways.database.engine import open_database
+from hub.worker.reconcile import look_up_some
 from tests.core.making import NOW, Town, attempts_of, deliveries_of, lease_of
 
 
@@ -42,7 +42,7 @@ class DoubtfulTown(Town):
     def waker(self) -> Any:
         return self
 
-    def wake(self) -> None: ...
+    def wake(self, destinations: Any) -> None: ...
 
 
 class Gate:

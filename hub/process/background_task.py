@@ -1,4 +1,4 @@
-"""Background tasks beside the clock's sweep: one round at a time, in a daemon thread."""
+"""Background tasks beside a process's main loop: one round at a time, in a daemon thread."""
 
 from abc import ABC, abstractmethod
 from threading import Thread

@@ -1,4 +1,4 @@
-"""Reconcile task: looks up unknown outcomes at the providers, beside the sweep.
+"""Reconcile task: looks up unknown outcomes at the providers, beside the drain.
 
 It only makes read calls, and blocks no other work.
 """
@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from sqlalchemy.exc import DBAPIError
 
 from adapters import AdapterError, Call, Effect, LookupResult, LookupVerdict
-from hub.clock.background_task import BackgroundTask
 from hub.core.database_errors import DatabaseErrorKind, classify
 from hub.core.delivery.reconcile import UnknownOutcome, due_for_lookup, record_lookup
 from hub.core.delivery.transitions import Resolution
 from hub.core.hub import Hub
 from hub.gateways.destination_client import DestinationClient
+from hub.process.background_task import BackgroundTask
 
 AT_ONCE = 50
 
@@ -40,25 +40,25 @@ class ReconcileTask(BackgroundTask):
 
 
 def look_up_some(hub: Hub, clients: Mapping[str, DestinationClient]) -> int:
-    """Run the look-ups that are due; return the number of unknown outcomes that they settled.
+    """Run the look-ups at `clients` that are due; return the number of outcomes they settled.
 
     Raises:
         DBAPIError: the database is unavailable.
     """
     with hub.store.read() as connection:
-        doubts = due_for_lookup(connection, hub, most=AT_ONCE, now=datetime.now(UTC))
+        doubts = due_for_lookup(
+            connection, hub, most=AT_ONCE, now=datetime.now(UTC), destinations=clients
+        )
     settled = 0
     for unknown in doubts:
-        client = clients.get(unknown.destination)
-        if client is None:
-            continue
+        client = clients[unknown.destination]
         at = datetime.now(UTC)  # before the look-up: a delay must not make it seem later
         turn = _record(hub, unknown, _look_up(client, unknown), at)
         if turn.delivery:
             settled += 1
             log.warning("delivery %s: a look-up settled it: %s", unknown.delivery_id, turn.delivery)
     if settled:
-        hub.waker.wake()
+        hub.waker.wake(clients)
     return settled
 
 

@@ -1,4 +1,4 @@
-"""Backfill task: ingests events that never arrived, every hour and after an outage of the clock."""
+"""Backfill task: ingests events that never arrived, every hour and after an outage of the hub."""
 
 import logging
 from datetime import UTC, datetime
@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from sqlalchemy.exc import DBAPIError
 
 from adapters import AdapterError
-from hub.clock.background_task import BackgroundTask
 from hub.core.configuration import Source
 from hub.core.events.backfill import (
     STILL_COMING,
@@ -18,6 +17,7 @@ from hub.core.events.backfill import (
 )
 from hub.core.hub import Hub
 from hub.gateways.destination_client import list_records
+from hub.process.background_task import BackgroundTask
 
 log = logging.getLogger(__name__)
 
