@@ -21,14 +21,13 @@ from hub.core.errors import ConfigError
 from hub.core.hub import Hub
 from hub.core.inbound.config_versions import note_version
 from hub.core.leads.form_tokens import has_forms, with_form_keys
-from hub.core.ports import Store
+from hub.core.ports import EVENTS, Store
 from hub.gateways.crypto import local_secret
 from hub.gateways.database.engine import open_database
 from hub.gateways.database.migrations import revisions
 from hub.gateways.database.wait import wait_for_store
 from hub.gateways.identity import IdentityCache, identity_of, wait_for_identity
 from hub.gateways.redis_queue import (
-    EVENTS,
     RedisNames,
     WakeUpPublisher,
     WakeUpQueues,

@@ -19,9 +19,10 @@ from hub.core.delivery.sweep import destinations_to_wake
 from hub.core.errors import HubError, NotFound, Refused
 from hub.core.hub import Hub
 from hub.core.ids import parse_id
+from hub.core.ports import EVENTS
 from hub.gateways.database.migrations import revisions
 from hub.gateways.logs import configure_logs
-from hub.gateways.redis_queue import EVENTS, WakeUpQueues, connect
+from hub.gateways.redis_queue import WakeUpQueues, connect
 from hub.settings import Settings, load_settings
 
 

@@ -27,15 +27,17 @@ from hub.core.leads.escalation import escalate
 from hub.core.leads.rate_counters import prune
 from hub.core.leads.send_limits import end_expired_alerts
 from hub.core.monitoring import alerts
-from hub.core.monitoring.heartbeats import CLOCK, beat
+from hub.core.monitoring.heartbeats import CLOCK, alert_unserved, beat
 from hub.core.monitoring.source_health import alert_silence
+from hub.core.ports import EVENTS
 from hub.core.queries.hourly_stats import count_hour, keep_hours, next_to_count
 from hub.core.search.indexer import index_some
 from hub.gateways.logs import place_of
-from hub.gateways.redis_queue import EVENTS, WakeUpQueues
+from hub.gateways.redis_queue import WakeUpQueues
 from hub.gateways.restore_check import check_restored
 
 COUNT_EVERY_S = 15.0
+_STARTED_S = time.monotonic()
 
 log = logging.getLogger(__name__)
 EVERY_S = 5.0
@@ -150,6 +152,8 @@ def _ask(hub: Hub) -> None:
     with hub.store.write() as connection:
         alert_unsettled(connection, hub, now=now)
         alert_silence(connection, hub.configuration, now=now)
+        watched_s = time.monotonic() - _STARTED_S
+        alert_unserved(connection, hub.configuration, watched_s=watched_s, now=now)
         beat(connection, CLOCK)
         end_restore_alert(connection, now=now)
         end_alerts(connection, now=now)

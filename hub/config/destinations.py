@@ -14,6 +14,7 @@ from hub.config.sources import is_adapter
 from hub.config.urls import address_fault
 from hub.config.yaml import Located
 from hub.core.configuration import Destination, RetryPlan
+from hub.core.ports import EVENTS
 
 PLANNED = ("shards",)
 
@@ -41,6 +42,10 @@ class DestinationSchema(Schema):
 def read_destinations(root: Located, reading: LoadContext) -> dict[str, Destination]:
     """Return the destinations with a known adapter by name; report all errors."""
     found = sections_of(root, "destinations", reading).values()
+    for item in found:
+        if item.name == EVENTS:
+            sentence = f"`{EVENTS}` is the queue of what belongs to no destination: rename it"
+            item.fault(reading, (), sentence)
     destinations = [made for item in found if (made := _destination(item, reading))]
     return {destination.slug: destination for destination in destinations}
 

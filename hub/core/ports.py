@@ -6,6 +6,9 @@ from typing import Protocol
 
 from sqlalchemy import Connection
 
+# What stands for a destination where work belongs to none: folding, lists of providers.
+EVENTS = "events"
+
 
 class Store(Protocol):
     """Port of the database: the connections and transactions of web, worker, clock and CLI."""
@@ -25,4 +28,7 @@ class Waker(Protocol):
     """Port of wake-ups: they announce due work. A lost wake-up costs time, never work."""
 
     def wake(self, destinations: Collection[str] | None = None) -> None:
-        """Send a wake-up for destinations with due work, None for all of them; return at once."""
+        """Send a wake-up for destinations with due work, or `EVENTS`; return at once.
+
+        None means all of them.
+        """

@@ -21,12 +21,11 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from hub.core.identity import key_prefix, queue_prefix
+from hub.core.ports import EVENTS
 
 if TYPE_CHECKING:
     from rq import Queue
 
-# The queue for what belongs to no destination: folding, lists of providers.
-EVENTS = "events"
 # The job's name on the wire, not an import path: workers of several releases share the queues
 # during a rollout.
 SYNC = "hub.sync"

@@ -12,7 +12,7 @@ from adapters import InboundRequest, Reply
 from hub.core.hub import Hub
 from hub.core.inbound.ingest import IngestResult, PreparedRequest, ingest_all, store_rejected
 from hub.core.inbound.receive import Refusal
-from hub.gateways.redis_queue import EVENTS
+from hub.core.ports import EVENTS
 from hub.web.errors import SENTENCES, error_reply
 from hub.web.source_counters import SourceCounters
 

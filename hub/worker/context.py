@@ -13,8 +13,9 @@ from redis import Redis
 
 from hub.core.configuration import Destination
 from hub.core.hub import Hub
+from hub.core.ports import EVENTS
 from hub.gateways.destination_client import DestinationClient
-from hub.gateways.redis_queue import EVENTS, RedisNames, WakeUpQueues, WakeUpSubscriber
+from hub.gateways.redis_queue import RedisNames, WakeUpQueues, WakeUpSubscriber
 from hub.process.background_task import BackgroundTask
 from hub.worker.lane import RateLimiter
 

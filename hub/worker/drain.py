@@ -21,6 +21,8 @@ from sqlalchemy.exc import DBAPIError
 from hub.core.delivery.lanes import is_held_elsewhere
 from hub.core.delivery.prepare import Claimed
 from hub.core.events.projections import project_some
+from hub.core.monitoring.heartbeats import beat
+from hub.core.ports import EVENTS
 from hub.gateways.database.wait import wait_for_store
 from hub.gateways.restore_check import check_restored
 from hub.worker import hang_timer
@@ -265,4 +267,5 @@ class Drain:
             return False
         with self._worker.hub.store.write() as connection:
             hub, now = self._worker.hub, datetime.now(UTC)
+            beat(connection, EVENTS)
             return project_some(connection, hub, most=PROJECT_AT_ONCE, now=now) > 0

@@ -9,9 +9,9 @@ from rq import Worker
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
+from hub.core.ports import EVENTS
 from hub.gateways import redis_queue
 from hub.gateways.redis_queue import (
-    EVENTS,
     SYNC,
     RedisNames,
     WakeUpPublisher,

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from hub.core import contacts
 from hub.core.advisory_locks import advisory_lock
 from hub.core.events import projections
+from hub.core.ports import EVENTS
 from hub.gateways import redis_queue, restore_check
 from hub.gateways.database.engine import open_database
 
@@ -25,7 +26,7 @@ def test_the_names_in_redis_are_those_of_the_release_before() -> None:
     names = redis_queue.RedisNames("Acme Roofing", hub_id)
     assert redis_queue.SYNC == "hub.sync"
     assert names.queue("crm") == "acme-roofing-1f3a52c0:crm"
-    assert names.queue(redis_queue.EVENTS) == "acme-roofing-1f3a52c0:events"
+    assert names.queue(EVENTS) == "acme-roofing-1f3a52c0:events"
     assert names.wake_key("crm") == f"hub:{hub_id}:wake:crm"
     assert names.channel == f"hub:{hub_id}:due"
     assert restore_check.MARK_KEY == "hub:newest-attempt"

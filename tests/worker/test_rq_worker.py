@@ -14,7 +14,8 @@ from rq.job import Job, JobStatus
 from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
 
-from hub.gateways.redis_queue import EVENTS, SYNC, connect
+from hub.core.ports import EVENTS
+from hub.gateways.redis_queue import SYNC, connect
 from hub.process.signals import when_told_to_end
 from hub.worker import drain as drains
 from hub.worker import rq_worker as workers

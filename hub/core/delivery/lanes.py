@@ -127,13 +127,12 @@ def release(
     For `linger_s` seconds only the same holder may lease it again: until then the rate limit does
     not allow another process to start with a fresh rate limiter.
     """
-    lease_until = database_later(linger_s) if linger_s else None
     connection.execute(
         update(Lane)
         .where(_is_held([lease]))
         .values(
             holder=_resting(lease.holder) if linger_s else None,
-            lease_until=lease_until,
+            lease_until=database_later(linger_s),
             failures=failures,
         )
     )

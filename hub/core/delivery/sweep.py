@@ -54,7 +54,9 @@ def _mark_running_unknown(connection: Connection, configuration: Configuration) 
     never be settled.
     """
     served = [one.slug for one in configuration.destinations.values() if one.enabled]
-    held = select(Lane.destination).where(Lane.lease_until > database_later(-GRACE_S))
+    held = select(Lane.destination).where(
+        Lane.holder.is_not(None), Lane.lease_until > database_later(-GRACE_S)
+    )
     left = (
         IS_RUNNING,
         Delivery.destination.not_in(served),

@@ -1,5 +1,6 @@
 """Alerts: conditions that an operator must know of; one open alert per kind and subject."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -21,6 +22,7 @@ CAP_REACHED = "cap reached"
 CAPTCHA_FAILS = "captcha does not work"
 DUTY_FAILS = "duty of the clock fails"
 ENDS_WORKERS = "delivery ends its workers"
+NOT_SERVED = "no worker serves it"
 
 
 def begin(connection: Connection, kind: str, subject: str, message: str, *, now: datetime) -> bool:
@@ -51,6 +53,18 @@ def end(connection: Connection, kind: str, subject: str, *, now: datetime) -> No
         .where(Alert.kind == kind, Alert.subject == subject, Alert.ended_at.is_(None))
         .values(ended_at=now)
     )
+
+
+def update_open(
+    connection: Connection, kind: str, found: Mapping[str, str], *, now: datetime
+) -> None:
+    """Begin and end alerts so that the open ones of a kind are `found`: messages by subject."""
+    said = subjects(connection, kind)
+    for subject, message in found.items():
+        if subject not in said:
+            begin(connection, kind, subject, message, now=now)
+    for subject in said - found.keys():
+        end(connection, kind, subject, now=now)
 
 
 def end_one(connection: Connection, alert_id: UUID, *, now: datetime) -> tuple[str, str]:

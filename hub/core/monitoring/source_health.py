@@ -109,12 +109,12 @@ def alert_silence(connection: Connection, configuration: Configuration, *, now: 
         for one in find_blocked(connection, configuration)
         if one.setbacks
     }
-    _tell(connection, alerts.SILENT_SOURCE, silent, now)
-    _tell(connection, alerts.NOT_VERIFIED, unverified, now)
-    _tell(connection, alerts.BLOCKED, blocked, now)
+    alerts.update_open(connection, alerts.SILENT_SOURCE, silent, now=now)
+    alerts.update_open(connection, alerts.NOT_VERIFIED, unverified, now=now)
+    alerts.update_open(connection, alerts.BLOCKED, blocked, now=now)
     no_captcha = failing(connection, configuration)
     deaf = {f"source {slug}": why for slug, why in no_captcha.items()}
-    _tell(connection, alerts.CAPTCHA_FAILS, deaf, now)
+    alerts.update_open(connection, alerts.CAPTCHA_FAILS, deaf, now=now)
 
 
 def find_silent(
@@ -219,15 +219,6 @@ def _refused_since(connection: Connection, slug: str, since: datetime | None) ->
         refused = refused.where(StoredRequest.id >= first_id(since))
     newest = refused.order_by(StoredRequest.id.desc()).limit(MOST_COUNTED)
     return list(connection.execute(newest))
-
-
-def _tell(connection: Connection, kind: str, found: Mapping[str, str], now: datetime) -> None:
-    said = alerts.subjects(connection, kind)
-    for subject, message in found.items():
-        if subject not in said:
-            alerts.begin(connection, kind, subject, message, now=now)
-    for subject in said - found.keys():
-        alerts.end(connection, kind, subject, now=now)
 
 
 def _silent_words(one: SilentSource) -> str:

@@ -1,6 +1,6 @@
 """Attention items: current problems for a person, one per cause, the most severe first."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -48,15 +48,18 @@ def find_attention_items(
     now: datetime,
 ) -> list[AttentionItem]:
     """Return all attention items; `places` are the destinations, `watched` the sources' health."""
+    stuck = list(_stuck(places))
+    # That no worker runs at all says it for each destination.
+    told_apart = _TOLD_APART | {alerts.NOT_SERVED} if stuck else _TOLD_APART
     found = [
         *_clocks(connection, now),
-        *_stuck(places),
+        *stuck,
         *_held_back(places),
         *_sources(watched),
         *problems.failed_items(connection),
         *problems.unknown_items(connection),
         *problems.unreadable_items(connection),
-        *_alerts(connection),
+        *_alerts(connection, told_apart),
         *problems.held_items(connection),
     ]
     return sorted(found, key=lambda one: (ORDER.index(one.kind), -one.count, one.subject))
@@ -168,11 +171,11 @@ def alert_json(row: Row[Any]) -> Json:
     return json_of(row, ALERT)
 
 
-def _alerts(connection: Connection) -> Iterator[AttentionItem]:
-    """Yield an item for each of the newest open alerts whose kind has no items of its own."""
+def _alerts(connection: Connection, told_apart: Collection[str]) -> Iterator[AttentionItem]:
+    """Yield an item for each of the newest open alerts, but of those kinds told apart."""
     rows = connection.execute(
         select(Alert.__table__)
-        .where(Alert.ended_at.is_(None), Alert.kind.not_in(sorted(_TOLD_APART)))
+        .where(Alert.ended_at.is_(None), Alert.kind.not_in(sorted(told_apart)))
         .order_by(Alert.id.desc())
         .limit(MOST_ALERTS)
     )

@@ -59,7 +59,7 @@ def pause(slug: str) -> BaseResponse:
 @requires(Permission.OPERATE)
 def resume(slug: str) -> BaseResponse:
     _set_paused(slug, paused=False)
-    hub().waker.wake()
+    hub().waker.wake([slug])
     flash(f"{slug} goes on. What waits for it is sent now.", "good")
     return _back(slug)
 
