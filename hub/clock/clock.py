@@ -25,6 +25,7 @@ from hub.core.delivery.sweep import sweep
 from hub.core.events.enrichment import FetchCursor, schedule_fetches
 from hub.core.events.projections import project_some
 from hub.core.hub import Hub
+from hub.core.identity import read_identity
 from hub.core.leads.escalation import escalate
 from hub.core.leads.rate_counters import prune
 from hub.core.leads.send_limits import end_expired_alerts
@@ -104,7 +105,7 @@ def tick(
     A failed duty stops no other, unless the database is unavailable.
     """
     duties: Mapping[str, Callable[[], object]] = {
-        "looking for a restored database": lambda: check_restored(hub, redis),
+        "looking for a restored database": lambda: _check_restored(hub, redis),
         "sweeping": lambda: _sweep(hub, round_),
         "asking people": lambda: _ask(hub),
         "escalating": lambda: _escalate(hub),
@@ -129,6 +130,13 @@ def tick(
     except RedisError as error:
         troubles.add(f"Redis does not answer ({type(error).__name__})")
     return troubles | {f"{name} failed: {why}" for name, why in broken.items()}
+
+
+def _check_restored(hub: Hub, redis: Redis) -> None:
+    with hub.store.read() as connection:
+        identity = read_identity(connection)
+    if identity is not None:
+        check_restored(hub, redis, identity.hub_id)
 
 
 def _sweep(hub: Hub, round_: FetchCursor | None) -> None:

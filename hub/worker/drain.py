@@ -10,7 +10,7 @@ calls.
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from threading import Event
 from typing import Any
@@ -18,7 +18,9 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 
 from hub.core.delivery.prepare import Claimed
+from hub.core.delivery.restore_detection import LossWindow
 from hub.core.events.projections import project_some
+from hub.core.identity import read_identity
 from hub.gateways.database.wait import wait_for_store
 from hub.gateways.redis_queue import clear_wake_up
 from hub.gateways.restore_check import check_restored
@@ -105,7 +107,7 @@ class Drain:
     def run(self) -> None:
         """Work until nothing is due or the slice is over; then release all lanes."""
         self._worker.on_due = lambda: self._results.put(None)
-        self._batch.restored = check_restored(self._worker.hub, self._worker.redis)
+        self._batch.restored = self._check_restored()
         try:
             self._run()
         except BaseException:  # RQ's job time-out too: outcomes must be recorded
@@ -113,9 +115,15 @@ class Drain:
             raise
         release_all(self._worker, self._lanes)
         if self._batch.has_called:
-            check_restored(self._worker.hub, self._worker.redis)
+            self._check_restored()
         if self._results.drain() or (self._deadline.over and not self._worker.stop.is_set()):
             self._worker.hub.waker.wake()
+
+    def _check_restored(self) -> Sequence[LossWindow]:
+        worker = self._worker
+        with worker.hub.store.read() as connection:
+            identity = read_identity(connection)
+        return check_restored(worker.hub, worker.redis, identity.hub_id) if identity else ()
 
     def _run(self) -> None:
         self._tick(look=True)

@@ -24,7 +24,7 @@ def test_the_names_in_redis_are_those_of_the_release_before() -> None:
     assert redis_queue.DRAIN == "hub.jobs.drain.drain"
     assert redis_queue.WAKE_KEY == "hub:wake"
     assert redis_queue.CHANNEL == "hub:due"
-    assert restore_check.MARK_KEY == "hub:newest-attempt"
+    assert restore_check.SHARED_MARK_KEY == "hub:newest-attempt"
     assert list(JOBS) == [redis_queue.DRAIN]
 
 
