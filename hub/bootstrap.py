@@ -24,6 +24,7 @@ from hub.gateways.crypto import local_secret
 from hub.gateways.database.engine import open_database
 from hub.gateways.database.migrations import revisions
 from hub.gateways.database.wait import wait_for_store
+from hub.gateways.identity import IdentityCache, start_identity
 from hub.gateways.redis_queue import WakeUpPublisher, connect
 from hub.settings import Settings
 
@@ -58,39 +59,69 @@ def run_worker(settings: Settings, environ: Mapping[str, str]) -> None:
     """Run a worker until it is signalled to stop; first wait for the database, without a limit.
 
     Raises:
-        ConfigError: `hub.yaml` has errors; all of them are listed.
+        ConfigError: `hub.yaml` has errors (all of them are listed), or the database is a copy.
     """
     from hub.worker import rq_worker as workers
 
     hub = create_hub(settings, environ)
     worker = _worker_context(settings, hub)
     workers.listen_for_signals(worker)
-    while not _is_prepared(hub, worker.stop):
+    while not _is_prepared(settings, hub, worker.stop):
         if worker.stop.is_set():
             return
     workers.run(worker)
 
 
 def run_clock(settings: Settings, environ: Mapping[str, str]) -> None:
-    """Run the clock until it is signalled to stop.
+    """Run the clock until it is signalled to stop; first wait for the database, without a limit.
 
     Raises:
-        ConfigError: `hub.yaml` has errors; all of them are listed.
+        ConfigError: `hub.yaml` has errors (all of them are listed), or the database is a copy.
     """
     from hub.clock import clock as clocks
 
     hub = create_hub(settings, environ)
+    while not _is_prepared(settings, hub, Event()):
+        pass
     clocks.run(hub, connect(settings.redis_url), _clients(settings, hub))
 
 
-def _is_prepared(hub: Hub, stop: Event) -> bool:
+def refuse_copy(settings: Settings) -> None:
+    """Check that the database is not a copy, and note the origin; without a database do nothing.
+
+    Web processes start without it. Worker and clock, which wait for it, check again.
+
+    Raises:
+        ConfigError: the hub of the database last ran under another origin.
+    """
+    database = open_database(settings.database_url, pool_size=1)
+    try:
+        start_identity(database, _cache(settings), settings.public_url)
+    except DBAPIError as error:
+        log.warning(
+            "starting without the database (%s): whether it is a copy is not known",
+            type(error.orig).__name__,
+        )
+    finally:
+        database.engine.dispose()
+
+
+def _cache(settings: Settings) -> IdentityCache:
+    return IdentityCache(settings.var_dir, settings.database_url)
+
+
+def _is_prepared(settings: Settings, hub: Hub, stop: Event) -> bool:
     """Wait for the database and prepare it; return False if the caller must try again.
 
     A database that answers may still be too busy to be written to.
+
+    Raises:
+        ConfigError: as `start_identity`.
     """
     if not wait_for_store(hub.store, stop):
         return False
     try:
+        start_identity(hub.store, _cache(settings), settings.public_url)
         prepare_store(hub)
     except DBAPIError as error:
         why = _migration_needed(hub)
