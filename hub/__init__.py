@@ -13,7 +13,7 @@ the exact table:
 - `hub.process`: signal handling, and the supervisor of `hub up` and `hub web`.
 - `hub.web`, `hub.worker`, `hub.clock`: the three kinds of process. Thin: each opens and closes its
   own transactions.
-- `hub.bootstrap`: builds the hub, the worker and the clock, without Flask.
+- `hub.bootstrap`: builds the hub, without Flask. `hub.processes` starts the worker and the clock.
 - `hub.app`: builds the Flask application. `hub.asgi` stands before it; `hub.server` runs both in
   the processes of `hub web`.
 - `hub.cli`: the `hub` command, which starts the processes and operates the hub.

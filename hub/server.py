@@ -23,7 +23,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 
 from hub.app import create_app
 from hub.asgi import HubServer
-from hub.bootstrap import keep_configuration
+from hub.bootstrap import keep_configuration, refuse_copy
 from hub.core.errors import ConfigError
 from hub.process.supervisor import CONFIGURATION_FAULT, Program, Supervisor
 from hub.settings import WEB_THREADS, Settings, load_settings
@@ -52,12 +52,13 @@ def serve(settings: Settings) -> int:
     """Serve the hub until SIGTERM or SIGINT; return the exit code. SIGHUP reads `hub.yaml` again.
 
     Raises:
-        ConfigError: `hub.yaml` has errors, or the port is taken.
+        ConfigError: `hub.yaml` has errors, the database is a copy, or the port is taken.
     """
     gc.disable()
     keep_configuration(settings, os.environ)
     gc.enable()
     gc.set_threshold(GARBAGE_AFTER)
+    refuse_copy(settings)
     listener = listen(settings)
     processes = [_program(number, listener) for number in range(1, settings.web_concurrency + 1)]
     # While the forks finish what they have, new connections are refused and not left waiting.

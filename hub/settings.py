@@ -36,6 +36,7 @@ class Settings:
     `redis_embedded`: `REDIS_URL` is not set; `hub up` starts its own server at `redis_url`.
     `proxy_hops`: number of proxies in front of the hub that append their client's IP address to
     `X-Forwarded-For`.
+    `var_dir`: the folder for all that the hub itself writes, with an absolute path.
     `log_format`: None if it is not set: console on a terminal, JSON elsewhere.
     """
 
@@ -78,7 +79,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         ConfigError: one or more variables are wrong; one sentence for each, all at once.
     """
     env = _Environment(environ)
-    var_dir = Path("var").absolute()
+    var_dir = env.folder("HUB_VAR", "var") or Path("var").absolute()
     values: dict[str, Any] = {
         "database_url": env.database_url("DATABASE_URL", f"sqlite:///{var_dir}/hub.db"),
         "redis_url": env.redis_url("REDIS_URL", f"unix://{quote(str(var_dir))}/redis.sock"),
@@ -208,6 +209,15 @@ def _hosts(text: str) -> tuple[str, ...]:
     return names
 
 
+def _folder(text: str) -> Path:
+    path = Path(text).expanduser().absolute()
+    if "?" in text:  # it would end the path in the database's address
+        raise ValidationError("expected a folder's path without a question mark")
+    if path.exists() and not path.is_dir():
+        raise ValidationError("expected a folder, and this is a file")
+    return path
+
+
 def _planned(text: str | None) -> None:
     if text is not None:
         raise ValidationError("is not there yet: unset it")
@@ -223,6 +233,7 @@ _PARSERS: Mapping[str, Callable[..., Any]] = {
     "database_url": _database_url,
     "redis_url": _redis_url,
     "switch": _switch,
+    "folder": _folder,
     "origin": _origin,
     "hosts": _hosts,
     "level": _level,

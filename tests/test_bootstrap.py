@@ -8,11 +8,18 @@ from threading import Event
 
 import pytest
 from alembic.script import ScriptDirectory
+from sqlalchemy import text
 
-from hub.bootstrap import _is_prepared, create_hub, read_configuration, secret_of
+from hub.bootstrap import (
+    create_hub,
+    read_configuration,
+    refuse_copy,
+    secret_of,
+)
 from hub.core.errors import ConfigError
 from hub.gateways.database.engine import open_database
 from hub.gateways.database.migrations import MIGRATIONS, revisions
+from hub.processes import _is_prepared
 from hub.settings import load_settings
 from tests.running import ROOT
 
@@ -91,6 +98,38 @@ def test_a_secret_that_cannot_be_kept_is_a_sentence(tmp_path) -> None:
     assert secret_of(replace(settings, secret_key="given")) == "given"
 
 
+@pytest.mark.parametrize("make", [secret_of, refuse_copy])
+def test_what_the_hub_writes_is_for_its_owner_alone(tmp_path, make) -> None:
+    folder = tmp_path / "kept"
+    make(load_settings({"HUB_VAR": str(folder)}))
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_worker_that_gets_its_database_late_refuses_a_copy(database_url, tmp_path) -> None:
+    (tmp_path / "hub.yaml").write_text(
+        "site: {name: Acme}\ndestinations: {crm: {adapter: hubspot}}\n"
+    )
+    environ = {
+        "DATABASE_URL": database_url,
+        "HUB_CONFIG": str(tmp_path / "hub.yaml"),
+        "HUB_VAR": str(tmp_path / "var"),
+    }
+    refuse_copy(load_settings(environ | {"HUB_PUBLIC_URL": "https://hub.example"}))
+    settings = load_settings(environ | {"HUB_PUBLIC_URL": "https://staging.example"})
+    hub = create_hub(settings, environ)
+    with pytest.raises(ConfigError, match="hub db adopt"):
+        _is_prepared(settings, hub, Event())
+    with hub.store.read() as connection:
+        assert connection.execute(text("SELECT count(*) FROM lanes")).scalar_one() == 0
+    hub.store.engine.dispose()
+
+
+def test_web_starts_without_its_database_and_says_what_it_does_not_know(tmp_path, caplog) -> None:
+    environ = {"DATABASE_URL": "postgresql://hub@127.0.0.1:1/none", "HUB_VAR": str(tmp_path)}
+    refuse_copy(load_settings(environ | {"HUB_PUBLIC_URL": "https://hub.example"}))
+    assert "whether it is a copy is not known" in caplog.text
+
+
 @pytest.mark.parametrize("store", ["sqlite", "postgresql"])
 def test_a_worker_before_the_migration_waits_and_says_what_to_run(
     store, tmp_path, caplog, postgres_server
@@ -100,9 +139,10 @@ def test_a_worker_before_the_migration_waits_and_says_what_to_run(
     if store == "postgresql":
         url = postgres_server.url(postgres_server.create_database())
     environ = {"DATABASE_URL": url, "HUB_CONFIG": str(tmp_path / "hub.yaml")}
-    hub = create_hub(load_settings(environ), environ)
+    settings = load_settings(environ)
+    hub = create_hub(settings, environ)
     stop = Event()
     stop.set()
-    assert not _is_prepared(hub, stop)
+    assert not _is_prepared(settings, hub, stop)
     assert "run `hub db upgrade`" in caplog.text
     hub.store.engine.dispose()

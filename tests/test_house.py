@@ -65,14 +65,18 @@ FLOORS = {
         "hub.core hub.gateways hub.process hub.clock ADAPTERS", never="flask requests"
     ),
     "hub/cli": floor(
-        "hub.core hub.gateways hub.cli hub.bootstrap hub.server hub.settings hub.config "
+        "hub.core hub.gateways hub.cli hub.bootstrap hub.processes hub.server hub.settings "
+        "hub.config "
         "hub.process ADAPTERS"
     ),
     "hub/app.py": floor("hub ADAPTERS"),
     "hub/asgi.py": floor("hub.core hub.gateways hub.web hub.settings ADAPTERS"),
     "hub/server.py": floor("hub ADAPTERS"),
     "hub/bootstrap.py": floor(
-        "hub.core hub.gateways hub.worker hub.clock hub.config hub.process hub.settings",
+        "hub.core hub.gateways hub.config hub.settings", "sqlalchemy", never="flask"
+    ),
+    "hub/processes.py": floor(
+        "hub.bootstrap hub.core hub.gateways hub.worker hub.clock hub.process hub.settings",
         "sqlalchemy",
         never="flask",
     ),

@@ -13,7 +13,7 @@ import orjson
 from hub.cli.checks import FAULT, Finding
 from hub.cli.checks.accounts import check_accounts, check_people, check_visitors
 from hub.cli.checks.configuration import check_environment, check_file
-from hub.cli.checks.stores import check_database, check_redis
+from hub.cli.checks.stores import check_database, check_redis, find_hub_id
 from hub.settings import Settings
 
 
@@ -25,7 +25,7 @@ def check_everything(environ: Mapping[str, str]) -> Iterator[Finding]:
     yield from findings
     if settings is not None:
         yield from check_database(settings)
-        yield from check_redis(settings)
+        yield from check_redis(settings, find_hub_id(settings))
     if configuration is not None:
         yield from check_accounts(configuration, allow_private=_allows_private(settings))
         public_url = settings.public_url if settings else None

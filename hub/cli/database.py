@@ -1,4 +1,4 @@
-"""Command `hub db`: migrate the schema up or down, check it, and note a restored backup."""
+"""Command `hub db`: migrate the schema, check it, note a restored backup, adopt a copy."""
 
 import sys
 from collections.abc import Iterator
@@ -12,12 +12,16 @@ from marshmallow import ValidationError
 from hub.cli.context import actor, agreed, now, open_hub, open_settings
 from hub.cli.tables import print_json
 from hub.config.fields import Duration
+from hub.core.delivery.lanes import ensure
 from hub.core.delivery.restore_detection import note_restored
 from hub.core.errors import HubError
+from hub.core.identity import Identity, read_identity
+from hub.core.identity import adopt as change_identity
 from hub.gateways.database.engine import open_database
 from hub.gateways.database.migrations import downgrade as take_down
 from hub.gateways.database.migrations import revisions
 from hub.gateways.database.migrations import upgrade as bring_up
+from hub.gateways.identity import IdentityCache
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 
@@ -114,6 +118,59 @@ def restored(since: datetime, *, as_json: bool) -> None:
     click.echo("noted: what may have been sent since is looked up first", err=True)
     if as_json:
         print_json({"since": since})
+
+
+@database.command()
+@click.option("--as-copy", is_flag=True, help="A copy: a new id, and every destination is paused.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@as_json_option
+def adopt(*, as_copy: bool, yes: bool, as_json: bool) -> None:
+    """Say that the hub of this database has moved to HUB_PUBLIC_URL, or that it is a copy.
+
+    The hub does not start on a database whose hub last ran under another HUB_PUBLIC_URL: a copy
+    would send what its origin sends too.
+    """
+    settings = open_settings()
+    hub = open_hub(settings)
+    with hub.store.read() as connection:
+        before = read_identity(connection)
+    place = settings.public_url or "no HUB_PUBLIC_URL"
+    if before is not None and before.public_url == settings.public_url and not as_copy:
+        identity = before
+        click.echo(f"nothing to do: this is the hub at {place}", err=True)
+    else:
+        agreed(_adoption(before, place, as_copy=as_copy), yes=yes)
+        with hub.store.write() as connection:
+            if as_copy:
+                ensure(connection, hub.configuration.destinations)
+            identity = change_identity(
+                connection,
+                public_url=settings.public_url,
+                as_copy=as_copy,
+                actor=actor(),
+                now=now(),
+            )
+        IdentityCache(settings.var_dir, settings.database_url).write(identity.hub_id)
+        paused = "; all is paused, until `hub resume DESTINATION`" if as_copy else ""
+        click.echo(f"this is the hub at {place} now, {identity.hub_id}{paused}", err=True)
+    if as_json:
+        print_json({"hub_id": identity.hub_id, "public_url": identity.public_url})
+
+
+def _adoption(before: Identity | None, place: str, *, as_copy: bool) -> str:
+    """Return the question before a database is adopted: what it means, and for whom."""
+    last = before.public_url if before else None
+    origin = f"at {last}" if last else "without a noted HUB_PUBLIC_URL"
+    if as_copy:
+        return (
+            f"This database is from a hub {origin}. As a copy, at {place}, it gets an id of its "
+            "own, and every destination is paused: what waits is sent after `hub resume` alone. "
+            "What runs on it now has to be stopped. Go on?"
+        )
+    return (
+        f"This database is from a hub {origin}. As the same hub, moved to {place}, it goes on and "
+        "sends what waits: nothing may run on the old database any more. Go on?"
+    )
 
 
 def _standing(url: str) -> dict[str, str | None]:

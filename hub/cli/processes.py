@@ -6,8 +6,8 @@ import sys
 
 import click
 
-from hub.bootstrap import run_clock, run_worker
 from hub.cli.context import json_logs, open_settings
+from hub.processes import run_clock, run_worker
 
 
 @click.command()

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 from sqlalchemy.exc import OperationalError
 
-from hub.bootstrap import read_configuration
+from hub.bootstrap import read_configuration, refuse_copy
 from hub.cli.context import json_logs
 from hub.core.auth.sign_in import invite_first
 from hub.core.errors import ConfigError
@@ -37,6 +37,7 @@ def up() -> None:
         _refuse_taken_port(settings)
         stages = [[_redis(settings)]] if settings.redis_embedded else []
         _migrate(settings.database_url)
+        refuse_copy(settings)
         stages.append(_processes(settings, _first_account(settings)))
         if not can_die_with_parent():
             _say("on this system, killing this process leaves web, worker and clock running")
@@ -100,7 +101,7 @@ def _redis(settings: Settings) -> Program:
         fault = f"REDIS_URL: needed, the path {socket_path} is too long for a socket"
         raise ConfigError([fault])
     folder = settings.var_dir / "redis"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return Program("redis", server_command(folder, socket_path), lambda: _accepts(socket_path))
 
 

@@ -101,7 +101,7 @@ def tick(
     A failed duty stops no other, unless the database is unavailable.
     """
     duties: Mapping[str, Callable[[], object]] = {
-        "looking for a restored database": lambda: check_restored(hub, redis),
+        "looking for a restored database": lambda: check_restored(hub, redis, queues.names.hub_id),
         "sweeping": lambda: _sweep(hub, round_),
         "asking people": lambda: _ask(hub),
         "escalating": lambda: _escalate(hub),

@@ -16,7 +16,7 @@ def local_secret(folder: Path) -> str:
         OSError: the key cannot be read or created.
     """
     path = folder / "secret.key"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.exists():
         fresh = folder / f"secret.key.{os.getpid()}"
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:

@@ -1,13 +1,17 @@
 """Restore detection: compares a watermark in Redis with the database before any delivery is made.
 
 The watermark is the newest attempt. It is kept in Redis, which a restore of the database does not
-roll back. Redis may be empty at any time; then nothing is concluded.
+roll back, under the hub's own key. Redis may be empty at any time; then nothing is concluded.
+
+The release before had one key for all hubs. It is read once, by a database that had attempts when
+it got its id: the watermark may be that of another hub on the same Redis.
 """
 
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from uuid import UUID
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -22,19 +26,27 @@ from hub.core.delivery.restore_detection import (
     note_restored,
 )
 from hub.core.hub import Hub
+from hub.core.identity import end_inheritance, inherits_mark, key_prefix, other_hubs
 from hub.core.ids import parse_id
 
-MARK_KEY = "hub:newest-attempt"
+# One for all hubs, of the release before.
+SHARED_MARK_KEY = "hub:newest-attempt"
+_MARK = "newest-attempt"
 log = logging.getLogger(__name__)
 
 
-def read_mark(redis: Redis) -> Watermark | None:
-    """Return the watermark; None if it is absent or unreadable.
+def mark_key(hub_id: UUID) -> str:
+    """Return the key of a hub's watermark."""
+    return f"{key_prefix(hub_id)}{_MARK}"
+
+
+def read_mark(redis: Redis, key: str) -> Watermark | None:
+    """Return the watermark under a key; None if it is absent or unreadable.
 
     Raises:
         RedisError: Redis does not answer.
     """
-    kept = redis.get(MARK_KEY)
+    kept = redis.get(key)
     words = kept.decode("ascii", "replace").split() if isinstance(kept, bytes) else []
     if len(words) != 2 or (attempt_id := parse_id(words[0])) is None:
         return None
@@ -43,19 +55,19 @@ def read_mark(redis: Redis) -> Watermark | None:
     return None
 
 
-def write_mark(redis: Redis, mark: Watermark | None) -> None:
-    """Store the watermark; delete it if `mark` is None.
+def write_mark(redis: Redis, key: str, mark: Watermark | None) -> None:
+    """Store the watermark under a key; delete it if `mark` is None.
 
     Raises:
         RedisError: Redis does not answer.
     """
     if mark is None:
-        redis.delete(MARK_KEY)
+        redis.delete(key)
     else:
-        redis.set(MARK_KEY, f"{mark.attempt_id} {mark.started_at.isoformat()}")
+        redis.set(key, f"{mark.attempt_id} {mark.started_at.isoformat()}")
 
 
-def check_restored(hub: Hub, redis: Redis) -> Sequence[LossWindow]:
+def check_restored(hub: Hub, redis: Redis, hub_id: UUID) -> Sequence[LossWindow]:
     """Compare the watermark with the database, and update it; return the known loss windows.
 
     The watermark is read first: the attempt that it names was committed before.
@@ -63,9 +75,12 @@ def check_restored(hub: Hub, redis: Redis) -> Sequence[LossWindow]:
     Raises:
         DBAPIError: the database is unavailable.
     """
-    mark: Watermark | None = None
+    key, mark, inherited = mark_key(hub_id), None, False
     with suppress(RedisError):
-        mark = read_mark(redis)
+        mark = read_mark(redis, key)
+        if mark is None and _may_inherit(hub):
+            mark = _shared_mark(hub, redis, hub_id)
+            inherited = True
     now = datetime.now(UTC)
     with hub.store.read() as connection:
         latest = newest_watermark(connection)
@@ -73,10 +88,44 @@ def check_restored(hub: Hub, redis: Redis) -> Sequence[LossWindow]:
         known: Sequence[LossWindow] = loss_windows(connection, now=now)
     if lost and mark is not None:
         known = _note(hub, mark, latest, now)
-    if mark != latest:
-        with suppress(RedisError):
-            write_mark(redis, latest)
+    with suppress(RedisError):
+        if inherited or mark != latest:
+            write_mark(redis, key, latest)
+        if inherited:
+            _end_inheritance(hub, redis, mark)
     return known
+
+
+def _may_inherit(hub: Hub) -> bool:
+    with hub.store.read() as connection:
+        return inherits_mark(connection)
+
+
+def _shared_mark(hub: Hub, redis: Redis, hub_id: UUID) -> Watermark | None:
+    """Return the watermark of the release before, if it is this hub's.
+
+    It is, if its attempt is in the database. If the attempt is missing, the database was restored,
+    unless another hub was upgraded on this Redis: then the watermark may be that hub's, or a third
+    one's.
+    """
+    mark = read_mark(redis, SHARED_MARK_KEY)
+    if mark is None:
+        return None
+    with hub.store.read() as connection:
+        missing = is_missing(connection, mark, now=datetime.now(UTC))
+    if missing:
+        keys = redis.scan_iter(match=f"hub:*:{_MARK}", count=1000)
+        if other_hubs((key.decode("ascii", "replace") for key in keys), hub_id):
+            return None
+    return mark
+
+
+def _end_inheritance(hub: Hub, redis: Redis, mark: Watermark | None) -> None:
+    """Record that the watermark of the release before was read, and delete it if it was used."""
+    with hub.store.write() as connection:
+        end_inheritance(connection)
+    if mark is not None:
+        redis.delete(SHARED_MARK_KEY)
 
 
 def _note(

@@ -10,7 +10,7 @@ calls.
 
 import logging
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from threading import Event
@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 
 from hub.core.delivery.lanes import is_held_elsewhere
 from hub.core.delivery.prepare import Claimed
+from hub.core.delivery.restore_detection import LossWindow
 from hub.core.events.projections import project_some
 from hub.core.monitoring.heartbeats import beat
 from hub.core.ports import EVENTS
@@ -127,7 +128,7 @@ class Drain:
     def run(self) -> None:
         """Work until nothing is due or the slice is over; then release all lanes."""
         self._worker.on_due = lambda: self._results.put(None)
-        self._batch.restored = check_restored(self._worker.hub, self._worker.redis)
+        self._batch.restored = self._check_restored()
         try:
             self._run()
         except BaseException:  # RQ's job time-out too: outcomes must be recorded
@@ -135,9 +136,12 @@ class Drain:
             raise
         release_all(self._worker, self._lanes)
         if self._batch.has_called:
-            check_restored(self._worker.hub, self._worker.redis)
+            self._check_restored()
         if self._results.drain() or (self._deadline.over and not self._worker.stop.is_set()):
             self._hand_over(self._worker.serves)
+
+    def _check_restored(self) -> Sequence[LossWindow]:
+        return check_restored(self._worker.hub, self._worker.redis, self._worker.names.hub_id)
 
     def _run(self) -> None:
         self._tick(look=True)

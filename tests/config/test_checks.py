@@ -55,7 +55,7 @@ def test_a_database_is_migrated_or_says_how_to(environ: dict[str, str]) -> None:
         FAULT, "database", "not migrated: run `hub db upgrade`"
     )
     upgrade(settings.database_url)
-    assert [finding.level for finding in check_database(settings)] == ["ok", "ok"]
+    assert [finding.level for finding in check_database(settings)] == ["ok", "ok", "ok"]
 
 
 def test_stores_that_do_not_answer_are_faults_without_a_password() -> None:
@@ -68,7 +68,7 @@ def test_stores_that_do_not_answer_are_faults_without_a_password() -> None:
             "REDIS_URL": f"redis://:kept-private@127.0.0.1:{port}",
         }
     )
-    findings = check_database(settings) + check_redis(settings)
+    findings = check_database(settings) + check_redis(settings, None)
     assert [(finding.level, finding.subject) for finding in findings] == [
         (FAULT, "database"),
         (FAULT, "redis"),
@@ -160,6 +160,15 @@ def test_a_private_address_is_a_fault_also_while_a_variable_is_wrong(tmp_path, m
     allowed = wrong | {"HUB_ALLOW_PRIVATE_DESTINATIONS": "1"}
     told = [f.message for f in check_everything(allowed) if f.subject == "hub.yaml"]
     assert not any("base_url" in message for message in told)
+
+
+def test_a_folder_that_others_can_look_into_is_told(tmp_path) -> None:
+    for mode, told in ((0o700, False), (0o750, True), (0o701, True)):
+        tmp_path.chmod(mode)
+        _, findings = check_environment({"HUB_VAR": str(tmp_path)})
+        assert any(f"chmod 700 {tmp_path}" in finding.message for finding in findings) is told
+    _, findings = check_environment({"HUB_VAR": str(tmp_path / "none")})
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_public_hub_without_a_secret_key_is_told_what_that_means() -> None:

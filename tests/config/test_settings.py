@@ -27,8 +27,29 @@ def test_nothing_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_an_empty_variable_counts_as_unset() -> None:
-    names = ["DATABASE_URL", "REDIS_URL", "PORT", "HUB_PUBLIC_URL", "SENTRY_DSN", "LOG_FORMAT"]
+    names = ["DATABASE_URL", "REDIS_URL", "PORT", "HUB_PUBLIC_URL", "HUB_VAR", "LOG_FORMAT"]
     assert load_settings(dict.fromkeys(names, " ")) == load_settings({})
+
+
+def test_what_the_hub_writes_is_under_one_folder(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/jane")
+    for given, folder in (("kept", tmp_path / "kept"), ("~/hub", Path("/home/jane/hub"))):
+        found = load_settings({"HUB_VAR": given})
+        assert found.var_dir == folder
+        assert found.database_url == f"sqlite:///{folder}/hub.db"
+        assert found.redis_url == f"unix://{folder}/redis.sock"
+    stores = {"DATABASE_URL": "sqlite:////a/b.db", "REDIS_URL": "redis://cache"}
+    found = load_settings({"HUB_VAR": "kept"} | stores)
+    assert (found.database_url, found.redis_url) == tuple(stores.values())
+
+
+@pytest.mark.parametrize("given", ["a-file", "what?"])
+def test_what_cannot_be_a_folder_is_a_fault(tmp_path, monkeypatch, given) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a-file").touch()
+    (fault,) = faults_of({"HUB_VAR": given})
+    assert fault.startswith("HUB_VAR: expected a folder")
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])

@@ -10,12 +10,13 @@ from typing import Any
 from sqlalchemy import select, update
 
 from adapters import InboundRequest
-from hub.bootstrap import _worker_context, create_hub, find_names, prepare_store
+from hub.bootstrap import create_hub, find_names, prepare_store
 from hub.core.hub import Hub
 from hub.core.inbound.ingest import IngestResult, PreparedRequest, ingest
 from hub.core.models import DUE_STATES, Attempt, Delivery, Lane, StoredEvent, database_later
 from hub.core.replays.replay import Planned, preview_deliveries, replay_deliveries
 from hub.gateways.database.engine import open_database
+from hub.processes import create_worker_context
 from hub.settings import Settings, load_settings
 from hub.worker.context import WorkerContext
 from hub.worker.drain import Drain
@@ -84,7 +85,7 @@ class Stage:
         prepare_store(hub)
         names = find_names(settings, hub.configuration, hub.store)
         assert names is not None
-        worker = _worker_context(settings, hub, names, Event(), destinations)
+        worker = create_worker_context(settings, hub, names, Event(), destinations)
         self._shops.append(worker)
         return worker
 

@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from threading import Event
 
-from hub.bootstrap import _worker_context, create_hub, find_names
+from hub.bootstrap import create_hub, find_names
 from hub.clock import clock
 from hub.core.delivery import reconcile
 from hub.core.hub import Hub
 from hub.gateways.redis_queue import RedisNames
+from hub.processes import create_worker_context
 from hub.settings import Settings, load_settings
 from hub.worker import drain
 from hub.worker import reconcile as worker_reconcile
@@ -58,7 +59,7 @@ def _live(work: str, place: str) -> None:
         PLACES[place](place)
     settings = load_settings(os.environ)
     hub = impatient(create_hub(settings, os.environ))
-    WORKS[work](_worker_context(settings, hub, found_names(settings, hub), Event()))
+    WORKS[work](create_worker_context(settings, hub, found_names(settings, hub), Event()))
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from adapters import InboundRequest
-from hub.bootstrap import _clients, _worker_context, create_hub, prepare_store
+from hub.bootstrap import create_hub, prepare_store
 from hub.core.delivery.reconcile import alert_unsettled, close_confirmed
 from hub.core.delivery.settle import SettleAnswer, settle
 from hub.core.events.projections import project_some
@@ -24,6 +24,7 @@ from hub.core.inbound.ingest import ingest
 from hub.core.models import Alert, Delivery, StoredEvent
 from hub.core.monitoring.alerts import UNKNOWN_OUTCOME
 from hub.process.child import die_with_parent
+from hub.processes import create_clients, create_worker_context
 from hub.settings import load_settings
 from hub.worker.drain import Drain
 from hub.worker.reconcile import look_up_some
@@ -67,8 +68,8 @@ class Sweep:
         self._hub = create_hub(self._settings, environ)
         prepare_store(self._hub)
         names = found_names(self._settings, self._hub)
-        self._worker = _worker_context(self._settings, impatient(self._hub), names, Event())
-        self._patient_gates = _clients(self._settings, self._hub, ())
+        self._worker = create_worker_context(self._settings, impatient(self._hub), names, Event())
+        self._patient_gates = create_clients(self._settings, self._hub, ())
         self._store = self._hub.store
         with (folder / "stem.log").open("wb") as log:
             self._stem = subprocess.Popen(

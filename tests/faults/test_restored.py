@@ -11,8 +11,9 @@ from psycopg import sql
 from sqlalchemy import make_url
 
 from hub.core.delivery.restore_detection import newest_watermark
+from hub.core.identity import read_identity
 from hub.gateways.redis_queue import connect
-from hub.gateways.restore_check import read_mark
+from hub.gateways.restore_check import mark_key, read_mark
 from tests.far_end import FarEnd
 from tests.faults.hubs import FaultyHub, polite
 from tests.journeys.test_texts import CONFIG, NUMBERS, WITHIN_S
@@ -128,7 +129,9 @@ class Business:
 
     def _is_marked(self) -> bool:
         with self.hub._database.read() as connection, connect(self.hub.environ["REDIS_URL"]) as one:
-            return read_mark(one) == newest_watermark(connection)
+            identity = read_identity(connection)
+            assert identity is not None
+            return read_mark(one, mark_key(identity.hub_id)) == newest_watermark(connection)
 
 
 @pytest.fixture

@@ -29,7 +29,8 @@ def test_the_names_in_redis_are_those_of_the_release_before() -> None:
     assert names.queue(EVENTS) == "acme-roofing-1f3a52c0:events"
     assert names.wake_key("crm") == f"hub:{hub_id}:wake:crm"
     assert names.channel == f"hub:{hub_id}:due"
-    assert restore_check.MARK_KEY == "hub:newest-attempt"
+    assert restore_check.SHARED_MARK_KEY == "hub:newest-attempt"
+    assert restore_check.mark_key(hub_id) == f"hub:{hub_id}:newest-attempt"
 
 
 def test_the_numbers_of_the_locks_are_those_of_the_release_before(postgresql_url) -> None:

@@ -24,10 +24,11 @@ from typing import Any
 import requests
 from sqlalchemy import update
 
-from hub.bootstrap import _worker_context, find_names
+from hub.bootstrap import find_names
 from hub.core.auth.roles import Role
 from hub.core.models import Delivery
 from hub.gateways.database.migrations import upgrade
+from hub.processes import create_worker_context
 from hub.server import web_server
 from hub.settings import load_settings
 from hub.worker.drain import Drain
@@ -149,7 +150,7 @@ class Walks:
         settings, hub = load_settings(self.environ), self.board.hub
         names = find_names(settings, hub.configuration, hub.store)
         assert names is not None
-        self._worker = _worker_context(settings, hub, names, Event())
+        self._worker = create_worker_context(settings, hub, names, Event())
 
     def webhook(self) -> None:
         """Post a payment of Stripe's that one route takes."""

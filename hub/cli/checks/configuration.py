@@ -14,6 +14,10 @@ GUESSABLE = (
     f"SECRET_KEY is shorter than {SHORTEST_KEY} characters and can be guessed; with it "
     "everybody can be signed in: make it 32 random characters"
 )
+OPEN_FOLDER = (
+    "HUB_VAR: other users of this machine can look into {0}, where the database, keys and logs of "
+    "the hub may be: run `chmod 700 {0}`"
+)
 UNSIGNED = (
     "SECRET_KEY is not set: every machine makes its own, so that on another one people are signed "
     "out, second factors cannot be read and a form's tokens are not known; where there are several "
@@ -29,6 +33,8 @@ def check_environment(environ: Mapping[str, str]) -> tuple[Settings | None, list
         return None, [Finding(FAULT, "environment", fault) for fault in error.faults]
     public = settings.public_url or "not public: HUB_PUBLIC_URL is not set"
     findings = [Finding(OK, "environment", public)]
+    if settings.var_dir.is_dir() and settings.var_dir.stat().st_mode & 0o077:
+        findings.append(Finding(NOTE, "environment", OPEN_FOLDER.format(settings.var_dir)))
     if settings.public_url and settings.secret_key is None:
         findings.append(Finding(NOTE, "environment", UNSIGNED))
     if settings.secret_key is not None and len(settings.secret_key) < SHORTEST_KEY:

@@ -1,24 +1,32 @@
-"""Checks of the database and Redis: reachability, version, schema and durability."""
+"""Checks of the database and Redis: reachability, version, schema, identity and durability."""
 
 import sqlite3
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import redis
-from sqlalchemy import Connection, make_url, text
+from sqlalchemy import URL, Connection, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from hub.cli.checks import FAULT, NOTE, OK, Finding
+from hub.core.identity import moved, moved_sentence, other_hubs, read_identity
 from hub.gateways.database.engine import STATEMENT_TIMEOUT_S, open_database
 from hub.gateways.database.migrations import revisions
+from hub.gateways.identity import NO_IDENTITY
 from hub.settings import Settings
 
 OLDEST_POSTGRESQL = 14
 OLDEST_SQLITE = (3, 35)
 OLDEST_REDIS = (6, 2)
 STORE_TIMEOUT_S = 3
+# RQ's set of the names of all queues.
+RQ_QUEUES = "rq:queues"
+# Keys of hubs that are looked at.
+MOST_KEYS = 10_000
 POOLED = (
     "a pooler stands before the server and drops what the hub sets for its connections (time-outs, "
     "prepared statements): give DATABASE_URL the server's own address"
@@ -28,14 +36,16 @@ POOLED = (
 def check_database(settings: Settings) -> list[Finding]:
     """Check that the database answers, is new enough and has the newest schema; return findings."""
     url = make_url(settings.database_url)
-    is_file = url.get_backend_name() == "sqlite" and not str(url.database).startswith("file:")
-    if is_file and not Path(str(url.database)).exists():
+    if _is_new(url):
         return [Finding(NOTE, "database", "no file yet: `hub up` or `hub db upgrade` makes it")]
     database = open_database(settings.database_url, pool_size=1)
     pooled = Finding(FAULT, "database", POOLED)
     try:
         with database.engine.connect() as connection:
-            found = [_database_version(connection), _database_schema(connection)]
+            schema = _database_schema(connection)
+            found = [_database_version(connection), schema]
+            if schema.level == OK:
+                found.append(_identity(connection, settings.public_url))
             return found if _keeps_settings(connection) else [*found, pooled]
     except SQLAlchemyError as error:
         reason = _reason(getattr(error, "orig", None) or error, url.password)
@@ -43,6 +53,27 @@ def check_database(settings: Settings) -> list[Finding]:
         return [unreached, pooled] if "startup parameter" in reason else [unreached]
     finally:
         database.engine.dispose()
+
+
+def _is_new(url: URL) -> bool:
+    """Return whether the database is a file that does not exist: to look at it would make it."""
+    is_file = url.get_backend_name() == "sqlite" and not str(url.database).startswith("file:")
+    return is_file and not Path(str(url.database)).exists()
+
+
+def find_hub_id(settings: Settings) -> UUID | None:
+    """Return the id of the hub; None if the database has none or does not answer."""
+    if _is_new(make_url(settings.database_url)):
+        return None
+    database = open_database(settings.database_url, pool_size=1)
+    try:
+        with database.read() as connection:
+            identity = read_identity(connection)
+    except SQLAlchemyError:  # a finding of `check_database`
+        return None
+    finally:
+        database.engine.dispose()
+    return identity.hub_id if identity else None
 
 
 def _keeps_settings(connection: Connection) -> bool:
@@ -74,8 +105,20 @@ def _database_schema(connection: Connection) -> Finding:
     return Finding(FAULT, "database", f"{found}: run `hub db upgrade`")
 
 
-def check_redis(settings: Settings) -> list[Finding]:
-    """Check that Redis answers, is new enough and evicts no wake-up; return findings."""
+def _identity(connection: Connection, public_url: str | None) -> Finding:
+    identity = read_identity(connection)
+    if identity is None:
+        return Finding(FAULT, "database", NO_IDENTITY)
+    if moved(identity, public_url):
+        return Finding(FAULT, "database", moved_sentence(identity, public_url))
+    return Finding(OK, "database", f"hub {identity.hub_id}")
+
+
+def check_redis(settings: Settings, hub_id: UUID | None) -> list[Finding]:
+    """Check that Redis answers, is new enough and evicts no wake-up; return findings.
+
+    With the id of the hub, a note names the other hubs that it serves.
+    """
     socket = settings.var_dir / "redis.sock"
     if settings.redis_embedded and not socket.exists():
         return [Finding(NOTE, "redis", "embedded: it starts with `hub up`")]
@@ -87,10 +130,21 @@ def check_redis(settings: Settings) -> list[Finding]:
         )
         with client:
             info: dict[str, Any] = client.info()
+            others = _other_hubs(client, hub_id) if hub_id else []
     except (redis.RedisError, OSError, ValueError) as error:
         password = urlsplit(settings.redis_url).password
         return [Finding(FAULT, "redis", f"cannot be reached: {_reason(error, password)}")]
-    return judge_redis(info)
+    return judge_redis(info) + others
+
+
+def _other_hubs(client: redis.Redis, hub_id: UUID) -> list[Finding]:
+    """Return a note that names the other hubs with keys on this Redis; it only reads."""
+    names = [*client.smembers(RQ_QUEUES), *islice(client.scan_iter("hub:*", count=1000), MOST_KEYS)]
+    others = other_hubs((name.decode("utf-8", "replace") for name in names), hub_id)
+    if not others:
+        return []
+    sentence = f"this Redis also serves {', '.join(others)}; the hubs do not hear of each other"
+    return [Finding(NOTE, "redis", sentence)]
 
 
 def judge_redis(info: Mapping[str, Any]) -> list[Finding]:

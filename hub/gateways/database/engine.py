@@ -151,10 +151,10 @@ def open_database(url: str, *, pool_size: int = 8) -> Database:
 
 
 def make_folder(url: str) -> None:
-    """Create the folder of a database file (SQLite)."""
+    """Create the folder of a database file (SQLite), for its owner alone."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite" and parsed.database:
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        Path(parsed.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def _dumps(value: Any) -> str:
