@@ -6,15 +6,13 @@
 from collections.abc import Mapping
 
 from flask import Flask
-from flask_sqlalchemy import SQLAlchemy
 
 from hub.bootstrap import create_waker, kept_configuration, secret_of
 from hub.core.hub import Hub
-from hub.core.models import Base
 from hub.gateways.captcha import Captchas
-from hub.gateways.database.engine import Database, engine_options
 from hub.settings import WEB_THREADS, Settings
 from hub.web import batch_writer, dashboard, errors
+from hub.web.database import init_database
 from hub.web.forms.submit import forms
 from hub.web.health import health
 from hub.web.intake import Intake
@@ -22,13 +20,6 @@ from hub.web.lead_link import acknowledging
 from hub.web.metrics import metrics
 from hub.web.source_counters import SourceCounters
 from hub.web.webhooks import webhooks
-
-# Flask-SQLAlchemy owns the engine: one per process, created with the application.
-db = SQLAlchemy(metadata=Base.metadata, disable_autonaming=True)
-# Senders wait about 10 s: a dead connection and one reconnect together must take less than that.
-WEB_ROUND_TRIP_S = 5.0
-# Waited for up to twice: after a write of many requests that failed, each is stored alone.
-WEB_LOCK_TIMEOUT_S = 2.0
 
 
 def create_app(settings: Settings, environ: Mapping[str, str]) -> Flask:
@@ -40,20 +31,13 @@ def create_app(settings: Settings, environ: Mapping[str, str]) -> Flask:
     configuration = kept_configuration(settings, environ)
     app = Flask("hub", static_folder=None)
     app.config.update(
-        SQLALCHEMY_DATABASE_URI=settings.database_url,
-        SQLALCHEMY_ENGINE_OPTIONS=engine_options(
-            settings.database_url,
-            pool_size=WEB_THREADS + batch_writer.THREADS,
-            lock_timeout_s=WEB_LOCK_TIMEOUT_S,
-        ),
         TRUSTED_HOSTS=list(settings.all_trusted_hosts),
         SECRET_KEY=secret_of(settings),
     )
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
-    db.init_app(app)
-    with app.app_context():
-        database = Database(db.engine, round_trip_s=WEB_ROUND_TRIP_S)
+    threads = WEB_THREADS + batch_writer.THREADS
+    database = init_database(app, settings.database_url, pool_size=threads)
     hub = Hub(
         configuration=configuration,
         store=database,

@@ -13,6 +13,7 @@ from hub.core.hub import Hub
 from hub.core.leads.acknowledgement import Link, TakenLead, acknowledge, link_of, taken_lead
 from hub.core.leads.owner_context import calendar_of
 from hub.core.leads.people import Person
+from hub.web.database import db, writing
 
 _HEADERS = {
     "Content-Security-Policy": (
@@ -41,18 +42,18 @@ acknowledging = Blueprint("acknowledging", __name__)
 @acknowledging.get("/a/<token>", provide_automatic_options=False)
 def show_lead(token: str) -> Response:
     hub: Hub = current_app.extensions["hub"]
-    with hub.store.read() as connection:
-        link = link_of(connection, token, now=datetime.now(UTC))
-        if link is None:
-            raise NotFound
-        return _page(_title(link), _text(hub, link, taken_lead(connection, link.event_id)))
+    connection = db.session.connection()
+    link = link_of(connection, token, now=datetime.now(UTC))
+    if link is None:
+        raise NotFound
+    return _page(_title(link), _text(hub, link, taken_lead(connection, link.event_id)))
 
 
 @acknowledging.post("/a/<token>", provide_automatic_options=False)
 def take_lead(token: str) -> Response:
     hub: Hub = current_app.extensions["hub"]
     now = datetime.now(UTC)
-    with hub.store.write() as connection:
+    with writing() as connection:
         link = link_of(connection, token, now=now)
         if link is None:
             raise NotFound

@@ -15,6 +15,7 @@ from werkzeug.exceptions import NotFound
 
 from hub.core.hub import Hub
 from hub.core.monitoring.metrics import Metrics, read_metrics
+from hub.web.database import db
 from hub.web.errors import error_response
 
 LOOPBACK = frozenset({"127.0.0.1", "::1"})
@@ -33,8 +34,7 @@ def show_metrics() -> Response:
         refusal.headers["WWW-Authenticate"] = "Bearer"
         return refusal
     hub: Hub = current_app.extensions["hub"]
-    with hub.store.read() as connection:
-        figures = read_metrics(connection)
+    figures = read_metrics(db.session.connection())
     text = generate_latest(_Figures(figures, sorted(hub.configuration.destinations)))
     return Response(text, content_type=CONTENT_TYPE_LATEST)
 

@@ -19,6 +19,7 @@ from hub.core.auth.roles import Role
 from hub.core.hub import Hub
 from hub.core.models import User
 from hub.settings import load_settings
+from tests.dashboard.connection_counts import ConnectionCounts
 
 SECRET_KEY = "a secret key for the tests of the dashboard"
 PUBLIC = "http://localhost"
@@ -50,6 +51,7 @@ class Board:
         self.app.jinja_env.bytecode_cache = _COMPILED
         self.hub: Hub = self.app.extensions["hub"]
         prepare_store(self.hub)
+        self.connections = ConnectionCounts(self.hub.store.engine)
 
     def client(
         self, role: Role | None = Role.ADMIN, *, name: str | None = None, sees_personal: bool = True

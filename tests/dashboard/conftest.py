@@ -1,6 +1,6 @@
 """Fixtures of the dashboard's tests: a board over each database."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,12 +15,16 @@ def postgresql_url(emptied_postgresql_url: str) -> str:
 
 
 @pytest.fixture
-def make_board(tmp_path: Path, database_url: str, redis_url: str) -> Callable[..., Board]:
-    """Make boards over the test's database: `make_board(config, NAME="value")`."""
+def make_board(tmp_path: Path, database_url: str, redis_url: str) -> Iterator[Callable[..., Board]]:
+    """Make boards over the test's database: `make_board(config, NAME="value")`.
+
+    At the end no request may have held two connections at once, or one after its end.
+    """
+    boards = []
 
     def make(config: str = PLAIN, **environ: str) -> Board:
         (tmp_path / "hub.yaml").write_text(config)
-        return Board(
+        board = Board(
             {
                 "DATABASE_URL": database_url,
                 "REDIS_URL": redis_url,
@@ -33,8 +37,13 @@ def make_board(tmp_path: Path, database_url: str, redis_url: str) -> Callable[..
                 **environ,
             }
         )
+        boards.append(board)
+        return board
 
-    return make
+    yield make
+    for board in boards:
+        assert board.connections.most_at_once <= 1
+        assert board.connections.held == 0
 
 
 @pytest.fixture

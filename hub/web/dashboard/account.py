@@ -18,6 +18,7 @@ from hub.web.dashboard.reauth import WRONG
 from hub.web.dashboard.rendering import page
 from hub.web.dashboard.template_filters import relative
 from hub.web.dashboard.welcome import new_password_fault
+from hub.web.database import db, writing
 
 
 @dashboard.app_template_filter("span")
@@ -42,7 +43,7 @@ def change_password() -> BaseResponse:
     if checked.fault:
         return _account(checked.status, password_fault=checked.fault)
     hashed = hash_password(password)
-    with hub().store.write() as connection:
+    with writing() as connection:
         throttle.clear(connection, checked.attempt.counted)
         sign_in.change_password(
             connection, person.user_id, checked.attempt.password_hash, hashed,
@@ -56,7 +57,7 @@ def change_password() -> BaseResponse:
 @requires(Permission.VIEW)
 def end_session(session_id: str) -> BaseResponse:
     person, found = current_user(), id_or_404(session_id)
-    with hub().store.write() as connection:
+    with writing() as connection:
         if not sessions.end_of(connection, person.user_id, _other(found), now=now()):
             abort(404)
         record_action(
@@ -70,7 +71,7 @@ def end_session(session_id: str) -> BaseResponse:
 @requires(Permission.VIEW)
 def end_other_sessions() -> BaseResponse:
     person = current_user()
-    with hub().store.write() as connection:
+    with writing() as connection:
         ended = sessions.end_all(connection, person.user_id, now=now(), but=person.session_id)
         record_action(
             connection, actor=person.actor, action="session.end", subject=_myself(), now=now()
@@ -91,9 +92,9 @@ def _other(session_id: UUID) -> UUID:
 
 def _account(status: int = 200, **faults: str | None) -> Response:
     person, rules = current_user(), hub().configuration.users
-    with hub().store.read() as connection:
-        found = sessions.list_open(
-            connection, person.user_id, now=now(), idle=rules.idle, longest=rules.longest
-        )
-        left = second_factor.codes_left(connection, person.user_id)
+    connection = db.session.connection()
+    found = sessions.list_open(
+        connection, person.user_id, now=now(), idle=rules.idle, longest=rules.longest
+    )
+    left = second_factor.codes_left(connection, person.user_id)
     return page("account.html", status, sessions=found, codes_left=left, rules=rules, **faults)

@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator
 
-from flask import Response, request, stream_with_context
+from flask import Response, request
 
 from hub.core.auth import audit_views
 from hub.core.auth.roles import Permission
+from hub.core.ports import Store
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.csv_export import csv_line
 from hub.web.dashboard.params import id_param
 from hub.web.dashboard.permissions import hub, requires
 from hub.web.dashboard.rendering import page
+from hub.web.database import db
 
 ROWS = 50
 MOST_FILTER = 300
@@ -22,8 +24,8 @@ _COLUMNS = ("at", "actor", "action", "subject", "reason", "detail")
 def audit_page() -> Response:
     filters = _filters()
     before = id_param("before")
-    with hub().store.read() as connection:
-        rows = audit_views.list_entries(connection, filters=filters, limit=ROWS + 1, before=before)
+    connection = db.session.connection()
+    rows = audit_views.list_entries(connection, filters=filters, limit=ROWS + 1, before=before)
     older = rows[ROWS - 1]["id"] if len(rows) > ROWS else None
     return page("audit.html", rows=rows[:ROWS], filters=filters, older=older, before=before)
 
@@ -31,19 +33,20 @@ def audit_page() -> Response:
 @dashboard.get("/audit.csv")
 @requires(Permission.ADMINISTER)
 def audit_csv() -> Response:
-    answer = Response(
-        stream_with_context(_lines(_filters())), content_type="text/csv; charset=utf-8"
-    )
+    answer = Response(_lines(hub().store, _filters()), content_type="text/csv; charset=utf-8")
     answer.headers["Content-Disposition"] = "attachment; filename=audit.csv"
     return answer
 
 
-def _lines(filters: dict[str, str]) -> Iterator[str]:
-    """Yield the newest entries as CSV lines, read page by page, so that few are in memory."""
+def _lines(store: Store, filters: dict[str, str]) -> Iterator[str]:
+    """Yield the newest entries as CSV lines, read page by page, so that few are in memory.
+
+    They are sent after the request has ended, and its session with it.
+    """
     yield csv_line(_COLUMNS)
     before, left = None, audit_views.MOST_EXPORTED
     while left > 0:
-        with hub().store.read() as connection:
+        with store.read() as connection:
             rows = audit_views.list_entries(
                 connection, filters=filters, limit=min(left, audit_views.MOST_ROWS), before=before
             )

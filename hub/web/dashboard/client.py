@@ -6,6 +6,7 @@ from hub.core.auth import sessions
 from hub.core.auth.sign_in import Browser
 from hub.gateways.totp import SecretBox
 from hub.web.dashboard.permissions import TOKEN, hub, now, own_path
+from hub.web.database import writing
 from hub.web.forms.spam_check import visitor_of
 
 
@@ -24,7 +25,7 @@ def vault() -> SecretBox:
 def keep_session(token: str) -> None:
     """Store a new session's token in the cookie; end the old session, and clear its data."""
     if g.person is not None:
-        with hub().store.write() as connection:
+        with writing() as connection:
             sessions.end(connection, g.person.session_id, now=now())
     session.clear()
     session[TOKEN] = token

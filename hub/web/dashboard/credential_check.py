@@ -9,7 +9,8 @@ from hub.core.auth.sign_in import Browser, SignInAttempt
 from hub.gateways.password_hashing import hash_password, is_outdated, is_password
 from hub.gateways.totp import step_of
 from hub.web.dashboard.client import browser, vault
-from hub.web.dashboard.permissions import hub, now
+from hub.web.dashboard.permissions import now
+from hub.web.database import writing
 
 WRONG = "That name and password do not belong together."
 WRONG_CODE = "That code is not good: each is good once, and for half a minute."
@@ -43,7 +44,7 @@ def check_password(name: str, password: str, *, wrong: str = WRONG) -> Credentia
         return _turned_away(checked, "password", wrong)
     if attempt.user_id and attempt.password_hash and is_outdated(attempt.password_hash):
         renewed = hash_password(password)
-        with hub().store.write() as connection:
+        with writing() as connection:
             sign_in.rehash(connection, attempt.user_id, attempt.password_hash, renewed)
         return replace(checked, attempt=replace(attempt, password_hash=renewed))
     return checked
@@ -57,7 +58,7 @@ def check_code(name: str, code: str) -> CredentialCheck:
     if _is_of_telephone(code):
         return _check_totp(checked, code)
     user_id = checked.attempt.user_id
-    with hub().store.write() as connection:
+    with writing() as connection:
         good = user_id and second_factor.use_code(connection, user_id, code, now=now())
     return checked if good else _turned_away(checked, "recovery code", WRONG_CODE)
 
@@ -68,7 +69,7 @@ def _check_totp(checked: CredentialCheck, code: str) -> CredentialCheck:
     if secret is None:
         return _turned_away(checked, "code", UNREADABLE if attempt.totp_secret else WRONG_CODE)
     step = step_of(secret, code, now())
-    with hub().store.write() as connection:
+    with writing() as connection:
         good = (
             step and attempt.user_id and second_factor.use_step(connection, attempt.user_id, step)
         )
@@ -77,7 +78,7 @@ def _check_totp(checked: CredentialCheck, code: str) -> CredentialCheck:
 
 def _begin(name: str) -> CredentialCheck:
     seen = browser()
-    with hub().store.write() as connection:
+    with writing() as connection:
         attempt = sign_in.begin_attempt(connection, name, seen, now=now())
     if wait := attempt.counted.wait:
         return CredentialCheck(attempt, seen, f"That was too often. Wait {_in_words(wait)}.", wait)
@@ -85,7 +86,7 @@ def _begin(name: str) -> CredentialCheck:
 
 
 def _turned_away(checked: CredentialCheck, what: str, fault: str) -> CredentialCheck:
-    with hub().store.write() as connection:
+    with writing() as connection:
         sign_in.refuse_attempt(connection, checked.attempt, checked.browser, what=what, now=now())
     return CredentialCheck(checked.attempt, checked.browser, fault)
 

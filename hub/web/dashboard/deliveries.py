@@ -23,6 +23,7 @@ from hub.web.dashboard.params import arguments_of, id_or_404, id_param, selectio
 from hub.web.dashboard.permissions import hub, requires
 from hub.web.dashboard.rendering import page
 from hub.web.dashboard.template_filters import redacted
+from hub.web.database import db
 
 PAGE = 50
 
@@ -39,10 +40,10 @@ TABS = (
 @requires(Permission.VIEW)
 def deliveries_page() -> Response:
     selection, start = selection_param(request.args), id_param("before")
-    with hub().store.read() as connection:
-        found = list_deliveries(connection, selection, limit=PAGE, before=start)
-        events = events_of(connection, [row.event_id for row in found.rows])
-        counted = counts(connection)
+    connection = db.session.connection()
+    found = list_deliveries(connection, selection, limit=PAGE, before=start)
+    events = events_of(connection, [row.event_id for row in found.rows])
+    counted = counts(connection)
     arguments = arguments_of(selection)
     older = (
         url_for("dashboard.deliveries_page", **arguments, before=found.older)
@@ -68,8 +69,8 @@ def deliveries_page() -> Response:
 def delivery_page(delivery_id: str) -> BaseResponse:
     """Redirect to the delivery on the page of its event."""
     found_id = id_or_404(delivery_id)
-    with hub().store.read() as connection:
-        row = find_delivery(connection, found_id)
+    connection = db.session.connection()
+    row = find_delivery(connection, found_id)
     if row is None:
         raise NotFound
     return redirect(f"/events/{row.event_id}#delivery-{found_id}")

@@ -15,15 +15,16 @@ from hub.core.queries import destinations as board
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.permissions import current_user, hub, now, own_path, requires
 from hub.web.dashboard.rendering import page
+from hub.web.database import db, writing
 
 
 @dashboard.get("/destinations")
 @requires(Permission.VIEW)
 def destinations_page() -> Response:
-    with hub().store.read() as connection:
-        places = board.destination_statuses(connection, hub().configuration)
-        took = {one.slug: board.latency(connection, one.slug) for one in places}
-        ended = board.ended_badly(connection)
+    connection = db.session.connection()
+    places = board.destination_statuses(connection, hub().configuration)
+    took = {one.slug: board.latency(connection, one.slug) for one in places}
+    ended = board.ended_badly(connection)
     return page("destinations.html", places=places, took=took, ended=ended, most=board.MOST)
 
 
@@ -31,11 +32,11 @@ def destinations_page() -> Response:
 @requires(Permission.VIEW)
 def destination_page(slug: str) -> Response:
     configured = _destination(slug)
-    with hub().store.read() as connection:
-        places = board.destination_statuses(connection, hub().configuration)
-        took = board.latency(connection, slug)
-        error = board.last_error(connection, slug)
-        ended = board.ended_badly(connection).get(slug, Counter())
+    connection = db.session.connection()
+    places = board.destination_statuses(connection, hub().configuration)
+    took = board.latency(connection, slug)
+    error = board.last_error(connection, slug)
+    ended = board.ended_badly(connection).get(slug, Counter())
     return page(
         "destination.html",
         one=next(each for each in places if each.slug == slug),
@@ -75,8 +76,9 @@ def check_account(slug: str) -> BaseResponse:
     # Imported here because few web processes make outbound calls.
     from hub.gateways.destination_client import probe
 
+    db.session.remove()  # no connection waits for the provider
     found = probe(configured, allow_private=hub().allow_private)
-    with hub().store.write() as connection:
+    with writing() as connection:
         record_action(
             connection,
             actor=current_user().actor,
@@ -91,7 +93,7 @@ def check_account(slug: str) -> BaseResponse:
 
 
 def _set_paused(slug: str, *, paused: bool) -> None:
-    with hub().store.write() as connection:
+    with writing() as connection:
         set_paused(connection, hub(), slug, paused=paused, actor=current_user().actor, now=now())
 
 

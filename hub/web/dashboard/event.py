@@ -28,6 +28,7 @@ from hub.web.dashboard.body_view import Shown, shown
 from hub.web.dashboard.params import id_or_404
 from hub.web.dashboard.permissions import current_user, hub, now, requires
 from hub.web.dashboard.rendering import page
+from hub.web.database import db
 
 # A larger request is not parsed again for the page; its attachments can still be downloaded.
 MOST_READ_AGAIN_BYTES = 2 * 1024 * 1024
@@ -38,9 +39,9 @@ UNDER_WAY = frozenset({*DUE_STATES, DeliveryState.RUNNING})
 @requires(Permission.VIEW)
 def event_page(event_id: str) -> Response:
     wanted = id_or_404(event_id)
-    with hub().store.read() as connection:
-        values = _gather(connection, hub(), wanted)
-        note_view(connection, current_user(), f"event {wanted}", now())
+    connection = db.session.connection()
+    values = _gather(connection, hub(), wanted)
+    note_view(connection, current_user(), f"event {wanted}", now())
     return page("event.html", **values)
 
 
@@ -50,12 +51,12 @@ def event_attachment(event_id: str, number: int) -> Response:
     """Answer with one attachment of an event, as a download that the browser does not open."""
     _must_see_personal()
     wanted = id_or_404(event_id)
-    with hub().store.read() as connection:
-        again = read_again(connection, hub(), find_event(connection, wanted))
-        files = again.attachments if again else ()
-        if not 1 <= number <= len(files):
-            raise NotFound
-        note_view(connection, current_user(), f"event {wanted}", now())
+    connection = db.session.connection()
+    again = read_again(connection, hub(), find_event(connection, wanted))
+    files = again.attachments if again else ()
+    if not 1 <= number <= len(files):
+        raise NotFound
+    note_view(connection, current_user(), f"event {wanted}", now())
     return download(files[number - 1].content, files[number - 1].name, "application/octet-stream")
 
 
@@ -64,9 +65,9 @@ def event_attachment(event_id: str, number: int) -> Response:
 def event_download(event_id: str) -> Response:
     """Answer with an event as JSON, redacted for users who may not see personal data."""
     wanted = id_or_404(event_id)
-    with hub().store.read() as connection:
-        row = find_event(connection, wanted)
-        note_view(connection, current_user(), f"event {wanted}", now())
+    connection = db.session.connection()
+    row = find_event(connection, wanted)
+    note_view(connection, current_user(), f"event {wanted}", now())
     names = ("type", "native_type", "source", "external_id", "state", "live", "data")
     told: dict[str, Any] = {name: getattr(row, name) for name in names}
     times = {name: rfc3339(getattr(row, name)) for name in ("occurred_at", "received_at")}

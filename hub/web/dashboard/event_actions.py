@@ -22,6 +22,7 @@ from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.params import id_or_404, id_param
 from hub.web.dashboard.permissions import current_user, hub, now, requires
 from hub.web.dashboard.rendering import page
+from hub.web.database import db, writing
 
 SOMEBODY_WAS_QUICKER = "Already on its way: somebody was quicker. It runs once."
 LONGEST_REASON = 500
@@ -46,7 +47,7 @@ def replay_event(event_id: str) -> BaseResponse:
     agreed = request.form.getlist("plan")
     if again and not reason:
         return _preview(wanted, delivery_id, status=422, reason_missing=True)
-    with hub().store.write() as connection:
+    with writing() as connection:
         find_event(connection, wanted)
         planned = preview_deliveries(connection, hub(), _where(wanted, delivery_id), again=again)
         going = [one for one in planned if one.plan is not Plan.REFUSED and _said(one) in agreed]
@@ -63,7 +64,7 @@ def replay_event(event_id: str) -> BaseResponse:
 @requires(Permission.OPERATE)
 def apply_routes_to_event(event_id: str) -> BaseResponse:
     wanted = id_or_404(event_id)
-    with hub().store.write() as connection:
+    with writing() as connection:
         names = apply_routes(connection, hub(), wanted, actor=current_user().actor, now=now())
     if names:
         hub().waker.wake()
@@ -79,10 +80,10 @@ def copy_event_page(event_id: str) -> Response:
     wanted = id_or_404(event_id)
     if not current_user().sees_personal:
         raise Forbidden
-    with hub().store.read() as connection:
-        row = find_event(connection, wanted)
-        again = read_again(connection, hub(), row)
-        note_view(connection, current_user(), f"event {wanted}", now())
+    connection = db.session.connection()
+    row = find_event(connection, wanted)
+    again = read_again(connection, hub(), row)
+    note_view(connection, current_user(), f"event {wanted}", now())
     kept = {name: value for name, value in as_event(row, again).data.items() if name != "native"}
     text = orjson.dumps(kept, option=orjson.OPT_INDENT_2).decode()
     return page("event_copy.html", event=row, text=text, form=new_id(now()), fault=None)
@@ -98,13 +99,13 @@ def make_copy(event_id: str) -> BaseResponse:
     text, form = request.form.get("data", ""), request.form.get("form", "")[:64]
     try:
         data = read_edited(text)
-        with hub().store.write() as connection:
+        with writing() as connection:
             copy_id, count = copy_event(
                 connection, hub(), wanted, data, actor=current_user().actor, now=now(), form=form
             )
     except Refused as error:
-        with hub().store.read() as connection:
-            row = find_event(connection, wanted)
+        connection = db.session.connection()
+        row = find_event(connection, wanted)
         return page("event_copy.html", 422, event=row, text=text, form=form, fault=str(error))
     hub().waker.wake()
     runs = f"{count} {'delivery' if count == 1 else 'deliveries'}"
@@ -121,7 +122,7 @@ def decide_held(event_id: str) -> BaseResponse:
     who: dict[str, Any] = {"actor": current_user().actor, "now": now()}
     if answer not in ("release", "discard"):
         raise BadRequest
-    with hub().store.write() as connection:
+    with writing() as connection:
         if answer == "release":
             held.release(connection, hub(), wanted, reason=reason or None, **who)
         else:
@@ -135,10 +136,10 @@ def decide_held(event_id: str) -> BaseResponse:
 def _preview(
     wanted: UUID, delivery_id: UUID | None, *, status: int = 200, reason_missing: bool = False
 ) -> Response:
-    with hub().store.read() as connection:
-        row = find_event(connection, wanted)
-        planned = preview_deliveries(connection, hub(), _where(wanted, delivery_id))
-        twice = preview_deliveries(connection, hub(), _where(wanted, delivery_id), again=True)
+    connection = db.session.connection()
+    row = find_event(connection, wanted)
+    planned = preview_deliveries(connection, hub(), _where(wanted, delivery_id))
+    twice = preview_deliveries(connection, hub(), _where(wanted, delivery_id), again=True)
     going = [one for one in planned if one.plan is not Plan.REFUSED]
     second = [one for one in twice if one.plan is Plan.AGAIN]
     left = [one for one in planned if one.plan is Plan.REFUSED and one.delivery_id

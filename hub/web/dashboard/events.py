@@ -25,6 +25,7 @@ from hub.web.dashboard.params import filter_params, id_param, read_filters, url_
 from hub.web.dashboard.permissions import current_user, hub, now, requires
 from hub.web.dashboard.rendering import page
 from hub.web.dashboard.template_filters import amount, redacted
+from hub.web.database import db, writing
 
 ROWS = 50
 TAIL_ROWS = 50
@@ -41,11 +42,11 @@ COLUMNS = (
 def events_page() -> Response:
     said, before = filter_params(), id_param("before")
     filters = read_filters(said)
-    with hub().store.read() as connection:
-        found = list_events(connection, filters, most=ROWS, before=before)
-        types = types_seen(connection)
-        goes_on = _goes_on(said, before)
-        newest = newest_id(connection) if goes_on else None
+    connection = db.session.connection()
+    found = list_events(connection, filters, most=ROWS, before=before)
+    types = types_seen(connection)
+    goes_on = _goes_on(said, before)
+    newest = newest_id(connection) if goes_on else None
     older = url_with("events_page", said, before=found.older) if found.older else None
     return page(
         "events.html",
@@ -70,8 +71,8 @@ def newer_events() -> Response:
         raise BadRequest
     if not request.headers.get("HX-Request"):
         return redirect(url_with("events_page", said), 303)  # type: ignore[return-value]
-    with hub().store.read() as connection:
-        rows = list_newer(connection, read_filters(said), after=after, most=TAIL_ROWS)
+    connection = db.session.connection()
+    rows = list_newer(connection, read_filters(said), after=after, most=TAIL_ROWS)
     if not rows:
         return Response(status=204)
     return page("events_newer.html", rows=rows, tail=_tail(said, rows[0].id))
@@ -84,7 +85,7 @@ def export_events() -> Response:
         raise Forbidden
     said = filter_params()
     filters = read_filters(said)
-    with hub().store.write() as connection:
+    with writing() as connection:
         detail = {name: redact_text(text) for name, text in said.items()}
         record_action(
             connection,

@@ -20,6 +20,7 @@ from hub.web.dashboard.params import id_or_404, id_param
 from hub.web.dashboard.permissions import current_user, hub, now, requires
 from hub.web.dashboard.rendering import page
 from hub.web.dashboard.svg_charts import counts, durations
+from hub.web.database import db, writing
 
 HELD_A_PAGE = 50
 LOOKED_LIKE = "looked like spam"
@@ -28,13 +29,13 @@ LOOKED_LIKE = "looked like spam"
 @dashboard.get("/")
 @requires(Permission.VIEW)
 def now_page() -> Response:
-    with hub().store.read() as connection:
-        places = destination_statuses(connection, hub().configuration)
-        watched = watch_sources(connection, hub().configuration, now=now())
-        needs = find_attention_items(connection, watched, places, now=now())
-        hours = last_hours(connection, now=now())
-        heard = source_statuses(connection, hub().configuration, watched)
-        last_at = last_event_at(connection)
+    connection = db.session.connection()
+    places = destination_statuses(connection, hub().configuration)
+    watched = watch_sources(connection, hub().configuration, now=now())
+    needs = find_attention_items(connection, watched, places, now=now())
+    hours = last_hours(connection, now=now())
+    heard = source_statuses(connection, hub().configuration, watched)
+    last_at = last_event_at(connection)
     return page(
         "home.html",
         needs=needs,
@@ -51,7 +52,7 @@ def now_page() -> Response:
 @dashboard.post("/alerts/<alert_id>/end")
 @requires(Permission.OPERATE)
 def end_alert(alert_id: str) -> BaseResponse:
-    with hub().store.write() as connection:
+    with writing() as connection:
         ended = alerts.end_one(connection, id_or_404(alert_id), now=now())
         record_action(
             connection,
@@ -69,10 +70,10 @@ def end_alert(alert_id: str) -> BaseResponse:
 @requires(Permission.VIEW)
 def held_page() -> Response:
     before = id_param("before")
-    with hub().store.read() as connection:
-        found = list_held(connection, limit=HELD_A_PAGE + 1, before=before)
+    connection = db.session.connection()
+    found = list_held(connection, limit=HELD_A_PAGE + 1, before=before)
     if found and current_user().sees_personal:
-        with hub().store.write() as connection:
+        with writing() as connection:
             note_view(connection, current_user(), "held leads", now())
     rows = found[:HELD_A_PAGE]
     older = rows[-1].id if len(found) > HELD_A_PAGE else None
@@ -82,7 +83,7 @@ def held_page() -> Response:
 @dashboard.post("/held/<event_id>/release")
 @requires(Permission.OPERATE)
 def release_held(event_id: str) -> BaseResponse:
-    with hub().store.write() as connection:
+    with writing() as connection:
         released = leads.release(
             connection, hub(), id_or_404(event_id), actor=current_user().actor, now=now()
         )
@@ -102,7 +103,7 @@ def release_held(event_id: str) -> BaseResponse:
 @requires(Permission.OPERATE)
 def discard_held(event_id: str) -> BaseResponse:
     reason = request.form.get("reason", "").replace("\x00", "").strip()[:500] or LOOKED_LIKE
-    with hub().store.write() as connection:
+    with writing() as connection:
         leads.discard(
             connection, id_or_404(event_id), actor=current_user().actor, now=now(), reason=reason
         )
@@ -121,7 +122,7 @@ def decide_several() -> BaseResponse:
     actor, at, late = current_user().actor, now(), 0
     for one in ids:
         try:
-            with hub().store.write() as connection:
+            with writing() as connection:
                 if did == "release":
                     leads.release(connection, hub(), one, actor=actor, now=at)
                 else:

@@ -17,6 +17,7 @@ from hub.core.auth.roles import Permission, Principal
 from hub.core.auth.sessions import find
 from hub.core.hub import Hub
 from hub.web.dashboard.blueprint import dashboard
+from hub.web.database import db
 
 TOKEN = "token"  # noqa: S105 - the name of the cookie's field
 _PERMISSION, _PROOF, _EARLY = "hub_permission", "hub_proof", "hub_before_second_factor"
@@ -146,8 +147,8 @@ def _signed_in() -> Principal | None:
         return None
     rules = hub().configuration.users
     seen = not request.headers.get("HX-Request")
-    with hub().store.read() as connection:
-        return find(connection, token, now=now(), idle=rules.idle, longest=rules.longest, seen=seen)
+    connection = db.session.connection()
+    return find(connection, token, now=now(), idle=rules.idle, longest=rules.longest, seen=seen)
 
 
 def _refuse_cross_site() -> None:

@@ -8,9 +8,10 @@ from hub.core.auth.roles import Permission
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.client import next_page
 from hub.web.dashboard.credential_check import check_password
-from hub.web.dashboard.permissions import current_user, hub, now, requires
+from hub.web.dashboard.permissions import current_user, now, requires
 from hub.web.dashboard.rendering import page
 from hub.web.dashboard.sign_in import refused
+from hub.web.database import writing
 
 WRONG = "That is not your password."
 
@@ -30,7 +31,7 @@ def prove() -> BaseResponse:
     checked = check_password(person.name, request.form.get("password", ""), wrong=WRONG)
     if checked.fault:
         return refused("reauth.html", checked, next=next_page())
-    with hub().store.write() as connection:
+    with writing() as connection:
         throttle.clear(connection, checked.attempt.counted)
         sessions.mark_proved(connection, person.session_id, now=now())
     return redirect(next_page(), 303)

@@ -22,6 +22,7 @@ from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.params import arguments_of, instant_param, selection_param
 from hub.web.dashboard.permissions import current_user, hub, now, own_path, requires
 from hub.web.dashboard.rendering import page
+from hub.web.database import db, writing
 
 # Rates in deliveries per minute, with their labels; the first, a gentle one, is the default.
 RATES = ((60, "1 a second"), (300, "5 a second"), (1200, "20 a second"), (600_000, "All at once"))
@@ -63,7 +64,7 @@ def start_replay() -> BaseResponse:
     """Start the previewed replay; the same form, sent twice, starts it once."""
     wish = _wish()
     try:
-        with hub().store.write() as connection:
+        with writing() as connection:
             started = create.create_replay(
                 connection, hub(), wish, actor=current_user().actor, now=now()
             )
@@ -80,12 +81,12 @@ def start_replay() -> BaseResponse:
 def _previewed(*, refused: str | None = None) -> Response:
     selection = selection_param()
     again = bool(request.values.get("again"))
-    with hub().store.read() as connection:
-        foreseen = preview.preview_selection(connection, hub(), selection, again=again)
-        ids = [one for group in foreseen.groups for one in group.examples]
-        examples = preview.examples_of(connection, ids)
-        events = events_of(connection, [one.event_id for one in examples.values()])
-        lanes = preview.held_back(connection, {group.destination for group in foreseen.going})
+    connection = db.session.connection()
+    foreseen = preview.preview_selection(connection, hub(), selection, again=again)
+    ids = [one for group in foreseen.groups for one in group.examples]
+    examples = preview.examples_of(connection, ids)
+    events = events_of(connection, [one.event_id for one in examples.values()])
+    lanes = preview.held_back(connection, {group.destination for group in foreseen.going})
     configuration = hub().configuration
     return page(
         "replay_preview.html",
@@ -163,7 +164,7 @@ def _release_some(replay_id: UUID) -> None:
     ignored.
     """
     try:
-        with hub().store.write() as connection:
+        with writing() as connection:
             advance.release_batch(connection, hub(), replay_id, now=now())
     except DBAPIError:
         return

@@ -18,6 +18,7 @@ from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.params import id_or_404, id_param
 from hub.web.dashboard.permissions import current_user, hub, now, requires
 from hub.web.dashboard.rendering import page
+from hub.web.database import db, writing
 
 PAGE = 50
 SMALL = 5000
@@ -38,8 +39,8 @@ BECAME = {
 @requires(Permission.VIEW)
 def replays_page() -> Response:
     start = id_param("before")
-    with hub().store.read() as connection:
-        rows = status.list_replays(connection, limit=PAGE + 1, before=start)
+    connection = db.session.connection()
+    rows = status.list_replays(connection, limit=PAGE + 1, before=start)
     more = len(rows) > PAGE
     return page(
         "replays.html",
@@ -53,12 +54,12 @@ def replays_page() -> Response:
 @requires(Permission.VIEW)
 def replay_page(replay_id: str) -> Response:
     found_id, became, after = id_or_404(replay_id), _became(), id_param("after")
-    with hub().store.read() as connection:
-        row = status.replay_row(connection, found_id)
-        counts = status.counts(connection, row)
-        items = status.items(connection, found_id, became=became, limit=PAGE, after=after)
-        ids = [one.event_id for one in items.rows if one.event_id]
-        events = events_of(connection, ids)
+    connection = db.session.connection()
+    row = status.replay_row(connection, found_id)
+    counts = status.counts(connection, row)
+    items = status.items(connection, found_id, became=became, limit=PAGE, after=after)
+    ids = [one.event_id for one in items.rows if one.event_id]
+    events = events_of(connection, ids)
     here = url_for("dashboard.replay_page", replay_id=found_id, became=became)
     next_page = url_for(
         "dashboard.replay_page", replay_id=found_id, became=became, after=items.after
@@ -93,7 +94,7 @@ def turn_replay(replay_id: str, turn: str) -> BaseResponse:
         raise BadRequest
     make, words = turns[turn]
     found_id = id_or_404(replay_id)
-    with hub().store.write() as connection:
+    with writing() as connection:
         make(connection, found_id, actor=current_user().actor, now=now())
     flash(words, "good")
     return redirect(url_for("dashboard.replay_page", replay_id=found_id), 303)

@@ -16,19 +16,20 @@ from hub.web.dashboard.event import body_shown, download
 from hub.web.dashboard.params import id_or_404
 from hub.web.dashboard.permissions import current_user, hub, now, requires
 from hub.web.dashboard.rendering import page
+from hub.web.database import db, writing
 
 
 @dashboard.get("/requests/<request_id>")
 @requires(Permission.VIEW)
 def request_page(request_id: str) -> Response:
     wanted = id_or_404(request_id)
-    with hub().store.read() as connection:
-        row = board.request_of(connection, wanted)
-        if row is None:
-            raise NotFound
-        body = body_shown(connection, row)
-        events = board.events_of(connection, row)
-        note_view(connection, current_user(), f"request {wanted}", now())
+    connection = db.session.connection()
+    row = board.request_of(connection, wanted)
+    if row is None:
+        raise NotFound
+    body = body_shown(connection, row)
+    events = board.events_of(connection, row)
+    note_view(connection, current_user(), f"request {wanted}", now())
     return page("request.html", request_row=row, body=body, events=events)
 
 
@@ -39,11 +40,11 @@ def request_raw(request_id: str) -> Response:
     if not current_user().sees_personal:
         raise Forbidden
     wanted = id_or_404(request_id)
-    with hub().store.read() as connection:
-        body = board.body_of(connection, wanted)
-        if body is None:
-            raise NotFound
-        note_view(connection, current_user(), f"request {wanted}", now())
+    connection = db.session.connection()
+    body = board.body_of(connection, wanted)
+    if body is None:
+        raise NotFound
+    note_view(connection, current_user(), f"request {wanted}", now())
     return download(body, f"request-{wanted}.txt", "text/plain")
 
 
@@ -53,7 +54,7 @@ def take_request_in_again(request_id: str) -> BaseResponse:
     """Verify the request again, against the time it arrived, parse it again, and ingest it."""
     wanted = id_or_404(request_id)
     try:
-        with hub().store.write() as connection:
+        with writing() as connection:
             taken = reingest(connection, hub(), wanted)
             record_action(
                 connection,

@@ -13,6 +13,7 @@ from hub.web.dashboard.credential_check import check_password
 from hub.web.dashboard.permissions import current_user, hub, lacks_second_factor, now, requires
 from hub.web.dashboard.reauth import WRONG
 from hub.web.dashboard.rendering import page
+from hub.web.database import db, writing
 
 SET_UP_WITHIN_S = 1800
 TOO_LATE = "That took more than half an hour: scan this new code."
@@ -38,7 +39,7 @@ def turn_second_factor_on() -> BaseResponse:
     if step is None:
         return _set_up(secret, 422, fault=WRONG_CODE)
     kept = vault().encrypt(secret, str(person.user_id))
-    with hub().store.write() as connection:
+    with writing() as connection:
         codes = second_factor.turn_on(
             connection, person.user_id, kept, step, actor=person.actor, now=now()
         )
@@ -54,7 +55,7 @@ def turn_second_factor_off() -> BaseResponse:
     checked = check_password(person.name, request.form.get("password", ""), wrong=WRONG)
     if checked.fault:
         return _page(checked.status, fault=checked.fault)
-    with hub().store.write() as connection:
+    with writing() as connection:
         throttle.clear(connection, checked.attempt.counted)
         second_factor.turn_off(connection, person.user_id, actor=person.actor, now=now())
     flash("Your second factor is off: your password alone signs you in.", "doubt")
@@ -65,7 +66,7 @@ def turn_second_factor_off() -> BaseResponse:
 @requires(Permission.VIEW, proof=True)
 def renew_recovery_codes() -> BaseResponse:
     person = current_user()
-    with hub().store.write() as connection:
+    with writing() as connection:
         codes = second_factor.renew_codes(connection, person.user_id, actor=person.actor, now=now())
     return page("recovery_codes.html", codes=codes)
 
@@ -83,6 +84,6 @@ def _set_up(secret: str, status: int = 200, *, fault: str | None = None) -> Resp
 
 def _page(status: int = 200, *, fault: str | None = None) -> Response:
     required = hub().configuration.users.second_factor_required
-    with hub().store.read() as connection:
-        left = second_factor.codes_left(connection, current_user().user_id)
+    connection = db.session.connection()
+    left = second_factor.codes_left(connection, current_user().user_id)
     return page("second_factor.html", status, fault=fault, codes_left=left, required=required)

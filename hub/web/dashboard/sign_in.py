@@ -12,8 +12,9 @@ from hub.core.auth.roles import Permission
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.client import forget_session, keep_session, next_page
 from hub.web.dashboard.credential_check import CredentialCheck, check_code, check_password
-from hub.web.dashboard.permissions import current_user, hub, now, public, requires
+from hub.web.dashboard.permissions import current_user, now, public, requires
 from hub.web.dashboard.rendering import page
+from hub.web.database import db, writing
 
 HALF = "half"
 EXPIRED = "That took too long, or was used already: begin again with your password."
@@ -35,7 +36,7 @@ def sign_in_with_password() -> BaseResponse:
         return refused("sign_in.html", checked, next=next_page(), name=checked.attempt.name)
     if checked.attempt.totp_secret is None:
         return _come_in(checked, by="password")
-    with hub().store.write() as connection:
+    with writing() as connection:
         ticket = entry.issue_mfa_ticket(connection, checked.attempt, now=now())
     session[HALF] = ticket
     return redirect(url_for("dashboard.sign_in_code", next=request.form.get("next")), 303)
@@ -59,7 +60,7 @@ def sign_in_with_code() -> BaseResponse:
     if checked.fault:
         recovery = "recovery" in request.form
         return refused("sign_in_code.html", checked, next=next_page(), recovery=recovery)
-    with hub().store.write() as connection:
+    with writing() as connection:
         held = one_time_tokens.use_token(connection, session[HALF], Purpose.MFA_PENDING, now=now())
     if held is None:
         return page("sign_in.html", 401, next=next_page(), fault=EXPIRED)
@@ -70,7 +71,7 @@ def sign_in_with_code() -> BaseResponse:
 @requires(Permission.VIEW, before_second_factor=True)
 def sign_out() -> BaseResponse:
     person = current_user()
-    with hub().store.write() as connection:
+    with writing() as connection:
         entry.leave(connection, person.session_id, actor=person.actor, now=now())
     forget_session("You are signed out.")
     return redirect(url_for("dashboard.sign_in"), 303)
@@ -93,9 +94,9 @@ def _half() -> str | None:
     ticket = session.get(HALF)
     if not isinstance(ticket, str):
         return None
-    with hub().store.read() as connection:
-        held = one_time_tokens.find_token(connection, ticket, Purpose.MFA_PENDING, now=now())
-        return users.with_id(connection, held.user_id).name if held else None
+    connection = db.session.connection()
+    held = one_time_tokens.find_token(connection, ticket, Purpose.MFA_PENDING, now=now())
+    return users.with_id(connection, held.user_id).name if held else None
 
 
 def _come_in(checked: CredentialCheck, *, by: str) -> BaseResponse:
@@ -103,7 +104,7 @@ def _come_in(checked: CredentialCheck, *, by: str) -> BaseResponse:
     if user_id is None:
         return refused("sign_in.html", checked, next=next_page(), name=checked.attempt.name)
     wanted = next_page()
-    with hub().store.write() as connection:
+    with writing() as connection:
         token = entry.complete_attempt(
             connection, checked.attempt, user_id, checked.browser, by=by, now=now()
         )

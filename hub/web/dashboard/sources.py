@@ -22,6 +22,7 @@ from hub.core.queries.events import find_event_id
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.permissions import current_user, hub, now, requires
 from hub.web.dashboard.rendering import page
+from hub.web.database import db, writing
 
 REFUSED_SHOWN = 10
 AGAIN_AT_ONCE = 200
@@ -30,8 +31,8 @@ AGAIN_AT_ONCE = 200
 @dashboard.get("/sources")
 @requires(Permission.VIEW)
 def sources_page() -> Response:
-    with hub().store.read() as connection:
-        heard = _heard(connection)
+    connection = db.session.connection()
+    heard = _heard(connection)
     return page("sources.html", heard=heard)
 
 
@@ -39,13 +40,11 @@ def sources_page() -> Response:
 @requires(Permission.VIEW)
 def source_page(slug: str) -> Response:
     source, public_url = _source(slug), hub().public_url
-    with hub().store.read() as connection:
-        heard = _heard(connection)
-        secrets = board.secrets_of(connection, source)
-        rejected = board.rejected_of(connection, source, public_url=public_url, limit=REFUSED_SHOWN)
-        unreadable = board.unreadable_of(
-            connection, source, public_url=public_url, limit=REFUSED_SHOWN
-        )
+    connection = db.session.connection()
+    heard = _heard(connection)
+    secrets = board.secrets_of(connection, source)
+    rejected = board.rejected_of(connection, source, public_url=public_url, limit=REFUSED_SHOWN)
+    unreadable = board.unreadable_of(connection, source, public_url=public_url, limit=REFUSED_SHOWN)
     return page(
         "source.html",
         one=next(each for each in heard if each.slug == slug),
@@ -77,7 +76,7 @@ def send_sample(slug: str) -> BaseResponse:
     kind, is_test = request.form.get("type", ""), bool(request.form.get("test"))
     sample = _sample(slug, kind, is_test=is_test)
     status = _post(sample)
-    with hub().store.write() as connection:
+    with writing() as connection:
         record_action(
             connection,
             actor=current_user().actor,
@@ -87,8 +86,8 @@ def send_sample(slug: str) -> BaseResponse:
             detail={"type": kind, "status": status},
         )
     external_id = external_id_of(hub(), slug, sample)
-    with hub().store.read() as connection:
-        event_id = find_event_id(connection, slug, external_id)
+    connection = db.session.connection()
+    event_id = find_event_id(connection, slug, external_id)
     if event_id is None:
         flash(f"The hub did not take the sample: it answered {status}. See below why.", "bad")
         return redirect(url_for("dashboard.source_page", slug=slug), 303)
@@ -109,12 +108,12 @@ def take_again(slug: str) -> BaseResponse:
         raise NotFound("there is nothing of that id")
     wanted = [one] if one else []
     if one is None and state is not None:
-        with hub().store.read() as connection:
-            wanted = list(board.kept_ids(connection, source.slug, state, limit=AGAIN_AT_ONCE))
+        connection = db.session.connection()
+        wanted = list(board.kept_ids(connection, source.slug, state, limit=AGAIN_AT_ONCE))
     taken, last_refusal = 0, ""
     for request_id in wanted:
         try:
-            with hub().store.write() as connection:
+            with writing() as connection:
                 became = reingest(connection, hub(), request_id).state
                 record_action(
                     connection,
@@ -167,7 +166,11 @@ def _sample(slug: str, kind: str, *, is_test: bool) -> InboundRequest:
 
 
 def _post(sample: InboundRequest) -> int:
-    """Send a sample to this app itself, in process; return the status of its response."""
+    """Send a sample to this app itself, in process; return the status of its response.
+
+    It is a request of its own, in this thread, and needs a connection.
+    """
+    db.session.remove()
     split = urlsplit(sample.url)
     path = split.path if sample.path_secret is None else f"{split.path}/{sample.path_secret}"
     answer = Client(current_app.wsgi_app).post(

@@ -21,6 +21,7 @@ from hub.web.dashboard.params import id_or_404, id_param, instant_param
 from hub.web.dashboard.permissions import current_user, hub, now, requires, sent_to_prove
 from hub.web.dashboard.rendering import page
 from hub.web.dashboard.template_filters import redacted
+from hub.web.database import db, writing
 
 PAGE = 20
 EXAMPLES = 5
@@ -32,10 +33,10 @@ SUBJECT = "outcomes that are unknown"
 @requires(Permission.VIEW)
 def unknown_page() -> Response:
     start = id_param("before")
-    with hub().store.read() as connection:
-        found = unknown.list_unknown(connection, hub(), limit=PAGE, before=start)
-        events = events_of(connection, [row.event_id for row in found.rows])
-        alike = unknown.alike(connection)
+    connection = db.session.connection()
+    found = unknown.list_unknown(connection, hub(), limit=PAGE, before=start)
+    events = events_of(connection, [row.event_id for row in found.rows])
+    alike = unknown.alike(connection)
     if found.rows:
         _note_view()
     return page(
@@ -57,8 +58,8 @@ def alike_page() -> Response:
     if "\x00" in destination + action:
         raise BadRequest
     since = instant_param(request.args.get("minute", ""))
-    with hub().store.read() as connection:
-        ids = unknown.ids_alike(connection, destination, action, since)
+    connection = db.session.connection()
+    ids = unknown.ids_alike(connection, destination, action, since)
     return _asked(ids)
 
 
@@ -75,7 +76,7 @@ def answer_unknown() -> BaseResponse:
         return _asked(ids, answer=answer, reason=reason)
     if answer is SettleAnswer.AGAIN and len(ids) > 1 and not current_user().has_proved(now()):
         return sent_to_prove()
-    with hub().store.write() as connection:
+    with writing() as connection:
         done = unknown.answer_all(
             connection, ids, answer, reason=reason, actor=current_user().actor, now=now()
         )
@@ -127,9 +128,9 @@ def _asked(
     ids: Sequence[UUID], *, answer: SettleAnswer | None = None, reason: str = ""
 ) -> Response:
     """Show the effect of an answer on deliveries, before it is given."""
-    with hub().store.read() as connection:
-        rows = unknown.unknown_deliveries(connection, hub(), ids)
-        events = events_of(connection, [row.event_id for row in rows[:EXAMPLES]])
+    connection = db.session.connection()
+    rows = unknown.unknown_deliveries(connection, hub(), ids)
+    events = events_of(connection, [row.event_id for row in rows[:EXAMPLES]])
     if rows:
         _note_view()
     return page(
@@ -144,7 +145,7 @@ def _asked(
 
 
 def _note_view() -> None:
-    with hub().store.write() as connection:
+    with writing() as connection:
         note_view(connection, current_user(), SUBJECT, now())
 
 

@@ -15,6 +15,7 @@ from hub.web.dashboard.client import welcome_link
 from hub.web.dashboard.params import id_or_404
 from hub.web.dashboard.permissions import current_user, hub, now, requires
 from hub.web.dashboard.rendering import page
+from hub.web.database import db, writing
 
 
 @dashboard.get("/users")
@@ -29,7 +30,7 @@ def invite() -> BaseResponse:
     name, role, personal = request.form.get("name", ""), _role(), _personal()
     actor = current_user().actor
     try:
-        with hub().store.write() as connection:
+        with writing() as connection:
             user_id = users.add(
                 connection, name, role, password_hash=None, sees_personal=personal, actor=actor,
                 now=now(),
@@ -46,19 +47,19 @@ def invite() -> BaseResponse:
 @requires(Permission.ADMINISTER)
 def user_page(user_id: str) -> Response:
     rules = hub().configuration.users
-    with hub().store.read() as connection:
-        user = users.with_id(connection, id_or_404(user_id))
-        waits = throttle.waiting(connection, [user.name], now=now())
-        found = sessions.list_open(
-            connection, user.id, now=now(), idle=rules.idle, longest=rules.longest
-        )
+    connection = db.session.connection()
+    user = users.with_id(connection, id_or_404(user_id))
+    waits = throttle.waiting(connection, [user.name], now=now())
+    found = sessions.list_open(
+        connection, user.id, now=now(), idle=rules.idle, longest=rules.longest
+    )
     return page("user.html", user=user, waits=waits.get(user.name), sessions=found, roles=Role)
 
 
 @dashboard.post("/users/<user_id>/change")
 @requires(Permission.ADMINISTER, proof=True)
 def change_user(user_id: str) -> BaseResponse:
-    with hub().store.write() as connection:
+    with writing() as connection:
         user = users.with_id(connection, id_or_404(user_id))
         users.change(
             connection, user, role=_role(), sees_personal=_personal(), actor=current_user().actor,
@@ -70,7 +71,7 @@ def change_user(user_id: str) -> BaseResponse:
 @dashboard.post("/users/<user_id>/disable")
 @requires(Permission.ADMINISTER, proof=True)
 def disable_user(user_id: str) -> BaseResponse:
-    with hub().store.write() as connection:
+    with writing() as connection:
         user = _somebody_else(connection, user_id)
         users.disable(connection, user, actor=current_user().actor, now=now())
     return _done(user, f"{user.name} is signed out everywhere, and cannot sign in.")
@@ -79,7 +80,7 @@ def disable_user(user_id: str) -> BaseResponse:
 @dashboard.post("/users/<user_id>/enable")
 @requires(Permission.ADMINISTER, proof=True)
 def enable_user(user_id: str) -> BaseResponse:
-    with hub().store.write() as connection:
+    with writing() as connection:
         user = users.with_id(connection, id_or_404(user_id))
         users.enable(connection, user, actor=current_user().actor, now=now())
     return _done(user, f"{user.name} can sign in again.")
@@ -88,7 +89,7 @@ def enable_user(user_id: str) -> BaseResponse:
 @dashboard.post("/users/<user_id>/reset")
 @requires(Permission.ADMINISTER, proof=True)
 def reset_user(user_id: str) -> BaseResponse:
-    with hub().store.write() as connection:
+    with writing() as connection:
         user = _somebody_else(connection, user_id)
         secret = users.reset(connection, user, actor=current_user().actor, now=now())
     return _link_page(user, secret)
@@ -97,7 +98,7 @@ def reset_user(user_id: str) -> BaseResponse:
 @dashboard.post("/users/<user_id>/unlock")
 @requires(Permission.ADMINISTER, proof=True)
 def unlock_user(user_id: str) -> BaseResponse:
-    with hub().store.write() as connection:
+    with writing() as connection:
         user = users.with_id(connection, id_or_404(user_id))
         users.unlock(connection, user, actor=current_user().actor, now=now())
     return _done(user, f"{user.name} can try again at once.")
@@ -131,7 +132,7 @@ def _link_page(user: UserAccount, secret: str) -> Response:
 
 
 def _users(status: int = 200, **values: Any) -> Response:
-    with hub().store.read() as connection:
-        found = users.list_all(connection)
-        waits = throttle.waiting(connection, [user.name for user in found], now=now())
+    connection = db.session.connection()
+    found = users.list_all(connection)
+    waits = throttle.waiting(connection, [user.name for user in found], now=now())
     return page("users.html", status, users=found, waits=waits, roles=Role, **values)

@@ -12,6 +12,7 @@ from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.client import browser, keep_session
 from hub.web.dashboard.permissions import hub, now, public
 from hub.web.dashboard.rendering import page
+from hub.web.database import db, writing
 
 
 @dashboard.get("/welcome/<token>")
@@ -30,6 +31,7 @@ def welcome(token: str) -> BaseResponse:
     fault = new_password_fault(password, name) or (None if known_name else _name_fault(name))
     if fault:
         return _form(name, 422, is_first=known_name is None, fault=fault)
+    db.session.remove()  # no connection waits for the hash
     session_token = _enter(token, held, name, hash_password(password))
     keep_session(session_token)
     flash(f"Welcome, {name.strip().lower()}. You are signed in.", "good")
@@ -58,17 +60,15 @@ def _good(token: str) -> tuple[TicketInfo, str | None]:
     Raises:
         NotFound: the ticket is not valid, or an account exists and the link is for the first one.
     """
-    with hub().store.read() as connection:
-        held = one_time_tokens.find_token(
-            connection, token, Purpose.FIRST, Purpose.PASSWORD, now=now()
-        )
-        if held is None or (held.user_id is None and sign_in.has_accounts(connection)):
-            raise NotFound(sign_in.STALE_LINK)
-        return held, users.with_id(connection, held.user_id).name if held.user_id else None
+    connection = db.session.connection()
+    held = one_time_tokens.find_token(connection, token, Purpose.FIRST, Purpose.PASSWORD, now=now())
+    if held is None or (held.user_id is None and sign_in.has_accounts(connection)):
+        raise NotFound(sign_in.STALE_LINK)
+    return held, users.with_id(connection, held.user_id).name if held.user_id else None
 
 
 def _enter(token: str, held: TicketInfo, name: str, password_hash: str) -> str:
-    with hub().store.write() as connection:
+    with writing() as connection:
         if held.purpose is Purpose.FIRST:
             return sign_in.create_first_account(
                 connection, token, name, password_hash, browser(), now=now()
