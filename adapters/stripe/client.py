@@ -68,6 +68,7 @@ class GuardedClient(stripe.HTTPClient):
     def expect(self, key: str | None) -> None:
         """Expect a write with this idempotency key, or with None a request that only reads."""
         self._key = key
+        self.told = {}
 
     def request(
         self,
