@@ -56,8 +56,9 @@ class Kept:
 class StripeFarEnd:
     """Stripe account in memory; `objects` are in the order of their creation.
 
-    `forbidden` paths are answered 403, `silent` ones not at all when they are read. `working` is
-    called while a key is in use, `told` just before the result of a GET is sent.
+    `forbidden` paths are answered 403, `silent` ones not at all when they are read. A page of a
+    list has at most `most` objects, whatever was asked for. `working` is called while a key is in
+    use, `told` just before the result of a GET is sent.
     """
 
     def __init__(self) -> None:
@@ -67,6 +68,7 @@ class StripeFarEnd:
         self.faults: list[Fault] = []
         self.forbidden: set[str] = set()
         self.silent: set[str] = set()
+        self.most = 100
         self.working: Callable[[Received], None] = lambda _: None
         self.told: Callable[[Received], None] = lambda _: None
         self._kept: dict[str, Kept] = {}
@@ -205,8 +207,8 @@ class StripeFarEnd:
         ]
         if after:
             found = found[[one["id"] for one in found].index(after) + 1 :]
-        page = found[:limit]
-        return {"object": "list", "data": page, "has_more": len(found) > len(page)}
+        page = found[: min(limit, self.most)]
+        return {"object": "list", "url": path, "data": page, "has_more": len(found) > len(page)}
 
     def _one(self, kind: str, native_id: str) -> Native:
         found = next((one for one in self.objects[kind] if one["id"] == native_id), None)

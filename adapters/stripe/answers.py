@@ -1,4 +1,6 @@
-"""Verdicts of Stripe's answers: tables by error code, error type and status.
+"""Outcomes of the errors that Stripe's Python library raises: by class, error code and status.
+
+The library's own texts are not passed on: they may quote a whole answer.
 
 **Docs**: https://docs.stripe.com/error-low-level · https://docs.stripe.com/api/errors ·
 https://docs.stripe.com/api/idempotent_requests
@@ -9,25 +11,31 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from adapters.contract.answers import read_answer, read_object, verdict_of
-from adapters.contract.errors import AdapterError
-from adapters.contract.outbound import Answer, Outcome, Verdict
+import stripe
 
+from adapters.contract.answers import read_answer, verdict_of
+from adapters.contract.outbound import Answer, Outcome, Verdict
+from adapters.stripe.api import Unfinished
+
+ERRORS: Mapping[type[stripe.StripeError], Verdict] = {
+    stripe.AuthenticationError: Verdict.BLOCKED,
+    stripe.PermissionError: Verdict.BLOCKED,
+    stripe.RateLimitError: Verdict.NOT_PROCESSED,
+    stripe.CardError: Verdict.PERMANENT,
+    stripe.IdempotencyError: Verdict.PERMANENT,
+    stripe.InvalidRequestError: Verdict.PERMANENT,
+}
+# Of the other errors, by status; the table that all providers share has the rest.
 STATUSES: Mapping[int, Verdict] = {
     # Another request with the same key, or for the same object, is in progress.
     409: Verdict.NOT_PROCESSED,
 }
-# Exceptions to the status, by the error's `code`.
+# Exceptions to the class, by the error's `code`.
 CODES: Mapping[str, Verdict] = {
     "idempotency_key_in_use": Verdict.NOT_PROCESSED,
     "lock_timeout": Verdict.NOT_PROCESSED,
     # Stripe once sent this code with status 400.
     "rate_limit": Verdict.NOT_PROCESSED,
-}
-# Exceptions to the status 400 or 402, by the error's `type`, if `CODES` has no entry.
-TYPES: Mapping[str, Verdict] = {
-    "card_error": Verdict.PERMANENT,
-    "idempotency_error": Verdict.PERMANENT,
 }
 
 OTHER_REQUEST = (
@@ -36,91 +44,83 @@ OTHER_REQUEST = (
 )
 
 
-class Unfinished(AdapterError):
-    """Error that ends an action early; `outcome` is the outcome that Stripe's answer gives it."""
+def ending(error: stripe.StripeError, *, now: datetime, secret: str, reading: bool) -> Unfinished:
+    """Return the end of an action whose request was answered with an error.
 
-    def __init__(self, outcome: Outcome) -> None:
-        self.outcome = outcome
-        super().__init__(outcome.message)
+    The outcome of a request that only reads is never unknown.
+    """
+    outcome = _outcome(error, now, secret)
+    if reading and outcome.verdict is Verdict.IN_DOUBT:
+        outcome = replace(outcome, verdict=Verdict.NOT_PROCESSED)
+    return Unfinished(
+        outcome,
+        is_stuck=_is_stuck(error),
+        key_is_taken=_is_of_another_request(error) and error.http_status == 400,
+    )
 
 
-def judge_answer(answer: Answer, *, now: datetime, secret: str) -> Outcome:
-    """Return the outcome of an answer to a write; a 2xx without an id is an unknown outcome."""
-    told = read_object(answer) or {}
-    error = _error(told)
-    ref = told.get("id") if 200 <= answer.status < 300 else None
-    verdict, words = _verdict(answer, error), _words(error)
-    if 200 <= answer.status < 300 and not isinstance(ref, str):
-        verdict, ref, words = Verdict.IN_DOUBT, None, "not with an object that we can read"
+def _outcome(error: stripe.StripeError, now: datetime, secret: str) -> Outcome:
+    answer = Answer(error.http_status or 0, error.headers or {}, b"")
     return read_answer(
         answer,
         provider="Stripe",
         now=now,
-        verdict=verdict,
+        verdict=_verdict(error, answer.status),
         code=_code(error),
-        words=words,
-        provider_ref=ref,
+        words=_words(error, answer.status),
         hide=[secret],
     )
 
 
-def judge_reading(answer: Answer, *, now: datetime, secret: str) -> Outcome:
-    """Return the outcome of a read that was not answered as expected; it is never unknown."""
-    outcome = judge_answer(answer, now=now, secret=secret)
-    if outcome.verdict is Verdict.IN_DOUBT:
-        return replace(outcome, verdict=Verdict.NOT_PROCESSED)
-    return outcome
+def _verdict(error: stripe.StripeError, status: int) -> Verdict:
+    # Also a 2xx with which the answer of a call does not agree.
+    if status >= 500 or 200 <= status < 300:
+        return Verdict.IN_DOUBT
+    verdict = (
+        CODES.get(_told(error, "code") or "")
+        or ERRORS.get(type(error))
+        or STATUSES.get(status)
+        or verdict_of(status)
+    )
+    asked = _header(error, "stripe-should-retry") == "true"
+    return Verdict.NOT_PROCESSED if asked and verdict is Verdict.PERMANENT else verdict
 
 
-def is_stuck(answer: Answer) -> bool:
+def _is_stuck(error: stripe.StripeError) -> bool:
     """Return whether Stripe repeats this 5xx for the same key, whether or not it had an effect.
 
     `Idempotent-Replayed: true` means that the answer is a repetition, `Stripe-Should-Retry: false`
     that Stripe is going to repeat it.
     """
-    headers = answer.headers
-    return answer.status >= 500 and (
-        headers.get("idempotent-replayed") == "true"
-        or headers.get("stripe-should-retry") == "false"
+    return (error.http_status or 0) >= 500 and (
+        _header(error, "idempotent-replayed") == "true"
+        or _header(error, "stripe-should-retry") == "false"
     )
 
 
-def error_code(answer: Answer) -> str | None:
-    """Return the `code` of an error or None, without the more precise `decline_code`."""
-    code = _error(read_object(answer) or {}).get("code")
-    return code if isinstance(code, str) else None
+def _is_of_another_request(error: stripe.StripeError) -> bool:
+    return isinstance(error, stripe.IdempotencyError) and _told(error, "code") not in CODES
 
 
-def error_type(answer: Answer) -> str | None:
-    """Return the `type` of an error, or None."""
-    kind = _error(read_object(answer) or {}).get("type")
-    return kind if isinstance(kind, str) else None
-
-
-def _verdict(answer: Answer, error: Mapping[str, Any]) -> Verdict:
-    verdict = (
-        CODES.get(str(error.get("code")))
-        or (TYPES.get(str(error.get("type"))) if answer.status in (400, 402) else None)
-        or STATUSES.get(answer.status)
-        or verdict_of(answer.status)
-    )
-    if answer.status >= 500:
-        return Verdict.IN_DOUBT
-    asked = answer.headers.get("stripe-should-retry") == "true"
-    return Verdict.NOT_PROCESSED if asked and verdict is Verdict.PERMANENT else verdict
-
-
-def _words(error: Mapping[str, Any]) -> str:
-    if error.get("type") == "idempotency_error" and error.get("code") not in CODES:
+def _words(error: stripe.StripeError, status: int) -> str:
+    if 200 <= status < 300:
+        # Of `adapters.stripe.client`, which raises it before the library reads the answer.
+        return error.user_message or ""
+    if _is_of_another_request(error):
         return OTHER_REQUEST
-    return "; ".join(str(part) for part in (_code(error), error.get("message")) if part)
+    return "; ".join(part for part in (_code(error), _told(error, "message")) if part)
 
 
-def _code(error: Mapping[str, Any]) -> str | None:
-    names = (error.get(name) for name in ("decline_code", "code", "type"))
-    return next((name for name in names if isinstance(name, str) and name), None)
+def _code(error: stripe.StripeError) -> str | None:
+    names = (_told(error, name) for name in ("decline_code", "code", "type"))
+    return next((name for name in names if name), None)
 
 
-def _error(told: Mapping[str, Any]) -> Mapping[str, Any]:
-    error = told.get("error")
-    return error if isinstance(error, dict) else {}
+def _told(error: stripe.StripeError, name: str) -> str | None:
+    """Return a text of the error; the attribute `code` is None for most classes of errors."""
+    value: Any = getattr(error.error, name, None)
+    return value if isinstance(value, str) else None
+
+
+def _header(error: stripe.StripeError, name: str) -> str | None:
+    return (error.headers or {}).get(name)

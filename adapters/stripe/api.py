@@ -1,60 +1,25 @@
-"""Client for Stripe's API on behalf of one account: reads, idempotent writes and pagination.
+"""Stripe's API on behalf of one account: reads, idempotent writes and lists.
 
-**Docs**: https://docs.stripe.com/api · https://docs.stripe.com/api/pagination ·
-https://docs.stripe.com/api/idempotent_requests · https://docs.stripe.com/api/connected-accounts
+**Docs**: https://docs.stripe.com/api · https://docs.stripe.com/api/idempotent_requests ·
+https://docs.stripe.com/api/connected-accounts
 
-Calls go through the hub's transport, not through Stripe's Python library: the library raises where
-the answer's headers are needed (was it replayed? does Stripe want a retry?), generates idempotency
-keys of its own, and reports this machine's environment to Stripe.
-
-Parameters are encoded as Stripe's v1 API takes them: a form whose field names spell out mappings
-and lists. A test checks that the bytes equal those of Stripe's library (`stripe._encode`).
+Stripe's Python library builds the requests and reads the answers (`adapters.stripe.client`). It is
+loaded with the first `Api`: it takes 14 MB, and the processes that only know which actions there
+are call nothing.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
-from urllib.parse import urlencode
+from typing import TYPE_CHECKING, Any
 
-from adapters.contract.answers import read, read_object
-from adapters.contract.errors import AdapterError, InvalidParameters
-from adapters.contract.outbound import Answer, Outcome, Transport, Verdict
-from adapters.stripe.answers import Unfinished, is_stuck, judge_answer, judge_reading
+from adapters.contract.errors import AdapterError
+from adapters.contract.outbound import Outcome, Transport
 
+if TYPE_CHECKING:
+    import stripe
 
-def encode(parameters: Mapping[str, Any]) -> str:
-    """Return the form `a[b]=c&d[0]=e`; None is left out, booleans are `true` and `false`.
-
-    Raises:
-        InvalidParameters: a text has half a character (a lone surrogate).
-    """
-    try:
-        text = urlencode(list(_pairs(parameters)))
-    except UnicodeEncodeError:
-        raise InvalidParameters({"parameters": "cannot be written as UTF-8"}) from None
-    return text.replace("%5B", "[").replace("%5D", "]")
-
-
-def _pairs(parameters: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name, value in parameters.items():
-        yield from _named(name, value)
-
-
-def _named(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _named(f"{name}[{key}]", inner)
-    elif isinstance(value, list):
-        for place, inner in enumerate(value):
-            yield from _named(f"{name}[{place}]", inner)
-    elif isinstance(value, bool):
-        yield name, "true" if value else "false"
-    elif value is not None:
-        yield name, value
-
-
-# The version for which the parameters sent and the fields read here were written.
+# The version for which the parameters sent and the fields read here were written: the library's.
 API_VERSION = "2026-10-28.endive"
 
 Native = dict[str, Any]
@@ -62,137 +27,141 @@ Native = dict[str, Any]
 _BASE_URL = "https://api.stripe.com"
 
 
+class Unfinished(AdapterError):
+    """Answer that ends an action early; `outcome` is the outcome that it gives the action.
+
+    `is_stuck`: Stripe repeats this 5xx for the same key, whether or not it had an effect.
+    `key_is_taken`: Stripe keeps a request with other parameters under this key.
+    """
+
+    def __init__(
+        self, outcome: Outcome, *, is_stuck: bool = False, key_is_taken: bool = False
+    ) -> None:
+        self.outcome = outcome
+        self.is_stuck = is_stuck
+        self.key_is_taken = key_is_taken
+        super().__init__(outcome.message)
+
+
+class ListTooLong(AdapterError):
+    """List that has more pages than were to be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class StripeAccount:
-    """Credentials, base URL and request headers of a Stripe account."""
+    """Credentials, base URL and API version of a Stripe account.
+
+    At most one of `connected` (`Stripe-Account`) and `context` (`Stripe-Context`) is given.
+    """
 
     api_key: str = field(repr=False)
-    base_url: str
-    headers: Mapping[str, str] = field(repr=False)
-
-    def ask(self, transport: Transport, path: str, parameters: Mapping[str, Any]) -> Answer:
-        """Send a read-only request; return the answer, whatever its status."""
-        query = encode(parameters)
-        url = f"{self.base_url}{path}" + (f"?{query}" if query else "")
-        return read(transport, url, headers=self.headers)
+    base_url: str = _BASE_URL
+    version: str = API_VERSION
+    connected: str | None = None
+    context: str | None = None
 
     def acting(self, context: str) -> "StripeAccount":
         """Return this account in the context of another (`Stripe-Context` of a thin event)."""
-        own = {name: text for name, text in self.headers.items() if name != "stripe-account"}
-        return replace(self, headers={**own, "stripe-context": context})
+        return replace(self, connected=None, context=context)
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> "StripeAccount":
         """Return the account of a destination's settings (`api_key`, `account`, `api_version`)."""
-        key = (settings.get("api_key") or "").strip()
-        headers = {
-            "authorization": f"Bearer {key}",
-            "stripe-version": settings.get("api_version") or API_VERSION,
-        }
-        if settings.get("account"):
-            headers["stripe-account"] = settings["account"]
-        return cls(key, (settings.get("base_url") or _BASE_URL).rstrip("/"), headers)
+        return cls(
+            (settings.get("api_key") or "").strip(),
+            (settings.get("base_url") or _BASE_URL).rstrip("/"),
+            settings.get("api_version") or API_VERSION,
+            settings.get("account") or None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """List endpoint of Stripe, newest first; the page size `page` keeps an answer under 1 MiB."""
+    """List of Stripe's, newest first.
 
-    path: str
+    `of` returns the library's method that lists. `after` is the id of the object after which the
+    list begins. The page size `page` keeps an answer under 1 MiB. A list of more than
+    `pages_at_most` pages is too long; None reads any list to its end.
+    """
+
+    of: Callable[["stripe.V1Services"], Callable[..., "stripe.ListObject[Any]"]]
     filters: Mapping[str, Any] = field(default_factory=dict)
     page: int = 100
+    after: str | None = None
+    pages_at_most: int | None = None
 
-    def after(self, last_id: str | None) -> Mapping[str, Any]:
-        """Return the query parameters of the page that begins after `last_id`."""
-        cursor = {"starting_after": last_id} if last_id else {}
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Query parameters of the first page."""
+        cursor = {"starting_after": self.after} if self.after else {}
         return {**self.filters, "limit": self.page, **cursor}
 
 
-@dataclass(frozen=True, slots=True)
 class Api:
-    """API calls of an action: each method returns Stripe's answer, or ends the action.
+    """API calls of one action: each returns the object that Stripe answered, or ends the action.
 
-    Every method may raise Unfinished and NotSent; `make` and `send` may also raise AnswerLost.
+    Methods of the library are reached by `v1` (`api.v1.refunds.create`). Every call may raise
+    Unfinished and NotSent; `make` and `write` may also raise AnswerLost. Not thread-safe.
     """
 
-    account: StripeAccount
-    transport: Transport
-    now: datetime
+    def __init__(self, account: StripeAccount, transport: Transport, now: datetime) -> None:
+        from adapters.stripe.client import Connection
 
-    def ask(self, path: str, parameters: Mapping[str, Any]) -> Answer:
-        """Send a read-only request; return the answer, whatever its status."""
-        return self.account.ask(self.transport, path, parameters)
+        self._account = account
+        self._transport = transport
+        self._now = now
+        self._connection = Connection(account, transport, now)
 
-    def read(self, path: str, parameters: Mapping[str, Any] | None = None) -> Native:
-        """Return the object at `path`."""
-        return self.told(self.ask(path, parameters or {}))
+    def acting(self, context: str) -> "Api":
+        """Return the calls of the same action in the context of another account."""
+        return Api(self._account.acting(context), self._transport, self._now)
 
-    def told(self, answer: Answer) -> Native:
-        """Return the object of an answer to a read-only request."""
-        told = read_object(answer)
-        if answer.status != 200 or told is None:
-            raise Unfinished(judge_reading(answer, now=self.now, secret=self.account.api_key))
-        return told
+    @property
+    def v1(self) -> "stripe.V1Services":
+        """Resources of Stripe's v1 API in the library."""
+        return self._connection.v1
+
+    def read(self, method: Callable[..., object], native_id: str) -> Native:
+        """Return the object that a method of the library retrieves."""
+        return self._connection.read(method, native_id)
+
+    def read_path(self, path: str) -> Native:
+        """Return the object at a path of the API, of v1 or v2."""
+        return self._connection.read_path(path)
+
+    def write(
+        self, method: Callable[..., object], parameters: Mapping[str, Any], key: str
+    ) -> Native:
+        """Return the object that a method of the library made, called with an idempotency key."""
+        return self._connection.write(method, parameters, key)
 
     def make(
         self,
-        path: str,
+        method: Callable[..., object],
         parameters: Mapping[str, Any],
         key: str,
         read_back: Callable[[], Native | None],
     ) -> Native:
-        """Return the object that this call, or an earlier one with the same key, created."""
-        return self.settled(self.send(path, parameters, key), read_back)
-
-    def settled(self, answer: Answer, read_back: Callable[[], Native | None]) -> Native:
-        """Return the object of an answer to a write.
+        """Return the object that this call, or an earlier one with the same key, created.
 
         A 5xx that Stripe repeats for the same key forever settles nothing: `read_back` looks up
         the object, which may have been created nevertheless.
         """
-        if is_stuck(answer) and (found := self._seen(read_back)) is not None:
+        try:
+            return self.write(method, parameters, key)
+        except Unfinished as stop:
+            found = self._seen(read_back) if stop.is_stuck else None
+            if found is None:
+                raise
             return found
-        outcome = judge_answer(answer, now=self.now, secret=self.account.api_key)
-        if outcome.provider_ref is None:
-            raise Unfinished(outcome)
-        return read_object(answer) or {}
 
-    def send(self, path: str, parameters: Mapping[str, Any], key: str) -> Answer:
-        """Send a write with an idempotency key; return the answer, whatever its status."""
-        headers = {
-            **self.account.headers,
-            "content-type": "application/x-www-form-urlencoded",
-            "idempotency-key": key,
-        }
-        body = encode(parameters).encode("ascii")
-        return self.transport.send("POST", self.account.base_url + path, headers=headers, body=body)
+    def objects(self, listing: Listing) -> Iterator[Native]:
+        """Yield the objects of a list, newest first; one page is held at a time.
 
-    def pages(self, listing: Listing) -> Iterator[list[Native]]:
-        """Yield the pages of a list, newest first; each has at least one object."""
-        last_id: str | None = None
-        while True:
-            found, last_id = self.page(listing, last_id)
-            if found:
-                yield found
-            if last_id is None:
-                return
-
-    def page(self, listing: Listing, after: str | None) -> tuple[list[Native], str | None]:
-        """Return one page of a list and the cursor of the next page, None after the last."""
-        told = self.read(listing.path, listing.after(after))
-        data, more = told.get("data"), told.get("has_more")
-        if not isinstance(data, list) or not isinstance(more, bool):
-            raise self._no_list(listing)
-        found = [one for one in data if isinstance(one, dict) and isinstance(one.get("id"), str)]
-        last_id: str | None = found[-1]["id"] if found and more else None
-        # A list that cannot be read to its end must not look complete.
-        if len(found) < len(data) or (more and last_id in (None, after)):
-            raise self._no_list(listing)
-        return found, last_id
-
-    def _no_list(self, listing: Listing) -> Unfinished:
-        words = f"Stripe answered 200, but not with a list of {listing.path} that we can read"
-        return Unfinished(Outcome(Verdict.NOT_PROCESSED, words, status=200))
+        Raises:
+            ListTooLong: the list has more than `pages_at_most` pages.
+        """
+        return self._connection.objects(listing)
 
     def _seen(self, read_back: Callable[[], Native | None]) -> Native | None:
         # If the look-up fails for any reason, the outcome of the write stays unknown.

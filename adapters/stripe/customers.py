@@ -11,8 +11,10 @@ An update leaves no stamp: the stamp would change the customer each time, Stripe
 for that, and a route from `customer.changed` to this action would loop forever.
 """
 
+from collections import deque
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -21,12 +23,9 @@ from marshmallow import Schema, fields
 from adapters.contract.fields import email_address
 from adapters.contract.outbound import Call, LookupResult, LookupVerdict, Outcome, Verdict
 from adapters.contract.requests import check_email
-from adapters.stripe.answers import error_type
-from adapters.stripe.api import Api, Listing, Native
+from adapters.stripe.api import Api, Listing, Native, Unfinished
 from adapters.stripe.metadata import Metadata, asked_metadata, is_ours, stamped
 from adapters.stripe.parameters import check_characters
-
-PATH = "/v1/customers"
 
 
 class UpsertCustomer(Schema):
@@ -70,11 +69,10 @@ def look_up(
 def find(api: Api, email: str) -> Native | None:
     """Return the oldest customer with an address, as given or in lower case, or None."""
     for address in dict.fromkeys((email, email.lower())):
-        oldest: Native | None = None
-        for page in api.pages(Listing(PATH, {"email": address})):
-            oldest = page[-1]
-        if oldest is not None:
-            return oldest
+        listing = Listing(lambda v1: v1.customers.list, {"email": address})
+        oldest = deque(api.objects(listing), maxlen=1)
+        if oldest:
+            return oldest[0]
     return None
 
 
@@ -83,25 +81,28 @@ def made_or_found(api: Api, call: Call, parameters: Mapping[str, Any]) -> Native
     wanted = _wanted(parameters)
     email = wanted["email"]
     body = {**wanted, "metadata": stamped(parameters, call)}
-    answer = api.send(PATH, body, _key_of(email))
-    if answer.status == 400 and error_type(answer) == "idempotency_error":
-        # Another delivery created one under this key: just now or, if it is gone, within a day.
-        found = find(api, email)
-        return found or api.make(PATH, body, f"{call.key}.customer", lambda: find(api, email))
-    return api.settled(answer, lambda: find(api, email))
+    create, read_back = api.v1.customers.create, partial(find, api, email)
+    try:
+        return api.make(create, body, _key_of(email), read_back)
+    except Unfinished as stop:
+        if not stop.key_is_taken:
+            raise
+    # Another delivery created one under this key: just now or, if it is gone, within a day.
+    return read_back() or api.make(create, body, f"{call.key}.customer", read_back)
 
 
 def _update(api: Api, call: Call, known: Native, wanted: Mapping[str, Any]) -> Outcome:
-    path = f"{PATH}/{known['id']}"
+    customer_id = known["id"]
     changes = {name: value for name, value in wanted.items() if name != "email"}
 
     def read_back() -> Native | None:
-        native = api.read(path)
+        native = api.read(api.v1.customers.retrieve, customer_id)
         return native if _is_in_place(native, wanted) else None
 
     if _is_in_place(known, wanted):
-        return Outcome(Verdict.SUCCEEDED, status=200, provider_ref=known["id"])
-    native = api.make(path, changes, f"{call.key}.update", read_back)
+        return Outcome(Verdict.SUCCEEDED, status=200, provider_ref=customer_id)
+    update = partial(api.v1.customers.update, customer_id)
+    native = api.make(update, changes, f"{call.key}.update", read_back)
     return Outcome(Verdict.SUCCEEDED, status=200, provider_ref=native["id"])
 
 

@@ -20,12 +20,10 @@ from adapters.contract.outbound import Call, LookupResult, LookupVerdict, Outcom
 from adapters.contract.requests import check_email
 from adapters.stripe import customers
 from adapters.stripe import parameters as given
-from adapters.stripe.answers import Unfinished
-from adapters.stripe.api import Api, Listing, Native
+from adapters.stripe.api import Api, Listing, Native, Unfinished
 from adapters.stripe.metadata import Metadata, created_since, find, is_ours, lookup_result, stamped
 from adapters.stripe.money import stripe_amount
 
-PATH, ITEMS, EVENTS = "/v1/invoices", "/v1/invoiceitems", "/v1/events"
 # The limit exists because all calls of one action share the destination's `timeout`.
 MOST_ITEMS = 50
 # Metadata key of an invoice item; its value is the number of the line: 1, 2, ...
@@ -90,7 +88,7 @@ def look_up(
     api: Api, call: Call, _parameters: Mapping[str, Any], sent_at: datetime
 ) -> LookupResult:
     """Look up whether the invoice was sent. A draft was not sent, and bills no customer."""
-    found = find(api, Listing(PATH, created_since(sent_at), _INVOICES_A_PAGE), call)
+    found = find(api, _listing(created_since(sent_at)), call)
     invoice = found[0]
     if invoice is None:
         return lookup_result(found, "invoice")
@@ -126,8 +124,8 @@ def _draft(api: Api, call: Call, parameters: Mapping[str, Any], customer_id: str
         "pending_invoice_items_behavior": "exclude",
         "metadata": stamped(parameters, call),
     }
-    newest = Listing(PATH, {"customer": customer_id}, _INVOICES_A_PAGE)
-    invoice = api.make(PATH, body, f"{call.key}.invoice", lambda: find(api, newest, call)[0])
+    create, newest = api.v1.invoices.create, _listing({"customer": customer_id})
+    invoice = api.make(create, body, f"{call.key}.invoice", lambda: find(api, newest, call)[0])
     if "customer_email" in invoice and not invoice["customer_email"]:
         words = f"the customer {customer_id} has no e-mail address to send an invoice to"
         raise Unfinished(_partly(Outcome(Verdict.PERMANENT, words, status=200), invoice["id"]))
@@ -139,26 +137,23 @@ def _finish(api: Api, call: Call, invoice: Native, lines: list[dict[str, Any]]) 
     for place, line in enumerate(lines, start=1):
         body = {**line, "invoice": ref, "metadata": {ITEM: str(place), **stamped({}, call)}}
         seen = partial(_item_seen, api, call, ref, place)
-        api.make(ITEMS, body, f"{call.key}.item{place}", seen)
-    api.make(
-        f"{PATH}/{ref}/finalize",
-        {"auto_advance": False},
-        f"{call.key}.finalize",
-        lambda: _finalized(api, ref),
-    )
-    api.make(f"{PATH}/{ref}/send", {}, f"{call.key}.send", lambda: _sent(api, invoice))
+        api.make(api.v1.invoice_items.create, body, f"{call.key}.item{place}", seen)
+    finalize = partial(api.v1.invoices.finalize_invoice, ref)
+    finalized = partial(_finalized, api, ref)
+    api.make(finalize, {"auto_advance": False}, f"{call.key}.finalize", finalized)
+    send_it, sent = partial(api.v1.invoices.send_invoice, ref), partial(_sent, api, invoice)
+    api.make(send_it, {}, f"{call.key}.send", sent)
 
 
 def _item_seen(api: Api, call: Call, ref: str, place: int) -> Native | None:
-    for page in api.pages(Listing(ITEMS, {"invoice": ref})):
-        for item in page:
-            if is_ours(item, call) and item["metadata"].get(ITEM) == str(place):
-                return item
+    for item in api.objects(Listing(lambda v1: v1.invoice_items.list, {"invoice": ref})):
+        if is_ours(item, call) and item["metadata"].get(ITEM) == str(place):
+            return item
     return None
 
 
 def _finalized(api: Api, ref: str) -> Native | None:
-    invoice = api.read(f"{PATH}/{ref}")
+    invoice = api.read(api.v1.invoices.retrieve, ref)
     return invoice if invoice.get("status") not in (None, "draft") else None
 
 
@@ -166,13 +161,17 @@ def _sent(api: Api, invoice: Native) -> Native | None:
     """Return the `invoice.sent` event, or None: the invoice itself does not record the sending."""
     created = invoice.get("created")
     since = {"created": {"gte": created}} if type(created) is int else {}
-    for page in api.pages(Listing(EVENTS, {"type": "invoice.sent", **since}, _INVOICES_A_PAGE)):
-        for event in page:
-            data = event.get("data")
-            native = data.get("object") if isinstance(data, dict) else None
-            if isinstance(native, dict) and native.get("id") == invoice["id"]:
-                return event
+    filters = {"type": "invoice.sent", **since}
+    for event in api.objects(Listing(lambda v1: v1.events.list, filters, _INVOICES_A_PAGE)):
+        data = event.get("data")
+        native = data.get("object") if isinstance(data, dict) else None
+        if isinstance(native, dict) and native.get("id") == invoice["id"]:
+            return event
     return None
+
+
+def _listing(filters: Mapping[str, Any]) -> Listing:
+    return Listing(lambda v1: v1.invoices.list, filters, _INVOICES_A_PAGE)
 
 
 def _partly(outcome: Outcome, ref: str) -> Outcome:

@@ -6,9 +6,10 @@ https://docs.stripe.com/api/events/list · https://docs.stripe.com/context
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from marshmallow import Schema, fields, validate
@@ -16,7 +17,7 @@ from marshmallow import Schema, fields, validate
 from adapters.contract.errors import AdapterError
 from adapters.contract.inbound import ListedRecord
 from adapters.contract.outbound import Call, Outcome, Transport, Verdict
-from adapters.stripe.api import Api, Listing, Native, StripeAccount
+from adapters.stripe.api import Api, Listing, Native, StripeAccount, Unfinished
 
 KEPT = timedelta(days=30)
 # The page size keeps an answer below 1 MiB: an event may have some 50 KB.
@@ -41,8 +42,8 @@ def fetch(api: Api, _call: Call, parameters: Mapping[str, Any]) -> Outcome:
     event has no valid `related_object.url`.
     """
     if "context" in parameters:
-        api = replace(api, account=api.account.acting(parameters["context"]))
-    event = api.read(f"/v2/core/events/{parameters['event_id']}")
+        api = api.acting(parameters["context"])
+    event = api.read_path(f"/v2/core/events/{parameters['event_id']}")
     related = event.get("related_object")
     path = related.get("url") if isinstance(related, dict) else None
     found = {"event": event, "object": _object(api, path)}
@@ -54,9 +55,9 @@ def list_since(
 ) -> Iterator[ListedRecord]:
     """Yield the account's events since `since`, oldest first.
 
-    Stripe lists the newest first. A first pass back to `since` collects the cursors at which pages
-    end; then the pages are requested again, the oldest first. Only the newest page is kept from
-    the first pass; of the others, one is held at a time.
+    Stripe lists the newest first. A first pass back to `since` notes every `PAGE`th id; then what
+    follows each is requested again, the oldest first. Only the newest page is kept from the first
+    pass; of the others, one is held at a time.
 
     Raises:
         AdapterError: no destination has an `api_key`, `since` is more than 30 days ago, or a page
@@ -73,29 +74,34 @@ def list_since(
             f"{now - KEPT:%Y-%m-%d %H:%M} UTC; what is older is in Stripe's own reports"
         )
     api = Api(account, transport, now)
-    listing = Listing("/v1/events", {"created": {"gte": int(since.timestamp())}}, PAGE)
-    newest, cursor = api.page(listing, None)
-    for after in reversed(_cursors(api, listing, cursor)):
-        yield from _listed(api.page(listing, after)[0])
+    created = {"created": {"gte": int(since.timestamp())}}
+    listing = Listing(lambda v1: v1.events.list, created, PAGE)
+    newest: list[Native] = []
+    cursors: list[str] = []
+    last_id = ""
+    for count, event in enumerate(api.objects(listing)):
+        if count and count % PAGE == 0:
+            cursors.append(last_id)
+        if not cursors:
+            newest.append(event)
+        last_id = event["id"]
+    for cursor in reversed(cursors):
+        yield from _listed(islice(api.objects(replace(listing, after=cursor)), PAGE))
     # The newest page is reused: requested again, it would begin with events created since.
     yield from _listed(newest)
 
 
-def _cursors(api: Api, listing: Listing, cursor: str | None) -> list[str]:
-    cursors: list[str] = []
-    while cursor is not None:
-        cursors.append(cursor)
-        cursor = api.page(listing, cursor)[1]
-    return cursors
-
-
-def _listed(page: list[Native]) -> Iterator[ListedRecord]:
-    for event in reversed(page):
+def _listed(page: Iterable[Native]) -> Iterator[ListedRecord]:
+    for event in reversed(list(page)):
         yield ListedRecord(json.dumps(event, indent=2).encode("ascii"))
 
 
 def _object(api: Api, path: Any) -> Native | None:
     if not isinstance(path, str) or not _OBJECT_PATH.fullmatch(path):
         return None
-    answer = api.ask(path, {})
-    return None if answer.status == 404 else api.told(answer)
+    try:
+        return api.read_path(path)
+    except Unfinished as stop:
+        if stop.outcome.status == 404:
+            return None
+        raise

@@ -5,13 +5,14 @@ lags behind by up to a minute (https://docs.stripe.com/search#data-freshness).
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from marshmallow import ValidationError, fields
 
 from adapters.contract.outbound import Call, LookupResult, LookupVerdict
-from adapters.stripe.api import Api, Listing, Native
+from adapters.stripe.api import Api, Listing, ListTooLong, Native
 from adapters.stripe.parameters import check_characters
 
 STAMP = "hub_delivery"
@@ -77,13 +78,11 @@ def find(api: Api, listing: Listing, call: Call) -> tuple[Native | None, bool]:
     The second value is False if the first `PAGES_AT_MOST` pages do not have the object: the rest
     of the list was not read.
     """
-    for count, page in enumerate(api.pages(listing), start=1):
-        ours = next((one for one in page if is_ours(one, call)), None)
-        if ours is not None:
-            return ours, True
-        if count == PAGES_AT_MOST:
-            return None, False
-    return None, True
+    found = api.objects(replace(listing, pages_at_most=PAGES_AT_MOST))
+    try:
+        return next((one for one in found if is_ours(one, call)), None), True
+    except ListTooLong:
+        return None, False
 
 
 def lookup_result(found: tuple[Native | None, bool], what: str) -> LookupResult:

@@ -17,7 +17,7 @@ from adapters.stripe.api import Api, Listing, Native
 from adapters.stripe.metadata import Metadata, find, lookup_result, stamped
 from adapters.stripe.money import stripe_amount
 
-PATH = "/v1/payment_links"
+LINKS = Listing(lambda v1: v1.payment_links.list)
 
 
 class CreatePaymentLink(Schema):
@@ -47,9 +47,9 @@ def create(api: Api, call: Call, parameters: Mapping[str, Any]) -> Outcome:
     body = {"line_items": [line], "metadata": stamped(parameters, call)}
 
     def read_back() -> Native | None:
-        return find(api, Listing(PATH), call)[0]
+        return find(api, LINKS, call)[0]
 
-    native = api.make(PATH, body, call.key, read_back)
+    native = api.make(api.v1.payment_links.create, body, call.key, read_back)
     return Outcome(Verdict.SUCCEEDED, status=200, provider_ref=native["id"])
 
 
@@ -57,7 +57,7 @@ def look_up(
     api: Api, call: Call, _parameters: Mapping[str, Any], _sent_at: datetime
 ) -> LookupResult:
     """Look up whether the link was created, among the newest: links have no creation time."""
-    return lookup_result(find(api, Listing(PATH), call), "payment link")
+    return lookup_result(find(api, LINKS, call), "payment link")
 
 
 def _thing(parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,12 +14,10 @@ from adapters.contract.answers import safe_words
 from adapters.contract.fields import text
 from adapters.contract.outbound import Call, LookupResult, Outcome, Verdict
 from adapters.stripe import parameters as given
-from adapters.stripe.answers import Unfinished, error_type
-from adapters.stripe.api import Api, Listing, Native
+from adapters.stripe.api import Api, Listing, Native, Unfinished
 from adapters.stripe.metadata import Metadata, find, lookup_result, stamped
 from adapters.stripe.money import stripe_amount
 
-PATH = "/v1/refunds"
 REASONS = ("duplicate", "fraudulent", "requested_by_customer")
 _UNDONE = frozenset({"failed", "canceled"})
 
@@ -51,14 +49,17 @@ def refund(api: Api, call: Call, parameters: Mapping[str, Any]) -> Outcome:
     def read_back() -> Native | None:
         return find(api, _listing(parameters), call)[0]
 
-    answer = api.send(PATH, body, call.key)
-    if answer.status == 400 and error_type(answer) != "idempotency_error":
+    try:
+        native = api.make(api.v1.refunds.create, body, call.key, read_back)
+    except Unfinished as stop:
         # `charge_already_refunded`, or more than is left: an earlier attempt of this delivery may
         # be the cause.
-        ours = read_back()
-        if ours is not None:
-            return _outcome(ours)
-    return _outcome(api.settled(answer, read_back))
+        is_refused = stop.outcome.status == 400 and not stop.key_is_taken
+        ours = read_back() if is_refused else None
+        if ours is None:
+            raise
+        native = ours
+    return _outcome(native)
 
 
 def look_up(
@@ -69,7 +70,7 @@ def look_up(
 
 
 def _listing(parameters: Mapping[str, Any]) -> Listing:
-    return Listing(PATH, _payment(parameters))
+    return Listing(lambda v1: v1.refunds.list, _payment(parameters))
 
 
 def _payment(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,7 +80,8 @@ def _payment(parameters: Mapping[str, Any]) -> dict[str, Any]:
 def _stripe_amount(api: Api, parameters: Mapping[str, Any]) -> int:
     """Return the amount in Stripe's unit of the payment's currency, which is read from Stripe."""
     (name, payment_id), *_ = _payment(parameters).items()
-    payment = api.read(f"/v1/{name}s/{payment_id}")
+    payments = api.v1.charges if name == "charge" else api.v1.payment_intents
+    payment = api.read(payments.retrieve, payment_id)
     code = text(payment.get("currency"))
     if code is None:
         sentence = f"Stripe does not say in which currency {payment_id} was paid"

@@ -48,13 +48,42 @@ def ids(listed: Iterator[ListedRecord]) -> list[str]:
     return [ADAPTER.parse(posted(one.body))[0].external_id for one in listed]
 
 
-@pytest.mark.parametrize("count", [0, 1, 19, 20, 21, 40, 41, 95])
+@pytest.mark.parametrize("count", [0, 1, 19, 20, 21, 40, 41, 95, 250])
 def test_each_event_is_listed_once_oldest_first(
     stripe: StripeFarEnd, transport: GuardedTransport, count: int
 ) -> None:
     made = fill(stripe, count)
     listed = ADAPTER.list_since(NOW - HOUR, NOW, transport, account(stripe.url))
     assert ids(listed) == made
+
+
+@pytest.mark.parametrize("most", [1, 7, 13])
+def test_pages_may_be_shorter_than_asked_for(
+    stripe: StripeFarEnd, transport: GuardedTransport, most: int
+) -> None:
+    made = fill(stripe, 45)
+    stripe.most = most
+    assert ids(ADAPTER.list_since(NOW - HOUR, NOW, transport, account(stripe.url))) == made
+
+
+def test_a_page_that_breaks_off_leaves_nothing_that_looks_whole(
+    stripe: StripeFarEnd, transport: GuardedTransport
+) -> None:
+    fill(stripe, 250)
+    stripe.told = lambda _: len(stripe.received) == 9 and stripe.forbidden.add("/v1/events")
+    listed = ADAPTER.list_since(NOW - HOUR, NOW, transport, account(stripe.url))
+    with pytest.raises(AdapterError, match="403"):
+        next(listed)
+    assert len(stripe.received) == 10
+
+
+def test_no_page_is_larger_than_an_answer_may_be(
+    stripe: StripeFarEnd, transport: GuardedTransport
+) -> None:
+    made = fill(stripe, 60)
+    for event in stripe.objects["events"]:
+        event["data"]["object"]["description"] = "x" * 45_000
+    assert ids(ADAPTER.list_since(NOW - HOUR, NOW, transport, account(stripe.url))) == made
 
 
 def test_what_is_older_is_left_out(stripe: StripeFarEnd, transport: GuardedTransport) -> None:
