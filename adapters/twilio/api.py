@@ -8,7 +8,8 @@ that is filtered by date.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -79,23 +80,21 @@ class TwilioApi:
         self.sid = self.credentials.account_sid or "AC" + "0" * 32
         self._base_url = (settings.get("base_url") or API).rstrip("/")
         self._transport = transport
+        self._library: TwilioLibrary | None = None
+        self._making = Lock()
 
     @property
     def path(self) -> str:
         return f"/2010-04-01/Accounts/{self.sid}"
 
-    @cached_property
+    @property
     def library(self) -> "TwilioLibrary":
         """Client of the official library, made (and the library imported) by the first request."""
-        # Here, since processes that make no requests import this module too.
-        from adapters.twilio.client import TwilioLibrary
-
-        by_token = (self.sid, self.credentials.auth_token)
-        by_key = (self.credentials.api_key_sid, self.credentials.api_key_secret)
-        user, secret = by_key if self.credentials.by_key else by_token
-        return TwilioLibrary(
-            user, secret, self.sid, base_url=self._base_url, transport=self._transport
-        )
+        # One for all threads: an answer is kept by the client that made the request.
+        with self._making:
+            if self._library is None:
+                self._library = self._made()
+            return self._library
 
     def send(self, message: Mapping[str, Any]) -> Answer:
         """Send a message, given by the library's names of its fields, and return the answer."""
@@ -110,6 +109,17 @@ class TwilioApi:
         """Return the answer to a request for the newest message."""
         newest = partial(self.library.messages.page, page_size=1)
         return self.library.exchange(newest).answer
+
+    def _made(self) -> "TwilioLibrary":
+        # Here, since processes that make no requests import this module too.
+        from adapters.twilio.client import TwilioLibrary
+
+        by_token = (self.sid, self.credentials.auth_token)
+        by_key = (self.credentials.api_key_sid, self.credentials.api_key_secret)
+        user, secret = by_key if self.credentials.by_key else by_token
+        return TwilioLibrary(
+            user, secret, self.sid, base_url=self._base_url, transport=self._transport
+        )
 
 
 def pages(account: TwilioApi, **query: Any) -> Iterator[Page]:

@@ -22,7 +22,7 @@ from twilio.http.response import Response
 from twilio.rest import Client
 
 from adapters.contract.answers import read
-from adapters.contract.errors import NotSent
+from adapters.contract.errors import AnswerLost
 from adapters.contract.outbound import Answer, Transport
 from adapters.twilio.api import API
 from adapters.twilio.signature import FORM
@@ -115,7 +115,7 @@ class TwilioLibrary:
         return self._client.api.v2010.accounts(self._client.account_sid)
 
     def exchange(self, ask: Callable[[], object]) -> Exchange:
-        """Return the request that `ask` makes of the library, and its answer, whatever its status.
+        """Return the request that `ask` makes of this client, and its answer, whatever its status.
 
         Raises:
             NotSent: no byte of the request was written, or a GET was not answered.
@@ -128,5 +128,5 @@ class TwilioLibrary:
             ask()
         made: Exchange | None = thread.exchange
         if made is None:
-            raise NotSent("Twilio's library made no request")
+            raise AnswerLost("there is no answer of Twilio's library; it may have made no request")
         return made

@@ -1,18 +1,21 @@
 """API keys of Twilio beside the auth token: which is used, what a half one is, what is shown."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import pytest
 from marshmallow import ValidationError
 
-from adapters import Call
+from adapters import Call, LookupVerdict
 from adapters.contract.errors import AccountRefused
 from adapters.twilio.api import Credentials, list_messages
 from adapters.twilio.outbound import TwilioOutbound
 from hub.config import load_config
 from hub.core.errors import ConfigError
 from hub.gateways.http.transport import GuardedTransport
+from tests import twilio_far_end
 from tests.adapters.outbound.conftest import NOW
 from tests.adapters.outbound.twilio_calls import (
     ACCOUNT,
@@ -27,7 +30,9 @@ from tests.adapters.outbound.twilio_calls import (
     made,
     says,
 )
+from tests.far_end import FarEnd
 from tests.gateways.servers import Far
+from tests.twilio_far_end import TwilioFarEnd
 
 Calls = Callable[..., Call]
 
@@ -138,3 +143,24 @@ def test_a_list_that_a_key_may_not_read_says_what_to_check(
     for incomplete in (KEY, {"account_sid": ACCOUNT, "api_key_sid": KEY_SID}):
         with pytest.raises(AccountRefused, match="to list messages takes"):
             list(list_messages(NOW, transport, incomplete))
+
+
+def test_a_key_sends_finds_and_lists_what_a_token_does(transport: GuardedTransport) -> None:
+    twilio = TwilioFarEnd(timeout_s=15)
+    with FarEnd(twilio.behave) as far_end:
+        by_key = {
+            "auth_token": "",
+            "api_key_sid": twilio_far_end.KEY_SID,
+            "api_key_secret": twilio_far_end.KEY_SECRET,
+        }
+        one = made(transport, far_end.url, account_sid=twilio_far_end.ACCOUNT, **by_key)
+        assert one.probe().ok
+        now = datetime.now(UTC)
+        text = Call("send", {"to": TO, "body": TEXT}, key="k", attempt_id="a.1", now=now)
+        ref = one.perform(text).provider_ref
+        found = one.look_up(text, now)
+        settings = by_key | {"account_sid": twilio_far_end.ACCOUNT, "base_url": far_end.url}
+        [listed] = list_messages(now, transport, settings)
+    assert ref is not None
+    assert (found.verdict, found.provider_ref) == (LookupVerdict.THERE, ref)
+    assert dict(parse_qsl(listed.body.decode()))["MessageSid"] == ref
