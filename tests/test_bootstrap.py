@@ -57,6 +57,12 @@ def test_the_web_server_does_not_import_what_it_need_not_wait_for() -> None:
     assert imported.isdisjoint({"requests", "rq", "alembic", "holidays", "hub.worker.drain"})
 
 
+def test_the_adapter_of_twilio_imports_the_library_s_calls_with_the_first_one() -> None:
+    imported = imported_by(f"{WEB} adapters.twilio.inbound adapters.twilio.outbound")
+    assert "twilio.request_validator" in imported
+    assert imported.isdisjoint({"twilio.rest", "twilio.http", "requests"})
+
+
 def test_the_newest_revision_is_known_without_alembic(postgresql_url) -> None:
     head = ScriptDirectory(str(MIGRATIONS)).get_current_head()
     with open_database(postgresql_url, pool_size=1).read() as connection:

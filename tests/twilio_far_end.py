@@ -2,7 +2,7 @@
 
 https://www.twilio.com/docs/messaging/api/message-resource. There is no idempotency key: a text
 that is accepted twice is sent twice. Callbacks are signed with the auth token, for the address
-that the message was given.
+that the message was given. An API key, as a standard one, may do all but read the account itself.
 """
 
 import base64
@@ -23,6 +23,7 @@ from tests.far_end import Received, Reply
 
 ACCOUNT = "AC0123456789abcdef0123456789abcdef"
 TOKEN = "0123456789abcdef0123456789abcdef"
+KEY_SID, KEY_SECRET = "SK" + "b" * 32, "a_secret_of_an_api_key_0123456789"
 SENDER = "+15005550006"
 API = f"/2010-04-01/Accounts/{ACCOUNT}"
 STATUSES = ("queued", "sent", "delivered")
@@ -94,8 +95,8 @@ class TwilioFarEnd:
     def behave(self, received: Received) -> Reply:
         """Answer one call of the API."""
         path = urlsplit(received.path).path
-        basic = base64.b64encode(f"{ACCOUNT}:{TOKEN}".encode()).decode()
-        if received.headers.get("authorization") != f"Basic {basic}":
+        who = self._who(received)
+        if who is None or (who == KEY_SID and path == f"{API}.json"):
             return _says(401, {"code": 20003, "message": "Authenticate", "status": 401})
         if (received.method, path) == ("POST", f"{API}/Messages.json"):
             form = dict(parse_qsl(received.body.decode(), strict_parsing=True))
@@ -113,6 +114,15 @@ class TwilioFarEnd:
         """Return the messages sent to a number."""
         with self._lock:
             return [one for one in self.messages if one["to"] == number]
+
+    def _who(self, received: Received) -> str | None:
+        """Return the user who signs in: the account, or its API key; None for anybody else."""
+        given = received.headers.get("authorization")
+        for user, secret in ((ACCOUNT, TOKEN), (KEY_SID, KEY_SECRET)):
+            basic = base64.b64encode(f"{user}:{secret}".encode()).decode()
+            if given == f"Basic {basic}":
+                return user
+        return None
 
     def _accept(self, form: dict[str, str]) -> Reply:
         at = format_datetime(datetime.now(UTC))

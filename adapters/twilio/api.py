@@ -1,23 +1,26 @@
 """Client for Twilio's REST API: the calls that the destination makes, and the lists of messages.
 
-https://www.twilio.com/docs/messaging/api/message-resource. Calls go through the hub's transport:
-the official library supports no base URL but its own, and its answers do not distinguish an unknown
-outcome from a refusal. Lists can be filtered by `DateSent` alone, so a message that was never sent
-is in no list that is filtered by date.
+https://www.twilio.com/docs/messaging/api/message-resource. The official library makes the
+requests. Lists can be filtered by `DateSent` alone, so a message that was never sent is in no list
+that is filtered by date.
 """
 
-from base64 import b64encode
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from adapters.contract.answers import read, read_object
+from adapters.contract.answers import read_object
 from adapters.contract.errors import AccountRefused, AdapterError
 from adapters.contract.inbound import ListedRecord
 from adapters.contract.outbound import Answer, Transport
 from adapters.twilio.signature import FORM
+
+if TYPE_CHECKING:
+    from adapters.twilio.client import TwilioLibrary
 
 API = "https://api.twilio.com"
 PAGE_SIZE = 100
@@ -25,52 +28,110 @@ PAGE_SIZE = 100
 FINAL_STATUSES = frozenset({"delivered", "undelivered", "failed", "read", "canceled"})
 
 Record = Mapping[str, Any]
-Query = Iterable[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class TwilioApi:
-    """Client for the API of one account."""
+class Credentials:
+    """Credentials of one account: its auth token, or an API key of it, which is used if given.
 
-    sid: str
-    token: str = field(repr=False)
-    base_url: str
-    transport: Transport
+    `account_sid` names the account in either case. A blank credential is empty.
+    """
+
+    account_sid: str
+    auth_token: str = field(repr=False)
+    api_key_sid: str
+    api_key_secret: str = field(repr=False)
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any], transport: Transport) -> "TwilioApi":
-        """Return the client for a destination's settings; without `account_sid` it has a dummy."""
-        sid = (settings.get("account_sid") or "").strip() or "AC" + "0" * 32
-        token = (settings.get("auth_token") or "").strip()
-        base_url = (settings.get("base_url") or API).rstrip("/")
-        return cls(sid, token, base_url, transport)
+    def of(cls, settings: Mapping[str, Any]) -> "Credentials":
+        """Return the credentials in the settings of a destination."""
+        return cls(*((settings.get(one.name) or "").strip() for one in fields(cls)))
+
+    @property
+    def by_key(self) -> bool:
+        return bool(self.api_key_sid and self.api_key_secret)
+
+    @property
+    def names(self) -> str:
+        """Names of the settings that are used, for a person."""
+        if self.by_key:
+            return "`account_sid`, `api_key_sid` and `api_key_secret`"
+        return "`account_sid` and `auth_token`"
+
+    @property
+    def complete(self) -> bool:
+        return bool(self.account_sid and (self.by_key or self.auth_token))
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Page of a list: its records, and the headers of the answer."""
+
+    records: list[Record]
+    headers: Mapping[str, str]
+
+
+class TwilioApi:
+    """Client for the API of one account, shared by many threads."""
+
+    def __init__(self, settings: Mapping[str, Any], transport: Transport) -> None:
+        self.credentials = Credentials.of(settings)
+        # In the sandbox, an account without a SID has a dummy.
+        self.sid = self.credentials.account_sid or "AC" + "0" * 32
+        self._base_url = (settings.get("base_url") or API).rstrip("/")
+        self._transport = transport
+        self._library: TwilioLibrary | None = None
+        self._making = Lock()
 
     @property
     def path(self) -> str:
         return f"/2010-04-01/Accounts/{self.sid}"
 
-    def read(self, path: str) -> Answer:
-        """Send a read-only request and return the answer."""
-        return read(self.transport, self.base_url + path, headers=self._headers())
+    @property
+    def library(self) -> "TwilioLibrary":
+        """Client of the official library, made (and the library imported) by the first request."""
+        # One for all threads: an answer is kept by the client that made the request.
+        with self._making:
+            if self._library is None:
+                self._library = self._made()
+            return self._library
 
-    def post(self, path: str, fields: Query) -> Answer:
-        """Send a request that has an effect and return the answer."""
-        headers = self._headers() | {"content-type": FORM}
-        body = urlencode(list(fields)).encode("ascii")
-        return self.transport.send("POST", self.base_url + path, headers=headers, body=body)
+    def send(self, message: Mapping[str, Any]) -> Answer:
+        """Send a message, given by the library's names of its fields, and return the answer."""
+        create = partial(self.library.messages.create, **message)
+        return self.library.exchange(create).answer
 
-    def _headers(self) -> dict[str, str]:
-        basic = b64encode(f"{self.sid}:{self.token}".encode()).decode("ascii")
-        return {"accept": "application/json", "authorization": f"Basic {basic}"}
+    def account(self) -> Answer:
+        """Return the answer to a request for the account itself."""
+        return self.library.exchange(self.library.account.fetch).answer
+
+    def newest(self) -> Answer:
+        """Return the answer to a request for the newest message."""
+        newest = partial(self.library.messages.page, page_size=1)
+        return self.library.exchange(newest).answer
+
+    def _made(self) -> "TwilioLibrary":
+        # Here, since processes that make no requests import this module too.
+        from adapters.twilio.client import TwilioLibrary
+
+        by_token = (self.sid, self.credentials.auth_token)
+        by_key = (self.credentials.api_key_sid, self.credentials.api_key_secret)
+        user, secret = by_key if self.credentials.by_key else by_token
+        return TwilioLibrary(
+            user, secret, self.sid, base_url=self._base_url, transport=self._transport
+        )
 
 
-def pages(account: TwilioApi, query: Query) -> Iterator[list[Record]]:
+def pages(account: TwilioApi, **query: Any) -> Iterator[Page]:
     """Yield the pages of the account's messages, newest first.
+
+    `query` has the library's names: `to`, `from_`, `date_sent_after` (aware).
 
     Raises:
         AdapterError: a page could not be read; the message says what to correct.
     """
-    return _pages(account, f"{account.path}/Messages.json", query, "messages")
+    path = f"{account.path}/Messages.json"
+    return _pages(account, path, account.library.messages, "messages", **query)
 
 
 def media_of(account: TwilioApi, message_sid: str) -> list[dict[str, str]]:
@@ -80,14 +141,14 @@ def media_of(account: TwilioApi, message_sid: str) -> list[dict[str, str]]:
         AdapterError: the list could not be read.
     """
     path = f"{account.path}/Messages/{message_sid}/Media.json"
-    found = _pages(account, path, [("PageSize", str(PAGE_SIZE))], "media_list")
+    listing = account.library.messages(message_sid).media
     return [
         {
             "url": API + str(item.get("uri", "")).removesuffix(".json"),
             "content_type": str(item.get("content_type", "")),
         }
-        for page in found
-        for item in page
+        for page in _pages(account, path, listing, "media_list")
+        for item in page.records
     ]
 
 
@@ -99,33 +160,33 @@ def list_messages(
     Raises:
         AdapterError: there are no credentials, or a list could not be read.
     """
-    if not settings.get("account_sid") or not settings.get("auth_token"):
-        raise AccountRefused("to list messages takes `account_sid` and `auth_token`")
-    account = TwilioApi.of(settings, transport)
-    query = [("DateSent>", at(since)), ("PageSize", str(PAGE_SIZE))]
-    for page in pages(account, query):
-        for record in page:
+    account = TwilioApi(settings, transport)
+    if not account.credentials.complete:
+        raise AccountRefused("to list messages takes `account_sid`, and `auth_token` or an API key")
+    for page in pages(account, date_sent_after=since.astimezone(UTC)):
+        for record in page.records:
             if form := _as_webhook(account, record):
                 body = urlencode(form).encode("ascii")
                 yield ListedRecord(body, {"content-type": FORM})
 
 
-def at(instant: datetime) -> str:
-    """Return a time in the format of the API's filters."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _pages(account: TwilioApi, path: str, query: Query, name: str) -> Iterator[list[Record]]:
-    following: str | None = f"{path}?{urlencode(list(query))}"
+def _pages(account: TwilioApi, path: str, listing: Any, name: str, **query: Any) -> Iterator[Page]:
+    """Yield the pages of a list of the library; of its pages, only the requests are used."""
     asked: set[str] = set()
-    while following:
-        asked.add(following)
-        told = _told(account.read(following))
+    ask = partial(listing.page, page_size=PAGE_SIZE, **query)
+    while True:
+        exchange = account.library.exchange(ask)
+        asked.add(exchange.path)
+        told = _told(account, exchange.answer)
         records = told.get(name)
         if not isinstance(records, list) or not all(isinstance(one, dict) for one in records):
             raise AdapterError(f"Twilio answered without a list `{name}`; is `base_url` its API?")
-        yield records
+        yield Page(records, exchange.answer.headers)
+        # The library would follow any address, and one that it was given before, for ever.
         following = _next(told, path, asked)
+        if following is None:
+            return
+        ask = partial(listing.get_page, API + following)
 
 
 def _next(told: Record, path: str, asked: set[str]) -> str | None:
@@ -137,10 +198,10 @@ def _next(told: Record, path: str, asked: set[str]) -> str | None:
     return uri
 
 
-def _told(answer: Answer) -> Record:
+def _told(account: TwilioApi, answer: Answer) -> Record:
     if answer.status in (401, 403):
         raise AccountRefused(
-            f"Twilio answered {answer.status} to a list; check `account_sid` and `auth_token`"
+            f"Twilio answered {answer.status} to a list; check {account.credentials.names}"
         )
     told = read_object(answer)
     if answer.status != 200 or told is None:

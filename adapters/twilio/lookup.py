@@ -10,8 +10,8 @@ hub's times are corrected by the `Date` header of Twilio's answers.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from itertools import islice
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 from adapters.contract.answers import safe_words
 from adapters.contract.errors import Unreadable
 from adapters.contract.fields import is_id, rfc3339
-from adapters.contract.outbound import Answer, LookupResult, LookupVerdict, Transport
+from adapters.contract.outbound import LookupResult, LookupVerdict
 from adapters.twilio import api
 from adapters.twilio.api import Record, TwilioApi
 from adapters.twilio.facts import utc_from_rfc2822
@@ -41,25 +41,14 @@ class _Likeness(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """Records from around the time of the call, by SID; `whole` if the lists have no more."""
+    """Records from around the time of the call, by SID; `whole` if the lists have no more.
+
+    `date` is the first `Date` of the answers, None if none has one.
+    """
 
     records: dict[str, Record]
     whole: bool
-
-
-class _Dated:
-    """Transport wrapper that keeps the `Date` of the first answer that has one."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-        self.date: datetime | None = None
-
-    def send(
-        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes = b""
-    ) -> Answer:
-        answer = self._transport.send(method, url, headers=headers, body=body)
-        self.date = self.date or _time_of(answer.headers, "date")
-        return answer
+    date: datetime | None
 
 
 def look_up(
@@ -76,19 +65,18 @@ def look_up(
     Raises:
         AdapterError: a list could not be read.
     """
-    dated = _Dated(account.transport)
-    account = replace(account, transport=dated)
-    since = sent_at - 2 * SHORTLY
-    asked = [("To", message["to"])] + ([("From", sender)] if sender else [])
-    by_date = _records(account, [*asked, ("DateSent>", api.at(since))], since)
-    newest = _records(account, asked, since)
-    ahead = now - dated.date if dated.date else timedelta(0)
+    since = (sent_at - 2 * SHORTLY).astimezone(UTC)
+    asked = {"to": message["to"]} | ({"from_": sender} if sender else {})
+    by_date = _records(account, since, **asked, date_sent_after=since)
+    newest = _records(account, since, **asked)
+    date = by_date.date or newest.date
+    ahead = now - date if date else timedelta(0)
     if abs(ahead) > SHORTLY:
         return _doubt(
             f"Twilio's clock and ours differ by {abs(ahead) // timedelta(seconds=1)} seconds; "
             "set the clock of this machine"
         )
-    found = _Found(by_date.records | newest.records, by_date.whole and newest.whole)
+    found = _Found(by_date.records | newest.records, by_date.whole and newest.whole, date)
     return _judged(found, message, sent_at, sent_at - ahead)
 
 
@@ -123,15 +111,17 @@ def _judged(
     )
 
 
-def _records(account: TwilioApi, query: list[tuple[str, str]], since: datetime) -> _Found:
+def _records(account: TwilioApi, since: datetime, **query: Any) -> _Found:
     records: dict[str, Record] = {}
-    pages = api.pages(account, [*query, ("PageSize", str(api.PAGE_SIZE))])
+    date: datetime | None = None
+    pages = api.pages(account, **query)
     for page in islice(pages, MOST_PAGES):
-        fresh = [record for record in page if _is_since(record, since)]
+        date = date or _time_of(page.headers, "date")
+        fresh = [record for record in page.records if _is_since(record, since)]
         records |= {str(one.get("sid")): one for one in fresh if one.get("direction") != "inbound"}
-        if page and not fresh:
-            return _Found(records, whole=True)
-    return _Found(records, whole=next(pages, None) is None)
+        if page.records and not fresh:
+            return _Found(records, whole=True, date=date)
+    return _Found(records, whole=next(pages, None) is None, date=date)
 
 
 def _is_since(record: Record, since: datetime) -> bool:

@@ -1,4 +1,4 @@
-"""Parameters of a message, their validation, and the form that Twilio's API takes."""
+"""Parameters of a message, their validation, and the fields that Twilio's API takes."""
 
 import re
 import unicodedata
@@ -107,30 +107,31 @@ class SendParameters(Schema):
             raise ValidationError("a message needs a text, media or a template", "body")
 
 
-def message_form(
+def message_fields(
     message: Mapping[str, Any], *, sender: str, service: str, callback: str | None
-) -> list[tuple[str, str]]:
-    """Return the form fields of a validated message.
+) -> dict[str, Any]:
+    """Return the fields of a validated message, by the official library's names of them.
 
     Raises:
         InvalidParameters: the sender cannot send on the recipient's channel.
     """
-    form = [("To", message["to"])]
+    fields: dict[str, Any] = {"to": message["to"]}
     if callback:
-        form.append(("StatusCallback", callback))
+        fields["status_callback"] = callback
     if service:
-        form.append(("MessagingServiceSid", service))
+        fields["messaging_service_sid"] = service
     if sender:
-        form.append(("From", sender_for(message["to"], sender)))
+        fields["from_"] = sender_for(message["to"], sender)
     if "body" in message:
-        form.append(("Body", message["body"]))
-    form += [("MediaUrl", url) for url in message.get("media", ())]
+        fields["body"] = message["body"]
+    if message.get("media"):
+        fields["media_url"] = message["media"]
     if "template" in message:
-        form.append(("ContentSid", message["template"]))
+        fields["content_sid"] = message["template"]
     if message.get("variables"):
         texts = {name: str(value) for name, value in message["variables"].items()}
-        form.append(("ContentVariables", json_body(texts, parameter="variables").decode()))
-    return form
+        fields["content_variables"] = json_body(texts, parameter="variables").decode()
+    return fields
 
 
 def sender_for(to: str, sender: str) -> str:

@@ -241,6 +241,36 @@ def test_what_is_no_signature_is_refused(header: str | None) -> None:
         made().verify(replace(received, headers=headers))
 
 
+def test_bytes_that_are_no_text_are_signed_as_they_came() -> None:
+    body = b"Body=%ff%fe&AccountSid=" + MAIN.encode()
+    signed = f"{URL}AccountSid{MAIN}Body".encode() + b"\xff\xfe"
+    for algorithm, header in (("sha1", ""), ("sha256", "key=key_1,algorithm=HMAC_SHA256")):
+        good = base64.b64encode(hmac.digest(TOKEN.encode(), signed, algorithm)).decode()
+        received = replace(request({}, signed=good, **{SETTINGS: header}), body=body)
+        made(secrets=[TOKEN], shared_keys={"key_1": TOKEN}).verify(received)
+        with pytest.raises(NotVerified):
+            made(secrets=[SUB_TOKEN], shared_keys={"key_1": SUB_TOKEN}).verify(received)
+    with pytest.raises(UnicodeEncodeError):  # why this is not left to the official library
+        signature({"Body": "\udcff"})
+
+
+@pytest.mark.parametrize("blank", [" ", "\t\n"])
+def test_a_blank_secret_never_verifies(blank: str) -> None:
+    good = signature(RECEIVED, token=blank)
+    assert RequestValidator(blank).validate(URL, RECEIVED, good)
+    for settings in ({"secrets": [blank]}, {"secrets": [blank], "accounts": {MAIN: blank}}):
+        with pytest.raises(NotVerified):
+            made(**settings).verify(request(RECEIVED, signed=good))
+
+
+@pytest.mark.parametrize("url", ["https://user:pw@hub.example:8443/x", "https://[::1]:8443/x"])
+def test_an_address_that_the_official_library_takes_apart_wrongly_verifies(url: str) -> None:
+    without = url.replace(":8443", "")
+    good = signature(RECEIVED, url=without)
+    assert not RequestValidator(TOKEN).validate(url, RECEIVED, good)
+    assert made().verify(request(RECEIVED, url=url, signed=good)) == "secrets[0]"
+
+
 def test_too_many_fields_are_refused_before_they_are_signed() -> None:
     with pytest.raises(NotVerified, match="fields"):
         made().verify(request([("a", str(n)) for n in range(1001)], signed="x"))

@@ -187,7 +187,7 @@ def test_what_is_the_hub_s_own_is_no_setting(settings: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("settings", "missing"),
     [
-        ({"auth_token": None, "from": SENDER}, [("auth_token",)]),
+        ({"auth_token": None, "from": SENDER}, [("auth_token", "api_key_secret")]),
         ({"auth_token": TOKEN, "from": " "}, [("from", "messaging_service_sid")]),
         ({"auth_token": TOKEN, "from": "12345"}, []),
         ({"auth_token": TOKEN, "messaging_service_sid": SERVICE}, []),

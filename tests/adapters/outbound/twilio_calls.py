@@ -15,6 +15,10 @@ SPECIFICATION = Specification(FIXTURES / "twilio" / "twilio_messages_v2010.json"
 ACCOUNT = "AC0123456789abcdef0123456789abcdef"
 TOKEN = "0123456789abcdef0123456789abcdef"
 SERVICE = "MG0123456789abcdef0123456789abcdef"
+KEY_SID, KEY_SECRET = "SK" + "b" * 32, "a_secret_of_an_api_key_0123456789"
+KEY = {"api_key_sid": KEY_SID, "api_key_secret": KEY_SECRET}
+TEMPLATE = "HX" + "c" * 32
+MEDIA = ["https://a.example/1.jpg", "https://a.example/2.jpg?x=1&y=2"]
 SENDER, TO = "+15005550006", "+12025550199"
 TEXT = "Thank you, we received $120.00."
 SID = "SM" + "a" * 32
