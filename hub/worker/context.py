@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from threading import Event
+from threading import Event, Lock
 
 from redis import Redis
 
@@ -24,7 +24,8 @@ class WorkerContext:
     """Hub, destination clients and the thread pool that makes calls.
 
     `stop`: set to request a graceful stop. `on_due`: called when a wake-up arrives.
-    `holder`: the name of this process in leases.
+    `holder`: the name of this process in leases. `reading_files`: held while a call's files are
+    read from the database.
     """
 
     hub: Hub
@@ -34,6 +35,7 @@ class WorkerContext:
     stop: Event = field(default_factory=Event)
     holder: str = field(default_factory=lambda: _name_of_this_process())
     limiters: dict[str, RateLimiter] = field(default_factory=dict)
+    reading_files: Lock = field(default_factory=Lock)
     pool: ThreadPoolExecutor = field(init=False)
     on_due: Callable[[], None] = lambda: None
 
