@@ -63,6 +63,13 @@ def test_the_adapter_of_twilio_imports_the_library_s_calls_with_the_first_one() 
     assert imported.isdisjoint({"twilio.rest", "twilio.http", "requests"})
 
 
+@pytest.mark.parametrize("process", [WORK, WEB])
+def test_no_process_imports_sendgrid_s_library_before_its_first_e_mail(process: str) -> None:
+    imported = imported_by(f"{process} adapters.sendgrid.inbound adapters.sendgrid.outbound")
+    assert "adapters.sendgrid.mail" in imported
+    assert not [name for name in imported if name.split(".")[0] == "sendgrid"]
+
+
 def test_the_newest_revision_is_known_without_alembic(postgresql_url) -> None:
     head = ScriptDirectory(str(MIGRATIONS)).get_current_head()
     with open_database(postgresql_url, pool_size=1).read() as connection:

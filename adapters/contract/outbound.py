@@ -1,13 +1,15 @@
 """Interface of outbound adapters: actions with their effect class, and outcomes of calls."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar, Protocol
 
 from marshmallow import Schema
+
+from adapters.contract.event import Attachment
 
 
 class Effect(StrEnum):
@@ -85,7 +87,8 @@ class Action:
     outcome until a person is asked, if no evidence has arrived (e-mail may take a day).
     `internal`: reserved for the hub; no route may name it. `phone`: the parameter that holds the
     number to text or call, in E.164, possibly after a channel prefix (`whatsapp:+1...`); None if
-    the action reaches no telephone.
+    the action reaches no telephone. `attachments`: the parameter that names files of the event,
+    which are then given to the call; None if the action takes none.
     """
 
     effect: Effect
@@ -95,6 +98,7 @@ class Action:
     ask_after_s: float = 900.0
     internal: bool = False
     phone: str | None = None
+    attachments: str | None = None
     matched_by_content: bool = False
 
 
@@ -105,7 +109,8 @@ class Call:
     `key` is the delivery's key, the same on every attempt of keyed and natural actions; it is
     sent as `hub_delivery`. `attempt_id` (`<delivery>.<number of the attempt>`) is unique to this
     attempt; it is sent as `hub_attempt` where only the ledger protects the action. `now` is aware
-    UTC, for signing.
+    UTC, for signing. `attachments` are the files of the delivery's event, if the action takes files
+    and its parameters name any: `parameters` are stored, and have their names alone.
     """
 
     action: str
@@ -113,6 +118,7 @@ class Call:
     key: str
     attempt_id: str
     now: datetime
+    attachments: Sequence[Attachment] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,171 +1,137 @@
-"""E-mail of the action `send`: its parameters, and the body of `POST /v3/mail/send`.
+"""Body of `POST /v3/mail/send`, built by SendGrid's library.
 
-Addresses and header lines are validated before SendGrid writes them into the e-mail's header.
+The library is imported at the first e-mail: only a worker sends one, and it takes megabytes.
 """
 
-import re
-from collections.abc import Mapping
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+from adapters.contract.errors import InvalidParameters
+from adapters.contract.event import Attachment
+from adapters.contract.outbound import Call
+from adapters.sendgrid.recipients import Mailbox, mailbox, recipients_of
 
-# The longest subject or name, in characters; RFC 5322 allows a line of 998.
-MAX_LINE = 900
-
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_ADDRESS = re.compile(r"[^\s@<>\"'(),;:\\\[\]]{1,64}@[^\s@<>\"'(),;:\\\[\]/?#]{1,255}")
-_NAMED = re.compile(r"(?P<name>[^<>]*)<(?P<email>[^<>]*)>")
+# How far ahead SendGrid takes an e-mail.
+AHEAD = timedelta(hours=72)
+# SendGrid takes 30 MB in all, and files travel as base64: these are 20 MiB of it.
+MAX_FILE_BYTES = 15 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Mailbox:
-    """E-mail address, and the name shown beside it ("" for none)."""
+class _Part:
+    """Content for the library's `Mail`, with any text.
 
-    email: str
-    name: str = ""
+    The library's own `Content` raises an exception at a text that begins like an API key, which is
+    meant for who writes e-mails: the hub passes on what somebody wrote.
+    """
 
-    def as_json(self) -> dict[str, str]:
-        """Return the mailbox as SendGrid takes it."""
-        return {"email": self.email, "name": self.name} if self.name else {"email": self.email}
+    mime_type: str
+    text: str
+
+    def get(self) -> dict[str, str]:
+        return {"type": self.mime_type, "value": self.text}
 
 
-def mailbox(text: str) -> Mailbox:
-    """Parse `jane@example.org` or `Jane Doe <jane@example.org>`.
+def mail_body(given: Mapping[str, Any], call: Call, *, sender: Mailbox) -> dict[str, Any]:
+    """Return the JSON body of one e-mail; `given` was loaded by `SendParameters`.
+
+    All recipients share one e-mail: those of `to` and `cc` see each other. SendGrid copies
+    `custom_args` into every event of the e-mail. A `send_at` that has passed is left out: the
+    e-mail goes at once, as a late retry of it should.
 
     Raises:
-        ValidationError: the text is neither, or `check_line` refuses it.
+        InvalidParameters: `send_at` is too far ahead, or a file is missing, empty or too large.
     """
-    check_line(text)
-    named = _NAMED.fullmatch(text.strip())
-    email = named["email"].strip() if named else text.strip()
-    if not _ADDRESS.fullmatch(email):
-        raise ValidationError("expected jane@example.org or Jane Doe <jane@example.org>")
-    name = named["name"].strip() if named else ""
-    return Mailbox(email, name.replace('"', "").strip())
+    from sendgrid.helpers import mail as sdk
 
-
-def check_mailbox(text: str) -> None:
-    """Validate a text that `mailbox` parses (a marshmallow validator).
-
-    Raises:
-        ValidationError: `mailbox` refuses the text.
-    """
-    mailbox(text)
-
-
-def check_email(text: str) -> None:
-    """Validate an e-mail address without a name (a marshmallow validator).
-
-    Raises:
-        ValidationError: the text is not an address.
-    """
-    if not _ADDRESS.fullmatch(text.strip()) or _CONTROL.search(text):
-        raise ValidationError("expected an e-mail address like jane@example.org")
-
-
-def check_line(text: str) -> None:
-    """Validate a header line, which SendGrid writes into the e-mail (a marshmallow validator).
-
-    Raises:
-        ValidationError: the line is blank, too long or has a control character.
-    """
-    if _CONTROL.search(text):
-        raise ValidationError("must be one line without control characters")
-    if not text.strip():
-        raise ValidationError("must not be blank")
-    if len(text) > MAX_LINE:
-        raise ValidationError(f"must have at most {MAX_LINE} characters")
-
-
-MAX_CATEGORIES = 10
-_CONTENT = ("subject", "text", "html")
-_NO_CHARACTER = re.compile("[\x00\ud800-\udfff]")
-
-
-def _check_content(content: str) -> None:
-    if not content.strip():
-        raise ValidationError("must not be blank")
-    if _NO_CHARACTER.search(content):
-        raise ValidationError("has a NUL or half a character, which no e-mail can hold")
-
-
-def check_group(group: int) -> None:
-    """Validate the number of an unsubscribe group (a marshmallow validator).
-
-    Raises:
-        ValidationError: the number cannot be one.
-    """
-    if not 0 < group < 2**63:
-        raise ValidationError("expected the number of an unsubscribe group")
-
-
-class SendParameters(Schema):
-    """Parameters: `template` (dynamic, with `data`), or `subject` with `text` and/or `html`.
-
-    `to` and `reply_to` are `jane@example.org` or `Jane Doe <jane@example.org>`;
-    `unsubscribe_group` is a number.
-    """
-
-    to = fields.String(required=True, validate=check_mailbox)
-    subject = fields.String(validate=check_line)
-    text = fields.String(validate=_check_content)
-    html = fields.String(validate=_check_content)
-    template = fields.String(
-        validate=validate.Regexp(
-            r"d-[A-Za-z0-9-]{1,100}\Z", error="expected the id of a dynamic template: d-..."
-        )
-    )
-    data = fields.Dict(keys=fields.String())
-    reply_to = fields.String(validate=check_mailbox)
-    categories = fields.List(
-        fields.String(validate=[check_line, validate.Length(max=255)]),
-        validate=validate.Length(max=MAX_CATEGORIES),
-    )
-    unsubscribe_group = fields.Integer(validate=check_group)
-
-    @validates_schema(skip_on_field_errors=True)
-    def _check_what_is_sent(self, given: Mapping[str, Any], **_: Any) -> None:
-        if "template" in given:
-            if own := [name for name in _CONTENT if name in given]:
-                sentence = "brings its own subject and content; leave away " + " ".join(own)
-                raise ValidationError(sentence, "template")
-            return
-        if "data" in given:
-            raise ValidationError("is for a template, and there is none", "data")
-        if "subject" not in given:
-            raise ValidationError("is needed where there is no template", "subject")
-        if "text" not in given and "html" not in given:
-            raise ValidationError("text or html is needed where there is no template", "text")
-
-
-def mail_body(given: Mapping[str, Any], *, sender: Mailbox, attempt_id: str) -> dict[str, Any]:
-    """Return the JSON body of one e-mail to one person; `given` was loaded by `SendParameters`.
-
-    SendGrid copies `custom_args` into every event of the e-mail.
-    """
-    envelope: dict[str, Any] = {
-        "to": [mailbox(given["to"]).as_json()],
-        "custom_args": {"hub_attempt": attempt_id},
-    }
-    if given.get("data"):
-        envelope["dynamic_template_data"] = given["data"]
-    body: dict[str, Any] = {"from": sender.as_json(), "personalizations": [envelope]}
+    mail = sdk.Mail()
+    mail.from_email = _address(sdk.From, mailbox(given["from"]) if "from" in given else sender)
+    mail.add_personalization(_envelope(given, call.attempt_id))
     if "template" in given:
-        body["template_id"] = given["template"]
+        mail.template_id = given["template"]
     else:
-        body["subject"] = given["subject"]
-        body["content"] = _content(given)
+        mail.subject = given["subject"]
+        for name, kind in (("text", sdk.MimeType.text), ("html", sdk.MimeType.html)):
+            if name in given:
+                mail.add_content(_Part(kind, given[name]))
     if "reply_to" in given:
-        body["reply_to"] = mailbox(given["reply_to"]).as_json()
-    if given.get("categories"):
-        body["categories"] = list(dict.fromkeys(given["categories"]))
+        mail.reply_to = _address(sdk.ReplyTo, mailbox(given["reply_to"]))
+    # The library puts each category and file before those that it has.
+    for category in reversed(list(dict.fromkeys(given.get("categories", ())))):
+        mail.add_category(sdk.Category(category))
+    for file in reversed(_files(given.get("attachments", ()), call.attachments)):
+        content = b64encode(file.content).decode("ascii")
+        mail.add_attachment(sdk.Attachment(content, file.name, file.content_type, "attachment"))
     if "unsubscribe_group" in given:
-        body["asm"] = {"group_id": given["unsubscribe_group"]}
+        mail.asm = sdk.Asm(sdk.GroupId(given["unsubscribe_group"]))
+    if "send_at" in given and _is_ahead(given["send_at"], call.now):
+        mail.send_at = given["send_at"]
+    body: dict[str, Any] = mail.get()
     return body
 
 
-def _content(given: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return the parts in the order that SendGrid requires: plain text first."""
-    kinds = {"text": "text/plain", "html": "text/html"}
-    return [{"type": kinds[name], "value": given[name]} for name in kinds if name in given]
+def _envelope(given: Mapping[str, Any], attempt_id: str) -> Any:
+    """Return the library's `Personalization`: the recipients, and what is theirs."""
+    from sendgrid.helpers import mail as sdk
+
+    envelope = sdk.Personalization()
+    kinds = {"to": sdk.To, "cc": sdk.Cc, "bcc": sdk.Bcc}
+    for name, boxes in recipients_of(given).items():
+        for box in boxes:
+            envelope.add_email(_address(kinds[name], box))
+    envelope.add_custom_arg(sdk.CustomArg("hub_attempt", attempt_id))
+    if given.get("data"):
+        envelope.dynamic_template_data = given["data"]
+    return envelope
+
+
+def _address(kind: Any, box: Mailbox) -> Any:
+    """Return the mailbox as the library's `To`, `From` or the like."""
+    # Given to the constructor without a name, an address is parsed again, by other rules.
+    address = kind()
+    address.email = box.email
+    address.name = box.name or None
+    return address
+
+
+def due_at(given: Mapping[str, Any], sent_at: datetime) -> datetime:
+    """Return the time from which SendGrid sends an e-mail that was given to it at `sent_at`."""
+    return max(sent_at, datetime.fromtimestamp(given.get("send_at", 0), UTC))
+
+
+def _is_ahead(at_s: int, now: datetime) -> bool:
+    """Return whether SendGrid is to wait for that time; False if it has passed."""
+    at = datetime.fromtimestamp(at_s, UTC)
+    if at > now + AHEAD:
+        hours = int(AHEAD.total_seconds() // 3600)
+        raise InvalidParameters(
+            {"send_at": f"SendGrid takes a time at most {hours} h ahead; give the route a `delay`"}
+        )
+    return at > now
+
+
+def _files(names: Sequence[str], there: Sequence[Attachment]) -> list[Attachment]:
+    """Return the attachments of those names.
+
+    The faults never say a name: it is a person's.
+    """
+    by_name = {file.name: file for file in there}
+    if missing := sum(name not in by_name for name in names):
+        raise _file_fault(
+            f"{missing} of {len(names)} are not among the event's {len(there)} files; with its "
+            "request's body they are deleted, see `retention`"
+        )
+    files = [by_name[name] for name in names]
+    if empty := sum(not file.content for file in files):
+        raise _file_fault(f"{empty} of {len(files)} are empty, which SendGrid refuses")
+    if sum(len(file.content) for file in files) > MAX_FILE_BYTES:
+        limit = MAX_FILE_BYTES // 2**20
+        raise _file_fault(f"they have more than {limit} MiB in all; leave some out, or send a link")
+    return files
+
+
+def _file_fault(sentence: str) -> InvalidParameters:
+    return InvalidParameters({"attachments": sentence})

@@ -10,11 +10,16 @@ is not verified, a key without permission, or a temporary block after too many b
 that names a field of the e-mail is about that e-mail. 401 is also "Maximum credits exceeded". 429
 has `X-RateLimit-Reset` (epoch seconds) and no `Retry-After`.
 **Quirks**: there is no idempotency key: `custom_args` carries `hub_attempt` into each event of the
-e-mail. The Email Activity feed, which can be searched for it, is sold separately and lags behind,
-so it proves at once that an e-mail exists, but only after a while that it does not. A suppression
-for a group that does not exist becomes a global one. SendGrid imports contacts asynchronously: 202
-has a `job_id`. Control characters, which SendGrid would pass into an e-mail's header, are refused.
-EU accounts have the `base_url` https://api.eu.sendgrid.com.
+e-mail, whichever of its recipients that is about. The Email Activity feed, which can be searched
+for it, is sold separately and lags behind, so it proves at once that an e-mail exists, but only
+after a while that it does not; with a `send_at`, a while after that. An address that stands twice
+in `to`, `cc` and `bcc` is a 400: it is named once, where it stands first. `send_at` is at most 72 h
+ahead; one that has passed is left out, so that the e-mail goes at once. `attachments` are names of
+the event's files, or `data.attachments` whole; they are read from the kept request, at most 15 MiB,
+and 30 MB are the limit of the whole e-mail. A suppression for a group that does not exist becomes a
+global one. SendGrid imports contacts asynchronously: 202 has a `job_id`. Control characters, which
+SendGrid would pass into an e-mail's header, are refused. EU accounts have the `base_url`
+https://api.eu.sendgrid.com.
 """
 
 from collections.abc import Mapping
@@ -47,7 +52,9 @@ from adapters.sendgrid.contacts import (
     suppressions_path,
 )
 from adapters.sendgrid.lookup import lookup_result
-from adapters.sendgrid.mail import Mailbox, SendParameters, check_mailbox, mail_body, mailbox
+from adapters.sendgrid.mail import due_at, mail_body
+from adapters.sendgrid.parameters import SendParameters
+from adapters.sendgrid.recipients import Mailbox, check_mailbox, mailbox
 
 SEND = "/v3/mail/send"
 _NOBODY = Mailbox("sandbox@example.com")
@@ -84,7 +91,11 @@ class SendgridOutbound(Outbound):
     secrets: ClassVar[tuple[str, ...]] = ("api_key",)
     actions: ClassVar[Mapping[str, Action]] = {
         "send": Action(
-            Effect.AT_MOST_ONCE, SendParameters, supports_lookup=True, ask_after_s=86400.0
+            Effect.AT_MOST_ONCE,
+            SendParameters,
+            supports_lookup=True,
+            ask_after_s=86400.0,
+            attachments="attachments",
         ),
         "suppress": Action(Effect.NATURAL, SuppressionParameters),
         "unsuppress": Action(Effect.NATURAL, SuppressionParameters),
@@ -102,7 +113,7 @@ class SendgridOutbound(Outbound):
     def perform(self, call: Call) -> Outcome:
         given = load_parameters(self.actions[call.action].parameters, call.parameters)
         if call.action == "send":
-            mail = mail_body(given, sender=self._sender, attempt_id=call.attempt_id)
+            mail = mail_body(given, call, sender=self._sender)
             answer = self._send("POST", SEND, mail, parameter="data")
         elif call.action == "suppress":
             people = {"recipient_emails": [given["email"].strip()]}
@@ -131,7 +142,8 @@ class SendgridOutbound(Outbound):
         query = quote(f"unique_args['hub_attempt']=\"{call.attempt_id}\"", safe="")
         url = f"{self._base_url}/v3/messages?limit=10&query={query}"
         answer = read(self._transport, url, headers=self._headers())
-        return lookup_result(answer, call.now - sent_at)
+        given = load_parameters(SendParameters, call.parameters)
+        return lookup_result(answer, call.now - due_at(given, sent_at))
 
     def sandbox_answer(self, method: str, url: str) -> Answer:
         kind = {"content-type": "application/json"}

@@ -6,10 +6,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, select
 
-from adapters import AdapterError, Event, Inbound, InboundRequest
+from adapters import AdapterError, Attachment, Event, Inbound, InboundRequest
 from hub.core.errors import NotFound
 from hub.core.hub import Hub
-from hub.core.models import EventState, StoredEvent, StoredRequest
+from hub.core.models import Delivery, EventState, StoredEvent, StoredRequest
 
 
 def find_event(connection: Connection, event_id: UUID, *, lock: bool = False) -> Row[Any]:
@@ -86,6 +86,22 @@ def events_again(
         return inbound(request.source).parse(stored_request(request))
     except (AdapterError, LookupError):
         return ()
+
+
+def attachments_of(
+    connection: Connection, inbound: Callable[[str], Inbound], delivery_id: UUID
+) -> Sequence[Attachment]:
+    """Return the files of a delivery's event, read again from its request body; empty without it.
+
+    They are read for each call, and not stored with its parameters: an e-mail's may be 30 MB.
+    """
+    request_id, external_id = connection.execute(
+        select(StoredEvent.request_id, StoredEvent.external_id)
+        .join(Delivery, Delivery.event_id == StoredEvent.id)
+        .where(Delivery.id == delivery_id)
+    ).one()
+    event = event_again(connection, inbound, request_id, external_id)
+    return event.attachments if event else ()
 
 
 def stored_request(row: Row[Any]) -> InboundRequest:

@@ -29,6 +29,8 @@ from hub.gateways.http.transport import GuardedTransport
 
 PROBE_TIMEOUT_S = 10
 TIMEOUT_S = 30
+# Of one text in a request that the sandbox records, in characters.
+LONGEST_RECORDED = 256 * 1024
 
 
 class DestinationClient:
@@ -104,7 +106,18 @@ def _as_recorded(recorder: RecordingTransport) -> dict[str, Any] | None:
         content = orjson.loads(last.body)
     except orjson.JSONDecodeError:
         content = last.body.decode("utf-8", "replace")
-    return storable({"method": last.method, "url": last.url, "body": content})[0]
+    return storable({"method": last.method, "url": last.url, "body": _shortened(content)})[0]
+
+
+def _shortened(content: Any) -> Any:
+    """Return JSON with the ends of its longest texts left out: a file, encoded in a body."""
+    if isinstance(content, dict):
+        return {name: _shortened(value) for name, value in content.items()}
+    if isinstance(content, list):
+        return [_shortened(value) for value in content]
+    if isinstance(content, str) and len(content) > LONGEST_RECORDED:
+        return f"{content[:100]}… ({len(content)} characters)"
+    return content
 
 
 def list_records(

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from adapters import Outcome, Verdict
+from adapters import Attachment, Outcome, Verdict
 from hub.core.database_errors import DatabaseErrorKind, classify
 from hub.core.delivery.claim import claim
 from hub.core.delivery.context import RenderContexts
@@ -21,6 +22,7 @@ from hub.core.events.enrichment import record_and_complete
 from hub.core.inbound.routing import site_context
 from hub.core.leads.owner_context import OwnerContext
 from hub.core.leads.send_limits import limits_of
+from hub.core.rehydrate import attachments_of
 from hub.worker import hang_timer
 from hub.worker.context import WorkerContext
 from hub.worker.hang_timer import feed
@@ -123,12 +125,18 @@ class LaneBatch:
     def _start(self, lane: HeldLane, claimed: Claimed, now_s: float) -> None:
         self.has_called = True
         try:
-            call = self._worker.pool.submit(perform, lane.client, claimed, now_s)
+            call = self._worker.pool.submit(perform, lane.client, claimed, now_s, self._read_files)
         except RuntimeError:  # no thread can be started
             lane.finish(claimed, Outcome(Verdict.NOT_PROCESSED, "no thread for the call"), None)
             return
         lane.in_flight[claimed.delivery_id] = now_s
         call.add_done_callback(partial(self._on_end, lane, claimed))
+
+    def _read_files(self, delivery_id: UUID) -> Sequence[Attachment]:
+        hub = self._worker.hub
+        # One at a time: a body may have 30 MB, and the threads share few connections.
+        with self._worker.reading_files, hub.store.read() as connection:
+            return attachments_of(connection, hub.inbound, delivery_id)
 
     def _on_end(self, lane: HeldLane, claimed: Claimed, call: Any) -> None:
         self._results.put((lane, claimed, call.result()))

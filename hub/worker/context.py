@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from threading import Event
+from threading import Event, Lock
 
 from redis import Redis
 
@@ -30,7 +30,7 @@ class WorkerContext:
 
     `with_events`: it also serves the queue `EVENTS`. `tasks` run beside the drain. `stop`: set to
     request a graceful stop. `on_due`: called when a wake-up arrives. `holder`: the name of this
-    process in leases.
+    process in leases. `reading_files`: held while a call's files are read from the database.
     """
 
     hub: Hub
@@ -43,6 +43,7 @@ class WorkerContext:
     stop: Event = field(default_factory=Event)
     holder: str = field(default_factory=lambda: _name_of_this_process())
     limiters: dict[str, RateLimiter] = field(default_factory=dict)
+    reading_files: Lock = field(default_factory=Lock)
     pool: ThreadPoolExecutor = field(init=False)
     queues: WakeUpQueues = field(init=False)
     on_due: Callable[[], None] = lambda: None

@@ -6,6 +6,7 @@ A lane has one holder at a time, so these are plain variables and not counters i
 import random
 import time
 from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +15,7 @@ from uuid import UUID
 from adapters import (
     AccountRefused,
     AdapterError,
+    Attachment,
     Call,
     Effect,
     InvalidParameters,
@@ -28,6 +30,9 @@ from hub.core.delivery.prepare import Claimed
 from hub.core.delivery.record import Finished
 from hub.core.delivery.transitions import Budget, RetryPolicy, on_result
 from hub.gateways.destination_client import DestinationClient
+
+# Reads the files of a delivery's event, by the delivery's id.
+FileReader = Callable[[UUID], Sequence[Attachment]]
 
 CIRCUIT_OPENS_AFTER = 10
 STALE_S = LEASE_S - 5
@@ -196,12 +201,21 @@ class HeldLane:
 
 
 def perform(
-    client: DestinationClient, claimed: Claimed, claimed_at_s: float
+    client: DestinationClient, claimed: Claimed, claimed_at_s: float, read_files: FileReader
 ) -> tuple[Outcome, Any]:
     """Make the call and return its outcome, whatever happens. Runs in a thread of the pool.
 
     If the process was suspended between claim and call, it may have lost its lane: no call is made.
+    `read_files` is called only if the parameters name files of the event.
     """
+    files: Sequence[Attachment] = ()
+    action = client.adapter.actions[claimed.action]
+    if action.attachments and claimed.parameters.get(action.attachments):
+        try:
+            files = read_files(claimed.delivery_id)
+        except Exception as error:  # noqa: BLE001 - the last resort: every outcome is recorded
+            said = f"the event's files could not be read ({type(error).__name__}): not sent"
+            return Outcome(Verdict.NOT_PROCESSED, said), None
     if time.monotonic() - claimed_at_s > STALE_S:
         return Outcome(Verdict.NOT_PROCESSED, "this worker was held up before the call"), None
     call = Call(
@@ -210,6 +224,7 @@ def perform(
         key=claimed.key,
         attempt_id=f"{claimed.delivery_id}.{claimed.n}",
         now=datetime.now(UTC),
+        attachments=files,
     )
     try:
         return client.perform(call)

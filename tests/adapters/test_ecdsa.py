@@ -23,6 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import ValidationError
 from sendgrid.helpers.eventwebhook import EventWebhook
+from sendgrid.helpers.eventwebhook.eventwebhook_header import EventWebhookHeader
 
 from adapters.contract.errors import NotVerified
 from adapters.contract.signatures import ecdsa
@@ -106,6 +107,33 @@ def test_sendgrid_s_library_accepts_what_we_sign(text: str) -> None:
     assert webhook.verify_signature(text, headers[SIGNATURE], headers[TIMESTAMP])
     assert not webhook.verify_signature(text + "x", headers[SIGNATURE], headers[TIMESTAMP])
     assert verify(headers, text.encode()) == "public_keys[0]"
+
+
+def test_sendgrid_s_library_has_the_same_headers_and_reads_the_same_keys() -> None:
+    assert ecdsa.SIGNATURE_HEADER == EventWebhookHeader.SIGNATURE
+    assert ecdsa.TIMESTAMP_HEADER == EventWebhookHeader.TIMESTAMP
+    for key in (KEY, OTHER):
+        assert EventWebhook(shown(key)).public_key == ecdsa.public_key(shown(key))
+
+
+def test_what_sendgrid_s_library_cannot_verify_is_verified() -> None:
+    """Its argument is text, and an e-mail with a photograph is none."""
+    body = b"--xYzZY\r\n\xff\xd8\xff\r\n"
+    assert verify(signed(body), body) == "public_keys[0]"
+    with pytest.raises(NotVerified):
+        verify(signed(body), body[:-1])
+    headers, webhook = signed(body), EventWebhook(shown(KEY))
+    text = body.decode("utf-8", "surrogateescape")
+    with pytest.raises(UnicodeEncodeError):
+        webhook.verify_signature(text, headers[SIGNATURE], headers[TIMESTAMP])
+
+
+@pytest.mark.parametrize("signature", ["", "a", "é", "!!!!"])
+def test_odd_signatures_are_refused_and_never_raise_what_the_library_raises(
+    signature: str,
+) -> None:
+    with pytest.raises(NotVerified):
+        verify(signed() | {SIGNATURE: signature})
 
 
 def test_the_label_is_that_of_the_key_that_fits() -> None:

@@ -72,6 +72,26 @@ def test_who_may_not_see_people_sees_the_end_of_the_number(town):
     assert "Jane" not in said
 
 
+@pytest.mark.parametrize(
+    ("parameters", "all_said", "masked"),
+    [
+        ({"to": ["+12025550101"]}, "to +12025550101", "to •••• 0101"),
+        ({"to": ["a@x.example", "b@x.example"], "cc": "c@x.example", "bcc": []},
+         "to a@x.example, b@x.example, c@x.example", "to •••, •••, •••"),
+        ({"to": "a@x.example", "cc": [], "bcc": ["b@x.example", "c@x.example", "d@x.example"]},
+         "to a@x.example, b@x.example, c@x.example and 1 more", "to •••, •••, ••• and 1 more"),
+    ],
+)  # fmt: skip
+def test_each_of_several_people_counts(town, parameters, all_said, masked):
+    leave(town)
+    with town.hub.store.write() as connection:
+        connection.execute(update(Attempt).values(parameters=parameters))
+    assert f"Text message {all_said} " in text_of(town.client().get("/unknown"))
+    said = text_of(town.client(Role.VIEWER, name="v", sees_personal=False).get("/unknown"))
+    assert f"Text message {masked} " in said
+    assert "x.example" not in said
+
+
 def test_a_look_at_peoples_data_is_in_the_audit_log(town):
     leave(town)
     town.client(Role.VIEWER, name="v", sees_personal=False).get("/unknown")

@@ -4,6 +4,10 @@ The Event Webhook and Inbound Parse share it. The timestamp and the body are con
 separator, so the signed bytes do not show where the timestamp ends: only a timestamp of exactly
 ten digits (2001 to 2286) is accepted. A signature does not identify a request either: from any
 valid one, anyone can derive a second (r, n - s).
+
+The `EventWebhook` of SendGrid's library takes the body as text, so it cannot verify one that is not
+UTF-8, as an e-mail with files is; over a large batch it takes three times as long; it knows no time
+limit, and raises undocumented exceptions at odd headers. It verifies what is signed here, in tests.
 https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/getting-started-event-webhook-security-features
 """
 

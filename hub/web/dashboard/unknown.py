@@ -27,6 +27,9 @@ PAGE = 20
 EXAMPLES = 5
 LONGEST_REASON = 500
 SUBJECT = "outcomes that are unknown"
+# Parameters of an action that say whom it reaches.
+RECIPIENTS = ("to", "cc", "bcc", "email")
+NAMED_RECIPIENTS = 3
 
 
 @dashboard.get("/unknown")
@@ -97,10 +100,11 @@ def answer_unknown() -> BaseResponse:
 
 @dashboard.app_template_global("what_it_was")
 def what_it_was(row: Any) -> str:
-    """Return the side effect of a delivery and its recipient: `text message to •••• 0101`."""
+    """Return the side effect of a delivery and its recipients: `text message to •••• 0101`."""
     thing = side_effect_of(hub().configuration, row.destination, row.action).one
-    reached = row.parameters.get("to") or row.parameters.get("email")
-    return f"{thing} to {_reached(reached)}" if reached else thing
+    named = [row.parameters.get(name) for name in RECIPIENTS]
+    reached = [one for value in named for one in (value if isinstance(value, list) else [value])]
+    return f"{thing} to {_reached(reached)}" if any(reached) else thing
 
 
 @dashboard.app_template_global("so_many")
@@ -110,10 +114,15 @@ def so_many(group: unknown.Alike) -> str:
     return f"{thing.counted(group.count)} {thing.where} {group.destination}"
 
 
-def _reached(value: Any) -> str:
-    """Return the recipient; masked if the user may not see it, with a number's last 4 digits."""
-    if isinstance(value, list):
-        return ", ".join(_reached(one) for one in value[:3])
+def _reached(recipients: Sequence[Any]) -> str:
+    """Return the first recipients, and how many more there are."""
+    named = [_recipient(one) for one in recipients if one]
+    more = f" and {len(named) - NAMED_RECIPIENTS} more" if len(named) > NAMED_RECIPIENTS else ""
+    return ", ".join(named[:NAMED_RECIPIENTS]) + more
+
+
+def _recipient(value: Any) -> str:
+    """Return a recipient; masked if the user may not see it, with a number's last 4 digits."""
     if isinstance(value, Mapping):
         value = value.get("email", "")
     text = str(value)

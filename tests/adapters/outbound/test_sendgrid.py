@@ -1,7 +1,8 @@
-"""The sendgrid destination: what is sent, as SendGrid's library and files say, and its answers."""
+"""The sendgrid destination: what is sent, as recorded and as SendGrid's files say, and answers."""
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 from typing import Any
@@ -9,21 +10,17 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from marshmallow import ValidationError
-from sendgrid import SendGridAPIClient
-from sendgrid.helpers.mail import (
-    Asm,
-    Category,
-    Content,
-    CustomArg,
-    Email,
-    GroupId,
-    Mail,
-    ReplyTo,
-    TemplateId,
-    To,
-)
 
-from adapters import AnswerLost, Call, Effect, InvalidParameters, LookupVerdict, NotSent, Verdict
+from adapters import (
+    AnswerLost,
+    Attachment,
+    Call,
+    Effect,
+    InvalidParameters,
+    LookupVerdict,
+    NotSent,
+    Verdict,
+)
 from adapters.sendgrid.outbound import SendgridOutbound
 from hub.gateways.http.sandbox import RecordingTransport
 from hub.gateways.http.transport import GuardedTransport
@@ -35,6 +32,7 @@ Calls = Callable[..., Call]
 Said = tuple[int, dict[str, str], bytes]
 KEY = "SG.test_key_of_no_account"
 SENDER = "Acme Roofing <hello@acme.example>"
+HEADERS = ("authorization", "accept", "content-type")
 ATTEMPT = "0190f1c2-7a3b-7c11-8000-0123456789ab.1"
 MAIL = {"to": "Jane Doe <jane@example.com>", "subject": "Receipt", "text": "Thank you."}
 TEMPLATE = "d-0a1b2c3d4e5f60718293a4b5c6d7e8f9"
@@ -82,75 +80,184 @@ def checked(far: Far) -> Any:
     return json.loads(seen.body) if seen.body else None
 
 
-def sdk_mail(name: str = "Jane Doe", **settings: Any) -> Mail:
-    mail = Mail(
-        from_email=Email("hello@acme.example", "Acme Roofing"),
-        to_emails=To("jane@example.com", name, p=0),
-    )
-    mail.add_custom_arg(CustomArg("hub_attempt", ATTEMPT, p=0))
-    for name, value in settings.items():
-        setattr(mail, name, value)
-    return mail
+RECORDED = json.loads((FIXTURES.parent / "requests" / "sendgrid.json").read_text("utf-8"))
 
 
-def plain() -> tuple[dict[str, Any], Mail]:
-    return MAIL, sdk_mail(subject="Receipt", content=[Content("text/plain", "Thank you.")])
-
-
-def everything() -> tuple[dict[str, Any], Mail]:
-    given = MAIL | {
-        "to": '"Doe, Jane" <jane@example.com>',
-        "html": "<p>Thank you.</p>",
-        "reply_to": "Acme Ltd <office@acme.example>",
-        "categories": ["receipt", "tag"],
-        "unsubscribe_group": "42",
+@pytest.mark.parametrize("case", RECORDED, ids=lambda case: case["name"])
+def test_requests_are_byte_for_byte_as_recorded_and_sendgrid_s_own_file_accepts_them(
+    far: Far, transport: GuardedTransport, call: Calls, case: dict[str, Any]
+) -> None:
+    action, recorded = case["action"], case["request"]
+    far.says(GOOD[action][1])
+    files = [Attachment(*one[:2], one[2].encode()) for one in case.get("attachments", ())]
+    wanted = replace(call(action, case["parameters"], attempt_id=ATTEMPT), attachments=files)
+    outcome = adapter(far, transport).perform(wanted)
+    assert outcome.verdict is Verdict.SUCCEEDED
+    [seen] = far.seen
+    checked(far)
+    assert (seen.method, seen.path) == (recorded["method"], recorded["path"])
+    assert seen.body.decode() == recorded["body"]
+    assert {name: seen.headers.get(name) for name in HEADERS} == {
+        name: recorded["headers"].get(name) for name in HEADERS
     }
-    mail = sdk_mail(
-        "Doe, Jane",
-        subject="Receipt",
-        content=[Content("text/plain", "Thank you."), Content("text/html", "<p>Thank you.</p>")],
-        reply_to=ReplyTo("office@acme.example", "Acme Ltd"),
-        category=[Category("tag"), Category("receipt")],  # it puts each before the last
-        asm=Asm(GroupId(42)),
-    )
-    return given, mail
 
 
-def templated() -> tuple[dict[str, Any], Mail]:
-    data = {"name": "Jane", "lines": [{"amount": 1}]}
-    given = {"to": MAIL["to"], "template": TEMPLATE, "data": data}
-    mail = sdk_mail(template_id=TemplateId(TEMPLATE))
-    mail.personalizations[0].dynamic_template_data = data
-    return given, mail
-
-
-@pytest.mark.parametrize("case", [plain, everything, templated])
-def test_it_sends_what_sendgrid_s_library_would_send(
-    far: Far, transport: GuardedTransport, call: Calls, case: Callable[[], Any]
-) -> None:
-    given, mail = case()
+def sent(far: Far, transport: GuardedTransport, wanted: Call, **settings: Any) -> Any:
+    """Return the JSON body of the e-mail that a call sends."""
     far.says(ACCEPTED)
-    outcome = adapter(far, transport).perform(call("send", given, attempt_id=ATTEMPT))
-    assert (outcome.verdict, outcome.status) == (Verdict.SUCCEEDED, 202)
-    assert outcome.provider_ref == "LRzXl_NHStOGhQ4kofSm_A"
-    SendGridAPIClient(KEY, host=far.url).send(mail)
-    ours, theirs = far.seen
-    assert checked(far)
-    assert (ours.method, ours.path) == (theirs.method, theirs.path) == ("POST", "/v3/mail/send")
-    assert json.loads(ours.body) == json.loads(theirs.body)
-    for name in ("authorization", "content-type"):
-        assert ours.headers[name] == theirs.headers[name]
+    adapter(far, transport, **settings).perform(wanted)
+    return checked(far)
 
 
-@pytest.mark.parametrize("case", [plain, everything, templated])
-def test_sendgrid_s_own_file_accepts_every_e_mail(
-    far: Far, transport: GuardedTransport, call: Calls, case: Callable[[], Any]
+def test_an_address_is_sent_once_and_to_wins_over_cc_and_cc_over_bcc(
+    far: Far, transport: GuardedTransport, call: Calls
 ) -> None:
+    given = MAIL | {
+        "to": ["Jane <jane@example.com>", "b@example.com", "JANE@example.com"],
+        "cc": ["B@Example.com", "c@example.com"],
+        "bcc": ["c@example.com", "d@example.com", "jane@EXAMPLE.com", "D@example.com"],
+    }
+    envelope = sent(far, transport, call("send", given))["personalizations"][0]
+    assert envelope["to"] == [
+        {"email": "jane@example.com", "name": "Jane"},
+        {"email": "b@example.com"},
+    ]
+    assert envelope["cc"] == [{"email": "c@example.com"}]
+    assert envelope["bcc"] == [{"email": "d@example.com"}]
+    left = sent(far, transport, call("send", MAIL | {"cc": [], "bcc": MAIL["to"]}))
+    assert left["personalizations"][0].keys() == {"custom_args", "to"}
+
+
+def test_as_many_people_as_sendgrid_takes_and_no_more(
+    far: Far, transport: GuardedTransport, call: Calls
+) -> None:
+    many = [f"p{n}@example.com" for n in range(1000)]
+    given = MAIL | {"to": many[:600], "cc": many[600:], "bcc": many}
+    envelope = sent(far, transport, call("send", given))["personalizations"][0]
+    assert (len(envelope["to"]), len(envelope["cc"]), "bcc" in envelope) == (600, 400, False)
+    with pytest.raises(InvalidParameters, match="at most 1000 addresses, with cc and bcc"):
+        adapter(far, transport).perform(call("send", given | {"bcc": "one.more@example.com"}))
+
+
+def test_from_of_an_e_mail_stands_before_the_destination_s(
+    far: Far, transport: GuardedTransport, call: Calls
+) -> None:
+    given = MAIL | {"from": "Sales <sales@acme.example>"}
+    assert sent(far, transport, call("send", given))["from"] == {
+        "email": "sales@acme.example",
+        "name": "Sales",
+    }
+    assert sent(far, transport, call("send", MAIL))["from"]["email"] == "hello@acme.example"
+
+
+NOW_S = int(NOW.timestamp())
+MOST_S = 72 * 3600
+
+
+@pytest.mark.parametrize(
+    ("at", "send_at"),
+    [
+        ("2026-11-20T13:00:00Z", NOW_S + 3600),
+        ("2026-11-20T14:00:00.9+01:00", NOW_S + 3600),
+        (NOW_S + 1, NOW_S + 1),
+        (str(NOW_S + MOST_S), NOW_S + MOST_S),
+        (NOW_S, None),
+        ("2026-11-20T11:59:59Z", None),
+        (NOW_S - 400 * 86_400, None),
+    ],
+)
+def test_an_e_mail_for_later_waits_at_sendgrid_and_a_late_one_goes_at_once(
+    far: Far, transport: GuardedTransport, call: Calls, at: Any, send_at: int | None
+) -> None:
+    body = sent(far, transport, call("send", MAIL | {"send_at": at}))
+    assert body.get("send_at") == send_at
+
+
+def test_a_time_that_sendgrid_does_not_take_says_so_and_nothing_is_sent(
+    far: Far, transport: GuardedTransport, call: Calls
+) -> None:
+    for at in (NOW_S + MOST_S + 1, "2027-01-01T00:00:00Z"):
+        with pytest.raises(InvalidParameters, match=r"send_at: .* at most 72 h ahead"):
+            adapter(far, transport).perform(call("send", MAIL | {"send_at": at}))
+    assert far.seen == []
+
+
+FILES_OF_EVENT = [
+    Attachment("one.pdf", "application/pdf", b"%PDF \xff"),
+    Attachment("two.txt", "text/plain", b"two"),
+    Attachment("empty.txt", "text/plain", b""),
+]
+ROWS = [{"name": one.name, "content_type": one.content_type, "size": 9} for one in FILES_OF_EVENT]
+
+
+@pytest.mark.parametrize(
+    "named", [["two.txt", "one.pdf", "two.txt"], [ROWS[1], "one.pdf"], [ROWS[1], ROWS[0]]]
+)
+def test_the_files_of_the_event_go_along_in_the_order_they_are_named(
+    far: Far, transport: GuardedTransport, call: Calls, named: list[Any]
+) -> None:
+    wanted = call("send", MAIL | {"attachments": named})
+    body = sent(far, transport, replace(wanted, attachments=FILES_OF_EVENT))
+    assert body["attachments"] == [
+        {"content": "dHdv", "filename": "two.txt", "type": "text/plain",
+         "disposition": "attachment"},
+        {"content": "JVBERiD/", "filename": "one.pdf", "type": "application/pdf",
+         "disposition": "attachment"},
+    ]  # fmt: skip
+
+
+def test_no_files_are_no_attachments(far: Far, transport: GuardedTransport, call: Calls) -> None:
+    wanted = replace(call("send", MAIL | {"attachments": []}), attachments=FILES_OF_EVENT)
+    assert "attachments" not in sent(far, transport, wanted)
+
+
+@pytest.mark.parametrize(
+    ("named", "there", "words"),
+    [
+        (["secret name.pdf", "two.txt"], FILES_OF_EVENT, "1 of 2 are not among the event's 3"),
+        (["two.txt"], [], "1 of 1 are not among the event's 0 files; .*deleted, see `retention`"),
+        (["one.pdf", "empty.txt"], FILES_OF_EVENT, "1 of 2 are empty"),
+        (["a"], [Attachment("a", "x/y", bytes(15 * 2**20 + 1))], "more than 15 MiB in all"),
+        (["a", "b"], [Attachment(name, "x/y", bytes(8 * 2**20)) for name in "ab"], "15 MiB"),
+    ],
+)  # fmt: skip
+def test_files_that_cannot_go_along_say_so_and_nothing_is_sent(
+    far: Far,
+    transport: GuardedTransport,
+    call: Calls,
+    named: list[str],
+    there: list[Attachment],
+    words: str,
+) -> None:
+    wanted = replace(call("send", MAIL | {"attachments": named}), attachments=there)
+    with pytest.raises(InvalidParameters, match=f"attachments: .*{words}") as caught:
+        adapter(far, transport).perform(wanted)
+    assert "secret name" not in str(caught.value)
+    assert far.seen == []
+
+
+def test_the_largest_files_are_sent(far: Far, transport: GuardedTransport, call: Calls) -> None:
+    file = Attachment("a.bin", "application/octet-stream", bytes(15 * 2**20))
+    wanted = replace(call("send", MAIL | {"attachments": ["a.bin"]}), attachments=[file])
     far.says(ACCEPTED)
-    adapter(far, transport).perform(call("send", case()[0], attempt_id=ATTEMPT))
-    body = checked(far)
-    assert body["personalizations"][0]["custom_args"] == {"hub_attempt": ATTEMPT}
-    assert far.seen[0].headers["accept"] == "application/json"
+    assert adapter(far, transport).perform(wanted).verdict is Verdict.SUCCEEDED
+    assert 20 * 2**20 < len(far.seen[0].body) < 21 * 2**20
+
+
+def test_an_e_mail_for_later_is_looked_for_after_its_time(
+    far: Far, transport: GuardedTransport, call: Calls
+) -> None:
+    """The feed has it when SendGrid sends it: until then its absence proves nothing."""
+    far.says((200, {}, b'{"messages": []}'))
+    one = adapter(far, transport, email_activity=True)
+    for at_s, verdict in (
+        (NOW_S + 3600, LookupVerdict.CANNOT_TELL),
+        (NOW_S - 29 * 60, LookupVerdict.CANNOT_TELL),
+        (NOW_S - 30 * 60, LookupVerdict.NOT_THERE),
+        (NOW_S - 3 * 3600, LookupVerdict.NOT_THERE),
+    ):
+        wanted = call("send", MAIL | {"send_at": at_s}, attempt_id=ATTEMPT)
+        assert one.look_up(wanted, NOW - timedelta(hours=2)).verdict is verdict
 
 
 CONTACT = {
@@ -162,7 +269,7 @@ CONTACT = {
 
 
 @pytest.mark.parametrize(
-    ("action", "given", "said", "method", "path", "sent", "ref"),
+    ("action", "given", "said", "method", "path", "body", "ref"),
     [
         ("suppress", JANE, SUPPRESSED, "POST", "/v3/asm/suppressions/global",
          {"recipient_emails": ["jane@example.com"]}, None),
@@ -191,14 +298,14 @@ def test_each_other_action_is_one_call_that_sendgrid_s_file_accepts(
     said: Said,
     method: str,
     path: str,
-    sent: Any,
+    body: Any,
     ref: str | None,
 ) -> None:
     far.says(said)
     outcome = adapter(far, transport).perform(call(action, given))
     assert (outcome.verdict, outcome.provider_ref) == (Verdict.SUCCEEDED, ref)
     assert [(seen.method, seen.path) for seen in far.seen] == [(method, path)]
-    assert checked(far) == sent
+    assert checked(far) == body
 
 
 def test_the_classes_of_its_actions() -> None:
@@ -219,13 +326,16 @@ CONTROLS = ["\r\nBcc: x@evil.example", "\n", "\x00", "\x1b", "\x7f", "\x85", "\u
 
 
 @pytest.mark.parametrize("control", CONTROLS, ids=ascii)
-@pytest.mark.parametrize("name", ["to", "subject", "reply_to", "categories"])
+@pytest.mark.parametrize("name", ["to", "cc", "bcc", "from", "subject", "reply_to", "categories"])
 def test_control_characters_never_reach_the_head_of_an_e_mail(
     far: Far, transport: GuardedTransport, call: Calls, name: str, control: str
 ) -> None:
     good: dict[str, Any] = MAIL | {"reply_to": MAIL["to"], "categories": ["one"]}
     texts: dict[str, list[Any]] = {
         "to": [f"Jane{control} <jane@example.com>", f"jane@example.com{control}"],
+        "cc": [["a@example.com", f"Jane{control} <jane@example.com>"]],
+        "bcc": [[f"jane@example.com{control}"]],
+        "from": [f"Jane{control} <jane@example.com>"],
         "reply_to": [f"Jane{control} <jane@example.com>", f"<jane@example{control}.com>"],
         "subject": [f"Receipt{control}"],
         "categories": [[f"one{control}"]],
@@ -245,7 +355,25 @@ def test_control_characters_never_reach_the_head_of_an_e_mail(
         (MAIL | {"to": ""}, "to"),
         (MAIL | {"to": "a@example.com, b@example.com"}, "to"),
         (MAIL | {"to": "Jane <a@example.com> <b@example.com>"}, "to"),
-        (MAIL | {"to": ["jane@example.com"]}, "to"),
+        (MAIL | {"to": []}, "to"),
+        (MAIL | {"to": {"email": "jane@example.com"}}, "to"),
+        (MAIL | {"to": ["jane@example.com", "jane"]}, "to.1"),
+        (MAIL | {"to": ["jane@example.com", None]}, "to.1"),
+        (MAIL | {"cc": ""}, "cc"),
+        (MAIL | {"cc": ["a@example.com, b@example.com"]}, "cc.0"),
+        (MAIL | {"bcc": "x"}, "bcc"),
+        (MAIL | {"from": "Acme"}, "from"),
+        (MAIL | {"from": ["jane@example.com"]}, "from"),
+        (MAIL | {"attachments": ""}, "attachments"),
+        (MAIL | {"attachments": [7]}, "attachments"),
+        (MAIL | {"attachments": [{"filename": "a", "content": "YQ=="}]}, "attachments"),
+        (MAIL | {"send_at": "tomorrow"}, "send_at"),
+        (MAIL | {"send_at": "2026-11-20T13:00:00"}, "send_at"),
+        (MAIL | {"send_at": NOW_S * 1000}, "send_at"),
+        (MAIL | {"send_at": str(NOW_S * 1000)}, "send_at"),
+        (MAIL | {"send_at": "9" * 400}, "send_at"),
+        (MAIL | {"send_at": True}, "send_at"),
+        (MAIL | {"send_at": NOW_S + 0.5}, "send_at"),
         (MAIL | {"subject": " "}, "subject"),
         (MAIL | {"subject": "x" * 901}, "subject"),
         (MAIL | {"subject": None}, "subject"),
@@ -266,7 +394,7 @@ def test_control_characters_never_reach_the_head_of_an_e_mail(
         (MAIL | {"unsubscribe_group": 0}, "unsubscribe_group"),
         (MAIL | {"unsubscribe_group": "newsletter"}, "unsubscribe_group"),
         (MAIL | {"unsubscribe_group": True}, "unsubscribe_group"),
-        (MAIL | {"bcc": "x@example.com"}, "bcc"),
+        (MAIL | {"ccc": "x@example.com"}, "ccc"),
     ],
 )
 def test_what_is_no_e_mail_is_refused_and_nothing_is_sent(
@@ -312,7 +440,7 @@ def test_what_is_no_person_is_refused_and_nothing_is_sent(
 
 
 @pytest.mark.parametrize(
-    ("text", "sent"),
+    ("text", "box"),
     [
         ("jane@example.com", {"email": "jane@example.com"}),
         ("<jane@example.com>", {"email": "jane@example.com"}),
@@ -322,17 +450,18 @@ def test_what_is_no_person_is_refused_and_nothing_is_sent(
     ],
 )  # fmt: skip
 def test_a_name_is_sent_as_it_is_written(
-    far: Far, transport: GuardedTransport, call: Calls, text: str, sent: dict[str, str]
+    far: Far, transport: GuardedTransport, call: Calls, text: str, box: dict[str, str]
 ) -> None:
     far.says(ACCEPTED)
     adapter(far, transport).perform(
         call("send", MAIL | {"to": text, "subject": "👩\u200d💻\u00a0"})
     )
-    assert json.loads(far.seen[0].body)["personalizations"][0]["to"] == [sent]
+    assert json.loads(far.seen[0].body)["personalizations"][0]["to"] == [box]
 
 
 def test_loading_parameters_again_changes_nothing() -> None:
-    for given in (MAIL, everything()[0], templated()[0]):
+    mails = [one["parameters"] for one in RECORDED if one["action"] == "send"]
+    for given in (*mails, MAIL | {"attachments": ROWS}):
         schema = SendgridOutbound.actions["send"].parameters()
         once = schema.load(given)
         assert schema.load(json.loads(json.dumps(once))) == once
