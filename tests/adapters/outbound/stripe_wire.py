@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters import Call
-from adapters.stripe.inbound import StripeInbound
+from adapters.stripe.listing import list_since
 from hub.gateways.http.transport import GuardedTransport
 from tests.adapters.outbound.conftest import NOW
 from tests.adapters.outbound.stripe_calls import DELIVERY, OTHER, Desk, destination
@@ -144,7 +144,7 @@ def backfill(stripe: StripeFarEnd, desk: Desk) -> None:
         stripe.add("events", id=f"evt_{number}", created=NOW_S)
     settings = {"api_key": KEY, "account": "acct_1", "base_url": stripe.url}
     since = NOW - timedelta(days=20)
-    list(StripeInbound.list_since(None, since, NOW, desk.adapter._transport, settings))  # type: ignore[arg-type]
+    list(list_since(since, NOW, desk.adapter._transport, settings))
 
 
 STORIES: tuple[Callable[[StripeFarEnd, Desk], None], ...] = (
