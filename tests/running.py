@@ -125,12 +125,12 @@ class RunningHub:
         self.signal(name, signal.SIGKILL)
         self.processes.pop(name).wait()
 
-    def queue_name(self, destination: str) -> str:
+    def queue_name(self, destination: str, site: str | None = None) -> str:
         """Return the name of a destination's RQ queue."""
         with self._database.read() as connection:
             identity = read_identity(connection)
         assert identity is not None
-        return f"{queue_prefix(None, identity.hub_id)}:{destination}"
+        return f"{queue_prefix(site, identity.hub_id)}:{destination}"
 
     def get(self, path: str) -> int:
         """Return the status of a GET, 0 when nothing answers."""
