@@ -50,7 +50,9 @@ CORE_LIBRARIES = "sqlalchemy jinja2 markupsafe babel phonenumbers email_validato
 #
 # ADAPTERS is all that the hub may know of them: never a provider.
 FLOORS = {
-    "adapters/contract": floor("adapters.contract", "marshmallow werkzeug cryptography orjson"),
+    "adapters/contract": floor(
+        "adapters.contract", "marshmallow werkzeug cryptography orjson tenacity"
+    ),
     "adapters": floor("adapters.contract", ""),
     "hub/core": floor("hub.core ADAPTERS", CORE_LIBRARIES),
     "hub/gateways": floor("hub.core hub.gateways ADAPTERS"),
