@@ -7,7 +7,7 @@ the clock alone needs it imports where they begin, since every command would wai
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from threading import Event
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError
@@ -23,7 +23,7 @@ from hub.core.leads.form_tokens import has_forms, with_form_keys
 from hub.gateways.crypto import local_secret
 from hub.gateways.database.engine import open_database
 from hub.gateways.database.migrations import revisions
-from hub.gateways.database.wait import wait_for_store
+from hub.gateways.database.wait import NotReady, wait_until_ready
 from hub.gateways.redis_queue import WakeUpPublisher, connect
 from hub.settings import Settings
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from hub.gateways.destination_client import DestinationClient
     from hub.worker.context import WorkerContext
 
-BUSY_AGAIN_S = 1.0
 # One for each thread of the clock: main, backfill, look-ups, replays. Other processes open one or
 # two.
 CONNECTIONS = 4
@@ -65,10 +64,8 @@ def run_worker(settings: Settings, environ: Mapping[str, str]) -> None:
     hub = create_hub(settings, environ)
     worker = _worker_context(settings, hub)
     workers.listen_for_signals(worker)
-    while not _is_prepared(hub, worker.stop):
-        if worker.stop.is_set():
-            return
-    workers.run(worker)
+    if wait_until_ready(partial(_prepare, hub), worker.stop):
+        workers.run(worker)
 
 
 def run_clock(settings: Settings, environ: Mapping[str, str]) -> None:
@@ -83,24 +80,19 @@ def run_clock(settings: Settings, environ: Mapping[str, str]) -> None:
     clocks.run(hub, connect(settings.redis_url), _clients(settings, hub))
 
 
-def _is_prepared(hub: Hub, stop: Event) -> bool:
-    """Wait for the database and prepare it; return False if the caller must try again.
+def _prepare(hub: Hub) -> None:
+    """Prepare the store.
 
-    A database that answers may still be too busy to be written to.
+    Raises:
+        NotReady: it does not answer, is too busy to be written to, or lacks a migration.
     """
-    if not wait_for_store(hub.store, stop):
-        return False
     try:
         prepare_store(hub)
     except DBAPIError as error:
         why = _migration_needed(hub)
         if why is None and classify(error) is DatabaseErrorKind.REJECTED_ROW:
             raise
-        why = why or type(error.orig).__name__
-        log.warning("the database is not ready (%s); retrying shortly", why)
-        stop.wait(BUSY_AGAIN_S)
-        return False
-    return True
+        raise NotReady(why or type(error.orig).__name__) from error
 
 
 def _migration_needed(hub: Hub) -> str | None:

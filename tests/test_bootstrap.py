@@ -4,15 +4,17 @@ import subprocess
 import sys
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from threading import Event
 
 import pytest
 from alembic.script import ScriptDirectory
 
-from hub.bootstrap import _is_prepared, create_hub, read_configuration, secret_of
+from hub.bootstrap import _prepare, create_hub, read_configuration, secret_of
 from hub.core.errors import ConfigError
 from hub.gateways.database.engine import open_database
 from hub.gateways.database.migrations import MIGRATIONS, revisions
+from hub.gateways.database.wait import wait_until_ready
 from hub.settings import load_settings
 from tests.running import ROOT
 
@@ -103,6 +105,6 @@ def test_a_worker_before_the_migration_waits_and_says_what_to_run(
     hub = create_hub(load_settings(environ), environ)
     stop = Event()
     stop.set()
-    assert not _is_prepared(hub, stop)
+    assert not wait_until_ready(partial(_prepare, hub), stop)
     assert "run `hub db upgrade`" in caplog.text
     hub.store.engine.dispose()
