@@ -198,6 +198,21 @@ def test_core_never_commits() -> None:
     assert not commits
 
 
+def test_pages_take_no_connection_beside_that_of_their_request() -> None:
+    """They read through `db.session`, and write within `writing`, which gives that one back."""
+    pages = of("hub/web/dashboard/", "hub/web/lead_link.py", "hub/web/metrics.py")
+    taken = {
+        f"{module}: {ast.unparse(node)}"
+        for module in pages
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.Attribute) and node.attr in ("read", "write", "engine")
+        if ast.unparse(node.value).endswith("store")
+    }
+    # An export is sent after its request has ended.
+    exports = {f"hub/web/dashboard/{name}.py: store.read" for name in ("audit", "events")}
+    assert taken == exports
+
+
 def test_adapters_and_core_never_read_the_environment() -> None:
     readers = [
         str(module)
