@@ -5,6 +5,7 @@ What one of the two alone needs is imported where it begins: the command line im
 
 import logging
 from collections.abc import Collection, Mapping
+from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,11 @@ from hub.core.configuration import Configuration
 from hub.core.database_errors import DatabaseErrorKind, classify
 from hub.core.errors import ConfigError
 from hub.core.hub import Hub
+from hub.core.identity import Identity
 from hub.core.ports import EVENTS
 from hub.gateways.database.migrations import revisions
-from hub.gateways.database.wait import wait_for_store
-from hub.gateways.identity import start_identity, wait_for_identity
+from hub.gateways.database.wait import NotReady, wait_until_ready
+from hub.gateways.identity import start_identity
 from hub.gateways.redis_queue import RedisNames, WakeUpQueues, connect
 from hub.process.signals import when_told_to_end
 from hub.settings import Settings
@@ -26,8 +28,6 @@ from hub.settings import Settings
 if TYPE_CHECKING:
     from hub.gateways.destination_client import DestinationClient
     from hub.worker.context import WorkerContext
-
-BUSY_AGAIN_S = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -47,9 +47,6 @@ def run_worker(settings: Settings, environ: Mapping[str, str], names: Collection
     on_signal = when_told_to_end(stop.set)
     hub = create_hub(settings, environ)
     _check_served(hub.configuration, names)
-    while not _is_prepared(settings, hub, stop):
-        if stop.is_set():
-            return
     in_redis = _wait_for_names(settings, hub, stop)
     if in_redis is not None:
         workers.run(create_worker_context(settings, hub, in_redis, stop, names), on_signal)
@@ -78,37 +75,38 @@ def run_clock(settings: Settings, environ: Mapping[str, str]) -> None:
     stop = Event()
     when_told_to_end(stop.set)
     hub = create_hub(settings, environ)
-    while not _is_prepared(settings, hub, stop):
-        if stop.is_set():
-            return
     names = _wait_for_names(settings, hub, stop)
     if names is not None:
         redis = connect(settings.redis_url)
         clocks.run(hub, redis, WakeUpQueues(redis, names), stop)
 
 
-def _is_prepared(settings: Settings, hub: Hub, stop: Event) -> bool:
-    """Wait for the database and prepare it; return False if the caller must try again.
-
-    A database that answers may still be too busy to be written to.
+def _wait_for_names(settings: Settings, hub: Hub, stop: Event) -> RedisNames | None:
+    """Wait for the database and prepare it; return the hub's names, None if `stop` comes first.
 
     Raises:
         ConfigError: as `start_identity`.
     """
-    if not wait_for_store(hub.store, stop):
-        return False
+    identity = wait_until_ready(partial(_prepare, settings, hub), stop)
+    return RedisNames(hub.configuration.site.name, identity.hub_id) if identity else None
+
+
+def _prepare(settings: Settings, hub: Hub) -> Identity:
+    """Prepare the store; return the identity with which the process starts.
+
+    Raises:
+        NotReady: it does not answer, is too busy to be written to, or lacks a migration.
+        ConfigError: as `start_identity`.
+    """
     try:
-        start_identity(hub.store, identity_cache(settings), settings.public_url)
+        identity = start_identity(hub.store, identity_cache(settings), settings.public_url)
         prepare_store(hub)
     except DBAPIError as error:
         why = _migration_needed(hub)
         if why is None and classify(error) is DatabaseErrorKind.REJECTED_ROW:
             raise
-        why = why or type(error.orig).__name__
-        log.warning("the database is not ready (%s); retrying shortly", why)
-        stop.wait(BUSY_AGAIN_S)
-        return False
-    return True
+        raise NotReady(why or type(error.orig).__name__) from error
+    return identity
 
 
 def _migration_needed(hub: Hub) -> str | None:
@@ -121,11 +119,6 @@ def _migration_needed(hub: Hub) -> str | None:
     if current == newest:
         return None
     return f"its tables are at {current or 'nothing'}, not {newest}: run `hub db upgrade`"
-
-
-def _wait_for_names(settings: Settings, hub: Hub, stop: Event) -> RedisNames | None:
-    hub_id = wait_for_identity(hub.store, identity_cache(settings), stop)
-    return RedisNames(hub.configuration.site.name, hub_id) if hub_id else None
 
 
 def create_clients(

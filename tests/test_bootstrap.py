@@ -4,6 +4,7 @@ import subprocess
 import sys
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from threading import Event
 
 import pytest
@@ -19,7 +20,8 @@ from hub.bootstrap import (
 from hub.core.errors import ConfigError
 from hub.gateways.database.engine import open_database
 from hub.gateways.database.migrations import MIGRATIONS, revisions
-from hub.processes import _is_prepared
+from hub.gateways.database.wait import wait_until_ready
+from hub.processes import _prepare
 from hub.settings import load_settings
 from tests.running import ROOT
 
@@ -131,7 +133,7 @@ def test_a_worker_that_gets_its_database_late_refuses_a_copy(database_url, tmp_p
     settings = load_settings(environ | {"HUB_PUBLIC_URL": "https://staging.example"})
     hub = create_hub(settings, environ)
     with pytest.raises(ConfigError, match="hub db adopt"):
-        _is_prepared(settings, hub, Event())
+        _prepare(settings, hub)
     with hub.store.read() as connection:
         assert connection.execute(text("SELECT count(*) FROM lanes")).scalar_one() == 0
     hub.store.engine.dispose()
@@ -156,6 +158,6 @@ def test_a_worker_before_the_migration_waits_and_says_what_to_run(
     hub = create_hub(settings, environ)
     stop = Event()
     stop.set()
-    assert not _is_prepared(settings, hub, stop)
+    assert not wait_until_ready(partial(_prepare, settings, hub), stop)
     assert "run `hub db upgrade`" in caplog.text
     hub.store.engine.dispose()

@@ -50,7 +50,9 @@ CORE_LIBRARIES = "sqlalchemy jinja2 markupsafe babel phonenumbers email_validato
 #
 # ADAPTERS is all that the hub may know of them: never a provider.
 FLOORS = {
-    "adapters/contract": floor("adapters.contract", "marshmallow werkzeug cryptography orjson"),
+    "adapters/contract": floor(
+        "adapters.contract", "marshmallow werkzeug cryptography orjson tenacity"
+    ),
     "adapters": floor("adapters.contract", ""),
     "hub/core": floor("hub.core ADAPTERS", CORE_LIBRARIES),
     "hub/gateways": floor("hub.core hub.gateways ADAPTERS"),
@@ -198,6 +200,21 @@ def test_core_never_commits() -> None:
         if call.rpartition(".")[2] == "commit"
     ]
     assert not commits
+
+
+def test_pages_take_no_connection_beside_that_of_their_request() -> None:
+    """They read through `db.session`, and write within `writing`, which gives that one back."""
+    pages = of("hub/web/dashboard/", "hub/web/lead_link.py", "hub/web/metrics.py")
+    taken = {
+        f"{module}: {ast.unparse(node)}"
+        for module in pages
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.Attribute) and node.attr in ("read", "write", "engine")
+        if ast.unparse(node.value).endswith("store")
+    }
+    # An export is sent after its request has ended.
+    exports = {f"hub/web/dashboard/{name}.py: store.read" for name in ("audit", "events")}
+    assert taken == exports
 
 
 def test_adapters_and_core_never_read_the_environment() -> None:

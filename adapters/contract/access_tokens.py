@@ -21,8 +21,11 @@ class Grant:
 class AccessTokens:
     """Token cache of one destination, shared by its threads; `ask(now)` requests a new token.
 
-    `ask` raises AccountRefused if the credentials are rejected, and NotSent if no response came:
-    a token request has no side effects.
+    `ask` raises AccountRefused if the credentials are rejected, and NotSent if no response came.
+    It may repeat its request, as `answers.read` does: the credentials stay valid, and a token that
+    was issued in a lost response is one more. Not so where each grant replaces the refresh token
+    (RFC 6749, 6): after a lost response the old one may be void, and the new one is unknown, so
+    such a request must be sent once and its loss reported.
     """
 
     def __init__(self, ask: Callable[[datetime], Grant]) -> None:

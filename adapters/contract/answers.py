@@ -4,17 +4,40 @@ Also read-only calls, which have no effect at the provider, however they end.
 """
 
 import json
+import logging
+import math
 import re
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_base,
+    retry_if_exception_type,
+    retry_if_result,
+    stop_after_attempt,
+    wait_random_exponential,
+)
+
 from adapters.contract.errors import AnswerLost, NotSent
-from adapters.contract.outbound import Answer, Outcome, Probe, Transport, Verdict
+from adapters.contract.outbound import (
+    Answer,
+    Outcome,
+    PatientTransport,
+    Probe,
+    Transport,
+    Verdict,
+)
 
 # Maximum length of a `message` or `code` copied from a provider, in characters.
 MAX_WORDS = 300
+# How often a call without an effect is made at most, and the bounds of the pauses between.
+TRIES = 3
+LONGEST_PAUSE_S = 5.0
+LEAST_CALL_S = 1.0
 
 # Statuses whose verdict differs from that of their class; a provider's own table comes first.
 VERDICTS: Mapping[int, Verdict] = {
@@ -30,10 +53,13 @@ _HUNDREDS: Mapping[int, Verdict] = {
     3: Verdict.PERMANENT,
     4: Verdict.PERMANENT,
 }
+_BACKOFF = wait_random_exponential(multiplier=0.5, max=LONGEST_PAUSE_S)
 _SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{0,6})?")
 _READ_AT_MOST = 4 * MAX_WORDS
 _EMAIL = re.compile(r"[^\s@<>\"'(),;:/=?&]{1,64}(?:@|%40)[^\s@<>\"'(),;:/?&]+", re.IGNORECASE)
 _PHONE = re.compile(r"\+\d[\d ().-]{5,20}\d|(?<![\w-])\(?\d(?:[ ().-]{0,2}\d){9,14}(?![\w-])")
+
+log = logging.getLogger(__name__)
 
 
 def read_answer(
@@ -136,14 +162,89 @@ def read(
 ) -> Answer:
     """Make a read-only call and return the response (`POST` is for a search or a token).
 
+    A passing failure is repeated, see `repeated`: no response, a 5xx, or a 429 that says when to
+    come again. Whatever else is wrong, and what stays wrong, is for the caller to judge.
+
     Raises:
         NotSent: there was no complete response. AnswerLost becomes NotSent too, since a read-only
             call has no unknown outcome.
     """
+
+    def ask() -> Answer:
+        try:
+            return transport.send(method, url, headers=headers, body=body)
+        except AnswerLost as error:
+            raise NotSent(str(error)) from error
+
+    if not isinstance(transport, PatientTransport):
+        return ask()
+    again = retry_if_exception_type(NotSent) | retry_if_result(is_passing)
+    answer: Answer = repeated(again, transport)(ask)
+    return answer
+
+
+def repeated(again: retry_base, transport: PatientTransport) -> Retrying:
+    """Return the policy that repeats a call while `again` says so; its last end is the result.
+
+    There are `TRIES` at most. Pauses are random, or as long as `Retry-After` asks for; a call is
+    not repeated if it would have to wait for longer than `LONGEST_PAUSE_S`, or if less than
+    `LEAST_CALL_S` of the action's time would remain for it. Only a call without an effect, or one
+    that certainly had none, may be repeated.
+    """
+    tries = stop_after_attempt(TRIES)
+
+    def is_over(state: RetryCallState) -> bool:
+        pause_s = state.upcoming_sleep
+        is_too_late = pause_s > LONGEST_PAUSE_S or pause_s + LEAST_CALL_S > transport.left_s()
+        return is_too_late or tries(state)
+
+    return Retrying(
+        retry=again,
+        stop=is_over,
+        wait=_pause_s,
+        sleep=transport.pause,
+        before_sleep=_log_pause,
+        retry_error_callback=_result,
+    )
+
+
+def is_passing(answer: Answer) -> bool:
+    """Return whether a response may be another one soon.
+
+    A 429 without `Retry-After` may not: providers ban those that ask on in spite of it.
+    """
+    return answer.status >= 500 or (answer.status == 429 and "retry-after" in answer.headers)
+
+
+def date_of(answer: Answer) -> datetime | None:
+    """Return the provider's time from the `Date` header, aware; None if there is none."""
     try:
-        return transport.send(method, url, headers=headers, body=body)
-    except AnswerLost as error:
-        raise NotSent(str(error)) from error
+        at = parsedate_to_datetime(answer.headers.get("date", ""))
+    except (ValueError, IndexError, TypeError, OverflowError):
+        return None
+    return at.replace(tzinfo=at.tzinfo or UTC)
+
+
+def _pause_s(state: RetryCallState) -> float:
+    outcome = state.outcome
+    if outcome is None or outcome.failed or "retry-after" not in outcome.result().headers:
+        return _BACKOFF(state)
+    answer: Answer = outcome.result()
+    # A date counts from the provider's own time; if that is not known, it is too far away.
+    told_s = read_retry_after(answer, date_of(answer) or datetime.min.replace(tzinfo=UTC))
+    return math.inf if told_s is None else told_s
+
+
+def _log_pause(state: RetryCallState) -> None:
+    outcome = state.outcome
+    if outcome is not None:
+        error = outcome.exception()
+        ended = type(error).__name__ if error else f"status {outcome.result().status}"
+        log.info("a call ended with %s; repeated in %.1f s", ended, state.upcoming_sleep)
+
+
+def _result(state: RetryCallState) -> Any:
+    return state.outcome and state.outcome.result()
 
 
 def judge(answer: Answer, *, provider: str, wrong: str, forbidden: str, good: str = "") -> Probe:

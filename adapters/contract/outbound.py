@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from marshmallow import Schema
 
@@ -75,6 +75,20 @@ class Transport(Protocol):
             NotSent: no byte of the request was written.
             AnswerLost: the request may have been processed.
         """
+
+
+@runtime_checkable
+class PatientTransport(Transport, Protocol):
+    """Transport that can wait, so that a call without an effect may be repeated (`answers.read`).
+
+    Over any other transport each call is made once.
+    """
+
+    def left_s(self) -> float:
+        """Return the seconds that are left for this thread's action, 0 or more."""
+
+    def pause(self, seconds: float) -> None:
+        """Wait before a call is repeated."""
 
 
 @dataclass(frozen=True, slots=True)

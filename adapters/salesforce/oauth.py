@@ -4,7 +4,6 @@ import json
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from marshmallow import ValidationError
 
 from adapters.contract.access_tokens import Grant
-from adapters.contract.answers import read, read_object, safe_words
+from adapters.contract.answers import date_of, read, read_object, safe_words
 from adapters.contract.errors import AccountRefused, NotSent
 from adapters.contract.outbound import Answer, Transport
 from adapters.contract.requests import check_url
@@ -146,13 +145,12 @@ class Authorization:
     def _time_there(self) -> datetime:
         """Return Salesforce's time, from the `Date` header of an answer that needs no token."""
         answer = read(self._transport, f"{self._home}/services/data/", headers={})
-        try:
-            at = parsedate_to_datetime(answer.headers.get("date", ""))
-        except (ValueError, IndexError, TypeError, OverflowError) as error:
+        at = date_of(answer)
+        if at is None:
             raise AccountRefused(
                 f"Salesforce answered {answer.status} without a date. Is `domain` your org's own?"
-            ) from error
-        return at.replace(tzinfo=at.tzinfo or UTC)
+            )
+        return at
 
 
 def _private_key(text: str) -> RSAPrivateKey:

@@ -1,10 +1,10 @@
 """Command `hub send`: post a signed sample as the provider would, and print the resulting event."""
 
-import time
 from typing import Any
 
 import click
 import requests
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from adapters import InboundRequest
 from hub.cli.context import agreed, now, open_hub, open_settings
@@ -75,14 +75,17 @@ def _post(url: str, sent: InboundRequest) -> int:
 
 def _await(hub: Hub, source: str, external_id: str, wait_s: float) -> dict[str, Any]:
     """Return the event once its deliveries have ended, or its state after `wait_s` seconds."""
-    deadline = time.monotonic() + wait_s
+    looks = Retrying(
+        retry=retry_if_result(bool),
+        wait=wait_fixed(LOOK_EVERY_S),
+        stop=stop_after_delay(wait_s),
+        retry_error_callback=lambda _: None,
+    )
     with hub.store.read() as connection:
-        while True:
-            event_id = find_event_id(connection, source, external_id)
-            if event_id is None:
-                raise HubError("it was answered 2xx, but this database has no such event: is the"
-                               " hub running on another one?")  # fmt: skip
-            if not count_open(connection, [event_id]) or time.monotonic() > deadline:
-                event = event_json(connection, event_id)
-                return describe_event(connection, hub, event or {})
-            time.sleep(LOOK_EVERY_S)
+        event_id = find_event_id(connection, source, external_id)
+        if event_id is None:
+            raise HubError("it was answered 2xx, but this database has no such event: is the"
+                           " hub running on another one?")  # fmt: skip
+        looks(count_open, connection, [event_id])
+        event = event_json(connection, event_id)
+        return describe_event(connection, hub, event or {})

@@ -67,7 +67,8 @@ class DestinationClient:
 
     def probe(self) -> Probe:
         """Make one cheap read call that checks the credentials."""
-        return self.adapter.probe()
+        with self._transport.one_action():
+            return self.adapter.probe()
 
     def look_up(self, call: Call, sent_at: datetime) -> LookupResult:
         """Look up at the provider whether a call of unknown outcome took effect.
@@ -92,7 +93,8 @@ def probe(destination: Destination, *, allow_private: bool) -> Probe:
     timeout_s = min(PROBE_TIMEOUT_S, destination.timeout_s)
     transport = GuardedTransport(timeout_s=timeout_s, allow_private=allow_private)
     try:
-        return adapter(destination.settings, transport).probe()
+        with transport.one_action():
+            return adapter(destination.settings, transport).probe()
     except TransportError as error:
         said = f"unreachable: {error}. Is the network up, the address right?"
         return Probe(False, said)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Event, get_ident
+from threading import get_ident
 from uuid import UUID
 
 from sqlalchemy import make_url
@@ -23,7 +23,6 @@ from hub.core.ids import parse_id
 from hub.core.ports import Store
 
 CACHE = "hub-id"
-ASK_AGAIN_S = 1.0
 NO_IDENTITY = "the database has lost the hub's id: run `hub db adopt` to give it one"
 
 log = logging.getLogger(__name__)
@@ -109,21 +108,3 @@ def identity_of(store: Store, cache: IdentityCache) -> UUID | None:
             cache.write(identity.hub_id)
             return identity.hub_id
     return cache.read()
-
-
-def wait_for_identity(
-    store: Store, cache: IdentityCache, stop: Event, *, every_s: float = ASK_AGAIN_S
-) -> UUID | None:
-    """Return the hub's id, as `identity_of`; wait until there is one, or `stop` (then None)."""
-    told = False
-    while not stop.is_set():
-        if (hub_id := identity_of(store, cache)) is not None:
-            return hub_id
-        if not told:
-            log.warning(
-                "the hub's id is not known: waiting for the database (`hub check` says what it "
-                "lacks)"
-            )
-            told = True
-        stop.wait(every_s)
-    return None

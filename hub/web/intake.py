@@ -6,13 +6,12 @@ Both ways into the hub use it: the Flask views, and the server in front of them.
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy.exc import DBAPIError
-
 from adapters import InboundRequest, Reply
 from hub.core.hub import Hub
 from hub.core.inbound.ingest import IngestResult, PreparedRequest, ingest_all, store_rejected
 from hub.core.inbound.receive import Refusal
 from hub.core.ports import EVENTS
+from hub.gateways.database.wait import once_more
 from hub.web.errors import SENTENCES, error_reply
 from hub.web.source_counters import SourceCounters
 
@@ -33,12 +32,7 @@ class Intake:
         Storing twice is harmless: the second try finds the keys of the first, and that they are
         its own.
         """
-        try:
-            return self._ingest(requests)
-        except DBAPIError as error:
-            if not error.connection_invalidated:
-                raise
-        return self._ingest(requests)
+        return once_more(self._ingest, requests)
 
     def after_stored(self, prepared: PreparedRequest, ingested: IngestResult) -> None:
         """Count a stored request, and send a wake-up if it brought events."""

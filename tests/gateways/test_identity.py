@@ -1,10 +1,8 @@
 """Identity of a process: from the database, from the cache without it, and refused for a copy."""
 
-import logging
 import stat
 import threading
 from pathlib import Path
-from threading import Event
 from uuid import UUID, uuid4
 
 import pytest
@@ -20,7 +18,6 @@ from hub.gateways.identity import (
     IdentityCache,
     identity_of,
     start_identity,
-    wait_for_identity,
 )
 from tests.core.making import NOW
 
@@ -158,33 +155,6 @@ def test_a_lost_id_is_a_sentence(tmp_path) -> None:
         connection.execute(delete(HubIdentity))
     with pytest.raises(ConfigError, match="run `hub db adopt`"):
         start_identity(database, cache, HOME)
-
-
-def test_a_process_without_database_and_cache_waits_and_says_so_once(tmp_path, caplog) -> None:
-    caplog.set_level(logging.INFO)
-    url = f"sqlite:///{tmp_path}/later.db"
-    database, cache = open_database(url, pool_size=1), IdentityCache(tmp_path, url)
-    found: list[UUID | None] = []
-    waiting = threading.Thread(
-        target=lambda: found.append(wait_for_identity(database, cache, Event(), every_s=0.01))
-    )
-    waiting.start()
-    upgrade(url)
-    waiting.join(WITHIN_S)
-    assert found == [id_in(database)]
-    assert caplog.text.count("the hub's id is not known") <= 1
-
-
-def test_a_process_that_is_to_stop_waits_no_longer(tmp_path, caplog) -> None:
-    cache, stop = IdentityCache(tmp_path, "sqlite:///hub.db"), Event()
-    found: list[UUID | None] = []
-    waiting = threading.Thread(
-        target=lambda: found.append(wait_for_identity(away(tmp_path), cache, stop))
-    )
-    waiting.start()
-    stop.set()
-    waiting.join(WITHIN_S)
-    assert found == [None]
 
 
 def test_two_databases_have_two_ids(tmp_path) -> None:

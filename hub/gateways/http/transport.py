@@ -117,6 +117,14 @@ class GuardedTransport:
         finally:
             self._action.ends_at_s = math.inf
 
+    def left_s(self) -> float:
+        """Return the seconds left for this thread's action; outside of one, for a single call."""
+        return min(self._timeout_s, max(0.0, self._action.ends_at_s - time.monotonic()))
+
+    def pause(self, seconds: float) -> None:
+        """Wait that many seconds; no connection is held meanwhile."""
+        time.sleep(seconds)
+
     def send(
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes = b""
     ) -> Answer:

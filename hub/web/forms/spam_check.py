@@ -3,13 +3,12 @@
 The visitor's IP address is determined as far as the hub can know it. It is never logged.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from ipaddress import ip_address, ip_network
 from math import ceil
-from typing import Any, TypeVar
+from typing import Any
 
 from flask import current_app, request
-from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import TooManyRequests
 
 from adapters import FormInbound, InboundRequest
@@ -19,6 +18,7 @@ from hub.core.inbound.ingest import PreparedRequest
 from hub.core.leads.held import hold, sent_by
 from hub.core.leads.spam import Address, ScoredSubmission, Sender, over_rate_limit, score, sender_of
 from hub.gateways.captcha import Captchas
+from hub.gateways.database.wait import once_more
 from hub.web.intake import Intake
 
 # Networks of proxies: without a forwarded address, a peer in one of them stands for many visitors.
@@ -29,7 +29,6 @@ _NEARBY = tuple(
         "169.254.0.0/16", "::1/128", "fc00::/7", "fe80::/10",
     )
 )  # fmt: skip
-T = TypeVar("T")
 
 
 def visitor_of(environ: Mapping[str, Any], *, proxy_hops: int) -> Address | None:
@@ -114,9 +113,9 @@ def _weigh(hub: Hub, post: ScoredSubmission) -> tuple[str, ...]:
             found = score(connection, post, limits)
             return found.refused, found.reasons
 
-    if sender is not None and _once_more(is_beyond):
+    if sender is not None and once_more(is_beyond):
         _turn_away(post, limits.refuse.per_s)
-    refused, reasons = _once_more(weighed)
+    refused, reasons = once_more(weighed)
     if refused:
         _turn_away(post, limits.refuse.per_s)
     return reasons
@@ -126,13 +125,3 @@ def _turn_away(post: ScoredSubmission, for_s: float) -> None:
     intake: Intake = current_app.extensions["hub_intake"]
     intake.counters.rejected(post.source, post.at, "429: too many from one address", traced=False)
     raise TooManyRequests(retry_after=ceil(for_s))
-
-
-def _once_more(ask: Callable[[], T]) -> T:
-    """Call the database; call again if the connection turns out to be dead."""
-    try:
-        return ask()
-    except DBAPIError as error:
-        if not error.connection_invalidated:
-            raise
-    return ask()

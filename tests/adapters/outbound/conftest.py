@@ -29,6 +29,14 @@ def transport() -> GuardedTransport:
     return GuardedTransport(allow_private=True, timeout_s=15)
 
 
+@pytest.fixture(autouse=True)
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Note the pauses before a call is repeated, and wait for none."""
+    noted: list[float] = []
+    monkeypatch.setattr(GuardedTransport, "pause", lambda _, seconds: noted.append(seconds))
+    return noted
+
+
 @pytest.fixture
 def call() -> Callable[..., Call]:
     def make(
