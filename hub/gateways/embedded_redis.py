@@ -94,7 +94,7 @@ def choose_server(
         ConfigError: no server can use the folder; the fault says what to do.
     """
     note = folder / _NOTE
-    writer = note.read_text("utf-8").strip() if note.exists() else "an earlier server"
+    writer = note.read_text("utf-8", "replace").strip() if note.exists() else "an earlier server"
     for server in _servers(say):
         if server.name == writer or _can_use(server, folder, is_able):
             note.write_text(f"{server.name}\n", "utf-8")

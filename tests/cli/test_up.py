@@ -134,7 +134,7 @@ def test_one_that_cannot_be_run_is_passed_over(put, run, lines) -> None:
 def test_one_that_cannot_read_the_files_is_passed_over_and_nothing_is_lost(
     put, run, lines, settings
 ) -> None:
-    """B: an older Redis is installed beside a hub that ran on the wheel's newer server."""
+    """An older Redis is installed beside a hub that ran on the wheel's newer server."""
     run().set("mark", "7")
     path = put("redis-server", first=REFUSES)
     assert run().get("mark") == b"7"
