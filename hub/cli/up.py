@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import sys
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,12 +19,20 @@ from hub.core.auth.sign_in import invite_first
 from hub.core.errors import ConfigError
 from hub.gateways.database.engine import open_database
 from hub.gateways.database.migrations import upgrade
-from hub.gateways.embedded_redis import LONGEST_SOCKET_PATH_BYTES, server_command
-from hub.process.child import can_die_with_parent
+from hub.gateways.embedded_redis import (
+    LONGEST_SOCKET_PATH_BYTES,
+    EmbeddedServer,
+    choose_server,
+    is_answering,
+    server_command,
+)
+from hub.process.child import CommandProcess, can_die_with_parent
 from hub.process.supervisor import Program, Supervisor, only_one
 from hub.settings import Settings, load_settings
 
 EXAMPLE = Path(__file__).parents[2] / "hub.example.yaml"
+# How long a server that is tried may take to load its data.
+ANSWERS_WITHIN_S = 30.0
 
 
 @click.command()
@@ -102,7 +111,32 @@ def _redis(settings: Settings) -> Program:
         raise ConfigError([fault])
     folder = settings.var_dir / "redis"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return Program("redis", server_command(folder, socket_path), lambda: _accepts(socket_path))
+
+    def is_able(server: EmbeddedServer) -> bool:
+        return _answers_once(server_command(server, folder, socket_path), socket_path)
+
+    command = server_command(choose_server(folder, is_able, _say), folder, socket_path)
+    return Program("redis", command, lambda: is_answering(socket_path))
+
+
+def _answers_once(command: Sequence[str], socket_path: Path) -> bool:
+    """Start a server and stop it again; return whether it answered, with its data loaded."""
+    try:
+        process = CommandProcess(command)
+    except OSError:
+        return False
+    until_s = time.monotonic() + ANSWERS_WITHIN_S
+    try:
+        while process.poll() is None and time.monotonic() < until_s:
+            if is_answering(socket_path):
+                return True
+            time.sleep(0.02)
+        return False
+    finally:
+        process.terminate()
+        while process.poll() is None and time.monotonic() < until_s:
+            time.sleep(0.02)
+        process.end()
 
 
 def _hub(name: str) -> Sequence[str]:
@@ -115,12 +149,6 @@ def _command() -> str:
     if shutil.which("hub") == str(beside) or not beside.exists():
         return "hub"
     return os.path.relpath(beside)
-
-
-def _accepts(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(1)
-        return client.connect_ex(str(path)) == 0
 
 
 def _is_healthy(port: int) -> bool:

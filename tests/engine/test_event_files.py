@@ -72,6 +72,33 @@ def test_an_e_mail_is_passed_on_to_several_people_with_its_files(stage) -> None:
     assert len(json.dumps(attempt.parameters)) < 1000
 
 
+LEAD = """
+sources: {contact: {adapter: form, fields: {name: {}, photo: {type: file, accept: [.jpg]}}}}
+destinations: {email: {adapter: sendgrid, base_url: "${FAR_END}", from: "hello@acme.example",
+                       api_key: SG.test_key_of_no_account}}
+routes:
+  tell:
+    on: lead.submitted
+    do: email.send
+    with: {to: [office@acme.example], subject: A lead, text: Look., attachments: ["roof.jpg"]}
+"""
+
+
+def test_a_lead_s_photograph_goes_along_by_its_name(stage) -> None:
+    worker = stage.worker_context(LEAD)
+    body = body_of({"name": "Jane"}, ("photo", "roof.jpg", PHOTO))
+    request = InboundRequest(
+        "POST", "http://hub/forms/contact", CONTENT_TYPE, body, datetime.now(UTC)
+    )
+    with stage.store.write() as connection:
+        ingest(connection, prepare(worker.hub, request, "contact"))
+    stage.drain(worker)
+    [call] = stage.far_end.received
+    [sent] = call.json["attachments"]
+    assert (sent["filename"], sent["type"]) == ("roof.jpg", "image/jpeg")
+    assert b64decode(sent["content"]) == PHOTO
+
+
 def test_without_the_body_there_is_no_e_mail_and_the_delivery_says_so(stage) -> None:
     worker = stage.worker_context(LIVE)
     receive(stage, worker)

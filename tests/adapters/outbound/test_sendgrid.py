@@ -2,13 +2,16 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
 from marshmallow import ValidationError
 
 from adapters import (
@@ -468,6 +471,34 @@ def test_loading_parameters_again_changes_nothing() -> None:
     schema = SendgridOutbound.actions["upsert_marketing_contact"].parameters()
     once = schema.load(CONTACT)
     assert schema.load(json.loads(json.dumps(once))) == once
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=2),
+    max_leaves=4,
+)
+LINES = st.text(max_size=20) | st.sampled_from(["SG.a.b", "Jane <j@x>", '"a" <.a..b@x>', "é@x.y"])
+
+
+@hypothesis.given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            name: LINES | st.lists(LINES, max_size=3) | ANYTHING
+            for name in SendgridOutbound.actions["send"].parameters().load_fields
+        },
+    )
+)
+def test_whatever_is_given_is_an_e_mail_or_a_fault_and_never_an_exception_of_the_library(
+    given: dict[str, Any],
+) -> None:
+    names = {"sender": "from"}
+    given = MAIL | {names.get(name, name): value for name, value in given.items()}
+    sandbox = RecordingTransport(SendgridOutbound({}, None).sandbox_answer)  # type: ignore[arg-type]
+    wanted = Call("send", given, "d1", ATTEMPT, NOW, FILES_OF_EVENT)
+    with suppress(InvalidParameters):
+        assert SendgridOutbound({}, sandbox).perform(wanted).verdict is Verdict.SUCCEEDED
 
 
 UNVERIFIED = {
