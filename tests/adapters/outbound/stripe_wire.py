@@ -6,18 +6,18 @@
 import json
 from collections.abc import Callable, Iterable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from adapters import Call
 from adapters.stripe.listing import list_since
 from hub.gateways.http.transport import GuardedTransport
+from tests.adapters.openapi import FIXTURES
 from tests.adapters.outbound.conftest import NOW
 from tests.adapters.outbound.stripe_calls import DELIVERY, OTHER, Desk, destination
 from tests.gateways.servers import Far, http_server
 from tests.stripe_far_end import KEY, NOW_S, Fault, StripeFarEnd, stripe_far_end
 
-SNAPSHOT = Path(__file__).with_name("stripe_wire.json")
+SNAPSHOT = FIXTURES.parent / "wire" / "stripe.json"
 # They name the port of the day.
 LOCAL = {"host"}
 

@@ -83,7 +83,7 @@ def checked(far: Far) -> Any:
     return json.loads(seen.body) if seen.body else None
 
 
-RECORDED = json.loads((FIXTURES.parent / "requests" / "sendgrid.json").read_text("utf-8"))
+RECORDED = json.loads((FIXTURES.parent / "wire" / "sendgrid.json").read_text("utf-8"))
 
 
 @pytest.mark.parametrize("case", RECORDED, ids=lambda case: case["name"])
