@@ -116,6 +116,7 @@ class HubspotApi:
         }
         body = urlencode({"grant_type": "refresh_token", **self._oauth}).encode("ascii")
         url = self._base_url + _TOKEN_PATH
+        # May be repeated: HubSpot keeps the refresh token, so that a lost response voids nothing.
         answer = read(self._transport, url, headers=headers, method="POST", body=body)
         told = read_object(answer) or {}
         token, lasts_s = told.get("access_token"), told.get("expires_in")

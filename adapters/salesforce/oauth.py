@@ -86,6 +86,9 @@ class Authorization:
     def ask(self, now: datetime | None) -> Grant:
         """Request a new token; if `now` is None, Salesforce's own time is used.
 
+        A lost response is harmless, and the request may be repeated: client credentials and a JWT
+        stay good, and neither grant has a refresh token that it would replace.
+
         Raises:
             AccountRefused: there is no token; the message says what to correct.
             NotSent: there was no answer, or an inconclusive one (`NoTokenNow`).
