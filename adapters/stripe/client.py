@@ -5,7 +5,8 @@
 The library names the paths, encodes the parameters, pages through lists and raises an error of its
 own class for each refusal. It is looser than the hub may be; here stands what is checked before it:
 
-- It retries: `max_network_retries` is 0, since only the ledger may send again.
+- It retries: `max_network_retries` is 0, since only the ledger may send again. What only reads is
+  repeated by the hub's own policy (`answers.read`).
 - It gives a write without an idempotency key a random one, which no later attempt could repeat.
 - It sends this machine's platform and an id that it keeps in the home directory: neither is made,
   and of its headers only those that Stripe needs go out.
@@ -28,7 +29,7 @@ from urllib.parse import parse_qs
 
 import stripe
 
-from adapters.contract.answers import read_object
+from adapters.contract.answers import read, read_object
 from adapters.contract.errors import InvalidParameters, NotSent, TransportError
 from adapters.contract.outbound import Answer, Transport
 from adapters.stripe.answers import ending
@@ -104,6 +105,8 @@ class GuardedClient(stripe.HTTPClient):
 
     def _sent(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         try:
+            if self._key is None:
+                return read(self._transport, url, headers=headers, method=method, body=body)
             return self._transport.send(method, url, headers=headers, body=body)
         except TransportError as error:
             # Without leave to retry, which is the default.

@@ -209,8 +209,8 @@ def perform(
     `read_files` is called only if the parameters name files of the event.
     """
     files: Sequence[Attachment] = ()
-    action = client.adapter.actions[claimed.action]
-    if action.attachments and claimed.parameters.get(action.attachments):
+    action = client.adapter.actions.get(claimed.action)
+    if action and action.attachments and claimed.parameters.get(action.attachments):
         try:
             files = read_files(claimed.delivery_id)
         except Exception as error:  # noqa: BLE001 - the last resort: every outcome is recorded

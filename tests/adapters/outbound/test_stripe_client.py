@@ -124,6 +124,16 @@ def test_an_answer_is_never_asked_for_twice(far: Far, api: Api) -> None:
         assert len(far.seen) == 1
 
 
+def test_what_only_reads_is_asked_for_again_while_its_failure_may_pass(far: Far, api: Api) -> None:
+    busy = (503, {}, b"{}")
+    far.says(busy, busy, says({"id": "ch_1"}))
+    assert api.read(api.v1.charges.retrieve, "ch_1") == {"id": "ch_1"}
+    assert [seen.path for seen in far.seen] == ["/v1/charges/ch_1"] * 3
+    far.says(page("cus_2"), busy, page("cus_1", more=False))
+    assert [one["id"] for one in api.objects(CUSTOMERS)] == ["cus_2", "cus_1"]
+    assert len(far.seen) == 3
+
+
 def test_a_line_that_breaks_keeps_its_meaning(transport: GuardedTransport) -> None:
     with raw_server(lambda _: None) as url:
         api = Api(StripeAccount(KEY, url), transport, NOW)
