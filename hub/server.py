@@ -54,11 +54,11 @@ def serve(settings: Settings) -> int:
     Raises:
         ConfigError: `hub.yaml` has errors, the database is a copy, or the port is taken.
     """
+    refuse_copy(settings)
     gc.disable()
     keep_configuration(settings, os.environ)
     gc.enable()
     gc.set_threshold(GARBAGE_AFTER)
-    refuse_copy(settings)
     listener = listen(settings)
     processes = [_program(number, listener) for number in range(1, settings.web_concurrency + 1)]
     # While the forks finish what they have, new connections are refused and not left waiting.

@@ -37,7 +37,6 @@ from hub.gateways.redis_queue import WakeUpQueues
 from hub.gateways.restore_check import check_restored
 
 COUNT_EVERY_S = 15.0
-_STARTED_S = time.monotonic()
 
 log = logging.getLogger(__name__)
 EVERY_S = 5.0
@@ -82,8 +81,10 @@ def run(hub: Hub, redis: Redis, queues: WakeUpQueues, stop: Event) -> None:
     """Run the clock until a stop is requested, also while the database or Redis is unavailable."""
     troubles: set[str] = set()
     hours, replays, round_ = HourlyStatsTask(hub), ReplayTask(hub), FetchCursor()
+    started_s = time.monotonic()
     while True:
-        _note(troubles, tick(hub, redis, queues, round_, hours))
+        watched_s = time.monotonic() - started_s
+        _note(troubles, tick(hub, redis, queues, round_, hours, watched_s=watched_s))
         replays.start_if_idle()
         if stop.wait(EVERY_S):
             return
@@ -95,15 +96,18 @@ def tick(
     queues: WakeUpQueues,
     round_: FetchCursor | None = None,
     hours: HourlyStatsTask | None = None,
+    *,
+    watched_s: float = 0.0,
 ) -> set[str]:
     """Run every duty once; return a sentence for each failure.
 
-    A failed duty stops no other, unless the database is unavailable.
+    `watched_s`: for how long the clock has been running. A failed duty stops no other, unless the
+    database is unavailable.
     """
     duties: Mapping[str, Callable[[], object]] = {
         "looking for a restored database": lambda: check_restored(hub, redis, queues.names.hub_id),
         "sweeping": lambda: _sweep(hub, round_),
-        "asking people": lambda: _ask(hub),
+        "asking people": lambda: _ask(hub, watched_s),
         "escalating": lambda: _escalate(hub),
         "folding": lambda: _fold(hub),
         "indexing": lambda: _index(hub),
@@ -147,12 +151,11 @@ def _with_due_work(hub: Hub) -> Collection[str]:
     return due | {EVENTS}
 
 
-def _ask(hub: Hub) -> None:
+def _ask(hub: Hub, watched_s: float) -> None:
     now = datetime.now(UTC)
     with hub.store.write() as connection:
         alert_unsettled(connection, hub, now=now)
         alert_silence(connection, hub.configuration, now=now)
-        watched_s = time.monotonic() - _STARTED_S
         alert_unserved(connection, hub.configuration, watched_s=watched_s, now=now)
         beat(connection, CLOCK)
         end_restore_alert(connection, now=now)

@@ -177,7 +177,7 @@ def down_since(hub: RunningHub, source: str, at: datetime) -> None:
         )
 
 
-def test_the_clock_looks_by_itself_when_it_was_down(
+def test_a_worker_looks_by_itself_when_none_was_up(
     tmp_path, database_url, redis_url, far_end, stripe
 ) -> None:
     for n, ago_s in enumerate((10 * HOUR_S, 30 * 60)):
@@ -187,7 +187,7 @@ def test_the_clock_looks_by_itself_when_it_was_down(
         hub.start("web", "worker", "clock")
         until(lambda: looked_at(hub, "stripe"), 30, "the first look")
         until(lambda: stripe.received, 30, "the list to be asked for")
-        hub.kill("clock")
+        hub.kill("worker")
         assert events_of(hub) == {}, "what was before the hub is not its gap"
         down_since(hub, "stripe", datetime.now(UTC) - timedelta(hours=5))
         stripe.objects["events"].clear()
@@ -198,9 +198,9 @@ def test_the_clock_looks_by_itself_when_it_was_down(
             keep(stripe, f"evt_{n}", ago_s=5 * HOUR_S - n * 600)
         keep(stripe, "evt_on_its_way", ago_s=1)
         assert hub.post(json.dumps(arrived).encode()) == 200
-        hub.start("clock", "clock-2")
+        hub.start("worker", "worker-2")
         until(lambda: posted(far_end).keys() >= missed, 60, "what was missed")
-        until(lambda: "20 events had never arrived" in hub.logs(), 30, "the clock to say so")
+        until(lambda: "20 events had never arrived" in hub.logs(), 30, "a worker to say so")
         events = events_of(hub)
         assert events.keys() == missed | {"evt_arrived"}
         assert {name for name, event in events.items() if event["backfilled"]} == missed
@@ -359,7 +359,7 @@ def test_an_event_that_came_before_the_account_is_fetched_when_there_is_one(
     assert len(hubspot.reads) == 1
 
 
-def test_the_clock_takes_in_a_missing_contact_and_leaves_changes_alone(
+def test_a_worker_takes_in_a_missing_contact_and_leaves_changes_alone(
     tmp_path, sqlite_url, redis_url, far_end, hubspot
 ) -> None:
     def at(hours: float) -> str:
@@ -372,9 +372,9 @@ def test_the_clock_takes_in_a_missing_contact_and_leaves_changes_alone(
     with running(tmp_path, sqlite_url, redis_url, CONTACTS, FAR_END=far_end.url) as hub:
         hub.start("web", "worker", "clock")
         until(lambda: looked_at(hub, "hubspot"), 30, "the first look")
-        hub.kill("clock")
+        hub.kill("worker")
         down_since(hub, "hubspot", datetime.now(UTC) - timedelta(hours=5))
-        hub.start("clock")
+        hub.start("worker")
         until(lambda: hubspot.upserts, 60, "the upsert")
         event = only_event(hub)
         assert (event["native_type"], event["backfilled"]) == ("contact.creation", True)
