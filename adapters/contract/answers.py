@@ -187,15 +187,16 @@ def repeated(again: retry_base, transport: PatientTransport) -> Retrying:
     """Return the policy that repeats a call while `again` says so; its last end is the result.
 
     There are `TRIES` at most. Pauses are random, or as long as `Retry-After` asks for; a call is
-    not repeated if it would have to wait for longer than `LONGEST_PAUSE_S`, or if less than
-    `LEAST_CALL_S` of the action's time would remain for it. Only a call without an effect, or one
-    that certainly had none, may be repeated.
+    not repeated if it would have to wait for longer than `LONGEST_PAUSE_S`, or if less than half
+    of the action's time would remain: a call with an effect may follow, and must not be cut off.
+    Only a call without an effect, or one that certainly had none, may be repeated.
     """
     tries = stop_after_attempt(TRIES)
 
     def is_over(state: RetryCallState) -> bool:
         pause_s = state.upcoming_sleep
-        is_too_late = pause_s > LONGEST_PAUSE_S or pause_s + LEAST_CALL_S > transport.left_s()
+        least_s = max(LEAST_CALL_S, transport.timeout_s / 2)
+        is_too_late = pause_s > LONGEST_PAUSE_S or pause_s + least_s > transport.left_s()
         return is_too_late or tries(state)
 
     return Retrying(

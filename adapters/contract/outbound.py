@@ -42,7 +42,8 @@ class Outcome:
     """Outcome of one call.
 
     `message` is for a person; it never contains a secret or a body that the hub sent. `found` is
-    the result of the action `fetch`.
+    the result of the action `fetch`. `called` False: the call was not begun, which says nothing
+    about the destination.
     """
 
     verdict: Verdict
@@ -52,6 +53,7 @@ class Outcome:
     provider_ref: str | None = None
     retry_after_s: float | None = None
     found: Mapping[str, Any] | None = None
+    called: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +83,10 @@ class Transport(Protocol):
 class PatientTransport(Transport, Protocol):
     """Transport that can wait, so that a call without an effect may be repeated (`answers.read`).
 
-    Over any other transport each call is made once.
+    Over any other transport each call is made once. `timeout_s` is the time of a whole action.
     """
+
+    timeout_s: float
 
     def left_s(self) -> float:
         """Return the seconds that are left for this thread's action, 0 or more."""

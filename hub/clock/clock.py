@@ -5,7 +5,7 @@ A second clock is harmless.
 
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from threading import Event
@@ -37,6 +37,8 @@ from hub.gateways.redis_queue import WakeUpQueues
 from hub.gateways.restore_check import check_restored
 
 COUNT_EVERY_S = 15.0
+# How long a queue may have no worker until somebody is told.
+ALONE_S = 60.0
 
 log = logging.getLogger(__name__)
 EVERY_S = 5.0
@@ -77,14 +79,35 @@ class HourlyStatsTask:
             keep_hours(connection, counted, now=now)
 
 
+class WorkerWatch:
+    """Watch over queues that no living worker serves, by RQ's registry."""
+
+    def __init__(self, queues: WakeUpQueues, names: Sequence[str]) -> None:
+        self._queues = queues
+        self._names = names
+        self._since_s: dict[str, float] = {}
+
+    def without_worker(self) -> set[str]:
+        """Return the queues that have had no worker for `ALONE_S`; nothing is known without Redis.
+
+        An emptied Redis forgets the workers; each registers again when it ends its job.
+        """
+        now_s = time.monotonic()
+        try:
+            alone = set(self._names) - self._queues.served(self._names)
+        except RedisError:
+            alone = set()
+        self._since_s = {name: self._since_s.get(name, now_s) for name in alone}
+        return {name for name, since_s in self._since_s.items() if now_s - since_s >= ALONE_S}
+
+
 def run(hub: Hub, redis: Redis, queues: WakeUpQueues, stop: Event) -> None:
     """Run the clock until a stop is requested, also while the database or Redis is unavailable."""
     troubles: set[str] = set()
     hours, replays, round_ = HourlyStatsTask(hub), ReplayTask(hub), FetchCursor()
-    started_s = time.monotonic()
+    workers = WorkerWatch(queues, [*_enabled(hub), EVENTS])
     while True:
-        watched_s = time.monotonic() - started_s
-        _note(troubles, tick(hub, redis, queues, round_, hours, watched_s=watched_s))
+        _note(troubles, tick(hub, redis, queues, round_, hours, workers))
         replays.start_if_idle()
         if stop.wait(EVERY_S):
             return
@@ -96,18 +119,16 @@ def tick(
     queues: WakeUpQueues,
     round_: FetchCursor | None = None,
     hours: HourlyStatsTask | None = None,
-    *,
-    watched_s: float = 0.0,
+    workers: WorkerWatch | None = None,
 ) -> set[str]:
     """Run every duty once; return a sentence for each failure.
 
-    `watched_s`: for how long the clock has been running. A failed duty stops no other, unless the
-    database is unavailable.
+    A failed duty stops no other, unless the database is unavailable.
     """
     duties: Mapping[str, Callable[[], object]] = {
         "looking for a restored database": lambda: check_restored(hub, redis, queues.names.hub_id),
         "sweeping": lambda: _sweep(hub, round_),
-        "asking people": lambda: _ask(hub, watched_s),
+        "asking people": lambda: _ask(hub, workers),
         "escalating": lambda: _escalate(hub),
         "folding": lambda: _fold(hub),
         "indexing": lambda: _index(hub),
@@ -151,12 +172,17 @@ def _with_due_work(hub: Hub) -> Collection[str]:
     return due | {EVENTS}
 
 
-def _ask(hub: Hub, watched_s: float) -> None:
+def _enabled(hub: Hub) -> list[str]:
+    return [one.slug for one in hub.configuration.destinations.values() if one.enabled]
+
+
+def _ask(hub: Hub, workers: WorkerWatch | None) -> None:
+    unserved = workers.without_worker() if workers else ()
     now = datetime.now(UTC)
     with hub.store.write() as connection:
         alert_unsettled(connection, hub, now=now)
         alert_silence(connection, hub.configuration, now=now)
-        alert_unserved(connection, hub.configuration, watched_s=watched_s, now=now)
+        alert_unserved(connection, hub.configuration, unserved, now=now)
         beat(connection, CLOCK)
         end_restore_alert(connection, now=now)
         end_alerts(connection, now=now)

@@ -15,7 +15,7 @@ from threading import get_ident
 from uuid import UUID
 
 from sqlalchemy import make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from hub.core.errors import ConfigError
 from hub.core.identity import Identity, moved, moved_sentence, note_public_url, read_identity
@@ -101,7 +101,8 @@ def start_identity(store: Store, cache: IdentityCache, public_url: str | None) -
 
 def identity_of(store: Store, cache: IdentityCache) -> UUID | None:
     """Return the id that the database holds; while it cannot be read, the cached one, or None."""
-    with suppress(DBAPIError):
+    # A pool without a free connection is none of the database's own errors.
+    with suppress(SQLAlchemyError):
         with store.read() as connection:
             identity = read_identity(connection)
         if identity is not None:

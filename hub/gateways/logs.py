@@ -1,6 +1,7 @@
 """Logging set-up: one line per event on standard error. Never a body, an address or a secret."""
 
 import logging
+import os
 import sys
 from pathlib import Path
 from traceback import extract_tb
@@ -18,6 +19,8 @@ def configure_logs(level: str, form: str | None) -> None:
 
     `form` None: console on a terminal, JSON elsewhere.
     """
+    # With it, Stripe's library prints what it sends and gets, past all logging.
+    os.environ.pop("STRIPE_LOG", None)
     form = form or ("console" if sys.stderr.isatty() else "json")
     renderer: Any = (
         structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())

@@ -9,6 +9,7 @@ All names begin with the hub's own (see `hub.core.identity`): hubs may share a R
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ JOB_TIMEOUT_S = 120
 FAILURE_TTL_S = 3600
 AT_MOST_EVERY_S = 0.005
 WAIT_WHEN_GONE_S = 0.5
+LOOK_UP_EVERY_S = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +63,7 @@ class RedisNames:
 
     def wake_key(self, destination: str) -> str:
         """Return the key that stands in front of a queue: it lives while a wake-up is pending."""
-        return f"{key_prefix(self.hub_id)}wake:{destination}"
+        return f"{key_prefix(self.hub_id)}wake:{self.queue(destination)}"
 
     @property
     def channel(self) -> str:
@@ -97,7 +99,8 @@ class WakeUpQueues:
         Raises:
             RedisError: Redis does not answer.
         """
-        wanted = sorted(destinations)
+        # The events last: whoever wakes up looks after the calls first.
+        wanted = sorted(destinations, key=lambda name: (name == EVENTS, name))
         if not wanted:
             return []
         ask = self._redis.pipeline(transaction=False)
@@ -113,18 +116,42 @@ class WakeUpQueues:
             if is_new and not waiting
         ]
         if due:
-            jobs = self._redis.pipeline()
-            for name in due:
-                self.queue(name).enqueue_call(
-                    SYNC,
-                    args=[name],
-                    timeout=JOB_TIMEOUT_S,
-                    result_ttl=0,
-                    failure_ttl=FAILURE_TTL_S,
-                    pipeline=jobs,
-                )
-            jobs.execute()
+            try:
+                self._enqueue(due)
+            except RedisError:
+                self.clear(due)
+                raise
         return due
+
+    def _enqueue(self, destinations: Iterable[str]) -> None:
+        jobs = self._redis.pipeline()
+        for name in destinations:
+            self.queue(name).enqueue_call(
+                SYNC,
+                args=[name],
+                timeout=JOB_TIMEOUT_S,
+                result_ttl=0,
+                failure_ttl=FAILURE_TTL_S,
+                pipeline=jobs,
+            )
+        jobs.execute()
+
+    def served(self, destinations: Iterable[str]) -> set[str]:
+        """Return the queues that a living worker serves, by RQ's registry.
+
+        A worker that has sent no heartbeat for longer than it may is not living.
+
+        Raises:
+            RedisError: Redis does not answer.
+        """
+        from rq import Worker
+
+        found = set()
+        for name in destinations:
+            keys = Worker.all_keys(queue=self.queue(name))
+            if keys and self._redis.exists(*keys):
+                found.add(name)
+        return found
 
     def clear(self, destinations: Iterable[str]) -> None:
         """Delete the pending wake-ups, so that the next ones enqueue jobs.
@@ -141,7 +168,8 @@ class WakeUpPublisher:
     """`Waker` of a process: a thread of its own talks to Redis, so that no request waits for it.
 
     `find_names` returns the hub's names, or None while they are not known: they come from the
-    database, which may be unavailable. `destinations` are all of the hub's.
+    database, which may be unavailable. They are looked up again now and then, since a database may
+    be adopted as a copy. `destinations` are all of the hub's.
     """
 
     def __init__(
@@ -157,6 +185,8 @@ class WakeUpPublisher:
         self._due = threading.Event()
         self._wanted: set[str] = set()
         self._started = False
+        self._queues: WakeUpQueues | None = None
+        self._look_up_at_s = 0.0
 
     def wake(self, destinations: Collection[str] | None = None) -> None:
         """Request a wake-up for these destinations, None for all; return at once."""
@@ -168,27 +198,27 @@ class WakeUpPublisher:
         self._due.set()
 
     def _run(self) -> None:
-        pause, gone = threading.Event(), False
-        queues: WakeUpQueues | None = None
+        pause, redis, gone = threading.Event(), connect(self._url), False
         while True:
             self._due.wait()
             self._due.clear()
-            if queues is None:
-                queues = self._open()
-                if queues is None:
-                    self._due.set()
-                    pause.wait(WAIT_WHEN_GONE_S)
-                    continue
             wanted = self._take()
             try:
-                queues.wake(wanted)
-            except RedisError as error:
+                queues = self._open(redis)
+                if queues is not None and gone:
+                    # Set by a try whose answer was lost, they may have no job.
+                    queues.clear(wanted)
+                if queues is not None:
+                    queues.wake(wanted)
+            except Exception as error:  # noqa: BLE001 - without its thread, nothing is woken ever
                 if not gone:
                     log.warning(
-                        "no wake-up: Redis is gone (%s); the sweep makes up for it",
+                        "no wake-up: %s (%s); the sweep makes up for it",
+                        "Redis is gone" if isinstance(error, RedisError) else "an error",
                         type(error).__name__,
                     )
-                gone = True
+                gone, queues = True, None
+            if queues is None:
                 self.wake(wanted)
                 pause.wait(WAIT_WHEN_GONE_S)
                 continue
@@ -197,9 +227,16 @@ class WakeUpPublisher:
             gone = False
             pause.wait(AT_MOST_EVERY_S)
 
-    def _open(self) -> WakeUpQueues | None:
-        names = self._find_names()
-        return None if names is None else WakeUpQueues(connect(self._url), names)
+    def _open(self, redis: Redis) -> WakeUpQueues | None:
+        now_s = time.monotonic()
+        if self._queues is None or now_s >= self._look_up_at_s:
+            names = self._find_names()
+            if names is None:
+                return None
+            if self._queues is None or self._queues.names != names:
+                self._queues = WakeUpQueues(redis, names)
+            self._look_up_at_s = now_s + LOOK_UP_EVERY_S
+        return self._queues
 
     def _take(self) -> set[str]:
         with self._lock:

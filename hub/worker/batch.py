@@ -127,7 +127,8 @@ class LaneBatch:
         try:
             call = self._worker.pool.submit(perform, lane.client, claimed, now_s, self._read_files)
         except RuntimeError:  # no thread can be started
-            lane.finish(claimed, Outcome(Verdict.NOT_PROCESSED, "no thread for the call"), None)
+            none_left = Outcome(Verdict.NOT_PROCESSED, "no thread for the call", called=False)
+            lane.finish(claimed, none_left, None)
             return
         lane.in_flight[claimed.delivery_id] = now_s
         call.add_done_callback(partial(self._on_end, lane, claimed))

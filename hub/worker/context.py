@@ -6,10 +6,12 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Event, Lock
 
 from redis import Redis
+from redis.exceptions import RedisError
 
 from hub.core.configuration import Destination
 from hub.core.hub import Hub
@@ -22,6 +24,8 @@ from hub.worker.lane import RateLimiter
 THREADS = 64
 # How often a task beside the drain may begin a round.
 TASKS_EVERY_S = 5.0
+# How often a worker passes on a job of the same destination: its holder may be gone.
+PASS_ON_EVERY_S = 1.0
 
 
 @dataclass(slots=True)
@@ -48,6 +52,7 @@ class WorkerContext:
     queues: WakeUpQueues = field(init=False)
     on_due: Callable[[], None] = lambda: None
     _tasks_at_s: float = field(init=False, default=0.0)
+    _passed_on_s: dict[str, float] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.queues = WakeUpQueues(self.redis, self.names)
@@ -72,6 +77,18 @@ class WorkerContext:
     def limiter(self, destination: Destination) -> RateLimiter:
         """Return the rate limiter of a destination; it persists across drains."""
         return self.limiters.setdefault(destination.slug, RateLimiter(destination.rate))
+
+    def pass_on(self, name: str) -> None:
+        """Enqueue a job once more for another worker, at most every `PASS_ON_EVERY_S` seconds.
+
+        Redis gives a job to the worker that has waited for longest: not to this one.
+        """
+        now_s = time.monotonic()
+        if now_s >= self._passed_on_s.get(name, 0.0):
+            self._passed_on_s[name] = now_s + PASS_ON_EVERY_S
+            self.queues.clear([name])
+            with suppress(RedisError):
+                self.queues.wake([name])
 
 
 def _name_of_this_process() -> str:

@@ -11,19 +11,16 @@ calls.
 import logging
 import time
 from collections.abc import Collection, Iterable, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from threading import Event
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
-from hub.core.delivery.lanes import is_held_elsewhere
+from hub.core.delivery.lanes import Hold, hold_elsewhere
 from hub.core.delivery.prepare import Claimed
 from hub.core.delivery.restore_detection import LossWindow
 from hub.core.events.projections import project_some
-from hub.core.monitoring.heartbeats import beat
-from hub.core.ports import EVENTS
 from hub.gateways.database.wait import wait_for_store
 from hub.gateways.restore_check import check_restored
 from hub.worker import hang_timer
@@ -83,9 +80,7 @@ class DrainDeadline:
 def sync(name: str) -> None:
     """Run the due work of a destination (or `EVENTS`), and of all others that this worker serves.
 
-    This is the only function that a worker runs as a job. If another worker holds the
-    destination's lane, return at once. The pending wake-up then stays: the holder was notified of
-    the work itself, and until the wake-up ends no further job comes here in vain.
+    This is the only function that a worker runs as a job.
 
     Raises:
         PermissionError: this worker does not serve `name`.
@@ -93,18 +88,18 @@ def sync(name: str) -> None:
     worker = current()
     if name not in worker.serves:
         raise PermissionError("a job that is not the hub's was refused")
+    drain(worker, name)
     worker.start_tasks()
-    with suppress(DBAPIError), worker.hub.store.read() as connection:
-        if is_held_elsewhere(connection, worker.holder, name):
-            return
-    drain(worker)
 
 
-def drain(worker: WorkerContext) -> None:
-    """Run all due work that this worker serves; if the database is unavailable, wait for it."""
+def drain(worker: WorkerContext, name: str | None = None) -> None:
+    """Run all due work that this worker serves; if the database is unavailable, wait for it.
+
+    `name`: the destination whose wake-up this is, or `EVENTS`.
+    """
     try:
         with hang_timer.armed():
-            Drain(worker).run()
+            Drain(worker, name).run()
     except DBAPIError as error:
         log.error("the database does not answer (%s)", type(error.orig).__name__)
         wait_for_store(worker.hub.store, worker.stop)
@@ -113,8 +108,9 @@ def drain(worker: WorkerContext) -> None:
 class Drain:
     """Run over all lanes with due work, for one time slice."""
 
-    def __init__(self, worker: WorkerContext) -> None:
+    def __init__(self, worker: WorkerContext, name: str | None = None) -> None:
         self._worker = worker
+        self._name = name
         self._lanes: dict[str, HeldLane] = {}
         self._results = ResultQueue(self._on_result)
         longest_call_s = max((g.destination.timeout_s for g in worker.clients.values()), default=0)
@@ -145,6 +141,8 @@ class Drain:
 
     def _run(self) -> None:
         self._tick(look=True)
+        if not self._lanes and self._is_anothers():
+            return
         while True:
             if self._busy():
                 woken = self._wait()
@@ -156,6 +154,21 @@ class Drain:
             self._tick(look=True)
             if not self._busy() and not self._project() and not self._linger():
                 return
+
+    def _is_anothers(self) -> bool:
+        """Return whether the wake-up is for a lane that another worker holds: then leave at once.
+
+        The wake-up stays pending: the holder was notified of the work itself, and until it ends no
+        further job comes here in vain. A holder that rests may run no drain now, and hears nothing:
+        it is to get the job.
+        """
+        if self._name is None:
+            return False
+        with self._worker.hub.store.read() as connection:
+            hold = hold_elsewhere(connection, self._worker.holder, self._name)
+        if hold is Hold.RESTS:
+            self._worker.pass_on(self._name)
+        return hold is not Hold.NONE
 
     def _linger(self) -> bool:
         """Wait briefly for a wake-up after calls were made; return whether one came.
@@ -271,5 +284,4 @@ class Drain:
             return False
         with self._worker.hub.store.write() as connection:
             hub, now = self._worker.hub, datetime.now(UTC)
-            beat(connection, EVENTS)
             return project_some(connection, hub, most=PROJECT_AT_ONCE, now=now) > 0

@@ -176,7 +176,8 @@ class HeldLane:
         )
 
     def observe(self, outcome: Outcome) -> None:
-        if outcome.verdict is Verdict.PERMANENT and outcome.status is None:
+        refused_here = outcome.verdict is Verdict.PERMANENT and outcome.status is None
+        if refused_here or not outcome.called:
             return  # nothing was sent: no evidence about the destination
         if outcome.verdict in (Verdict.SUCCEEDED, Verdict.PERMANENT):
             self.failures = 0
@@ -215,9 +216,10 @@ def perform(
             files = read_files(claimed.delivery_id)
         except Exception as error:  # noqa: BLE001 - the last resort: every outcome is recorded
             said = f"the event's files could not be read ({type(error).__name__}): not sent"
-            return Outcome(Verdict.NOT_PROCESSED, said), None
+            return Outcome(Verdict.NOT_PROCESSED, said, called=False), None
     if time.monotonic() - claimed_at_s > STALE_S:
-        return Outcome(Verdict.NOT_PROCESSED, "this worker was held up before the call"), None
+        held_up = "this worker was held up before the call"
+        return Outcome(Verdict.NOT_PROCESSED, held_up, called=False), None
     call = Call(
         action=claimed.action,
         parameters=claimed.parameters,

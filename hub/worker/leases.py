@@ -16,8 +16,6 @@ from hub.core.delivery.poison import alert_poisoned
 from hub.core.delivery.record import Finished, abandon, orphans, record
 from hub.core.delivery.transitions import DEADLY
 from hub.core.events.enrichment import record_and_complete
-from hub.core.monitoring.heartbeats import beat
-from hub.core.ports import EVENTS
 from hub.worker.context import THREADS, WorkerContext
 from hub.worker.lane import HeldLane
 
@@ -41,8 +39,6 @@ def update_leases(
         return
     with worker.hub.store.write() as connection:
         kept = lanes.renew(connection, [lane.lease for lane in held.values()]) if renew else None
-        if renew and worker.with_events:
-            beat(connection, EVENTS)
         for lane in learned:
             _record_finished(connection, lane)
         taken = _take(connection, worker, held) if take else []

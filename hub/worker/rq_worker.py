@@ -8,6 +8,7 @@ import faulthandler
 import logging
 import time
 from contextlib import suppress
+from secrets import token_hex
 from threading import Thread
 from typing import Any
 
@@ -19,7 +20,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from hub.gateways.logs import place_of
-from hub.gateways.redis_queue import SYNC, WakeUpQueues, connect
+from hub.gateways.redis_queue import SYNC, connect
 from hub.process.signals import SignalHandler
 from hub.worker.context import WorkerContext, set_current
 from hub.worker.drain import drain, sync
@@ -84,10 +85,10 @@ class HubWorker(SimpleWorker):
     def __init__(self, worker: WorkerContext, url: str, on_signal: SignalHandler) -> None:
         redis = connect(url, timeout_s=TIMEOUT_S)
         redis.ping()
-        queues = WakeUpQueues(redis, worker.names)
         super().__init__(
             [worker.names.queue(name) for name in worker.serves],
-            name=f"{queues.names.queue('worker')}:{worker.holder}",
+            # A new one each time: a Redis that was away may still list the one before.
+            name=f"{worker.names.queue('worker')}:{worker.holder}:{token_hex(2)}",
             connection=redis,
             serializer=JSONSerializer,
             worker_ttl=WORKER_TTL_S,
@@ -126,6 +127,16 @@ class HubWorker(SimpleWorker):
         except RedisConnectionError as error:
             raise StopRequested from error
 
+    def teardown(self) -> None:
+        """End the registration and the thread that listens for commands, also without Redis."""
+        commands: Any = self.pubsub_thread
+        if commands:
+            commands.stop()
+        with suppress(RedisError):
+            self.register_death()  # type: ignore[no-untyped-call]
+        with suppress(RedisError):
+            self.unsubscribe()  # type: ignore[no-untyped-call]
+
 
 def run(worker: WorkerContext, on_signal: SignalHandler) -> None:
     """Run jobs until a stop is requested. Without Redis, poll the database every second.
@@ -150,8 +161,8 @@ def run(worker: WorkerContext, on_signal: SignalHandler) -> None:
             if not gone:
                 log.warning("Redis is gone: working from the database alone until it is back")
             gone = True
-            worker.start_tasks()
             drain(worker)
+            worker.start_tasks()
             worker.stop.wait(WITHOUT_REDIS_EVERY_S)
     _hand_over(worker)
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
-from rq import Worker
+from rq import Queue, Worker
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
@@ -77,7 +77,7 @@ def test_each_destination_has_a_queue_of_its_own(redis, queues) -> None:
     assert queues.wake({"sms", "crm"}) == ["crm", "sms"]
     assert queues.wake(["sms", EVENTS]) == [EVENTS]
     assert [queues.queue(name).count for name in ("crm", "sms", EVENTS)] == [1, 1, 1]
-    assert heard.all() == [b"crm sms", b"events sms"]
+    assert heard.all() == [b"crm sms", b"sms events"]
 
 
 def test_to_wake_nobody_asks_redis_nothing(store_folder) -> None:
@@ -192,6 +192,53 @@ def test_a_wake_up_waits_until_the_hub_knows_its_id(redis_url, queues) -> None:
     flusher.wake(["crm"])
     until(lambda: queues.queue("crm").count == 1, 5, "the wake-up")
     assert known == []
+
+
+def test_a_wake_up_whose_job_could_not_be_enqueued_is_not_pending(queues, monkeypatch) -> None:
+    def breaks(*_: object, **__: object) -> None:
+        raise RedisConnectionError("the line broke")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Queue, "enqueue_call", breaks)
+        with pytest.raises(RedisConnectionError):
+            queues.wake(["crm"])
+    assert queues.wake(["crm"]) == ["crm"]
+
+
+def test_an_error_does_not_end_the_thread_that_wakes(redis_url, queues, caplog) -> None:
+    ends: list[Exception | RedisNames] = [TimeoutError("the pool is full: jane"), NAMES]
+
+    def find() -> RedisNames:
+        end = ends.pop(0)
+        if isinstance(end, Exception):
+            raise end
+        return end
+
+    WakeUpPublisher(redis_url, find, ["crm"]).wake(["crm"])
+    until(lambda: queues.queue("crm").count == 1, 5, "the wake-up")
+    assert "TimeoutError" in caplog.text
+    assert "jane" not in caplog.text
+
+
+def test_names_are_looked_up_again_now_and_then(redis, redis_url, monkeypatch) -> None:
+    """A database may be adopted as a copy while its web processes run."""
+    monkeypatch.setattr(redis_queue, "LOOK_UP_EVERY_S", 0.0)
+    now = [NAMES]
+    flusher = WakeUpPublisher(redis_url, lambda: now[0], ["crm"])
+    for names in (NAMES, OTHER):
+        now[0] = names
+        flusher.wake(["crm"])
+        queue = WakeUpQueues(redis, names).queue("crm")
+        until(lambda queue=queue: queue.count == 1, 5, "the wake-up")
+
+
+def test_a_queue_is_served_while_a_worker_of_it_lives(redis, queues) -> None:
+    assert queues.served(["crm", "sms"]) == set()
+    worker = Worker([queues.queue("crm")], connection=redis)
+    worker.register_birth()
+    assert queues.served(["crm", "sms"]) == {"crm"}
+    redis.delete(worker.key)  # as when it has sent no heartbeat for long
+    assert queues.served(["crm", "sms"]) == set()
 
 
 def test_a_wake_up_for_all_reaches_every_destination_and_the_events(redis_url, queues) -> None:

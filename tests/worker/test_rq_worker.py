@@ -5,6 +5,8 @@ import logging
 import signal
 import threading
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from rq import Worker
 from rq.job import Job, JobStatus
 from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
+from rq.timeouts import TimerDeathPenalty
 
 from hub.core.ports import EVENTS
 from hub.gateways.redis_queue import SYNC, connect
@@ -23,6 +26,8 @@ from hub.worker.context import WorkerContext, set_current
 from hub.worker.rq_worker import HubWorker, JobFailed, SyncJob
 from tests.engine.stage import Stage, keyed
 from tests.far_end import FarEnd, Reply
+from tests.running import until
+from tests.stores import RedisServer
 
 MARK = "mark"
 TWO = """
@@ -112,6 +117,15 @@ def handlers():
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@contextmanager
+def worker_in_a_thread() -> Iterator[None]:
+    """Let RQ's worker run beside the main thread, which alone may handle signals and alarms."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(HubWorker, "_install_signal_handlers", lambda _: None)
+        patched.setattr(HubWorker, "death_penalty_class", TimerDeathPenalty)
+        yield
 
 
 @pytest.fixture
@@ -279,6 +293,64 @@ def test_a_worker_is_listed_under_the_queues_that_it_serves(redis, stage, worker
     rq_worker.heartbeat()
     assert Worker.all_keys(queue=worker.queues.queue("ops")) == [rq_worker.key]
     rq_worker.register_death()
+
+
+def test_a_worker_outlives_a_redis_that_kept_its_data(
+    tmp_path, sqlite_url, store_folder, far_end, caplog
+) -> None:
+    """The Redis still lists the worker, as one that lives."""
+    caplog.set_level(logging.INFO)
+    server = RedisServer(store_folder, durable=True)
+    server.start()
+    stage = Stage(tmp_path, sqlite_url, server.url, far_end)
+    worker = stage.worker_context(keyed())
+    running = threading.Thread(target=workers.run, args=[worker, lambda *_: None])
+    with worker_in_a_thread():
+        running.start()
+        until(lambda: worker.queues.served(["ops"]), 10, "the worker")
+        server.kill()
+        until(lambda: "Redis is gone" in caplog.text, 20, "it to be noticed")
+        server.start()
+        until(lambda: "Redis is back" in caplog.text, 20, "the worker to go on")
+        stage.put(worker, "evt_1")
+        worker.queues.wake(["ops"])
+        until(lambda: stage.delivery.state == "succeeded", 20, "the delivery")
+        worker.stop.set()
+        running.join(30)
+    assert not running.is_alive()
+    assert not [one.name for one in threading.enumerate() if "PubSub" in type(one).__name__]
+    stage.close()
+    server.stop()
+
+
+def test_a_job_goes_to_the_worker_whose_rate_the_lane_waits_for(stage) -> None:
+    """It has released the lane, runs no drain, and is the only one that may call."""
+    holder, worker = (stage.worker_context(keyed("rate: 100/1m")) for _ in range(2))
+    stage.put(holder, "evt_1")
+    stage.drain(holder)
+    stage.put(holder, "evt_2")
+    set_current(worker)
+    worker.queues.wake(["ops"])
+    [before] = worker.queues.queue("ops").job_ids
+    rq_worker = HubWorker(worker, worker.redis_url, lambda *_: None)
+    rq_worker.work(max_jobs=1, logging_level="ERROR")
+    [after] = worker.queues.queue("ops").job_ids
+    assert before != after
+    set_current(holder)
+    work(holder)
+    assert [row.state for row in stage.deliveries] == ["succeeded", "succeeded"]
+
+
+def test_a_job_of_a_lane_that_rests_is_passed_on_once_a_second_at_most(stage) -> None:
+    """Its holder may be gone."""
+    holder, worker = (stage.worker_context(keyed("rate: 100/1m")) for _ in range(2))
+    stage.put(holder, "evt_1")
+    stage.drain(holder)
+    stage.put(holder, "evt_2")
+    set_current(worker)
+    worker.queues.wake(["ops"])
+    work(worker)  # takes what it has passed on too
+    assert worker.queues.queue("ops").count == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])

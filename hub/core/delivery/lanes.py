@@ -9,6 +9,7 @@ A person can pause and resume a destination; both are recorded in the audit log.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, exists, or_, select, tuple_, update
@@ -36,6 +37,16 @@ _HAS_DUE = exists().where(
 )
 _LANE_KEY = tuple_(Lane.destination, Lane.token, Lane.holder)
 PAUSE, RESUME = "pause", "resume"
+_RESTS = " rests"
+
+
+class Hold(StrEnum):
+    """Hold of a lane by another process."""
+
+    NONE = "none"
+    WORKS = "works"
+    # It has released the lane, and only it may lease it again until its rate allows a call.
+    RESTS = "rests"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +101,17 @@ def acquire(
     return [Lease(row[0], row[1], holder, row[2], row[3]) for row in taken]
 
 
-def is_held_elsewhere(connection: Connection, holder: str, destination: str) -> bool:
-    """Return whether another process than `holder` holds the lane now."""
-    held = select(Lane.destination).where(
+def hold_elsewhere(connection: Connection, holder: str, destination: str) -> Hold:
+    """Return how another process than `holder` holds the lane now."""
+    held = select(Lane.holder).where(
         Lane.destination == destination,
         Lane.lease_until > database_now(),
         Lane.holder.not_in([holder, _resting(holder)]),
     )
-    return connection.execute(held).first() is not None
+    other = connection.execute(held).scalar_one_or_none()
+    if other is None:
+        return Hold.NONE
+    return Hold.RESTS if other.endswith(_RESTS) else Hold.WORKS
 
 
 def with_due_work(connection: Connection) -> set[str]:
@@ -194,7 +208,7 @@ def mark_paused(connection: Connection, destination: str, *, paused: bool) -> No
 
 def _resting(holder: str) -> str:
     """Return the `holder` value of a released lane that other processes may not lease yet."""
-    return f"{holder} rests"
+    return f"{holder}{_RESTS}"
 
 
 def _open() -> Any:

@@ -3,9 +3,10 @@
 A worker may serve some destinations alone, so that others may have none.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import Connection, exists, func, or_, select, update
+from sqlalchemy import Connection, exists, or_, select, update
 
 from hub.core.configuration import Configuration
 from hub.core.models import (
@@ -43,21 +44,25 @@ def last_beat(connection: Connection, name: str) -> datetime | None:
 
 
 def alert_unserved(
-    connection: Connection, configuration: Configuration, *, watched_s: float, now: datetime
+    connection: Connection,
+    configuration: Configuration,
+    unserved: Collection[str],
+    *,
+    now: datetime,
 ) -> None:
     """Begin an alert for each destination, and for `EVENTS`, that no worker serves; end the others.
 
-    `watched_s`: for how long the caller has been running: so long workers have had to start.
+    `unserved` are those without a living worker. Work that is late says so too, whatever it is that
+    keeps the workers from it.
     """
-    found = {
-        f"destination {name}": (
-            f"deliveries to {name} are due, and no worker takes them: start `hub worker`, or "
-            f"`hub worker {name}`"
-        )
-        for name in _with_late_work(connection)
-        if name in configuration.destinations and configuration.destinations[name].enabled
-    }
-    if watched_s > UNSERVED_S and not _has_beaten(connection, EVENTS):
+    late = set(_with_late_work(connection))
+    found = {}
+    for name, destination in configuration.destinations.items():
+        if destination.enabled and (name in late or name in unserved):
+            waits = f"deliveries to {name} are due, and no worker takes them"
+            what = waits if name in late else f"no worker serves {name}"
+            found[f"destination {name}"] = f"{what}: start `hub worker`, or `hub worker {name}`"
+    if EVENTS in unserved:
         found[EVENTS] = (
             "no worker folds events into contacts, looks through providers' lists: start "
             f"`hub worker`, or `hub worker {EVENTS}`"
@@ -82,10 +87,3 @@ def _with_late_work(connection: Connection) -> list[str]:
         late,
     )
     return sorted(connection.execute(found).scalars())
-
-
-def _has_beaten(connection: Connection, name: str) -> bool:
-    beaten = select(func.count()).where(
-        Heartbeat.name == name, Heartbeat.at > database_later(-UNSERVED_S)
-    )
-    return bool(connection.execute(beaten).scalar_one())

@@ -99,7 +99,7 @@ class GuardedTransport:
         ca_file: str | None = None,
     ) -> None:
         limits = _Limits(timeout_s, connect_timeout_s, allow_private, max_answer_bytes)
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
         self._action = _Action()
         self.session = _Session()
         self.session.adapters.clear()
@@ -111,7 +111,7 @@ class GuardedTransport:
     @contextmanager
     def one_action(self) -> Iterator[None]:
         """Limit all calls of this thread inside the block to one `timeout_s` in total."""
-        self._action.ends_at_s = time.monotonic() + self._timeout_s
+        self._action.ends_at_s = time.monotonic() + self.timeout_s
         try:
             yield
         finally:
@@ -119,7 +119,7 @@ class GuardedTransport:
 
     def left_s(self) -> float:
         """Return the seconds left for this thread's action; outside of one, for a single call."""
-        return min(self._timeout_s, max(0.0, self._action.ends_at_s - time.monotonic()))
+        return min(self.timeout_s, max(0.0, self._action.ends_at_s - time.monotonic()))
 
     def pause(self, seconds: float) -> None:
         """Wait that many seconds; no connection is held meanwhile."""

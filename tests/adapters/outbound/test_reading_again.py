@@ -46,8 +46,9 @@ class Impatient:
 class Patient(Impatient):
     """The same, with an action's time that passes with its pauses."""
 
-    def __init__(self, *ends: End, left_s: float = 20.0) -> None:
+    def __init__(self, *ends: End, left_s: float = 20.0, timeout_s: float = 20.0) -> None:
         super().__init__(*ends)
+        self.timeout_s = timeout_s
         self.pauses: list[float] = []
         self._left_s = left_s
 
@@ -128,10 +129,18 @@ def test_a_longer_pause_is_left_to_the_caller(status: int, headers: dict[str, st
 @pytest.mark.parametrize("left_s", [0.0, 0.5, LEAST_CALL_S, 1.1, 1.3, 1.6, 2.0, 3.0, 7.0])
 def test_no_pause_is_longer_than_the_time_of_the_action_allows(left_s: float) -> None:
     for _ in range(50):  # pauses are random
-        transport = Patient(says(503), left_s=left_s)
+        transport = Patient(says(503), left_s=left_s, timeout_s=0)
         assert asked(transport).status == 503
         assert sum(transport.pauses) <= max(0.0, left_s - LEAST_CALL_S)
         assert len(transport.calls) == 1 + len(transport.pauses)
+
+
+@pytest.mark.parametrize("left_s", [20.0, 13.0, 11.1, 10.0, 9.0])
+def test_half_of_the_time_is_left_for_a_call_that_may_follow(left_s: float) -> None:
+    """Otherwise the call with an effect is cut off, and its outcome unknown."""
+    transport = Patient(says(503, retry_after="1"), left_s=left_s, timeout_s=20)
+    asked(transport)
+    assert len(transport.calls) == (3 if left_s >= 12 else 2 if left_s >= 11 else 1)
 
 
 def test_a_transport_that_cannot_wait_is_asked_once() -> None:

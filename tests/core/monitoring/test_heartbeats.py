@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import select, update
 
 from hub.core.delivery import lanes
-from hub.core.models import Alert, Delivery, Heartbeat, Lane, database_later
+from hub.core.models import Alert, Delivery, Lane, database_later
 from hub.core.monitoring import alerts
-from hub.core.monitoring.heartbeats import UNSERVED_S, alert_unserved, beat
+from hub.core.monitoring.heartbeats import UNSERVED_S, alert_unserved
 from hub.core.ports import EVENTS
 from tests.core.making import NOW, Town, lease_of
 
@@ -29,8 +29,8 @@ def late(connection, town):
     connection.execute(update(Delivery).values(next_attempt_at=database_later(LATE_S)))
 
 
-def told(connection: Any, town: Town, *, watched_s: float = 0) -> set[str]:
-    alert_unserved(connection, town.configuration, watched_s=watched_s, now=NOW)
+def told(connection: Any, town: Town, *unserved: str) -> set[str]:
+    alert_unserved(connection, town.configuration, unserved, now=NOW)
     return alerts.subjects(connection, alerts.NOT_SERVED)
 
 
@@ -81,12 +81,7 @@ def test_a_destination_that_is_gone_is_the_sweeps_matter(connection, late) -> No
     assert told(connection, Town(destinations=())) == set()
 
 
-def test_events_that_no_worker_serves_are_an_alert_once_workers_had_time_to_start(
-    connection, town
-) -> None:
-    assert told(connection, town, watched_s=UNSERVED_S) == set()
-    assert told(connection, town, watched_s=UNSERVED_S + 1) == {EVENTS}
-    beat(connection, EVENTS)
-    assert told(connection, town, watched_s=UNSERVED_S + 1) == set()
-    connection.execute(update(Heartbeat).values(at=database_later(LATE_S)))
-    assert told(connection, town, watched_s=UNSERVED_S + 1) == {EVENTS}
+def test_a_queue_without_a_worker_is_an_alert_before_its_work_is_late(connection, town) -> None:
+    assert told(connection, town, "ops", EVENTS) == {"destination ops", EVENTS}
+    assert told(connection, town, "ops") == {"destination ops"}
+    assert told(connection, town) == set()
