@@ -33,7 +33,8 @@ SYNC = "hub.sync"
 WAKE_TTL_MS = 5000
 JOB_TIMEOUT_S = 120
 FAILURE_TTL_S = 3600
-AT_MOST_EVERY_S = 0.005
+# The first wake-up after a pause goes at once; under load one message speaks for many webhooks.
+AT_MOST_EVERY_S = 0.02
 WAIT_WHEN_GONE_S = 0.5
 LOOK_UP_EVERY_S = 60.0
 
@@ -107,14 +108,9 @@ class WakeUpQueues:
         ask.publish(self.names.channel, " ".join(wanted))
         for name in wanted:
             ask.set(self.names.wake_key(name), 1, nx=True, px=WAKE_TTL_MS)
-            ask.llen(self.queue(name).key)
-        answers = ask.execute()[1:]
+        new = [name for name, is_new in zip(wanted, ask.execute()[1:], strict=True) if is_new]
         # A job that still waits is as good as a new one: an unserved queue does not grow.
-        due = [
-            name
-            for name, is_new, waiting in zip(wanted, answers[::2], answers[1::2], strict=True)
-            if is_new and not waiting
-        ]
+        due = [name for name in new if not self._redis.llen(self.queue(name).key)]
         if due:
             try:
                 self._enqueue(due)
