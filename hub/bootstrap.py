@@ -22,10 +22,8 @@ from hub.core.ports import Store
 from hub.gateways.crypto import local_secret
 from hub.gateways.database.engine import open_database
 from hub.gateways.identity import IdentityCache, identity_of, start_identity
-from hub.gateways.redis_queue import (
-    RedisNames,
-    WakeUpPublisher,
-)
+from hub.gateways.redis_queue import RedisNames
+from hub.gateways.wake_up_publisher import WakeUpPublisher
 from hub.settings import Settings
 
 # One for each thread of a worker that runs SQL: drain, look-ups, backfill, wake-ups.

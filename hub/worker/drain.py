@@ -10,9 +10,8 @@ calls.
 
 import logging
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
-from threading import Event
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError
@@ -26,16 +25,13 @@ from hub.gateways.restore_check import check_restored
 from hub.worker import hang_timer
 from hub.worker.batch import LaneBatch
 from hub.worker.context import WorkerContext, current
+from hub.worker.deadline import DrainDeadline
 from hub.worker.isolation import PoisonIsolation
 from hub.worker.lane import HeldLane
 from hub.worker.leases import release_all, update_leases
 from hub.worker.results import ResultQueue
 from hub.worker.watchdog import StuckCallWatchdog
 
-SLICE_S = 60.0
-# When the last call must have ended: RQ aborts a job after 120 s.
-LONGEST_S = 90.0
-SLOW_S = 1.0
 RENEW_EVERY_S = 5.0
 # How often a busy drain polls for due work, in case a wake-up was lost.
 LOOK_EVERY_S = 1.0
@@ -44,37 +40,6 @@ LINGER_S = 1.0
 LONG_WAIT_S = 15.0
 PROJECT_AT_ONCE = 100
 log = logging.getLogger(__name__)
-
-
-class DrainDeadline:
-    """Deadline of one drain; the time runs from construction."""
-
-    def __init__(self, stop: Event, *, longest_call_s: float) -> None:
-        self._stop = stop
-        began_s = time.monotonic()
-        self._ends_s = began_s + min(SLICE_S, LONGEST_S - longest_call_s)
-        self._must_end_s = began_s + LONGEST_S
-
-    @property
-    def over(self) -> bool:
-        """Whether the slice has ended or a stop was requested: no lane is acquired any more."""
-        return self._stop.is_set() or time.monotonic() >= self._ends_s
-
-    def may_claim(self, lane: HeldLane, lanes: Iterable[HeldLane], now_s: float) -> bool:
-        """Return whether a lane may start calls.
-
-        After the end of the slice, fast lanes continue until the calls of slow lanes have ended.
-        """
-        if self._stop.is_set() or self.too_late(lane, now_s):
-            return False
-        if now_s < self._ends_s:
-            return True
-        slow = [other for other in lanes if other.slow(now_s, SLOW_S)]
-        return bool(slow) and lane not in slow
-
-    def too_late(self, lane: HeldLane, now_s: float) -> bool:
-        """Return whether a call that starts now might last longer than the drain may."""
-        return now_s + lane.destination.timeout_s > self._must_end_s
 
 
 def sync(name: str) -> None:

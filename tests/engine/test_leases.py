@@ -7,8 +7,8 @@ import psycopg
 import pytest
 from sqlalchemy import event
 
+import hub.worker.deadline as slices
 import hub.worker.drain as drains
-import hub.worker.drain as slices
 import hub.worker.lane as lane_module
 from hub.core.delivery.lanes import Lease, acquire, release
 from hub.core.delivery.settle import SettleAnswer, settle

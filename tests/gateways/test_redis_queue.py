@@ -10,15 +10,15 @@ from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
 from hub.core.ports import EVENTS
-from hub.gateways import redis_queue
+from hub.gateways import redis_queue, wake_up_publisher
 from hub.gateways.redis_queue import (
     SYNC,
     RedisNames,
-    WakeUpPublisher,
     WakeUpQueues,
     WakeUpSubscriber,
     connect,
 )
+from hub.gateways.wake_up_publisher import WakeUpPublisher
 from tests.running import until
 from tests.stores import RedisServer
 from tests.timing import soon
@@ -222,7 +222,7 @@ def test_an_error_does_not_end_the_thread_that_wakes(redis_url, queues, caplog) 
 
 def test_names_are_looked_up_again_now_and_then(redis, redis_url, monkeypatch) -> None:
     """A database may be adopted as a copy while its web processes run."""
-    monkeypatch.setattr(redis_queue, "LOOK_UP_EVERY_S", 0.0)
+    monkeypatch.setattr(wake_up_publisher, "LOOK_UP_EVERY_S", 0.0)
     now = [NAMES]
     flusher = WakeUpPublisher(redis_url, lambda: now[0], ["crm"])
     for names in (NAMES, OTHER):

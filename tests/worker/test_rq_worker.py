@@ -324,7 +324,7 @@ def test_a_worker_outlives_a_redis_that_kept_its_data(
 
 
 def test_a_job_goes_to_the_worker_whose_rate_the_lane_waits_for(stage) -> None:
-    """It has released the lane, runs no drain, and is the only one that may call."""
+    """The holder has released the lane, runs no drain, and is the only one that may call."""
     holder, worker = (stage.worker_context(keyed("rate: 100/1m")) for _ in range(2))
     stage.put(holder, "evt_1")
     stage.drain(holder)
