@@ -20,8 +20,8 @@ from adapters.contract.outbound import Call, Outcome, Transport, Verdict
 from adapters.stripe.api import Api, Listing, Native, StripeAccount, Unfinished
 
 KEPT = timedelta(days=30)
-# The page size keeps an answer below 1 MiB: an event may have some 50 KB.
-PAGE = 20
+# Events a page, Stripe's own limit. An event may have some 50 KB: the transport must take 5 MB.
+PAGE = 100
 
 EVENT_ID = re.compile(r"[A-Za-z0-9_]{1,255}")
 CONTEXT = re.compile(r"[A-Za-z0-9_/.-]{1,255}")

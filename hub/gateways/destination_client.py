@@ -29,6 +29,8 @@ from hub.gateways.http.transport import GuardedTransport
 
 PROBE_TIMEOUT_S = 10
 TIMEOUT_S = 30
+# Of one page of a provider's list: of Stripe's events it has a hundred, with up to 50 KB each.
+LISTED_BYTES = 8 * 1024 * 1024
 # Of one text in a request that the sandbox records, in characters.
 LONGEST_RECORDED = 256 * 1024
 
@@ -131,6 +133,8 @@ def list_records(
         AdapterError: during iteration: the list cannot be read to its end.
     """
     account = hub.configuration.destinations.get(source.account or "")
-    transport = GuardedTransport(timeout_s=TIMEOUT_S, allow_private=hub.allow_private)
+    transport = GuardedTransport(
+        timeout_s=TIMEOUT_S, allow_private=hub.allow_private, max_answer_bytes=LISTED_BYTES
+    )
     settings = account.settings if account else {}
     return hub.inbound(source.slug).list_since(since, now, transport, settings)

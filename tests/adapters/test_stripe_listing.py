@@ -4,12 +4,14 @@ import json
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from adapters import AdapterError, ListedRecord, NotSent
 from adapters.stripe.inbound import StripeInbound
 from adapters.stripe.outbound import StripeOutbound
+from hub.gateways.destination_client import LISTED_BYTES
 from hub.gateways.http.transport import GuardedTransport
 from tests.adapters.posting import NOW, NOW_S, posted
 from tests.adapters.stripe_events import ADAPTER, fixture, parsed
@@ -27,7 +29,7 @@ def stripe() -> Iterator[StripeFarEnd]:
 
 @pytest.fixture(scope="module")
 def transport() -> GuardedTransport:
-    return GuardedTransport(allow_private=True, timeout_s=15)
+    return GuardedTransport(allow_private=True, timeout_s=15, max_answer_bytes=LISTED_BYTES)
 
 
 def account(url: str, key: str = KEY, **settings: Any) -> dict[str, Any]:
@@ -48,7 +50,7 @@ def ids(listed: Iterator[ListedRecord]) -> list[str]:
     return [ADAPTER.parse(posted(one.body))[0].external_id for one in listed]
 
 
-@pytest.mark.parametrize("count", [0, 1, 19, 20, 21, 40, 41, 95, 250])
+@pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 200, 201, 250])
 def test_each_event_is_listed_once_oldest_first(
     stripe: StripeFarEnd, transport: GuardedTransport, count: int
 ) -> None:
@@ -57,11 +59,20 @@ def test_each_event_is_listed_once_oldest_first(
     assert ids(listed) == made
 
 
+def test_250_events_are_three_pages(stripe: StripeFarEnd, transport: GuardedTransport) -> None:
+    """Two of them are asked for again, since the oldest events come first."""
+    made = fill(stripe, 250)
+    listed = ADAPTER.list_since(NOW - HOUR, NOW, transport, account(stripe.url))
+    assert ids(listed) == made
+    after = [parse_qs(urlsplit(one.path).query).get("starting_after") for one in stripe.received]
+    assert after == [None, ["evt_150"], ["evt_50"], ["evt_50"], ["evt_150"]]
+
+
 @pytest.mark.parametrize("most", [1, 7, 13])
 def test_pages_may_be_shorter_than_asked_for(
     stripe: StripeFarEnd, transport: GuardedTransport, most: int
 ) -> None:
-    made = fill(stripe, 45)
+    made = fill(stripe, 245)
     stripe.most = most
     assert ids(ADAPTER.list_since(NOW - HOUR, NOW, transport, account(stripe.url))) == made
 
@@ -70,17 +81,17 @@ def test_a_page_that_breaks_off_leaves_nothing_that_looks_whole(
     stripe: StripeFarEnd, transport: GuardedTransport
 ) -> None:
     fill(stripe, 250)
-    stripe.told = lambda _: len(stripe.received) == 9 and stripe.forbidden.add("/v1/events")
+    stripe.told = lambda _: len(stripe.received) == 2 and stripe.forbidden.add("/v1/events")
     listed = ADAPTER.list_since(NOW - HOUR, NOW, transport, account(stripe.url))
     with pytest.raises(AdapterError, match="403"):
         next(listed)
-    assert len(stripe.received) == 10
+    assert len(stripe.received) == 3
 
 
 def test_no_page_is_larger_than_an_answer_may_be(
     stripe: StripeFarEnd, transport: GuardedTransport
 ) -> None:
-    made = fill(stripe, 60)
+    made = fill(stripe, 201)
     for event in stripe.objects["events"]:
         event["data"]["object"]["description"] = "x" * 45_000
     assert ids(ADAPTER.list_since(NOW - HOUR, NOW, transport, account(stripe.url))) == made
@@ -95,20 +106,20 @@ def test_what_is_older_is_left_out(stripe: StripeFarEnd, transport: GuardedTrans
 def test_what_comes_in_the_meantime_displaces_nothing(
     stripe: StripeFarEnd, transport: GuardedTransport
 ) -> None:
-    made = fill(stripe, 50)
+    made = fill(stripe, 250)
     listed = ADAPTER.list_since(NOW - HOUR, NOW, transport, account(stripe.url))
     seen = [next(listed)]
-    for number in range(25):
+    for number in range(125):
         stripe.add("events", **fixture("payment_intent.succeeded") | {"id": f"evt_late{number}"})
     assert ids(iter([*seen, *listed])) == made
 
 
 def test_one_page_is_held_at_a_time(stripe: StripeFarEnd, transport: GuardedTransport) -> None:
-    fill(stripe, 100)
+    fill(stripe, 500)
     listed = ADAPTER.list_since(NOW - HOUR, NOW, transport, account(stripe.url))
     next(listed)
     assert len(stripe.received) == 6  # five for the places where pages end, one for the oldest
-    for _ in range(19):
+    for _ in range(99):
         next(listed)
     assert len(stripe.received) == 6
     next(listed)

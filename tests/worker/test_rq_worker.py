@@ -323,14 +323,21 @@ def test_a_worker_outlives_a_redis_that_kept_its_data(
     server.stop()
 
 
-def test_a_job_goes_to_the_worker_whose_rate_the_lane_waits_for(stage) -> None:
-    """The holder has released the lane, runs no drain, and is the only one that may call."""
+@pytest.fixture
+def resting(stage) -> tuple[WorkerContext, WorkerContext]:
+    """Return the worker for which a lane with due work rests, and another one that is woken."""
     holder, worker = (stage.worker_context(keyed("rate: 100/1m")) for _ in range(2))
     stage.put(holder, "evt_1")
     stage.drain(holder)
     stage.put(holder, "evt_2")
     set_current(worker)
     worker.queues.wake(["ops"])
+    return holder, worker
+
+
+def test_a_job_goes_to_the_worker_whose_rate_the_lane_waits_for(stage, resting) -> None:
+    """The holder has released the lane, runs no drain, and is the only one that may call."""
+    holder, worker = resting
     [before] = worker.queues.queue("ops").job_ids
     rq_worker = HubWorker(worker, worker.redis_url, lambda *_: None)
     rq_worker.work(max_jobs=1, logging_level="ERROR")
@@ -341,14 +348,9 @@ def test_a_job_goes_to_the_worker_whose_rate_the_lane_waits_for(stage) -> None:
     assert [row.state for row in stage.deliveries] == ["succeeded", "succeeded"]
 
 
-def test_a_job_of_a_lane_that_rests_is_passed_on_once_a_second_at_most(stage) -> None:
+def test_a_job_of_a_lane_that_rests_is_passed_on_once_a_second_at_most(resting) -> None:
     """Its holder may be gone."""
-    holder, worker = (stage.worker_context(keyed("rate: 100/1m")) for _ in range(2))
-    stage.put(holder, "evt_1")
-    stage.drain(holder)
-    stage.put(holder, "evt_2")
-    set_current(worker)
-    worker.queues.wake(["ops"])
+    _, worker = resting
     work(worker)  # takes what it has passed on too
     assert worker.queues.queue("ops").count == 0
 

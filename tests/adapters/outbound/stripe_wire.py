@@ -140,7 +140,7 @@ def connected_account(stripe: StripeFarEnd, desk: Desk) -> None:
 
 
 def backfill(stripe: StripeFarEnd, desk: Desk) -> None:
-    for number in range(50):
+    for number in range(250):
         stripe.add("events", id=f"evt_{number}", created=NOW_S)
     settings = {"api_key": KEY, "account": "acct_1", "base_url": stripe.url}
     since = NOW - timedelta(days=20)
