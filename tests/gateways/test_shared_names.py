@@ -27,7 +27,7 @@ def test_the_names_in_redis_are_those_of_the_release_before() -> None:
     assert redis_queue.SYNC == "hub.sync"
     assert names.queue("crm") == "acme-roofing-1f3a52c0:crm"
     assert names.queue(EVENTS) == "acme-roofing-1f3a52c0:events"
-    assert names.wake_key("crm") == f"hub:{hub_id}:wake:crm"
+    assert names.wake_key("crm") == f"hub:{hub_id}:wake:acme-roofing-1f3a52c0:crm"
     assert names.channel == f"hub:{hub_id}:due"
     assert restore_check.SHARED_MARK_KEY == "hub:newest-attempt"
     assert restore_check.mark_key(hub_id) == f"hub:{hub_id}:newest-attempt"
