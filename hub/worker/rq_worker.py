@@ -6,7 +6,6 @@ imported, and a job with any argument but its queue's name, or with callbacks, i
 
 import faulthandler
 import logging
-import time
 from contextlib import suppress
 from secrets import token_hex
 from threading import Thread
@@ -29,7 +28,6 @@ WORKER_TTL_S = 30
 MAINTENANCE_EVERY_S = 15
 # How long a worker waits for a job until it sees whether it is to stop.
 LOOK_EVERY_S = 1
-HEARTBEAT_EVERY_S = 5.0
 # Longer than RQ waits for an answer by itself.
 TIMEOUT_S = 20.0
 WITHOUT_REDIS_EVERY_S = 1.0
@@ -97,7 +95,6 @@ class HubWorker(SimpleWorker):
         )
         self._worker = worker
         self._on_signal = on_signal
-        self._next_beat_s = 0.0
 
     @property
     def dequeue_timeout(self) -> int:
@@ -108,18 +105,14 @@ class HubWorker(SimpleWorker):
         self._on_signal(signum, frame)
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
-        """Send the heartbeat to Redis, between jobs at most every `HEARTBEAT_EVERY_S` seconds.
+        """Send the heartbeat to Redis: RQ does every time that it waits for a job.
 
         End `work()` if a stop is requested, or if Redis is unreachable: RQ would wait for Redis
         inside its own loop, and no work would be done meanwhile. Register again what a flushed
         Redis has forgotten.
         """
-        if timeout is None and pipeline is None:
-            if self._worker.stop.is_set():
-                raise StopRequested
-            if time.monotonic() < self._next_beat_s:
-                return
-            self._next_beat_s = time.monotonic() + HEARTBEAT_EVERY_S
+        if timeout is None and pipeline is None and self._worker.stop.is_set():
+            raise StopRequested
         try:
             if pipeline is None and not self.connection.exists(self.key):
                 self.register_birth()  # type: ignore[no-untyped-call]
