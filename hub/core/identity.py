@@ -167,5 +167,5 @@ def other_hubs(names: Iterable[str], hub_id: UUID) -> list[str]:
     return sorted(found.values())
 
 
-_QUEUE = re.compile(r"(?:rq:queue:)?(?P<prefix>[a-z0-9-]+-(?P<short>[0-9a-f]{8})):.+", re.DOTALL)
+_QUEUE = re.compile(r"(?P<prefix>[a-z0-9-]+-(?P<short>[0-9a-f]{8})):.+", re.DOTALL)
 _KEY = re.compile(r"hub:(?P<short>[0-9a-f]{8})(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}:.+", re.DOTALL)

@@ -119,7 +119,7 @@ def _exit_code(target: Callable[[], None]) -> int:
         target()
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else int(error.code is not None)
-    except BaseException:
+    except BaseException:  # the last resort: the fork must end here, with a code that says so
         log.exception("the process failed")
         return 1
     return 0

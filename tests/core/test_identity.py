@@ -177,13 +177,13 @@ def test_keys_begin_with_the_whole_id() -> None:
 def test_other_hubs_are_recognised_by_their_queues_and_keys() -> None:
     other, third = UUID(hex="ab" * 16), uuid4()
     names = [
-        f"rq:queue:{queue_prefix('Acme', ID)}:crm",
+        f"{queue_prefix('Acme', ID)}:crm",
         f"{key_prefix(ID)}newest-attempt",
         f"{key_prefix(other)}newest-attempt",
-        f"rq:queue:{queue_prefix('Bakery', other)}:events",
+        f"{queue_prefix('Bakery', other)}:events",
         f"{key_prefix(third)}wake:crm",
-        "rq:queue:hub", "rq:queue:default", "hub:newest-attempt", "hub:wake", "celery", "",
-        "rq:queue:not-a-hub:x",
+        "hub", "default", "hub:newest-attempt", "hub:wake", "celery", "",
+        "not-a-hub:x",
     ]  # fmt: skip
     assert other_hubs(names, ID) == sorted(["bakery-abababab", f"hub-{third.hex[:8]}"])
     assert other_hubs(names[:2], ID) == []

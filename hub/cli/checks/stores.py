@@ -23,8 +23,6 @@ OLDEST_POSTGRESQL = 14
 OLDEST_SQLITE = (3, 35)
 OLDEST_REDIS = (6, 2)
 STORE_TIMEOUT_S = 3
-# RQ's set of the names of all queues.
-RQ_QUEUES = "rq:queues"
 # Keys of hubs that are looked at.
 MOST_KEYS = 10_000
 POOLED = (
@@ -139,8 +137,11 @@ def check_redis(settings: Settings, hub_id: UUID | None) -> list[Finding]:
 
 def _other_hubs(client: redis.Redis, hub_id: UUID) -> list[Finding]:
     """Return a note that names the other hubs with keys on this Redis; it only reads."""
-    names = [*client.smembers(RQ_QUEUES), *islice(client.scan_iter("hub:*", count=1000), MOST_KEYS)]
-    others = other_hubs((name.decode("utf-8", "replace") for name in names), hub_id)
+    from rq import Queue  # no other command needs it to start
+
+    queues = [queue.name for queue in Queue.all(connection=client)]
+    keys = islice(client.scan_iter("hub:*", count=1000), MOST_KEYS)
+    others = other_hubs([*queues, *(key.decode("utf-8", "replace") for key in keys)], hub_id)
     if not others:
         return []
     sentence = f"this Redis also serves {', '.join(others)}; the hubs do not hear of each other"
