@@ -17,8 +17,8 @@ def give_way() -> None:
     """Lower the priority of this process to `NICE`, unless it was lowered when it was started.
 
     Call this before the first thread starts: threads inherit the priority. Where this process leads
-    its session, the priority of the session is lowered too; it may belong to a cgroup instead, whose
-    weight is the administrator's.
+    its session, the priority of the session is lowered too. In a cgroup with a weight of its own
+    only that weight counts between cgroups.
     """
     if os.getpriority(os.PRIO_PROCESS, 0) > 0:
         return

@@ -134,7 +134,7 @@ def due_for_lookup(
     if not pairs:
         return []
     rows = connection.execute(
-        _DOUBTS.where(*_due_for_lookup(pairs, now))
+        _DOUBTS.where(*_is_due(pairs, now))
         .order_by(Attempt.looked_at.nulls_first(), Attempt.id)
         .limit(most)
     )
@@ -147,7 +147,7 @@ def with_due_lookups(connection: Connection, hub: Hub, *, now: datetime) -> set[
     if not pairs:
         return set()
     due = _DOUBTS.with_only_columns(Delivery.destination).distinct()
-    return set(connection.execute(due.where(*_due_for_lookup(pairs, now))).scalars())
+    return set(connection.execute(due.where(*_is_due(pairs, now))).scalars())
 
 
 def _with_lookup(
@@ -161,9 +161,7 @@ def _with_lookup(
     ]
 
 
-def _due_for_lookup(
-    pairs: Sequence[tuple[str, str]], now: datetime
-) -> Sequence[ColumnElement[bool]]:
+def _is_due(pairs: Sequence[tuple[str, str]], now: datetime) -> Sequence[ColumnElement[bool]]:
     return (
         tuple_(Delivery.destination, Delivery.action).in_(pairs),
         ~Attempt.blind,
