@@ -20,8 +20,9 @@ from hub.core.delivery.poison import end_alerts
 from hub.core.delivery.reconcile import alert_unsettled, close_confirmed
 from hub.core.delivery.restore_detection import end_restore_alert
 from hub.core.delivery.sweep import destinations_to_wake, sweep
+from hub.core.events.backfill import is_listing_due
 from hub.core.events.enrichment import FetchCursor, schedule_fetches
-from hub.core.events.projections import project_some
+from hub.core.events.projections import is_pending, project_some
 from hub.core.hub import Hub
 from hub.core.leads.escalation import escalate
 from hub.core.leads.rate_counters import prune
@@ -163,13 +164,15 @@ def _sweep(hub: Hub, round_: FetchCursor | None) -> None:
 
 def _with_due_work(hub: Hub) -> Collection[str]:
     """Return the queues in which a job may have work; all of them if the database cannot say."""
+    now = datetime.now(UTC)
     try:
         with hub.store.read() as connection:
-            due = destinations_to_wake(connection, hub, now=datetime.now(UTC))
+            due = destinations_to_wake(connection, hub, now=now)
+            if is_pending(connection) or is_listing_due(connection, hub, now=now):
+                due.add(EVENTS)
+            return due
     except DBAPIError:
-        due = set(hub.configuration.destinations)
-    # Folding and lists of providers are due now and then, and their job finds that out.
-    return due | {EVENTS}
+        return {*hub.configuration.destinations, EVENTS}
 
 
 def _enabled(hub: Hub) -> list[str]:
@@ -184,8 +187,11 @@ def _ask(hub: Hub, workers: WorkerWatch | None) -> None:
         alert_silence(connection, hub.configuration, now=now)
         alert_unserved(connection, hub.configuration, unserved, now=now)
         beat(connection, CLOCK)
-        end_restore_alert(connection, now=now)
-        end_alerts(connection, now=now)
+        told = alerts.open_kinds(connection)
+        if alerts.RESTORED in told:
+            end_restore_alert(connection, now=now)
+        if alerts.ENDS_WORKERS in told:
+            end_alerts(connection, now=now)
 
 
 def _escalate(hub: Hub) -> None:
@@ -215,8 +221,18 @@ def _index(hub: Hub) -> None:
 def _tell_of_broken(hub: Hub, broken: Mapping[str, str]) -> None:
     """Begin an alert for each failing duty, and end the alerts of the others."""
     now = datetime.now(UTC)
-    with suppress(DBAPIError), hub.store.write() as connection:
-        for name in alerts.subjects(connection, alerts.DUTY_FAILS) - broken.keys():
+    with suppress(DBAPIError):
+        with hub.store.read() as connection:
+            mended = alerts.subjects(connection, alerts.DUTY_FAILS) - broken.keys()
+        if broken or mended:
+            _update_broken(hub, mended, broken, now)
+
+
+def _update_broken(
+    hub: Hub, mended: Collection[str], broken: Mapping[str, str], now: datetime
+) -> None:
+    with hub.store.write() as connection:
+        for name in mended:
             alerts.end(connection, alerts.DUTY_FAILS, name, now=now)
         for name, why in broken.items():
             sentence = f"The clock's {name} fails ({why}): the logs say more."

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from tests.bench import crowds, deliveries, ingest, latency, pages, processes, replay
+from tests.bench import beside, crowds, deliveries, ingest, latency, pages, processes, replay
 from tests.bench.report import Row, table
 from tests.bench.stage import Stage, fsync_ms, open_stage
 
@@ -17,6 +17,7 @@ ROWS: dict[str, Callable[[Stage, int, float, int], Row]] = {
     "latency": lambda stage, n, s, _: latency.measure(stage, rounds=n, seconds=s),
     "slow": lambda stage, n, s, _: deliveries.measure_slow(stage, rounds=n, seconds=s),
     "quick": lambda stage, n, s, _: deliveries.measure_quick(stage, rounds=n, seconds=s),
+    "beside": lambda stage, n, s, _: beside.measure(stage, rounds=n, seconds=s),
     "pages": lambda stage, n, _, events: pages.measure(stage, rounds=n, events=events),
     "replay": lambda stage, n, _, __: replay.measure(stage, rounds=n),
     "crowds": lambda stage, *_: crowds.measure(stage),

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, exists, func, or_, select, update
 from sqlalchemy.exc import DBAPIError
 
 from hub.core.contacts import Facts, fold_event, lock_contacts
@@ -109,3 +109,10 @@ def _give_up(row: Row[Any], error: Exception) -> None:
     if isinstance(error, DBAPIError) and classify(error) is not DatabaseErrorKind.REJECTED_ROW:
         raise error
     log.error("event %s: a projection failed and is skipped (%s)", row.id, type(error).__name__)
+
+
+def is_pending(connection: Connection) -> bool:
+    """Return whether an event waits for its projections."""
+    # One condition for each of the two partial indexes: together they would use neither.
+    waits = or_(exists().where(~StoredEvent.folded), exists().where(~StoredEvent.indexed))
+    return bool(connection.scalar(select(waits)))

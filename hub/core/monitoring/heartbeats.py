@@ -67,7 +67,7 @@ def alert_unserved(
             "no worker folds events into contacts, looks through providers' lists: start "
             f"`hub worker`, or `hub worker {EVENTS}`"
         )
-    alerts.update_open(connection, alerts.NOT_SERVED, found, now=now)
+    alerts.update_open(connection, {alerts.NOT_SERVED: found}, now=now)
 
 
 def _with_late_work(connection: Connection) -> list[str]:
