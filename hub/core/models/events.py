@@ -57,8 +57,8 @@ class StoredRequest(Base):
     """Inbound request as it arrived: exact bytes, headers without credentials, verdict.
 
     `body` is stored as `encode_body` returns it, and read as it arrived; `size_bytes` is its length
-    as it arrived. It is absent for a plain duplicate (the first request has it), and for a rejected request
-    that was too large to store. `reason` says why the request is unreadable, rejected or in
+    as it arrived. It is absent for a plain duplicate (the first request has it), and for a rejected
+    request that was too large to store. `reason` says why the request is unreadable, rejected or in
     conflict. `event_id` is the event that a duplicate repeats, or the first event of an accepted
     request.
     """
