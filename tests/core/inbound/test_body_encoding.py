@@ -115,7 +115,7 @@ def test_a_payment_takes_less_than_a_fifth_and_a_short_body_stays_plain() -> Non
 
 
 def test_no_dictionary_ever_changes() -> None:
-    """What was encoded with one that has changed could never be read again."""
+    """A body that was encoded with another could never be read again."""
     folder = Path(body_encoding.__file__).parent
     found = {
         int(path.stem.rpartition("_")[2]): sha256(path.read_bytes()).hexdigest()
