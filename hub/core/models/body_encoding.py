@@ -6,19 +6,24 @@ and those that would not become smaller. A body that itself begins with `MARK` i
 that reading gives back exactly the bytes that arrived.
 
 The dictionary is raw content: webhooks of the providers, as their documentation shows them, the
-most frequent ones last. It makes 0.4 to 0.9 kB of a payment of 6 kB, where zstd alone makes 1.5.
+most frequent ones last. It makes 0.5 to 0.9 kB of a payment of 6 kB, where zstd alone makes 1.5.
 A dictionary is needed for as long as a body that was encoded with it may be stored: a better one
 gets the next number and a file of its own, and no file is changed or removed.
+
+The library is imported with the first body: a process at rest does without it.
 """
 
 import threading
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import zstandard
 from sqlalchemy import LargeBinary
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
+
+if TYPE_CHECKING:
+    import zstandard
 
 # No text begins so, and no format that a webhook comes in.
 MARK = b"\x00\xffhub"
@@ -67,6 +72,8 @@ def decode_body(stored: bytes) -> bytes:
     """
     if not stored.startswith(MARK):
         return stored
+    import zstandard
+
     number, frame = stored[len(MARK) : len(MARK) + 1], stored[len(MARK) + 1 :]
     try:
         if not 0 <= zstandard.frame_content_size(frame) <= MOST_DECODED_BYTES:
@@ -78,7 +85,7 @@ def decode_body(stored: bytes) -> bytes:
 
 
 @cache
-def dictionary(number: int) -> zstandard.ZstdCompressionDict:
+def dictionary(number: int) -> "zstandard.ZstdCompressionDict":
     """Return a dictionary.
 
     Raises:
@@ -89,6 +96,8 @@ def dictionary(number: int) -> zstandard.ZstdCompressionDict:
             f"a stored body needs dictionary {number}, which a newer version of the hub has: "
             "install that version again"
         )
+    import zstandard
+
     content = Path(__file__).with_name(f"body_dictionary_{number}.txt").read_bytes()
     found = zstandard.ZstdCompressionDict(content, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
     if number == DICTIONARY:
@@ -96,9 +105,11 @@ def dictionary(number: int) -> zstandard.ZstdCompressionDict:
     return found
 
 
-def _compressor() -> zstandard.ZstdCompressor:
+def _compressor() -> "zstandard.ZstdCompressor":
     """Return the compressor of this thread: one may not be used by two at once."""
     if not hasattr(_local, "compressor"):
+        import zstandard
+
         _local.compressor = zstandard.ZstdCompressor(
             level=LEVEL, dict_data=dictionary(DICTIONARY), write_checksum=True
         )
