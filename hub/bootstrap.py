@@ -146,6 +146,8 @@ def secret_of(settings: Settings) -> str:
 def prepare_store(hub: Hub) -> None:
     """Insert the rows that the configuration needs: its version, and one for each lane."""
     now = datetime.now(UTC)
+    with hub.store.read() as connection:
+        hub.bodies.learn(connection)
     with hub.store.write() as connection:
         ensure(connection, hub.configuration.destinations)
         note_version(connection, hub.configuration, now=now)

@@ -8,7 +8,17 @@ from pathlib import Path
 
 import click
 
-from tests.bench import beside, crowds, deliveries, ingest, latency, pages, processes, replay
+from tests.bench import (
+    beside,
+    crowds,
+    deliveries,
+    ingest,
+    latency,
+    pages,
+    processes,
+    replay,
+    storage,
+)
 from tests.bench.report import Row, table
 from tests.bench.stage import Stage, fsync_ms, open_stage
 
@@ -20,6 +30,7 @@ ROWS: dict[str, Callable[[Stage, int, float, int], Row]] = {
     "beside": lambda stage, n, s, _: beside.measure(stage, rounds=n, seconds=s),
     "pages": lambda stage, n, _, events: pages.measure(stage, rounds=n, events=events),
     "replay": lambda stage, n, _, __: replay.measure(stage, rounds=n),
+    "storage": lambda stage, n, _, __: storage.measure(stage, rounds=n),
     "crowds": lambda stage, *_: crowds.measure(stage),
     "processes": lambda stage, n, s, _: processes.measure(stage, rounds=n),
 }
