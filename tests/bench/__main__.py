@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from tests.bench import crowds, deliveries, ingest, latency, pages, processes, replay
+from tests.bench import crowds, deliveries, growth, ingest, latency, pages, processes, replay
 from tests.bench.report import Row, table
 from tests.bench.stage import Stage, fsync_ms, open_stage
 
@@ -18,6 +18,7 @@ ROWS: dict[str, Callable[[Stage, int, float, int], Row]] = {
     "slow": lambda stage, n, s, _: deliveries.measure_slow(stage, rounds=n, seconds=s),
     "quick": lambda stage, n, s, _: deliveries.measure_quick(stage, rounds=n, seconds=s),
     "pages": lambda stage, n, _, events: pages.measure(stage, rounds=n, events=events),
+    "growth": lambda stage, n, s, events: growth.measure(stage, rounds=n, seconds=s, events=events),
     "replay": lambda stage, n, _, __: replay.measure(stage, rounds=n),
     "crowds": lambda stage, *_: crowds.measure(stage),
     "processes": lambda stage, n, s, _: processes.measure(stage, rounds=n),
@@ -32,7 +33,7 @@ ROWS: dict[str, Callable[[Stage, int, float, int], Row]] = {
     type=click.IntRange(min=2 * pages.FEW),
     default=5_000_000,
     show_default=True,
-    help="How many `pages` has.",
+    help="How many `pages` has, and at most `growth`.",
 )
 @click.option("--only", multiple=True, type=click.Choice(list(ROWS)), help="These rows alone.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write JSON lines here.")

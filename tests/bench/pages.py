@@ -259,7 +259,7 @@ def _quantiles(times_ms: Sequence[float]) -> tuple[float, float]:
 
 def _reader(hub: RunningHub, events: int) -> _Reader:
     url = hub.environ["DATABASE_URL"]
-    _fill(url, events)
+    fill(url, events)
     seen = _pick(url)
     _see_words(seen)
     _add_user(url)
@@ -288,7 +288,7 @@ def _signed_in(address: str) -> requests.Session:
     return session
 
 
-def _fill(url: str, events: int) -> None:
+def fill(url: str, events: int) -> None:
     """Fill an empty database with so many events and everything that belongs to them, by time.
 
     Indexes are created afterwards, which is faster.

@@ -63,11 +63,12 @@ def _start_worker(hub: RunningHub, end: FarEnd) -> float:
 def resident_mb(pid: int) -> list[float]:
     """Return the resident memory of a process and each of its children, shared pages included."""
     found = []
-    for child in [pid, *_children(pid)]:
+    for child in family(pid):
         pages = int(Path(f"/proc/{child}/statm").read_text().split()[1])
         found.append(pages * os.sysconf("SC_PAGE_SIZE") / 1_000_000)
     return found
 
 
-def _children(pid: int) -> list[int]:
-    return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+def family(pid: int) -> list[int]:
+    """Return the id of a process and those of its children."""
+    return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]

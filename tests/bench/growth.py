@@ -1,0 +1,151 @@
+"""Benchmark row of growth: what keeps up, and stays flat, while events come at a steady rate.
+
+Web, worker and clock run, and a quick destination is called for each event. Processor time is that
+of a process and its children, as a share of one core, without their start. The rates of ingest and
+of calls are measured with a million events in the database beside those without any.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from tests.bench import pages
+from tests.bench.far_end import FarEnd, far_end
+from tests.bench.load import Webhooks, press
+from tests.bench.processes import family, resident_mb
+from tests.bench.report import Row, Target
+from tests.bench.stage import Stage
+from tests.running import RunningHub, until
+
+EVENTS_PER_S = 200
+SHORTEST_S = 20.0
+WARM_UP_S = 6.0
+CONNECTIONS = 8
+MANY = 1_000_000
+PRESIGNED_PER_S = 8000
+
+CONFIG = """
+sources: {stripe: {adapter: stripe, secrets: ["${STRIPE_WEBHOOK_SECRET}"]}}
+destinations:
+  ops: {adapter: http, url: "${FAR_END}", secret: "${OPS_SECRET}"}
+routes:
+  one:
+    on: "payment.*"
+    live: any
+    do: ops.post
+    with: {body: {event: "{{ event.external_id }}"}}
+"""
+
+_UNFOLDED = "SELECT count(*) FROM events WHERE NOT folded"
+_UNINDEXED = "SELECT count(*) FROM events WHERE NOT indexed"
+
+
+@dataclass(frozen=True)
+class Used:
+    """Use of the machine by a process and its children: processor seconds, resident megabytes."""
+
+    cpu_s: float
+    memory_mb: float
+
+
+def measure(stage: Stage, *, rounds: int, seconds: float, events: int) -> Row:
+    """Return the lag of projections, the use of the processes, and the ratios of the rates."""
+    row = Row("growth")
+    for _ in range(rounds):
+        _steady(stage, row, max(seconds, SHORTEST_S))
+    with ExitStack() as stack:
+        end = stack.enter_context(far_end(stage.folder))
+        few, many = (stack.enter_context(stage.hub(CONFIG, FAR_END=end.url)) for _ in range(2))
+        pages.fill(many.environ["DATABASE_URL"], min(events, MANY))
+        for number in range(rounds):
+            rates = {
+                hub: _rates(hub, end, seconds) for hub in ((few, many), (many, few))[number % 2]
+            }
+            for name, before, after in zip(
+                ("ingest", "calls"), rates[few], rates[many], strict=True
+            ):
+                row.add(f"{name} with {min(events, MANY):,} events ÷ without", "×", after / before,
+                        Target(0.9))  # fmt: skip
+    return row
+
+
+def _steady(stage: Stage, row: Row, seconds: float) -> None:
+    with far_end(stage.folder) as end, stage.hub(CONFIG, FAR_END=end.url) as hub:
+        hub.start("web", "worker", "clock")
+        webhooks = Webhooks("steady")
+        warm_up = press(hub.port, _paced(webhooks), seconds=WARM_UP_S, connections=CONNECTIONS)
+        before = _used(hub)
+        pressed = press(hub.port, _paced(webhooks), seconds=seconds, connections=CONNECTIONS)
+        after = _used(hub)
+        with psycopg.connect(hub.environ["DATABASE_URL"]) as connection:
+            unfolded, unindexed = (_count(connection, sql) for sql in (_UNFOLDED, _UNINDEXED))
+        assert not warm_up.refused + pressed.refused, "some webhooks were refused"
+        accepted = warm_up.accepted + pressed.accepted
+        until(lambda: end.count() >= accepted, 30, "the calls")
+    row.add("events", "/s", pressed.per_s)
+    row.add("ingest: p99", "ms", pressed.quantile_ms(99))
+    behind = Target(5, at_most=True)
+    row.add("not folded at the end, in seconds of ingest", "s", unfolded / EVENTS_PER_S, behind)
+    row.add("not indexed at the end, in seconds of ingest", "s", unindexed / EVENTS_PER_S, behind)
+    for name in hub.processes:
+        share = (after[name].cpu_s - before[name].cpu_s) / pressed.seconds
+        asked = Target(0.05, at_most=True) if name == "clock" else None
+        row.add(f"{name}: share of a core", "×", share, asked)
+        row.add(f"{name}: grown by", "MB", after[name].memory_mb - before[name].memory_mb)
+
+
+def _paced(webhooks: Webhooks) -> Iterator[bytes]:
+    """Yield requests at the steady rate; wait for the time of each."""
+    next_s = time.monotonic()
+    while True:
+        time.sleep(max(0.0, next_s - time.monotonic()))
+        next_s += 1 / EVENTS_PER_S
+        yield webhooks.request()
+
+
+def _used(hub: RunningHub) -> dict[str, Used]:
+    return {
+        name: Used(sum(map(_cpu_s, family(process.pid))), max(resident_mb(process.pid)))
+        for name, process in hub.processes.items()
+    }
+
+
+def _cpu_s(pid: int) -> float:
+    # The name, which comes before, may have spaces.
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _rates(hub: RunningHub, end: FarEnd, seconds: float) -> tuple[float, float]:
+    """Return webhooks accepted and calls made, a second; the worker begins when ingest ends."""
+    hub.start("web")
+    webhooks = Webhooks(f"many{time.monotonic_ns()}")
+    press(hub.port, webhooks.requests(CONNECTIONS * 50), seconds=seconds)
+    pressed = press(hub.port, webhooks.requests(int(PRESIGNED_PER_S * seconds)), seconds=seconds)
+    _stop(hub, "web")
+    called = end.count()
+    hub.start("worker")
+    until(lambda: end.count() > called, 30, "the worker's first call")
+    begin_s, begin = time.monotonic(), end.count()
+    time.sleep(seconds)
+    rate = (end.count() - begin) / (time.monotonic() - begin_s)
+    _stop(hub, "worker")
+    assert end.count() - called < pressed.accepted, "the backlog was too small"
+    return pressed.per_s, rate
+
+
+def _stop(hub: RunningHub, name: str) -> None:
+    hub.signal(name, signal.SIGTERM)
+    hub.processes.pop(name).wait(30)
+
+
+def _count(connection: psycopg.Connection, sql: str) -> int:
+    found = connection.execute(sql.encode()).fetchone()
+    assert found is not None
+    return int(found[0])
