@@ -23,7 +23,7 @@ from hub.gateways.redis_queue import WakeUpQueues
 LATE = timedelta(minutes=1)
 # Time that a sweep spends on each projection at most.
 HELPS_S = 1.0
-AT_ONCE = {"postgresql": 200, "sqlite": 20}
+AT_ONCE = {"postgresql": 200, "sqlite": 40}
 
 log = logging.getLogger(__name__)
 

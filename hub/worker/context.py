@@ -70,11 +70,13 @@ class WorkerContext:
         return [*self.clients, *([EVENTS] if self.with_events else [])]
 
     def start_tasks(self) -> None:
-        """Start the tasks that are idle, at most every `TASKS_EVERY_S` seconds; return at once."""
+        """Start the projector, and the tasks that are idle every `TASKS_EVERY_S` seconds at most."""
+        if self.projector:
+            self.projector.start_if_idle()
         now_s = time.monotonic()
         if now_s >= self._tasks_at_s:
             self._tasks_at_s = now_s + TASKS_EVERY_S
-            for task in [*self.tasks, *([self.projector] if self.projector else [])]:
+            for task in self.tasks:
                 task.start_if_idle()
 
     def _on_wake_up(self) -> None:

@@ -21,7 +21,7 @@ from hub.process.background_task import BackgroundTask
 # How long events gather after a wake-up: a set of them costs little more than one.
 GATHER_S = 0.5
 # Events of one transaction. SQLite has one writer: nobody is to wait for it for long.
-AT_ONCE = {"postgresql": 200, "sqlite": 20}
+AT_ONCE = {"postgresql": 200, "sqlite": 40}
 # A step is followed by a rest of so many times its length.
 RESTS = 3.0
 AFTER_ERROR_S = 5.0

@@ -40,10 +40,12 @@ def make_old(stage) -> None:
     stage.change(StoredEvent, id=new_id(at))
 
 
-def put_alone(stage, worker) -> None:
-    """Ingest an event that no route matches, with a person in it."""
-    stage.put(worker, "evt_1", type="payment_intent.payment_failed")
-    assert stage.deliveries == []
+@pytest.fixture
+def quiet(stage):
+    """Return the context of a worker for whose only event there is no route."""
+    worker = stage.worker_context(keyed().replace("payment.succeeded", "payment.failed"))
+    stage.put(worker, "evt_1")
+    return worker
 
 
 def test_events_are_folded_and_indexed_while_the_drain_is_busy(stage, far_end) -> None:
@@ -101,21 +103,17 @@ def test_a_database_that_is_away_does_not_end_the_projector(stage, monkeypatch, 
     assert caplog.text.count("events are not folded: the database does not answer") == 1
 
 
-def test_the_clock_leaves_events_to_a_worker_that_lives(stage) -> None:
-    worker = stage.worker_context(keyed())
-    put_alone(stage, worker)
-    backup = ProjectionBackup(worker.hub, Served())
+def test_the_clock_leaves_events_to_a_worker_that_lives(stage, quiet) -> None:
+    backup = ProjectionBackup(quiet.hub, Served())
     backup.fold()
     backup.index()
     [event] = stage.rows(StoredEvent)
     assert (event.folded, event.indexed) == (False, False)
 
 
-def test_the_clock_folds_what_is_late_and_says_so(stage, caplog) -> None:
+def test_the_clock_folds_what_is_late_and_says_so(stage, quiet, caplog) -> None:
     caplog.set_level(logging.INFO)
-    worker = stage.worker_context(keyed())
-    backup = ProjectionBackup(worker.hub, Served())
-    put_alone(stage, worker)
+    backup = ProjectionBackup(quiet.hub, Served())
     make_old(stage)
     backup.fold()
     assert unfolded(stage) == []
