@@ -69,7 +69,8 @@ def measure(stage: Stage, *, rounds: int, seconds: float, events: int) -> Row:
         pages.fill(many.environ["DATABASE_URL"], min(events, MANY))
         for number in range(rounds):
             rates = {
-                hub: _rates(hub, end, seconds) for hub in ((few, many), (many, few))[number % 2]
+                hub: _rates(stage, hub, end, seconds)
+                for hub in ((few, many), (many, few))[number % 2]
             }
             for name, before, after in zip(
                 ("ingest", "calls"), rates[few], rates[many], strict=True
@@ -124,8 +125,13 @@ def _cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _rates(hub: RunningHub, end: FarEnd, seconds: float) -> tuple[float, float]:
-    """Return webhooks accepted and calls made, a second; the worker begins when ingest ends."""
+def _rates(stage: Stage, hub: RunningHub, end: FarEnd, seconds: float) -> tuple[float, float]:
+    """Return webhooks accepted and calls made, a second; the worker begins when ingest ends.
+
+    Redis is emptied: both databases are copies of one, so that they have one name in it.
+    """
+    with stage.redis.client() as redis:
+        redis.flushall()
     hub.start("web")
     webhooks = Webhooks(f"many{time.monotonic_ns()}")
     press(hub.port, webhooks.requests(CONNECTIONS * 50), seconds=seconds)
