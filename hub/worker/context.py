@@ -70,7 +70,7 @@ class WorkerContext:
         return [*self.clients, *([EVENTS] if self.with_events else [])]
 
     def start_tasks(self) -> None:
-        """Start the projector, and at most every `TASKS_EVERY_S` seconds the tasks that are idle."""
+        """Start the projector, and at most every `TASKS_EVERY_S` seconds the other tasks."""
         if self.projector:
             self.projector.start_if_idle()
         now_s = time.monotonic()
