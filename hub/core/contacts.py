@@ -98,7 +98,7 @@ def fold_contacts(
     identities = [facts.identities() for facts in told]
     known = _known(connection, sorted({pair for pairs in identities for pair in pairs}))
     kinds: dict[UUID, set[str]] = {}
-    if any(len(pairs) > 1 and pairs[0] not in known for pairs in identities):
+    if known and any(len(pairs) > 1 and pairs[0] not in known for pairs in identities):
         kinds = _kinds(connection, sorted(set(known.values())))
     fold = _Fold(known, kinds, now)
     linked = [fold.add(facts, pairs) for facts, pairs in zip(told, identities, strict=True)]
