@@ -6,20 +6,18 @@ without their start. The rates of ingest and of calls are measured with a millio
 database beside those without any.
 """
 
-import os
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 import psycopg
 
-from tests.bench import pages
 from tests.bench.far_end import FarEnd, far_end
 from tests.bench.load import Webhooks, press
-from tests.bench.processes import family, resident_mb
+from tests.bench.many_events import fill
+from tests.bench.processes import cpu_s, resident_mb
 from tests.bench.report import Row, Target
 from tests.bench.stage import Stage
 from tests.running import RunningHub, until
@@ -29,6 +27,7 @@ SHORTEST_S = 20.0
 WARM_UP_S = 6.0
 CONNECTIONS = 8
 MANY = 1_000_000
+MOST_GROWN = 1.05
 PRESIGNED_PER_S = 8000
 
 CONFIG = """
@@ -66,7 +65,7 @@ def measure(stage: Stage, *, rounds: int, seconds: float, events: int) -> Row:
     with ExitStack() as stack:
         end = stack.enter_context(far_end(stage.folder))
         few, many = (stack.enter_context(stage.hub(CONFIG, FAR_END=end.url)) for _ in range(2))
-        pages.fill(many.environ["DATABASE_URL"], min(events, MANY))
+        fill(many.environ["DATABASE_URL"], min(events, MANY))
         for number in range(rounds):
             rates = {
                 hub: _rates(stage, hub, end, seconds)
@@ -100,7 +99,8 @@ def _steady(stage: Stage, row: Row, seconds: float) -> None:
         share = (after[name].cpu_s - before[name].cpu_s) / pressed.seconds
         asked = Target(0.05, at_most=True) if name == "clock" else None
         row.add(f"{name}: share of a core", "×", share, asked)
-        row.add(f"{name}: grown by", "MB", after[name].memory_mb - before[name].memory_mb)
+        grown = after[name].memory_mb / before[name].memory_mb
+        row.add(f"{name}: memory at the end ÷ before", "×", grown, Target(MOST_GROWN, at_most=True))
 
 
 def _paced(webhooks: Webhooks) -> Iterator[bytes]:
@@ -114,15 +114,9 @@ def _paced(webhooks: Webhooks) -> Iterator[bytes]:
 
 def _used(hub: RunningHub) -> dict[str, Used]:
     return {
-        name: Used(sum(map(_cpu_s, family(process.pid))), max(resident_mb(process.pid)))
+        name: Used(cpu_s(process.pid), max(resident_mb(process.pid)))
         for name, process in hub.processes.items()
     }
-
-
-def _cpu_s(pid: int) -> float:
-    # The name, which comes before, may have spaces.
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _rates(stage: Stage, hub: RunningHub, end: FarEnd, seconds: float) -> tuple[float, float]:
