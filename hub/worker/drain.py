@@ -59,6 +59,8 @@ def drain(worker: WorkerContext, name: str | None = None) -> None:
 
     `name`: the destination whose wake-up this is, or `EVENTS`.
     """
+    if worker.projector:
+        worker.projector.start_if_idle()
     try:
         with hang_timer.armed():
             Drain(worker, name).run()

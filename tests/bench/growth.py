@@ -131,6 +131,8 @@ def _rates(stage: Stage, hub: RunningHub, end: FarEnd, seconds: float) -> tuple[
     press(hub.port, webhooks.requests(CONNECTIONS * 50), seconds=seconds)
     pressed = press(hub.port, webhooks.requests(int(PRESIGNED_PER_S * seconds)), seconds=seconds)
     _stop(hub, "web")
+    with psycopg.connect(hub.environ["DATABASE_URL"], autocommit=True) as connection:
+        connection.execute("ANALYZE")  # as the server itself does after a while
     called = end.count()
     hub.start("worker")
     until(lambda: end.count() > called, 30, "the worker's first call")

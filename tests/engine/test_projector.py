@@ -1,6 +1,7 @@
 """Projector of a worker: it folds and indexes beside a busy drain, and the clock stands by."""
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from hub.clock.projections import ProjectionBackup
 from hub.core.ids import new_id
 from hub.core.models import Alert, StoredEvent
 from hub.worker import projector
+from hub.worker.drain import drain
 from tests.engine.stage import Draining, Held, eventually, keyed, unfolded
 from tests.running import until
 
@@ -137,3 +139,16 @@ def test_somebody_is_told_that_the_workers_fall_behind(stage, redis_server) -> N
         tick = clock.tick(worker.hub, redis, worker.queues, backup=backup)
     assert tick == set()
     assert [row.subject for row in stage.rows(Alert)] == ["events"]
+
+
+def test_a_drain_that_begins_starts_the_projector(stage, far_end) -> None:
+    """A worker that begins with a backlog drains for a minute before it takes another job."""
+    worker = stage.worker_context(keyed())
+    held = Held(far_end)
+    stage.put(worker, "evt_1")
+    with ThreadPoolExecutor(1) as pool:
+        draining = pool.submit(drain, worker)
+        held.wait_for_call()
+        until(lambda: unfolded(stage) == [], 10, "the event to be folded")
+        held.open.set()
+        draining.result()
