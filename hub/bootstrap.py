@@ -26,8 +26,8 @@ from hub.gateways.redis_queue import RedisNames
 from hub.gateways.wake_up_publisher import WakeUpPublisher
 from hub.settings import Settings
 
-# One for each thread of a worker that runs SQL: drain, look-ups, backfill, wake-ups.
-CONNECTIONS = 4
+# One for each thread of a worker that runs SQL: drain, look-ups, backfill, projector, wake-ups.
+CONNECTIONS = 5
 
 log = logging.getLogger(__name__)
 

@@ -14,6 +14,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
+from hub.clock.projections import ProjectionBackup
 from hub.clock.replays import ReplayTask
 from hub.core.database_errors import DatabaseErrorKind, classify
 from hub.core.delivery.poison import end_alerts
@@ -22,7 +23,7 @@ from hub.core.delivery.restore_detection import end_restore_alert
 from hub.core.delivery.sweep import destinations_to_wake, sweep
 from hub.core.events.backfill import is_listing_due
 from hub.core.events.enrichment import FetchCursor, schedule_fetches
-from hub.core.events.projections import is_pending, project_some
+from hub.core.events.projections import is_pending
 from hub.core.hub import Hub
 from hub.core.leads.escalation import escalate
 from hub.core.leads.rate_counters import prune
@@ -32,7 +33,6 @@ from hub.core.monitoring.heartbeats import CLOCK, alert_unserved, beat
 from hub.core.monitoring.source_health import alert_silence
 from hub.core.ports import EVENTS
 from hub.core.queries.hourly_stats import count_hour, keep_hours, next_to_count
-from hub.core.search.indexer import index_some
 from hub.gateways.logs import place_of
 from hub.gateways.redis_queue import WakeUpQueues
 from hub.gateways.restore_check import check_restored
@@ -43,8 +43,6 @@ ALONE_S = 60.0
 
 log = logging.getLogger(__name__)
 EVERY_S = 5.0
-FOLDS, FOLD_AT_ONCE = 10, 100
-INDEXES, INDEX_AT_ONCE = 10, 200
 FETCHES = 200
 ESCALATES = 100
 
@@ -107,8 +105,9 @@ def run(hub: Hub, redis: Redis, queues: WakeUpQueues, stop: Event) -> None:
     troubles: set[str] = set()
     hours, replays, round_ = HourlyStatsTask(hub), ReplayTask(hub), FetchCursor()
     workers = WorkerWatch(queues, [*_enabled(hub), EVENTS])
+    backup = ProjectionBackup(hub, queues)
     while True:
-        _note(troubles, tick(hub, redis, queues, round_, hours, workers))
+        _note(troubles, tick(hub, redis, queues, round_, hours, workers, backup))
         replays.start_if_idle()
         if stop.wait(EVERY_S):
             return
@@ -121,18 +120,20 @@ def tick(
     round_: FetchCursor | None = None,
     hours: HourlyStatsTask | None = None,
     workers: WorkerWatch | None = None,
+    backup: ProjectionBackup | None = None,
 ) -> set[str]:
     """Run every duty once; return a sentence for each failure.
 
     A failed duty stops no other, unless the database is unavailable.
     """
+    backup = backup or ProjectionBackup(hub, queues)
     duties: Mapping[str, Callable[[], object]] = {
         "looking for a restored database": lambda: check_restored(hub, redis, queues.names.hub_id),
         "sweeping": lambda: _sweep(hub, round_),
-        "asking people": lambda: _ask(hub, workers),
+        "asking people": lambda: _ask(hub, workers, backup),
         "escalating": lambda: _escalate(hub),
-        "folding": lambda: _fold(hub),
-        "indexing": lambda: _index(hub),
+        "folding": backup.fold,
+        "indexing": backup.index,
         "counting the hours": lambda: hours.run_if_due() if hours else None,
     }
     troubles: set[str] = set()
@@ -179,8 +180,10 @@ def _enabled(hub: Hub) -> list[str]:
     return [one.slug for one in hub.configuration.destinations.values() if one.enabled]
 
 
-def _ask(hub: Hub, workers: WorkerWatch | None) -> None:
-    unserved = workers.without_worker() if workers else ()
+def _ask(hub: Hub, workers: WorkerWatch | None, backup: ProjectionBackup) -> None:
+    unserved = workers.without_worker() if workers else set()
+    if backup.late_s() >= ALONE_S:
+        unserved |= {EVENTS}
     now = datetime.now(UTC)
     with hub.store.write() as connection:
         alert_unsettled(connection, hub, now=now)
@@ -200,22 +203,6 @@ def _escalate(hub: Hub) -> None:
         escalate(connection, hub, most=ESCALATES, now=now)
         end_expired_alerts(connection, now=now)
         prune(connection, now=now)
-
-
-def _fold(hub: Hub) -> None:
-    """Run projections that busy workers have not run; a limited number, to sweep in time."""
-    for _ in range(FOLDS):
-        with hub.store.write() as connection:
-            if not project_some(connection, hub, most=FOLD_AT_ONCE, now=datetime.now(UTC)):
-                return
-
-
-def _index(hub: Hub) -> None:
-    """Index some of the events that are not in the search index: those older than the index."""
-    for _ in range(INDEXES):
-        with hub.store.write() as connection:
-            if index_some(connection, most=INDEX_AT_ONCE) < INDEX_AT_ONCE:
-                return
 
 
 def _tell_of_broken(hub: Hub, broken: Mapping[str, str]) -> None:

@@ -12,6 +12,7 @@ from tests.bench import (
     beside,
     crowds,
     deliveries,
+    growth,
     ingest,
     latency,
     pages,
@@ -29,6 +30,7 @@ ROWS: dict[str, Callable[[Stage, int, float, int], Row]] = {
     "quick": lambda stage, n, s, _: deliveries.measure_quick(stage, rounds=n, seconds=s),
     "beside": lambda stage, n, s, _: beside.measure(stage, rounds=n, seconds=s),
     "pages": lambda stage, n, _, events: pages.measure(stage, rounds=n, events=events),
+    "growth": lambda stage, n, s, events: growth.measure(stage, rounds=n, seconds=s, events=events),
     "replay": lambda stage, n, _, __: replay.measure(stage, rounds=n),
     "storage": lambda stage, n, _, __: storage.measure(stage, rounds=n),
     "crowds": lambda stage, *_: crowds.measure(stage),
@@ -44,7 +46,7 @@ ROWS: dict[str, Callable[[Stage, int, float, int], Row]] = {
     type=click.IntRange(min=2 * pages.FEW),
     default=5_000_000,
     show_default=True,
-    help="How many `pages` has.",
+    help="How many `pages` has, and at most `growth`.",
 )
 @click.option("--only", multiple=True, type=click.Choice(list(ROWS)), help="These rows alone.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write JSON lines here.")
