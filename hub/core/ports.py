@@ -23,6 +23,12 @@ class Store(Protocol):
     def write(self) -> AbstractContextManager[Connection]:
         """Open a transaction that commits at the end of the block, or rolls back on an error."""
 
+    def write_pipelined(self) -> AbstractContextManager[Connection]:
+        """Open a transaction like `write`, whose hot statements travel together.
+
+        See `hub.core.pipeline`.
+        """
+
 
 class Waker(Protocol):
     """Port of wake-ups: they announce due work. A lost wake-up costs time, never work."""

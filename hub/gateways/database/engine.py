@@ -16,6 +16,9 @@ import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.pool import NullPool
 
+from hub.core.pipeline import OPTION
+from hub.gateways.database.pipeline import PostgresPipeline, send_in_order
+
 STATEMENT_TIMEOUT_S = 10
 LOCK_TIMEOUT_S = 3
 # How long an answer may take: a statement that the server has not ended by then is on a dead
@@ -105,10 +108,12 @@ class Database:
         self.dialect = engine.dialect.name
         self._alone = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._immediate = engine.execution_options(hub_begin="BEGIN IMMEDIATE")
+        self._pipelined = engine.execution_options(isolation_level="AUTOCOMMIT")
         if self.dialect == "sqlite":
             prepare_sqlite(engine)
         else:
             bound_round_trips(engine, round_trip_s)
+            send_in_order(self._pipelined)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -121,6 +126,19 @@ class Database:
         """Open a transaction that commits at the end of the block, or rolls back."""
         with self._immediate.begin() as connection:
             yield connection
+
+    @contextmanager
+    def write_pipelined(self) -> Iterator[Connection]:
+        """Open a transaction like `write`, with a pipeline on PostgreSQL."""
+        if self.dialect == "sqlite":
+            with self.write() as connection:
+                yield connection
+            return
+        with self._pipelined.begin() as connection:
+            pipeline = PostgresPipeline(connection)
+            connection.execution_options(**{OPTION: pipeline})
+            yield connection
+            pipeline.send(commit=True)
 
 
 def prepare_sqlite(engine: Engine) -> None:
