@@ -20,7 +20,7 @@ from sqlalchemy.sql.base import Executable
 from hub.core.advisory_locks import advisory_locks
 from hub.core.ids import new_id
 from hub.core.models import Contact, Identity, StoredEvent
-from hub.core.models.row_sets import Columns, RowSetStatement
+from hub.core.pipeline import StatementForRows, write_rows
 
 # Key of the advisory lock, "hubf": workers of earlier releases use the same number for it.
 _CONTACTS = (0x68756266).to_bytes(8, "big")
@@ -114,7 +114,7 @@ class _Change:
     missing: dict[str, str] = field(default_factory=dict)
 
     def row(self, contact_id: UUID, now: datetime) -> dict[str, Any]:
-        row: dict[str, Any] = {"id": contact_id, "now": now}
+        row: dict[str, Any] = {"contact_id": contact_id, "learned_at": now}
         for name in FIELDS:
             row[f"stated_{name}"] = self.stated.get(name)
             row[f"missing_{name}"] = self.missing.get(name)
@@ -158,9 +158,9 @@ class _Fold:
         """Write new contacts, then their identities, then what became known of old ones."""
         new = [self._changes.pop(id_, _Change()).row(id_, self._now) for id_ in self._new]
         old = [change.row(id_, self._now) for id_, change in self._changes.items()]
-        _NEW_CONTACTS.execute(connection, new)
-        _NEW_IDENTITIES.execute(connection, self._added)
-        _LEARN.execute(connection, old)
+        write_rows(connection, _NEW_CONTACTS, new)
+        write_rows(connection, _NEW_IDENTITIES, self._added)
+        write_rows(connection, _LEARN, old)
 
     def _chosen(self, identities: Sequence[IdentityPair]) -> UUID | None:
         """Return the contact of the strongest known identity, unless a stronger one contradicts."""
@@ -213,32 +213,39 @@ _KNOWN = _IDENTITIES.join(
     _asked, (Identity.kind == _asked.c.kind) & (Identity.value == _asked.c.value)
 )
 _CHANGE = {
-    "id": Contact.id.type,
-    "now": Contact.updated_at.type,
+    "contact_id": Contact.id.type,
+    "learned_at": Contact.updated_at.type,
     **{f"{kind}_{name}": Text() for kind in ("stated", "missing") for name in FIELDS},
 }
 
 
-def _new_contacts(row: Columns) -> Executable:
+def _new_contacts(row: Any) -> Executable:
     fields = [func.coalesce(row[f"stated_{name}"], row[f"missing_{name}"]) for name in FIELDS]
     columns = ["id", *FIELDS, "created_at", "updated_at"]
-    return insert(Contact).from_select(columns, select(row["id"], *fields, row["now"], row["now"]))
+    return insert(Contact).from_select(
+        columns, select(row["contact_id"], *fields, row["learned_at"], row["learned_at"])
+    )
 
 
-def _learn(row: Columns) -> Executable:
+def _learn(row: Any) -> Executable:
     fields = {
         name: func.coalesce(row[f"stated_{name}"], getattr(Contact, name), row[f"missing_{name}"])
         for name in FIELDS
     }
-    return update(Contact).where(Contact.id == row["id"]).values(**fields, updated_at=row["now"])
+    return (
+        update(Contact)
+        .where(Contact.id == row["contact_id"])
+        .values(**fields, updated_at=row["learned_at"])
+    )
 
 
-def _new_identities(row: Columns) -> Executable:
-    return insert(Identity).from_select([*row], select(*row.values()))
+_IDENTITY = {one.name: one.type for one in Identity.__table__.columns}
 
 
-_NEW_CONTACTS = RowSetStatement(_CHANGE, _new_contacts)
-_LEARN = RowSetStatement(_CHANGE, _learn)
-_NEW_IDENTITIES = RowSetStatement(
-    {one.name: one.type for one in Identity.__table__.columns}, _new_identities
-)
+def _new_identities(row: Any) -> Executable:
+    return insert(Identity).from_select([*_IDENTITY], select(*(row[name] for name in _IDENTITY)))
+
+
+_NEW_CONTACTS = StatementForRows(_new_contacts, _CHANGE)
+_LEARN = StatementForRows(_learn, _CHANGE, by=(Contact.id, "contact_id"))
+_NEW_IDENTITIES = StatementForRows(_new_identities, _IDENTITY)

@@ -23,7 +23,7 @@ from hub.core.event_kinds import is_feedback
 from hub.core.hub import Hub
 from hub.core.leads.acknowledgement import take_reply
 from hub.core.models import StoredEvent
-from hub.core.models.row_sets import Columns, RowSetStatement
+from hub.core.pipeline import StatementForRows, write_rows
 from hub.core.search.indexer import event_words, write_words
 
 _COLUMNS = (StoredEvent.id, StoredEvent.source, StoredEvent.type, StoredEvent.external_id,
@@ -117,7 +117,7 @@ def _fold_set(
         {"event_id": row.id, "found_id": contact_id, "is_indexed": indexed}
         for row, contact_id in zip(rows, contact_ids, strict=True)
     ]
-    _FOLDED.execute(connection, linked)
+    write_rows(connection, _FOLDED, linked)
 
 
 def _apply_feedback(connection: Connection, hub: Hub, row: Row[Any], now: datetime) -> bool:
@@ -169,7 +169,7 @@ def _is_of_row(error: Exception) -> bool:
     return not isinstance(error, DBAPIError) or classify(error) is DatabaseErrorKind.REJECTED_ROW
 
 
-def _folded(row: Columns) -> Executable:
+def _folded(row: Any) -> Executable:
     return (
         update(StoredEvent)
         .where(StoredEvent.id == row["event_id"])
@@ -181,7 +181,8 @@ def _folded(row: Columns) -> Executable:
     )
 
 
-_FOLDED = RowSetStatement(
-    {"event_id": StoredEvent.id.type, "found_id": StoredEvent.id.type, "is_indexed": Boolean()},
+_FOLDED = StatementForRows(
     _folded,
+    {"event_id": StoredEvent.id.type, "found_id": StoredEvent.id.type, "is_indexed": Boolean()},
+    by=(StoredEvent.id, "event_id"),
 )

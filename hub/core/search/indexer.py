@@ -11,7 +11,7 @@ from sqlalchemy.sql.base import Executable
 from adapters import EVENT_TYPES
 from hub.core.models import StoredEvent
 from hub.core.models.events import event_search, event_search_fts
-from hub.core.models.row_sets import Columns, RowSetStatement
+from hub.core.pipeline import StatementForRows, write_rows
 from hub.core.search.tokenizer import words_of
 
 PARTITION_DAYS = 16
@@ -101,7 +101,7 @@ def _postgresql(connection: Connection, words: Mapping[UUID, Sequence[str]]) -> 
         {"event_id": event_id, "words": [*found, partition_word(partition_of(event_id))]}
         for event_id, found in words.items()
     ]
-    _WRITE_WORDS.execute(connection, rows)
+    write_rows(connection, _WRITE_WORDS, rows)
 
 
 def _sqlite(connection: Connection, words: Mapping[UUID, Sequence[str]]) -> None:
@@ -120,7 +120,7 @@ def _sqlite(connection: Connection, words: Mapping[UUID, Sequence[str]]) -> None
     connection.execute(insert(event_search_fts), rows)
 
 
-def _upsert(row: Columns) -> Executable:
+def _upsert(row: Any) -> Executable:
     new = postgresql.insert(event_search).from_select(
         ["event_id", "words"], select(row["event_id"], func.array_to_tsvector(row["words"]))
     )
@@ -129,8 +129,8 @@ def _upsert(row: Columns) -> Executable:
     )
 
 
-_WRITE_WORDS = RowSetStatement(
-    {"event_id": event_search.c.event_id.type, "words": postgresql.ARRAY(Text)}, _upsert
+_WRITE_WORDS = StatementForRows(
+    _upsert, {"event_id": event_search.c.event_id.type, "words": postgresql.ARRAY(Text)}
 )
 _rows = event_search_fts.c
 _SAME_MOMENT = select(_rows.rowid, _rows.event_id).where(
