@@ -12,6 +12,7 @@ from threading import Event
 
 from redis import Redis
 from redis.exceptions import RedisError
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from hub.clock.replays import ReplayTask
@@ -44,6 +45,8 @@ log = logging.getLogger(__name__)
 EVERY_S = 5.0
 FOLDS, FOLD_AT_ONCE = 10, 100
 INDEXES, INDEX_AT_ONCE = 10, 200
+# How long a duty may go on with bulk work in one round.
+STEPS_S = 2.0
 FETCHES = 200
 ESCALATES = 100
 
@@ -75,7 +78,7 @@ class HourlyStatsTask:
                 count_hour(connection, configuration, start, now=now)
                 for start in next_to_count(connection, now=now)
             ]
-        with self._hub.store.write() as connection:
+        with self._hub.store.write(bulk=True) as connection:
             keep_hours(connection, counted, now=now)
 
 
@@ -198,18 +201,33 @@ def _escalate(hub: Hub) -> None:
 
 def _fold(hub: Hub) -> None:
     """Run projections that busy workers have not run; a limited number, to sweep in time."""
-    for _ in range(FOLDS):
-        with hub.store.write() as connection:
-            if not project_some(connection, hub, most=FOLD_AT_ONCE, now=datetime.now(UTC)):
-                return
+
+    def fold(connection: Connection, most: int) -> bool:
+        return project_some(connection, hub, most=most, now=datetime.now(UTC)) > 0
+
+    _in_steps(hub, fold, FOLDS, FOLD_AT_ONCE)
 
 
 def _index(hub: Hub) -> None:
     """Index some of the events that are not in the search index: those older than the index."""
-    for _ in range(INDEXES):
-        with hub.store.write() as connection:
-            if index_some(connection, most=INDEX_AT_ONCE) < INDEX_AT_ONCE:
-                return
+
+    def index(connection: Connection, most: int) -> bool:
+        return index_some(connection, most=most) == most
+
+    _in_steps(hub, index, INDEXES, INDEX_AT_ONCE)
+
+
+def _in_steps(hub: Hub, work: Callable[[Connection, int], bool], times: int, at_once: int) -> None:
+    """Do bulk work in steps, a transaction each, as long as it returns that there is more.
+
+    It ends after `times * at_once` rows, or after `STEPS_S` seconds.
+    """
+    ends_s, most = time.monotonic() + STEPS_S, hub.store.step(at_once)
+    for _ in range(times * at_once // most):
+        with hub.store.write(bulk=True) as connection:
+            goes_on = work(connection, most)
+        if not goes_on or time.monotonic() > ends_s:
+            return
 
 
 def _tell_of_broken(hub: Hub, broken: Mapping[str, str]) -> None:

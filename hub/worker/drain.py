@@ -247,6 +247,7 @@ class Drain:
         """Run projections for some events while idle; return whether there were any."""
         if not self._worker.with_events:
             return False
-        with self._worker.hub.store.write() as connection:
-            hub, now = self._worker.hub, datetime.now(UTC)
-            return project_some(connection, hub, most=PROJECT_AT_ONCE, now=now) > 0
+        hub = self._worker.hub
+        most = hub.store.step(PROJECT_AT_ONCE)
+        with hub.store.write(bulk=True) as connection:
+            return project_some(connection, hub, most=most, now=datetime.now(UTC)) > 0
