@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from tests.bench import crowds, deliveries, ingest, latency, pages, processes, replay
+from tests.bench import crowds, deliveries, ingest, latency, pages, processes, replay, sqlite
 from tests.bench.report import Row, table
 from tests.bench.stage import Stage, fsync_ms, open_stage
 
@@ -19,6 +19,7 @@ ROWS: dict[str, Callable[[Stage, int, float, int], Row]] = {
     "quick": lambda stage, n, s, _: deliveries.measure_quick(stage, rounds=n, seconds=s),
     "pages": lambda stage, n, _, events: pages.measure(stage, rounds=n, events=events),
     "replay": lambda stage, n, _, __: replay.measure(stage, rounds=n),
+    "sqlite": lambda stage, n, s, _: sqlite.measure(stage, rounds=n, seconds=s),
     "crowds": lambda stage, *_: crowds.measure(stage),
     "processes": lambda stage, n, s, _: processes.measure(stage, rounds=n),
 }
