@@ -21,6 +21,7 @@ from adapters import FormInbound, Reply
 from hub.core.hub import Hub
 from hub.core.inbound.ingest import PreparedRequest
 from hub.gateways.database.loop_connection import LoopConnection
+from hub.gateways.database.sqlite import close_connections
 from hub.settings import WEB_THREADS
 from hub.web.batch_writer import BatchWriter, together_on
 from hub.web.body_reader import SMALL_BYTES, BodyReader, BodyRefused, Disconnected, Receive
@@ -148,6 +149,7 @@ class HubServer:
         if self._connection is not None:
             await self._connection.close()
         self._intake.counters.flush()
+        close_connections()  # a fork runs nothing at its exit
         beating.cancel()
         await send({"type": "lifespan.shutdown.complete"})
 

@@ -7,11 +7,13 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from hub.bootstrap import read_configuration, refuse_copy
 from hub.cli.context import json_logs
@@ -19,6 +21,7 @@ from hub.core.auth.sign_in import invite_first
 from hub.core.errors import ConfigError
 from hub.gateways.database.engine import open_database
 from hub.gateways.database.migrations import upgrade
+from hub.gateways.database.sqlite import file_of
 from hub.gateways.embedded_redis import (
     LONGEST_SOCKET_PATH_BYTES,
     EmbeddedServer,
@@ -50,7 +53,9 @@ def up() -> None:
         stages.append(_processes(settings, _first_account(settings)))
         if not can_die_with_parent():
             _say("on this system, killing this process leaves web, worker and clock running")
-        sys.exit(Supervisor(stages, _say).run())
+        code = Supervisor(stages, _say).run()
+        _leave_one_file(settings.database_url)
+        sys.exit(code)
 
 
 def _say(line: str) -> None:
@@ -79,10 +84,21 @@ def _migrate(url: str) -> None:
         raise click.ClickException(f"DATABASE_URL: the database says: {error.orig}") from error
 
 
+def _leave_one_file(url: str) -> None:
+    """Open and close a database in a file: processes that ended at once left its log beside it."""
+    if file_of(url) is not None:
+        database = open_database(url, pool_size=1)
+        with suppress(DBAPIError), database.read() as connection:
+            connection.execute(text("SELECT 1 FROM alembic_version"))
+        database.engine.dispose()
+
+
 def _first_account(settings: Settings) -> str:
     """Return a sentence with the link that creates the first account; empty if one exists."""
-    with open_database(settings.database_url, pool_size=1).write() as connection:
+    database = open_database(settings.database_url, pool_size=1)
+    with database.write() as connection:
         secret = invite_first(connection, now=datetime.now(UTC))
+    database.engine.dispose()
     if secret is None:
         return ""
     link = f"{_address(settings)}/welcome/{secret}"

@@ -74,7 +74,7 @@ class HourlyStatsTask:
                 count_hour(connection, configuration, start, now=now)
                 for start in next_to_count(connection, now=now)
             ]
-        with self._hub.store.write() as connection:
+        with self._hub.store.write(bulk=True) as connection:
             keep_hours(connection, counted, now=now)
 
 

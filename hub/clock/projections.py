@@ -23,7 +23,7 @@ from hub.gateways.redis_queue import WakeUpQueues
 LATE = timedelta(minutes=1)
 # Time that a sweep spends on each projection at most.
 HELPS_S = 1.0
-AT_ONCE = {"postgresql": 200, "sqlite": 40}
+AT_ONCE = 200
 
 log = logging.getLogger(__name__)
 
@@ -72,11 +72,11 @@ class ProjectionBackup:
             return False
 
     def _run(self, project: Callable[[Connection, int], int]) -> None:
-        most = AT_ONCE[self._hub.store.dialect]
+        most = self._hub.store.step(AT_ONCE)
         end_s = time.monotonic() + HELPS_S
         count = most
         while count == most and time.monotonic() < end_s:
-            with self._hub.store.write() as connection:
+            with self._hub.store.write(bulk=True) as connection:
                 count = project(connection, most)
 
     def _note(self, late: bool) -> None:

@@ -60,7 +60,7 @@ def release_all_batches(hub: Hub) -> int:
 
 
 def _release_some(hub: Hub, replay_id: UUID) -> int:
-    with hub.store.write() as connection:
+    with hub.store.write(bulk=True) as connection:
         count = release_batch(connection, hub, replay_id, now=datetime.now(UTC))
     if count:
         hub.waker.wake()

@@ -20,8 +20,19 @@ class Store(Protocol):
     def read(self) -> AbstractContextManager[Connection]:
         """Open a connection on which every statement is a transaction of its own."""
 
-    def write(self) -> AbstractContextManager[Connection]:
-        """Open a transaction that commits at the end of the block, or rolls back on an error."""
+    def write(self, *, bulk: bool = False) -> AbstractContextManager[Connection]:
+        """Open a transaction that commits at the end of the block, or rolls back on an error.
+
+        SQLite has one writer at a time: transactions wait in line. `bulk` is for work in many steps
+        (replays, folding, indexing, lists): each first lets webhooks and calls go, for a bounded
+        time. On PostgreSQL it changes nothing.
+        """
+
+    def step(self, most: int) -> int:
+        """Return the number of rows for one transaction of bulk work: `most`, or fewer on SQLite.
+
+        It is bounded because nobody else can write until the transaction ends.
+        """
 
     def write_pipelined(self) -> AbstractContextManager[Connection]:
         """Open a transaction like `write`, whose hot statements travel together.

@@ -20,8 +20,8 @@ from hub.process.background_task import BackgroundTask
 
 # How long events gather after a wake-up: a set of them costs little more than one.
 GATHER_S = 0.5
-# Events of one transaction. SQLite has one writer: nobody is to wait for it for long.
-AT_ONCE = {"postgresql": 200, "sqlite": 40}
+# Events of one transaction, on PostgreSQL.
+AT_ONCE = 200
 # A step is followed by a rest of so many times its length.
 RESTS = 3.0
 AFTER_ERROR_S = 5.0
@@ -79,7 +79,7 @@ class Projector(BackgroundTask):
         Raises:
             DBAPIError: the database is unavailable.
         """
-        most = AT_ONCE[self._hub.store.dialect]
+        most = self._hub.store.step(AT_ONCE)
         for step in (self._fold, self._index):
             count = most
             while count == most and not self._stop.is_set():
@@ -94,7 +94,7 @@ class Projector(BackgroundTask):
         with self._hub.store.read() as connection:
             if oldest_unprojected(connection) is None:
                 return 0
-        with self._hub.store.write() as connection:
+        with self._hub.store.write(bulk=True) as connection:
             count = project_some(connection, self._hub, most=most, now=datetime.now(UTC))
         return count or OTHERS
 
@@ -103,5 +103,5 @@ class Projector(BackgroundTask):
         with self._hub.store.read() as connection:
             if oldest_unindexed(connection) is None:
                 return 0
-        with self._hub.store.write() as connection:
+        with self._hub.store.write(bulk=True) as connection:
             return index_some(connection, most=most)

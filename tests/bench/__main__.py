@@ -18,6 +18,7 @@ from tests.bench import (
     pages,
     processes,
     replay,
+    sqlite,
     storage,
 )
 from tests.bench.report import Row, table
@@ -33,6 +34,7 @@ ROWS: dict[str, Callable[[Stage, int, float, int], Row]] = {
     "growth": lambda stage, n, s, events: growth.measure(stage, rounds=n, seconds=s, events=events),
     "replay": lambda stage, n, _, __: replay.measure(stage, rounds=n),
     "storage": lambda stage, n, _, __: storage.measure(stage, rounds=n),
+    "sqlite": lambda stage, n, s, _: sqlite.measure(stage, rounds=n, seconds=s),
     "crowds": lambda stage, *_: crowds.measure(stage),
     "processes": lambda stage, n, s, _: processes.measure(stage, rounds=n),
 }

@@ -232,3 +232,5 @@ def test_hub_up_runs_on_the_server_of_the_machine(tmp_path: Path) -> None:
     words = (tmp_path / "said").read_text()
     assert f"hub: Redis: {path} 7.0.15 (from PATH)\n" in words
     assert "for development" not in words
+    # Nothing is left in SQLite's log: the file alone is the whole database.
+    assert not (tmp_path / "hub.db-wal").exists()

@@ -71,7 +71,7 @@ def test_every_wake_up_begins_a_round(stage) -> None:
 
 
 def test_more_events_than_a_step_takes_are_all_projected(stage, monkeypatch) -> None:
-    monkeypatch.setattr(projector, "AT_ONCE", {"postgresql": 2, "sqlite": 2})
+    monkeypatch.setattr(projector, "AT_ONCE", 2)
     worker = stage.worker_context(keyed())
     stage.put(worker, *(f"evt_{n}" for n in range(5)))
     stage.change(StoredEvent, StoredEvent.external_id == "evt_3", folded=True)

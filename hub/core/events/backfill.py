@@ -76,7 +76,7 @@ def fill_gap(
         ):
             continue
         try:
-            with hub.store.write() as connection:
+            with hub.store.write(bulk=True) as connection:
                 new = _fill_one(connection, hub, source, prepared, heard if until else None)
         except DBAPIError as error:
             if classify(error) is not DatabaseErrorKind.REJECTED_ROW:

@@ -1,19 +1,19 @@
 """Insert of a request, its events and their deliveries, all or nothing: the write behind a 2xx.
 
-PostgreSQL needs one statement (`INSERT_NEW`); SQLite does the same in steps inside
-`BEGIN IMMEDIATE`. Duplicates are counted afterwards.
+PostgreSQL needs one statement (`insert_postgresql`), SQLite one for each table (`insert_sqlite`).
+Duplicates are counted afterwards.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, insert, or_, select, update
-from sqlalchemy.dialects import sqlite
 
-from hub.core.inbound.insert_postgresql import Batch, insert_new
+from hub.core.inbound import insert_postgresql, insert_sqlite
+from hub.core.inbound.insert_postgresql import Batch
 from hub.core.models import (
     Delivery,
     EventKey,
@@ -36,37 +36,13 @@ def insert_batches(connection: Connection, batches: Sequence[Batch]) -> list[Sto
     if not batches:
         return []
     if connection.dialect.name == "postgresql":
-        found: Iterable[Sequence[UUID]] = insert_new(connection, batches)
+        found = insert_postgresql.insert_new(connection, batches)
     else:
-        found = (_sqlite(connection, batch) for batch in batches)
+        found = insert_sqlite.insert_new(connection, batches)
     return [
         Stored(new) if len(new) == len(batch.events) else _count_duplicates(connection, batch, new)
         for batch, new in zip(batches, found, strict=True)
     ]
-
-
-def _sqlite(connection: Connection, batch: Batch) -> list[UUID]:
-    new: set[UUID] = set()
-    request = batch.request
-    for event in batch.events:
-        key = {name: event[name] for name in ("external_id", "fact_key", "fingerprint", "source")}
-        inserted = connection.execute(
-            sqlite.insert(EventKey)
-            .values(key | {"event_id": event["id"], "first_seen_at": event["received_at"]})
-            .on_conflict_do_nothing()
-            .returning(EventKey.event_id)
-        )
-        new.update(inserted.scalars())
-    if not new:
-        return []
-    events = [event for event in batch.events if event["id"] in new]
-    connection.execute(insert(StoredRequest), request | {"event_id": events[0]["id"]})
-    columns = [name for name in events[0] if name not in ("fact_key", "fingerprint")]
-    connection.execute(
-        insert(StoredEvent), [{name: event[name] for name in columns} for event in events]
-    )
-    insert_deliveries(connection, [row for row in batch.deliveries if row["event_id"] in new])
-    return [event["id"] for event in events]
 
 
 def insert_deliveries(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -49,7 +49,7 @@ def release_batch(connection: Connection, hub: Hub, replay_id: UUID, *, now: dat
         return 0
     since = max(replay.paid_until, replay.at - max(CATCHES_UP, release_interval(replay.per_minute)))
     allowed = int((replay.at - since).total_seconds() * replay.per_minute / 60)
-    most = min(AT_ONCE, allowed)
+    most = min(hub.store.step(AT_ONCE), allowed)
     if most < 1:
         return 0
     items = _next(connection, replay, most + 1)

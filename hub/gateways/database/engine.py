@@ -7,23 +7,26 @@ the client, and TCP's own time-outs do not expire while the peer accepts every b
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import orjson
 import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.pool import NullPool
 
 from hub.core.pipeline import OPTION
 from hub.gateways.database.pipeline import PostgresPipeline, send_in_order
+from hub.gateways.database.sqlite import file_of, prepare_sqlite, sqlite_options
+from hub.gateways.database.write_line import WriteLine
 
 STATEMENT_TIMEOUT_S = 10
 LOCK_TIMEOUT_S = 3
 # How long an answer may take: a statement that the server has not ended by then is on a dead
 # connection.
 ROUND_TRIP_S = STATEMENT_TIMEOUT_S + 5.0
+# Rows of bulk work in one transaction of SQLite: 1 to 2 ms each, and nobody else writes meanwhile.
+BULK_ROWS = 20
 
 
 class _Connection(psycopg.Connection[Any]):
@@ -74,7 +77,7 @@ def engine_options(
         "hide_parameters": True,  # they contain people's names and bodies
     }
     if make_url(url).get_backend_name() == "sqlite":
-        return common | {"poolclass": NullPool, "connect_args": {"timeout": 5}}
+        return common | sqlite_options(url, pool_size)
     session = {
         "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
         "lock_timeout": f"{int(lock_timeout_s * 1000)}ms",
@@ -106,14 +109,19 @@ class Database:
     def __init__(self, engine: Engine, *, round_trip_s: float = ROUND_TRIP_S) -> None:
         self.engine = engine
         self.dialect = engine.dialect.name
-        self._alone = engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._immediate = engine.execution_options(hub_begin="BEGIN IMMEDIATE")
-        self._pipelined = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._line: WriteLine | None = None
         if self.dialect == "sqlite":
             prepare_sqlite(engine)
+            path = file_of(engine.url.render_as_string(hide_password=False))
+            self._line = WriteLine(path) if path else None
+            # Connections of SQLite commit every statement by themselves.
+            self._alone = engine.execution_options(hub_begin=None)
         else:
             bound_round_trips(engine, round_trip_s)
+            self._alone = engine.execution_options(isolation_level="AUTOCOMMIT")
+            self._pipelined = engine.execution_options(isolation_level="AUTOCOMMIT")
             send_in_order(self._pipelined)
+        self._immediate = engine.execution_options(hub_begin="BEGIN IMMEDIATE")
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -122,9 +130,13 @@ class Database:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """Open a transaction that commits at the end of the block, or rolls back."""
-        with self._immediate.begin() as connection:
+    def write(self, *, bulk: bool = False) -> Iterator[Connection]:
+        """Open a transaction that commits at the end of the block, or rolls back.
+
+        On SQLite it waits in line with all other writers (`WriteLine`).
+        """
+        line = self._line.turn(bulk=bulk) if self._line else nullcontext()
+        with self._immediate.connect() as connection, line, connection.begin():
             yield connection
 
     @contextmanager
@@ -140,26 +152,9 @@ class Database:
             yield connection
             pipeline.send(commit=True)
 
-
-def prepare_sqlite(engine: Engine) -> None:
-    """Configure SQLite for durability, and for write transactions that lock at their start."""
-
-    @event.listens_for(engine, "connect")
-    def on_connect(connection: Any, _: object) -> None:
-        connection.isolation_level = None  # `on_begin` emits BEGIN itself
-        for pragma in (
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            "busy_timeout=5000",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def on_begin(connection: Connection) -> None:
-        options = connection.get_execution_options()
-        if options.get("isolation_level") != "AUTOCOMMIT":
-            connection.exec_driver_sql(options.get("hub_begin", "BEGIN"))
+    def step(self, most: int) -> int:
+        """Return the number of rows for one transaction of bulk work, `most` or fewer."""
+        return most if self._line is None else min(most, BULK_ROWS)
 
 
 def open_database(url: str, *, pool_size: int = 8) -> Database:

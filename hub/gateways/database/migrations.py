@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.pool import NullPool
 
-from hub.gateways.database.engine import engine_options, make_folder, prepare_sqlite
+from hub.gateways.database.engine import engine_options, make_folder
+from hub.gateways.database.sqlite import prepare_sqlite
 
 MIGRATIONS = Path(__file__).parents[3] / "migrations"
 _TABLE = "alembic_version"

@@ -2,16 +2,20 @@
 
 import threading
 import time
+from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
+from sqlite3 import connect
 
 import pytest
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import event, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from hub.core.database_errors import DatabaseErrorKind, classify
 from hub.core.ids import new_id
 from hub.core.models import Contact, Identity, Lane
 from hub.gateways.database.engine import Database, engine_options, open_database
+from tests.forks import holds_in_a_fork
 
 SECRET = "jane.doe@example.com"
 
@@ -229,3 +233,74 @@ def test_json_is_kept_as_it_was_given(database) -> None:
     options = engine_options(str(database.engine.url))
     value = {"ü": [1, 2.5, None, "é\u2028"], "big": 2**63}
     assert options["json_deserializer"](options["json_serializer"](value)) == value
+
+
+def test_a_connection_of_sqlite_is_kept_until_the_file_is_another(sqlite, sqlite_url) -> None:
+    opened = []
+    event.listen(sqlite.engine, "connect", lambda *_: opened.append(1))
+    for name in ("ops", "crm"):
+        add_lane(sqlite, name)
+        assert name in lanes_of(sqlite)
+    assert len(opened) == 1
+    path = Path(sqlite.engine.url.database)
+    backup = path.with_name("backup.db")
+    with closing(connect(path)) as source, closing(connect(backup)) as target:
+        source.backup(target)
+    add_lane(sqlite, "sms")
+    for name in ("wal", "shm"):
+        path.with_name(f"{path.name}-{name}").unlink()
+    backup.replace(path)
+    assert lanes_of(sqlite) == ["crm", "ops"]
+    add_lane(sqlite, "email")
+    other = open_database(sqlite_url)
+    assert lanes_of(other) == ["crm", "email", "ops"]
+    other.engine.dispose()
+
+
+def test_a_statement_of_a_read_is_kept_after_an_autocommit_of_sqlalchemys(sqlite) -> None:
+    alone = sqlite.engine.execution_options(isolation_level="AUTOCOMMIT")
+    with alone.connect() as connection:
+        connection.execute(select(Lane.destination))
+    with sqlite.read() as connection:
+        connection.execute(insert(Lane).values(destination="ops"))
+    assert lanes_of(sqlite) == ["ops"]
+
+
+def test_a_fork_inherits_no_connection_of_sqlite(sqlite) -> None:
+    add_lane(sqlite, "ops")
+    assert sqlite.engine.pool.checkedin() == 1
+
+    def begins_anew() -> bool:
+        inherited = sqlite.engine.pool.checkedin()
+        add_lane(sqlite, "crm")
+        return inherited == 0
+
+    assert holds_in_a_fork(begins_anew)
+    assert lanes_of(sqlite) == ["crm", "ops"]
+
+
+def test_writes_of_two_databases_on_one_file_take_turns(sqlite, sqlite_url) -> None:
+    other = open_database(sqlite_url)
+    barred = []
+
+    def write() -> None:
+        with other.write(bulk=True) as connection:
+            connection.execute(insert(Lane).values(destination="crm"))
+            barred.append(holder_has_ended.is_set())
+
+    holder_has_ended = threading.Event()
+    thread = threading.Thread(target=write)
+    with sqlite.write() as connection:
+        thread.start()
+        connection.execute(insert(Lane).values(destination="ops"))
+        holder_has_ended.set()
+    thread.join()
+    assert barred == [True]
+    assert lanes_of(sqlite) == ["crm", "ops"]
+    other.engine.dispose()
+
+
+def test_a_step_of_bulk_work_is_smaller_where_nobody_else_can_write(sqlite, postgresql) -> None:
+    assert sqlite.step(100) < 100
+    assert sqlite.step(1) == 1
+    assert postgresql.step(100) == 100
