@@ -8,7 +8,7 @@ from typing import Any
 from hub.core.delivery.prepare import Claimed
 from hub.worker.lane import HeldLane
 
-GATHER_S = 0.002
+GATHER_S = 0.003
 
 CallResult = tuple[HeldLane, Claimed, Any]
 
