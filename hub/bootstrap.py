@@ -26,8 +26,8 @@ from hub.gateways.redis_queue import RedisNames
 from hub.gateways.wake_up_publisher import WakeUpPublisher
 from hub.settings import Settings
 
-# One for each thread of a worker that runs SQL: drain, look-ups, backfill, wake-ups.
-CONNECTIONS = 4
+# One for each thread of a worker that runs SQL: drain, look-ups, backfill, projector, wake-ups.
+CONNECTIONS = 5
 
 log = logging.getLogger(__name__)
 
@@ -146,6 +146,8 @@ def secret_of(settings: Settings) -> str:
 def prepare_store(hub: Hub) -> None:
     """Insert the rows that the configuration needs: its version, and one for each lane."""
     now = datetime.now(UTC)
+    with hub.store.read() as connection:
+        hub.bodies.learn(connection)
     with hub.store.write() as connection:
         ensure(connection, hub.configuration.destinations)
         note_version(connection, hub.configuration, now=now)

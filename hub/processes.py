@@ -142,6 +142,7 @@ def create_worker_context(
 ) -> "WorkerContext":
     from hub.worker.backfill import BackfillTask
     from hub.worker.context import WorkerContext
+    from hub.worker.projector import Projector
     from hub.worker.reconcile import ReconcileTask
 
     clients, with_events = create_clients(settings, hub, names), not names or EVENTS in names
@@ -154,5 +155,6 @@ def create_worker_context(
         names=in_redis,
         with_events=with_events,
         tasks=[lookups, BackfillTask(hub)] if with_events else [lookups],
+        projector=Projector(hub, stop) if with_events else None,
         stop=stop,
     )

@@ -45,7 +45,7 @@ def floor(ours: str, libraries: str | None = None, never: str = "") -> Floor:
     return Floor(frozenset(ours.split()), named, frozenset(never.split()))
 
 
-CORE_LIBRARIES = "sqlalchemy jinja2 markupsafe babel phonenumbers email_validator orjson"
+CORE_LIBRARIES = "sqlalchemy jinja2 markupsafe babel phonenumbers email_validator orjson zstandard"
 # By folder or file; the longest that fits counts. `adapters!` is its front door alone.
 #
 # ADAPTERS is all that the hub may know of them: never a provider.

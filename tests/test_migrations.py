@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -14,11 +15,13 @@ from sqlalchemy.exc import IntegrityError
 from hub.core.delivery.claim import DUE
 from hub.core.delivery.lanes import acquire, ensure
 from hub.core.ids import LAST_ID
-from hub.core.models import Attempt, Base, HubIdentity
+from hub.core.inbound.ingest import new_request_row
+from hub.core.models import Attempt, Base, HubIdentity, StoredRequest
+from hub.core.models.body_encoding import MARK, encode_body
 from hub.core.models.events import SEARCH_TABLE
 from hub.gateways.database.engine import open_database
 from hub.gateways.database.migrations import MIGRATIONS, downgrade, revisions, upgrade
-from tests.core.making import Town, lease_of, make_due
+from tests.core.making import NOW, Town, lease_of, make_due, request
 
 TABLES = set(Base.metadata.tables)
 
@@ -195,3 +198,35 @@ def explain(connection: Connection, statement: str, parameters: object) -> str:
         explained = f"EXPLAIN QUERY PLAN {statement}"
     rows = connection.exec_driver_sql(explained, parameters)
     return "\n".join(str(row[-1]) for row in rows)
+
+
+def test_a_database_in_use_encodes_bodies_a_day_later_and_a_new_one_at_once(
+    engine, database_url
+) -> None:
+    """For a day processes of the release before may read them, and cannot decode."""
+    now = datetime.now(UTC)
+    for has_requests, after in ((False, timedelta()), (True, timedelta(days=1))):
+        downgrade(database_url, "0011")
+        if has_requests:
+            with engine.begin() as connection:
+                Town().take_in(connection, {"id": "e1"})
+        upgrade(database_url)
+        with engine.connect() as connection:
+            start = connection.execute(select(HubIdentity.encodes_from)).scalar_one()
+        assert now + after <= start <= datetime.now(UTC) + after
+
+
+def test_a_downgrade_decodes_the_bodies(engine, database_url) -> None:
+    bodies = [b"plain", b"please call me " * 99, bytes(500), MARK + b"forged", b"\x00\xffhuc", None]
+    with engine.begin() as connection:
+        for n, body in enumerate(bodies):
+            row = new_request_row("provider", request(at=NOW + timedelta(seconds=n)), signed_by="s")
+            stored = None if body is None else encode_body(body)
+            connection.execute(insert(StoredRequest).values(row | {"body": stored}))
+    downgrade(database_url, "0011")
+    with engine.connect() as connection:
+        found = text("SELECT body FROM inbound_requests ORDER BY received_at")
+        assert [
+            None if one is None else bytes(one) for one in connection.execute(found).scalars()
+        ] == bodies
+    upgrade(database_url)

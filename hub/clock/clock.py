@@ -12,17 +12,18 @@ from threading import Event
 
 from redis import Redis
 from redis.exceptions import RedisError
-from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from hub.clock.projections import ProjectionBackup
 from hub.clock.replays import ReplayTask
 from hub.core.database_errors import DatabaseErrorKind, classify
 from hub.core.delivery.poison import end_alerts
 from hub.core.delivery.reconcile import alert_unsettled, close_confirmed
 from hub.core.delivery.restore_detection import end_restore_alert
 from hub.core.delivery.sweep import destinations_to_wake, sweep
+from hub.core.events.backfill import is_listing_due
 from hub.core.events.enrichment import FetchCursor, schedule_fetches
-from hub.core.events.projections import project_some
+from hub.core.events.projections import is_pending
 from hub.core.hub import Hub
 from hub.core.leads.escalation import escalate
 from hub.core.leads.rate_counters import prune
@@ -32,7 +33,6 @@ from hub.core.monitoring.heartbeats import CLOCK, alert_unserved, beat
 from hub.core.monitoring.source_health import alert_silence
 from hub.core.ports import EVENTS
 from hub.core.queries.hourly_stats import count_hour, keep_hours, next_to_count
-from hub.core.search.indexer import index_some
 from hub.gateways.logs import place_of
 from hub.gateways.redis_queue import WakeUpQueues
 from hub.gateways.restore_check import check_restored
@@ -43,10 +43,6 @@ ALONE_S = 60.0
 
 log = logging.getLogger(__name__)
 EVERY_S = 5.0
-FOLDS, FOLD_AT_ONCE = 10, 100
-INDEXES, INDEX_AT_ONCE = 10, 200
-# How long a duty may go on with bulk work in one round.
-STEPS_S = 2.0
 FETCHES = 200
 ESCALATES = 100
 
@@ -109,8 +105,9 @@ def run(hub: Hub, redis: Redis, queues: WakeUpQueues, stop: Event) -> None:
     troubles: set[str] = set()
     hours, replays, round_ = HourlyStatsTask(hub), ReplayTask(hub), FetchCursor()
     workers = WorkerWatch(queues, [*_enabled(hub), EVENTS])
+    backup = ProjectionBackup(hub, queues)
     while True:
-        _note(troubles, tick(hub, redis, queues, round_, hours, workers))
+        _note(troubles, tick(hub, redis, queues, round_, hours, workers, backup))
         replays.start_if_idle()
         if stop.wait(EVERY_S):
             return
@@ -123,18 +120,20 @@ def tick(
     round_: FetchCursor | None = None,
     hours: HourlyStatsTask | None = None,
     workers: WorkerWatch | None = None,
+    backup: ProjectionBackup | None = None,
 ) -> set[str]:
     """Run every duty once; return a sentence for each failure.
 
     A failed duty stops no other, unless the database is unavailable.
     """
+    backup = backup or ProjectionBackup(hub, queues)
     duties: Mapping[str, Callable[[], object]] = {
         "looking for a restored database": lambda: check_restored(hub, redis, queues.names.hub_id),
         "sweeping": lambda: _sweep(hub, round_),
-        "asking people": lambda: _ask(hub, workers),
+        "asking people": lambda: _ask(hub, workers, backup),
         "escalating": lambda: _escalate(hub),
-        "folding": lambda: _fold(hub),
-        "indexing": lambda: _index(hub),
+        "folding": backup.fold,
+        "indexing": backup.index,
         "counting the hours": lambda: hours.run_if_due() if hours else None,
     }
     troubles: set[str] = set()
@@ -166,29 +165,36 @@ def _sweep(hub: Hub, round_: FetchCursor | None) -> None:
 
 def _with_due_work(hub: Hub) -> Collection[str]:
     """Return the queues in which a job may have work; all of them if the database cannot say."""
+    now = datetime.now(UTC)
     try:
         with hub.store.read() as connection:
-            due = destinations_to_wake(connection, hub, now=datetime.now(UTC))
+            due = destinations_to_wake(connection, hub, now=now)
+            if is_pending(connection) or is_listing_due(connection, hub, now=now):
+                due.add(EVENTS)
+            return due
     except DBAPIError:
-        due = set(hub.configuration.destinations)
-    # Folding and lists of providers are due now and then, and their job finds that out.
-    return due | {EVENTS}
+        return {*hub.configuration.destinations, EVENTS}
 
 
 def _enabled(hub: Hub) -> list[str]:
     return [one.slug for one in hub.configuration.destinations.values() if one.enabled]
 
 
-def _ask(hub: Hub, workers: WorkerWatch | None) -> None:
-    unserved = workers.without_worker() if workers else ()
+def _ask(hub: Hub, workers: WorkerWatch | None, backup: ProjectionBackup) -> None:
+    unserved = workers.without_worker() if workers else set()
+    if backup.late_s() >= ALONE_S:
+        unserved |= {EVENTS}
     now = datetime.now(UTC)
     with hub.store.write() as connection:
         alert_unsettled(connection, hub, now=now)
         alert_silence(connection, hub.configuration, now=now)
         alert_unserved(connection, hub.configuration, unserved, now=now)
         beat(connection, CLOCK)
-        end_restore_alert(connection, now=now)
-        end_alerts(connection, now=now)
+        told = alerts.open_kinds(connection)
+        if alerts.RESTORED in told:
+            end_restore_alert(connection, now=now)
+        if alerts.ENDS_WORKERS in told:
+            end_alerts(connection, now=now)
 
 
 def _escalate(hub: Hub) -> None:
@@ -199,42 +205,21 @@ def _escalate(hub: Hub) -> None:
         prune(connection, now=now)
 
 
-def _fold(hub: Hub) -> None:
-    """Run projections that busy workers have not run; a limited number, to sweep in time."""
-
-    def fold(connection: Connection, most: int) -> bool:
-        return project_some(connection, hub, most=most, now=datetime.now(UTC)) > 0
-
-    _in_steps(hub, fold, FOLDS, FOLD_AT_ONCE)
-
-
-def _index(hub: Hub) -> None:
-    """Index some of the events that are not in the search index: those older than the index."""
-
-    def index(connection: Connection, most: int) -> bool:
-        return index_some(connection, most=most) == most
-
-    _in_steps(hub, index, INDEXES, INDEX_AT_ONCE)
-
-
-def _in_steps(hub: Hub, work: Callable[[Connection, int], bool], times: int, at_once: int) -> None:
-    """Do bulk work in steps, a transaction each, as long as it returns that there is more.
-
-    It ends after `times * at_once` rows, or after `STEPS_S` seconds.
-    """
-    ends_s, most = time.monotonic() + STEPS_S, hub.store.step(at_once)
-    for _ in range(times * at_once // most):
-        with hub.store.write(bulk=True) as connection:
-            goes_on = work(connection, most)
-        if not goes_on or time.monotonic() > ends_s:
-            return
-
-
 def _tell_of_broken(hub: Hub, broken: Mapping[str, str]) -> None:
     """Begin an alert for each failing duty, and end the alerts of the others."""
     now = datetime.now(UTC)
-    with suppress(DBAPIError), hub.store.write() as connection:
-        for name in alerts.subjects(connection, alerts.DUTY_FAILS) - broken.keys():
+    with suppress(DBAPIError):
+        with hub.store.read() as connection:
+            mended = alerts.subjects(connection, alerts.DUTY_FAILS) - broken.keys()
+        if broken or mended:
+            _update_broken(hub, mended, broken, now)
+
+
+def _update_broken(
+    hub: Hub, mended: Collection[str], broken: Mapping[str, str], now: datetime
+) -> None:
+    with hub.store.write() as connection:
+        for name in mended:
             alerts.end(connection, alerts.DUTY_FAILS, name, now=now)
         for name, why in broken.items():
             sentence = f"The clock's {name} fails ({why}): the logs say more."

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from adapters import Effect, Inbound
 from adapters.registry import inbound, outbound
 from hub.core.configuration import Configuration
+from hub.core.inbound.body_encoder import BodyEncoder
 from hub.core.inbound.receive import Receiver
 from hub.core.inbound.routing import Router
 from hub.core.ports import Store, Waker
@@ -24,6 +25,7 @@ class Hub:
     waker: Waker
     public_url: str | None
     allow_private: bool = False
+    bodies: BodyEncoder = field(default_factory=BodyEncoder)
     router: Router = field(init=False)
     receiver: Receiver = field(init=False)
     _inbound: Mapping[str, Inbound] = field(init=False)
@@ -36,7 +38,7 @@ class Hub:
             if source.enabled
         }
         object.__setattr__(self, "_inbound", adapters)
-        receiver = Receiver(self.configuration.sources, adapters, self.router)
+        receiver = Receiver(self.configuration.sources, adapters, self.router, self.bodies)
         object.__setattr__(self, "receiver", receiver)
 
     def effect(self, destination: str, action: str) -> Effect:

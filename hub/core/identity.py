@@ -95,7 +95,7 @@ def adopt(
     values = {"hub_id": hub_id, "public_url": public_url, "noted_at": now}
     if known is None:
         connection.execute(delete(HubIdentity))
-        fresh = {"id": 1, "inherits_mark": False, "created_at": now}
+        fresh = {"id": 1, "inherits_mark": False, "encodes_from": now, "created_at": now}
         connection.execute(insert(HubIdentity).values(**fresh, **values))
     elif as_copy:
         connection.execute(

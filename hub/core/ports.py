@@ -34,6 +34,12 @@ class Store(Protocol):
         It is bounded because nobody else can write until the transaction ends.
         """
 
+    def write_pipelined(self) -> AbstractContextManager[Connection]:
+        """Open a transaction like `write`, whose hot statements travel together.
+
+        See `hub.core.pipeline`.
+        """
+
 
 class Waker(Protocol):
     """Port of wake-ups: they announce due work. A lost wake-up costs time, never work."""

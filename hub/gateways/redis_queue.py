@@ -32,6 +32,8 @@ WAKE_TTL_MS = 5000
 JOB_TIMEOUT_S = 120
 FAILURE_TTL_S = 3600
 WAIT_WHEN_GONE_S = 0.5
+# How long a listener waits for a message until it sees whether it is closed.
+LISTEN_S = 2.0
 
 
 def connect(url: str, *, timeout_s: float = 1.0) -> Redis:
@@ -171,7 +173,7 @@ class WakeUpSubscriber:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop the listener thread, within a second."""
+        """Stop the listener thread, within `LISTEN_S` seconds."""
         self._closed.set()
 
     def _run(self) -> None:
@@ -185,7 +187,7 @@ class WakeUpSubscriber:
         with connect(self._url) as redis, redis.pubsub(ignore_subscribe_messages=True) as channel:
             channel.subscribe(self._channel)
             while not self._closed.is_set():
-                message: Mapping[str, bytes] | None = channel.get_message(timeout=0.5)
+                message: Mapping[str, bytes] | None = channel.get_message(timeout=LISTEN_S)
                 if message and self._concerns(message["data"]):
                     self._on_due()
 

@@ -125,6 +125,13 @@ def _exit_code(target: Callable[[], None]) -> int:
     return 0
 
 
+def how_it_ended(code: int) -> str:
+    """Return how a process ended in words, by its exit code."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    return f"was killed by {signal.Signals(-code).name}"
+
+
 def die_with_parent(number: int = signal.SIGKILL) -> Callable[[], None]:
     """Return a function for a child to call: it then receives this signal when its parent dies.
 

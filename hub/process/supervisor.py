@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hub.core.errors import Refused
-from hub.process.child import SIGNALS, CommandProcess, ForkedProcess, Process
+from hub.process.child import SIGNALS, CommandProcess, ForkedProcess, Process, how_it_ended
 
 # Exit code of a process that a restart cannot help: its configuration is wrong.
 CONFIGURATION_FAULT = 2
 
 _POLL_S = 0.2
+_REST_S = 1.0  # while all are ready: a signal, that of a child's end too, ends the wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,8 @@ class Supervisor:
                 if child.faults >= self._patience.faults_in_a_row:
                     self._say(f"{child.name} cannot run with this configuration: stopping")
                     return CONFIGURATION_FAULT
-            wait(min(_POLL_S, self._patience.first_delay_s))
+            at_rest = not stage and all(child.is_settled for child in awake)
+            wait(_REST_S if at_rest else min(_POLL_S, self._patience.first_delay_s))
         self._say("stopping; once more to stop at once")
         return 0
 
@@ -178,6 +180,11 @@ class _Child:
         self._start_at = 0.0
         self._delay_s = patience.first_delay_s
 
+    @property
+    def is_settled(self) -> bool:
+        """Return whether its process runs, is ready, and replaces none that is still to end."""
+        return self._process is not None and self.ready and not self._leaving
+
     def tend(self, now: float) -> None:
         """Start the process when it is due; notice when it has died, hangs or is ready."""
         self._tend_leaving(now)
@@ -238,7 +245,7 @@ class _Child:
         if now - self._started_at >= self._patience.healthy_after_s:
             self._delay_s = self._patience.first_delay_s
         self.faults = self.faults + 1 if code == CONFIGURATION_FAULT else 0
-        self._say(f"{self.name} {_how_it_ended(code)}; starting it again in {self._delay_s:g} s")
+        self._say(f"{self.name} {how_it_ended(code)}; starting it again in {self._delay_s:g} s")
         self._start_at = now + self._delay_s
         self._delay_s = min(self._delay_s * 2, self._patience.max_delay_s)
 
@@ -265,9 +272,3 @@ def only_one(folder: Path) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
-
-
-def _how_it_ended(code: int) -> str:
-    if code >= 0:
-        return f"ended with exit code {code}"
-    return f"was killed by {signal.Signals(-code).name}"

@@ -82,4 +82,6 @@ class Intake:
         store = self._hub.store
         # What is new is one statement on PostgreSQL, and a transaction of its own.
         with store.read() if store.dialect == "postgresql" else store.write() as connection:
+            # What is stored in the event loop comes after a first request that came this way.
+            self._hub.bodies.learn(connection)
             return ingest_all(connection, requests)

@@ -20,6 +20,7 @@ from hub.gateways.destination_client import DestinationClient
 from hub.gateways.redis_queue import RedisNames, WakeUpQueues, WakeUpSubscriber
 from hub.process.background_task import BackgroundTask
 from hub.worker.lane import RateLimiter
+from hub.worker.projector import Projector
 
 THREADS = 64
 # How often a task beside the drain may begin a round.
@@ -32,9 +33,10 @@ PASS_ON_EVERY_S = 1.0
 class WorkerContext:
     """Hub, the clients of the destinations that this process serves, and the pool of its calls.
 
-    `with_events`: it also serves the queue `EVENTS`. `tasks` run beside the drain. `stop`: set to
-    request a graceful stop. `on_due`: called when a wake-up arrives. `holder`: the name of this
-    process in leases. `reading_files`: held while a call's files are read from the database.
+    `with_events`: it also serves the queue `EVENTS`. `tasks` run beside the drain; so does the
+    `projector`, which every wake-up starts. `stop`: set to request a graceful stop. `on_due`:
+    called when a wake-up arrives. `holder`: the name of this process in leases. `reading_files`:
+    held while a call's files are read from the database.
     """
 
     hub: Hub
@@ -44,6 +46,7 @@ class WorkerContext:
     names: RedisNames
     with_events: bool = True
     tasks: Sequence[BackgroundTask] = ()
+    projector: Projector | None = None
     stop: Event = field(default_factory=Event)
     holder: str = field(default_factory=lambda: _name_of_this_process())
     limiters: dict[str, RateLimiter] = field(default_factory=dict)
@@ -59,7 +62,7 @@ class WorkerContext:
         # One more thread for each lane: whatever the other lanes do, every lane can make one call.
         self.pool = ThreadPoolExecutor(THREADS + len(self.clients), thread_name_prefix="call")
         channel = self.names.channel
-        WakeUpSubscriber(self.redis_url, channel, self.serves, lambda: self.on_due())
+        WakeUpSubscriber(self.redis_url, channel, self.serves, self._on_wake_up)
 
     @property
     def serves(self) -> Sequence[str]:
@@ -67,12 +70,19 @@ class WorkerContext:
         return [*self.clients, *([EVENTS] if self.with_events else [])]
 
     def start_tasks(self) -> None:
-        """Start the tasks that are idle, at most every `TASKS_EVERY_S` seconds; return at once."""
+        """Start the projector, and at most every `TASKS_EVERY_S` seconds the other tasks."""
+        if self.projector:
+            self.projector.start_if_idle()
         now_s = time.monotonic()
         if now_s >= self._tasks_at_s:
             self._tasks_at_s = now_s + TASKS_EVERY_S
             for task in self.tasks:
                 task.start_if_idle()
+
+    def _on_wake_up(self) -> None:
+        self.on_due()
+        if self.projector:
+            self.projector.start_if_idle()
 
     def limiter(self, destination: Destination) -> RateLimiter:
         """Return the rate limiter of a destination; it persists across drains."""

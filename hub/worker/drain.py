@@ -11,7 +11,6 @@ calls.
 import logging
 import time
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError
@@ -19,7 +18,6 @@ from sqlalchemy.exc import DBAPIError
 from hub.core.delivery.lanes import Hold, hold_elsewhere
 from hub.core.delivery.prepare import Claimed
 from hub.core.delivery.restore_detection import LossWindow
-from hub.core.events.projections import project_some
 from hub.gateways.database.wait import wait_for_store
 from hub.gateways.restore_check import check_restored
 from hub.worker import hang_timer
@@ -38,7 +36,6 @@ LOOK_EVERY_S = 1.0
 LINGER_S = 1.0
 # A lane whose rate limit blocks it for longer is released, and acquired again by a later drain.
 LONG_WAIT_S = 15.0
-PROJECT_AT_ONCE = 100
 log = logging.getLogger(__name__)
 
 
@@ -62,6 +59,8 @@ def drain(worker: WorkerContext, name: str | None = None) -> None:
 
     `name`: the destination whose wake-up this is, or `EVENTS`.
     """
+    if worker.projector:
+        worker.projector.start_if_idle()
     try:
         with hang_timer.armed():
             Drain(worker, name).run()
@@ -117,7 +116,7 @@ class Drain:
                 return
             self._worker.queues.clear(self._worker.serves)
             self._tick(look=True)
-            if not self._busy() and not self._project() and not self._linger():
+            if not self._busy() and not self._linger():
                 return
 
     def _is_anothers(self) -> bool:
@@ -242,12 +241,3 @@ class Drain:
             self._isolation.started(now_s)
             self._batch.record_and_claim(lane, 1, suspects=True)
         return None
-
-    def _project(self) -> bool:
-        """Run projections for some events while idle; return whether there were any."""
-        if not self._worker.with_events:
-            return False
-        hub = self._worker.hub
-        most = hub.store.step(PROJECT_AT_ONCE)
-        with hub.store.write(bulk=True) as connection:
-            return project_some(connection, hub, most=most, now=datetime.now(UTC)) > 0

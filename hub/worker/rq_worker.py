@@ -8,11 +8,11 @@ import faulthandler
 import logging
 from contextlib import suppress
 from secrets import token_hex
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from rq import SimpleWorker
 from rq.exceptions import StopRequested
 from rq.job import Job
@@ -25,9 +25,12 @@ from hub.worker.context import WorkerContext, set_current
 from hub.worker.drain import drain, sync
 
 WORKER_TTL_S = 30
-MAINTENANCE_EVERY_S = 15
-# How long a worker waits for a job until it sees whether it is to stop.
-LOOK_EVERY_S = 1
+MAINTENANCE_EVERY_S = 60
+# How long a worker waits for a job until its next heartbeat. A stop ends the wait; a Redis that
+# does not answer is noticed `TIMEOUT_S` after the wait began.
+WAIT_S = 10
+# How often a stop ends the wait: it may begin just when it is ended.
+UNBLOCK_EVERY_S = 0.2
 # Longer than RQ waits for an answer by itself.
 TIMEOUT_S = 20.0
 WITHOUT_REDIS_EVERY_S = 1.0
@@ -95,10 +98,12 @@ class HubWorker(SimpleWorker):
         )
         self._worker = worker
         self._on_signal = on_signal
+        # The connection that waits for a job, as Redis numbers it; None if Redis does not say.
+        self.client_id: int | None = None
 
     @property
     def dequeue_timeout(self) -> int:
-        return LOOK_EVERY_S
+        return WAIT_S
 
     def request_stop(self, signum: int, frame: Any) -> None:
         """Handle a stop signal: RQ installs this as the handler while it works."""
@@ -117,8 +122,15 @@ class HubWorker(SimpleWorker):
             if pipeline is None and not self.connection.exists(self.key):
                 self.register_birth()  # type: ignore[no-untyped-call]
             super().heartbeat(timeout, pipeline)
+            if pipeline is None:
+                self._note_client()
         except RedisConnectionError as error:
             raise StopRequested from error
+
+    def _note_client(self) -> None:
+        # Not every Redis that can be rented allows CLIENT; a stop then waits for `WAIT_S` at most.
+        with suppress(ResponseError):
+            self.client_id = int(self.connection.client_id())
 
     def teardown(self) -> None:
         """End the registration and the thread that listens for commands, also without Redis."""
@@ -131,6 +143,28 @@ class HubWorker(SimpleWorker):
             self.unsubscribe()  # type: ignore[no-untyped-call]
 
 
+class StopWatch:
+    """Watch for a stop: says so, and ends the wait for a job that the worker may be in.
+
+    Without it a stop would take until the wait ends by itself, up to `WAIT_S`.
+    """
+
+    def __init__(self, worker: WorkerContext) -> None:
+        self._worker = worker
+        self.rq_worker: HubWorker | None = None
+        self.over = Event()
+
+    def run(self) -> None:
+        """Wait for the stop; then end each wait for a job, until `over` is set."""
+        self._worker.stop.wait()
+        log.info("stopping: finishing the calls in flight")
+        while not self.over.is_set():
+            if self.rq_worker is not None and self.rq_worker.client_id is not None:
+                with suppress(RedisError):
+                    self._worker.redis.client_unblock(self.rq_worker.client_id)
+            self.over.wait(UNBLOCK_EVERY_S)
+
+
 def run(worker: WorkerContext, on_signal: SignalHandler) -> None:
     """Run jobs until a stop is requested. Without Redis, poll the database every second.
 
@@ -139,7 +173,8 @@ def run(worker: WorkerContext, on_signal: SignalHandler) -> None:
     """
     faulthandler.enable()
     set_current(worker)
-    Thread(target=_say_that_it_stops, args=[worker], name="stopping", daemon=True).start()
+    stopping = StopWatch(worker)
+    Thread(target=stopping.run, name="stopping", daemon=True).start()
     gone = False
     while not worker.stop.is_set():
         try:
@@ -147,6 +182,7 @@ def run(worker: WorkerContext, on_signal: SignalHandler) -> None:
             if gone:
                 log.info("Redis is back")
                 gone = False
+            stopping.rq_worker = rq_worker
             rq_worker.work(logging_level="WARNING")
         except (RedisError, StopRequested):
             pass
@@ -157,6 +193,7 @@ def run(worker: WorkerContext, on_signal: SignalHandler) -> None:
             drain(worker)
             worker.start_tasks()
             worker.stop.wait(WITHOUT_REDIS_EVERY_S)
+    stopping.over.set()
     _hand_over(worker)
 
 
@@ -165,8 +202,3 @@ def _hand_over(worker: WorkerContext) -> None:
     worker.queues.clear(worker.serves)
     with suppress(RedisError):
         worker.queues.wake(worker.serves)
-
-
-def _say_that_it_stops(worker: WorkerContext) -> None:
-    worker.stop.wait()
-    log.info("stopping: finishing the calls in flight")

@@ -8,7 +8,19 @@ from pathlib import Path
 
 import click
 
-from tests.bench import crowds, deliveries, ingest, latency, pages, processes, replay, sqlite
+from tests.bench import (
+    beside,
+    crowds,
+    deliveries,
+    growth,
+    ingest,
+    latency,
+    pages,
+    processes,
+    replay,
+    sqlite,
+    storage,
+)
 from tests.bench.report import Row, table
 from tests.bench.stage import Stage, fsync_ms, open_stage
 
@@ -17,8 +29,11 @@ ROWS: dict[str, Callable[[Stage, int, float, int], Row]] = {
     "latency": lambda stage, n, s, _: latency.measure(stage, rounds=n, seconds=s),
     "slow": lambda stage, n, s, _: deliveries.measure_slow(stage, rounds=n, seconds=s),
     "quick": lambda stage, n, s, _: deliveries.measure_quick(stage, rounds=n, seconds=s),
+    "beside": lambda stage, n, s, _: beside.measure(stage, rounds=n, seconds=s),
     "pages": lambda stage, n, _, events: pages.measure(stage, rounds=n, events=events),
+    "growth": lambda stage, n, s, events: growth.measure(stage, rounds=n, seconds=s, events=events),
     "replay": lambda stage, n, _, __: replay.measure(stage, rounds=n),
+    "storage": lambda stage, n, _, __: storage.measure(stage, rounds=n),
     "sqlite": lambda stage, n, s, _: sqlite.measure(stage, rounds=n, seconds=s),
     "crowds": lambda stage, *_: crowds.measure(stage),
     "processes": lambda stage, n, s, _: processes.measure(stage, rounds=n),
@@ -33,7 +48,7 @@ ROWS: dict[str, Callable[[Stage, int, float, int], Row]] = {
     type=click.IntRange(min=2 * pages.FEW),
     default=5_000_000,
     show_default=True,
-    help="How many `pages` has.",
+    help="How many `pages` has, and at most `growth`.",
 )
 @click.option("--only", multiple=True, type=click.Choice(list(ROWS)), help="These rows alone.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write JSON lines here.")

@@ -14,7 +14,7 @@ from uuid import uuid4
 import psycopg
 
 TABLE = "CREATE TABLE floor (id uuid PRIMARY KEY, received_at timestamptz NOT NULL, body bytea)"
-_INSERT = "INSERT INTO floor (id, received_at, body) VALUES (%s, now(), %s)"
+INSERT = "INSERT INTO floor (id, received_at, body) VALUES (%s, now(), %s)"
 _SECRET = os.environ.get("STRIPE_WEBHOOK_SECRET", "").encode()
 _local = threading.local()
 
@@ -29,7 +29,7 @@ def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable
     digest = hmac.digest(_SECRET, signed, hashlib.sha256).hex()
     if not hmac.compare_digest(digest, signature):
         return _answer(start_response, "401 Unauthorized")
-    _connection().execute(_INSERT, (uuid4(), body), prepare=True)
+    _connection().execute(INSERT, (uuid4(), body), prepare=True)
     return _answer(start_response, "200 OK")
 
 

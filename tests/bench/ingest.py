@@ -11,7 +11,7 @@ import psycopg
 
 from tests.bench import floor, plain
 from tests.bench.load import Pressed, Webhooks, press
-from tests.bench.report import Row, Target
+from tests.bench.report import Row, Target, in_turn
 from tests.bench.stage import Stage, served
 
 WARM_UP = 600
@@ -45,10 +45,8 @@ def measure(stage: Stage, *, rounds: int, seconds: float) -> Row:
         "plain, gunicorn": lambda: _plain(stage, seconds),
     }
     for number in range(rounds):
-        names = list(subjects)
-        turn = number % len(names)
-        pressed = {name: subjects[name]() for name in names[turn:] + names[:turn]}
-        rates = {name: pressed[name].per_s for name in names}
+        pressed = in_turn(subjects, number)
+        rates = {name: pressed[name].per_s for name in subjects}
         for name, rate in rates.items():
             row.add(name, "/s", rate)
         floor_rate = max(rates["floor, gunicorn"], rates["floor, granian"])

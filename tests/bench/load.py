@@ -78,7 +78,7 @@ def as_request(body: bytes) -> bytes:
     return head.encode() + body
 
 
-class _Line:
+class Line:
     """HTTP connection that sends one request at a time and reads its answer."""
 
     def __init__(self, port: int) -> None:
@@ -139,10 +139,10 @@ def press(
     pressed = Pressed()
     coming = iter(requests)
     poll = select.epoll()
-    lines: dict[int, _Line] = {}
+    lines: dict[int, Line] = {}
     start = time.perf_counter()
     for _ in range(connections):
-        _next(_Line(port), coming, poll, lines, known=False)
+        _next(Line(port), coming, poll, lines, known=False)
     while lines:
         for number, _ in poll.poll():
             line = lines.pop(number)
@@ -164,10 +164,10 @@ def press(
 
 
 def _next(
-    line: _Line,
+    line: Line,
     coming: Iterator[bytes],
     poll: select.epoll,
-    lines: dict[int, _Line],
+    lines: dict[int, Line],
     *,
     known: bool,
 ) -> None:

@@ -2,7 +2,7 @@
 
 Both databases are filled by SQL with 400 days of events. The search words are compared with those
 that the hub itself would write. A time is that of a whole GET by a signed-in user, one after the
-other, over both databases in turn; a percentile is over all variants of a group.
+other, over both databases and a bare page in turn; a percentile is over all variants of a group.
 """
 
 import random
@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import accumulate, product
 from uuid import UUID
 
 import psycopg
@@ -21,131 +20,27 @@ from psycopg.rows import class_row
 from hub.core.auth import users
 from hub.core.auth.roles import Role
 from hub.core.ids import first_id
-from hub.core.models import EventState
-from hub.core.search.indexer import PARTITION_DAYS, partition_of, partition_word
+from hub.core.search.indexer import partition_of, partition_word
 from hub.core.search.tokenizer import words_of
 from hub.gateways.database.engine import open_database
+from tests.bench.bare_page import BarePage
+from tests.bench.many_events import DAYS, STATES, fill
 from tests.bench.report import Row, Target
-from tests.bench.stage import Stage
+from tests.bench.stage import Stage, served
 from tests.dashboard.board import SECRET_KEY
 from tests.dashboard.people import FIELD, HASH, PASSWORD
 from tests.running import ROOT, RunningHub
 
 FEW = 50_000
-DAYS = 400
 # Requests of each kind, in each round, over each database.
 REQUESTS = 40
 WARM_UP = 4
-MOST_P95_MS = 50
 MOST_RATIO = 1.5
+# The p95 over many events, of that of a bare page over the same table.
+MOST_OF_BARE = 8
 
-CHUNK = 250_000
-# No page of these reads a request, so many events share one.
-EVENTS_A_REQUEST = 20
-EVENTS_A_PERSON = 20
-SUBJECTS, SUBJECT_WORDS = 20_000, 8
 SAMPLE = 300
-
-# Source, type, native type, and the events of this kind per thousand.
-KINDS = (
-    ("stripe", "payment.succeeded", "payment_intent.succeeded", 220),
-    ("stripe", "invoice.paid", "invoice.paid", 80),
-    ("stripe", "checkout.completed", "checkout.session.completed", 60),
-    ("stripe", "payment.failed", "payment_intent.payment_failed", 40),
-    ("stripe", "payment.refunded", "charge.refunded", 10),
-    ("stripe", "payment.disputed", "charge.dispute.created", 1),
-    ("sendgrid", "email.delivered", "delivered", 240),
-    ("sendgrid", "email.opened", "open", 140),
-    ("sendgrid", "email.clicked", "click", 40),
-    ("sendgrid", "email.bounced", "bounce", 9),
-    ("twilio", "sms.delivered", "delivered", 80),
-    ("twilio", "sms.received", "received", 30),
-    ("contact", "lead.submitted", "form", 50),
-)
-
-STATES = {
-    EventState.MATCHED: 0.90,
-    EventState.UNMATCHED: 0.09,
-    EventState.DISCARDED: 0.008,
-    EventState.HELD: 0.001,
-    EventState.INCOMPLETE: 0.001,
-}
-
-_SYLLABLES = ["".join(pair) for pair in product("bdfgklmnprstvz", "aeiou")]
-_WORDS = ["".join(parts) for parts in product(_SYLLABLES, _SYLLABLES[::4], _SYLLABLES[::9])]
-FIRST_NAMES, SURNAMES, VOCABULARY = _WORDS[:200], _WORDS[200:5200], _WORDS[5200:10200]
 NOWHERE = "qqxqq"
-
-_IDS = """
-CREATE FUNCTION pg_temp.ms_of(n bigint) RETURNS bigint IMMUTABLE LANGUAGE sql AS
-    $$ SELECT {start_ms} + n * {span_ms} / {events} $$;
-CREATE FUNCTION pg_temp.id_of(n bigint) RETURNS uuid IMMUTABLE LANGUAGE sql AS
-    $$ SELECT (lpad(to_hex(pg_temp.ms_of(n)), 12, '0') || '7' || substr(md5(n::text), 1, 3)
-               || 'a' || substr(md5(n::text), 4, 15))::uuid $$;
-"""
-_DRAWN = f"""
-CREATE TEMP TABLE kinds (n int, source text, type text, native_type text, has_money bool,
-    words text[]);
-CREATE TEMP TABLE people (n int, name text, email text, phone text, words text[]);
-CREATE TEMP TABLE subjects (n int, subject text, words text[]);
-CREATE TEMP TABLE drawn (n bigint, id uuid, at timestamptz, kind int, person int, subject int,
-    luck float, live bool, amount int, external_id text);
-CREATE TEMP VIEW told AS SELECT drawn.n, id, at, luck, live, source, type, native_type, has_money,
-    external_id,
-    jsonb_strip_nulls(jsonb_build_object('name', name, 'email', email, 'phone', phone,
-        'subject', subjects.subject, 'amount', CASE WHEN has_money THEN amount END,
-        'currency', CASE WHEN has_money THEN 'usd' END)) AS data,
-    kinds.words || people.words || subjects.words || external_id
-        || ('~' || pg_temp.ms_of(drawn.n) / {86_400_000 * PARTITION_DAYS})
-        || CASE WHEN has_money THEN ARRAY['usd', amount::text, trim_scale(amount / 100.0)::text,
-               '=' || trim_scale(amount / 100.0)] ELSE ARRAY[]::text[] END AS words
-    FROM drawn JOIN kinds ON kinds.n = kind JOIN people ON people.n = person
-    JOIN subjects ON subjects.n = drawn.subject;
-"""
-# Amounts are in cents: 5 to 5005 dollars, the small ones more often.
-_DRAW = """
-INSERT INTO drawn
-SELECT n, pg_temp.id_of(n), to_timestamp(pg_temp.ms_of(n) / 1000.0), floor(random() * {kinds}),
-    floor(random() * {people}), floor(random() * {subjects}), random(), random() > 0.01,
-    500 + floor(random() ^ 3 * 100000) * 5,
-    'evt_' || translate(left(md5(n::text || 'x'), 24), '0123456789', 'ghijkmnpqr')
-FROM generate_series({first}, {last}) AS n
-"""
-
-_STORE = (
-    f"""
-INSERT INTO inbound_requests (id, source, state, received_at, method, url, headers, body,
-    size_bytes, conflict, event_id)
-SELECT id, source, 'accepted', at, 'POST', '/webhooks/' || source, '{{}}', '\\x7b7d', 2, false, id
-FROM told WHERE n %% {EVENTS_A_REQUEST} = 0 ORDER BY n
-""",
-    f"""
-INSERT INTO events (id, request_id, source, type, native_type, external_id, occurred_at,
-    received_at, state, live, data, config_version, folded, indexed)
-SELECT id, pg_temp.id_of(n - n %% {EVENTS_A_REQUEST}), source, type, native_type, external_id,
-    at, at, (%(states)s::text[])[width_bucket(luck, %(bounds)s::float[])], live, data, '1',
-    true, true
-FROM told ORDER BY n
-""",
-    """
-INSERT INTO event_search (event_id, words)
-SELECT id, array_to_tsvector(words) FROM told ORDER BY n
-""",
-    """
-INSERT INTO deliveries (id, event_id, route, destination, action, state, created_at, since,
-    finished_at, attempts, tries)
-SELECT id, id, 'receipt', 'email', 'send',
-    CASE WHEN n %% 500 = 0 THEN 'failed' ELSE 'succeeded' END, at, at, at, 1, 1
-FROM told WHERE has_money AND luck < 0.9 ORDER BY n
-""",
-)
-
-_TABLES = ["inbound_requests", "events", "event_search", "deliveries"]
-_INDEXES = """
-SELECT schemaname || '.' || indexname, indexdef FROM pg_indexes
-WHERE tablename = ANY(%s) AND NOT EXISTS (
-    SELECT FROM pg_constraint WHERE conindid = (schemaname || '.' || indexname)::regclass)
-"""
 
 
 @dataclass(frozen=True)
@@ -207,18 +102,29 @@ def measure(stage: Stage, *, rounds: int, events: int) -> Row:
     environ = {"SECRET_KEY": SECRET_KEY}
     with stage.hub(config, **environ) as few, stage.hub(config, **environ) as many:
         readers = [_reader(few, FEW), _reader(many, events)]
-        for _ in range(rounds):
-            took_ms = _in_turn(readers, REQUESTS)
-            for name in _WAYS:
-                (small_p50, small_p95), (p50, p95) = (_quantiles(took[name]) for took in took_ms)
-                row.add(f"{name}: p50 of {FEW:,}", "ms", small_p50)
-                row.add(f"{name}: p95 of {FEW:,}", "ms", small_p95)
-                row.add(f"{name}: p50 of {events:,}", "ms", p50)
-                target = Target(MOST_P95_MS, at_most=True)
-                row.add(f"{name}: p95 of {events:,}", "ms", p95, target)
-                ratio = p95 / small_p95
-                row.add(f"{name}: p95 ÷ p95", "×", ratio, Target(MOST_RATIO, at_most=True))
+        database = {"DATABASE_URL": many.environ["DATABASE_URL"]}
+        with served("tests.bench.bare_page:app", "gunicorn", database, stage.folder) as port:
+            bare = BarePage(port)
+            _in_turn(readers, 1, bare)
+            for _ in range(rounds):
+                _add_round(row, readers, bare, events)
     return row
+
+
+def _add_round(row: Row, readers: Sequence["_Reader"], bare: BarePage, events: int) -> None:
+    took_ms, bare_ms = _in_turn(readers, REQUESTS, bare)
+    bare_p95 = _quantiles(bare_ms)[1]
+    row.add("bare page: p95", "ms", bare_p95)
+    for name in _WAYS:
+        (small_p50, small_p95), (p50, p95) = (_quantiles(took[name]) for took in took_ms)
+        row.add(f"{name}: p50 of {FEW:,}", "ms", small_p50)
+        row.add(f"{name}: p95 of {FEW:,}", "ms", small_p95)
+        row.add(f"{name}: p50 of {events:,}", "ms", p50)
+        row.add(f"{name}: p95 of {events:,}", "ms", p95)
+        target = Target(MOST_OF_BARE, at_most=True)
+        row.add(f"{name}: p95 ÷ bare page's", "×", p95 / bare_p95, target)
+        ratio = p95 / small_p95
+        row.add(f"{name}: p95 ÷ p95", "×", ratio, Target(MOST_RATIO, at_most=True))
 
 
 @dataclass(frozen=True)
@@ -241,15 +147,23 @@ class _Reader:
         return took_s * 1000
 
 
-def _in_turn(readers: Sequence[_Reader], times: int) -> list[dict[str, list[float]]]:
-    """Return the page times of each reader in milliseconds, by group of queries."""
+def _in_turn(
+    readers: Sequence[_Reader], times: int, bare: BarePage | None = None
+) -> tuple[list[dict[str, list[float]]], list[float]]:
+    """Return the page times of each reader by group of queries, and those of the bare page, in ms.
+
+    The bare page is asked for the events before one that any reader's list may begin with.
+    """
     took_ms: list[dict[str, list[float]]] = [{name: [] for name in _WAYS} for _ in readers]
+    bare_ms: list[float] = []
     questions = [(name, kind) for name, kinds in _WAYS.items() for kind in kinds] * times
     random.shuffle(questions)
     for name, kind in questions:
         for reader, took in zip(readers, took_ms, strict=True):
             took[name].append(reader.look(name, kind))
-    return took_ms
+        if bare:
+            bare_ms.append(bare.look(str(random.choice(readers[-1].seen).id)))
+    return took_ms, bare_ms
 
 
 def _quantiles(times_ms: Sequence[float]) -> tuple[float, float]:
@@ -259,7 +173,7 @@ def _quantiles(times_ms: Sequence[float]) -> tuple[float, float]:
 
 def _reader(hub: RunningHub, events: int) -> _Reader:
     url = hub.environ["DATABASE_URL"]
-    _fill(url, events)
+    fill(url, events)
     seen = _pick(url)
     _see_words(seen)
     _add_user(url)
@@ -286,67 +200,6 @@ def _signed_in(address: str) -> requests.Session:
     answer = session.post(f"{address}/sign-in", data=form, allow_redirects=False, timeout=30)
     assert answer.status_code == 303, "nobody could sign in"
     return session
-
-
-def _fill(url: str, events: int) -> None:
-    """Fill an empty database with so many events and everything that belongs to them, by time.
-
-    Indexes are created afterwards, which is faster.
-    """
-    people = max(1, events // EVENTS_A_PERSON)
-    span_ms = DAYS * 86_400_000
-    start_ms = int(time.time() * 1000) - span_ms
-    bounds = [0.0, *accumulate(STATES.values())][: len(STATES)]
-    how = {"states": [str(state) for state in STATES], "bounds": bounds}
-    options = "-c synchronous_commit=off -c maintenance_work_mem=512MB -c work_mem=64MB"
-    with psycopg.connect(url, autocommit=True, options=options) as connection:
-        connection.execute("SET session_replication_role = replica")  # no foreign key is checked
-        indexes = connection.execute(_INDEXES, [_TABLES]).fetchall()
-        for name, _ in indexes:
-            connection.execute(f"DROP INDEX {name}")
-        connection.execute(_IDS.format(start_ms=start_ms, span_ms=span_ms, events=events))
-        connection.execute(_DRAWN)
-        _tell(connection, people)
-        for first in range(0, events, CHUNK):
-            last = min(first + CHUNK, events) - 1
-            connection.execute("TRUNCATE drawn")
-            most = {"kinds": 1000, "people": people, "subjects": SUBJECTS}
-            connection.execute(_DRAW.format(first=first, last=last, **most))
-            for statement in _STORE:
-                connection.execute(statement, how)
-        for _, definition in indexes:
-            connection.execute(definition)
-        connection.execute("VACUUM ANALYZE")
-        connection.execute("CHECKPOINT")
-
-
-def _tell(connection: psycopg.Connection, people: int) -> None:
-    """Fill the tables from which events are drawn; each row has its search words beside it."""
-    draw = random.Random(1)
-    kinds = [kind[:3] for kind in KINDS for _ in range(kind[3])]
-    with connection.cursor().copy("COPY kinds FROM STDIN") as copy:
-        for n, (source, kind, native) in enumerate(kinds):
-            has_money = source == "stripe"
-            copy.write_row((n, source, kind, native, has_money, words_of(kind, source, "", {})))
-    first_names = _by_rank(draw, FIRST_NAMES, 5, people)
-    surnames = _by_rank(draw, SURNAMES, 20, people)
-    with connection.cursor().copy("COPY people FROM STDIN") as copy:
-        for n, (first, last) in enumerate(zip(first_names, surnames, strict=True)):
-            person = {"name": f"{first.title()} {last.title()}",
-                      "email": f"{first}.{last}{n}@example.com",
-                      "phone": f"+1212{n:07d}"}  # fmt: skip
-            copy.write_row((n, *person.values(), words_of("", "", "", person)))
-    words = _by_rank(draw, VOCABULARY, 5, SUBJECTS * SUBJECT_WORDS)
-    with connection.cursor().copy("COPY subjects FROM STDIN") as copy:
-        for n in range(SUBJECTS):
-            subject = " ".join(words[n * SUBJECT_WORDS : (n + 1) * SUBJECT_WORDS])
-            copy.write_row((n, subject, words_of("", "", "", {"subject": subject})))
-    connection.execute("ANALYZE kinds; ANALYZE people; ANALYZE subjects")
-
-
-def _by_rank(draw: random.Random, words: Sequence[str], flat: int, count: int) -> list[str]:
-    """Draw `count` words, the first ones often and the last ones rarely, like names."""
-    return draw.choices(words, weights=[1 / (rank + flat) for rank in range(len(words))], k=count)
 
 
 def _pick(url: str) -> list[Seen]:

@@ -2,13 +2,19 @@
 
 import json
 import statistics
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
+
+Measured = TypeVar("Measured")
 
 
 @dataclass(frozen=True)
 class Target:
-    """Target of a median: at least `bound`, or with `at_most` no more than it."""
+    """Target of a median: at least `bound`, or with `at_most` no more than it.
+
+    Times and rates have none: only their ratio to something of the same run has.
+    """
 
     bound: float
     at_most: bool = False
@@ -67,6 +73,16 @@ class Row:
         """Add a round's value to a figure."""
         figure = self.figures.setdefault(name, Figure(self.name, name, unit, target))
         figure.values.append(value)
+
+
+def in_turn(subjects: Mapping[str, Callable[[], Measured]], number: int) -> dict[str, Measured]:
+    """Measure every subject once, in round `number`, and return the results by name.
+
+    Each round begins with another subject, so that none always has the quieter machine.
+    """
+    names = list(subjects)
+    turn = number % len(names)
+    return {name: subjects[name]() for name in names[turn:] + names[:turn]}
 
 
 def table(figures: Iterable[Figure]) -> str:

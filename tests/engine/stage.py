@@ -149,8 +149,11 @@ class Stage:
         self.change(Lane, lease_until=database_later(-ago_s))
 
     def drain(self, worker: WorkerContext, times: int = 1) -> None:
+        """Run drains, and afterwards what runs beside them: the projector's round."""
         for _ in range(times):
             Drain(worker).run()
+        if worker.projector:
+            worker.projector.project_all()
 
     def die_calling(self, worker: WorkerContext) -> None:
         """Claim and call due deliveries, and never record: the state after a killed worker."""

@@ -132,6 +132,7 @@ def _worker_before_release(place: str) -> None:
 
 def _worker_before_claim_commit(place: str) -> None:
     """Die when the attempt is written and not committed: there is no claim."""
+    from hub.core.pipeline import pipeline_of
     from hub.worker import batch
 
     original = batch.claim
@@ -139,6 +140,7 @@ def _worker_before_claim_commit(place: str) -> None:
     def claim(*args: Any, **kwargs: Any) -> Any:
         result = original(*args, **kwargs)
         if result[0]:
+            pipeline_of(args[0]).send()
             die_once(place)
         return result
 
@@ -156,6 +158,7 @@ def _worker_in_record(place: str) -> None:
 
 
 def _where_something_ended(name: str, place: str, *, before: bool) -> None:
+    from hub.core.pipeline import pipeline_of
     from hub.worker.batch import LaneBatch
 
     original = getattr(LaneBatch, name)
@@ -165,6 +168,7 @@ def _where_something_ended(name: str, place: str, *, before: bool) -> None:
             die_once(place)
         result = original(self, connection, lane)
         if lane.finished:
+            pipeline_of(connection).send()
             die_once(place)
         return result
 

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from redis import Redis
+from redis.exceptions import ResponseError
 from rq import Worker
 from rq.job import Job, JobStatus
 from rq.registry import FailedJobRegistry
@@ -362,6 +364,29 @@ def test_a_worker_that_waits_for_work_stops_on_a_signal(worker, handlers, number
     signals.start()
     workers.run(worker, on_signal)
     assert worker.stop.is_set()
+
+
+def test_a_stop_ends_a_wait_that_would_last_for_an_hour(worker, redis, monkeypatch) -> None:
+    monkeypatch.setattr(workers, "WAIT_S", 3600)
+    running = threading.Thread(target=workers.run, args=[worker, lambda *_: None])
+    with worker_in_a_thread():
+        running.start()
+        until(lambda: "blpop" in {one["cmd"] for one in redis.client_list()}, 10, "the wait")
+        worker.stop.set()
+        running.join(30)
+    assert not running.is_alive()
+
+
+def test_a_worker_works_on_a_redis_that_does_not_number_its_clients(
+    worker, drained, monkeypatch
+) -> None:
+    def refuse(_: object) -> int:
+        raise ResponseError("unknown command 'CLIENT'")
+
+    monkeypatch.setattr(Redis, "client_id", refuse)
+    worker.queues.wake(["ops"])
+    work(worker)
+    assert drained == ["ops"]
 
 
 def test_a_signal_while_a_log_line_is_written_is_not_lost(worker, handlers, capfd) -> None:

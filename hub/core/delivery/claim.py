@@ -9,16 +9,18 @@ column that a claim needs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, case, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, select
 from sqlalchemy.orm import aliased
 
 from adapters import Action
 from hub.core.delivery.context import RenderContexts
 from hub.core.delivery.evidence import complete_confirmed
-from hub.core.delivery.lanes import Lease
+from hub.core.delivery.lanes import Lease, ask_workable
+from hub.core.delivery.ledger_statements import BEGIN_ATTEMPTS, RUN
 from hub.core.delivery.poison import IS_POISON_SUSPECT, IS_POISONED, alert_poisoned
 from hub.core.delivery.prepare import (
     Claimed,
@@ -42,6 +44,7 @@ from hub.core.models import (
     StoredEvent,
     database_now,
 )
+from hub.core.pipeline import Answer, pipeline_of
 
 _earlier = aliased(Attempt)
 _DUE = (
@@ -94,22 +97,25 @@ SUSPECTS = _DUE.where(IS_POISON_SUSPECT)
 KEY_FORGOTTEN = (
     "it may have happened, and the provider may have forgotten its key by now: it is looked up"
 )
-_RUN = (
-    update(Delivery.__table__)  # type: ignore[arg-type]
-    .where(Delivery.id.in_(bindparam("b_ids", expanding=True)))
-    .values(
-        state=DeliveryState.RUNNING,
-        # The age of a delivery counts from its first try, not from a pause or delay before it.
-        since=case((Delivery.attempts == 0, database_now()), else_=Delivery.since),
-        lane_token=bindparam("b_token"),
-        attempts=Delivery.attempts + 1,
-        tries=Delivery.tries + 1,
-        sandbox=bindparam("b_sandbox"),
-        next_attempt_at=None,
-        error=None,
-    )
-)
-_BEGIN = insert(Attempt.__table__)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class DueAnswer:
+    """Answer to the look for due deliveries of a held lane, which must be workable."""
+
+    workable: Answer
+    due: Answer
+
+
+def ask_due(connection: Connection, lease: Lease, slots: int, *, suspects: bool) -> DueAnswer:
+    """Ask for up to `slots` due deliveries of a lane, and lock the lane's row until commit.
+
+    `suspects`: suspected poison deliveries only, instead of all others.
+    """
+    pipeline = pipeline_of(connection)
+    workable = ask_workable(pipeline, lease)
+    wanted = {"destination": lease.destination, "most": slots}
+    return DueAnswer(workable, pipeline.add(SUSPECTS if suspects else DUE, wanted))
 
 
 def claim(
@@ -126,6 +132,7 @@ def claim(
     caps: SendLimits | None = None,
     suspects: bool = False,
     on_row: Callable[[], None] = lambda: None,
+    due: DueAnswer | None = None,
 ) -> tuple[list[Claimed], bool]:
     """Claim up to `slots` due deliveries of a held lane, oldest first.
 
@@ -137,8 +144,10 @@ def claim(
     the send limits of texts. `suspects` claims suspected poison deliveries only, instead of all
     others. `on_row` is called before each delivery: rendering its parameters may take a while.
     """
-    wanted = {"destination": lease.destination, "most": slots}
-    rows: Sequence[Any] = connection.execute(SUSPECTS if suspects else DUE, wanted).all()
+    due = due or ask_due(connection, lease, slots, suspects=suspects)
+    if not due.workable.all():
+        return [], False
+    rows = due.due.all()
     claimed: list[Claimed] = []
     ended: list[EndedUnsent] = []
     in_doubt: list[UnknownFromRestore] = []
@@ -214,21 +223,22 @@ def _start(
     now: datetime,
     sandbox: bool,
 ) -> None:
-    ids = [one.delivery_id for one in claimed]
-    connection.execute(_RUN, {"b_ids": ids, "b_token": lease.token, "b_sandbox": sandbox})
-    connection.execute(
-        _BEGIN,
-        [
-            {
-                "id": one.attempt_id,
-                "delivery_id": one.delivery_id,
-                "n": one.n,
-                "key": one.key,
-                "state": AttemptState.CALLING,
-                "parameters": one.parameters,
-                "sandbox": sandbox,
-                "started_at": now,
-            }
-            for one in claimed
-        ],
-    )
+    pipeline = pipeline_of(connection)
+    run = [
+        {"b_id": one.delivery_id, "b_token": lease.token, "b_sandbox": sandbox} for one in claimed
+    ]
+    pipeline.add_rows(RUN, run)
+    begun = [
+        {
+            "id": one.attempt_id,
+            "delivery_id": one.delivery_id,
+            "n": one.n,
+            "key": one.key,
+            "state": AttemptState.CALLING,
+            "parameters": one.parameters,
+            "sandbox": sandbox,
+            "started_at": now,
+        }
+        for one in claimed
+    ]
+    pipeline.add_rows(BEGIN_ATTEMPTS, begun)

@@ -51,6 +51,7 @@ class RenderContexts:
         self._inbound = inbound
         self._now = now
         self._read: dict[UUID, Sequence[Event]] = {}
+        self._of_event: dict[tuple[UUID, bool], dict[str, Any]] = {}
 
     def parameters(self, route: Route, row: Row[Any]) -> dict[str, Any] | None:
         """Return the rendered parameters of a delivery; None if its condition does not hold.
@@ -96,19 +97,8 @@ class RenderContexts:
     def _context(
         self, route: Route, row: Row[Any], names: frozenset[str], *, native: bool
     ) -> dict[str, Any]:
-        data = dict(row.event_data or {})
-        if native and "native" not in data and (found := self._native(row)) is not None:
-            data["native"] = found
-        context: dict[str, Any] = {
-            "event": event_context(
-                _Event(row),
-                event_id=row.event_id,
-                source=row.event_source,
-                received_at=row.event_received_at,
-            ),
-            "data": Scope("data", data),
-            "site": self._site,
-        }
+        context = dict(self._event_alone(row, native=native))
+        data = context["data"]
         if "owner" in names:
             if self._owners is None:
                 raise ExpressionError(NO_ASSIGN)
@@ -120,6 +110,24 @@ class RenderContexts:
         if "cause" in names:
             context["cause"] = Scope("cause", self._cause(data.get("delivery_id")))
         return context
+
+    def _event_alone(self, row: Row[Any], *, native: bool) -> dict[str, Any]:
+        """Return what an event alone gives; it is made once for all its claimed deliveries."""
+        key = (row.event_id, native)
+        if (known := self._of_event.get(key)) is not None:
+            return known
+        data = dict(row.event_data or {})
+        if native and "native" not in data and (found := self._native(row)) is not None:
+            data["native"] = found
+        event = event_context(
+            _Event(row),
+            event_id=row.event_id,
+            source=row.event_source,
+            received_at=row.event_received_at,
+        )
+        made = {"event": event, "data": Scope("data", data), "site": self._site}
+        self._of_event[key] = made
+        return made
 
     def _cause(self, delivery_id: object) -> dict[str, Any]:
         """Return the delivery that an event reports on, with the data of that delivery's event."""

@@ -28,6 +28,7 @@ from hub.core.models import (
     database_now,
     insert_if_new,
 )
+from hub.core.pipeline import Answer, Pipeline, pipeline_of
 
 LEASE_S = 15.0
 _HAS_DUE = exists().where(
@@ -167,7 +168,14 @@ def workable(connection: Connection, leases: Sequence[Lease]) -> set[str]:
 
     Return their destinations.
     """
-    return set(connection.execute(_WORKABLE, {"b_leases": _keys(leases)}).scalars())
+    pipeline = pipeline_of(connection)
+    return {row[0] for lease in leases for row in ask_workable(pipeline, lease).all()}
+
+
+def ask_workable(pipeline: Pipeline, lease: Lease) -> Answer:
+    """Ask for a lane's row, locked until commit: there is none if it is not `workable`."""
+    values = {"b_destination": lease.destination, "b_token": lease.token, "b_holder": lease.holder}
+    return pipeline.add(_WORKABLE, values)
 
 
 def block(
@@ -225,7 +233,12 @@ def _keys(leases: Sequence[Lease]) -> list[tuple[str, int, str]]:
 
 _WORKABLE = (
     select(Lane.destination)
-    .where(_LANE_KEY.in_(bindparam("b_leases", expanding=True)), _open())
+    .where(
+        Lane.destination == bindparam("b_destination"),
+        Lane.token == bindparam("b_token"),
+        Lane.holder == bindparam("b_holder"),
+        _open(),
+    )
     .with_for_update(read=True)
 )
 

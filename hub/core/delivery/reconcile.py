@@ -130,8 +130,11 @@ def due_for_lookup(
     They are at least `SETTLE_S` old and were not looked up within `LOOK_AGAIN_S`. `destinations`:
     only attempts at these.
     """
+    pairs = _with_lookup(connection, hub, destinations)
+    if not pairs:
+        return []
     rows = connection.execute(
-        _DOUBTS.where(*_due_for_lookup(connection, hub, destinations, now))
+        _DOUBTS.where(*_is_due(pairs, now))
         .order_by(Attempt.looked_at.nulls_first(), Attempt.id)
         .limit(most)
     )
@@ -140,20 +143,25 @@ def due_for_lookup(
 
 def with_due_lookups(connection: Connection, hub: Hub, *, now: datetime) -> set[str]:
     """Return the destinations that have attempts due for a look-up."""
+    pairs = _with_lookup(connection, hub, None)
+    if not pairs:
+        return set()
     due = _DOUBTS.with_only_columns(Delivery.destination).distinct()
-    return set(
-        connection.execute(due.where(*_due_for_lookup(connection, hub, None, now))).scalars()
-    )
+    return set(connection.execute(due.where(*_is_due(pairs, now))).scalars())
 
 
-def _due_for_lookup(
-    connection: Connection, hub: Hub, destinations: Collection[str] | None, now: datetime
-) -> Sequence[ColumnElement[bool]]:
-    pairs = [
+def _with_lookup(
+    connection: Connection, hub: Hub, destinations: Collection[str] | None
+) -> list[tuple[str, str]]:
+    """Return the (destination, action) pairs with unknown outcomes that can be looked up."""
+    return [
         (slug, action)
         for slug, action in _pairs(connection)
         if (destinations is None or slug in destinations) and hub.supports_lookup(slug, action)
     ]
+
+
+def _is_due(pairs: Sequence[tuple[str, str]], now: datetime) -> Sequence[ColumnElement[bool]]:
     return (
         tuple_(Delivery.destination, Delivery.action).in_(pairs),
         ~Attempt.blind,

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, case, select, update
+from sqlalchemy import Connection, select, update
 
 from adapters import Outcome, Verdict
 from hub.core.delivery.evidence import alert_duplicates, confirm
 from hub.core.delivery.lanes import Lease
+from hub.core.delivery.ledger_statements import AGAIN, CLOSE_ATTEMPTS, END
 from hub.core.delivery.poison import WAS_POISON_SUSPECT
 from hub.core.delivery.transitions import (
     WORKER_DIED,
@@ -30,6 +31,7 @@ from hub.core.models import (
     database_later,
     database_now,
 )
+from hub.core.pipeline import pipeline_of
 from hub.core.text import bounded_text_or_none
 
 
@@ -49,41 +51,51 @@ class Finished:
     once: bool = False
 
 
+class Recording:
+    """Recording of calls' outcomes in one transaction, begun on its pipeline."""
+
+    def __init__(self, connection: Connection, finished: Sequence[Finished]) -> None:
+        """Add the statements that record these outcomes."""
+        self._connection = connection
+        self.finished = finished
+        self._done = [
+            one for one in finished if one.once and one.outcome.verdict is Verdict.SUCCEEDED
+        ]
+        if not finished:
+            return
+        pipeline = pipeline_of(connection)
+        self._closed = pipeline.add_rows(CLOSE_ATTEMPTS, [_attempt_values(one) for one in finished])
+        ended = [one for one in finished if one.transition.delay_s is None]
+        again = [one for one in finished if one.transition.delay_s is not None]
+        if ended:
+            pipeline.add_rows(END, [_delivery_values(one) for one in ended])
+        if again:
+            pipeline.add_rows(AGAIN, [_again_values(one) for one in again])
+
+    def settle(self) -> int:
+        """Return how many outcomes this holder could no longer write, and settle those.
+
+        The new holder of the lane has settled them. An outcome that is now certain still settles
+        an attempt that was left *unknown*, whichever holder brings it.
+        """
+        if not self.finished:
+            return 0
+        late = len(self.finished) - self._closed.rowcount
+        if late:
+            for one in self.finished:
+                if one.outcome.verdict is not Verdict.IN_DOUBT:
+                    _record_late(self._connection, one)
+        if self._done:
+            alert_duplicates(self._connection, [one.delivery_id for one in self._done])
+        return late
+
+
 def record(connection: Connection, finished: Sequence[Finished]) -> int:
     """Record the outcomes of calls; return how many this holder could no longer write.
 
-    The new holder of the lane has settled those. An outcome that is now certain still settles an
-    attempt that was left *unknown*, whichever holder brings it.
+    See `Recording.settle`.
     """
-    if not finished:
-        return 0
-    closed = connection.execute(_CLOSE_ATTEMPT, [_attempt_values(one) for one in finished])
-    late = len(finished) - closed.rowcount
-    if late:
-        for one in finished:
-            if one.outcome.verdict is not Verdict.IN_DOUBT:
-                _record_late(connection, one)
-    ended = [one for one in finished if one.transition.delay_s is None]
-    again = [one for one in finished if one.transition.delay_s is not None]
-    if ended:
-        connection.execute(_END, [_delivery_values(one) for one in ended])
-    if again:
-        connection.execute(
-            _AGAIN,
-            [
-                _delivery_values(one)
-                | {
-                    "b_delay_s": one.transition.delay_s,
-                    "b_unspent": int(not one.transition.spends_try),
-                    "b_refused": int(one.outcome.verdict is Verdict.BLOCKED),
-                }
-                for one in again
-            ],
-        )
-    done = [one for one in finished if one.once and one.outcome.verdict is Verdict.SUCCEEDED]
-    if done:
-        alert_duplicates(connection, [one.delivery_id for one in done])
-    return late
+    return Recording(connection, finished).settle()
 
 
 def _record_late(connection: Connection, one: Finished) -> None:
@@ -138,54 +150,6 @@ def _confirm_late(connection: Connection, one: Finished) -> None:
     confirm(connection, one.attempt_id, seen_ref=ref, by="answer", said=said, now=now)
 
 
-_MINE = (
-    (Delivery.id == bindparam("b_delivery_id"))
-    & (Delivery.lane_token == bindparam("b_token"))
-    & (Delivery.state == DeliveryState.RUNNING)
-)
-_CLOSE_ATTEMPT = (
-    update(Attempt.__table__)  # type: ignore[arg-type]
-    .where(
-        Attempt.id == bindparam("b_attempt_id"),
-        Attempt.state == AttemptState.CALLING,
-        select(Delivery.id).where(_MINE).exists(),
-    )
-    .values(
-        state=bindparam("b_state"),
-        ended_at=database_now(),
-        status=bindparam("b_status"),
-        code=bindparam("b_code"),
-        message=bindparam("b_message"),
-        provider_ref=bindparam("b_provider_ref"),
-        request=bindparam("b_request"),
-    )
-)
-_END = (
-    update(Delivery.__table__)  # type: ignore[arg-type]
-    .where(_MINE)
-    .values(
-        state=bindparam("b_state"),
-        error=bindparam("b_error"),
-        provider_ref=bindparam("b_provider_ref"),
-        next_attempt_at=None,
-        finished_at=database_now(),
-    )
-)
-_AGAIN = (
-    update(Delivery.__table__)  # type: ignore[arg-type]
-    .where(_MINE)
-    .values(
-        state=bindparam("b_state"),
-        error=bindparam("b_error"),
-        provider_ref=bindparam("b_provider_ref"),
-        next_attempt_at=database_later(bindparam("b_delay_s")),
-        tries=Delivery.tries - bindparam("b_unspent"),
-        # While the account is refused, the delivery does not age either.
-        since=case((bindparam("b_refused") == 1, database_now()), else_=Delivery.since),
-    )
-)
-
-
 def _attempt_values(one: Finished) -> dict[str, Any]:
     return {
         "b_attempt_id": one.attempt_id,
@@ -207,6 +171,14 @@ def _delivery_values(one: Finished) -> dict[str, Any]:
         "b_state": one.transition.delivery,
         "b_error": bounded_text_or_none(one.transition.error),
         "b_provider_ref": bounded_text_or_none(one.outcome.provider_ref),
+    }
+
+
+def _again_values(one: Finished) -> dict[str, Any]:
+    return _delivery_values(one) | {
+        "b_delay_s": one.transition.delay_s,
+        "b_unspent": int(not one.transition.spends_try),
+        "b_refused": one.outcome.verdict is Verdict.BLOCKED,
     }
 
 

@@ -71,9 +71,12 @@ def _mark_running_unknown(connection: Connection, configuration: Configuration) 
         .values(state=AttemptState.UNKNOWN, message=WORKER_DIED.message)
         .returning(Attempt.delivery_id)
     )
+    left_ids = closed.scalars().all()
+    if not left_ids:
+        return 0
     changed = connection.execute(
         update(Delivery)
-        .where(Delivery.id.in_(closed.scalars().all()), IS_RUNNING)
+        .where(Delivery.id.in_(left_ids), IS_RUNNING)
         .values(state=DeliveryState.UNKNOWN, error=WORKER_DIED.message)
     )
     return changed.rowcount

@@ -202,6 +202,25 @@ def listing_source(hub: Hub, slug: str) -> Source:
     return source
 
 
+def is_listing_due(connection: Connection, hub: Hub, *, now: datetime) -> bool:
+    """Return whether the list of any source is due (see `next_span`)."""
+    listed = {
+        source.slug
+        for source in hub.configuration.sources.values()
+        if source.enabled and reason_not_listed(hub, source) is None
+    }
+    if not listed:
+        return False
+    recent = connection.execute(
+        select(SourceState.source).where(
+            SourceState.source.in_(listed),
+            SourceState.listing_at > now - EVERY,
+            SourceState.listing_at < now + EVERY,
+        )
+    )
+    return bool(listed - set(recent.scalars()))
+
+
 def next_span(connection: Connection, source: str, *, now: datetime) -> datetime | None:
     """Return the start of the time span to list now for a source; None if none is due.
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from adapters import Event, Unreadable
 from adapters.contract.strict_json import storable
 from hub.core.database_errors import DatabaseErrorKind, classify
-from hub.core.delivery.record import Finished, record
+from hub.core.delivery.record import Finished, Recording
 from hub.core.hub import Hub
 from hub.core.inbound.ingest import needs_projection, new_delivery_row
 from hub.core.inbound.insert import insert_deliveries
@@ -42,10 +42,20 @@ def record_and_complete(
 
     Return how many outcomes this holder could no longer write, and how many deliveries were made.
     """
-    late = record(connection, finished)
+    return settle_and_complete(connection, hub, Recording(connection, finished), now=now)
+
+
+def settle_and_complete(
+    connection: Connection, hub: Hub, recording: Recording, *, now: datetime
+) -> tuple[int, int]:
+    """Settle a recording, and complete the events that its calls fetched.
+
+    Return what `record_and_complete` does.
+    """
+    late = recording.settle()
     made = sum(
         _complete(connection, hub, one.delivery_id, one.outcome.found, now=now)
-        for one in finished
+        for one in recording.finished
         if one.outcome.found is not None
     )
     return late, made

@@ -5,23 +5,29 @@ acknowledges, and the search index.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from datetime import datetime
+from itertools import takewhile
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Boolean, Connection, Row, exists, func, or_, select, update
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.base import Executable
 
-from hub.core.contacts import Facts, fold_event, lock_contacts
+from hub.core.contacts import Facts, fold_contacts, lock_contacts
 from hub.core.database_errors import DatabaseErrorKind, classify
 from hub.core.delivery.status_callbacks import apply_status_callback
+from hub.core.event_kinds import is_feedback
 from hub.core.hub import Hub
 from hub.core.leads.acknowledgement import take_reply
 from hub.core.models import StoredEvent
-from hub.core.search.indexer import index_some
+from hub.core.pipeline import StatementForRows, write_rows
+from hub.core.search.indexer import event_words, write_words
 
-_COLUMNS = (StoredEvent.id, StoredEvent.source, StoredEvent.type, StoredEvent.data,
-            StoredEvent.occurred_at)  # fmt: skip
+_COLUMNS = (StoredEvent.id, StoredEvent.source, StoredEvent.type, StoredEvent.external_id,
+            StoredEvent.data, StoredEvent.occurred_at)  # fmt: skip
 # Number of the advisory lock of projections: "hubg".
 _LEFT_OVER = 0x68756267
 
@@ -29,12 +35,13 @@ log = logging.getLogger(__name__)
 
 
 def project_some(connection: Connection, hub: Hub, *, most: int, now: datetime) -> int:
-    """Project up to `most` pending events; return how many there were.
+    """Project up to `most` pending events, the oldest first; return how many there were.
 
-    Return 0 while another process does the same. Locks are acquired in one order everywhere:
-    deliveries, then the lock of folding (`lock_contacts`), then events. A transaction that records
-    or claims a call locks the delivery first, and may then fold its event. So no event is locked
-    here while a delivery or the lock of folding is waited for.
+    They are also indexed for search, so that their rows are written once. Return 0 while another
+    process does the same. Locks are acquired in one order everywhere: deliveries, then the lock of
+    folding (`lock_contacts`), then events. A transaction that records or claims a call locks the
+    delivery first, and may then fold its event. So no event is locked here while a delivery or the
+    lock of folding is waited for, and no event is waited for: another transaction may lock several.
     """
     if not _is_alone(connection):
         return 0
@@ -43,18 +50,16 @@ def project_some(connection: Connection, hub: Hub, *, most: int, now: datetime) 
     ).all()
     told = [row for row in rows if _apply_feedback(connection, hub, row, now)]
     if told:
+        words = {row.id: event_words(row) for row in told}
         lock_contacts(connection)
-    for row in _unprojected(connection, told):
-        facts = Facts(row.id, row.source, row.type, row.data or {})
-        try:
-            with connection.begin_nested():
-                fold_event(connection, facts, now=now)
-        except Exception as error:  # noqa: BLE001 - one event must not keep the others waiting
-            _give_up(row, error)
-            mine = StoredEvent.id == row.id
-            connection.execute(update(StoredEvent).where(mine).values(folded=True))
-    index_some(connection, most=most)
+        _fold(connection, _locked(connection, told), words, now)
     return len(rows)
+
+
+def oldest_unprojected(connection: Connection) -> UUID | None:
+    """Return the oldest event of which a projection is pending; None if there is none."""
+    oldest = select(StoredEvent.id).where(~StoredEvent.folded).order_by(StoredEvent.id).limit(1)
+    return connection.execute(oldest).scalar_one_or_none()
 
 
 def _is_alone(connection: Connection) -> bool:
@@ -64,31 +69,72 @@ def _is_alone(connection: Connection) -> bool:
     return bool(connection.scalar(select(func.pg_try_advisory_xact_lock(_LEFT_OVER))))
 
 
-def _unprojected(connection: Connection, told: Sequence[Row[Any]]) -> list[Row[Any]]:
-    """Return the events that are still not folded: a claim may have folded some meanwhile."""
+def _locked(connection: Connection, told: Sequence[Row[Any]]) -> list[Row[Any]]:
+    """Lock the events that are still not folded, and return them, in their order.
+
+    A claim may have folded some meanwhile. Those from the first one on that another transaction has
+    locked are left for the next round: a later event must not be folded before an earlier one.
+    """
     ids = [row.id for row in told]
-    found = select(StoredEvent.id).where(StoredEvent.id.in_(ids), ~StoredEvent.folded)
-    left = set(connection.execute(found).scalars()) if ids else set()
-    return [row for row in told if row.id in left]
+    mine = select(StoredEvent.id).where(StoredEvent.id.in_(ids), ~StoredEvent.folded)
+    free = set(connection.execute(mine.with_for_update(skip_locked=True, key_share=True)).scalars())
+    left = set(ids) if len(free) == len(ids) else set(connection.execute(mine).scalars())
+    in_order = takewhile(lambda row: row.id in free or row.id not in left, told)
+    return [row for row in in_order if row.id in free]
+
+
+def _fold(
+    connection: Connection, rows: Sequence[Row[Any]], words: Mapping[UUID, list[str]], now: datetime
+) -> None:
+    """Fold and index events as one set; one by one if the database rejects the set."""
+    try:
+        with connection.begin_nested():
+            _fold_set(connection, rows, now, indexed=True)
+            write_words(connection, {row.id: words[row.id] for row in rows})
+    except Exception as error:
+        if not _is_of_row(error):
+            raise
+        for row in rows:
+            _fold_alone(connection, row, now)
+
+
+def _fold_alone(connection: Connection, row: Row[Any], now: datetime) -> None:
+    try:
+        with connection.begin_nested():
+            _fold_set(connection, [row], now, indexed=False)
+    except Exception as error:  # noqa: BLE001 - one event must not keep the others waiting
+        _give_up(row, error)
+        mine = StoredEvent.id == row.id
+        connection.execute(update(StoredEvent).where(mine).values(folded=True))
+
+
+def _fold_set(
+    connection: Connection, rows: Sequence[Row[Any]], now: datetime, *, indexed: bool
+) -> None:
+    told = [Facts(row.id, row.source, row.type, row.data or {}) for row in rows]
+    contact_ids = fold_contacts(connection, told, now=now)
+    linked = [
+        {"event_id": row.id, "found_id": contact_id, "is_indexed": indexed}
+        for row, contact_id in zip(rows, contact_ids, strict=True)
+    ]
+    write_rows(connection, _FOLDED, linked)
 
 
 def _apply_feedback(connection: Connection, hub: Hub, row: Row[Any], now: datetime) -> bool:
     """Apply an event's status callback or acknowledgement; return whether it can be folded now."""
+    data = row.data or {}
+    # All other events change nothing here.
+    begin = connection.begin_nested if is_feedback(row.type, data) else nullcontext
     try:
-        with connection.begin_nested():
+        with begin():
             apply_status_callback(
-                connection,
-                hub,
-                event_type=row.type,
-                source=row.source,
-                data=row.data or {},
-                now=now,
+                connection, hub, event_type=row.type, source=row.source, data=data, now=now
             )
             take_reply(
                 connection,
                 hub.configuration.people,
                 event_type=row.type,
-                data=row.data or {},
+                data=data,
                 said_at=row.occurred_at,
                 now=now,
             )
@@ -106,6 +152,37 @@ def _give_up(row: Row[Any], error: Exception) -> None:
     Raises:
         DBAPIError: the error is not the event's fault.
     """
-    if isinstance(error, DBAPIError) and classify(error) is not DatabaseErrorKind.REJECTED_ROW:
+    if not _is_of_row(error):
         raise error
     log.error("event %s: a projection failed and is skipped (%s)", row.id, type(error).__name__)
+
+
+def is_pending(connection: Connection) -> bool:
+    """Return whether an event waits for its projections."""
+    # One condition for each of the two partial indexes: together they would use neither.
+    waits = or_(exists().where(~StoredEvent.folded), exists().where(~StoredEvent.indexed))
+    return bool(connection.scalar(select(waits)))
+
+
+def _is_of_row(error: Exception) -> bool:
+    """Return whether an error is the fault of a row, not of the database."""
+    return not isinstance(error, DBAPIError) or classify(error) is DatabaseErrorKind.REJECTED_ROW
+
+
+def _folded(row: Any) -> Executable:
+    return (
+        update(StoredEvent)
+        .where(StoredEvent.id == row["event_id"])
+        .values(
+            contact_id=row["found_id"],
+            folded=True,
+            indexed=or_(StoredEvent.indexed, row["is_indexed"]),
+        )
+    )
+
+
+_FOLDED = StatementForRows(
+    _folded,
+    {"event_id": StoredEvent.id.type, "found_id": StoredEvent.id.type, "is_indexed": Boolean()},
+    by=(StoredEvent.id, "event_id"),
+)

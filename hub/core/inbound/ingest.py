@@ -19,6 +19,7 @@ from hub.core.inbound import insert as ingest_store
 from hub.core.inbound.insert_postgresql import Batch
 from hub.core.inbound.routing import Match
 from hub.core.models import DeliveryState, RequestState, StoredRequest, insert_if_new
+from hub.core.models.body_encoding import encode_body
 
 DROPPED_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie"})
 IDENTITY_FIELDS = ("email", "phone", "customer_id")
@@ -126,7 +127,7 @@ def store_rejected(
 def new_request_row(
     source: str, request: InboundRequest, *, signed_by: str | None
 ) -> dict[str, Any]:
-    """Return the row of an inbound request: everything but its credentials."""
+    """Return the row of an inbound request: everything but its credentials; its body is plain."""
     headers = {n: v for n, v in request.headers.items() if n not in DROPPED_HEADERS}
     return {
         "id": new_id(request.received_at),
@@ -136,7 +137,7 @@ def new_request_row(
         "method": request.method,
         "url": request.url,
         "headers": storable(headers)[0],
-        "body": request.body,
+        "body": encode_body(request.body, compress=False),
         "size_bytes": len(request.body),
         "signed_by": signed_by,
         "conflict": False,

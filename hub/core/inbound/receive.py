@@ -13,6 +13,7 @@ from adapters import Event, Inbound, InboundRequest, NotVerified, Reply, Unreada
 from adapters.contract.strict_json import storable
 from hub.core.configuration import Source
 from hub.core.ids import new_id
+from hub.core.inbound.body_encoder import BodyEncoder
 from hub.core.inbound.ingest import (
     IngestResult,
     PreparedRequest,
@@ -38,14 +39,22 @@ class Refusal:
 
 
 class Receiver:
-    """Receiver of one process, shared by its threads. `adapters`: of each enabled source."""
+    """Receiver of one process, shared by its threads. `adapters`: of each enabled source.
+
+    Without `bodies` they are stored plain.
+    """
 
     def __init__(
-        self, sources: Mapping[str, Source], adapters: Mapping[str, Inbound], router: Router
+        self,
+        sources: Mapping[str, Source],
+        adapters: Mapping[str, Inbound],
+        router: Router,
+        bodies: BodyEncoder | None = None,
     ) -> None:
         self._sources = sources
         self._adapters = adapters
         self._router = router
+        self._bodies = bodies or BodyEncoder()
 
     def source(self, slug: str, path_secret: str | None = None) -> Source | None:
         """Return the source whose webhooks come to an address; None if there is none.
@@ -83,6 +92,7 @@ class Receiver:
     ) -> PreparedRequest:
         """Parse and match a request that was verified; `signed_by` is the label of its secret."""
         row = new_request_row(slug, request, signed_by=signed_by)
+        row["body"] = self._bodies.encode(request.body, received_at=request.received_at)
         try:
             events = self._adapters[slug].parse(request)
         except Unreadable as error:

@@ -37,7 +37,7 @@ class Router:
 
     def __init__(self, configuration: Configuration) -> None:
         self.version = configuration.version
-        self._site = site_context(configuration.site)
+        self.site = site_context(configuration.site)
         self._routes = [route for route in configuration.routes.values() if route.enabled]
         self._by_type: dict[tuple[str, str], Sequence[Route]] = {}
         self._by_name = dict(configuration.routes)
@@ -79,7 +79,7 @@ class Router:
         context: dict[str, Any] = {}
         if any(route.when for route in candidates):
             scope = event_context(event, event_id=event_id, source=source, received_at=received_at)
-            context = {"event": scope, "data": Scope("data", event.data), "site": self._site}
+            context = {"event": scope, "data": Scope("data", event.data), "site": self.site}
         matches = (_match(route, event.live, context) for route in candidates)
         return [match for match in matches if match]
 

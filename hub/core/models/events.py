@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
 from hub.core.models.base import Base, Json
+from hub.core.models.body_encoding import StoredBody
 
 SEARCH_TABLE = "event_search"
 # Search index of PostgreSQL.
@@ -55,8 +56,9 @@ class EventState(StrEnum):
 class StoredRequest(Base):
     """Inbound request as it arrived: exact bytes, headers without credentials, verdict.
 
-    `body` is absent for a plain duplicate (the first request has it), and for a rejected request
-    that was too large to store. `reason` says why the request is unreadable, rejected or in
+    `body` is stored as `encode_body` returns it, and read as it arrived; `size_bytes` is its length
+    as it arrived. It is absent for a plain duplicate (the first request has it), and for a rejected
+    request that was too large to store. `reason` says why the request is unreadable, rejected or in
     conflict. `event_id` is the event that a duplicate repeats, or the first event of an accepted
     request.
     """
@@ -80,7 +82,7 @@ class StoredRequest(Base):
     method: Mapped[str]
     url: Mapped[str]
     headers: Mapped[dict[str, Any]]
-    body: Mapped[bytes | None]
+    body: Mapped[bytes | None] = mapped_column(StoredBody)
     size_bytes: Mapped[int]
     signed_by: Mapped[str | None]
     conflict: Mapped[bool] = mapped_column(default=False)

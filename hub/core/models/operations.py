@@ -18,7 +18,8 @@ class HubIdentity(Base):
 
     `public_url` is the origin under which the hub last started, None if it had none; `noted_at` is
     when that was noted. `inherits_mark`: the watermark of a release without identities may be this
-    database's, and has not been read yet.
+    database's, and has not been read yet. `encodes_from`: bodies that arrive then or later may be
+    encoded, because no process of a release that cannot decode them is left; None for never.
     """
 
     __tablename__ = "hub_identity"
@@ -29,6 +30,7 @@ class HubIdentity(Base):
     public_url: Mapped[str | None]
     noted_at: Mapped[datetime | None]
     inherits_mark: Mapped[bool]
+    encodes_from: Mapped[datetime | None]
     created_at: Mapped[datetime]
 
 

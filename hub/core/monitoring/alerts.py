@@ -56,15 +56,28 @@ def end(connection: Connection, kind: str, subject: str, *, now: datetime) -> No
 
 
 def update_open(
-    connection: Connection, kind: str, found: Mapping[str, str], *, now: datetime
+    connection: Connection, found: Mapping[str, Mapping[str, str]], *, now: datetime
 ) -> None:
-    """Begin and end alerts so that the open ones of a kind are `found`: messages by subject."""
-    said = subjects(connection, kind)
-    for subject, message in found.items():
-        if subject not in said:
+    """Begin and end alerts so that the open ones are `found`: messages by kind and subject.
+
+    Alerts of other kinds are left alone.
+    """
+    rows = connection.execute(
+        select(Alert.kind, Alert.subject).where(Alert.kind.in_(found), Alert.ended_at.is_(None))
+    )
+    said = {(row.kind, row.subject) for row in rows}
+    wanted = {(kind, one): text for kind, texts in found.items() for one, text in texts.items()}
+    for (kind, subject), message in wanted.items():
+        if (kind, subject) not in said:
             begin(connection, kind, subject, message, now=now)
-    for subject in said - found.keys():
+    for kind, subject in sorted(said - wanted.keys()):
         end(connection, kind, subject, now=now)
+
+
+def open_kinds(connection: Connection) -> set[str]:
+    """Return the kinds that have an open alert."""
+    said = select(Alert.kind).where(Alert.ended_at.is_(None)).distinct()
+    return set(connection.execute(said).scalars())
 
 
 def end_one(connection: Connection, alert_id: UUID, *, now: datetime) -> tuple[str, str]:

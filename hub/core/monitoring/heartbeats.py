@@ -52,8 +52,8 @@ def alert_unserved(
 ) -> None:
     """Begin an alert for each destination, and for `EVENTS`, that no worker serves; end the others.
 
-    `unserved` are those without a living worker. Work that is late says so too, whatever it is that
-    keeps the workers from it.
+    `unserved` are those without a living worker, and `EVENTS` if its workers fall behind. Work that
+    is late says so too, whatever it is that keeps the workers from it.
     """
     late = set(_with_late_work(connection))
     found = {}
@@ -64,10 +64,10 @@ def alert_unserved(
             found[f"destination {name}"] = f"{what}: start `hub worker`, or `hub worker {name}`"
     if EVENTS in unserved:
         found[EVENTS] = (
-            "no worker folds events into contacts, looks through providers' lists: start "
+            "no worker folds events into contacts in time, looks through providers' lists: start "
             f"`hub worker`, or `hub worker {EVENTS}`"
         )
-    alerts.update_open(connection, alerts.NOT_SERVED, found, now=now)
+    alerts.update_open(connection, {alerts.NOT_SERVED: found}, now=now)
 
 
 def _with_late_work(connection: Connection) -> list[str]:

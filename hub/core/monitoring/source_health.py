@@ -109,12 +109,15 @@ def alert_silence(connection: Connection, configuration: Configuration, *, now: 
         for one in find_blocked(connection, configuration)
         if one.setbacks
     }
-    alerts.update_open(connection, alerts.SILENT_SOURCE, silent, now=now)
-    alerts.update_open(connection, alerts.NOT_VERIFIED, unverified, now=now)
-    alerts.update_open(connection, alerts.BLOCKED, blocked, now=now)
     no_captcha = failing(connection, configuration)
     deaf = {f"source {slug}": why for slug, why in no_captcha.items()}
-    alerts.update_open(connection, alerts.CAPTCHA_FAILS, deaf, now=now)
+    found = {
+        alerts.SILENT_SOURCE: silent,
+        alerts.NOT_VERIFIED: unverified,
+        alerts.BLOCKED: blocked,
+        alerts.CAPTCHA_FAILS: deaf,
+    }
+    alerts.update_open(connection, found, now=now)
 
 
 def find_silent(

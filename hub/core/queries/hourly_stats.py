@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select
 
 from hub.core.configuration import Configuration
 from hub.core.ids import first_id
@@ -85,11 +85,13 @@ def count_hour(
 
 def keep_hours(connection: Connection, hours: Sequence[HourFigures], *, now: datetime) -> None:
     """Store the figures of hours, and delete hours older than `KEPT`, which no page shows."""
-    for one in hours:
-        values = {name: getattr(one, name) for name in HourFigures.__slots__}
-        connection.execute(delete(Hour).where(Hour.start_at == one.start_at))
-        connection.execute(insert(Hour).values(**values))
-    connection.execute(delete(Hour).where(Hour.start_at < now - KEPT))
+    starts = [one.start_at for one in hours]
+    connection.execute(
+        delete(Hour).where(or_(Hour.start_at.in_(starts), Hour.start_at < now - KEPT))
+    )
+    if hours:
+        rows = [{name: getattr(one, name) for name in HourFigures.__slots__} for one in hours]
+        connection.execute(insert(Hour), rows)
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:

@@ -1,14 +1,17 @@
 """Search index projection: writes the words of stored events, newest first, each event once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, Text, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.sql.base import Executable
 
 from adapters import EVENT_TYPES
 from hub.core.models import StoredEvent
 from hub.core.models.events import event_search, event_search_fts
+from hub.core.pipeline import StatementForRows, write_rows
 from hub.core.search.tokenizer import words_of
 
 PARTITION_DAYS = 16
@@ -19,7 +22,10 @@ _MS_OF_DAY = 86_400_000
 
 
 def index_some(connection: Connection, *, most: int) -> int:
-    """Index up to `most` events that are not indexed yet, newest first; return their number."""
+    """Index up to `most` events that are not indexed yet, newest first; return their number.
+
+    Events that another transaction has locked are left to it, or to the next time.
+    """
     columns = (StoredEvent.id, StoredEvent.type, StoredEvent.source, StoredEvent.external_id,
                StoredEvent.data)  # fmt: skip
     rows = connection.execute(
@@ -27,14 +33,33 @@ def index_some(connection: Connection, *, most: int) -> int:
         .where(~StoredEvent.indexed)
         .order_by(StoredEvent.id.desc())
         .limit(most)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, key_share=True)
     ).all()
     if rows:
-        write = _postgresql if connection.dialect.name == "postgresql" else _sqlite
-        write(connection, rows)
+        write_words(connection, {row.id: event_words(row) for row in rows})
         ids = [row.id for row in rows]
         connection.execute(update(StoredEvent).where(StoredEvent.id.in_(ids)).values(indexed=True))
     return len(rows)
+
+
+def oldest_unindexed(connection: Connection) -> UUID | None:
+    """Return the oldest event that is not indexed yet; None if there is none."""
+    oldest = select(StoredEvent.id).where(~StoredEvent.indexed).order_by(StoredEvent.id).limit(1)
+    return connection.execute(oldest).scalar_one_or_none()
+
+
+def event_words(row: Row[Any]) -> list[str]:
+    """Return the index words of an event: of its type, source, external id and canonical data."""
+    data = dict(row.data or {})
+    if row.type in EVENT_TYPES:
+        data.pop("native", None)
+    return words_of(row.type, row.source, row.external_id, data)
+
+
+def write_words(connection: Connection, words: Mapping[UUID, Sequence[str]]) -> None:
+    """Write the words of events, in place of those that they may have in the index."""
+    write = _postgresql if connection.dialect.name == "postgresql" else _sqlite
+    write(connection, words)
 
 
 def partition_of(event_id: UUID) -> int:
@@ -59,53 +84,56 @@ def moment_of(event_id: UUID) -> int:
 
 def row_id_of(connection: Connection, event_id: UUID) -> int | None:
     """Return the row id of an event in the FTS5 table; None if it is not indexed."""
+    return _same_moment(connection, event_id).get(event_id)
+
+
+def _same_moment(connection: Connection, event_id: UUID) -> dict[UUID, int]:
+    """Return the row ids of the indexed events of one millisecond."""
     first = moment_of(event_id) << SAME_MOMENT_BITS
-    return connection.execute(
-        select(event_search_fts.c.rowid).where(
-            event_search_fts.c.rowid >= first,
-            event_search_fts.c.rowid < first + (1 << SAME_MOMENT_BITS),
-            event_search_fts.c.event_id == event_id,
-        )
-    ).scalar_one_or_none()
-
-
-def _words(row: Row[tuple[UUID, str, str, str, dict[str, object] | None]]) -> list[str]:
-    data = dict(row.data or {})
-    if row.type in EVENT_TYPES:
-        data.pop("native", None)
-    return words_of(row.type, row.source, row.external_id, data)
-
-
-def _postgresql(connection: Connection, rows: Sequence[Row]) -> None:  # type: ignore[type-arg]
-    words = bindparam("lexemes", type_=postgresql.ARRAY(Text))
-    new = postgresql.insert(event_search).values(
-        event_id=bindparam("id"), words=func.array_to_tsvector(words)
+    found = connection.execute(
+        _SAME_MOMENT, {"first": first, "end": first + (1 << SAME_MOMENT_BITS)}
     )
-    connection.execute(
-        new.on_conflict_do_update(index_elements=["event_id"], set_={"words": new.excluded.words}),
-        [
-            {"id": row.id, "lexemes": [*_words(row), partition_word(partition_of(row.id))]}
-            for row in rows
-        ],
+    return {row.event_id: row.rowid for row in found}
+
+
+def _postgresql(connection: Connection, words: Mapping[UUID, Sequence[str]]) -> None:
+    rows = [
+        {"event_id": event_id, "words": [*found, partition_word(partition_of(event_id))]}
+        for event_id, found in words.items()
+    ]
+    write_rows(connection, _WRITE_WORDS, rows)
+
+
+def _sqlite(connection: Connection, words: Mapping[UUID, Sequence[str]]) -> None:
+    rows = []
+    moment, taken = -1, dict[UUID, int]()
+    for event_id in sorted(words):
+        if moment_of(event_id) != moment:
+            moment, taken = moment_of(event_id), _same_moment(connection, event_id)
+        row_id = taken.get(event_id)
+        if row_id is None:
+            row_id = max(taken.values(), default=(moment << SAME_MOMENT_BITS) - 1) + 1
+            taken[event_id] = row_id
+        else:
+            connection.execute(_DELETE_WORDS, {"row_id": row_id})
+        rows.append({"rowid": row_id, "event_id": event_id, "words": " ".join(words[event_id])})
+    connection.execute(insert(event_search_fts), rows)
+
+
+def _upsert(row: Any) -> Executable:
+    new = postgresql.insert(event_search).from_select(
+        ["event_id", "words"], select(row["event_id"], func.array_to_tsvector(row["words"]))
+    )
+    return new.on_conflict_do_update(
+        index_elements=["event_id"], set_={"words": new.excluded.words}
     )
 
 
-def _sqlite(connection: Connection, rows: Sequence[Row]) -> None:  # type: ignore[type-arg]
-    for row in sorted(rows, key=lambda row: row.id):
-        known = row_id_of(connection, row.id)
-        if known is not None:
-            connection.execute(delete(event_search_fts).where(event_search_fts.c.rowid == known))
-        row_id = _free_row(connection, row.id) if known is None else known
-        values = {"rowid": row_id, "event_id": row.id, "words": " ".join(_words(row))}
-        connection.execute(insert(event_search_fts).values(values))
-
-
-def _free_row(connection: Connection, event_id: UUID) -> int:
-    first = moment_of(event_id) << SAME_MOMENT_BITS
-    last = connection.execute(
-        select(func.max(event_search_fts.c.rowid)).where(
-            event_search_fts.c.rowid >= first,
-            event_search_fts.c.rowid < first + (1 << SAME_MOMENT_BITS),
-        )
-    ).scalar_one()
-    return first if last is None else int(last) + 1
+_WRITE_WORDS = StatementForRows(
+    _upsert, {"event_id": event_search.c.event_id.type, "words": postgresql.ARRAY(Text)}
+)
+_rows = event_search_fts.c
+_SAME_MOMENT = select(_rows.rowid, _rows.event_id).where(
+    _rows.rowid >= bindparam("first"), _rows.rowid < bindparam("end")
+)
+_DELETE_WORDS = delete(event_search_fts).where(_rows.rowid == bindparam("row_id"))

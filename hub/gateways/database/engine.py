@@ -15,6 +15,8 @@ import orjson
 import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 
+from hub.core.pipeline import OPTION
+from hub.gateways.database.pipeline import PostgresPipeline, send_in_order
 from hub.gateways.database.sqlite import file_of, prepare_sqlite, sqlite_options
 from hub.gateways.database.write_line import WriteLine
 
@@ -117,6 +119,8 @@ class Database:
         else:
             bound_round_trips(engine, round_trip_s)
             self._alone = engine.execution_options(isolation_level="AUTOCOMMIT")
+            self._pipelined = engine.execution_options(isolation_level="AUTOCOMMIT")
+            send_in_order(self._pipelined)
         self._immediate = engine.execution_options(hub_begin="BEGIN IMMEDIATE")
 
     @contextmanager
@@ -138,6 +142,19 @@ class Database:
     def step(self, most: int) -> int:
         """Return the number of rows for one transaction of bulk work, `most` or fewer."""
         return most if self._line is None else min(most, BULK_ROWS)
+
+    @contextmanager
+    def write_pipelined(self) -> Iterator[Connection]:
+        """Open a transaction like `write`, with a pipeline on PostgreSQL."""
+        if self.dialect == "sqlite":
+            with self.write() as connection:
+                yield connection
+            return
+        with self._pipelined.begin() as connection:
+            pipeline = PostgresPipeline(connection)
+            connection.execution_options(**{OPTION: pipeline})
+            yield connection
+            pipeline.send(commit=True)
 
 
 def open_database(url: str, *, pool_size: int = 8) -> Database:

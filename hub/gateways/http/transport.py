@@ -15,24 +15,57 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.cookiejar import DefaultCookiePolicy
+from functools import lru_cache
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.structures import CaseInsensitiveDict
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3 import PoolManager, Timeout
 from urllib3.exceptions import DecodeError, HTTPError, ProtocolError
 
-from adapters import Answer, AnswerLost, NotSent, TransportError
+from adapters import Answer, AnswerLost, NotSent
 from hub.gateways.http import ssrf_guard
 from hub.gateways.http.connection import POOLS, CallDeadline, call_deadline, tls_context
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_UNSENDABLE = "the address or a header of the request cannot be sent"
 _HOSTS = 32
+# How many URLs are remembered with the result of their check.
+_URLS = 512
 _BROKEN = (HTTPError, http.client.HTTPException, OSError, ValueError)
 _NOT_HTTP = (http.client.BadStatusLine, http.client.LineTooLong, DecodeError)
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Checked URL as it is sent, and the host and port that messages name."""
+
+    url: str
+    scheme: str
+    host: str
+    port: int | None
+    netloc: str
+    path: str
+
+
+@lru_cache(_URLS)
+def _target(url: str) -> _Target:
+    """Return the target of a URL. Most calls go to few URLs, so the last ones are remembered.
+
+    Raises:
+        NotSent: the SSRF guard refuses the URL, or it cannot be sent.
+    """
+    try:
+        ssrf_guard.read_url(url)
+        ready = requests.Request("GET", url).prepare()
+        parts = ssrf_guard.read_url(str(ready.url))
+    except ssrf_guard.AddressRefused as error:
+        raise NotSent(str(error)) from None
+    except (requests.RequestException, ValueError):
+        raise NotSent(_UNSENDABLE) from None
+    host, scheme = str(parts.host), str(parts.scheme)
+    return _Target(str(ready.url), scheme, host, parts.port, str(parts.netloc), ready.path_url)
 
 
 def prepare(
@@ -43,27 +76,20 @@ def prepare(
     Raises:
         NotSent: the URL is not allowed, or a header cannot be sent.
     """
-    host_of(url)
-    merged: Any = CaseInsensitiveDict({"accept-encoding": "identity", "user-agent": "hub"})
-    merged.update(headers)
-    if not all(_HEADER_NAME.fullmatch(name) for name in merged):
+    request = requests.PreparedRequest()
+    request.url = _target(url).url
+    sent = {"accept-encoding": "identity", "user-agent": "hub"}
+    sent.update((name.lower(), value) for name, value in headers.items())
+    if not all(_HEADER_NAME.fullmatch(name) for name in sent):
         raise NotSent("a header of the request cannot be sent: its name is not one")
     try:
-        return requests.Request(method, url, headers=merged, data=body or None).prepare()
+        request.prepare_method(method)
+        request.prepare_headers(sent)
     except (requests.RequestException, ValueError):
-        raise NotSent("the address or a header of the request cannot be sent") from None
-
-
-def host_of(url: str) -> str:
-    """Return host and port of a URL.
-
-    Raises:
-        NotSent: the SSRF guard refuses the URL.
-    """
-    try:
-        return str(ssrf_guard.read_url(url).netloc)
-    except ssrf_guard.AddressRefused as error:
-        raise NotSent(str(error)) from None
+        raise NotSent(_UNSENDABLE) from None
+    request.body = body or None
+    request.prepare_content_length(request.body)
+    return request
 
 
 # Below these levels urllib3 logs paths, and the path of a Slack webhook is its secret.
@@ -71,21 +97,14 @@ logging.getLogger("urllib3.connectionpool").setLevel(logging.WARNING)
 logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
 
 
-@dataclass(frozen=True, slots=True)
-class _Limits:
-    timeout_s: float
-    connect_timeout_s: float
-    allow_private: bool
-    max_answer_bytes: int
-
-
 class GuardedTransport:
     """Transport over pooled connections. Created once for each destination; thread-safe.
 
     `timeout_s` runs from the start of a call, name resolution included, to the answer's last byte.
     `max_answer_bytes` counts decompressed bytes. `ca_file` replaces the public authorities.
-    `session` is for SDKs that take one: the same guard, deadline and size limit apply, and its
-    exceptions have a `NotSent` or `AnswerLost` as `__cause__`.
+
+    A prepared request goes to the adapter of `requests` directly. A `Session` in front of it would
+    merge settings, keep cookies and follow redirects, for half of the processor time of a call.
     """
 
     def __init__(
@@ -98,15 +117,14 @@ class GuardedTransport:
         pool_size: int = 8,
         ca_file: str | None = None,
     ) -> None:
-        limits = _Limits(timeout_s, connect_timeout_s, allow_private, max_answer_bytes)
         self.timeout_s = timeout_s
+        self._connect_timeout_s = connect_timeout_s
+        self._allow_private = allow_private
+        self._max_answer_bytes = max_answer_bytes
         self._action = _Action()
-        self.session = _Session()
-        self.session.adapters.clear()
         certificates = ca_file or DEFAULT_CA_BUNDLE_PATH
-        adapter = _GuardedAdapter(limits, pool_size, certificates, self._action)
-        self.session.mount("https://", adapter)
-        self.session.mount("http://", adapter)
+        times = Timeout(connect_timeout_s, timeout_s)
+        self._adapter = _GuardedAdapter(times, pool_size, certificates)
 
     @contextmanager
     def one_action(self) -> Iterator[None]:
@@ -135,15 +153,44 @@ class GuardedTransport:
             AnswerLost: the request may have been processed.
         """
         request = prepare(method, url, headers, body)
+        deadline_s = min(time.monotonic() + self.timeout_s, self._action.ends_at_s)
+        call = CallDeadline(deadline_s, self._connect_timeout_s, self._allow_private)
         try:
-            response = self.session.send(request)
-        except requests.RequestException as error:
-            raise _why(error) from None
-        return Answer(
-            response.status_code,
-            {name.lower(): value for name, value in response.headers.items()},
-            response.content,
-        )
+            with call_deadline(call):
+                response = self._adapter.send(request)
+                body = self._read(response.raw)
+        except _BROKEN as error:
+            host = _target(str(request.url)).netloc
+            if not call.sent:
+                raise NotSent(f"{host}: {_not_sent(error)}") from error
+            raise AnswerLost(f"{host}: {self._lost(error, call)}") from error
+        named = {name.lower(): value for name, value in response.headers.items()}
+        return Answer(response.status_code, named, body)
+
+    def _read(self, raw: Any) -> bytes:
+        limit = self._max_answer_bytes
+        whole = False
+        try:
+            body: bytes = raw.read(limit + 1, decode_content=True)
+            whole = len(body) <= limit
+        finally:
+            if whole:
+                raw.release_conn()
+            else:
+                raw.close()
+        if not whole:
+            raise _TooLarge
+        return body
+
+    def _lost(self, error: Exception, call: CallDeadline) -> str:
+        if isinstance(error, _TooLarge):
+            return f"its answer is larger than {self._max_answer_bytes // 1024} KiB"
+        if time.monotonic() >= call.deadline:
+            return f"no whole answer came within {self.timeout_s:g} s"
+        inner = error.args[-1] if isinstance(error, ProtocolError) else error
+        if isinstance(inner, _NOT_HTTP) and not isinstance(inner, OSError):
+            return "what it answered is not HTTP that we can read"
+        return "the connection broke before a whole answer was read"
 
 
 class _Action(threading.local):
@@ -152,24 +199,11 @@ class _Action(threading.local):
     ends_at_s = math.inf
 
 
-class _Session(requests.Session):
-    """Session without state: no cookies, no redirects, no settings from the environment."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.trust_env = False
-        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        return None
-
-
 class _GuardedAdapter(HTTPAdapter):
-    """Adapter that sends every request of the session; ignores proxies, certificates, time-outs."""
+    """Adapter over guarded connections; it ignores proxies, certificates and time-outs given it."""
 
-    def __init__(self, limits: _Limits, pool_size: int, ca_file: str, action: "_Action") -> None:
-        self._limits = limits
-        self._action = action
+    def __init__(self, times: Timeout, pool_size: int, ca_file: str) -> None:
+        self._times = times
         self._tls_context = tls_context(ca_file)
         super().__init__(pool_connections=_HOSTS, pool_maxsize=pool_size)
 
@@ -189,70 +223,25 @@ class _GuardedAdapter(HTTPAdapter):
     def send(
         self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
     ) -> requests.Response:
-        try:
-            return self._send(request)
-        except TransportError as error:
-            raise requests.ConnectionError(str(error), request=request) from error
-
-    def _send(self, request: requests.PreparedRequest) -> requests.Response:
-        limits = self._limits
-        deadline_s = min(time.monotonic() + limits.timeout_s, self._action.ends_at_s)
-        call = CallDeadline(deadline_s, limits.connect_timeout_s, limits.allow_private)
-        host = host_of(request.url or "")
-        try:
-            with call_deadline(call):
-                raw = self._open(request)
-                return self._read(request, raw)
-        except _BROKEN as error:
-            if not call.sent:
-                raise NotSent(f"{host}: {_not_sent(error)}") from error
-            raise AnswerLost(f"{host}: {self._lost(error, call)}") from error
-
-    def _open(self, request: requests.PreparedRequest) -> Any:
+        """Send a request; return the head of its answer, of which the body is still to be read."""
         if self._process_id != os.getpid():
             # After a fork, drop the parent's connections: two processes must never share one.
             self.init_poolmanager(_HOSTS, self._pool_maxsize)
-        pool = self.poolmanager.connection_from_url(request.url or "")
-        return pool.urlopen(
+        target = _target(str(request.url))
+        pool = self.poolmanager.connection_from_host(target.host, target.port, target.scheme)
+        raw = pool.urlopen(
             request.method or "GET",
-            request.path_url,
+            target.path,
             request.body,
-            request.headers,
+            dict(request.headers),
             retries=False,
             redirect=False,
             assert_same_host=False,
             preload_content=False,
-            timeout=Timeout(self._limits.connect_timeout_s, self._limits.timeout_s),
+            timeout=self._times,
             chunked=request.body is not None and "Content-Length" not in request.headers,
         )
-
-    def _read(self, request: requests.PreparedRequest, raw: Any) -> requests.Response:
-        limit = self._limits.max_answer_bytes
-        whole = False
-        try:
-            body = raw.read(limit + 1, decode_content=True)
-            whole = len(body) <= limit
-        finally:
-            if whole:
-                raw.release_conn()
-            else:
-                raw.close()
-        if not whole:
-            raise _TooLarge
-        response = self.build_response(request, raw)
-        response._content = body
-        response._content_consumed = True  # type: ignore[attr-defined]
-        return response
-
-    def _lost(self, error: Exception, call: CallDeadline) -> str:
-        if isinstance(error, _TooLarge):
-            return f"its answer is larger than {self._limits.max_answer_bytes // 1024} KiB"
-        if time.monotonic() >= call.deadline:
-            return f"no whole answer came within {self._limits.timeout_s:g} s"
-        inner = error.args[-1] if isinstance(error, ProtocolError) else error
-        if isinstance(inner, _NOT_HTTP) and not isinstance(inner, OSError):
-            return "what it answered is not HTTP that we can read"
-        return "the connection broke before a whole answer was read"
+        return self.build_response(request, raw)
 
 
 class _TooLarge(ValueError):
@@ -263,9 +252,3 @@ def _not_sent(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "could not be connected to in time"
     return "the request could not be sent"
-
-
-def _why(error: requests.RequestException) -> TransportError:
-    if isinstance(error.__cause__, TransportError):
-        return error.__cause__
-    return AnswerLost("the call ended in a way that we do not know")

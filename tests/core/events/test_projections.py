@@ -4,12 +4,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import text, update
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
+from hub.core import contacts
 from hub.core.contacts import Facts, fold_event, lock_contacts
 from hub.core.events import projections
 from hub.core.events.projections import project_some
 from hub.core.models import Contact, StoredEvent
+from hub.core.queries.event_rows import EventFilter
+from hub.core.queries.events import list_events
+from hub.core.search.indexer import index_some
+from hub.core.search.search import read_query
 from hub.gateways.database.engine import open_database
 from tests.core.delivery.doubting import DoubtfulTown, doubt_it
 from tests.core.making import (
@@ -165,4 +170,61 @@ def test_two_who_fold_what_is_left_over_do_not_wait_for_each_other(postgresql_ur
         assert project_some(other, town, most=10, now=NOW) == 0
     with database.write() as connection:
         assert project_some(connection, town, most=10, now=NOW) == 0
+    database.engine.dispose()
+
+
+def test_what_is_folded_is_found_by_search_at_once(database, town) -> None:
+    with database.write() as connection:
+        people = {name: {"email": f"{name}@example.com"} for name in ("joe", "jane")}
+        town.take_in(connection, *({"id": n, "data": data} for n, data in people.items()))
+        assert project_some(connection, town, most=10, now=NOW) == 2
+        assert all(row.indexed for row in events_of(connection))
+        assert index_some(connection, most=10) == 0
+        asked = EventFilter(query=read_query("jane@example.com", country="US"))
+        page = list_events(connection, asked, most=9, before=None)
+        assert [row.external_id for row in page.rows] == ["jane"]
+
+
+def test_a_set_that_the_database_rejects_is_folded_one_by_one(
+    database, town, monkeypatch, caplog
+) -> None:
+    written = contacts.fold_contacts
+
+    def refuse(connection, told, *, now):
+        if any(facts.data["email"] == "e2@example.com" for facts in told):
+            raise IntegrityError("x", {}, Exception("of one row"))
+        return written(connection, told, now=now)
+
+    monkeypatch.setattr(projections, "fold_contacts", refuse)
+    with database.write() as connection:
+        emails = {name: {"email": f"{name}@example.com"} for name in ("e1", "e2", "e3")}
+        town.take_in(connection, *({"id": n, "data": data} for n, data in emails.items()))
+        assert project_some(connection, town, most=10, now=NOW) == 3
+        events = {row.external_id: row for row in events_of(connection)}
+        assert all(row.folded for row in events.values())
+        assert [name for name, row in events.items() if row.contact_id] == ["e1", "e3"]
+        assert index_some(connection, most=10) == 3
+    assert caplog.text.count("a projection failed and is skipped (IntegrityError)") == 1
+
+
+def test_no_event_is_waited_for_and_none_is_folded_before_an_earlier_one(
+    postgresql_url, town
+) -> None:
+    """Ingest that counts duplicates may hold several: each would wait for a row of the other."""
+    database = open_database(postgresql_url, pool_size=2)
+    with database.write() as connection:
+        emails = {name: {"email": f"{name}@example.com"} for name in ("e1", "e2", "e3")}
+        town.take_in(connection, *({"id": n, "data": data} for n, data in emails.items()))
+
+    def folded() -> list[str]:
+        with database.write() as connection:
+            project_some(connection, town, most=10, now=NOW)
+        with database.read() as connection:
+            return [row.external_id for row in events_of(connection) if row.folded]
+
+    with database.write() as counting:
+        second = StoredEvent.external_id == "e2"
+        counting.execute(update(StoredEvent).where(second).values(duplicates=1))
+        assert folded() == ["e1"]
+    assert folded() == ["e1", "e2", "e3"]
     database.engine.dispose()
