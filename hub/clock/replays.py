@@ -10,7 +10,7 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 
 from hub.core.database_errors import DatabaseErrorKind, classify
 from hub.core.hub import Hub
-from hub.core.replays.advance import release_batch, running
+from hub.core.replays.advance import AT_ONCE, release_batch, running
 from hub.process.background_task import BackgroundTask
 
 EVERY_S = 0.5
@@ -60,8 +60,9 @@ def release_all_batches(hub: Hub) -> int:
 
 
 def _release_some(hub: Hub, replay_id: UUID) -> int:
+    most = hub.store.step(AT_ONCE)
     with hub.store.write(bulk=True) as connection:
-        count = release_batch(connection, hub, replay_id, now=datetime.now(UTC))
+        count = release_batch(connection, hub, replay_id, now=datetime.now(UTC), at_once=most)
     if count:
         hub.waker.wake()
     return count

@@ -89,10 +89,10 @@ def test_a_replay_that_cannot_be_let_go_stops_no_other(hub, monkeypatch) -> None
         first = connection.execute(select(func.min(Replay.token))).scalar_one()
         poison = connection.execute(select(Replay.id).where(Replay.token == first)).scalar_one()
 
-    def let_go(connection, hub, replay_id, *, now):
+    def let_go(connection, hub, replay_id, **given):
         if replay_id == poison:
             raise ProgrammingError("SELECT", {}, Exception("a poison row"))
-        return let_go_really(connection, hub, replay_id, now=now)
+        return let_go_really(connection, hub, replay_id, **given)
 
     monkeypatch.setattr(replays, "release_batch", let_go)
     release_all_batches(hub)

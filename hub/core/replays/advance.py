@@ -34,8 +34,12 @@ CATCHES_UP = timedelta(seconds=5)
 GOING = (ReplayState.RUNNING, ReplayState.PAUSED)
 
 
-def release_batch(connection: Connection, hub: Hub, replay_id: UUID, *, now: datetime) -> int:
+def release_batch(
+    connection: Connection, hub: Hub, replay_id: UUID, *, now: datetime, at_once: int = AT_ONCE
+) -> int:
     """Release as many deliveries of a replay as its rate allows; return how many were examined.
+
+    `at_once`: the most deliveries of this transaction.
 
     Do nothing while another process does the same, or if the replay is paused or has ended.
     """
@@ -49,7 +53,7 @@ def release_batch(connection: Connection, hub: Hub, replay_id: UUID, *, now: dat
         return 0
     since = max(replay.paid_until, replay.at - max(CATCHES_UP, release_interval(replay.per_minute)))
     allowed = int((replay.at - since).total_seconds() * replay.per_minute / 60)
-    most = min(hub.store.step(AT_ONCE), allowed)
+    most = min(at_once, allowed)
     if most < 1:
         return 0
     items = _next(connection, replay, most + 1)

@@ -139,6 +139,10 @@ class Database:
         with self._immediate.connect() as connection, line, connection.begin():
             yield connection
 
+    def step(self, most: int) -> int:
+        """Return the number of rows for one transaction of bulk work, `most` or fewer."""
+        return most if self._line is None else min(most, BULK_ROWS)
+
     @contextmanager
     def write_pipelined(self) -> Iterator[Connection]:
         """Open a transaction like `write`, with a pipeline on PostgreSQL."""
@@ -151,10 +155,6 @@ class Database:
             connection.execution_options(**{OPTION: pipeline})
             yield connection
             pipeline.send(commit=True)
-
-    def step(self, most: int) -> int:
-        """Return the number of rows for one transaction of bulk work, `most` or fewer."""
-        return most if self._line is None else min(most, BULK_ROWS)
 
 
 def open_database(url: str, *, pool_size: int = 8) -> Database:
