@@ -5,7 +5,7 @@ cannot decode: its bodies are encoded from a day later on. A new one has none of
 
 Downgrading decodes every body, one after the other: it takes as long as reading them all.
 
-Revision: 0013. Follows: 0011.
+Revision: 0012. Follows: 0011.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ from alembic import op
 
 from hub.core.models.body_encoding import MARK, decode_body
 
-revision = "0013"
+revision = "0012"
 down_revision = "0011"
 branch_labels = None
 depends_on = None
