@@ -43,10 +43,10 @@ def _after(owner: Any, name: str, place: str) -> None:
 
 def _web_before_commit(place: str) -> None:
     """Die before a PostgreSQL statement that commits, or between write and COMMIT of SQLite."""
-    from hub.core.inbound import insert
+    from hub.core.inbound import insert, insert_postgresql
     from hub.gateways.database.loop_connection import LoopConnection
 
-    _before(insert, "insert_new", place)
+    _before(insert_postgresql, "insert_new", place)
     _before(LoopConnection, "execute", place)
     insert_batches = insert.insert_batches
 
@@ -218,9 +218,9 @@ def _clock_in_fold(place: str) -> None:
 
 
 def _clock_after_fold(place: str) -> None:
-    from hub.clock import clock
+    from hub.clock.projections import ProjectionBackup
 
-    _after(clock, "_fold", place)
+    _after(ProjectionBackup, "fold", place)
 
 
 def _clock_in_close_the_seen(place: str) -> None:

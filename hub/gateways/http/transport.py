@@ -123,8 +123,7 @@ class GuardedTransport:
         self._max_answer_bytes = max_answer_bytes
         self._action = _Action()
         certificates = ca_file or DEFAULT_CA_BUNDLE_PATH
-        times = Timeout(connect_timeout_s, timeout_s)
-        self._adapter = _GuardedAdapter(times, pool_size, certificates)
+        self._adapter = _GuardedAdapter(connect_timeout_s, timeout_s, pool_size, certificates)
 
     @contextmanager
     def one_action(self) -> Iterator[None]:
@@ -202,8 +201,11 @@ class _Action(threading.local):
 class _GuardedAdapter(HTTPAdapter):
     """Adapter over guarded connections; it ignores proxies, certificates and time-outs given it."""
 
-    def __init__(self, times: Timeout, pool_size: int, ca_file: str) -> None:
-        self._times = times
+    def __init__(
+        self, connect_timeout_s: float, timeout_s: float, pool_size: int, ca_file: str
+    ) -> None:
+        self._connect_timeout_s = connect_timeout_s
+        self._timeout_s = timeout_s
         self._tls_context = tls_context(ca_file)
         super().__init__(pool_connections=_HOSTS, pool_maxsize=pool_size)
 
@@ -238,7 +240,7 @@ class _GuardedAdapter(HTTPAdapter):
             redirect=False,
             assert_same_host=False,
             preload_content=False,
-            timeout=self._times,
+            timeout=Timeout(self._connect_timeout_s, self._timeout_s),
             chunked=request.body is not None and "Content-Length" not in request.headers,
         )
         return self.build_response(request, raw)
