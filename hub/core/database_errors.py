@@ -16,8 +16,9 @@ class DatabaseErrorKind(Enum):
 
 # SQLSTATE classes: connection, resources, operator intervention.
 _GONE_CLASSES = ("08", "53", "57")
-# Lock not available, statement timed out.
-_BUSY_STATES = ("55P03", "57014")
+# Lock not available, statement timed out; and a prepared statement whose table was migrated, which
+# is prepared anew the next time.
+_BUSY_STATES = ("55P03", "57014", "0A000")
 # Transaction rolled back: deadlock, serialization.
 _BUSY_CLASSES = ("40",)
 

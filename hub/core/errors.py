@@ -6,6 +6,7 @@ HubError
 │   └── MissingField   it used a field that the event does not have
 ├── NotFound           no such event, delivery, request, destination
 └── Refused            the operation would be wrong; the message says what to do instead
+    └── DamagedBody    a stored body cannot be decoded: it is not what arrived
 """
 
 from collections.abc import Sequence
@@ -37,3 +38,7 @@ class NotFound(HubError):
 
 class Refused(HubError):
     """Operation that would be wrong now; the message says why, and what to do instead."""
+
+
+class DamagedBody(Refused):
+    """Stored body that cannot be decoded: its bytes, or the dictionary they need, have changed."""

@@ -9,6 +9,7 @@ import logging
 import time
 from datetime import UTC, datetime
 from threading import Event, Lock
+from uuid import UUID
 
 from sqlalchemy.exc import DBAPIError
 
@@ -43,11 +44,16 @@ class Projector(BackgroundTask):
         self._stop = stop
         self._woken = Event()
         self._starting = Lock()
+        # The oldest event of the step before, in a round.
+        self._tried: UUID | None = None
 
     def start_if_idle(self) -> None:
         self._woken.set()
         with self._starting:  # the listener of wake-ups and the main loop both come here
-            super().start_if_idle()
+            try:
+                super().start_if_idle()
+            except RuntimeError:  # no thread can be started now: the next wake-up tries again
+                log.warning("events are not folded yet: no thread can be started")
 
     def run_once(self) -> None:
         """Run rounds, one for each wake-up, until a stop is requested."""
@@ -79,7 +85,7 @@ class Projector(BackgroundTask):
         Raises:
             DBAPIError: the database is unavailable.
         """
-        most = self._hub.store.step(AT_ONCE)
+        most, self._tried = self._hub.store.step(AT_ONCE), None
         for step in (self._fold, self._index):
             count = most
             while count == most and not self._stop.is_set():
@@ -92,8 +98,11 @@ class Projector(BackgroundTask):
     def _fold(self, most: int) -> int:
         """Fold up to `most` events; return how many, `OTHERS` if another process does so."""
         with self._hub.store.read() as connection:
-            if oldest_unprojected(connection) is None:
-                return 0
+            oldest = oldest_unprojected(connection)
+        # Another transaction may have locked it: then the next wake-up tries again.
+        if oldest is None or oldest == self._tried:
+            return 0
+        self._tried = oldest
         with self._hub.store.write(bulk=True) as connection:
             count = project_some(connection, self._hub, most=most, now=datetime.now(UTC))
         return count or OTHERS

@@ -3,8 +3,10 @@
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from threading import Thread
 
 import pytest
+from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 
 from hub.clock import clock
@@ -80,6 +82,22 @@ def test_more_events_than_a_step_takes_are_all_projected(stage, monkeypatch) -> 
     assert all(row.indexed for row in stage.rows(StoredEvent))
 
 
+def test_a_round_ends_though_another_transaction_holds_the_oldest_event(
+    postgresql_stage, monkeypatch
+) -> None:
+    stage = postgresql_stage
+    monkeypatch.setattr(projector, "AT_ONCE", 2)
+    worker = stage.worker_context(keyed())
+    stage.put(worker, *(f"evt_{n}" for n in range(3)))
+    oldest = min(row.id for row in stage.rows(StoredEvent))
+    with stage.store.write() as holding:
+        holding.execute(update(StoredEvent).where(StoredEvent.id == oldest).values(duplicates=1))
+        worker.projector.project_all()
+        assert len(unfolded(stage)) == 3
+    worker.projector.project_all()
+    assert unfolded(stage) == []
+
+
 def test_a_worker_of_certain_destinations_does_not_fold(stage) -> None:
     assert stage.worker_context(keyed(), "ops").projector is None
     assert stage.worker_context(keyed(), "ops", "events").projector is not None
@@ -103,6 +121,24 @@ def test_a_database_that_is_away_does_not_end_the_projector(stage, monkeypatch, 
         until(lambda count=count: len(tries) >= count, 10, "a round")
     eventually(lambda: unfolded(stage) == [])
     assert caplog.text.count("events are not folded: the database does not answer") == 1
+
+
+def test_a_projector_that_gets_no_thread_starts_with_the_next_wake_up(
+    stage, monkeypatch, caplog
+) -> None:
+    """The listener of wake-ups, which starts it, would end with an error of its own."""
+    worker = stage.worker_context(keyed())
+    stage.put(worker, "evt_1")
+
+    def fail(_: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as short_of_threads:
+        short_of_threads.setattr(Thread, "start", fail)
+        worker.projector.start_if_idle()
+    assert "events are not folded yet" in caplog.text
+    worker.projector.start_if_idle()
+    until(lambda: unfolded(stage) == [], 10, "the event to be folded")
 
 
 def test_the_clock_leaves_events_to_a_worker_that_lives(stage, quiet) -> None:

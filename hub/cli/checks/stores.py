@@ -14,7 +14,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hub.cli.checks import FAULT, NOTE, OK, Finding
 from hub.core.identity import moved, moved_sentence, other_hubs, read_identity
-from hub.gateways.database.engine import STATEMENT_TIMEOUT_S, open_database
+from hub.gateways.database.bounded_connection import STATEMENT_TIMEOUT_S
+from hub.gateways.database.engine import open_database
 from hub.gateways.database.migrations import revisions
 from hub.gateways.identity import NO_IDENTITY
 from hub.settings import Settings

@@ -20,7 +20,7 @@ from hub.core.delivery.context import RenderContexts
 from hub.core.delivery.evidence import append_evidence
 from hub.core.delivery.restore_detection import PossibleDuplicate
 from hub.core.delivery.transitions import DEADLY
-from hub.core.errors import ExpressionError
+from hub.core.errors import HubError
 from hub.core.ids import new_id
 from hub.core.inbound.routing import FETCH, Router
 from hub.core.models import (
@@ -185,7 +185,7 @@ def prepare_call(
             parameters = row.last_parameters
         else:
             parameters = contexts.parameters(route, row)
-    except ExpressionError as failure:
+    except HubError as failure:
         return EndedUnsent(row.id, DeliveryState.FAILED, f"it cannot be rendered: {failure}")
     except DBAPIError as failure:
         if classify(failure) is not DatabaseErrorKind.REJECTED_ROW:

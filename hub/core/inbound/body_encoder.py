@@ -14,6 +14,7 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError
 
+from hub.core.errors import DamagedBody
 from hub.core.models import HubIdentity
 from hub.core.models.body_encoding import encode_body
 
@@ -44,8 +45,17 @@ class BodyEncoder:
             log.debug("bodies are encoded from %s on", found)
 
     def encode(self, body: bytes, *, received_at: datetime) -> bytes:
-        """Return the bytes to store for a body that arrived at a time."""
-        return encode_body(body, compress=self._is_allowed(received_at))
+        """Return the bytes to store for a body that arrived at a time.
+
+        Without an intact dictionary that is the body itself, and the log says so once.
+        """
+        try:
+            return encode_body(body, compress=self._is_allowed(received_at))
+        except DamagedBody as error:
+            if self._encodes_from is not None:
+                log.error("bodies are stored plain: %s", error)
+                self._encodes_from = None
+            return encode_body(body, compress=False)
 
     def _is_allowed(self, received_at: datetime) -> bool:
         return self._encodes_from is not None and received_at >= self._encodes_from

@@ -15,6 +15,7 @@ The library is imported with the first body: a process at rest does without it.
 
 import threading
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,11 +23,15 @@ from sqlalchemy import LargeBinary
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
+from hub.core.errors import DamagedBody
+
 if TYPE_CHECKING:
     import zstandard
 
 # No text begins so, and no format that a webhook comes in.
 MARK = b"\x00\xffhub"
+# What a zstd frame begins with (RFC 8878, 3.1.1).
+_FRAME = b"\x28\xb5\x2f\xfd"
 # Number of the dictionary that new bodies are encoded with.
 DICTIONARY = 1
 # Digest of each dictionary: it may never change.
@@ -64,24 +69,29 @@ def encode_body(body: bytes, *, compress: bool = True) -> bytes:
 def decode_body(stored: bytes) -> bytes:
     """Return the body that stored bytes stand for.
 
-    Bytes that begin with `MARK` and are followed by no intact frame are a plain body, of a release
-    that encoded none.
+    Bytes that begin with `MARK` and have no frame after it are a plain body, of a release that
+    encoded none.
 
     Raises:
-        LookupError: the body was encoded with a dictionary that only a newer release has.
+        DamagedBody: the frame is not intact, or its dictionary is not, or only a newer release has
+            that. What is stored is never taken for what arrived.
     """
-    if not stored.startswith(MARK):
+    frame = stored[len(MARK) + 1 :]
+    if not (stored.startswith(MARK) and frame.startswith(_FRAME)):
         return stored
     import zstandard
 
-    number, frame = stored[len(MARK) : len(MARK) + 1], stored[len(MARK) + 1 :]
+    found = dictionary(stored[len(MARK)])
     try:
-        if not 0 <= zstandard.frame_content_size(frame) <= MOST_DECODED_BYTES:
-            return stored
-        decompressor = zstandard.ZstdDecompressor(dict_data=dictionary(ord(number)))
-        return decompressor.decompress(frame, allow_extra_data=False)
+        if 0 <= zstandard.frame_content_size(frame) <= MOST_DECODED_BYTES:
+            decompressor = zstandard.ZstdDecompressor(dict_data=found)
+            return decompressor.decompress(frame, allow_extra_data=False)
     except zstandard.ZstdError:
-        return stored
+        pass
+    raise DamagedBody(
+        "the stored body is damaged: its bytes have changed since they were written. "
+        "Look at the database's disk, and restore the row from a backup"
+    )
 
 
 @cache
@@ -89,16 +99,21 @@ def dictionary(number: int) -> "zstandard.ZstdCompressionDict":
     """Return a dictionary.
 
     Raises:
-        LookupError: this release does not have it.
+        DamagedBody: this release does not have it, or its file is not the one that was released.
     """
     if number not in DIGESTS:
-        raise LookupError(
+        raise DamagedBody(
             f"a stored body needs dictionary {number}, which a newer version of the hub has: "
             "install that version again"
         )
     import zstandard
 
-    content = Path(__file__).with_name(f"body_dictionary_{number}.txt").read_bytes()
+    path = Path(__file__).with_name(f"body_dictionary_{number}.txt")
+    content = path.read_bytes()
+    if sha256(content).hexdigest() != DIGESTS[number]:
+        raise DamagedBody(
+            f"{path.name} was changed, and bodies need it as it was: install it again"
+        )
     found = zstandard.ZstdCompressionDict(content, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
     if number == DICTIONARY:
         found.precompute_compress(level=LEVEL)

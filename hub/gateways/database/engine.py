@@ -1,65 +1,26 @@
-"""Database engines for SQLite and PostgreSQL with the same semantics, and their transactions.
+"""Database engines for SQLite and PostgreSQL with the same semantics, and their transactions."""
 
-PostgreSQL connections bound the time of every round trip. On a connection that is dead but open (a
-hung pooler, a frozen server, a firewall that dropped its state), `statement_timeout` does not free
-the client, and TCP's own time-outs do not expire while the peer accepts every byte.
-"""
-
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import orjson
-import psycopg
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, make_url
 
 from hub.core.pipeline import OPTION
+from hub.gateways.database.bounded_connection import (
+    ROUND_TRIP_S,
+    STATEMENT_TIMEOUT_S,
+    bound_round_trips,
+)
 from hub.gateways.database.pipeline import PostgresPipeline, send_in_order
 from hub.gateways.database.sqlite import file_of, prepare_sqlite, sqlite_options
 from hub.gateways.database.write_line import WriteLine
 
-STATEMENT_TIMEOUT_S = 10
 LOCK_TIMEOUT_S = 3
-# How long an answer may take: a statement that the server has not ended by then is on a dead
-# connection.
-ROUND_TRIP_S = STATEMENT_TIMEOUT_S + 5.0
 # Rows of bulk work in one transaction of SQLite: 1 to 2 ms each, and nobody else writes meanwhile.
 BULK_ROWS = 20
-
-
-class _Connection(psycopg.Connection[Any]):
-    round_trip_s: float | None = None
-
-    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        """Wait for one round trip; close the connection if it takes longer than `round_trip_s`.
-
-        Raises:
-            OperationalError: the round trip failed or took too long. Whether the statement was
-                executed is unknown.
-        """
-        timeout = self.round_trip_s if timeout is None else timeout
-        started_s = time.monotonic()
-        try:
-            return super().wait(gen, interval, timeout)
-        except psycopg.OperationalError:
-            if timeout is not None and time.monotonic() - started_s >= timeout:
-                self.pgconn.finish()
-            raise
-
-
-def bound_round_trips(engine: Engine, round_trip_s: float) -> None:
-    """Limit the wait for an answer to `round_trip_s` seconds, on every connection of an engine."""
-
-    @event.listens_for(engine, "do_connect")
-    def on_do_connect(_dialect: Any, _record: Any, args: Any, options: Any) -> Any:
-        try:
-            connection = _Connection.connect(*args, **options)
-        except OSError as error:  # out of file descriptors, say
-            raise psycopg.OperationalError(f"no connection: {error.strerror}") from error
-        connection.round_trip_s = round_trip_s
-        return connection
 
 
 def engine_options(

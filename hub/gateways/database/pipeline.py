@@ -5,7 +5,7 @@ psycopg's pipeline mode sends all that wait, and the answers are read afterwards
 begins with the first of them and, if any wait at its end, commits with the last.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, cast
@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from hub.core.pipeline import OPTION, StatementForRows
+from hub.gateways.database.bounded_connection import BoundedConnection
 
 # More than there are hot statements.
 MOST_COMPILED = 64
@@ -73,13 +74,15 @@ class PostgresPipeline:
         if not self._waiting and (commit or self._has_begun):
             return
         waiting, self._waiting = self._waiting, []
-        driver = cast("psycopg.Connection[Any]", self.connection.connection.driver_connection)
+        driver = cast("BoundedConnection", self.connection.connection.driver_connection)
         try:
-            with driver.pipeline():
+            with driver.statements(len(waiting)), driver.pipeline():
                 if not self._has_begun:
                     driver.execute("BEGIN", prepare=True)
                     self._has_begun = True
-                cursors = [self._execute(driver, one) for one in waiting]
+                cursors: list[Any] = []
+                for one in waiting:
+                    cursors.append(self._execute(driver, one, cursors))
                 if commit:
                     driver.commit()
             for one, cursor in zip(waiting, cursors, strict=True):
@@ -92,11 +95,11 @@ class PostgresPipeline:
                 "a pipeline", None, error, hide_parameters=True, connection_invalidated=lost
             ) from error
 
-    def _execute(self, driver: psycopg.Connection[Any], one: _Sent) -> Any:
+    def _execute(self, driver: BoundedConnection, one: _Sent, in_use: Collection[Any]) -> Any:
         compiled = _compiled(one.statement, self.connection.dialect)
         cursors = self.connection.info.setdefault(_CURSORS, {})
         cursor = cursors.get(compiled.sql)
-        if cursor is None:
+        if cursor is None or cursor in in_use:  # the same statement once more has its own answer
             cursor = driver.cursor(binary=True, row_factory=namedtuple_row)
             cursors[compiled.sql] = cursor
         cursor.execute(compiled.sql, compiled.parameters(one.values), prepare=True)

@@ -19,10 +19,11 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from fcntl import LOCK_EX, LOCK_NB, LOCK_UN, flock
 from weakref import WeakSet
 
 from sqlalchemy.exc import OperationalError
+
+from hub.gateways.database.lock_file import LockFile
 
 # How long a writer waits for its turn.
 PATIENCE_S = 5.0
@@ -42,7 +43,7 @@ class _Turn:
     def __init__(self) -> None:
         self.has_come = threading.Event()
         # Lock of its own, if it overtook the process in front.
-        self.overtaking: int | None = None
+        self.overtaking: LockFile | None = None
 
 
 class WriteLine:
@@ -60,7 +61,8 @@ class WriteLine:
         self._guard = threading.Lock()
         self._waiting: deque[_Turn] = deque()
         self._current: _Turn | None = None
-        self._locks: tuple[int, int] | None = None
+        self._locks: tuple[LockFile, LockFile] | None = None
+        self._overtaking: set[LockFile] = set()
         # The keeper waits for the locks on behalf of the threads: `flock` has no time limit.
         self._is_fetching = self._has_next = False
         self._calls_keeper = threading.Semaphore(0)
@@ -92,9 +94,8 @@ class WriteLine:
 
     def after_fork(self) -> None:
         """Forget the locks and threads of the parent process."""
-        for number in self._locks or ():
-            with suppress(OSError):
-                os.close(number)
+        for lock in (*(self._locks or ()), *self._overtaking):
+            lock.close()
         self._begin()
 
     def _acquire(self, turn: _Turn, patience_s: float) -> None:
@@ -125,7 +126,8 @@ class WriteLine:
         """Give up a turn, whether it has come or not, and let the next one write."""
         with self._guard:
             if turn.overtaking is not None:
-                os.close(turn.overtaking)
+                self._overtaking.discard(turn.overtaking)
+                turn.overtaking.close()
             elif self._current is turn:
                 if self._waiting and self._others_wait():
                     self._unlock()
@@ -147,7 +149,7 @@ class WriteLine:
     def _unlock(self) -> None:
         self._current = None
         if self._locks is not None:
-            flock(self._locks[1], LOCK_UN)
+            self._locks[1].unlock()
 
     def _lock_at_once(self) -> bool:
         """Lock if nobody waits or writes; return whether that was so.
@@ -157,58 +159,70 @@ class WriteLine:
         locks = self._open_locks()
         if locks is None:
             return True
-        if not _is_locked_now(locks[0]):
+        if not locks[0].lock_at_once():
             return False
         self._has_next = True
-        if not _is_locked_now(locks[1]):
+        if not locks[1].lock_at_once():
             return False  # the keeper goes on from here
         self._has_next = False
-        flock(locks[0], LOCK_UN)
+        locks[0].unlock()
         return True
 
     def _others_wait(self) -> bool:
         """Return whether another process waits to write."""
         if self._locks is None:
             return False
-        if not _is_locked_now(self._locks[0]):
+        if not self._locks[0].lock_at_once():
             return True
-        flock(self._locks[0], LOCK_UN)
+        self._locks[0].unlock()
         return False
 
     def _call_keeper(self) -> None:
         if self._locks is None:
             return
-        self._is_fetching = True
         if self._keeper is None:
-            self._keeper = threading.Thread(
+            keeper = threading.Thread(
                 target=self._keep, name="write-line", args=self._locks, daemon=True
             )
-            self._keeper.start()
+            try:
+                keeper.start()
+            except RuntimeError:  # no thread can be started now: writers overtake, or give up
+                log.warning("the line of writers has no thread to wait for other processes")
+                if self._has_next:
+                    self._locks[0].unlock()
+                    self._has_next = False
+                return
+            self._keeper = keeper
+        self._is_fetching = True
         self._calls_keeper.release()
 
-    def _keep(self, following: int, writer: int) -> None:
+    def _keep(self, following: LockFile, writer: LockFile) -> None:
         while True:
             self._calls_keeper.acquire()
             if not self._has_next:
-                flock(following, LOCK_EX)
-            flock(writer, LOCK_EX)
-            flock(following, LOCK_UN)
+                following.lock()
+            writer.lock()
+            following.unlock()
             with self._guard:
                 self._is_fetching = self._has_next = False
                 self._pass_on()
 
     def _overtake(self, turn: _Turn) -> bool:
         """Lock past a process that is next and does not write though it could: it is suspended."""
-        lock = _open(f"{self._path}-{WRITER}")
-        if not _is_locked_now(lock):
-            os.close(lock)
+        try:
+            lock = LockFile(f"{self._path}-{WRITER}")
+        except OSError:  # out of file descriptors, say: the turn may still come
+            return False
+        if not lock.lock_at_once():
+            lock.close()
             return False
         with self._guard:
             if turn.has_come.is_set():
-                os.close(lock)
+                lock.close()
             else:
                 self._waiting.remove(turn)
                 turn.overtaking = lock
+                self._overtaking.add(lock)
         return True
 
     def _let_others_first(self) -> None:
@@ -223,39 +237,25 @@ class WriteLine:
                 return True
             if (locks := self._open_locks()) is None:
                 return False
-            if not _is_locked_now(locks[1]):
+            if not locks[1].lock_at_once():
                 return True
-            flock(locks[1], LOCK_UN)
+            locks[1].unlock()
             return self._others_wait()
 
-    def _open_locks(self) -> tuple[int, int] | None:
+    def _open_locks(self) -> tuple[LockFile, LockFile] | None:
         if self._locks is None:
-            opened: list[int] = []
+            opened: list[LockFile] = []
             try:
                 for name in (NEXT, WRITER):
-                    opened.append(_open(f"{self._path}-{name}"))
+                    opened.append(LockFile(f"{self._path}-{name}"))
             except OSError as error:
                 # The folder is read-only, say, or full: writing itself will tell.
                 log.warning("no line of writers beside the database: %s", error.strerror)
-                for number in opened:
-                    os.close(number)
+                for lock in opened:
+                    lock.close()
                 return None
             self._locks = opened[0], opened[1]
         return self._locks
-
-
-def _open(path: str) -> int:
-    # To be read is enough for a lock, so that an administrator's command may have made the file.
-    return os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
-
-
-def _is_locked_now(number: int) -> bool:
-    """Lock a file if nobody else has locked it; return whether it is locked now."""
-    try:
-        flock(number, LOCK_EX | LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 _LINES: WeakSet[WriteLine] = WeakSet()

@@ -1,9 +1,11 @@
 """Encoded bodies: the exact bytes come back, from every version's rows; when they are encoded."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
+from threading import local
 
 import pytest
 import zstandard
@@ -11,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy import LargeBinary, select, type_coerce, update
 
+from hub.core.errors import DamagedBody
 from hub.core.events.reingest import reingest
 from hub.core.inbound.body_encoder import BodyEncoder
 from hub.core.inbound.ingest import ingest_all, store_rejected
@@ -88,23 +91,57 @@ def damaged(encoded: bytes) -> bytes:
 
 @pytest.mark.parametrize(
     "plain",
-    [MARK, MARK + b"\x01", MARK + b"\x01 and text", MARK + bytes(9), damaged(encode_body(PAYMENT)),
-     encode_body(PAYMENT)[:-9], encode_body(PAYMENT) + b"more"],
-)  # fmt: skip
+    [MARK, MARK + b"\x01", MARK + b"\x01 and text", MARK + bytes(9)],
+)
 def test_what_an_earlier_version_stored_may_look_encoded(plain: bytes) -> None:
     assert decode_body(plain) == plain
 
 
+@pytest.mark.parametrize(
+    "stored",
+    [damaged(encode_body(PAYMENT)), encode_body(PAYMENT)[:-9], encode_body(PAYMENT) + b"more"],
+)
+def test_a_body_whose_bytes_have_changed_is_never_taken_for_what_arrived(stored: bytes) -> None:
+    with pytest.raises(DamagedBody, match="restore the row from a backup"):
+        decode_body(stored)
+
+
 def test_a_frame_that_claims_more_than_any_source_takes_is_not_read() -> None:
     bomb = zstandard.ZstdCompressor(dict_data=dictionary(1)).compress(bytes(MOST_DECODED_BYTES + 1))
-    assert decode_body(MARK + b"\x01" + bomb) == MARK + b"\x01" + bomb
+    with pytest.raises(DamagedBody):
+        decode_body(MARK + b"\x01" + bomb)
 
 
 def test_a_body_of_a_newer_version_is_a_sentence() -> None:
     encoded = encode_body(PAYMENT)
     newer = MARK + b"\xfa" + encoded[len(MARK) + 1 :]
-    with pytest.raises(LookupError, match="dictionary 250"):
+    with pytest.raises(DamagedBody, match="dictionary 250"):
         decode_body(newer)
+
+
+@pytest.fixture
+def changed_dictionary(monkeypatch) -> Iterator[None]:
+    """Give the dictionary's file other line ends than the digest knows."""
+    monkeypatch.setitem(DIGESTS, 1, sha256(b"with other line ends").hexdigest())
+    monkeypatch.setattr(body_encoding, "_local", local())
+    dictionary.cache_clear()
+    yield
+    dictionary.cache_clear()
+
+
+@pytest.mark.usefixtures("changed_dictionary")
+def test_a_dictionary_that_was_changed_decodes_nothing() -> None:
+    stored = MARK + b"\x01" + zstandard.ZstdCompressor().compress(PAYMENT)
+    with pytest.raises(DamagedBody, match=r"body_dictionary_1\.txt was changed.*install it again"):
+        decode_body(stored)
+
+
+@pytest.mark.usefixtures("changed_dictionary")
+def test_without_an_intact_dictionary_bodies_are_stored_plain_and_the_log_says_so(caplog) -> None:
+    encoder = BodyEncoder(NOW)
+    assert [encoder.encode(PAYMENT, received_at=NOW) for _ in range(2)] == [PAYMENT, PAYMENT]
+    [line] = [one.getMessage() for one in caplog.records]
+    assert line.startswith("bodies are stored plain: body_dictionary_1.txt was changed")
 
 
 def test_a_payment_takes_less_than_a_fifth_and_a_short_body_stays_plain() -> None:

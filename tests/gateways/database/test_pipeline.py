@@ -5,7 +5,17 @@ from threading import Barrier, Thread
 
 import psycopg
 import pytest
-from sqlalchemy import BigInteger, Text, bindparam, insert, select, text, update
+from sqlalchemy import (
+    BigInteger,
+    Text,
+    bindparam,
+    create_engine,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.exc import DBAPIError
 
 from adapters import Outcome, Verdict
@@ -15,8 +25,10 @@ from hub.core.delivery.record import Finished, Recording
 from hub.core.delivery.transitions import Transition
 from hub.core.models import AttemptState, DeliveryState, Lane
 from hub.core.pipeline import StatementForRows, pipeline_of
-from hub.gateways.database.engine import Database, open_database
+from hub.gateways.database import bounded_connection
+from hub.gateways.database.engine import Database, engine_options, open_database
 from tests.core.making import Town, attempts_of, deliveries_of, lease_of
+from tests.timing import NEVER_S
 
 ADD = insert(Lane.__table__).values(  # type: ignore[arg-type]
     destination=bindparam("name"), token=0, paused=False, setbacks=0, failures=0
@@ -89,6 +101,50 @@ def test_another_statement_sees_what_was_added_before_it(database) -> None:
     with database.write_pipelined() as connection:
         pipeline_of(connection).add(ADD, {"name": "ops"})
         assert connection.execute(TOKENS).all() == [("ops", 0)]
+
+
+def test_the_same_statement_twice_has_two_answers(database) -> None:
+    one = select(Lane.destination).where(Lane.destination == bindparam("name"))
+    with database.write() as connection:
+        connection.execute(ADD, [{"name": "ops"}, {"name": "crm"}])
+    with database.write_pipelined() as connection:
+        asked = [pipeline_of(connection).add(one, {"name": name}) for name in ("ops", "crm")]
+        assert [[row.destination for row in answer.all()] for answer in asked] == [["ops"], ["crm"]]
+
+
+def test_statements_that_travel_together_have_the_time_of_each(postgresql_url, monkeypatch) -> None:
+    """A client that gives up earlier would not know that the COMMIT still took effect."""
+    monkeypatch.setattr(bounded_connection, "STATEMENT_TIMEOUT_S", NEVER_S)
+    engine = create_engine(postgresql_url, **engine_options(postgresql_url))
+    database = Database(engine, round_trip_s=0.2)
+    rests = select(func.pg_sleep(bindparam("seconds")))
+    with database.write_pipelined() as connection:
+        pipeline_of(connection).add(ADD, {"name": "ops"})
+        pipeline_of(connection).add(rests, {"seconds": 0.5})
+    assert lanes_of(database) == [("ops", 0)]
+    with pytest.raises(DBAPIError) as caught, database.write_pipelined() as connection:
+        pipeline_of(connection).add(rests, {"seconds": 5})
+    assert classify(caught.value) is DatabaseErrorKind.UNAVAILABLE
+    engine.dispose()
+
+
+def test_a_statement_prepared_before_a_migration_can_be_tried_again(
+    postgresql, postgresql_url
+) -> None:
+    asked = text("SELECT destination FROM lanes").columns(Lane.destination)
+
+    def ask() -> None:
+        with postgresql.write_pipelined() as connection:
+            pipeline_of(connection).add(asked, {}).all()
+
+    for _ in range(2):
+        ask()
+    with psycopg.connect(postgresql_url) as migration:
+        migration.execute("ALTER TABLE lanes ALTER destination TYPE varchar(80)")
+    with pytest.raises(DBAPIError) as caught:
+        ask()
+    assert classify(caught.value) is DatabaseErrorKind.RETRYABLE
+    ask()
 
 
 def test_many_rows_are_changed_and_counted(database) -> None:

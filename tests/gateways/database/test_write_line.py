@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from errno import EMFILE
 from fcntl import LOCK_EX, LOCK_NB, flock
 from functools import partial
 from pathlib import Path
@@ -303,3 +304,64 @@ def test_without_a_place_for_its_locks_there_is_no_line(tmp_path, caplog) -> Non
     with line.turn():
         pass
     assert "no line of writers" in caplog.text
+
+
+def test_a_line_that_gets_no_thread_once_waits_again_as_soon_as_it_gets_one(
+    database, other, monkeypatch, caplog
+) -> None:
+    line = WriteLine(database)
+    other.go()
+    other.has_begun()
+
+    def fail(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as short_of_threads:
+        short_of_threads.setattr(threading.Thread, "start", fail)
+        with pytest.raises(OperationalError), line.turn(patience_s=0.05):
+            note(database, "out of turn")
+    assert "no thread to wait for other processes" in caplog.text
+    assert not is_next(database)
+    with writer(line, database, "ours"):
+        until(partial(is_next, database), 30, "us to be next")
+        other.go()
+        other.has_begun()
+        other.go()
+    assert noted(database) == ["theirs", "ours", "theirs again"]
+
+
+def test_a_turn_that_cannot_be_overtaken_still_comes(database, monkeypatch) -> None:
+    monkeypatch.setattr(write_line, "OVERTAKE_AFTER_S", 0.01)
+    line, asked = WriteLine(database), threading.Event()
+    with ExitStack() as first:
+        first.enter_context(line.turn())
+
+        def fail(_: str) -> None:
+            asked.set()
+            raise OSError(EMFILE, "too many open files")
+
+        monkeypatch.setattr(write_line, "LockFile", fail)
+        with writer(line, database, "waited"):
+            assert asked.wait(30)
+            first.close()
+    assert noted(database) == ["waited"]
+
+
+def test_a_fork_holds_no_lock_of_a_turn_that_overtook(database, monkeypatch) -> None:
+    monkeypatch.setattr(write_line, "OVERTAKE_AFTER_S", 0.01)
+    line = WriteLine(database)
+    with line.turn():
+        pass
+    with Path(f"{database}-{NEXT}").open() as held:
+        flock(held, LOCK_EX)
+        with ExitStack() as turn:
+            turn.enter_context(line.turn())
+            child = os.fork()
+            if not child:
+                signal.pause()
+            turn.close()
+    try:
+        until(lambda: not is_locked(database, WRITER), 30, "the fork to close it")
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
