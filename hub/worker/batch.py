@@ -110,8 +110,8 @@ class LaneBatch:
             self._back_off(lane, error)
             return
         self._log(lane, late)
-        lane.finished = []
-        if made:
+        has_fetched, lane.finished = lane.has_fetched, []
+        if has_fetched:
             self._worker.hub.waker.wake()
         if suspects:
             lane.suspects = bool(claimed)

@@ -114,6 +114,11 @@ class HeldLane:
         return not self.in_flight and not self.finished
 
     @property
+    def has_fetched(self) -> bool:
+        """Whether an unrecorded call fetched an event's data: that is then routed and folded."""
+        return any(one.outcome.found is not None for one in self.finished)
+
+    @property
     def wants_more(self) -> bool:
         """Whether due work may exist that only slots and rate hold back."""
         return self.maybe_due and self.block is None and not self.lost

@@ -68,19 +68,19 @@ def release_all(worker: WorkerContext, held: dict[str, HeldLane]) -> None:
     """Record all ended calls, and release all lanes."""
     if not held:
         return
-    now_s, now, due = time.monotonic(), datetime.now(UTC), False
+    now_s, now = time.monotonic(), datetime.now(UTC)
     with worker.hub.store.write() as connection:
         for lane in held.values():
-            _, made = record_and_complete(connection, worker.hub, lane.finished, now=now)
-            due = due or made > 0
+            record_and_complete(connection, worker.hub, lane.finished, now=now)
             linger_s = max(
                 min(lane.limiter.empty_in_s(now_s), LONGEST_LINGER_S), lane.limiter.wait_s(now_s)
             )
             lanes.release(connection, lane.lease, failures=lane.failures, linger_s=linger_s)
+    has_fetched = any(lane.has_fetched for lane in held.values())
     for lane in held.values():
         lane.finished = []
     held.clear()
-    if due:
+    if has_fetched:
         worker.hub.waker.wake()
 
 
