@@ -73,8 +73,11 @@ def http_server(context: ssl.SSLContext | None = None) -> Iterator[Far]:
 
         def log_message(self, *args: object) -> None: ...
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 256  # of five, the kernel resets some of many that connect at once
+        daemon_threads = True
+
+    server = Server(("127.0.0.1", 0), Handler)
     scheme = "http"
     if context:
         scheme = "https"
