@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from hub.config import load_config
 from hub.core.configuration import Configuration
 from hub.core.delivery.lanes import ensure
+from hub.core.delivery.shards import ensure_shards
 from hub.core.errors import ConfigError
 from hub.core.hub import Hub
 from hub.core.inbound.config_versions import note_version
@@ -144,10 +145,11 @@ def secret_of(settings: Settings) -> str:
 
 
 def prepare_store(hub: Hub) -> None:
-    """Insert the rows that the configuration needs: its version, and one for each lane."""
+    """Insert the rows that the configuration needs: its version, and those of the lanes."""
     now = datetime.now(UTC)
     with hub.store.read() as connection:
         hub.bodies.learn(connection)
     with hub.store.write() as connection:
         ensure(connection, hub.configuration.destinations)
+        ensure_shards(connection, hub.configuration.destinations.values())
         note_version(connection, hub.configuration, now=now)

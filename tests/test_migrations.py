@@ -12,8 +12,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, event, insert, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 
+from hub.core.configuration import Destination
 from hub.core.delivery.claim import DUE
-from hub.core.delivery.lanes import acquire, ensure
+from hub.core.delivery.lanes import acquire, ensure, release
+from hub.core.delivery.record import orphans
+from hub.core.delivery.shards import ensure_shards
 from hub.core.ids import LAST_ID
 from hub.core.inbound.ingest import new_request_row
 from hub.core.models import Attempt, Base, HubIdentity, StoredRequest
@@ -95,9 +98,9 @@ def test_every_new_database_has_an_id_of_its_own(engine, database_url) -> None:
 
 def test_a_backup_from_before_identities_gets_the_same_id_again(engine, database_url) -> None:
     """Otherwise what is missing from it would be known under another id, and not be noticed."""
-    downgrade(database_url, "0010")
     with engine.begin() as connection:
         attempt_id = town_with_an_attempt(connection)
+    downgrade(database_url, "0010")
     upgrade(database_url)
     found = identity_of(engine)
     assert found == (identity_of(engine)[0], True)
@@ -117,6 +120,42 @@ def town_with_an_attempt(connection: Connection) -> UUID:
     make_due(connection)
     [claimed] = town.claim(connection, lease_of(connection))
     return claimed.attempt_id
+
+
+def test_lanes_become_those_of_shard_0_and_again_one_for_each_destination(
+    engine, database_url
+) -> None:
+    """The calls of other shards are left to the next holder, and no token comes twice."""
+    downgrade(database_url, "0012")
+    with engine.begin() as connection:
+        connection.execute(
+            text("INSERT INTO lanes (destination, token, holder) VALUES ('ops', 7, 'x')")
+        )
+    upgrade(database_url)
+    two = Destination("ops", "http", {}, shards=2)
+    with engine.begin() as connection:
+        [row] = connection.execute(text("SELECT shard, shards, token, holder FROM lanes")).all()
+        assert tuple(row) == (0, 1, 7, "x")
+        town = Town()
+        town.take_in(connection, {"id": "e1"})
+        ensure_shards(connection, [two])
+        connection.execute(text("UPDATE lanes SET token = token + 9 WHERE shard = 1"))
+        [earlier] = acquire(connection, "y", ["ops"], most=2, shards=2)
+        assert (earlier.to_settle, earlier.token) == (True, 8)
+        release(connection, earlier)
+        [other] = acquire(connection, "y", ["ops"], most=1, shards=2, among=[1])
+        assert len(town.claim(connection, other)) == 1
+    downgrade(database_url, "0012")
+    with engine.begin() as connection:
+        assert connection.execute(text("SELECT token FROM lanes")).scalars().all() == [17]
+        assert connection.execute(text("SELECT lane_token FROM deliveries")).scalar_one() == 0
+    upgrade(database_url)
+    with engine.begin() as connection:
+        ensure_shards(connection, [two])
+        [first] = acquire(connection, "z", ["ops"], most=2, shards=2)
+        assert len(orphans(connection, first)) == 1
+        newest = text("SELECT token FROM lanes WHERE shard = 1")
+        assert connection.execute(newest).scalar_one() >= other.token
 
 
 def test_a_second_identity_is_refused(engine) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from hub.cli.context import actor, agreed, now, open_hub, open_settings, wake, wanted_id
 from hub.cli.tables import print_json
 from hub.core.audit import record_action
-from hub.core.delivery.lanes import set_paused
+from hub.core.delivery.pauses import set_paused
 from hub.core.delivery.settle import SettleAnswer
 from hub.core.delivery.settle import settle as settle_as
 from hub.core.errors import NotFound, Refused

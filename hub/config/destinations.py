@@ -14,9 +14,8 @@ from hub.config.sources import is_adapter
 from hub.config.urls import address_fault
 from hub.config.yaml import Located
 from hub.core.configuration import Destination, RetryPlan
+from hub.core.delivery.shards import MOST_SHARDS
 from hub.core.ports import EVENTS
-
-PLANNED = ("shards",)
 
 
 class RetrySchema(Schema):
@@ -34,6 +33,7 @@ class DestinationSchema(Schema):
     timeout_s = Duration(low="1s", high="60s", data_key="timeout")
     rate = RateLimit()
     concurrency = Whole(low=1, high=256)
+    shards = Whole(low=1, high=MOST_SHARDS)
     retry = Tree()
     callback = Text()
     limits = Tree()
@@ -60,7 +60,7 @@ def _destination(found: Section, reading: LoadContext) -> Destination | None:
     adapter = registry.outbound(name)
     own = adapter.settings_schema()
     known = keys_of(schema) if adapter.calls_back else keys_of(schema) - {"callback"}
-    known_keys(found, known | keys_of(own), PLANNED, reading)
+    known_keys(found, known | keys_of(own), (), reading)
     settings = load(own, found, reading)
     if base_url := values.pop("base_url", "").strip().rstrip("/"):
         settings["base_url"] = base_url
@@ -68,13 +68,31 @@ def _destination(found: Section, reading: LoadContext) -> Destination | None:
     sandbox = _plays_in_sandbox(found, adapter, settings, values.pop("mode", None), reading)
     values["retry"] = retry
     values["limits"] = read_text_limits(found, adapter, reading)
-    return Destination(
+    made = Destination(
         slug=found.name,
         adapter=name,
         settings=MappingProxyType(settings),
         sandbox=sandbox,
         **values,
     )
+    _check_shards(found, made, reading)
+    return made
+
+
+def _check_shards(found: Section, made: Destination, reading: LoadContext) -> None:
+    """Check that every shard gets a call at once, and a call in each window of the rate."""
+    if made.shards > made.concurrency:
+        sentence = (
+            f"each of {made.shards} needs a call at once, and `concurrency` is {made.concurrency}: "
+            f"raise that, or write at most {made.concurrency}"
+        )
+        found.fault(reading, ("shards",), sentence)
+    if made.rate is not None and made.shards > made.rate.count:
+        sentence = (
+            f"each of {made.shards} needs a call of the `rate`, which allows {made.rate.count}: "
+            f"raise that (the same for a longer time), or write at most {made.rate.count}"
+        )
+        found.fault(reading, ("shards",), sentence)
 
 
 def _retry(found: Section, reading: LoadContext) -> RetryPlan:

@@ -111,7 +111,8 @@ class RetryPlan:
 class Destination:
     """A destination: one outbound account. `settings` are its adapter's own keys, as loaded.
 
-    `sandbox`: calls are built, validated and recorded instead of sent. `callback` is the source
+    `sandbox`: calls are built, validated and recorded instead of sent. `shards` is the number of
+    workers that may call it at once; they divide `rate` and `concurrency`. `callback` is the source
     that receives its status callbacks.
     """
 
@@ -123,6 +124,7 @@ class Destination:
     timeout_s: float = 20
     rate: Rate | None = None
     concurrency: int = 8
+    shards: int = 1
     retry: RetryPlan = RetryPlan()
     callback: str | None = None
     limits: TextLimits = TextLimits()

@@ -15,7 +15,9 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection, delete, insert, select, union, update
 
 from hub.core.audit import record_actions
-from hub.core.delivery.lanes import PAUSE, ensure
+from hub.core.delivery.lane_rows import lock_lanes
+from hub.core.delivery.lanes import ensure
+from hub.core.delivery.pauses import PAUSE
 from hub.core.models import (
     IS_DUE,
     IS_RUNNING,
@@ -114,8 +116,10 @@ def _pause_all(connection: Connection) -> list[str]:
     """Pause every lane; return the destinations that were not paused before."""
     wanted = union(*(select(Delivery.destination).where(which) for which in _UNFINISHED))
     ensure(connection, connection.execute(wanted).scalars().all())
-    paused = update(Lane).where(~Lane.paused).values(paused=True).returning(Lane.destination)
-    return sorted(connection.execute(paused).scalars())
+    every = connection.execute(select(Lane.destination).where(Lane.shard == 0)).scalars().all()
+    lock_lanes(connection, every)
+    paused = update(Lane).where(Lane.shard == 0, ~Lane.paused).values(paused=True)
+    return sorted(connection.execute(paused.returning(Lane.destination)).scalars())
 
 
 def inherits_mark(connection: Connection) -> bool:

@@ -14,6 +14,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from hub.core.configuration import Destination
+from hub.core.delivery.lane_rows import lane_name
+from hub.core.delivery.shards import rate_of
 from hub.core.hub import Hub
 from hub.core.ports import EVENTS
 from hub.gateways.destination_client import DestinationClient
@@ -35,8 +37,10 @@ class WorkerContext:
 
     `with_events`: it also serves the queue `EVENTS`. `tasks` run beside the drain; so does the
     `projector`, which every wake-up starts. `stop`: set to request a graceful stop. `on_due`:
-    called when a wake-up arrives. `holder`: the name of this process in leases. `reading_files`:
-    held while a call's files are read from the database.
+    called when a wake-up arrives. `holder`: the name of this process in leases. `limiters`, and the
+    times until which lanes are left to other workers (`given_until_s`, monotonic), are by the
+    lanes' names. `reading_files`: held while a call's files are read from the database. `sharded`
+    are the destinations with several shards that it serves, by their names.
     """
 
     hub: Hub
@@ -50,7 +54,9 @@ class WorkerContext:
     stop: Event = field(default_factory=Event)
     holder: str = field(default_factory=lambda: _name_of_this_process())
     limiters: dict[str, RateLimiter] = field(default_factory=dict)
+    given_until_s: dict[str, float] = field(default_factory=dict)
     reading_files: Lock = field(default_factory=Lock)
+    sharded: Mapping[str, Destination] = field(init=False)
     pool: ThreadPoolExecutor = field(init=False)
     queues: WakeUpQueues = field(init=False)
     on_due: Callable[[], None] = lambda: None
@@ -60,7 +66,10 @@ class WorkerContext:
     def __post_init__(self) -> None:
         self.queues = WakeUpQueues(self.redis, self.names)
         # One more thread for each lane: whatever the other lanes do, every lane can make one call.
-        self.pool = ThreadPoolExecutor(THREADS + len(self.clients), thread_name_prefix="call")
+        served = [client.destination for client in self.clients.values()]
+        self.sharded = {one.slug: one for one in served if one.shards > 1}
+        lanes = sum(one.shards for one in served)
+        self.pool = ThreadPoolExecutor(THREADS + lanes, thread_name_prefix="call")
         channel = self.names.channel
         WakeUpSubscriber(self.redis_url, channel, self.serves, self._on_wake_up)
 
@@ -84,9 +93,10 @@ class WorkerContext:
         if self.projector:
             self.projector.start_if_idle()
 
-    def limiter(self, destination: Destination) -> RateLimiter:
-        """Return the rate limiter of a destination; it persists across drains."""
-        return self.limiters.setdefault(destination.slug, RateLimiter(destination.rate))
+    def limiter(self, destination: Destination, shard: int = 0) -> RateLimiter:
+        """Return the rate limiter of a destination's lane; it persists across drains."""
+        name, rate = lane_name(destination.slug, shard), rate_of(destination, shard)
+        return self.limiters.setdefault(name, RateLimiter(rate))
 
     def pass_on(self, name: str) -> None:
         """Enqueue a job once more for another worker, at most every `PASS_ON_EVERY_S` seconds.

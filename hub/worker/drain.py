@@ -129,7 +129,9 @@ class Drain:
         if self._name is None:
             return False
         with self._worker.hub.store.read() as connection:
-            hold = hold_elsewhere(connection, self._worker.holder, self._name)
+            client = self._worker.clients.get(self._name)
+            shards = client.destination.shards if client else 1
+            hold = hold_elsewhere(connection, self._worker.holder, self._name, shards=shards)
         if hold is Hold.RESTS:
             self._worker.pass_on(self._name)
         return hold is not Hold.NONE
@@ -160,13 +162,16 @@ class Drain:
         late = {
             name: lane
             for name, lane in self._lanes.items()
-            if lane.is_empty and (self._watchdog.has_begun or self._deadline.too_late(lane, now_s))
+            if lane.is_empty
+            and not lane.block  # its end is written with its release (`update_leases`)
+            and (lane.leaving or self._watchdog.has_begun or self._deadline.too_late(lane, now_s))
         }
         if late:
             left = self._lanes.keys() - late.keys()
+            destinations = {lane.destination.slug for lane in late.values()}
             release_all(self._worker, late)
             self._lanes = {name: self._lanes[name] for name in left}
-            self._hand_over(late)
+            self._hand_over(destinations)
 
     def _hand_over(self, destinations: Collection[str]) -> None:
         """Wake workers for released lanes; a wake-up that is pending may have been used in vain."""

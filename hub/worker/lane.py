@@ -25,7 +25,7 @@ from adapters import (
 )
 from hub.core.configuration import Destination, Rate
 from hub.core.delivery.backoff import block_s
-from hub.core.delivery.lanes import LEASE_S, Lease
+from hub.core.delivery.lane_rows import LEASE_S, Lease
 from hub.core.delivery.prepare import Claimed
 from hub.core.delivery.record import Finished
 from hub.core.delivery.transitions import Budget, RetryPolicy, on_result
@@ -97,9 +97,12 @@ class HeldLane:
     setbacks: int = 0
     failures: int = 0
     block: CircuitState | None = None
+    is_block_written: bool = False
     recovered: bool = False
     lost: bool = False
     suspects: bool = False
+    # No more calls: another worker gets it, or leases it anew with what is known of its circuit.
+    leaving: bool = False
 
     def __post_init__(self) -> None:
         self.setbacks, self.failures = self.lease.setbacks, self.lease.failures
@@ -121,11 +124,17 @@ class HeldLane:
     @property
     def wants_more(self) -> bool:
         """Whether due work may exist that only slots and rate hold back."""
-        return self.maybe_due and self.block is None and not self.lost
+        return self.maybe_due and self._is_open
 
     def may_call(self, now_s: float) -> bool:
         """Return whether a call may start as far as circuit, lease and rate allow; ignore slots."""
-        return self.block is None and not self.lost and self.limiter.free(now_s) > 0
+        return self._is_open and self.limiter.free(now_s) > 0
+
+    @property
+    def _is_open(self) -> bool:
+        # After a setback, shard 0 alone makes calls: one probes the destination.
+        probed_elsewhere = self.setbacks > 0 and self.lease.shard > 0
+        return not (self.block or self.lost or self.leaving or probed_elsewhere)
 
     def room(self, now_s: float) -> int:
         """Return the number of calls that may start now; after a setback, one as a probe."""

@@ -6,20 +6,25 @@ no lane in it that another process may hold.
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from random import random
 from typing import Any
 
-from hub.core.delivery import lanes
+from hub.core.delivery import lanes, pauses
+from hub.core.delivery.lane_rows import Lease
 from hub.core.delivery.poison import alert_poisoned
 from hub.core.delivery.record import Finished, abandon, orphans, record
+from hub.core.delivery.shards import MOST_SHARDS, slots_of
 from hub.core.delivery.transitions import DEADLY
 from hub.core.events.enrichment import record_and_complete
 from hub.worker.context import THREADS, WorkerContext
-from hub.worker.lane import HeldLane
+from hub.worker.lane import CircuitState, HeldLane
+from hub.worker.sharing import lease_shards
 
 LONGEST_LINGER_S = 60.0
+# How long a lane is left to the worker that asked for it.
+GIVEN_S = 3.0
 
 log = logging.getLogger(__name__)
 
@@ -27,41 +32,47 @@ log = logging.getLogger(__name__)
 def update_leases(
     worker: WorkerContext, held: dict[str, HeldLane], *, renew: bool, take: bool
 ) -> None:
-    """Update `held` and the leases in the database.
+    """Update `held`, by the lanes' names, and the leases in the database.
 
     `renew`: renew the leases, and mark lanes that were lost. `take`: acquire free lanes with due
-    work. Lanes whose circuit has opened are released once their calls have ended.
+    work. Where a lane's circuit has opened, its destination is blocked at once, and the lane
+    released once its calls have ended.
     """
-    for destination in [name for name, lane in held.items() if lane.lost and lane.is_empty]:
-        del held[destination]
-    learned = [lane for lane in held.values() if lane.recovered or _is_done_with(lane)]
-    if not (renew or take or learned):
+    for name in [name for name, lane in held.items() if lane.lost and lane.is_empty]:
+        del held[name]
+    for lane in [lane for lane in held.values() if _has_news(lane) or _is_done_with(lane)]:
+        # By itself: it locks all lanes of its destination, also those of other workers.
+        with worker.hub.store.write() as connection:
+            _write_news(connection, lane)
+            if _is_done_with(lane):
+                lanes.release(connection, lane.lease)
+        if lane.block and not lane.is_block_written:
+            _log_wait(lane.destination.slug, lane.block)
+        lane.recovered, lane.is_block_written = False, lane.block is not None
+        if _is_done_with(lane):
+            held.pop(lane.lease.name, None)
+    if not (renew or take):
         return
     with worker.hub.store.write() as connection:
         kept = lanes.renew(connection, [lane.lease for lane in held.values()]) if renew else None
-        for lane in learned:
-            _record_finished(connection, lane)
         taken = _take(connection, worker, held) if take else []
         mine = [*held.values(), *taken]
         look = bool(renew or taken)
         suspects = lanes.with_suspects(connection, [one.lease for one in mine]) if look else ()
     if kept is not None:
-        for destination in set(held) - kept:
+        for name in set(held) - kept:
             # Its calls continue; their outcomes may still count.
-            if not held[destination].lost:
-                log.warning("lost the lane of %s to another worker", destination)
-                held[destination].lost = True
-    for lane in learned:
-        lane.recovered = False
-        if _is_done_with(lane):
-            _log_wait(lane)
-            held.pop(lane.destination.slug, None)
+            if not held[name].lost:
+                log.warning("lost the lane of %s to another worker", name)
+                held[name].lost = True
     if take:
         for lane in held.values():
             lane.maybe_due = True
+    if take:
+        _share_threads(mine)
     for lane in mine if look else ():
         lane.suspects = lane.destination.slug in suspects
-    held.update({lane.destination.slug: lane for lane in taken})
+    held.update({lane.lease.name: lane for lane in taken})
 
 
 def release_all(worker: WorkerContext, held: dict[str, HeldLane]) -> None:
@@ -70,12 +81,14 @@ def release_all(worker: WorkerContext, held: dict[str, HeldLane]) -> None:
         return
     now_s, now = time.monotonic(), datetime.now(UTC)
     with worker.hub.store.write() as connection:
-        for lane in held.values():
+        for lane in sorted(held.values(), key=lambda one: (one.lease.destination, one.lease.token)):
             record_and_complete(connection, worker.hub, lane.finished, now=now)
             linger_s = max(
                 min(lane.limiter.empty_in_s(now_s), LONGEST_LINGER_S), lane.limiter.wait_s(now_s)
             )
             lanes.release(connection, lane.lease, failures=lane.failures, linger_s=linger_s)
+            if lane.leaving:
+                worker.given_until_s[lane.lease.name] = now_s + linger_s + GIVEN_S
     has_fetched = any(lane.has_fetched for lane in held.values())
     for lane in held.values():
         lane.finished = []
@@ -89,40 +102,76 @@ def _is_done_with(lane: HeldLane) -> bool:
     return lane.block is not None and lane.is_empty
 
 
-def _record_finished(connection: Any, lane: HeldLane) -> None:
+def _has_news(lane: HeldLane) -> bool:
+    """Return whether other processes do not know yet how a destination answers."""
+    return lane.recovered or (lane.block is not None and not lane.is_block_written)
+
+
+def _write_news(connection: Any, lane: HeldLane) -> None:
     if lane.recovered:
-        lanes.recover(connection, lane.lease)
-    if (block := lane.block) and _is_done_with(lane):
-        lanes.block(
+        pauses.recover(connection, lane.lease)
+    if lane.block and not lane.is_block_written:
+        pauses.block(
             connection,
             lane.lease,
-            for_s=block.for_s,
-            reason=block.reason,
-            setbacks=block.setbacks,
+            for_s=lane.block.for_s,
+            reason=lane.block.reason,
+            setbacks=lane.block.setbacks,
         )
-        lanes.release(connection, lane.lease)
 
 
-def _log_wait(lane: HeldLane) -> None:
-    if lane.block:
-        name, block = lane.destination.slug, lane.block
-        log.error("%s %s; no calls for %.0f s", name, block.reason, block.for_s)
+def _log_wait(destination: str, block: CircuitState) -> None:
+    log.error("%s %s; no calls for %.0f s", destination, block.reason, block.for_s)
 
 
 def _take(connection: Any, worker: WorkerContext, held: dict[str, HeldLane]) -> list[HeldLane]:
-    wanted = [name for name in worker.clients if name not in held]
-    if not wanted:
-        return []
     used = sum(lane.slots for lane in held.values())
     taken = []
-    for lease in lanes.acquire(connection, worker.holder, wanted, most=len(wanted)):
-        client = worker.clients[lease.destination]
-        slots = min(client.destination.concurrency, max(1, THREADS - used))
-        used += slots
-        lane = HeldLane(lease, client, slots, worker.limiter(client.destination))
+    leases = _acquire(connection, worker, held)
+    to_settle = [lease for lease in leases if lease.to_settle]
+    for lease in to_settle:
+        _settle_orphans(connection, worker, _lane(worker, lease, slots=0))
+        lanes.release(connection, lease)
+    if to_settle:
+        # Nobody divides by another number of shards any more.
+        leases = [lease for lease in leases if not lease.to_settle]
+        leases += _acquire(connection, worker, held)
+    for lease in leases:
+        lane = _lane(worker, lease, slots=max(1, THREADS - used))
         _settle_orphans(connection, worker, lane)
+        used += lane.slots
         taken.append(lane)
     return taken
+
+
+def _share_threads(held: Sequence[HeldLane]) -> None:
+    """Give lanes that have fewer slots than their share the threads that are free by now."""
+    free = THREADS - sum(lane.slots for lane in held)
+    for lane in held:
+        more = min(free, slots_of(lane.destination, lane.lease.shard) - lane.slots)
+        if more > 0 and not lane.leaving:
+            lane.slots += more
+            free -= more
+
+
+def _lane(worker: WorkerContext, lease: Lease, *, slots: int) -> HeldLane:
+    client = worker.clients[lease.destination]
+    slots = min(slots_of(client.destination, lease.shard), slots)
+    return HeldLane(lease, client, slots, worker.limiter(client.destination, lease.shard))
+
+
+def _acquire(connection: Any, worker: WorkerContext, held: dict[str, HeldLane]) -> list[Lease]:
+    wanted = [
+        name
+        for name, client in worker.clients.items()
+        if name not in held and client.destination.shards == 1
+    ]
+    # Also, to settle what was left open there, the lanes of shards that hub.yaml has no more.
+    most = len(wanted) * MOST_SHARDS
+    leases = lanes.acquire(connection, worker.holder, wanted, most=most) if wanted else []
+    if worker.sharded:
+        leases += lease_shards(connection, worker, held)
+    return leases
 
 
 def _settle_orphans(connection: Any, worker: WorkerContext, lane: HeldLane) -> None:

@@ -6,6 +6,7 @@ imported, and a job with any argument but its queue's name, or with callbacks, i
 
 import faulthandler
 import logging
+from collections.abc import Collection
 from contextlib import suppress
 from secrets import token_hex
 from threading import Event, Thread
@@ -175,6 +176,7 @@ def run(worker: WorkerContext, on_signal: SignalHandler) -> None:
     set_current(worker)
     stopping = StopWatch(worker)
     Thread(target=stopping.run, name="stopping", daemon=True).start()
+    _wake(worker, worker.sharded)  # others may hold all of their lanes: a look asks for some
     gone = False
     while not worker.stop.is_set():
         try:
@@ -199,6 +201,10 @@ def run(worker: WorkerContext, on_signal: SignalHandler) -> None:
 
 def _hand_over(worker: WorkerContext) -> None:
     """Wake the other workers: this one may have taken a job that it did not run."""
-    worker.queues.clear(worker.serves)
+    _wake(worker, worker.serves)
+
+
+def _wake(worker: WorkerContext, names: Collection[str]) -> None:
+    worker.queues.clear(names)
     with suppress(RedisError):
-        worker.queues.wake(worker.serves)
+        worker.queues.wake(names)

@@ -18,6 +18,7 @@ from tests.bench import (
     pages,
     processes,
     replay,
+    shards,
     sqlite,
     storage,
 )
@@ -29,6 +30,7 @@ ROWS: dict[str, Callable[[Stage, int, float, int], Row]] = {
     "latency": lambda stage, n, s, _: latency.measure(stage, rounds=n, seconds=s),
     "slow": lambda stage, n, s, _: deliveries.measure_slow(stage, rounds=n, seconds=s),
     "quick": lambda stage, n, s, _: deliveries.measure_quick(stage, rounds=n, seconds=s),
+    "shards": lambda stage, n, s, _: shards.measure(stage, rounds=n, seconds=s),
     "beside": lambda stage, n, s, _: beside.measure(stage, rounds=n, seconds=s),
     "pages": lambda stage, n, _, events: pages.measure(stage, rounds=n, events=events),
     "growth": lambda stage, n, s, events: growth.measure(stage, rounds=n, seconds=s, events=events),

@@ -163,7 +163,24 @@ CASES = {
             "7: destinations.ops.retry.max_age: a duration needs a unit: 3s 3m 3h 3d",
         ],
     ),
-    "shards": (destination("shards: 2"), ["5: destinations.ops.shards: `shards` is not there yet"]),
+    "shards": (
+        destination("shards: 65"),
+        ["5: destinations.ops.shards: expected a whole number from 1 to 64"],
+    ),
+    "more shards than calls at once": (
+        destination("shards: 9"),
+        [
+            "5: destinations.ops.shards: each of 9 needs a call at once, and `concurrency` is 8: "
+            "raise that, or write at most 8"
+        ],
+    ),
+    "more shards than calls of the rate": (
+        destination("rate: 3/1s\n    shards: 4"),
+        [
+            "6: destinations.ops.shards: each of 4 needs a call of the `rate`, which allows 3: "
+            "raise that (the same for a longer time), or write at most 3"
+        ],
+    ),
     "live without credentials": (
         destination("mode: live"),
         [

@@ -6,7 +6,8 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import delete, select, update
 
-from hub.core.delivery.lanes import acquire, ensure, mark_paused, paused_by
+from hub.core.delivery.lanes import acquire, ensure
+from hub.core.delivery.pauses import mark_paused, paused_by
 from hub.core.identity import (
     Identity,
     adopt,

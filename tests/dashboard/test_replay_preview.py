@@ -2,7 +2,7 @@
 
 import pytest
 
-from hub.core.delivery.lanes import mark_paused
+from hub.core.delivery.pauses import mark_paused
 from hub.core.replays import preview
 from tests.dashboard.delivering import TOWN, put, states, text_of, try_once
 

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, func, select
 from adapters import NotVerified
 from hub.bootstrap import create_hub, prepare_store
 from hub.core.audit import record_action
-from hub.core.delivery import lanes
+from hub.core.delivery import pauses
 from hub.core.hub import Hub
 from hub.core.inbound.ingest import ingest, store_rejected
 from hub.core.leads.held import hold
@@ -172,7 +172,7 @@ class Day:
 
     def bad_hours(self) -> None:
         """Ingest the failures of the last three hours."""
-        lanes.mark_paused(self._open, "books", paused=True)
+        pauses.mark_paused(self._open, "books", paused=True)
         record_action(self._open, actor="grace", action="pause", subject="books",
              now=self.now - BAD_DAY_BEGAN)  # fmt: skip
         for minutes in range(170, 5, -12):

@@ -19,7 +19,8 @@ from sqlalchemy.orm import aliased
 from adapters import Action
 from hub.core.delivery.context import RenderContexts
 from hub.core.delivery.evidence import complete_confirmed
-from hub.core.delivery.lanes import Lease, ask_workable
+from hub.core.delivery.lane_rows import Lease
+from hub.core.delivery.lanes import ask_workable
 from hub.core.delivery.ledger_statements import BEGIN_ATTEMPTS, RUN
 from hub.core.delivery.poison import IS_POISON_SUSPECT, IS_POISONED, alert_poisoned
 from hub.core.delivery.prepare import (

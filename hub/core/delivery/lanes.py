@@ -3,42 +3,37 @@
 All times are the database's. A lane is free when its lease has expired. Each new holder gets a
 higher fencing token, so that later writes of the previous holder are recognised as stale.
 
-A person can pause and resume a destination; both are recorded in the audit log.
+A destination with `shards: N` has N lanes, each with a holder and tokens of its own. The row of
+shard 0 has the destination's pause and block. Rows of one destination are locked in the order of
+their shards, so that no two transactions wait for each other.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Collection, Iterable, Sequence
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, exists, or_, select, tuple_, update
+from sqlalchemy import Connection, bindparam, case, or_, select, update
+from sqlalchemy.orm import aliased
 
-from hub.core.audit import record_action
+from hub.core.delivery.lane_rows import (
+    HAS_DUE,
+    IS_ABANDONED,
+    LEASE_S,
+    RESTS,
+    Lease,
+    in_order,
+    is_divided_by_fewer,
+    is_divided_otherwise,
+    is_free_for,
+    is_held,
+    is_open,
+    is_stale,
+    lane_name,
+    resting,
+)
 from hub.core.delivery.poison import IS_POISON_SUSPECT
-from hub.core.errors import NotFound
-from hub.core.hub import Hub
-from hub.core.models import (
-    IS_DUE,
-    IS_RUNNING,
-    AuditEntry,
-    Delivery,
-    Lane,
-    database_later,
-    database_now,
-    insert_if_new,
-)
+from hub.core.models import Lane, database_later, database_now, insert_if_new
 from hub.core.pipeline import Answer, Pipeline, pipeline_of
-
-LEASE_S = 15.0
-_HAS_DUE = exists().where(
-    Delivery.destination == Lane.destination,
-    IS_DUE,
-    Delivery.next_attempt_at <= database_now(),
-)
-_LANE_KEY = tuple_(Lane.destination, Lane.token, Lane.holder)
-PAUSE, RESUME = "pause", "resume"
-_RESTS = " rests"
 
 
 class Hold(StrEnum):
@@ -50,88 +45,112 @@ class Hold(StrEnum):
     RESTS = "rests"
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """Lease of a lane. With `setbacks` above 0, one call probes the destination before the rest."""
-
-    destination: str
-    token: int
-    holder: str
-    setbacks: int = 0
-    failures: int = 0
-
-
 def ensure(connection: Connection, destinations: Iterable[str]) -> None:
-    """Insert the lane row of each destination that has none."""
+    """Insert the lane row, of shard 0, of each destination that has none."""
     rows = [{"destination": name} for name in sorted(destinations)]
     if rows:
         connection.execute(insert_if_new(connection, Lane), rows)
 
 
 def acquire(
-    connection: Connection, holder: str, destinations: Sequence[str], *, most: int
+    connection: Connection,
+    holder: str,
+    destinations: Sequence[str],
+    *,
+    most: int,
+    shards: int = 1,
+    among: Collection[int] | None = None,
 ) -> list[Lease]:
     """Lease up to `most` free lanes that have due deliveries or calls of a holder that died.
 
-    `holder` identifies one process for its lifetime.
+    `holder` identifies one process for its lifetime. `shards` is the number of shards of each of
+    these destinations. `among`: lease these shards alone.
+
+    While another process divides a destination by another number of shards, none is leased: the
+    shares would add up to more than the destination's limits. Its lanes whose leases have expired
+    are taken from it, only `to_settle`; so are lanes beyond `shards` if calls were left open there.
+    After a setback, only shard 0 is leased: one call probes the destination.
     """
-    abandoned = exists().where(Delivery.destination == Lane.destination, IS_RUNNING)
+    first = aliased(Lane)
+    due = is_open(first) & HAS_DUE & or_(Lane.shard == 0, first.setbacks == 0)
+    is_mine = (Lane.shard < shards) & ~is_divided_otherwise(shards)
+    to_settle = or_((Lane.shard >= shards) & IS_ABANDONED, is_stale(shards))
     free = (
-        select(Lane.destination)
+        select(
+            Lane.destination,
+            Lane.shard,
+            first.setbacks,
+            (is_mine & ~is_stale(shards)).label("is_mine"),
+        )
+        .join(first, (first.destination == Lane.destination) & (first.shard == 0))
         .where(
             Lane.destination.in_(destinations),
-            or_(
-                Lane.lease_until.is_(None),
-                Lane.lease_until <= database_now(),
-                Lane.holder == _resting(holder),
-            ),
-            or_(_open() & _HAS_DUE, abandoned),
+            is_free_for(holder),
+            or_(is_mine & or_(due, IS_ABANDONED), to_settle),
         )
-        .order_by(Lane.destination)
+        .order_by(Lane.destination, Lane.shard)
         .limit(most)
-        .with_for_update(skip_locked=True)
-        # A CTE runs once; a sub-query may run again for each row, and so exceed its LIMIT.
-        .cte("free")
+        .with_for_update(of=Lane, skip_locked=True)
     )
+    if among is not None:
+        free = free.where(Lane.shard.in_(among))
+    # A CTE runs once; a sub-query may run again for each row, and so exceed its LIMIT.
+    found = free.cte("free")
     taken = connection.execute(
         update(Lane)
-        .where(Lane.destination.in_(select(free.c.destination)))
-        .values(token=Lane.token + 1, holder=holder, lease_until=database_later(LEASE_S))
-        .returning(Lane.destination, Lane.token, Lane.setbacks, Lane.failures)
+        .where(Lane.destination == found.c.destination, Lane.shard == found.c.shard)
+        .values(
+            token=Lane.token + 1,
+            holder=holder,
+            lease_until=database_later(LEASE_S),
+            shards=case((found.c.is_mine, shards), else_=0),  # 0: leased only to settle
+            setbacks=found.c.setbacks,
+            wanted_by=None,
+        )
+        .returning(Lane.destination, Lane.token, Lane.setbacks, Lane.failures, Lane.shards)
     )
-    return [Lease(row[0], row[1], holder, row[2], row[3]) for row in taken]
+    return [Lease(row[0], row[1], holder, row[2], row[3], row[4] == 0) for row in taken]
 
 
-def hold_elsewhere(connection: Connection, holder: str, destination: str) -> Hold:
-    """Return how another process than `holder` holds the lane now."""
-    held = select(Lane.holder).where(
+def hold_elsewhere(
+    connection: Connection, holder: str, destination: str, *, shards: int = 1
+) -> Hold:
+    """Return how other processes than `holder` hold the lanes now: all of them, or as good as all.
+
+    As good as all, if one divides the destination by another number of shards.
+    """
+    held = select(Lane.holder, Lane.shards).where(
         Lane.destination == destination,
         Lane.lease_until > database_now(),
-        Lane.holder.not_in([holder, _resting(holder)]),
+        Lane.holder.not_in([holder, resting(holder)]),
     )
-    other = connection.execute(held).scalar_one_or_none()
-    if other is None:
+    others: Sequence[Any] = connection.execute(held).all()
+    if len(others) < shards and all(other.shards == shards for other in others):
         return Hold.NONE
-    return Hold.RESTS if other.endswith(_RESTS) else Hold.WORKS
+    return Hold.RESTS if any(other.holder.endswith(RESTS) for other in others) else Hold.WORKS
 
 
 def with_due_work(connection: Connection) -> set[str]:
     """Return the destinations that may be called and have due deliveries, or calls left open."""
-    abandoned = exists().where(Delivery.destination == Lane.destination, IS_RUNNING)
     free = or_(Lane.lease_until.is_(None), Lane.lease_until <= database_now())
-    found = select(Lane.destination).where(or_(_open() & _HAS_DUE, free & abandoned))
+    due = (Lane.shard == 0) & is_open() & HAS_DUE
+    found = select(Lane.destination).where(or_(due, free & IS_ABANDONED))
     return set(connection.execute(found).scalars())
 
 
 def renew(connection: Connection, leases: Sequence[Lease]) -> set[str]:
-    """Renew the leases of these lanes; return the destinations that are still held."""
+    """Renew the leases of these lanes; return the names of the lanes that are still held.
+
+    Where two processes have leased lanes of one destination in the same moment, divided by two
+    numbers of shards, the leases with the higher number are not renewed.
+    """
     renewed = connection.execute(
         update(Lane)
-        .where(_is_held(leases))
+        .where(in_order(is_held(leases) & ~is_divided_by_fewer()))
         .values(lease_until=database_later(LEASE_S))
-        .returning(Lane.destination)
+        .returning(Lane.destination, Lane.shard)
     )
-    return set(renewed.scalars())
+    return {lane_name(*row) for row in renewed}
 
 
 def release(
@@ -144,11 +163,12 @@ def release(
     """
     connection.execute(
         update(Lane)
-        .where(_is_held([lease]))
+        .where(is_held([lease]))
         .values(
-            holder=_resting(lease.holder) if linger_s else None,
+            holder=resting(lease.holder) if linger_s else None,
             lease_until=database_later(linger_s),
             failures=failures,
+            wanted_by=None,
         )
     )
 
@@ -157,8 +177,9 @@ def with_suspects(connection: Connection, leases: Sequence[Lease]) -> set[str]:
     """Return the destinations that may be called and have due suspected poison deliveries."""
     found = select(Lane.destination).where(
         Lane.destination.in_([lease.destination for lease in leases]),
-        _open(),
-        _HAS_DUE.where(IS_POISON_SUSPECT),
+        Lane.shard == 0,
+        is_open(),
+        HAS_DUE.where(IS_POISON_SUSPECT),
     )
     return set(connection.execute(found).scalars())
 
@@ -175,98 +196,22 @@ def workable(connection: Connection, leases: Sequence[Lease]) -> set[str]:
 def ask_workable(pipeline: Pipeline, lease: Lease) -> Answer:
     """Ask for a lane's row, locked until commit: there is none if it is not `workable`."""
     values = {"b_destination": lease.destination, "b_token": lease.token, "b_holder": lease.holder}
-    return pipeline.add(_WORKABLE, values)
+    if lease.shard == 0:
+        return pipeline.add(_LOCK_IF_OPEN, values)
+    pipeline.add(_LOCK, values)
+    return pipeline.add(_HELD_AND_OPEN, values)
 
 
-def block(
-    connection: Connection, lease: Lease, *, for_s: float, reason: str, setbacks: int
-) -> None:
-    """Block a held lane for `for_s` seconds; `reason` is for a person."""
-    connection.execute(
-        update(Lane)
-        .where(_is_held([lease]))
-        .values(blocked_until=database_later(for_s), blocked_reason=reason[:500], setbacks=setbacks)
-    )
-
-
-def recover(connection: Connection, lease: Lease) -> None:
-    """Lift the block of a held lane and reset its setbacks: the destination answers again."""
-    connection.execute(
-        update(Lane)
-        .where(_is_held([lease]))
-        .values(blocked_until=None, blocked_reason=None, setbacks=0)
-    )
-
-
-def mark_paused(connection: Connection, destination: str, *, paused: bool) -> None:
-    """Pause a destination's lane, or resume it at once, which also lifts a block.
-
-    Raises:
-        NotFound: the destination has no lane.
-    """
-    values: dict[str, Any] = {"paused": paused}
-    if not paused:
-        values |= {"blocked_until": None, "blocked_reason": None}
-    changed = connection.execute(
-        update(Lane).where(Lane.destination == destination).values(**values)
-    )
-    if not changed.rowcount:
-        raise NotFound(f"there is no destination {destination}")
-
-
-def _resting(holder: str) -> str:
-    """Return the `holder` value of a released lane that other processes may not lease yet."""
-    return f"{holder}{_RESTS}"
-
-
-def _open() -> Any:
-    return ~Lane.paused & or_(Lane.blocked_until.is_(None), Lane.blocked_until <= database_now())
-
-
-def _is_held(leases: Sequence[Lease]) -> Any:
-    return _LANE_KEY.in_(_keys(leases))
-
-
-def _keys(leases: Sequence[Lease]) -> list[tuple[str, int, str]]:
-    return [(lease.destination, lease.token, lease.holder) for lease in leases]
-
-
-_WORKABLE = (
-    select(Lane.destination)
-    .where(
-        Lane.destination == bindparam("b_destination"),
-        Lane.token == bindparam("b_token"),
-        Lane.holder == bindparam("b_holder"),
-        _open(),
-    )
-    .with_for_update(read=True)
+_HELD = select(Lane.destination).where(
+    Lane.destination == bindparam("b_destination"),
+    Lane.token == bindparam("b_token"),
+    Lane.holder == bindparam("b_holder"),
 )
-
-
-def set_paused(
-    connection: Connection, hub: Hub, destination: str, *, paused: bool, actor: str, now: datetime
-) -> None:
-    """Pause or resume a destination, with an audit entry; resuming also lifts a block.
-
-    Raises:
-        NotFound: there is no such destination in hub.yaml.
-    """
-    if destination not in hub.configuration.destinations:
-        known = ", ".join(hub.configuration.destinations) or "none"
-        raise NotFound(f"there is no destination {destination}; hub.yaml has {known}")
-    ensure(connection, [destination])
-    mark_paused(connection, destination, paused=paused)
-    record_action(
-        connection, actor=actor, action=PAUSE if paused else RESUME, subject=destination, now=now
-    )
-
-
-def paused_by(connection: Connection, destination: str) -> tuple[str, datetime] | None:
-    """Return the actor and the time of a destination's last pause; None if there is no record."""
-    row = connection.execute(
-        select(AuditEntry.actor, AuditEntry.at)
-        .where(AuditEntry.subject == destination, AuditEntry.action == PAUSE)
-        .order_by(AuditEntry.id.desc())
-        .limit(1)
-    ).first()
-    return (row.actor, row.at) if row else None
+_LOCK = _HELD.with_for_update(read=True)
+_LOCK_IF_OPEN = _LOCK.where(is_open())
+_first = aliased(Lane)
+# A statement of its own, after the lock: one that has waited for a lock sees what it waited for in
+# the locked row, and not in other rows.
+_HELD_AND_OPEN = _HELD.join(
+    _first, (_first.destination == Lane.destination) & (_first.shard == 0)
+).where(is_open(_first))

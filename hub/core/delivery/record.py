@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select, update
 
 from adapters import Outcome, Verdict
 from hub.core.delivery.evidence import alert_duplicates, confirm
-from hub.core.delivery.lanes import Lease
+from hub.core.delivery.lane_rows import Lease
 from hub.core.delivery.ledger_statements import AGAIN, CLOSE_ATTEMPTS, END
 from hub.core.delivery.poison import WAS_POISON_SUSPECT
 from hub.core.delivery.transitions import (
@@ -198,6 +198,7 @@ def orphans(connection: Connection, lease: Lease) -> list[dict[str, Any]]:
         .where(
             Delivery.destination == lease.destination,
             IS_RUNNING,
+            Delivery.lane_token >= lease.first_token,
             Delivery.lane_token < lease.token,
         )
     )

@@ -16,6 +16,7 @@ from uuid import UUID
 from sqlalchemy import Connection, select
 
 from adapters import Action, registry
+from hub.core.advisory_locks import advisory_lock
 from hub.core.configuration import Configuration, Destination, Rate, Route, TextLimits
 from hub.core.leads.rate_counters import Counter, count_recent, counter_key, increment
 from hub.core.models import LimitCount, StoredEvent, insert_if_new
@@ -86,6 +87,7 @@ class SendLimits:
         self._phones = phones
         self._now = now
         self._said: set[str] = set()
+        self._is_locked = False
 
     def refusal(self, wanted: SendRequest) -> str | None:
         """Return the reason to refuse a text message; None if it may go out, and count it then."""
@@ -99,6 +101,7 @@ class SendLimits:
         number = to.rpartition(":")[2] if isinstance(to, str) else ""
         if limits.countries is not None and (why := refusal_of(number, limits.countries)):
             return self._refuse(why, DAY_S)
+        self._lock()
         rates = list(self._rates(limits, number, wanted.event_id))
         counts = count_recent(self._connection, [watched for watched, _, _ in rates], now=self._now)
         for watched, rate, whose in rates:
@@ -106,6 +109,12 @@ class SendLimits:
                 return self._refuse(f"{rate.count} in {_span(rate.per_s)} {whose}", rate.per_s)
         increment(self._connection, [watched for watched, _, _ in rates], now=self._now)
         return None
+
+    def _lock(self) -> None:
+        """Wait for claims of the destination's other shards, which count too: until commit."""
+        if self._destination.shards > 1 and not self._is_locked:
+            advisory_lock(self._connection, "texts", self._destination.slug)
+            self._is_locked = True
 
     def _limits(self, source: str) -> TextLimits:
         """Return the limits for events of a source.

@@ -151,17 +151,24 @@ class Attempt(Base):
 
 
 class Lane(Base):
-    """Lane: one destination's row of lease, pause, block and circuit breaker.
+    """Lane: a destination's row of lease, pause, block and circuit breaker; one for each shard.
 
-    `token` is the fencing token: it grows with every holder and fences off earlier ones. `paused`
-    is set by a person; `blocked_until` is set by the hub (refused credentials, an open circuit),
-    with `blocked_reason`. `setbacks` counts blocks in a row, for the backoff; `failures` counts
-    calls in a row without a good answer, for the circuit breaker.
+    `shard` counts from 0. `token` is the fencing token: it grows with every holder of the lane and
+    fences off earlier ones. `shards` is the number of shards by which the latest holder divides the
+    destination's limits; `wanted_by` is a process that asks the holder for the lane. `failures`
+    counts calls of the lane in a row without a good answer, for the circuit breaker.
+
+    The destination's own state is in the row of shard 0: `paused` is set by a person;
+    `blocked_until` is set by the hub (refused credentials, an open circuit), with `blocked_reason`.
+    `setbacks` counts blocks in a row, for the backoff; in other rows, those that the holder knew.
     """
 
     __tablename__ = "lanes"
 
     destination: Mapped[str] = mapped_column(primary_key=True)
+    shard: Mapped[int] = mapped_column(primary_key=True, default=0, server_default="0")
+    shards: Mapped[int] = mapped_column(default=1, server_default="1")
+    wanted_by: Mapped[str | None]
     token: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     holder: Mapped[str | None]
     lease_until: Mapped[datetime | None]

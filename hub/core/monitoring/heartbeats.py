@@ -71,7 +71,7 @@ def alert_unserved(
 
 
 def _with_late_work(connection: Connection) -> list[str]:
-    """Return the destinations that may be called, whose work is late and whose lane nobody holds.
+    """Return the destinations that may be called, whose work is late and whose lanes nobody holds.
 
     A holder that rests for its rate holds its lane.
     """
@@ -80,10 +80,12 @@ def _with_late_work(connection: Connection) -> list[str]:
         IS_DUE,
         Delivery.next_attempt_at <= database_later(-UNSERVED_S),
     )
+    held = select(Lane.destination).where(Lane.lease_until > database_later(-UNSERVED_S))
     found = select(Lane.destination).where(
         ~Lane.paused,
         or_(Lane.blocked_until.is_(None), Lane.blocked_until <= database_later(-UNSERVED_S)),
-        or_(Lane.lease_until.is_(None), Lane.lease_until <= database_later(-UNSERVED_S)),
+        Lane.shard == 0,
+        Lane.destination.not_in(held),
         late,
     )
     return sorted(connection.execute(found).scalars())

@@ -81,7 +81,9 @@ def read_metrics(connection: Connection) -> Metrics:
             Lane.destination,
             Lane.paused,
             func.coalesce(Lane.blocked_until > database_now(), False).label("blocked"),
-        ).order_by(Lane.destination)
+        )
+        .where(Lane.shard == 0)
+        .order_by(Lane.destination)
     )
     return Metrics(
         backlogs=[_backlog(row) for row in connection.execute(backlog_statement())],

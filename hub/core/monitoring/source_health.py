@@ -160,7 +160,7 @@ def find_blocked(connection: Connection, configuration: Configuration) -> list[B
     is_blocked = func.coalesce(Lane.blocked_until > database_now(), False)
     rows = connection.execute(
         select(Lane.destination, Lane.blocked_reason, Lane.blocked_until, Lane.setbacks)
-        .where(Lane.blocked_reason.is_not(None), is_blocked | (Lane.setbacks > 0))
+        .where(Lane.shard == 0, Lane.blocked_reason.is_not(None), is_blocked | (Lane.setbacks > 0))
         .order_by(Lane.destination)
     )
     return [

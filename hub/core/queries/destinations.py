@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, literal_column, select
+from sqlalchemy import Connection, Row, exists, func, literal_column, select
+from sqlalchemy.orm import aliased
 
 from adapters.registry import outbound
 from hub.core.configuration import Configuration, Destination
-from hub.core.delivery.lanes import paused_by
+from hub.core.delivery.pauses import paused_by
 from hub.core.explain.errors import Explanation, explain_error
 from hub.core.models import (
     IS_DUE,
@@ -41,7 +42,7 @@ class DestinationStatus:
     `counts` has the number of deliveries that are `due`, `scheduled` or `running`; `oldest_s` is
     the time in seconds for which the oldest has been due. `reason` is the exact reason of a block,
     `hint` the advice on it. `since` is the time at which the block or a pause began, if known;
-    `until` is the time of the next try. `is_held`: a worker holds the lease of the lane.
+    `until` is the time of the next try. `is_held`: a worker holds a lane of it.
     """
 
     destination: Destination
@@ -192,6 +193,8 @@ def _status(
 
 
 def _lanes(connection: Connection) -> dict[str, Row[Any]]:
+    shard = aliased(Lane)
+    is_held = (shard.destination == Lane.destination) & (shard.lease_until > database_now())
     rows = connection.execute(
         select(
             Lane.destination,
@@ -200,8 +203,8 @@ def _lanes(connection: Connection) -> dict[str, Row[Any]]:
             Lane.blocked_until,
             Lane.setbacks,
             func.coalesce(Lane.blocked_until > database_now(), False).label("blocked"),
-            func.coalesce(Lane.lease_until > database_now(), False).label("held"),
-        )
+            exists().where(is_held).label("held"),
+        ).where(Lane.shard == 0)
     )
     every: Sequence[Any] = rows.all()
     return {row.destination: row for row in every}

@@ -163,7 +163,7 @@ def held_back(connection: Connection, destinations: Collection[str]) -> Mapping[
     held = or_(Lane.paused, Lane.blocked_until > database_now())
     rows = connection.execute(
         select(Lane.destination, Lane.paused, Lane.blocked_reason)
-        .where(Lane.destination.in_(destinations), held)
+        .where(Lane.destination.in_(destinations), Lane.shard == 0, held)
         .order_by(Lane.destination)
     )
     return {

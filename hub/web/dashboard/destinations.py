@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from hub.core.audit import record_action
 from hub.core.auth.roles import Permission
 from hub.core.configuration import Destination
-from hub.core.delivery.lanes import set_paused
+from hub.core.delivery.pauses import set_paused
 from hub.core.errors import NotFound
 from hub.core.monitoring.source_health import rate_words
 from hub.core.queries import destinations as board

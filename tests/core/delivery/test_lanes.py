@@ -6,7 +6,7 @@ from threading import Barrier
 import pytest
 from sqlalchemy import update
 
-from hub.core.delivery import lanes
+from hub.core.delivery import lanes, pauses
 from hub.core.errors import NotFound
 from hub.core.models import Delivery, Lane
 from hub.gateways.database.engine import open_database
@@ -94,8 +94,8 @@ def test_whoever_lost_a_lane_renews_releases_blocks_and_recovers_nothing(connect
     assert lanes.renew(connection, [old]) == set()
     assert lanes.workable(connection, [old]) == set()
     lanes.release(connection, old)
-    lanes.block(connection, old, for_s=60, reason="me", setbacks=3)
-    lanes.recover(connection, old)
+    pauses.block(connection, old, for_s=60, reason="me", setbacks=3)
+    pauses.recover(connection, old)
     row = lane(connection)
     assert (row.holder, row.token, row.blocked_until) == ("new", new.token, None)
     assert lanes.workable(connection, [new]) == {"ops"}
@@ -110,7 +110,7 @@ def test_a_released_lane_is_free_at_once_and_its_token_still_grows(connection) -
 
 def test_a_blocked_lane_rests_until_its_time_and_remembers_its_setbacks(connection) -> None:
     [lease] = take(connection)
-    lanes.block(connection, lease, for_s=60, reason="refused us " * 100, setbacks=2)
+    pauses.block(connection, lease, for_s=60, reason="refused us " * 100, setbacks=2)
     assert lanes.workable(connection, [lease]) == set()
     lanes.release(connection, lease)
     assert take(connection) == []
@@ -118,32 +118,32 @@ def test_a_blocked_lane_rests_until_its_time_and_remembers_its_setbacks(connecti
     connection.execute(update(Lane).values(blocked_until=lanes.database_later(-0.1)))
     [again] = take(connection)
     assert again.setbacks == 2
-    lanes.recover(connection, again)
+    pauses.recover(connection, again)
     row = lane(connection)
     assert (row.setbacks, row.blocked_until, row.blocked_reason) == (0, None, None)
 
 
 def test_a_paused_lane_is_neither_taken_nor_worked_in_until_it_is_resumed(connection) -> None:
     [lease] = take(connection)
-    lanes.mark_paused(connection, "ops", paused=True)
+    pauses.mark_paused(connection, "ops", paused=True)
     assert lanes.workable(connection, [lease]) == set()
     assert lanes.renew(connection, [lease]) == {"ops"}, "calls under way still have to be recorded"
     lanes.release(connection, lease)
     assert take(connection) == []
-    lanes.mark_paused(connection, "ops", paused=False)
+    pauses.mark_paused(connection, "ops", paused=False)
     assert len(take(connection)) == 1
 
 
 def test_resuming_lifts_a_block_too(connection) -> None:
     [lease] = take(connection)
-    lanes.block(connection, lease, for_s=600, reason="refused us", setbacks=1)
-    lanes.mark_paused(connection, "ops", paused=False)
+    pauses.block(connection, lease, for_s=600, reason="refused us", setbacks=1)
+    pauses.mark_paused(connection, "ops", paused=False)
     assert lanes.workable(connection, [lease]) == {"ops"}
 
 
 def test_pausing_what_has_no_lane_says_so(connection) -> None:
     with pytest.raises(NotFound, match="no destination nope"):
-        lanes.mark_paused(connection, "nope", paused=True)
+        pauses.mark_paused(connection, "nope", paused=True)
 
 
 def test_of_many_who_race_for_the_same_lanes_each_lane_has_one_holder(database) -> None:
@@ -180,7 +180,7 @@ def test_a_lane_that_is_being_worked_in_cannot_be_paused_in_between(database, to
 
             def pause() -> None:
                 with database.write() as connection:
-                    lanes.mark_paused(connection, "ops", paused=True)
+                    pauses.mark_paused(connection, "ops", paused=True)
 
             pausing = pool.submit(pause)
             assert not pausing.done()

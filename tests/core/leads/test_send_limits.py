@@ -17,11 +17,18 @@ from hub.core.configuration import Configuration, Destination, Rate, Source, Tex
 from hub.core.delivery.claim import claim
 from hub.core.delivery.context import RenderContexts
 from hub.core.delivery.prepare import Claimed
+from hub.core.ids import new_id
 from hub.core.inbound.ingest import ingest
 from hub.core.inbound.routing import site_context
 from hub.core.leads.held import sent_by
 from hub.core.leads.rate_counters import prune
-from hub.core.leads.send_limits import end_expired_alerts, limits_of, prefix_of, refusal_of
+from hub.core.leads.send_limits import (
+    SendRequest,
+    end_expired_alerts,
+    limits_of,
+    prefix_of,
+    refusal_of,
+)
 from hub.core.models import Alert, Attempt, LimitCount, database_later
 from hub.core.monitoring import alerts
 from hub.core.replays.replay import preview_deliveries, replay_deliveries
@@ -336,6 +343,29 @@ def test_a_refusal_of_the_moment_in_which_the_alert_would_end_keeps_it(database)
             until_somebody_waits(database, or_has_ended=ending)
         ending.result()
     assert said(database) == [(alerts.CAP_REACHED, "sms")]
+
+
+def test_two_shards_that_claim_at_once_keep_the_caps_together(database) -> None:
+    """Either would count no text of the other, and both would send one."""
+    configuration = texting().configuration
+    caps = replace(WIDE_LIMITS, per_number=Rate(1, 3600))
+    shared = Destination("sms", "twilio", {}, shards=2, limits=caps)
+    wanted = SendRequest(sms(), new_id(NOW), "provider", "send", {"to": GOOD})
+
+    def refusal(connection) -> str | None:
+        limits = limits_of(connection, configuration, shared, TwilioOutbound.actions, now=NOW)
+        return limits.refusal(wanted)
+
+    def other() -> str | None:
+        with database.write() as connection:
+            return refusal(connection)
+
+    with ThreadPoolExecutor(1) as pool:
+        with database.write() as connection:
+            assert refusal(connection) is None
+            asking = pool.submit(other)
+            until_somebody_waits(database, or_has_ended=asking)
+        assert asking.result() == "cap: 1 in 1h to one number"
 
 
 def test_neither_number_nor_prefix_is_kept_by_the_counters(database) -> None:

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, update
 
 from hub.core.configuration import Configuration, Rate, Source
-from hub.core.delivery import lanes
+from hub.core.delivery import pauses
 from hub.core.inbound.config_versions import note_version
 from hub.core.inbound.ingest import store_rejected
 from hub.core.models import Alert, Lane, SourceState, database_later, insert_if_new
@@ -148,13 +148,13 @@ def test_a_block_is_told_of_until_calls_go_well_again(database, town):
     with database.write() as connection:
         town.take_in(connection, {"id": "e"})
         hold = lease_of(connection)
-        lanes.block(connection, hold, for_s=30, reason="refused us: 403", setbacks=1)
+        pauses.block(connection, hold, for_s=30, reason="refused us: 403", setbacks=1)
         alert_silence(connection, town.configuration, now=NOW)
         connection.execute(update(Lane).values(blocked_until=database_later(-1)))
         assert [one.reason for one in find_blocked(connection, town.configuration)] == [
             "refused us: 403"
         ]
-        lanes.recover(connection, hold)
+        pauses.recover(connection, hold)
         alert_silence(connection, town.configuration, now=NOW + HOUR)
         assert told(connection) == [(alerts.BLOCKED, "destination ops", False)]
 
@@ -162,7 +162,7 @@ def test_a_block_is_told_of_until_calls_go_well_again(database, town):
 def test_a_destination_that_asked_to_wait_and_has_waited_is_not_blocked(database, town):
     with database.write() as connection:
         town.take_in(connection, {"id": "e"})
-        lanes.block(connection, lease_of(connection), for_s=-1, reason="asked to wait", setbacks=0)
+        pauses.block(connection, lease_of(connection), for_s=-1, reason="asked to wait", setbacks=0)
         assert find_blocked(connection, town.configuration) == []
 
 

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import insert, update
 
 from hub.core.configuration import Route
-from hub.core.delivery import lanes
-from hub.core.delivery.lanes import set_paused
+from hub.core.delivery import lanes, pauses
+from hub.core.delivery.pauses import set_paused
 from hub.core.ids import first_id, new_id
 from hub.core.inbound.ingest import store_rejected
 from hub.core.models import (
@@ -114,7 +114,7 @@ def test_a_block_is_told_in_plain_words_with_the_exact_ones_beside(database, tow
     with database.write() as connection:
         town.take_in(connection, {"id": "a"})
         said = "refused us: Slack answered 404: no_service"
-        lanes.block(connection, lease_of(connection), for_s=60, reason=said, setbacks=1)
+        pauses.block(connection, lease_of(connection), for_s=60, reason=said, setbacks=1)
         [need] = needs(connection)
         assert (need.kind, need.subject, need.detail) == ("blocked", "ops", said)
         assert "404" not in need.words

@@ -31,7 +31,13 @@ from tests.core.making import Town, attempts_of, deliveries_of, lease_of
 from tests.timing import NEVER_S
 
 ADD = insert(Lane.__table__).values(  # type: ignore[arg-type]
-    destination=bindparam("name"), token=0, paused=False, setbacks=0, failures=0
+    destination=bindparam("name"),
+    shard=0,
+    shards=1,
+    token=0,
+    paused=False,
+    setbacks=0,
+    failures=0,
 )
 TOKENS = select(Lane.destination, Lane.token).order_by(Lane.destination)
 SET_TOKENS = StatementForRows(
