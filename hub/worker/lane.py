@@ -101,8 +101,10 @@ class HeldLane:
     recovered: bool = False
     lost: bool = False
     suspects: bool = False
-    # No more calls: another worker gets it, or leases it anew with what is known of its circuit.
+    # No more calls: another worker gets it (`given`), or this one leases it anew with what is known
+    # of the circuit by now.
     leaving: bool = False
+    given: bool = False
 
     def __post_init__(self) -> None:
         self.setbacks, self.failures = self.lease.setbacks, self.lease.failures

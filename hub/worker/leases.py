@@ -6,11 +6,15 @@ no lane in it that another process may hold.
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from random import random
 from typing import Any
 
+from sqlalchemy.exc import DBAPIError
+
+from hub.core.database_errors import DatabaseErrorKind, classify
 from hub.core.delivery import lanes, pauses
 from hub.core.delivery.lane_rows import Lease
 from hub.core.delivery.poison import alert_poisoned
@@ -20,7 +24,7 @@ from hub.core.delivery.transitions import DEADLY
 from hub.core.events.enrichment import record_and_complete
 from hub.worker.context import THREADS, WorkerContext
 from hub.worker.lane import CircuitState, HeldLane
-from hub.worker.sharing import lease_shards
+from hub.worker.sharing import ask_for_shares, lease_shards
 
 LONGEST_LINGER_S = 60.0
 # How long a lane is left to the worker that asked for it.
@@ -42,15 +46,16 @@ def update_leases(
         del held[name]
     for lane in [lane for lane in held.values() if _has_news(lane) or _is_done_with(lane)]:
         # By itself: it locks all lanes of its destination, also those of other workers.
-        with worker.hub.store.write() as connection:
-            _write_news(connection, lane)
+        with _again_later(f"what {lane.destination.slug} answered is not written yet"):
+            with worker.hub.store.write() as connection:
+                _write_news(connection, lane)
+                if _is_done_with(lane):
+                    lanes.release(connection, lane.lease, linger_s=_linger_s(lane))
+            if lane.block and not lane.is_block_written:
+                _log_wait(lane.destination.slug, lane.block)
+            lane.recovered, lane.is_block_written = False, lane.block is not None
             if _is_done_with(lane):
-                lanes.release(connection, lane.lease)
-        if lane.block and not lane.is_block_written:
-            _log_wait(lane.destination.slug, lane.block)
-        lane.recovered, lane.is_block_written = False, lane.block is not None
-        if _is_done_with(lane):
-            held.pop(lane.lease.name, None)
+                held.pop(lane.lease.name, None)
     if not (renew or take):
         return
     with worker.hub.store.write() as connection:
@@ -73,6 +78,9 @@ def update_leases(
     for lane in mine if look else ():
         lane.suspects = lane.destination.slug in suspects
     held.update({lane.lease.name: lane for lane in taken})
+    if take:
+        with _again_later("no lanes were asked for"):
+            ask_for_shares(worker, held)
 
 
 def release_all(worker: WorkerContext, held: dict[str, HeldLane]) -> None:
@@ -83,11 +91,9 @@ def release_all(worker: WorkerContext, held: dict[str, HeldLane]) -> None:
     with worker.hub.store.write() as connection:
         for lane in sorted(held.values(), key=lambda one: (one.lease.destination, one.lease.token)):
             record_and_complete(connection, worker.hub, lane.finished, now=now)
-            linger_s = max(
-                min(lane.limiter.empty_in_s(now_s), LONGEST_LINGER_S), lane.limiter.wait_s(now_s)
-            )
+            linger_s = _linger_s(lane)
             lanes.release(connection, lane.lease, failures=lane.failures, linger_s=linger_s)
-            if lane.leaving:
+            if lane.given:
                 worker.given_until_s[lane.lease.name] = now_s + linger_s + GIVEN_S
     has_fetched = any(lane.has_fetched for lane in held.values())
     for lane in held.values():
@@ -95,6 +101,23 @@ def release_all(worker: WorkerContext, held: dict[str, HeldLane]) -> None:
     held.clear()
     if has_fetched:
         worker.hub.waker.wake()
+
+
+@contextmanager
+def _again_later(sentence: str) -> Iterator[None]:
+    """Log a lock that another process has held for too long: the next look tries again."""
+    try:
+        yield
+    except DBAPIError as error:
+        if classify(error) is not DatabaseErrorKind.RETRYABLE:
+            raise
+        log.warning("%s (%s): it is tried again", sentence, type(error.orig).__name__)
+
+
+def _linger_s(lane: HeldLane) -> float:
+    """Return the seconds for which a lane that is released now is at rest, for its rate."""
+    now_s = time.monotonic()
+    return max(min(lane.limiter.empty_in_s(now_s), LONGEST_LINGER_S), lane.limiter.wait_s(now_s))
 
 
 def _is_done_with(lane: HeldLane) -> bool:
@@ -127,16 +150,14 @@ def _log_wait(destination: str, block: CircuitState) -> None:
 def _take(connection: Any, worker: WorkerContext, held: dict[str, HeldLane]) -> list[HeldLane]:
     used = sum(lane.slots for lane in held.values())
     taken = []
-    leases = _acquire(connection, worker, held)
-    to_settle = [lease for lease in leases if lease.to_settle]
-    for lease in to_settle:
-        _settle_orphans(connection, worker, _lane(worker, lease, slots=0))
-        lanes.release(connection, lease)
-    if to_settle:
-        # Nobody divides by another number of shards any more.
-        leases = [lease for lease in leases if not lease.to_settle]
-        leases += _acquire(connection, worker, held)
-    for lease in leases:
+    found = _acquire(connection, worker, held)
+    if any(lease.to_settle for lease in found):
+        # Once these are released, nobody divides by another number of shards any more.
+        _settle(connection, worker, found)
+        more = _acquire(connection, worker, held)
+        _settle(connection, worker, more)
+        found += more
+    for lease in [lease for lease in found if not lease.to_settle]:
         lane = _lane(worker, lease, slots=max(1, THREADS - used))
         _settle_orphans(connection, worker, lane)
         used += lane.slots
@@ -149,9 +170,16 @@ def _share_threads(held: Sequence[HeldLane]) -> None:
     free = THREADS - sum(lane.slots for lane in held)
     for lane in held:
         more = min(free, slots_of(lane.destination, lane.lease.shard) - lane.slots)
-        if more > 0 and not lane.leaving:
+        if more > 0 and not (lane.leaving or lane.lost or lane.block):
             lane.slots += more
             free -= more
+
+
+def _settle(connection: Any, worker: WorkerContext, leases: Iterable[Lease]) -> None:
+    """Settle what was left open in lanes leased only for that, and release them."""
+    for lease in [lease for lease in leases if lease.to_settle]:
+        _settle_orphans(connection, worker, _lane(worker, lease, slots=0))
+        lanes.release(connection, lease)
 
 
 def _lane(worker: WorkerContext, lease: Lease, *, slots: int) -> HeldLane:

@@ -26,7 +26,7 @@ from hub.worker.lane import HeldLane
 def lease_shards(
     connection: Connection, worker: WorkerContext, held: Mapping[str, HeldLane]
 ) -> list[Lease]:
-    """Lease the free lanes of sharded destinations that have due work; ask for a share if none is.
+    """Lease the free lanes of sharded destinations that have due work.
 
     Held lanes that another worker asks for, or whose destination another worker has found not
     answering, are marked as leaving.
@@ -53,21 +53,36 @@ def _lease(
         if (name := lane_name(destination.slug, shard)) not in held
         and now_s >= worker.given_until_s.get(name, 0.0)
     ]
-    if free:
-        leases = acquire(
-            connection,
-            worker.holder,
-            [destination.slug],
-            most=len(free),
-            shards=destination.shards,
-            among=free,
-        )
-        if leases:
-            return leases
-    has_threads = sum(lane.slots for lane in held.values()) < THREADS
-    if has_threads and (wanted := shards_to_ask_for(current, worker.holder)):
-        ask_for(connection, wanted, worker.holder)
-    return []
+    if not free:
+        return []
+    return acquire(
+        connection,
+        worker.holder,
+        [destination.slug],
+        most=len(free),
+        shards=destination.shards,
+        among=free,
+    )
+
+
+def ask_for_shares(worker: WorkerContext, held: Mapping[str, HeldLane]) -> None:
+    """Ask other workers for lanes of sharded destinations, if this one has threads for them.
+
+    Raises:
+        DBAPIError: the database is unavailable, or a lane was locked for too long.
+    """
+    if not worker.sharded or sum(lane.slots for lane in held.values()) >= THREADS:
+        return
+    with worker.hub.store.read() as connection:
+        states = shard_states(connection, worker.sharded)
+    wanted = [
+        one
+        for slug, every in states.items()
+        for one in shards_to_ask_for(every[: worker.sharded[slug].shards], worker.holder)
+    ]
+    if wanted:
+        with worker.hub.store.write() as connection:
+            ask_for(connection, wanted, worker.holder)
 
 
 def _mark_leaving(states: Sequence[ShardState], holder: str, held: Mapping[str, HeldLane]) -> None:
@@ -76,4 +91,5 @@ def _mark_leaving(states: Sequence[ShardState], holder: str, held: Mapping[str, 
         lane = held.get(one.name)
         if lane is None or lane.block is not None or one.holder != holder:
             continue
-        lane.leaving |= one in given or setbacks != lane.setbacks
+        lane.given |= one in given
+        lane.leaving |= lane.given or setbacks != lane.setbacks

@@ -6,7 +6,9 @@ from threading import Event, Lock, Thread
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from hub.core.delivery import lanes
 from hub.core.delivery.pauses import set_paused
 from hub.core.models import Lane, database_later
 from hub.worker.context import WorkerContext
@@ -194,6 +196,54 @@ def tick_until_released(drain: Drain) -> bool:
     drain._results.drain()
     drain._tick(look=False)
     return not drain._lanes
+
+
+def test_a_lock_held_for_too_long_does_not_lose_a_block(postgresql_stage) -> None:
+    """Another worker, frozen in a claim, keeps its lane's row locked."""
+    stage = postgresql_stage
+    [worker] = workers_of(stage, keyed(TWO), 1)
+    put(stage, worker, 6)
+    stage.far_end.behave = lambda _: Reply(401, b"no")
+    of_shard_1 = (Lane.destination == "ops") & (Lane.shard == 1)
+    stage.change(Lane, of_shard_1, holder="frozen", shards=2, lease_until=database_later(60.0))
+    drain = Drain(worker)
+    with stage.store.engine.connect() as frozen:
+        frozen.execute(select(Lane.shard).where(of_shard_1).with_for_update(read=True))
+        drain._tick(look=True)
+        eventually(lambda: drain._results.drain() or drain._lanes["ops"].block)
+        drain._tick(look=False)
+        assert first_lane(stage).blocked_until is None
+        frozen.rollback()
+    eventually(lambda: tick_until_released(drain))
+    assert first_lane(stage).setbacks == 1
+    assert len(stage.far_end.received) == 2
+
+
+def test_a_lane_that_is_free_too_late_is_settled_and_not_worked_in(
+    postgresql_stage, monkeypatch
+) -> None:
+    """A shard that is no more, in which a late holder claims while the others are settled."""
+    stage = postgresql_stage
+    workers_of(stage, keyed("concurrency: 3, shards: 3"), 1)
+    [worker] = workers_of(stage, keyed("concurrency: 2, shards: 2"), 1)
+    put(stage, worker, 10)
+    stage.change(Lane, holder="dead", shards=3, lease_until=database_later(-1.0))
+    release = lanes.release
+    with stage.store.engine.connect() as late:
+        of_shard_2 = (Lane.destination == "ops") & (Lane.shard == 2)
+        late.execute(select(Lane.shard).where(of_shard_2).with_for_update(read=True))
+
+        def release_at_once(connection: Any, lease: Any, **values: Any) -> None:
+            late.rollback()
+            release(connection, lease, **values)
+
+        monkeypatch.setattr(lanes, "release", release_at_once)
+        drain = Drain(worker)
+        drain._tick(look=True)
+    assert not any(lane.lease.to_settle for lane in drain._lanes.values())
+    assert {row.holder for row in stage.rows(Lane)} == {None}
+    stage.drain(worker)
+    assert {row.state for row in stage.deliveries} == {"succeeded"}
 
 
 def test_a_lane_gets_the_threads_that_another_one_has_left(stage) -> None:

@@ -64,6 +64,7 @@ _DUE = (
             getattr(StoredEvent, name).label(f"event_{name}")
             for name in RenderContexts.EVENT_COLUMNS
         ),
+        Attempt.n.label("last_n"),
         Attempt.key.label("last_key"),
         Attempt.parameters.label("last_parameters"),
         # An attempt under the same key that is confirmed already: no further call is needed.
@@ -144,15 +145,19 @@ def claim(
     actions. `restored` are the windows whose calls a restored database may be missing. `caps` are
     the send limits of texts. `suspects` claims suspected poison deliveries only, instead of all
     others. `on_row` is called before each delivery: rendering its parameters may take a while.
+
+    A delivery that another shard's holder has called since the statement began is locked as it is
+    now, but found without the attempt made meanwhile, whose key and parameters hold: it stays due.
     """
     due = due or ask_due(connection, lease, slots, suspects=suspects)
     if not due.workable.all():
         return [], False
     rows = due.due.all()
+    known = [row for row in rows if row.last_n or not row.attempts]
     claimed: list[Claimed] = []
     ended: list[EndedUnsent] = []
     in_doubt: list[UnknownFromRestore] = []
-    for row in rows:
+    for row in known:
         on_row()
         if row.arrived_id and row.last_key == delivery_key(row.id, row.key_n):
             complete_confirmed(connection, row.arrived_id, now=now)
@@ -178,7 +183,7 @@ def claim(
         finish_unknown(connection, in_doubt, now=now)
     if claimed:
         _start(connection, lease, claimed, now, sandbox)
-    return claimed, len(rows) == slots
+    return claimed, len(rows) == slots or len(known) < len(rows)
 
 
 def _in_doubt(claimed: Claimed, lost: PossibleDuplicate) -> UnknownFromRestore:

@@ -104,7 +104,8 @@ def acquire(
             holder=holder,
             lease_until=database_later(LEASE_S),
             shards=case((found.c.is_mine, shards), else_=0),  # 0: leased only to settle
-            setbacks=found.c.setbacks,
+            # In the row of shard 0 it is the destination's, and may have been written meanwhile.
+            setbacks=case((Lane.shard == 0, Lane.setbacks), else_=found.c.setbacks),
             wanted_by=None,
         )
         .returning(Lane.destination, Lane.token, Lane.setbacks, Lane.failures, Lane.shards)

@@ -9,7 +9,7 @@ A person can pause and resume a destination; both are recorded in the audit log.
 
 from datetime import datetime
 
-from sqlalchemy import Connection, case, or_, select, update
+from sqlalchemy import Connection, case, literal, or_, select, update
 
 from hub.core.audit import record_action
 from hub.core.delivery.lane_rows import Lease, lock_lanes
@@ -27,10 +27,12 @@ def block(
     """Block the destination of a held lane for `for_s` seconds; `reason` is for a person.
 
     Of this block and one that is in force, the longer one stays, and the higher number of setbacks.
+    Shard 0 alone, which probes, may lower that number once the block has ended.
     """
     if not _is_held(connection, lease):
         return
     until, in_force = database_later(for_s), Lane.blocked_until > database_now()
+    keeps = literal(lease.shard > 0) | in_force
     is_longer = Lane.blocked_until > until
     connection.execute(
         update(Lane)
@@ -38,7 +40,7 @@ def block(
         .values(
             blocked_until=case((is_longer, Lane.blocked_until), else_=until),
             blocked_reason=case((is_longer, Lane.blocked_reason), else_=reason[:500]),
-            setbacks=case((in_force & (Lane.setbacks > setbacks), Lane.setbacks), else_=setbacks),
+            setbacks=case((keeps & (Lane.setbacks > setbacks), Lane.setbacks), else_=setbacks),
         )
     )
 

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, func, literal, select, tuple_, update
 
 from hub.core.configuration import Destination, Rate
-from hub.core.delivery.lane_rows import HAS_DUE, RESTS, ROW_KEY, TOKENS, lane_name
+from hub.core.delivery.lane_rows import HAS_DUE, RESTS, TOKENS, in_order, lane_name
 from hub.core.models import Lane, database_now, insert_if_new
 
 MOST_SHARDS = 64
@@ -118,7 +118,8 @@ def shards_to_ask_for(states: Sequence[ShardState], holder: str) -> list[ShardSt
         return []
     held = Counter(one.holder for one in states)
     richest, most = max(held.items(), key=lambda item: (item[1], item[0] or ""))
-    asked = sum(one.wanted_by == holder for one in states)
+    # A lane at rest was asked for, or is to be: whoever holds it has released it.
+    asked = sum(one.wanted_by == holder or (one.rests and one.holder == richest) for one in states)
     wanted = (most - held[holder]) // 2 - asked
     theirs = [
         one for one in states if one.holder == richest and one.wanted_by is None and not one.rests
@@ -129,17 +130,11 @@ def shards_to_ask_for(states: Sequence[ShardState], holder: str) -> list[ShardSt
 def ask_for(connection: Connection, wanted: Sequence[ShardState], holder: str) -> None:
     """Ask the holders of these lanes for them, if their destinations have due work.
 
-    A lane that is locked just now is left out: this transaction may hold rows that others wait for.
+    This waits for their claims: the transaction may not have locked any other lane.
     """
     keys = [(one.destination, one.shard, one.holder) for one in wanted]
-    asked = select(Lane.destination, Lane.shard)
-    asked = asked.where(tuple_(Lane.destination, Lane.shard, Lane.holder).in_(keys), HAS_DUE)
-    found = asked.with_for_update(skip_locked=True).cte("asked")
-    connection.execute(
-        update(Lane)
-        .where(ROW_KEY.in_(select(found.c.destination, found.c.shard)))
-        .values(wanted_by=holder)
-    )
+    is_wanted = tuple_(Lane.destination, Lane.shard, Lane.holder).in_(keys) & HAS_DUE
+    connection.execute(update(Lane).where(in_order(is_wanted)).values(wanted_by=holder))
 
 
 def shards_to_give(states: Sequence[ShardState], holder: str) -> list[ShardState]:

@@ -5,12 +5,15 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import literal_column, text, update
 
-from hub.core.configuration import Destination
-from hub.core.delivery import lanes, pauses, shards
+from adapters import Effect, Outcome, Verdict
+from hub.core.configuration import Destination, RetryPlan
+from hub.core.delivery import claim, lanes, pauses, shards
 from hub.core.delivery.lane_rows import Lease
-from hub.core.models import Lane
+from hub.core.delivery.record import Finished, record
+from hub.core.delivery.transitions import Budget, RetryPolicy, on_result
+from hub.core.models import Delivery, Lane
 from hub.gateways.database.engine import Database, open_database
 from tests.core.making import rows, until_somebody_waits
 
@@ -121,39 +124,107 @@ def test_a_pause_waits_for_a_claim_in_another_shard_and_none_begins_after_it(dat
     lease = take(database, "a", 3)[2]
     seen: list[set[str]] = []
 
-    def claim(connection: Any) -> None:
+    def look(connection: Any) -> None:
         seen.append(lanes.workable(connection, [lease]))
 
     pause = lambda connection: pauses.mark_paused(connection, "ops", paused=True)  # noqa: E731
-    write_while(database, pause, claim)
-    write_while(
-        database, claim, lambda connection: pauses.mark_paused(connection, "ops", paused=False)
-    )
-    write_while(database, claim, pause)
+    write_while(database, pause, look)
+    with database.write() as connection:
+        pauses.mark_paused(connection, "ops", paused=False)
+        look(connection)
+    write_while(database, look, pause)
     assert seen == [{"ops"}, {"ops"}, set()]
 
 
-def test_asking_for_a_lane_waits_for_nobody(database) -> None:
-    """The asker has locked its lanes: a pause that waits for them may have locked the others."""
-    divide(database, 4)
-    take(database, "rich", 4, among=[0, 1, 2])
-    [mine] = take(database, "asker", 4, among=[3])
+def test_asking_for_a_lane_waits_for_a_claim_there(database) -> None:
+    divide(database, 2)
+    rich = take(database, "rich", 2)
+    with database.read() as connection:
+        states = shards.shard_states(connection, ["ops"])["ops"]
+    wanted = shards.shards_to_ask_for(states, "asker")
+    write_while(
+        database,
+        lambda connection: shards.ask_for(connection, wanted, "asker"),
+        lambda connection: lanes.workable(connection, rich),
+    )
+    assert [row.wanted_by for row in lane_rows(database)] == [None, "asker"]
 
-    def pause_it() -> None:
+
+# A statement that this is a part of waits for the gate after it has taken its snapshot.
+GATE = literal_column("(pg_advisory_xact_lock_shared(7)::text = '')")
+
+
+def write_late(database: Database, write: Callable[[Any], Any], other: Callable[[], Any]) -> Any:
+    """Run `write`, whose statement has the gate; run `other` once it waits there."""
+
+    def run() -> Any:
         with database.write() as connection:
-            pause(connection)
+            return write(connection)
 
     with ThreadPoolExecutor(1) as pool:
+        with database.write() as gate:
+            gate.execute(text("SELECT pg_advisory_xact_lock(7)"))
+            running = pool.submit(run)
+            until_somebody_waits(database, or_has_ended=running)
+            other()
+        return running.result(10)
+
+
+def test_whoever_leases_shard_0_keeps_the_setbacks_of_a_block_made_meanwhile(
+    database, monkeypatch
+) -> None:
+    divide(database, 2)
+    [other] = take(database, "other", 2, among=[1])
+    monkeypatch.setattr(lanes, "HAS_DUE", lanes.HAS_DUE & GATE)
+
+    def refused() -> None:
         with database.write() as connection:
-            lanes.renew(connection, [mine])
-            wanted = shards.shards_to_ask_for(
-                shards.shard_states(connection, ["ops"])["ops"], "asker"
+            block(other)(connection)
+
+    [lease] = write_late(
+        database,
+        lambda connection: lanes.acquire(connection, "a", ["ops"], most=1, shards=2, among=[0]),
+        refused,
+    )
+    assert (lease.setbacks, lane_rows(database)[0].setbacks) == (1, 1)
+
+
+def test_a_delivery_that_was_called_meanwhile_is_not_claimed_without_its_attempt(
+    database, town, monkeypatch
+) -> None:
+    """Its key and its parameters are those of that attempt."""
+    divide(database, 2)
+    one, two = take(database, "a", 2)
+    monkeypatch.setattr(claim, "DUE", claim.DUE.where(GATE))
+
+    def call() -> None:
+        with database.write() as connection:
+            monkeypatch.undo()
+            [claimed] = town.claim(connection, one)
+            again = on_result(
+                Outcome(Verdict.NOT_PROCESSED, "busy", status=503),
+                RetryPolicy(Effect.AT_MOST_ONCE, RetryPlan()),
+                Budget(claimed.tries, 0),
+                chance=0.5,
             )
-            pausing = pool.submit(pause_it)
-            until_somebody_waits(database, or_has_ended=pausing)
-            shards.ask_for(connection, wanted, "asker")
-        pausing.result(10)
-    assert [row.paused for row in lane_rows(database)] == [True, False, False, False]
+            record(connection, [ended_call(claimed, one, again)])
+            connection.execute(update(Delivery).values(next_attempt_at=lanes.database_later(-60)))
+
+    assert write_late(database, lambda connection: town.claim(connection, two), call) == []
+    with database.write() as connection:
+        [claimed] = town.claim(connection, two)
+    assert claimed.n == 2
+
+
+def ended_call(claimed: Any, lease: Lease, transition: Any) -> Finished:
+    return Finished(
+        claimed.delivery_id,
+        claimed.attempt_id,
+        lease.token,
+        Outcome(Verdict.NOT_PROCESSED, "busy", status=503),
+        transition,
+        once=True,
+    )
 
 
 def test_of_two_numbers_leased_in_one_moment_the_lower_one_stays(database) -> None:

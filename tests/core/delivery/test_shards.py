@@ -106,6 +106,22 @@ def test_the_longer_block_and_the_more_setbacks_stay(connection) -> None:
     assert lane_rows(connection)[0].setbacks == 2
 
 
+def test_shard_0_alone_lowers_the_setbacks(connection) -> None:
+    """The other's call began before the destination failed: it says nothing of the probes since."""
+    first, other, _ = take(connection, "a")
+    ended = {"setbacks": 5, "blocked_until": lanes.database_later(-1)}
+    connection.execute(update(Lane).where(Lane.shard == 0).values(ended))
+    pauses.block(connection, other, for_s=-1, reason="refused us", setbacks=1)
+    assert lane_rows(connection)[0].setbacks == 5
+    pauses.block(connection, first, for_s=-1, reason="refused us", setbacks=1)
+    assert lane_rows(connection)[0].setbacks == 1
+
+
+def test_lanes_that_rest_after_they_were_given_are_not_asked_for_again() -> None:
+    states = [shards.ShardState("ops", shard, "rich", shard > 1, None, 0) for shard in range(4)]
+    assert shards.shards_to_ask_for(states, "asker") == []
+
+
 def test_a_block_that_has_ended_leaves_nothing_to_the_next_one(connection) -> None:
     [lease] = take(connection, "a", most=1)
     pauses.block(connection, lease, for_s=-1, reason="refused us", setbacks=3)
