@@ -20,6 +20,7 @@ from hub.gateways.database.engine import open_database
 from tests.forked import Forked
 from tests.listing import delivery_rows
 from tests.stores import free_port
+from tests.timing import NEVER_S
 
 ROOT = Path(__file__).parents[1]
 STRIPE_SECRET = "whsec_for_the_tests_of_this_project"
@@ -135,7 +136,7 @@ class RunningHub:
     def get(self, path: str) -> int:
         """Return the status of a GET, 0 when nothing answers."""
         try:
-            return requests.get(self.address + path, timeout=5).status_code
+            return requests.get(self.address + path, timeout=NEVER_S / 4).status_code
         except requests.RequestException:
             return 0
 
