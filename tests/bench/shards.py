@@ -14,6 +14,7 @@ from functools import partial
 
 import psycopg
 
+from tests.bench.deliveries import ROUTE, ROUTES
 from tests.bench.far_end import FarEnd, far_end
 from tests.bench.load import Webhooks, press
 from tests.bench.processes import cpu_s
@@ -35,13 +36,6 @@ destinations:
          concurrency: {concurrency}, shards: {shards}}}
 routes:
 """
-ROUTE = """  {name}:
-    on: "payment.*"
-    live: any
-    do: ops.post
-    with: {{body: {{event: "{{{{ event.external_id }}}}", type: "{{{{ event.type }}}}"}}}}
-"""
-ROUTES = ("one", "two", "three")
 
 
 @dataclass(frozen=True)
