@@ -170,6 +170,7 @@ def _program(number: int, listener: socket.socket) -> Program:
             for fault in error.faults:
                 log.error("%s", fault)
             sys.exit(CONFIGURATION_FAULT)
+        gc.freeze()  # else the first collection under load looks through all that was imported
         server.run([listener])
 
     return Program(

@@ -20,6 +20,8 @@ from tests.running import RunningHub, until
 SHARE = 0.5
 MOST_RATIO = 2
 CONCURRENCY = 64
+# Each connection is opened anew within this time.
+WARM_UP_S = 4.0
 # More than any worker calls within a measurement, with what is posted meanwhile.
 BACKLOG_PER_S = 700
 PRESIGNED_PER_S = 8000
@@ -64,14 +66,14 @@ def _at(
         end = stack.enter_context(far_end(stage.folder))
         hub = stack.enter_context(stage.hub(_config(), FAR_END=end.url))
         hub.start("web")
-        _fill(hub, int(BACKLOG_PER_S * seconds))
-        ready = Webhooks("steady").requests(int(per_s * seconds))
+        _fill(hub, int(BACKLOG_PER_S * (seconds + WARM_UP_S)))
+        ready = Webhooks("steady").requests(int(per_s * (WARM_UP_S + seconds)))
         if with_worker:
             hub.start("worker")
             until(end.count, 30, "the worker's first call")
         before = end.count()
-        took_s = steady(hub.port, ready, per_s=per_s)
-        return took_s, (end.count() - before) / seconds
+        took_s = steady(hub.port, ready, per_s=per_s, uncounted=int(WARM_UP_S * per_s))
+        return took_s, (end.count() - before) / (WARM_UP_S + seconds)
 
 
 def _config() -> str:
