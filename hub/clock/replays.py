@@ -13,6 +13,7 @@ from hub.core.hub import Hub
 from hub.core.replays.advance import AT_ONCE, release_batch, running
 from hub.process.background_task import BackgroundTask
 
+# How often a round of releases begins at most.
 EVERY_S = 0.5
 # How long one replay may release batches before the other replays get their turn.
 LONGEST_S = 2.0
@@ -30,8 +31,10 @@ class ReplayTask(BackgroundTask):
 
     def run_once(self) -> None:
         try:
+            begin_s = time.monotonic()
             while release_all_batches(self._hub):
-                time.sleep(EVERY_S)
+                time.sleep(max(0.0, begin_s + EVERY_S - time.monotonic()))
+                begin_s = time.monotonic()
         except (DBAPIError, NoConnection) as error:
             log.error("replays wait: the database (%s)", type(error).__name__)
 

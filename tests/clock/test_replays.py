@@ -61,6 +61,7 @@ def pending(hub, destination: str) -> int:
 
 def test_each_replay_has_its_turn_until_all_is_let_go(hub, monkeypatch) -> None:
     monkeypatch.setattr(replays, "LONGEST_S", 60.0)
+    monkeypatch.setattr(replays, "AT_ONCE", 100)
     assert release_all_batches(hub) == 2
     assert (pending(hub, "ops"), pending(hub, "crm")) == (150, 150)
     assert hub.waker.rung >= 4

@@ -23,12 +23,11 @@ from hub.core.models import (
     ReplayState,
     database_now,
 )
-from hub.core.replays.replay import Plan, Planned
+from hub.core.replays.replay import Plan, Planned, make_due
 from hub.core.replays.replay import preview_deliveries as preview_rows
-from hub.core.replays.replay import replay_deliveries as run_again
 
 # Most deliveries released in one transaction, so that other transactions do not wait for long.
-AT_ONCE = 100
+AT_ONCE = 200
 # Longest time for which an unused rate accumulates.
 CATCHES_UP = timedelta(seconds=5)
 GOING = (ReplayState.RUNNING, ReplayState.PAUSED)
@@ -146,7 +145,7 @@ def _run(
         if (one := current.get(item.delivery_id)) and one.plan == item.plan
         if one.plan is not Plan.AGAIN or one.delivery_id not in done
     ]
-    run_again(connection, hub, agreed, actor=replay.actor, now=now, reason=replay.reason)
+    make_due(connection, hub, agreed, actor=replay.actor, now=now, reason=replay.reason)
     queued = {one.delivery_id for one in agreed}
     connection.execute(
         update(ReplayItem)

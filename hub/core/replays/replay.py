@@ -135,21 +135,40 @@ def replay_deliveries(
         Refused: a delivery may happen a second time, and no reason is given.
     """
     again = any(one.plan is Plan.AGAIN for one in planned)
-    if again and not (reason or "").strip():
-        raise Refused("what may happen a second time needs a reason: --again --reason '...'")
     ids = [one.delivery_id for one in planned if one.plan is not Plan.REFUSED]
     plans = {one.delivery_id: one.plan for one in planned}
     current = preview_deliveries(connection, hub, {"ids": ids}, again=again, lock=True)
     agreed = [one for one in current if one.plan is plans[one.delivery_id]]
-    for alike in _alike(agreed):
+    make_due(connection, hub, agreed, actor=actor, now=now, reason=reason)
+    return len(agreed)
+
+
+def make_due(
+    connection: Connection,
+    hub: Hub,
+    planned: Sequence[Planned],
+    *,
+    actor: str,
+    now: datetime,
+    reason: str | None = None,
+) -> None:
+    """Make deliveries due that this transaction has locked and planned (`preview_deliveries`).
+
+    Raises:
+        Refused: a delivery may happen a second time, and no reason is given.
+    """
+    again = any(one.plan is Plan.AGAIN for one in planned)
+    if again and not (reason or "").strip():
+        raise Refused("what may happen a second time needs a reason: --again --reason '...'")
+    for alike in _alike(planned):
         ids = [one.delivery_id for one in alike]
         values = _values(alike[0], hub)
         connection.execute(update(Delivery).where(Delivery.id.in_(ids)).values(**values))
     done = [
-        (f"replay.{one.plan}", f"delivery {one.delivery_id}", {"from": one.state}) for one in agreed
+        (f"replay.{one.plan}", f"delivery {one.delivery_id}", {"from": one.state})
+        for one in planned
     ]
     record_actions(connection, done, actor=actor, now=now, reason=reason)
-    return len(agreed)
 
 
 def _alike(planned: Sequence[Planned]) -> Iterable[Sequence[Planned]]:

@@ -13,7 +13,7 @@ from hub.core.models import (
     Delivery,
 )
 from hub.core.replays import advance, status
-from hub.core.replays.advance import cancel, pause, release_batch, resume
+from hub.core.replays.advance import AT_ONCE, cancel, pause, release_batch, resume
 from hub.core.replays.selection import Selection
 from hub.core.replays.status import ItemOutcome
 from tests.core.making import NOW, Town, deliveries_of, rows
@@ -33,11 +33,11 @@ def test_each_delivery_is_in_the_audit_log_under_the_persons_name(database, fail
 
 @pytest.mark.parametrize(
     ("per_minute", "seconds", "let"),
-    [(60, 0.5, 0), (60, 3.1, 3), (60, 600, 5), (FAST, 60, 100), (1, 30, 0), (1, 61, 1),
+    [(60, 0.5, 0), (60, 3.1, 3), (60, 600, 5), (FAST, 60, AT_ONCE), (1, 30, 0), (1, 61, 1),
      (1, 600, 1)],
 )  # fmt: skip
 def test_no_more_go_than_the_rate_allows(database, failed, per_minute, seconds, let) -> None:
-    failed(120)
+    failed(AT_ONCE + 20)
     with database.write() as connection:
         replay_id = begin(connection, per_minute=per_minute).replay_id
         save_up(connection, seconds)
@@ -68,11 +68,11 @@ def test_nothing_goes_while_it_is_paused(database, failed) -> None:
 
 
 def test_what_is_cancelled_leaves_the_rest_as_it_is(database, failed) -> None:
-    failed(150)
+    failed(AT_ONCE + 50)
     with database.write() as connection:
         replay_id = begin(connection).replay_id
         save_up(connection)
-    assert run(database, replay_id) == 100
+    assert run(database, replay_id) == AT_ONCE
     with database.write() as connection:
         cancel(connection, replay_id, actor="user:jane", now=NOW)
         save_up(connection)
@@ -81,9 +81,9 @@ def test_what_is_cancelled_leaves_the_rest_as_it_is(database, failed) -> None:
         states = [row.state for row in deliveries_of(connection)]
         row = status.replay_row(connection, replay_id)
         became = status.counts(connection, row)
-    assert (states.count("pending"), states.count("failed")) == (100, 50)
+    assert (states.count("pending"), states.count("failed")) == (AT_ONCE, 50)
     assert (row.state, row.finished_at) == ("cancelled", NOW)
-    assert became == {ItemOutcome.ON_ITS_WAY: 100, ItemOutcome.NOT_YET: 50}
+    assert became == {ItemOutcome.ON_ITS_WAY: AT_ONCE, ItemOutcome.NOT_YET: 50}
 
 
 @pytest.mark.parametrize("turn", [pause, resume, cancel])
