@@ -120,6 +120,9 @@ def _become(
 ) -> None:
     """Run `python -m module …` in this process, to its end."""
     os.setsid()
+    # A worker keeps a niceness that it was started with. By its own it would have a twentieth of
+    # what each program gets that takes all it can beside the tests, and be late for all of them.
+    os.setpriority(os.PRIO_PROCESS, 0, 1)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
