@@ -22,6 +22,7 @@ from hub.gateways.database.migrations import revisions
 from hub.gateways.database.wait import NotReady, wait_until_ready
 from hub.gateways.identity import start_identity
 from hub.gateways.redis_queue import RedisNames, WakeUpQueues, connect
+from hub.process.priority import give_way
 from hub.process.signals import when_told_to_end
 from hub.settings import Settings
 
@@ -49,6 +50,7 @@ def run_worker(settings: Settings, environ: Mapping[str, str], names: Collection
     _check_served(hub.configuration, names)
     in_redis = _wait_for_names(settings, hub, stop)
     if in_redis is not None:
+        give_way()  # not before: on a busy machine a start would take too long
         workers.run(create_worker_context(settings, hub, in_redis, stop, names), on_signal)
 
 

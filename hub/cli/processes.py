@@ -7,7 +7,6 @@ import sys
 import click
 
 from hub.cli.context import json_logs, open_settings
-from hub.process.priority import give_way
 from hub.processes import run_clock, run_worker
 
 
@@ -30,7 +29,6 @@ def worker(destinations: tuple[str, ...]) -> None:
 
     The name `events` stands for what belongs to no destination: folding, lists of providers.
     """
-    give_way()
     run_worker(open_settings(), os.environ, destinations)
 
 
