@@ -134,7 +134,7 @@ def replay_deliveries(
     Raises:
         Refused: a delivery may happen a second time, and no reason is given.
     """
-    again = any(one.plan is Plan.AGAIN for one in planned)
+    again = _require_reason(planned, reason)
     ids = [one.delivery_id for one in planned if one.plan is not Plan.REFUSED]
     plans = {one.delivery_id: one.plan for one in planned}
     current = preview_deliveries(connection, hub, {"ids": ids}, again=again, lock=True)
@@ -157,9 +157,7 @@ def make_due(
     Raises:
         Refused: a delivery may happen a second time, and no reason is given.
     """
-    again = any(one.plan is Plan.AGAIN for one in planned)
-    if again and not (reason or "").strip():
-        raise Refused("what may happen a second time needs a reason: --again --reason '...'")
+    _require_reason(planned, reason)
     for alike in _alike(planned):
         ids = [one.delivery_id for one in alike]
         values = _values(alike[0], hub)
@@ -169,6 +167,18 @@ def make_due(
         for one in planned
     ]
     record_actions(connection, done, actor=actor, now=now, reason=reason)
+
+
+def _require_reason(planned: Sequence[Planned], reason: str | None) -> bool:
+    """Return whether a delivery may happen a second time.
+
+    Raises:
+        Refused: so it is, and no reason is given.
+    """
+    again = any(one.plan is Plan.AGAIN for one in planned)
+    if again and not (reason or "").strip():
+        raise Refused("what may happen a second time needs a reason: --again --reason '...'")
+    return again
 
 
 def _alike(planned: Sequence[Planned]) -> Iterable[Sequence[Planned]]:
