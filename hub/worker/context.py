@@ -59,6 +59,7 @@ class WorkerContext:
     sharded: Mapping[str, Destination] = field(init=False)
     pool: ThreadPoolExecutor = field(init=False)
     queues: WakeUpQueues = field(init=False)
+    subscriber: WakeUpSubscriber = field(init=False)
     on_due: Callable[[], None] = lambda: None
     _tasks_at_s: float = field(init=False, default=0.0)
     _passed_on_s: dict[str, float] = field(init=False, default_factory=dict)
@@ -71,7 +72,7 @@ class WorkerContext:
         lanes = sum(one.shards for one in served)
         self.pool = ThreadPoolExecutor(THREADS + lanes, thread_name_prefix="call")
         channel = self.names.channel
-        WakeUpSubscriber(self.redis_url, channel, self.serves, self._on_wake_up)
+        self.subscriber = WakeUpSubscriber(self.redis_url, channel, self.serves, self._on_wake_up)
 
     @property
     def serves(self) -> Sequence[str]:

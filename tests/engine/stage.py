@@ -92,6 +92,8 @@ class Stage:
     def close(self) -> None:
         for worker in self._shops:
             worker.stop.set()
+            worker.subscriber.close()
+            worker.redis.close()
             worker.pool.shutdown(wait=False)
             worker.hub.store.engine.dispose()
         self.store.engine.dispose()

@@ -67,6 +67,21 @@ def holders(stage: Stage) -> set[str | None]:
     return {row.holder for row in stage.rows(Lane) if row.destination == "ops"}
 
 
+def share(stage: Stage, first: WorkerContext, second: WorkerContext) -> int:
+    """Wait until both hold a shard, with work that does not run out; return how much there was."""
+    given = len(stage.deliveries)
+
+    def holds() -> bool:
+        nonlocal given
+        if given - len(stage.far_end.received) < 300:
+            stage.put(first, *(f"evt_more_{n}" for n in range(given, given + 100)))
+            given += 100
+        return holders(stage) == {first.holder, second.holder}
+
+    eventually(holds, 60)
+    return given
+
+
 def first_lane(stage: Stage) -> Any:
     return next(row for row in stage.rows(Lane) if (row.destination, row.shard) == ("ops", 0))
 
@@ -95,12 +110,12 @@ def test_two_workers_call_at_once_and_no_more_than_allowed(stage) -> None:
     put(stage, first, 400)
     counting = Counting(stage.far_end)
     with working(stage, first, second):
-        eventually(lambda: holders(stage) == {first.holder, second.holder}, 30)
+        given = share(stage, first, second)
         counting.open.clear()
         eventually(lambda: counting.now == 4)
         assert holders(stage) == {first.holder, second.holder}
         counting.open.set()
-        eventually(lambda: len(stage.far_end.received) == 400, 60)
+        eventually(lambda: len(stage.far_end.received) == given, 60)
     assert counting.most == 4
     assert {row.state for row in stage.deliveries} == {"succeeded"}
     assert max(stage.far_end.keys().values()) == 1
@@ -123,7 +138,7 @@ def test_a_pause_stops_all_workers_at_once(stage) -> None:
     put(stage, first, 400)
     Counting(stage.far_end)
     with working(stage, first, second):
-        eventually(lambda: holders(stage) == {first.holder, second.holder}, 30)
+        share(stage, first, second)
         with stage.store.write() as connection:
             set_paused(connection, first.hub, "ops", paused=True, actor="me", now=days_ago(0))
         attempts = len(stage.attempts)
@@ -137,7 +152,7 @@ def test_a_refused_account_stops_all_workers_at_once(stage) -> None:
     put(stage, first, 400)
     counting = Counting(stage.far_end)
     with working(stage, first, second):
-        eventually(lambda: holders(stage) == {first.holder, second.holder}, 30)
+        share(stage, first, second)
         counting.statuses = [401]
         eventually(lambda: first_lane(stage).setbacks == 1)
         attempts = len(stage.attempts)

@@ -119,8 +119,10 @@ def connections() -> set[tuple[int, int]]:
 
 def _send_what_is_taken(sock: socket.socket, data: bytes) -> None:
     until_s = time.monotonic() + 0.5
+    writable = select.poll()  # `select` takes no descriptor beyond 1023
+    writable.register(sock, select.POLLOUT)
     while data and time.monotonic() < until_s:
-        if select.select([], [sock], [], 0.2)[1]:
+        if writable.poll(200):
             data = data[sock.send(data) :]
 
 

@@ -365,3 +365,16 @@ def test_a_fork_holds_no_lock_of_a_turn_that_overtook(database, monkeypatch) -> 
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists a process's open files there")
+def test_a_line_that_nobody_needs_any_more_leaves_no_file_open(database) -> None:
+    def opened() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    before = opened()
+    line = WriteLine(database)
+    with line.turn():
+        assert opened() == before + 2
+    del line
+    assert opened() == before
