@@ -44,6 +44,7 @@ def make_board(tmp_path: Path, database_url: str, redis_url: str) -> Iterator[Ca
     for board in boards:
         assert board.connections.most_at_once <= 1
         assert board.connections.held == 0
+        board.hub.store.engine.dispose()
 
 
 @pytest.fixture
