@@ -30,7 +30,7 @@ expect.set_options(timeout=15_000)  # a browser on a busy machine is slow
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # an open Playwright is a running loop to every test after it
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         missing = pytest.fail if os.environ.get("BROWSER") == "required" else pytest.skip
