@@ -53,7 +53,9 @@ def test_a_rate_lets_everything_out_in_its_time(sqlite_stage, monkeypatch) -> No
         sqlite_stage.put(worker, f"evt_{n}")
         sqlite_stage.drain(worker)
     sqlite_stage.drain(worker)
-    assert len(sqlite_stage.far_end.received) == len(starts) == 6
+    calls = calls_at_s(sqlite_stage.far_end)
+    assert len(calls) == len(starts) == 6
+    assert each_window_has(calls[1:], 2, 1)  # the first call also waits for its connection
     assert all(late - early > 0.999_999 for early, late in zip(starts, starts[2:], strict=False))
     # Calls 3 and 4 wait for the first two, 5 and 6 for those: a second for each pair, together.
     assert sum(waits_s[:-1]) < 2.001
