@@ -22,7 +22,9 @@ from hub.core.leads.form_tokens import has_forms, with_form_keys
 from hub.core.ports import Store
 from hub.gateways.crypto import local_secret
 from hub.gateways.database.engine import open_database
+from hub.gateways.database.sqlite import file_of
 from hub.gateways.identity import IdentityCache, identity_of, start_identity
+from hub.gateways.private_files import find_open, open_sentence
 from hub.gateways.redis_queue import RedisNames
 from hub.gateways.wake_up_publisher import WakeUpPublisher
 from hub.settings import Settings
@@ -65,6 +67,12 @@ def find_names(settings: Settings, configuration: Configuration, store: Store) -
 def identity_cache(settings: Settings) -> IdentityCache:
     """Return the cache of the id of the hub of `DATABASE_URL`."""
     return IdentityCache(settings.var_dir, settings.database_url)
+
+
+def warn_of_open_files(settings: Settings) -> None:
+    """Log which files and folders of the hub others may look into; nothing if there are none."""
+    if found := find_open(settings.var_dir, file_of(settings.database_url)):
+        log.warning("%s", open_sentence(found))
 
 
 def refuse_copy(settings: Settings) -> None:

@@ -29,8 +29,10 @@ from hub.gateways.embedded_redis import (
     is_answering,
     server_command,
 )
+from hub.gateways.lock_file import only_one
+from hub.gateways.private_files import make_private_folder, private_opener
 from hub.process.child import CommandProcess, can_die_with_parent
-from hub.process.supervisor import Program, Supervisor, only_one
+from hub.process.supervisor import Program, Supervisor
 from hub.settings import Settings, load_settings
 
 EXAMPLE = Path(__file__).parents[2] / "hub.example.yaml"
@@ -64,7 +66,8 @@ def _say(line: str) -> None:
 
 def _provide_configuration(path: Path) -> None:
     if not path.exists() and EXAMPLE.exists():
-        shutil.copyfile(EXAMPLE, path)
+        with open(path, "x", opener=private_opener) as file:  # secrets may come to stand in it
+            file.write(EXAMPLE.read_text("utf-8"))
         _say(f"there was no {path}: made one from {EXAMPLE.name}; edit it as you like")
 
 
@@ -126,7 +129,7 @@ def _redis(settings: Settings) -> Program:
         fault = f"REDIS_URL: needed, the path {socket_path} is too long for a socket"
         raise ConfigError([fault])
     folder = settings.var_dir / "redis"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(folder)
 
     def is_able(server: EmbeddedServer) -> bool:
         return _answers_once(server_command(server, folder, socket_path), socket_path)

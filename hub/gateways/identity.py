@@ -21,6 +21,7 @@ from hub.core.errors import ConfigError
 from hub.core.identity import Identity, moved, moved_sentence, note_public_url, read_identity
 from hub.core.ids import parse_id
 from hub.core.ports import Store
+from hub.gateways.private_files import make_private_folder, private_opener
 
 CACHE = "hub-id"
 NO_IDENTITY = "the database has lost the hub's id: run `hub db adopt` to give it one"
@@ -50,9 +51,8 @@ class IdentityCache:
             return
         fresh = self.var_dir / f"{CACHE}.{os.getpid()}.{get_ident()}"
         try:
-            self.var_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(file, "w") as text:
+            make_private_folder(self.var_dir)
+            with open(fresh, "w", opener=private_opener) as text:
                 text.write(f"{hub_id} {self._digest()}\n")
             fresh.replace(self._path)
         except OSError as error:

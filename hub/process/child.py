@@ -49,6 +49,7 @@ class CommandProcess:
             stdout=sys.stderr.fileno(),
             start_new_session=True,
             preexec_fn=die_with_parent(),
+            umask=0o077,  # what it writes is for its owner alone, as all that the hub makes
         )
         self.pid = self._process.pid
 

@@ -3,7 +3,6 @@
 It has a single thread: on Linux a child dies with the *thread* that started it.
 """
 
-import fcntl
 import os
 import select
 import signal
@@ -11,9 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
-from hub.core.errors import Refused
 from hub.process.child import SIGNALS, CommandProcess, ForkedProcess, Process, how_it_ended
 
 # Exit code of a process that a restart cannot help: its configuration is wrong.
@@ -248,27 +245,3 @@ class _Child:
         self._say(f"{self.name} {how_it_ended(code)}; starting it again in {self._delay_s:g} s")
         self._start_at = now + self._delay_s
         self._delay_s = min(self._delay_s * 2, self._patience.max_delay_s)
-
-
-@contextmanager
-def only_one(folder: Path) -> Iterator[None]:
-    """Hold an exclusive lock on `folder` for this process while the block runs.
-
-    Raises:
-        Refused: another process holds the lock. The message has its process id.
-    """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it may contain personal data
-    with open(folder / "hub.lock", "a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
-            holder = file.read().strip() or "unknown"
-            raise Refused(
-                f"the hub is already running on {folder} (process {holder}): stop it first, "
-                "or start this one in another directory"
-            ) from error
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield

@@ -167,6 +167,16 @@ def test_a_folder_that_others_can_look_into_is_told(tmp_path) -> None:
         tmp_path.chmod(mode)
         _, findings = check_environment({"HUB_VAR": str(tmp_path)})
         assert any(f"chmod 700 {tmp_path}" in finding.message for finding in findings) is told
+    tmp_path.chmod(0o700)
+    file, inner = tmp_path / "hub.db", tmp_path / "redis" / "dump.rdb"
+    inner.parent.mkdir(mode=0o700)
+    for path in (file, inner):
+        for mode, told in ((0o600, False), (0o640, True), (0o604, True)):
+            path.touch()
+            path.chmod(mode)
+            _, findings = check_environment({"HUB_VAR": str(tmp_path)})
+            assert any(f"chmod 600 {path}" in finding.message for finding in findings) is told
+        path.unlink()
     _, findings = check_environment({"HUB_VAR": str(tmp_path / "none")})
     assert not (tmp_path / "none").exists()
 

@@ -10,9 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from hub.core.errors import Refused
-from hub.process.supervisor import only_one
-
 SLEEPER = "import time; time.sleep(60)"
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
 SCRIPT = """
@@ -207,20 +204,3 @@ def test_a_configuration_fault_ends_everything_instead_of_looping(start: Start) 
     assert running.count("web started") == 3
     assert running.count("web cannot run with this configuration: stopping") == 1
     assert not is_alive(redis)
-
-
-def test_a_second_one_on_the_same_folder_is_refused(tmp_path: Path) -> None:
-    folder = tmp_path / "var"
-    attempt = (
-        "from pathlib import Path; from hub.process.supervisor import only_one\n"
-        f"with only_one(Path({str(folder)!r})): pass"
-    )
-    command = [sys.executable, "-c", attempt]
-    root = Path(__file__).parents[2]
-    with only_one(folder):
-        second = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-        assert "Refused" in second.stderr
-        assert f"process {os.getpid()}" in second.stderr
-        with pytest.raises(Refused), only_one(folder):
-            pass
-    subprocess.run(command, cwd=root, check=True)

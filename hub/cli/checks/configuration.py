@@ -7,16 +7,14 @@ from hub.cli.checks import FAULT, NOTE, OK, Finding
 from hub.config import load_config
 from hub.core.configuration import Configuration
 from hub.core.errors import ConfigError
+from hub.gateways.database.sqlite import file_of
+from hub.gateways.private_files import find_open, open_sentence
 from hub.settings import TRUE, Settings, load_settings
 
 SHORTEST_KEY = 16
 GUESSABLE = (
     f"SECRET_KEY is shorter than {SHORTEST_KEY} characters and can be guessed; with it "
     "everybody can be signed in: make it 32 random characters"
-)
-OPEN_FOLDER = (
-    "HUB_VAR: other users of this machine can look into {0}, where the database, keys and logs of "
-    "the hub may be: run `chmod 700 {0}`"
 )
 UNSIGNED = (
     "SECRET_KEY is not set: every machine makes its own, so that on another one people are signed "
@@ -33,8 +31,8 @@ def check_environment(environ: Mapping[str, str]) -> tuple[Settings | None, list
         return None, [Finding(FAULT, "environment", fault) for fault in error.faults]
     public = settings.public_url or "not public: HUB_PUBLIC_URL is not set"
     findings = [Finding(OK, "environment", public)]
-    if settings.var_dir.is_dir() and settings.var_dir.stat().st_mode & 0o077:
-        findings.append(Finding(NOTE, "environment", OPEN_FOLDER.format(settings.var_dir)))
+    if found := find_open(settings.var_dir, file_of(settings.database_url)):
+        findings.append(Finding(NOTE, "environment", open_sentence(found)))
     if settings.public_url and settings.secret_key is None:
         findings.append(Finding(NOTE, "environment", UNSIGNED))
     if settings.secret_key is not None and len(settings.secret_key) < SHORTEST_KEY:

@@ -17,6 +17,7 @@ from hub.gateways.database.bounded_connection import (
 from hub.gateways.database.pipeline import PostgresPipeline, send_in_order
 from hub.gateways.database.sqlite import file_of, prepare_sqlite, sqlite_options
 from hub.gateways.database.write_line import WriteLine
+from hub.gateways.private_files import make_private_folder
 
 LOCK_TIMEOUT_S = 3
 # Rows of bulk work in one transaction of SQLite: 1 to 2 ms each, and nobody else writes meanwhile.
@@ -125,10 +126,9 @@ def open_database(url: str, *, pool_size: int = 8) -> Database:
 
 
 def make_folder(url: str) -> None:
-    """Create the folder of a database file (SQLite), for its owner alone."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() == "sqlite" and parsed.database:
-        Path(parsed.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Make the folder of a database file (SQLite), for its owner alone."""
+    if path := file_of(url):
+        make_private_folder(Path(path).parent)
 
 
 def _dumps(value: Any) -> str:

@@ -7,12 +7,16 @@ away, or replaced by a backup, would take writes that nobody finds again.
 
 import atexit
 import os
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
 from sqlalchemy import Connection, Engine, event, make_url
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import NullPool, QueuePool
+
+from hub.gateways.private_files import make_private_file
 
 BUSY_TIMEOUT_S = 5
 # Statements that a connection keeps prepared: those of ingest differ by the number of their rows.
@@ -43,6 +47,13 @@ def file_of(url: str) -> str | None:
 def prepare_sqlite(engine: Engine) -> None:
     """Configure SQLite for durability, and for write transactions that lock at their start."""
     path = file_of(engine.url.render_as_string(hide_password=False))
+
+    @event.listens_for(engine, "do_connect")
+    def before_connect(*_: Any) -> None:
+        # SQLite would make it with the umask's mode; what it puts beside it gets that of the file.
+        if path:
+            with suppress(OSError):  # SQLite says what is wrong
+                make_private_file(Path(path))
 
     @event.listens_for(engine, "connect")
     def on_connect(connection: Any, record: Any) -> None:

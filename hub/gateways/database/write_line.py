@@ -23,7 +23,7 @@ from weakref import WeakSet
 
 from sqlalchemy.exc import OperationalError
 
-from hub.gateways.database.lock_file import LockFile
+from hub.gateways.lock_file import LockFile
 
 # How long a writer waits for its turn.
 PATIENCE_S = 5.0

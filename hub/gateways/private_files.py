@@ -1,0 +1,75 @@
+"""Private files of the hub: made for their owner alone, whatever makes them and whatever its umask.
+
+They may contain personal data and keys. `find_open` names those that others may look into.
+"""
+
+import os
+import shlex
+import stat
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
+FILE_MODE, FOLDER_MODE = 0o600, 0o700
+_OTHERS = 0o077
+_MOST_LOOKED_AT = 1000
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, with mode 0700.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    if not folder.is_dir():
+        make_private_folder(folder.parent)
+        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+
+
+def make_private_file(path: Path) -> None:
+    """Make an empty file with mode 0600, unless there is one already.
+
+    Raises:
+        OSError: it can be neither made nor opened.
+    """
+    os.close(private_opener(str(path), os.O_RDONLY | os.O_CREAT))
+
+
+def private_opener(path: str, flags: int) -> int:
+    """Open a file, as the `opener` of `open`; one that it makes has mode 0600."""
+    return os.open(path, flags | os.O_CLOEXEC, FILE_MODE)
+
+
+def find_open(folder: Path, database: str | None) -> list[Path]:
+    """Return what others than its owner may look into: a folder, its content, a database's files.
+
+    `database` is the path of a SQLite file. Sockets are left out: their folder decides.
+    """
+    found = [folder, *islice(folder.rglob("*"), _MOST_LOOKED_AT)]
+    if database is not None:
+        file = Path(database).absolute()
+        found += [one for one in file.parent.glob("*") if one.name.startswith(file.name)]
+    return [one for one in dict.fromkeys(found) if _is_open(one)]
+
+
+def open_sentence(found: Sequence[Path]) -> str:
+    """Return a sentence about files and folders that others may look into, and what to do."""
+    folders = [one for one in found if one.is_dir()]
+    groups = ((FOLDER_MODE, folders), (FILE_MODE, [one for one in found if one not in folders]))
+    commands = [
+        f"`chmod {mode:o} {' '.join(shlex.quote(str(one)) for one in paths)}`"
+        for mode, paths in groups
+        if paths
+    ]
+    return (
+        "HUB_VAR: other users of this machine can look into what the hub keeps, where people's "
+        f"data and keys may be: run {' and '.join(commands)}"
+    )
+
+
+def _is_open(path: Path) -> bool:
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return False
+    return bool(mode & _OTHERS) and (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
