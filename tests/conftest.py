@@ -100,7 +100,7 @@ def emptied_postgresql_url(postgres_server: PostgresServer, _one_postgresql: str
 @pytest.fixture
 def sqlite_url(_sqlite_template: Path, tmp_path: Path) -> str:
     path = tmp_path / "hub.db"
-    shutil.copyfile(_sqlite_template, path)
+    shutil.copy(_sqlite_template, path)  # with its mode, as the hub made it
     return f"sqlite:///{path}"
 
 

@@ -151,6 +151,11 @@ class Inbound(ABC):
         raise Unreadable(f"{self.name} has no incomplete events")
 
     @property
+    def unsigned(self) -> tuple[str, ...]:
+        """Settings whose value is in a part of the request that nobody signs: `id`, `type`."""
+        return ()
+
+    @property
     def can_list(self) -> bool:
         """Whether the source's settings suffice for `list_since`, apart from the account's."""
         return self.lists

@@ -16,11 +16,13 @@ listed: `hook` (`owner/repo/123`, the number is in the URL of the hook's page) a
 
 **Quirks**: the type is `<X-GitHub-Event>.<action>`, or the event alone if there is no action
 (`push`, `ping`). None has a canonical type. Event and delivery id are in headers that are not
-signed. `X-GitHub-Delivery` is the same for every hook that receives one event, and for a
-redelivery. The content type may be `application/x-www-form-urlencoded`, with the JSON in
-`payload`. No field has the time of the event: `occurred_at` is the `Date` of a listed delivery,
-else the time of arrival. Payloads have up to 25 MB, most far less than 1 MB; the source's
-`max_bytes` is the limit here.
+signed, so neither decides anything: a fact is known by the digest of its payload, under any id, and
+an event that the payload contradicts, or that is not named, is `github.webhook` with the `reason`
+in `data`. `X-GitHub-Delivery` is the same for every hook that receives one event, and for a
+redelivery; without it the digest is the id. The content type may be
+`application/x-www-form-urlencoded`, with the JSON in `payload`. No field has the time of the event:
+`occurred_at` is the `Date` of a listed delivery, else the time of arrival. Payloads have up to
+25 MB, most far less than 1 MB; the source's `max_bytes` is the limit here.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +32,7 @@ from typing import Any
 
 from adapters.contract.errors import Unreadable
 from adapters.contract.event import Event
-from adapters.contract.fields import external_id
+from adapters.contract.fields import external_id, is_id
 from adapters.contract.form_bodies import media_type, read_form
 from adapters.contract.inbound import Inbound, ListedRecord, Sample
 from adapters.contract.outbound import Transport
@@ -38,6 +40,7 @@ from adapters.contract.request import InboundRequest
 from adapters.contract.sample_files import SampleFiles
 from adapters.contract.signatures.hmac import sign_hmac, verify_hmac
 from adapters.contract.strict_json import digest, read_json
+from adapters.github.event_keys import contradiction
 from adapters.github.listing import list_deliveries
 from adapters.github.settings import GithubSettings
 
@@ -47,13 +50,18 @@ IGNORED_TYPES = {
     "ping": "says that the hook was made; nothing happened in the repository",
 }
 
-# Their ids stand in a header.
-SAMPLES = SampleFiles("adapters.github", ("issues.opened", "push", "ping"))
+# The delivery stands in a header; the payload of another one is another one too.
+SAMPLES = SampleFiles(
+    "adapters.github",
+    ("issues.opened", "push", "ping"),
+    derived=r'(?<="after":")[0-9a-f]{40}|(?<="issue":\{"id":)[0-9]+|(?<="hook_id":)[0-9]+',
+)
 
 _SIGNATURE = "X-Hub-Signature-256"
 _PREFIX = "sha256="
 _FORM = "application/x-www-form-urlencoded"
 _TYPE_LENGTH = 100
+_UNNAMED = "webhook"
 
 
 class GithubInbound(Inbound):
@@ -85,15 +93,21 @@ class GithubInbound(Inbound):
     def parse(self, request: InboundRequest) -> Sequence[Event]:
         """Return the one event of a GitHub webhook."""
         native = _payload(request)
-        native_type = _native_type(request, native)
+        data: dict[str, Any] = {"native": native}
+        try:
+            native_type = _native_type(request, native)
+        except Unreadable as error:
+            native_type, data["reason"] = _UNNAMED, str(error)
+        fact_key = f"payload:{digest(native).hex()}"
         delivery = request.headers.get("x-github-delivery")
         return [
             Event(
                 type=f"github.{native_type}",
                 native_type=native_type,
-                external_id=external_id(delivery, "X-GitHub-Delivery"),
+                external_id=str(delivery) if is_id(delivery) else fact_key,
                 occurred_at=_sent_at(request),
-                data={"native": native},
+                data=data,
+                fact_key=fact_key,
                 fingerprint=digest([native_type, native]),
             )
         ]
@@ -142,11 +156,18 @@ def _payload(request: InboundRequest) -> dict[str, Any]:
 
 
 def _native_type(request: InboundRequest, native: Mapping[str, Any]) -> str:
+    """Return the event and its action.
+
+    Raises:
+        Unreadable: the header names none, or one that the payload contradicts.
+    """
     event = external_id(request.headers.get("x-github-event"), "X-GitHub-Event")
     action = native.get("action")
     native_type = event if action is None else f"{event}.{external_id(action, 'action')}"
     if len(native_type) > _TYPE_LENGTH:
         raise Unreadable(f"event and action must have at most {_TYPE_LENGTH} characters together")
+    if other := contradiction(event, native):
+        raise Unreadable(f"X-GitHub-Event says {event}, and the payload is that of {other}")
     return native_type
 
 

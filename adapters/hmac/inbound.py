@@ -20,6 +20,7 @@ url_verification}` that of a signed POST (Slack); without `type`, every POST tha
 handshake.
 
 **Quirks**: a header that `signs` does not name is not signed, and neither is an id or type in it.
+With an id that is not signed the signed bytes are one fact, under any id; `hub check` says so.
 The body is a JSON object or a urlencoded form, which becomes `native`. Types are `hmac.<type>`;
 without `type_path` all are `hmac.webhook`. `occurred_at` is the signed time, else the time of
 arrival.
@@ -111,6 +112,7 @@ class HmacInbound(Inbound):
                 external_id=self._external_id(request, native),
                 occurred_at=self._occurred_at(request),
                 data={"native": native},
+                fact_key=self._fact_key(request),
                 fingerprint=sha256(request.body).digest(),
             )
         ]
@@ -137,6 +139,13 @@ class HmacInbound(Inbound):
         signed = self._signed(unsigned, self._timestamp(unsigned))
         signature = self._prefix + sign_hmac(self._secrets[0], signed, **self._scheme)
         return Sample(body, headers | {self._header.lower(): signature})
+
+    @property
+    def unsigned(self) -> tuple[str, ...]:
+        """Settings whose value is in a header that `signs` does not name: `id`, `type`."""
+        paths = {"id": self._id_path, "type": self._type_path}
+        signs = self._template.signs
+        return tuple(what for what, path in paths.items() if path and not signs(path))
 
     def sample_types(self) -> Sequence[str]:
         """Return the one native type that `sample` knows."""
@@ -171,6 +180,16 @@ class HmacInbound(Inbound):
         if self._id_path is None:
             return sha256(request.body).hexdigest()
         return external_id(value_at(self._id_path, request, native), "the id")
+
+    def _fact_key(self, request: InboundRequest) -> str | None:
+        """Return the digest of the signed bytes if the id is not among them, else None."""
+        if self._id_path is None or self._template.signs(self._id_path):
+            return None
+        try:
+            signed = self._signed(request, self._timestamp(request))
+        except NotVerified:  # a stored request has no credentials any more
+            return None
+        return f"signed:{sha256(signed).hexdigest()}"
 
     def _occurred_at(self, request: InboundRequest) -> datetime:
         if self._timestamp_header is None:

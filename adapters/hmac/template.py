@@ -34,6 +34,11 @@ class Template:
         """Names of the signed headers, in lower case."""
         return tuple(p.partition(":")[2].lower() for p in self._places if p.startswith("header:"))
 
+    def signs(self, path: str) -> bool:
+        """Whether the value at a path is signed: in the body, or in a header that is named."""
+        kind, _, name = path.partition(":")
+        return kind != "header" or not name or name.lower() in self.headers
+
     def fill(
         self, body: bytes, *, timestamp: str, url: str, method: str, headers: Mapping[str, str]
     ) -> bytes:

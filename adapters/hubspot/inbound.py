@@ -7,7 +7,7 @@ https://developers.hubspot.com/docs/apps/legacy-apps/authentication/validating-r
 see `signature.decoded`), body and the milliseconds of `X-HubSpot-Request-Timestamp`, keyed with the
 app's client secret; accepted up to 5 min old and 60 s ahead. Older apps send
 `X-HubSpot-Signature`, a plain SHA-256 with neither timestamp nor (v1) URL, which can be replayed
-forever: `signatures: [v3]` refuses it. Often both are sent; then v3 counts.
+forever: only `signatures: [v3, v1]` accepts it. Often both are sent; then v3 counts.
 
 **Re-sends**: after every response other than a 2xx and after 5 s without one, up to 10 times within
 24 h, with a higher `attemptNumber`.
@@ -79,14 +79,14 @@ class HubspotInboundSettings(SecretsSchema):
     """Settings. `secrets`: client secrets of the app. `app_id`: the app that the hub writes with.
 
     `portals`: the accounts whose items get canonical types, all if it is empty. `signatures`: the
-    accepted versions.
+    accepted versions, v3 alone if it is not given: the older ones have no time.
     """
 
     app_id = _Number(load_default=None, allow_none=True)
     portals = fields.List(fields.Integer(), load_default=list)
     signatures = fields.List(
         fields.String(validate=validate.OneOf(signatures.VERSIONS)),
-        load_default=lambda: list(signatures.VERSIONS),
+        load_default=lambda: ["v3"],
         validate=validate.Length(min=1),
     )
 

@@ -24,9 +24,7 @@ _MILLISECONDS = re.compile(r"[0-9]{4,15}", re.ASCII)
 _DECODED = re.compile(r"%(3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)", re.IGNORECASE)
 
 
-def verify(
-    secrets: Sequence[str], request: InboundRequest, versions: Sequence[str] = VERSIONS
-) -> str:
+def verify(secrets: Sequence[str], request: InboundRequest, versions: Sequence[str]) -> str:
     """Return the label of the secret that signed the request (`secrets[0]`).
 
     v3 counts whenever its header is present, so a sender cannot bypass it with an older signature.
@@ -44,7 +42,11 @@ def verify(
     if version not in ("v1", "v2"):
         raise NotVerified(f"{VERSION_HEADER}: missing, or neither v1 nor v2")
     if version not in versions:
-        raise NotVerified(f"{VERSION_HEADER}: this source does not accept {version}")
+        raise NotVerified(
+            f"{VERSION_HEADER}: this source does not accept {version}, which has no time and can "
+            "be sent again for ever; an app that cannot sign v3 needs "
+            f"`signatures: [v3, {version}]`"
+        )
     return _verify_plain(secrets, request, version)
 
 
@@ -57,8 +59,8 @@ def sign_v3(secret: str, method: str, url: str, body: bytes, timestamp_ms: int) 
 def sign_plain(secret: str, version: str, method: str, url: str, body: bytes) -> str:
     """Return `X-HubSpot-Signature` of v1 (the body alone) or v2 (method and URL too), as hex.
 
-    A sender who has seen a plain hash can extend its text, but only with bytes that are not UTF-8,
-    which no JSON parser accepts.
+    A sender who has seen a plain hash can extend its text, but only with bytes that are not UTF-8:
+    such a body does not verify.
     """
     head = f"{method}{url}" if version == "v2" else ""
     return sha256(_bytes(secret) + _bytes(head) + body).hexdigest()
@@ -80,6 +82,10 @@ def _verify_v3(secrets: Sequence[str], request: InboundRequest, header: str) -> 
 
 def _verify_plain(secrets: Sequence[str], request: InboundRequest, version: str) -> str:
     header = request.headers.get(HEADER.lower(), "").encode("utf-8", "replace")
+    try:
+        request.body.decode()
+    except UnicodeDecodeError:
+        raise NotVerified(f"{HEADER}: the body is not UTF-8; was something added to it?") from None
     for index, secret in enumerate(secrets):
         expected = sign_plain(secret, version, request.method, request.url, request.body)
         # With a blank secret, any sender could sign.

@@ -14,9 +14,10 @@ Delivery of every event is not guaranteed: compare with the shop from time to ti
 **Answers**: any 2xx; the body is not read. A wrong signature must be answered with 401.
 
 **Quirks**: topic, shop and ids are in headers that are not signed, so anyone with one signed body
-could post it as another topic: body and topic must agree, and `fact_key` is built from the signed
-body only. `X-Shopify-Event-Id` is one per action of the merchant, shared by all its topics, objects
-and subscriptions; two subscriptions to one topic differ in `X-Shopify-Webhook-Id` only. The
+could post it as another topic: body and topic must agree, and of one body each topic is one fact,
+under any event id. `X-Shopify-Event-Id` is one per action of the merchant, shared by all its
+topics, objects and subscriptions; two subscriptions to one topic differ in `X-Shopify-Webhook-Id`
+only. The
 external id is composed of topic, object, its `updated_at` and the event id: duplicates get the same
 id, different facts never do. Slashes are escaped and ids have 18 digits; a body that is serialized
 again has another signature. Amounts are decimal strings in the shop's currency; a negative one is

@@ -77,12 +77,59 @@ def test_the_type_is_the_event_and_its_action(event: str, action: str | None, ki
     assert parsed(body, HEADERS | {"x-github-event": event}).type == kind
 
 
-@pytest.mark.parametrize("name", ["x-github-event", "x-github-delivery"])
 @pytest.mark.parametrize("value", [None, "", "two words", "é", "x" * 256])
-def test_a_header_that_names_the_event_must_be_there(name: str, value: str | None) -> None:
-    headers = {key: text for key, text in HEADERS.items() if key != name}
-    with pytest.raises(Unreadable, match=r"X-GitHub"):
-        parsed(headers=headers if value is None else headers | {name: value})
+def test_without_a_header_that_names_it_an_event_is_kept(value: str | None) -> None:
+    def without(name: str) -> Event:
+        headers = {key: text for key, text in HEADERS.items() if key != name}
+        return parsed(headers=headers if value is None else headers | {name: value})
+
+    unnamed = without("x-github-event")
+    assert (unnamed.type, unnamed.external_id) == ("github.webhook", GUID)
+    assert "X-GitHub-Event" in unnamed.data["reason"]
+    assert without("x-github-delivery").external_id == parsed().fact_key
+
+
+@pytest.mark.parametrize(
+    ("event", "payload", "found"),
+    [
+        ("release", {"release": {}}, None),
+        ("deployment", {"release": {}}, "release"),
+        ("payment", {"release": {}}, "release"),
+        ("payment", {"issue": {}}, "issues"),
+        ("watch", {"release": {}}, "release"),
+        ("watch", {}, None),
+        ("issues", {"issue": {}, "label": {}, "milestone": {}}, None),
+        ("issues", {"issue": {}, "comment": {}}, "issue_comment"),
+        ("issue_comment", {"issue": {}}, "issues"),
+        ("deployment", {"deployment": {}, "workflow": {}, "workflow_run": {}}, None),
+        ("ping", {"zen": "", "hook": {}, "hook_id": 1}, None),
+        ("push", {"ref": ""}, None),
+        ("secret_scanning_alert", {"alert": {}}, None),
+        ("issue_dependencies", {"issue": {}}, None),
+        ("new_to_everybody", {"alert": {}, "ref": ""}, None),
+    ],
+)
+def test_an_event_that_the_payload_contradicts_is_not_believed(
+    event: str, payload: dict[str, Any], found: str | None
+) -> None:
+    body = json.dumps({"action": "done", "repository": {}, **payload}).encode()
+    told = parsed(body, HEADERS | {"x-github-event": event})
+    if found is None:
+        assert (told.type, told.data.get("reason")) == (f"github.{event}.done", None)
+    else:
+        assert told.type == "github.webhook"
+        assert told.data["reason"] == (
+            f"X-GitHub-Event says {event}, and the payload is that of {found}"
+        )
+
+
+def test_a_captured_request_is_one_fact_under_any_headers() -> None:
+    told = [
+        parsed(headers={"x-github-event": event, "x-github-delivery": f"id-{n}"})
+        for n, event in enumerate(("issues", "issues", "deployment", "payment"))
+    ]
+    assert len({one.fact_key for one in told}) == 1
+    assert parsed(BODY.replace(b"1", b"2")).fact_key != told[0].fact_key
 
 
 @pytest.mark.parametrize(

@@ -192,6 +192,31 @@ def test_the_id_is_where_the_settings_say(path: str, body: Any, expected: str) -
     assert event.data == {"native": body}
 
 
+def test_the_same_signed_bytes_are_one_fact_under_any_id_that_is_not_signed() -> None:
+    ours = adapter(TIMED, id_path="header:X-Id", type_path="header:X-Kind")
+    told = [
+        parsed(ours, b"{}", {"X-Time": f"{NOW_S}", "X-Id": f"id-{n}", "X-Kind": kind})
+        for n, kind in enumerate(("paid", "paid", "refunded"))
+    ]
+    assert [one.external_id for one in told] == ["id-0", "id-1", "id-2"]
+    assert len({one.fact_key for one in told}) == 1
+    assert told[0].fact_key
+    later = parsed(ours, b"{}", {"X-Time": f"{NOW_S + 1}", "X-Id": "id-3", "X-Kind": "paid"})
+    assert later.fact_key != told[0].fact_key
+    assert ours.unsigned == ("id", "type")
+
+
+def test_an_id_that_is_signed_is_the_only_key() -> None:
+    for settings in (
+        {"id_path": "id"},
+        {"id_path": "header:X-Id", "signs": "{header:x-id}.{body}"},
+        {},
+    ):
+        ours = adapter(PLAIN | settings)
+        assert ours.unsigned == ()
+        assert parsed(ours, b'{"id": "evt_1"}', {"X-Id": "evt_1"}).fact_key is None
+
+
 @pytest.mark.parametrize("value", [None, True, 1.5, [], {}, "", " ", "a b", "é", "x" * 256])
 def test_an_id_that_cannot_be_a_key_is_unreadable(value: Any) -> None:
     with pytest.raises(Unreadable, match="id"):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from adapters.contract.errors import NotVerified
 from adapters.contract.request import InboundRequest
-from adapters.hubspot.signature import decoded, sign_plain, sign_v3
+from adapters.hubspot.signature import VERSIONS, decoded, sign_plain, sign_v3
 from tests.adapters.hubspot import (
     NOW_MS,
     OLD_SECRET,
@@ -47,7 +47,7 @@ def test_the_official_vectors_hold(vector: dict[str, Any]) -> None:
     at = datetime.fromtimestamp(vector["now"] or 0, UTC)
     body = vector["body"].encode()
     sent = InboundRequest(vector["method"], vector["url"], headers, body, at)
-    verifier = adapter(secrets=vector["secrets"])
+    verifier = adapter(secrets=vector["secrets"], signatures=VERSIONS)
     if vector["expect"] == "valid":
         assert verifier.verify(sent) == "secrets[0]"
     else:
@@ -71,10 +71,11 @@ def test_only_twelve_escapes_are_decoded() -> None:
     "headers", [v3, lambda **k: plain("v1", **k), lambda **k: plain("v2", **k)]
 )
 def test_either_secret_of_a_rotation_verifies(headers: Any) -> None:
-    assert adapter().verify(request(headers=headers(secret=SECRET))) == "secrets[0]"
-    assert adapter().verify(request(headers=headers(secret=OLD_SECRET))) == "secrets[1]"
+    verifier = adapter(signatures=VERSIONS)
+    assert verifier.verify(request(headers=headers(secret=SECRET))) == "secrets[0]"
+    assert verifier.verify(request(headers=headers(secret=OLD_SECRET))) == "secrets[1]"
     with pytest.raises(NotVerified, match="none of this source's secrets"):
-        adapter().verify(request(headers=headers(secret="another-client-secret")))
+        verifier.verify(request(headers=headers(secret="another-client-secret")))
 
 
 @pytest.mark.parametrize(
@@ -82,7 +83,7 @@ def test_either_secret_of_a_rotation_verifies(headers: Any) -> None:
 )
 def test_a_blank_secret_verifies_nothing(headers: Any) -> None:
     with pytest.raises(NotVerified):
-        adapter(secrets=[" "]).verify(request(headers=headers(secret=" ")))
+        adapter(secrets=[" "], signatures=VERSIONS).verify(request(headers=headers(secret=" ")))
 
 
 @pytest.mark.parametrize(
@@ -100,19 +101,35 @@ def test_v3_is_good_for_five_minutes_and_one_ahead(ahead_ms: int, good: bool) ->
 
 def test_a_bad_v3_is_not_saved_by_a_good_older_one() -> None:
     bad = v3(secret="another-client-secret")
+    verifier = adapter(signatures=VERSIONS)
     for version in ("v1", "v2"):
-        with pytest.raises(NotVerified, match="v3"):
-            adapter().verify(request(headers=plain(version) | bad))
+        with pytest.raises(NotVerified, match="Signature-v3: signed with none"):
+            verifier.verify(request(headers=plain(version) | bad))
         with pytest.raises(NotVerified, match="clock"):
-            adapter().verify(request(headers=plain(version) | v3(at_ms=NOW_MS - 900_000)))
+            verifier.verify(request(headers=plain(version) | v3(at_ms=NOW_MS - 900_000)))
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_a_signature_without_a_time_is_accepted_only_where_it_is_named(version: str) -> None:
+    assert adapter().verify(request(headers=v3())) == "secrets[0]"
+    hint = rf"does not accept {version}.*signatures: \[v3, {version}]"
+    with pytest.raises(NotVerified, match=hint):
+        adapter().verify(request(headers=plain(version)))
+    named = adapter(signatures=["v3", version])
+    assert named.verify(request(headers=plain(version))) == "secrets[0]"
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_a_body_prolonged_without_the_secret_does_not_verify(version: str) -> None:
+    """SHA-256's own padding, which a prolonged text must contain, is never UTF-8."""
+    padding = b"\x80" + b"\0" * 40 + b"\x02\xa8"
+    prolonged = b"[]" + padding + b"more"
+    sent = request(headers=plain(version, prolonged), body=prolonged)
+    with pytest.raises(NotVerified, match="not UTF-8"):
+        adapter(signatures=[version]).verify(sent)
 
 
 def test_only_the_versions_that_are_named_are_accepted() -> None:
-    strict = adapter(signatures=["v3"])
-    assert strict.verify(request(headers=v3())) == "secrets[0]"
-    for version in ("v1", "v2"):
-        with pytest.raises(NotVerified, match=f"does not accept {version}"):
-            strict.verify(request(headers=plain(version)))
     old = adapter(signatures=["v1"])
     assert old.verify(request(headers=plain("v1") | v3(secret="unused"))) == "secrets[0]"
     with pytest.raises(NotVerified, match="does not accept v2"):
@@ -122,6 +139,7 @@ def test_only_the_versions_that_are_named_are_accepted() -> None:
 
 
 def test_the_method_and_the_address_are_signed_but_in_v1() -> None:
+    verifier = adapter(signatures=VERSIONS)
     for headers, bound in ((v3(), True), (plain("v2"), True), (plain("v1"), False)):
         for changed in (
             replace(request(headers=headers), method="PUT"),
@@ -129,10 +147,10 @@ def test_the_method_and_the_address_are_signed_but_in_v1() -> None:
             request(headers=headers, url=URL.replace("https", "http")),
         ):
             if bound:
-                with pytest.raises(NotVerified):
-                    adapter().verify(changed)
+                with pytest.raises(NotVerified, match="signed with none"):
+                    verifier.verify(changed)
             else:
-                assert adapter().verify(changed) == "secrets[0]"
+                assert verifier.verify(changed) == "secrets[0]"
 
 
 @given(data=st.data())
@@ -145,4 +163,4 @@ def test_strange_headers_are_refused_quietly(data: st.DataObject) -> None:
     if headers == good:
         return
     with pytest.raises(NotVerified):
-        adapter().verify(request(headers=headers))
+        adapter(signatures=VERSIONS).verify(request(headers=headers))

@@ -175,12 +175,16 @@ def test_a_retry_and_a_second_subscription_are_the_same_event() -> None:
 
 
 def test_a_replay_under_another_id_is_the_same_fact() -> None:
-    for topic in ("orders/create", "orders/paid", "customers/create"):
-        native = CUSTOMER if topic.startswith("customers") else ORDER
+    topics = ("orders/create", "orders/paid", "orders/updated", "customers/create",
+              "customers/update", "products/update")  # fmt: skip
+    for topic in topics:
+        native = ORDER if topic.startswith("orders") else CUSTOMER
         first, second = (parsed(topic, native, event_id=event_id) for event_id in ("one", "two"))
         assert first.external_id != second.external_id
         assert first.fact_key == second.fact_key is not None
-    assert parsed("customers/update", CUSTOMER).fact_key is None
+        changed = native | {"note": "another"}
+        same = parsed(topic, changed).fact_key == first.fact_key
+        assert same == topic.endswith(("create", "paid"))
     assert parsed("orders/paid", ORDER).fact_key != parsed("orders/create", ORDER).fact_key
 
 

@@ -118,7 +118,7 @@ def hub(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[FormHub]:
     folder = tmp_path_factory.mktemp("forms")
-    shutil.copyfile(_sqlite_template, folder / "hub.db")
+    shutil.copy(_sqlite_template, folder / "hub.db")
     url, config = f"sqlite:///{folder}/hub.db", CONFIG.replace("SITE", site.origin)
     environ = {"SECRET_KEY": "for the tests of forms, in a browser"}
     with RunningHub(

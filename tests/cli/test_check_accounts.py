@@ -114,6 +114,29 @@ def check(folder: Path, name: str, **more: Any) -> Finding:
     return finding
 
 
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"id_path": "header:X-Id"}, ["signs its id,", "count once, whatever their id"]),
+        ({"type_path": "header:X-Kind"}, ["signs its type,", "send it first as another type"]),
+        ({"id_path": "header:X-Id", "type_path": "header:X-Kind"}, ["signs its id and type,"]),
+        ({"id_path": "header:X-Id", "signs": "{header:X-Id}{body}"}, []),
+        ({"id_path": "data.id"}, []),
+    ],
+)
+def test_an_id_or_a_type_that_nobody_signs_is_noted(
+    tmp_path: Path, settings: dict[str, str], told: list[str]
+) -> None:
+    path = tmp_path / "hub.yaml"
+    source = {"adapter": "hmac", "secrets": ["acme_secret_number_one"], "header": "X-Signature"}
+    path.write_text(json.dumps({"sources": {"acme": source | settings}}))
+    configuration = load_config(path, {}, published_secrets_allowed=True, allow_private=True)
+    notes = [one.message for one in check_accounts(configuration, allow_private=True)]
+    noted = [one for one in notes if "signs its" in one]
+    assert len(noted) == bool(told)
+    assert all(words in noted[0] for words in told)
+
+
 def test_each_adapter_is_tried_or_there_is_a_reason_why_not() -> None:
     assert FAKES.keys() | NOT_TRIED.keys() >= set(registry.OUTBOUND)
     assert not FAKES.keys() & NOT_TRIED.keys()

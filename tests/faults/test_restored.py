@@ -43,7 +43,7 @@ class Backup:
         name = make_url(self._url).database or ""
         if self._url.startswith("sqlite"):
             sqlite3.connect(name).execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
-            shutil.copyfile(name, self._copy)
+            shutil.copy(name, self._copy)
         else:
             self._as_owner("CREATE DATABASE {1} TEMPLATE {0}")
 
@@ -52,7 +52,7 @@ class Backup:
         if self._url.startswith("sqlite"):
             for file in Path(name).parent.glob(Path(name).name + "*"):
                 file.unlink()
-            shutil.copyfile(self._copy, name)
+            shutil.copy(self._copy, name)
         else:
             self._as_owner("DROP DATABASE {0} WITH (FORCE)")
             self._as_owner("CREATE DATABASE {0} TEMPLATE {1}")

@@ -22,7 +22,7 @@ def module_database_url(
     """Create a migrated database for all tests of a module."""
     if request.param == "sqlite":
         path = tmp_path_factory.mktemp("web") / "hub.db"
-        shutil.copyfile(request.getfixturevalue("_sqlite_template"), path)
+        shutil.copy(request.getfixturevalue("_sqlite_template"), path)
         yield f"sqlite:///{path}"
         return
     server: PostgresServer = request.getfixturevalue("postgres_server")
@@ -85,7 +85,7 @@ def crowded_web(
 ) -> Iterator[Web]:
     """Run `hub web` with `FEW_CONNECTIONS`."""
     folder = tmp_path_factory.mktemp("crowded")
-    shutil.copyfile(_sqlite_template, folder / "hub.db")
+    shutil.copy(_sqlite_template, folder / "hub.db")
     url = f"sqlite:///{folder}/hub.db"
     with _impatient(folder, url, _redis_server, str(FEW_CONNECTIONS)) as web:
         yield web

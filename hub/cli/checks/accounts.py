@@ -18,6 +18,8 @@ def check_accounts(configuration: Configuration, *, allow_private: bool) -> Iter
         yield _source(source)
         if note := _account(source, configuration):
             yield note
+        if note := _unsigned(source):
+            yield note
     for destination in configuration.destinations.values():
         yield check_destination(destination, allow_private=allow_private)
     for route in configuration.routes.values():
@@ -52,6 +54,25 @@ def _account(source: Source, configuration: Configuration) -> Finding | None:
     if not source.enabled or source.account is not None or not fitting:
         return None
     sentence = f"`account` does not name one of {', '.join(fitting)}: nothing is fetched for it"
+    return Finding(NOTE, f"source {source.slug}", sentence)
+
+
+def _unsigned(source: Source) -> Finding | None:
+    """Return a note if id or type of a source's events are in a part that is not signed."""
+    if not source.enabled:
+        return None
+    unsigned = registry.inbound(source.adapter)(source.settings).unsigned
+    if not unsigned:
+        return None
+    meanings = {
+        "id": "the same signed bytes count once, whatever their id",
+        "type": "whoever has seen one request can send it first as another type",
+    }
+    sentence = (
+        f"nobody signs its {' and '.join(unsigned)}, from a header that `signs` does not name: "
+        f"{'; '.join(meanings[one] for one in unsigned)}. Name the header in `signs` if the sender "
+        "signs it"
+    )
     return Finding(NOTE, f"source {source.slug}", sentence)
 
 
