@@ -105,8 +105,10 @@ class Action:
     outcome until a person is asked, if no evidence has arrived (e-mail may take a day).
     `internal`: reserved for the hub; no route may name it. `phone`: the parameter that holds the
     number to text or call, in E.164, possibly after a channel prefix (`whatsapp:+1...`); None if
-    the action reaches no telephone. `attachments`: the parameter that names files of the event,
-    which are then given to the call; None if the action takes none.
+    the action reaches no telephone. `recipients`: the parameters that hold the e-mail addresses to
+    write to, each one mailbox or a list of them, read by `mailboxes.mailbox`; empty if the action
+    writes no e-mail. `attachments`: the parameter that names files of the event, which are then
+    given to the call; None if the action takes none.
     """
 
     effect: Effect
@@ -116,6 +118,7 @@ class Action:
     ask_after_s: float = 900.0
     internal: bool = False
     phone: str | None = None
+    recipients: tuple[str, ...] = ()
     attachments: str | None = None
     matched_by_content: bool = False
 

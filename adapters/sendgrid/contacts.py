@@ -6,8 +6,8 @@ from urllib.parse import quote
 
 from marshmallow import Schema, ValidationError, fields, validate
 
+from adapters.contract.mailboxes import check_email
 from adapters.sendgrid.parameters import check_group
-from adapters.sendgrid.recipients import check_email
 
 CONTACTS = "/v3/marketing/contacts"
 # Fields of `PUT /v3/marketing/contacts` besides `email` and the custom fields; all are texts.

@@ -11,8 +11,8 @@ from typing import Any
 
 from adapters.contract.errors import InvalidParameters
 from adapters.contract.event import Attachment
+from adapters.contract.mailboxes import Mailbox, mailbox, recipients_of
 from adapters.contract.outbound import Call
-from adapters.sendgrid.recipients import Mailbox, mailbox, recipients_of
 
 # How far ahead SendGrid takes an e-mail.
 AHEAD = timedelta(hours=72)

@@ -30,6 +30,7 @@ from urllib.parse import quote
 from marshmallow import Schema, ValidationError, fields
 
 from adapters.contract.answers import judge, read
+from adapters.contract.mailboxes import RECIPIENT_FIELDS, Mailbox, check_mailbox, mailbox
 from adapters.contract.outbound import (
     Action,
     Answer,
@@ -54,7 +55,6 @@ from adapters.sendgrid.contacts import (
 from adapters.sendgrid.lookup import lookup_result
 from adapters.sendgrid.mail import due_at, mail_body
 from adapters.sendgrid.parameters import SendParameters
-from adapters.sendgrid.recipients import Mailbox, check_mailbox, mailbox
 
 SEND = "/v3/mail/send"
 _NOBODY = Mailbox("sandbox@example.com")
@@ -95,6 +95,7 @@ class SendgridOutbound(Outbound):
             SendParameters,
             supports_lookup=True,
             ask_after_s=86400.0,
+            recipients=RECIPIENT_FIELDS,
             attachments="attachments",
         ),
         "suppress": Action(Effect.NATURAL, SuppressionParameters),

@@ -8,8 +8,7 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 
 from adapters.contract.errors import Unreadable
 from adapters.contract.fields import utc_from_epoch, utc_from_text
-from adapters.sendgrid.recipients import (
-    MAX_RECIPIENTS,
+from adapters.contract.mailboxes import (
     RECIPIENT_FIELDS,
     Mailboxes,
     check_line,
@@ -17,6 +16,8 @@ from adapters.sendgrid.recipients import (
     recipients_of,
 )
 
+# SendGrid's limit for one request, `to`, `cc` and `bcc` together.
+MAX_RECIPIENTS = 1000
 MAX_CATEGORIES = 10
 _CONTENT = ("subject", "text", "html")
 _NO_CHARACTER = re.compile("[\x00\ud800-\udfff]")

@@ -9,11 +9,11 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from ipaddress import IPv6Address, ip_address, ip_network
 
-from sqlalchemy import Connection, case, delete, exists, literal, select, update
+from sqlalchemy import Connection, case, delete, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from hub.core.client_addresses import customer_block_of
 from hub.core.models import Session, SignInTry, User
 from hub.core.models.base import UtcDateTime
 
@@ -117,24 +117,24 @@ def _count(connection: Connection, key: bytes, free: int, *, now: datetime) -> t
 
 
 def _is_known(connection: Connection, name: str, address: str | None, now: datetime) -> bool:
-    found = exists().where(
-        User.name == name,
-        Session.user_id == User.id,
-        Session.address == address,
-        Session.created_at > now - KNOWN_FOR,
-    )
-    return address is not None and bool(connection.execute(select(found)).scalar())
+    if address is None:
+        return False
+    used = (
+        select(Session.address).join(User, User.id == Session.user_id).distinct()
+        .where(User.name == name, Session.address.is_not(None),
+               Session.created_at > now - KNOWN_FOR)
+    )  # fmt: skip
+    here = customer_block_of(address)
+    found = connection.execute(used).scalars()
+    return any(one is not None and customer_block_of(one) == here for one in found)
 
 
 def _account_key(name: str, known_address: str | None) -> bytes:
-    return _digest("account", name, known_address or "")
+    return _digest("account", name, customer_block_of(known_address) if known_address else "")
 
 
 def _address_key(address: str) -> bytes:
-    """Return the counter's key of an address; of IPv6, of the /64 that one household has."""
-    parsed = ip_address(address)
-    network = ip_network((parsed, 64), strict=False) if isinstance(parsed, IPv6Address) else parsed
-    return _digest("address", str(network))
+    return _digest("address", customer_block_of(address))
 
 
 def _digest(*parts: str) -> bytes:

@@ -7,26 +7,21 @@ refused. A missing signed token is no evidence of spam: static pages have none.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import IPv4Address, IPv6Address, ip_network
 
 from sqlalchemy import Connection
 
 from adapters.contract.form_inbound import Signals
+from hub.core.client_addresses import Address, customer_block, network_block
 from hub.core.configuration import FormLimits, Rate
 from hub.core.leads.rate_counters import Counter, count_recent, counter_key, increment
-
-Address = IPv4Address | IPv6Address
 
 # Shorter texts are not counted as repeats: names and greetings are sent by many visitors.
 SHORTEST_REPEAT = 20
 
-_ADDRESS_BITS = {4: 32, 6: 64}
-_NETWORK_BITS = {4: 24, 6: 48}
-
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Sender of a submission, by IP: `address` is an IPv4 address or a whole IPv6 /64.
+    """Sender of a submission, by IP: `address` is an IPv4 address or a whole IPv6 /56.
 
     `network` is the /24 (IPv4) or the /48 (IPv6) around it.
     """
@@ -61,9 +56,7 @@ class SpamScore:
 
 def sender_of(address: Address) -> Sender:
     """Return the sender with an IP address."""
-    if isinstance(address, IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
-    return Sender(_within(address, _ADDRESS_BITS), _within(address, _NETWORK_BITS))
+    return Sender(customer_block(address), network_block(address))
 
 
 def told_by(signals: Signals, limits: FormLimits) -> Iterator[str]:
@@ -128,7 +121,3 @@ def _rates(sender: Sender | None, limits: FormLimits) -> Iterator[tuple[Counter,
     yield address, limits.per_address, "address: too many came from one address"
     network = Counter("form network", sender.network, limits.per_network.per_s)
     yield network, limits.per_network, "network: too many came from one network"
-
-
-def _within(address: Address, bits: dict[int, int]) -> str:
-    return str(ip_network((address, bits[address.version]), strict=False))

@@ -4,7 +4,7 @@ The visitor's IP address is determined as far as the hub can know it. It is neve
 """
 
 from collections.abc import Mapping
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from math import ceil
 from typing import Any
 
@@ -12,11 +12,12 @@ from flask import current_app, request
 from werkzeug.exceptions import TooManyRequests
 
 from adapters import FormInbound, InboundRequest
+from hub.core.client_addresses import Address, parse_address
 from hub.core.configuration import Source
 from hub.core.hub import Hub
 from hub.core.inbound.ingest import PreparedRequest
 from hub.core.leads.held import hold, sent_by
-from hub.core.leads.spam import Address, ScoredSubmission, Sender, over_rate_limit, score, sender_of
+from hub.core.leads.spam import ScoredSubmission, Sender, over_rate_limit, score, sender_of
 from hub.gateways.captcha import Captchas
 from hub.gateways.database.wait import once_more
 from hub.web.intake import Intake
@@ -37,32 +38,17 @@ def visitor_of(environ: Mapping[str, Any], *, proxy_hops: int) -> Address | None
     Only the last `proxy_hops` entries of `X-Forwarded-For` count: the sender can write any others
     before them.
     """
-    peer = _read(environ.get("REMOTE_ADDR") or "")
+    peer = parse_address(environ.get("REMOTE_ADDR") or "")
     if proxy_hops == 0:
         return None if peer is None or _is_nearby(peer) else peer
     said = [part for part in environ.get("HTTP_X_FORWARDED_FOR", "").split(",") if part.strip()]
     if said:
-        return _read(said[-min(proxy_hops, len(said))])
+        return parse_address(said[-min(proxy_hops, len(said))])
     return None if peer is None or _is_nearby(peer) else peer
 
 
 def _is_nearby(address: Address) -> bool:
     return any(address.version == near.version and address in near for near in _NEARBY)
-
-
-def _read(text: str) -> Address | None:
-    """Parse an IP address that may have a port or brackets; return None if it is not one."""
-    bare = text.strip()
-    if bare.startswith("["):
-        bare = bare[1:].partition("]")[0]
-    elif bare.count(":") == 1:
-        bare = bare.partition(":")[0]
-    try:
-        address = ip_address(bare.partition("%")[0])
-    except ValueError:
-        return None
-    mapped = getattr(address, "ipv4_mapped", None)
-    return mapped or address
 
 
 def check_submission(

@@ -61,9 +61,29 @@ def test_an_address_has_more_tries_over_all_accounts(connection):
 
 def test_one_household_has_one_address_of_ipv6(connection):
     for n in range(FREE_OF_ADDRESS):
-        register_attempt(connection, f"user{n}", f"2001:db8:0:1::{n:x}", now=NOW)
-    assert register_attempt(connection, "user99", "2001:db8:0:1:ffff::1", now=NOW).wait
-    assert register_attempt(connection, "user99", "2001:db8:0:2::1", now=NOW).wait is None
+        register_attempt(connection, f"user{n}", f"2001:db8:0:{n:x}::{n:x}", now=NOW)
+    assert register_attempt(connection, "user99", "2001:db8:0:ff:ffff::1", now=NOW).wait
+    assert register_attempt(connection, "user99", "2001:db8:0:100::1", now=NOW).wait is None
+
+
+@pytest.mark.parametrize("alike", [f"::ffff:{HERE}", f"[{HERE}]", f"::ffff:{HERE}%eth0"])
+def test_an_address_counts_as_itself_however_it_is_written(connection, alike):
+    for n in range(FREE_OF_ADDRESS):
+        register_attempt(connection, f"user{n}", HERE, now=NOW)
+    assert register_attempt(connection, "user99", alike, now=NOW).wait
+
+
+def test_whoever_signed_in_from_their_network_of_ipv6_is_known_at_its_next_address(connection):
+    """Browsers change the second half of their address every day (RFC 8981)."""
+    user_id = users.add(
+        connection, "jane", Role.ADMIN, password_hash="x", actor="tests", now=NOW
+    )  # fmt: skip
+    sessions.begin(connection, user_id, now=NOW, address="2001:db8:0:1::1")
+    assert fail(connection, 9, address="2001:db8:5::1")[1]
+    assert register_attempt(connection, "jane", "2001:db8:0:2::77", now=NOW).wait is None
+    assert fail(connection, 9, address="2001:db8:0:2::78")[1]
+    throttle.unlock(connection, "jane")
+    assert register_attempt(connection, "jane", "2001:db8:0:2::79", now=NOW).wait is None
 
 
 def test_whoever_signed_in_from_there_before_is_not_slowed_by_strangers(connection):

@@ -1,10 +1,12 @@
-"""Mailboxes of an e-mail: one address or several, each with a name or without.
+"""Mailboxes in the parameters of e-mails: `jane@example.org` or `Jane Doe <jane@example.org>`.
 
-Addresses and header lines are validated before SendGrid writes them into the e-mail's header.
+Adapters that mail read their recipients with these functions, and so does the hub, which counts
+them (`Action.recipients`): what one of them takes for an address, the other does too. A name or
+header line is validated before a provider writes it into the e-mail's header.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +14,6 @@ from marshmallow import ValidationError, fields
 
 # The longest subject or name, in characters; RFC 5322 allows a line of 998.
 MAX_LINE = 900
-# SendGrid's limit for one request, `to`, `cc` and `bcc` together.
-MAX_RECIPIENTS = 1000
 RECIPIENT_FIELDS = ("to", "cc", "bcc")
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -44,6 +44,22 @@ def mailbox(text: str) -> Mailbox:
     return Mailbox(email, name.replace('"', "").strip())
 
 
+def mailboxes_in(parameters: Mapping[str, Any], names: Sequence[str]) -> list[Mailbox]:
+    """Return the mailboxes in the parameters of these names, each one text or a list of texts.
+
+    A text that is no mailbox is left out: the action refuses it, and nothing is sent.
+    """
+    found = []
+    for name in names:
+        given = parameters.get(name)
+        for text in given if isinstance(given, list | tuple) else [given]:
+            try:
+                found.append(mailbox(text if isinstance(text, str) else ""))
+            except ValidationError:
+                continue
+    return found
+
+
 def check_mailbox(text: str) -> None:
     """Validate a text that `mailbox` parses (a marshmallow validator).
 
@@ -64,7 +80,7 @@ def check_email(text: str) -> None:
 
 
 def check_line(text: str) -> None:
-    """Validate a header line, which SendGrid writes into the e-mail (a marshmallow validator).
+    """Validate a header line, which a provider writes into the e-mail (a marshmallow validator).
 
     Raises:
         ValidationError: the line is blank, too long or has a control character.
@@ -96,10 +112,10 @@ class Mailboxes(fields.Field[list[str]]):
 
 
 def recipients_of(given: Mapping[str, Any]) -> dict[str, list[Mailbox]]:
-    """Return the mailboxes of `to`, `cc` and `bcc`, each address once.
+    """Return the mailboxes of `to`, `cc` and `bcc`, which `Mailboxes` loaded, each address once.
 
-    SendGrid refuses an e-mail that names an address twice, in whatever case: the first one stays,
-    in the order `to`, `cc`, `bcc`.
+    Of an address that is named twice, in whatever case, the first one stays, in the order `to`,
+    `cc`, `bcc`.
     """
     kept: dict[str, list[Mailbox]] = {name: [] for name in RECIPIENT_FIELDS}
     known: set[str] = set()
