@@ -69,7 +69,7 @@ def check_mailbox(text: str) -> None:
     mailbox(text)
 
 
-def check_email(text: str) -> None:
+def check_address(text: str) -> None:
     """Validate an e-mail address without a name (a marshmallow validator).
 
     Raises:

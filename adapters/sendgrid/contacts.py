@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from marshmallow import Schema, ValidationError, fields, validate
 
-from adapters.contract.mailboxes import check_email
+from adapters.contract.mailboxes import check_address
 from adapters.sendgrid.parameters import check_group
 
 CONTACTS = "/v3/marketing/contacts"
@@ -40,14 +40,14 @@ def _check_fields(custom: Mapping[str, object]) -> None:
 class SuppressionParameters(Schema):
     """Parameters: `group` is the number of an unsubscribe group; default: a global suppression."""
 
-    email = fields.String(required=True, validate=check_email)
+    email = fields.String(required=True, validate=check_address)
     group = fields.Integer(validate=check_group)
 
 
 class ContactParameters(Schema):
     """Parameters: `custom_fields` are keyed by id (`e1_T`); `lists` are ids of lists to join."""
 
-    email = fields.String(required=True, validate=[check_email, validate.Length(max=254)])
+    email = fields.String(required=True, validate=[check_address, validate.Length(max=254)])
     properties = fields.Dict(
         keys=fields.String(), values=fields.Raw(allow_none=True), validate=_check_properties
     )

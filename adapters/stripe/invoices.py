@@ -16,8 +16,8 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from adapters.contract.errors import AnswerLost, NotSent
+from adapters.contract.mailboxes import check_address
 from adapters.contract.outbound import Call, LookupResult, LookupVerdict, Outcome, Verdict
-from adapters.contract.requests import check_email
 from adapters.stripe import customers
 from adapters.stripe import parameters as given
 from adapters.stripe.api import Api, Listing, Native, Unfinished
@@ -45,7 +45,7 @@ class SendInvoice(Schema):
     """Parameters: a `customer` or an `email`; and `items`, or the parameters of a single line."""
 
     customer = fields.String(validate=given.check_id("cus"))
-    email = fields.String(validate=check_email)
+    email = fields.String(validate=check_address)
     items = fields.List(fields.Nested(_Item), validate=validate.Length(1, MOST_ITEMS))
     description = given.description()
     amount = given.amount()

@@ -122,8 +122,14 @@ _TOPICS = {
 }
 
 
-def _keyed(parameters: type[Schema]) -> Action:
-    return Action(Effect.KEYED, parameters, key_life_s=KEY_LIFE_S, supports_lookup=True)
+def _keyed(parameters: type[Schema], recipients: tuple[str, ...] = ()) -> Action:
+    return Action(
+        Effect.KEYED,
+        parameters,
+        key_life_s=KEY_LIFE_S,
+        supports_lookup=True,
+        recipients=recipients,
+    )
 
 
 class StripeOutbound(Outbound):
@@ -136,7 +142,7 @@ class StripeOutbound(Outbound):
     actions: ClassVar[Mapping[str, Action]] = {
         "upsert_customer": _keyed(customers.UpsertCustomer),
         "create_payment_link": _keyed(payment_links.CreatePaymentLink),
-        "send_invoice": _keyed(invoices.SendInvoice),
+        "send_invoice": _keyed(invoices.SendInvoice, ("email",)),
         "refund": _keyed(refunds.Refund),
         "fetch": Action(Effect.NATURAL, listing.Fetch, internal=True),
     }

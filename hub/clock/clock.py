@@ -25,9 +25,9 @@ from hub.core.events.backfill import is_listing_due
 from hub.core.events.enrichment import FetchCursor, schedule_fetches
 from hub.core.events.projections import is_pending
 from hub.core.hub import Hub
+from hub.core.leads.cap_alerts import end_expired_alerts
 from hub.core.leads.escalation import escalate
 from hub.core.leads.rate_counters import prune
-from hub.core.leads.send_limits import end_expired_alerts
 from hub.core.monitoring import alerts
 from hub.core.monitoring.heartbeats import CLOCK, alert_unserved, beat
 from hub.core.monitoring.source_health import alert_silence

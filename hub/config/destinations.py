@@ -8,7 +8,7 @@ from marshmallow import Schema, fields
 from adapters import registry
 from adapters.contract.outbound import Outbound
 from hub.config.fields import Duration, OneOf, RateLimit, Switch, Text, Tree, Whole
-from hub.config.limits import read_text_limits
+from hub.config.limits import read_send_limits
 from hub.config.sections import LoadContext, Section, keys_of, known_keys, load, sections_of
 from hub.config.sources import is_adapter
 from hub.config.urls import address_fault
@@ -67,7 +67,7 @@ def _destination(found: Section, reading: LoadContext) -> Destination | None:
     _check_addresses(found, settings, reading)
     sandbox = _plays_in_sandbox(found, adapter, settings, values.pop("mode", None), reading)
     values["retry"] = retry
-    values["limits"] = read_text_limits(found, adapter, reading)
+    values["limits"], values["mail_limits"] = read_send_limits(found, adapter, reading)
     made = Destination(
         slug=found.name,
         adapter=name,

@@ -1,5 +1,6 @@
 """Section `limits`, the `limits` of a destination, and the `captcha` of a form source."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
@@ -10,7 +11,7 @@ from hub.config.fields import OneOf, RateLimit, Text, Texts, Tree, Whole
 from hub.config.sections import LoadContext, Section, keys_of, known_keys, load, section_of
 from hub.config.urls import address_fault
 from hub.config.yaml import Located
-from hub.core.configuration import Captcha, FormLimits, TextLimits
+from hub.core.configuration import Captcha, FormLimits, MailLimits, TextLimits
 
 CAPTCHAS = ("turnstile", "hcaptcha", "recaptcha")
 _SITE_KEY = "expected the public key beside the secret, letters and digits"
@@ -57,6 +58,17 @@ class TextLimitsSchema(Schema):
     per_prefix = RateLimit()
     per_address = RateLimit()
     per_day = Whole(low=1, high=1_000_000)
+    people_per_hour = Whole(low=1, high=1_000_000)
+
+
+class MailLimitsSchema(Schema):
+    per_recipient = RateLimit()
+    per_day = Whole(low=1, high=1_000_000)
+    people_per_hour = Whole(low=1, high=1_000_000)
+
+
+class MessageLimitsSchema(TextLimitsSchema, MailLimitsSchema):
+    """Schema of the limits of a destination that sends both texts and e-mails."""
 
 
 class CaptchaSchema(Schema):
@@ -84,14 +96,29 @@ def read_form_limits(root: Located, reading: LoadContext) -> FormLimits:
     return FormLimits(**_below(found, "forms", FormLimitsSchema(), reading))
 
 
-def read_text_limits(found: Section, adapter: type[Outbound], reading: LoadContext) -> TextLimits:
-    """Return the `limits` of a destination; only destinations that send texts may have them."""
+def read_send_limits(
+    found: Section, adapter: type[Outbound], reading: LoadContext
+) -> tuple[TextLimits, MailLimits]:
+    """Return the `limits` of a destination; only those that text or mail may have them."""
     if "limits" not in found.node.value:
-        return TextLimits()
-    if not any(action.phone for action in adapter.actions.values()):
-        found.fault(reading, ("limits",), "are for destinations that send texts; take them out")
-        return TextLimits()
-    return TextLimits(**_below(found, "limits", TextLimitsSchema(), reading))
+        return TextLimits(), MailLimits()
+    texts = any(action.phone for action in adapter.actions.values())
+    mails = any(action.recipients for action in adapter.actions.values())
+    if not (texts or mails):
+        sentence = "are for destinations that send texts or e-mails; take them out"
+        found.fault(reading, ("limits",), sentence)
+        return TextLimits(), MailLimits()
+    only = TextLimitsSchema if texts else MailLimitsSchema
+    schema = MessageLimitsSchema if texts and mails else only
+    given = _below(found, "limits", schema(), reading)
+    return (
+        TextLimits(**_given(TextLimitsSchema(), given) if texts else {}),
+        MailLimits(**_given(MailLimitsSchema(), given) if mails else {}),
+    )
+
+
+def _given(schema: Schema, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name in schema.fields}
 
 
 def read_captcha(found: Section, reading: LoadContext) -> Captcha | None:

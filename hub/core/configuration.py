@@ -54,7 +54,8 @@ class TextLimits:
     """Send limits of a destination's text messages: countries and rates; None means no limit.
 
     `per_prefix` counts numbers that differ only in their last four digits; `per_address` counts
-    numbers that were submitted from one sender's address.
+    numbers that were submitted from one sender's address. `people_per_hour`: texts to numbers in
+    hub.yaml itself, caused by forms.
     """
 
     countries: tuple[str, ...] | None = None
@@ -62,6 +63,20 @@ class TextLimits:
     per_prefix: Rate | None = None
     per_address: Rate | None = None
     per_day: int | None = None
+    people_per_hour: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MailLimits:
+    """Send limits of the e-mails of a destination that forms cause; None means the default.
+
+    `per_recipient` counts e-mails to one mailbox, `per_day` all of them; addresses in hub.yaml
+    itself are in neither, but in `people_per_hour`.
+    """
+
+    per_recipient: Rate | None = None
+    per_day: int | None = None
+    people_per_hour: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +143,7 @@ class Destination:
     retry: RetryPlan = RetryPlan()
     callback: str | None = None
     limits: TextLimits = TextLimits()
+    mail_limits: MailLimits = MailLimits()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,13 @@ import pytest
 from hub.cli.check import check_everything
 from hub.cli.checks.accounts import check_visitors
 from hub.config import load_config
-from hub.core.configuration import Captcha, Configuration, FormLimits, Rate, TextLimits
+from hub.core.configuration import Captcha, Configuration, FormLimits, MailLimits, Rate, TextLimits
 from hub.core.errors import ConfigError
 from hub.settings import load_settings
 
 FORM = "sources:\n  contact:\n    adapter: form\n    fields: {name: {}}\n"
 SMS = "destinations:\n  sms:\n    adapter: twilio\n"
+MAIL = "destinations:\n  email:\n    adapter: sendgrid\n"
 SECRET = "0x4AAAAAAA-the-secret-of-a-form"
 PRIVATE = "a private address; HUB_ALLOW_PRIVATE_DESTINATIONS is off"
 RATE = "expected a rate like 100/10s or 1/h"
@@ -52,15 +53,23 @@ def test_each_limit_of_forms_can_be_set(tmp_path) -> None:
 def test_each_limit_of_texts_can_be_set(tmp_path) -> None:
     text = (
         SMS + "    limits: {countries: [us, CA], per_number: 3/1d, per_prefix: 30/1h, "
-        "per_address: 5/1d, per_day: 500}\n"
+        "per_address: 5/1d, per_day: 500, people_per_hour: 90}\n"
     )
     assert loaded(tmp_path, text).destinations["sms"].limits == TextLimits(
-        ("US", "CA"), Rate(3, 86400), Rate(30, 3600), Rate(5, 86400), 500
+        ("US", "CA"), Rate(3, 86400), Rate(30, 3600), Rate(5, 86400), 500, 90
     )
 
 
-def test_without_a_word_a_destination_has_none_of_its_own(tmp_path) -> None:
-    assert loaded(tmp_path, SMS).destinations["sms"].limits == TextLimits()
+def test_each_limit_of_mails_can_be_set(tmp_path) -> None:
+    text = MAIL + "    limits: {per_recipient: 1/2h, per_day: 3, people_per_hour: 4}\n"
+    mail = loaded(tmp_path, text).destinations["email"]
+    assert (mail.limits, mail.mail_limits) == (TextLimits(), MailLimits(Rate(1, 7200), 3, 4))
+
+
+@pytest.mark.parametrize("text", [SMS, MAIL, SMS + "    limits: {}\n", MAIL + "    limits:\n"])
+def test_without_a_word_a_destination_has_none_of_its_own(tmp_path, text) -> None:
+    [found] = loaded(tmp_path, text).destinations.values()
+    assert (found.limits, found.mail_limits) == (TextLimits(), MailLimits())
 
 
 def test_one_country_needs_no_list(tmp_path) -> None:
@@ -120,14 +129,27 @@ CASES = {
             "5: destinations.sms.limits.per_day: expected a whole number from 1 to 1000000",
             f"6: destinations.sms.limits.per_number: {RATE}",
             "7: destinations.sms.limits.per_hour: unknown key `per_hour`; did you mean "
-            "`per_number`?",
+            "`people_per_hour`?",
         ],
     ),
-    "a destination that texts nobody": (
+    "mails": (
+        MAIL + "    limits:\n      per_day: 0\n      per_recipient: often\n      countries: US\n"
+        "      people_per_hour: 1/h\n",
+        [
+            "5: destinations.email.limits.per_day: expected a whole number from 1 to 1000000",
+            f"6: destinations.email.limits.per_recipient: {RATE}",
+            "7: destinations.email.limits.countries: unknown key `countries`; expected one of "
+            "people_per_hour, per_day, per_recipient",
+            "8: destinations.email.limits.people_per_hour: expected a whole number from 1 to "
+            "1000000",
+        ],
+    ),
+    "a destination that writes to nobody": (
         "destinations:\n  ops:\n    adapter: http\n    url: https://example.org\n"
         "    limits: {per_day: 3}\n",
         [
-            "5: destinations.ops.limits: are for destinations that send texts; take them out",
+            "5: destinations.ops.limits: are for destinations that send texts or e-mails; take "
+            "them out",
         ],
     ),
     "limits that are no mapping": (

@@ -143,8 +143,9 @@ def claim(
 
     `now` is for ids, and for the age of deliveries and keys. `actions` are the destination's
     actions. `restored` are the windows whose calls a restored database may be missing. `caps` are
-    the send limits of texts. `suspects` claims suspected poison deliveries only, instead of all
-    others. `on_row` is called before each delivery: rendering its parameters may take a while.
+    the send limits of texts and e-mails. `suspects` claims suspected poison deliveries only,
+    instead of all others. `on_row` is called before each delivery: rendering its parameters may
+    take a while.
 
     A delivery that another shard's holder has called since the statement began is locked as it is
     now, but found without the attempt made meanwhile, whose key and parameters hold: it stays due.
@@ -176,6 +177,8 @@ def claim(
         if caps and isinstance(prepared, Claimed) and row.last_key != prepared.key:
             prepared = _within(caps, row, prepared)
         (claimed if isinstance(prepared, Claimed) else ended).append(prepared)  # type: ignore[arg-type]
+    if caps:
+        caps.report()
     if ended:
         finish_unsent(connection, ended)
         alert_poisoned(connection, [one.delivery_id for one in ended if one.error == DEADLY])
@@ -194,7 +197,12 @@ def _in_doubt(claimed: Claimed, lost: PossibleDuplicate) -> UnknownFromRestore:
 
 def _within(caps: SendLimits, row: Row[Any], claimed: Claimed) -> Claimed | EndedUnsent:
     wanted = SendRequest(
-        claimed.route, row.event_id, row.event_source, claimed.action, claimed.parameters
+        claimed.route,
+        row.event_id,
+        row.event_source,
+        claimed.action,
+        claimed.parameters,
+        caused_by=(row.event_data or {}).get("delivery_id"),
     )
     refusal = caps.refusal(wanted)
     return EndedUnsent(row.id, DeliveryState.SKIPPED, refusal) if refusal else claimed

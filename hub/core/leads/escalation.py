@@ -117,8 +117,8 @@ def _go_on(connection: Connection, hub: Hub, row: Row[Any], now: datetime) -> st
     notification = hub.router.by_name(f"{ESCALATE}{row.route}:{row.n + 1}")
     if person is None or notification is None or route is None:
         sentence = (
-            f"route {row.route} has told {', '.join(told)}, and nobody took it: look after it, and "
-            f"say so with `hub acknowledge {row.event_id}`"
+            f"route {row.route} {_deeds(connection, row, told)}: look after it, and say so with "
+            f"`hub acknowledge {row.event_id}`"
         )
         alerts.begin(connection, NOBODY_TOOK_IT, lead_subject(row.event_id), sentence, now=now)
         return "nobody is left"
@@ -138,6 +138,26 @@ def _told(connection: Connection, event_id: UUID, route: str) -> list[str]:
         LeadNotification.event_id == event_id, LeadNotification.route == route
     )
     return list(connection.execute(found.order_by(LeadNotification.n)).scalars())
+
+
+def _deeds(connection: Connection, row: Row[Any], told: Sequence[str]) -> str:
+    """Return the words for what became of a lead's notifications to these people."""
+    missed = connection.execute(
+        select(LeadNotification.person)
+        .join(Delivery, Delivery.id == LeadNotification.delivery_id)
+        .where(
+            LeadNotification.event_id == row.event_id,
+            LeadNotification.route == row.route,
+            or_(Delivery.state.in_(_NOT_TOLD), Delivery.status.in_(NOT_REACHED)),
+        )
+        .order_by(LeadNotification.n)
+    )
+    not_reached = list(missed.scalars())
+    reached = [person for person in told if person not in not_reached]
+    if not reached:
+        return f"could not reach {', '.join(not_reached)}"
+    but = f", could not reach {', '.join(not_reached)}" if not_reached else ""
+    return f"has told {', '.join(reached)}{but}, and nobody took it"
 
 
 def _next(

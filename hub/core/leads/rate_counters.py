@@ -20,6 +20,8 @@ from hub.core.models import LimitCount
 SLOTS = 10
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _KEY_BYTES = 16
+# SQLite takes no condition of a thousand parts, and an e-mail may have as many recipients.
+_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +63,11 @@ def counter_key(words: str) -> bytes:
     return blake2b(words.encode("utf-8", "surrogatepass"), digest_size=_KEY_BYTES).digest()
 
 
-def increment(connection: Connection, watched: Collection[Counter], *, now: datetime) -> None:
+def increment(
+    connection: Connection, watched: Collection[Counter], *, now: datetime, by: int = 1
+) -> None:
     """Increment each counter; concurrent increments wait until this transaction ends."""
-    rows = {one.key: _row(one, now) for one in watched}
+    rows = {one.key: _row(one, now, by) for one in watched}
     if not rows:
         return
     # A row lock is not enough: a transaction that counts in the next slot writes another row.
@@ -73,7 +77,7 @@ def increment(connection: Connection, watched: Collection[Counter], *, now: date
     statement = insert(LimitCount).values([rows[key] for key in sorted(rows)])
     connection.execute(
         statement.on_conflict_do_update(
-            index_elements=["key", "slot_at"], set_={"n": LimitCount.n + 1}
+            index_elements=["key", "slot_at"], set_={"n": LimitCount.n + by}
         )
     )
 
@@ -82,15 +86,19 @@ def count_recent(
     connection: Connection, watched: Collection[Counter], *, now: datetime
 ) -> Mapping[Counter, int]:
     """Return the sum of each counter over its window that ends now."""
-    if not watched:
-        return {}
-    windows = [
-        and_(LimitCount.key == one.key, LimitCount.slot_at > one.oldest(now)) for one in watched
-    ]
-    found = connection.execute(
-        select(LimitCount.key, func.sum(LimitCount.n)).where(or_(*windows)).group_by(LimitCount.key)
-    )
-    sums = {key: int(n) for key, n in found}
+    sums: dict[bytes, int] = {}
+    every = list(watched)
+    for start in range(0, len(every), _AT_ONCE):
+        windows = [
+            and_(LimitCount.key == one.key, LimitCount.slot_at > one.oldest(now))
+            for one in every[start : start + _AT_ONCE]
+        ]
+        found = connection.execute(
+            select(LimitCount.key, func.sum(LimitCount.n))
+            .where(or_(*windows))
+            .group_by(LimitCount.key)
+        )
+        sums |= {key: int(n) for key, n in found}
     return {one: sums.get(one.key, 0) for one in watched}
 
 
@@ -99,6 +107,6 @@ def prune(connection: Connection, *, now: datetime) -> int:
     return connection.execute(delete(LimitCount).where(LimitCount.ends_at <= now)).rowcount
 
 
-def _row(one: Counter, now: datetime) -> dict[str, Any]:
+def _row(one: Counter, now: datetime, n: int) -> dict[str, Any]:
     slot_at = one.slot_at(now)
-    return {"key": one.key, "slot_at": slot_at, "n": 1, "ends_at": one.ends_at(slot_at)}
+    return {"key": one.key, "slot_at": slot_at, "n": n, "ends_at": one.ends_at(slot_at)}

@@ -46,6 +46,15 @@ def begin(connection: Connection, kind: str, subject: str, message: str, *, now:
     return said.scalar_one() == alert_id
 
 
+def reword(connection: Connection, kind: str, subject: str, message: str) -> None:
+    """Change the message of the open alert of a kind and subject, if there is one."""
+    connection.execute(
+        update(Alert)
+        .where(Alert.kind == kind, Alert.subject == subject, Alert.ended_at.is_(None))
+        .values(message=message)
+    )
+
+
 def end(connection: Connection, kind: str, subject: str, *, now: datetime) -> None:
     """End the open alert of a kind and subject, if there is one."""
     connection.execute(

@@ -47,6 +47,16 @@ def test_each_adapter_has_an_account_and_each_action_an_example() -> None:
     assert {name for name, _ in EXAMPLES} <= set(ADAPTERS)
 
 
+@each_action
+def test_an_action_names_the_parameters_that_hold_people(name: str, action: str) -> None:
+    """By them its texts and e-mails are counted, so that no form can bomb somebody."""
+    about = registry.outbound(name).actions[action]
+    given = {key: field.data_key or key for key, field in about.parameters().load_fields.items()}
+    named = {about.phone, *about.recipients, about.attachments} - {None}
+    assert named <= set(given.values())
+    assert {"to", "cc", "bcc"} & set(given.values()) <= {about.phone, *about.recipients}
+
+
 @pytest.mark.parametrize("name", ADAPTERS)
 def test_an_adapter_says_what_it_is(name: str) -> None:
     adapter = registry.outbound(name)

@@ -98,6 +98,29 @@ def test_when_somebody_was_not_reached_the_next_one_is_told_at_once(desk, state,
     assert desk.told() == ["dana", "lee"]
 
 
+@pytest.mark.parametrize(
+    ("ends", "expected"),
+    [
+        (["succeeded"] * 3, "has told dana, lee, sam, and nobody took it: look"),
+        (
+            ["skipped", "succeeded", "skipped"],
+            "has told lee, could not reach dana, sam, and nobody took it: look",
+        ),
+        (["skipped", "failed", "skipped"], "could not reach dana, lee, sam: look"),
+    ],
+)
+def test_the_alert_names_as_told_only_those_who_were(desk, ends, expected) -> None:
+    desk.lead()
+    for end in ends:
+        desk.work()
+        desk.end(end)
+        desk.tick()
+        desk.pass_time()
+        desk.tick()
+    [alert] = desk.rows(Alert)
+    assert alert.message.startswith(f"route tell {expected}")
+
+
 def test_a_text_that_turns_out_to_be_undelivered_is_followed_at_once(desk) -> None:
     desk.lead()
     desk.work()

@@ -1,7 +1,7 @@
 """Send limits: strangers cannot make the hub send texts to any number, or as many as they like."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -13,40 +13,26 @@ from sqlalchemy import select, update
 
 from adapters.http.outbound import HttpOutbound
 from adapters.twilio.outbound import TwilioOutbound
-from hub.core.configuration import Configuration, Destination, Rate, Source, TextLimits
-from hub.core.delivery.claim import claim
-from hub.core.delivery.context import RenderContexts
+from hub.core.configuration import Destination, Rate, TextLimits
 from hub.core.delivery.prepare import Claimed
 from hub.core.ids import new_id
-from hub.core.inbound.ingest import ingest
-from hub.core.inbound.routing import site_context
-from hub.core.leads.held import sent_by
+from hub.core.leads.cap_alerts import end_expired_alerts
 from hub.core.leads.rate_counters import prune
-from hub.core.leads.send_limits import (
-    SendRequest,
-    end_expired_alerts,
-    limits_of,
-    prefix_of,
-    refusal_of,
-)
+from hub.core.leads.recipients import prefix_of, refusal_of
+from hub.core.leads.send_limits import SendRequest, limits_of
 from hub.core.models import Alert, Attempt, LimitCount, database_later
 from hub.core.monitoring import alerts
 from hub.core.replays.replay import preview_deliveries, replay_deliveries
+from tests.core.leads.sending import Sending, open_alerts, reasons, texting_hub
 from tests.core.making import (
     NOW,
-    SITE,
-    Town,
     attempts_of,
     deliveries_of,
-    end_lease,
-    lease_of,
     make_due,
     one_delivery,
-    request,
     route,
     until_somebody_waits,
 )
-from tests.receiving import prepare
 
 GOOD = "+12025550101"
 WIDE = Rate(100_000, 60)
@@ -57,76 +43,19 @@ def sms(with_to: str = "{{ data.phone }}") -> Any:
     return route("tell", destination="sms", action="send", with_={"to": with_to, "body": "Hello"})
 
 
-@dataclass
-class Texting(Town):
-    """Test hub that texts its leads; `adapter` is the source's."""
-
-    limits: TextLimits = field(default_factory=TextLimits)
-    adapter: str = "form"
-    people: Any = field(default_factory=dict)
-    now: Any = NOW
-
-    @property
-    def configuration(self) -> Configuration:
-        return Configuration(
-            version="0123456789ab",
-            site=SITE,
-            sources={"provider": Source("provider", self.adapter, {})},
-            destinations={"sms": Destination("sms", "twilio", {}, limits=self.limits)},
-            routes={one.name: one for one in self.routes},
-            people=self.people,
-        )
-
-    def claim_all(self, connection) -> list[Claimed]:
-        """Claim until nothing is due, as drains do."""
-        end_lease(connection, "sms")
-        hold, claimed = lease_of(connection, "sms"), []
-        configuration, more = self.configuration, True
-        while more:
-            found, more = claim(
-                connection, hold, slots=100, router=self.router, now=self.now, sandbox=False,
-                contexts=RenderContexts(
-                    connection, site=site_context(SITE), inbound=self.inbound, now=self.now
-                ),
-                actions=TwilioOutbound.actions,
-                caps=limits_of(connection, configuration, configuration.destinations["sms"],
-                             TwilioOutbound.actions, now=self.now),
-            )  # fmt: skip
-            claimed += found
-        return claimed
-
-    def lead(self, connection, *phones: str, sender: str | None = None) -> None:
-        """Ingest leads with these phone numbers."""
-        self.taken += 1
-        leads = [
-            {"id": f"e{self.taken}.{n:04}", "data": {"phone": phone}}
-            for n, phone in enumerate(phones)
-        ]
-        received = request(*leads, at=NOW + timedelta(seconds=self.taken))
-        prepared = prepare(self, received, "provider")
-        ingest(connection, sent_by(prepared, sender) if sender else prepared)
+def texting(limits: TextLimits = WIDE_LIMITS, **changes: Any) -> Sending:
+    return texting_hub(changes.pop("route", sms()), limits, **changes)
 
 
-def texting(limits: TextLimits = WIDE_LIMITS, **changes: Any) -> Texting:
-    return Texting(routes=[changes.pop("route", sms())], limits=limits, **changes)
-
-
-def texted(database, town: Texting, *phones: str, **options: Any) -> list[str]:
+def texted(database, town: Sending, *phones: str, **options: Any) -> list[str]:
     """Ingest leads with these numbers and claim; return the numbers that get a text."""
     with database.write() as connection:
-        town.lead(connection, *phones, **options)
+        town.leads(connection, *({"phone": phone} for phone in phones), **options)
         return [one.parameters["to"] for one in town.claim_all(connection)]
 
 
-def errors(database) -> list[str]:
-    with database.read() as connection:
-        return sorted({one.error for one in deliveries_of(connection) if one.state == "skipped"})
-
-
 def said(database) -> list[tuple[str, str]]:
-    with database.read() as connection:
-        rows = connection.execute(select(Alert.kind, Alert.subject).where(Alert.ended_at.is_(None)))
-        return [tuple(row) for row in rows]
+    return list(open_alerts(database))
 
 
 @pytest.mark.parametrize(
@@ -191,14 +120,14 @@ def test_of_a_thousand_leads_with_numbers_of_one_prefix_no_more_are_texted_than_
     """B76, with the defaults: 30 an hour."""
     phones = [f"+1202555{n:04}" for n in range(1000)]
     assert len(texted(database, texting(TextLimits()), *phones)) == 30
-    assert errors(database) == ["cap: 30 in 1h to numbers that begin alike"]
+    assert reasons(database) == ["cap: 30 in 1h to numbers that begin alike"]
 
 
 def test_a_day_has_no_more_than_its_cap_however_the_numbers_differ(database) -> None:
     phones = [f"+1202{n}0101" for n in range(300, 340)]
     town = texting(replace(TextLimits(), per_day=7))
     assert len(texted(database, town, *phones)) == 7
-    assert errors(database) == ["cap: 7 in 1d by this destination"]
+    assert reasons(database) == ["cap: 7 in 1d by this destination"]
 
 
 def test_without_a_word_in_the_file_a_day_has_500(database) -> None:
@@ -211,7 +140,7 @@ def test_without_a_word_in_the_file_a_day_has_500(database) -> None:
 def test_one_number_gets_three_a_day_and_again_when_the_day_has_passed(database) -> None:
     town = texting(TextLimits())
     assert texted(database, town, *[GOOD] * 5) == [GOOD] * 3
-    assert errors(database) == ["cap: 3 in 1d to one number"]
+    assert reasons(database) == ["cap: 3 in 1d to one number"]
     town.now = NOW + timedelta(hours=23)
     assert texted(database, town, GOOD) == []
     town.now = NOW + timedelta(hours=27)
@@ -222,7 +151,7 @@ def test_one_sender_has_so_many_texts_sent_and_another_still_may(database) -> No
     town = texting(replace(WIDE_LIMITS, per_address=Rate(2, 86_400)))
     phones = [f"+1202555010{n}" for n in range(4)]
     assert len(texted(database, town, *phones, sender="aa" * 16)) == 2
-    assert errors(database) == ["cap: 2 in 1d asked for from one address"]
+    assert reasons(database) == ["cap: 2 in 1d asked for from one address"]
     assert len(texted(database, town, GOOD, sender="bb" * 16)) == 1
     assert len(texted(database, town, *phones)) == 4
 
@@ -291,7 +220,7 @@ def test_a_persons_replay_beyond_the_cap_is_told_of_and_goes_out_when_it_may(dat
             return town.claim_all(connection)
 
     assert again() == []
-    assert errors(database) == ["cap: 1 in 1h to one number"]
+    assert reasons(database) == ["cap: 1 in 1h to one number"]
     assert said(database) == [(alerts.CAP_REACHED, "sms")]
     town.now = NOW + timedelta(hours=1, minutes=7)
     [claimed] = again()
@@ -306,7 +235,7 @@ def test_a_cap_that_is_reached_is_told_of_once_until_its_window_has_passed(datab
         [message] = connection.execute(select(Alert.message)).scalars()
         end_expired_alerts(connection, now=NOW + timedelta(minutes=59))
         prune(connection, now=NOW + timedelta(minutes=59))
-    assert message.startswith("a text was skipped: 1 in 1h to one number.")
+    assert message.startswith("3 texts were skipped: 1 in 1h to one number. `hub deliv")
     assert GOOD not in message
     assert len(said(database)) == 1
     with database.write() as connection:
@@ -337,7 +266,7 @@ def test_a_refusal_of_the_moment_in_which_the_alert_would_end_keeps_it(database)
 
     with ThreadPoolExecutor(1) as pool:
         with database.write() as connection:
-            town.lead(connection, GOOD)
+            town.leads(connection, {"phone": GOOD})
             assert town.claim_all(connection) == []
             ending = pool.submit(end)
             until_somebody_waits(database, or_has_ended=ending)

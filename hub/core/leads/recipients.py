@@ -1,0 +1,124 @@
+"""Recipients of messages: which numbers may be texted, and which recipients are the business's own.
+
+Addresses are compared as providers deliver to them, so that one mailbox is counted as one however
+it is written.
+"""
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+from adapters.contract.mailboxes import Mailbox
+from hub.core.configuration import Configuration
+
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
+_NUMBER = re.compile(rf"{_E164.pattern}(?![0-9{{])", re.ASCII)
+# An address in the text of a template, where quotes and braces are around it.
+_WRITTEN_ADDRESS = re.compile(r"[^\s@<>\"'(),;:\\\[\]{}|]+@[^\s@<>\"'(),;:\\\[\]{}|/?#]+")
+_LAST_DIGITS = 4
+# Google delivers an address with and without dots to one mailbox, and has two names for its domain.
+_GOOGLE = ("gmail.com", "googlemail.com")
+
+
+def refusal_of(number: str, countries: Collection[str]) -> str | None:
+    """Return the reason to refuse a telephone number, None if a text message may be sent to it.
+
+    The reason never contains the number. Premium-rate, toll-free, satellite, personal and
+    unassigned ranges are refused in every country. Countries that share a calling code are told
+    apart.
+    """
+    # Imported late: slow to import, and many configurations never use it.
+    import phonenumbers
+    from phonenumbers import PhoneNumberType as Kind
+
+    if not _E164.fullmatch(number):
+        return "it is no telephone number like +12025550123"
+    try:
+        parsed = phonenumbers.parse(number)
+    except phonenumbers.NumberParseException:
+        return "it is a number of no country"
+    ordinary = (Kind.FIXED_LINE, Kind.MOBILE, Kind.FIXED_LINE_OR_MOBILE, Kind.VOIP)
+    if phonenumbers.number_type(parsed) not in ordinary:
+        return "it is a number of a premium, personal or other odd range"
+    if phonenumbers.region_code_for_number(parsed) not in countries:
+        return f"it is a number of another country than {', '.join(sorted(countries))}"
+    return None
+
+
+def number_in(parameters: Mapping[str, Any], name: str) -> str:
+    """Return the telephone number of a parameter without its channel (`whatsapp:`), "" if none."""
+    given = parameters.get(name)
+    return given.rpartition(":")[2] if isinstance(given, str) else ""
+
+
+def prefix_of(number: str) -> str:
+    """Return a number without its last digits, the prefix shared with neighbouring numbers."""
+    return number[:-_LAST_DIGITS]
+
+
+def mailbox_key(email: str) -> str:
+    """Return the name of the mailbox that an e-mail address is delivered to, for counters alone.
+
+    Case and a `+tag` (RFC 5233) make no other mailbox, nor do dots at Google; an international
+    domain is named in ASCII. Providers that tell such addresses apart are counted too high.
+    """
+    local, _, domain = email.strip().rpartition("@")
+    local, domain = _folded(local), _ascii(_folded(domain).rstrip("."))
+    local = local.partition("+")[0] or local
+    if domain in _GOOGLE:
+        local, domain = local.replace(".", "") or local, _GOOGLE[0]
+    return f"{local}@{domain}"
+
+
+def mailbox_keys(boxes: Iterable[Mailbox]) -> list[str]:
+    """Return the key of each mailbox once, in their order."""
+    return list(dict.fromkeys(mailbox_key(box.email) for box in boxes))
+
+
+def own_numbers(configuration: Configuration, parameters: Collection[str]) -> frozenset[str]:
+    """Return the telephone numbers in hub.yaml: those of people, and those that routes text.
+
+    `parameters` are those that hold recipients. Of a template its literal numbers count, as in
+    `{{ '+12025550101' if data.urgent else data.phone }}`. A section of hub.yaml that names
+    recipients of the business belongs here, and in `own_mailboxes`.
+    """
+    numbers = {one.phone for one in configuration.people.values() if one.phone}
+    for text in _written(configuration, parameters):
+        numbers |= {text.rpartition(":")[2], *_NUMBER.findall(text)}
+    return frozenset(numbers - {""})
+
+
+def own_mailboxes(configuration: Configuration, parameters: Collection[str]) -> frozenset[str]:
+    """Return the keys of the mailboxes in hub.yaml, found as `own_numbers` finds numbers."""
+    emails = {one.email for one in configuration.people.values() if one.email}
+    for text in _written(configuration, parameters):
+        emails |= set(_WRITTEN_ADDRESS.findall(text))
+    return frozenset(map(mailbox_key, emails))
+
+
+def _written(configuration: Configuration, parameters: Collection[str]) -> Iterator[str]:
+    """Yield what stands in these parameters of all routes, as it stands there."""
+    for route in configuration.routes.values():
+        for name in sorted(route.parameters.tree.keys() & set(parameters)):
+            node = route.parameters.tree[name]
+            yield from (one for one in _flat(node) if isinstance(one, str))
+
+
+def _flat(node: Any) -> Iterator[Any]:
+    if isinstance(node, list | tuple):
+        for item in node:
+            yield from _flat(item)
+    else:
+        yield node
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+
+def _ascii(domain: str) -> str:
+    try:
+        return domain.encode("idna").decode("ascii")
+    except UnicodeError:
+        return domain
