@@ -92,6 +92,10 @@ _SENTENCES: tuple[tuple[str, str, str], ...] = (
     (r"what it needs cannot be kept or read", "The event holds something that cannot be read",
      "See the log of the worker, and tell who looks after the hub."),
     (r"its request was not kept", "What it came from is not kept any more", ""),
+    (r"^cap: (?P<why>it is .+)", "It was not sent: {why}",
+     "Add the country under `limits` in hub.yaml if that was right, then replay."),
+    (r"^cap: (?P<why>.+)", "No more was sent: {why} is the limit",
+     "Raise it under `limits` in hub.yaml if that was right, then replay."),
     (r"cap reached|limit of texts", "The limit of messages was reached",
      "Raise it under `limits` in hub.yaml if that was right, then replay."),
 )  # fmt: skip

@@ -23,6 +23,7 @@ from hub.core.leads.assignment import assigned
 from hub.core.leads.assignment_rules import successors
 from hub.core.leads.owner_context import calendar_of, notification_values
 from hub.core.leads.people import Person
+from hub.core.leads.send_rules import CAP
 from hub.core.models import (
     Acknowledgement,
     Alert,
@@ -71,7 +72,8 @@ def escalate(connection: Connection, hub: Hub, *, most: int, now: datetime) -> i
 def _schedule(connection: Connection, most: int) -> None:
     """Set `due_at` of the notifications whose delivery has ended.
 
-    If it failed, was skipped or is reported as not delivered, the next person is due at once.
+    If it failed, was skipped or is reported as not delivered, the next person is due at once. If
+    it was skipped for a cap, the next one is due in its time: the cap holds for all of them.
     """
     has_end = LeadNotification.due_at.is_(None) & Delivery.state.in_([*_TOLD, *_NOT_TOLD])
     too_late = and_(LeadNotification.due_at > database_now(), Delivery.status.in_(NOT_REACHED))
@@ -81,6 +83,7 @@ def _schedule(connection: Connection, most: int) -> None:
             LeadNotification.after_s,
             Delivery.state,
             Delivery.status,
+            Delivery.error,
             Delivery.finished_at,
             select(database_now()).scalar_subquery().label("now"),
         )
@@ -99,7 +102,8 @@ def _schedule(connection: Connection, most: int) -> None:
 
 def _due_at(row: Any) -> datetime:
     now: datetime = row.now
-    if row.state in _NOT_TOLD or row.status in NOT_REACHED:
+    is_capped = row.state == DeliveryState.SKIPPED and (row.error or "").startswith(CAP)
+    if not is_capped and (row.state in _NOT_TOLD or row.status in NOT_REACHED):
         return now
     told_at: datetime = row.finished_at or now
     return told_at + timedelta(seconds=row.after_s)

@@ -30,6 +30,7 @@ from hub.core.leads.recipients import (
     refusal_of,
 )
 from hub.core.leads.send_rules import (
+    CAP,
     DAY_S,
     NOT_TEXTED,
     Cap,
@@ -95,7 +96,7 @@ class SendLimits:
             number = number_in(wanted.parameters, action.phone)
             if why := self._odd_number(number, from_form=from_form):
                 self._skipped[Cause(NOT_TEXTED, DAY_S)] += 1
-                return f"cap: {why}"
+                return f"{CAP}{why}"
             caps += self._text_caps(number, wanted.event_id, from_form=from_form)
         if action.recipients and from_form:
             caps += self._mail_caps(wanted.parameters, action.recipients)
@@ -106,7 +107,7 @@ class SendLimits:
         for cap in caps:
             if counts[cap.counter] >= cap.rate.count:
                 self._skipped[cap.cause] += 1
-                return f"cap: {cap.cause.words}"
+                return f"{CAP}{cap.cause.words}"
         increment(self._connection, [cap.counter for cap in caps], now=self._now)
         return None
 

@@ -14,6 +14,8 @@ from hub.core.leads.recipients import prefix_of
 HOUR_S, DAY_S = 3_600.0, 86_400.0
 PEOPLE_PER_HOUR = 60
 MAIL_DEFAULTS = MailLimits(Rate(3, DAY_S), 200, PEOPLE_PER_HOUR)
+# Begins the reason of each delivery that a send limit has skipped.
+CAP = "cap: "
 TO_PEOPLE = "to your own people"
 NOT_TEXTED = "the number may not be texted"
 

@@ -80,6 +80,10 @@ def words(error: str | None, *, code: str | None = None, destination: str = "sms
          "Its calls to “sms” ended the worker that made them, again and again; "
          "the hub gave up after 3 attempts"),
         ("dropped: they called us instead.", "Somebody dropped it: they called us instead"),
+        ("cap: 3 in 1d to one e-mail address",
+         "No more was sent: 3 in 1d to one e-mail address is the limit"),
+        ("cap: it is a number of another country than US",
+         "It was not sent: it is a number of another country than US"),
         ("condition", "The route's condition did not hold, so nothing was to be done"),
         (None, "No reason was noted"),
         ("something {new} happened", "Something {new} happened"),

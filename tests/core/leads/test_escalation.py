@@ -98,6 +98,17 @@ def test_when_somebody_was_not_reached_the_next_one_is_told_at_once(desk, state,
     assert desk.told() == ["dana", "lee"]
 
 
+def test_a_cap_that_keeps_a_telling_back_holds_for_the_next_one_too(desk) -> None:
+    """Told at once, each lead of a flood would use the next person's text as well."""
+    desk.lead()
+    desk.work()
+    desk.end("skipped", error="cap: 60 in 1h to your own people", minutes_ago=9.5)
+    assert desk.tick() == 0
+    desk.pass_time()
+    assert desk.tick() == 1
+    assert desk.told() == ["dana", "lee"]
+
+
 @pytest.mark.parametrize(
     ("ends", "expected"),
     [

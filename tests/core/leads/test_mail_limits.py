@@ -309,6 +309,27 @@ def test_two_workers_that_claim_at_once_keep_the_caps_together(database) -> None
         assert asking.result() == "cap: 1 in 1h to one e-mail address"
 
 
+def test_many_workers_that_claim_at_once_let_no_more_through_than_the_cap(database) -> None:
+    town = mailing(shards=4)
+    wanted = SendRequest(mail(), new_id(NOW), "provider", "send", {"to": VICTIM})
+
+    def refusal(_: int) -> str | None:
+        with database.write() as connection:
+            actions = SendgridOutbound.actions
+            limits = limits_of(connection, town.configuration, town.destination, actions, now=NOW)
+            assert limits is not None
+            refused = limits.refusal(wanted)
+            limits.report()
+            return refused
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(refusal, range(20)))
+    assert found.count(None) == 3
+    assert found.count(TO_ONE) == 17
+    [message] = open_alerts(database).values()
+    assert message.startswith("17 e-mails were skipped")
+
+
 def test_what_writes_to_nobody_has_no_caps(database) -> None:
     quiet = {name: one for name, one in SendgridOutbound.actions.items() if name != "send"}
     with database.read() as connection:
