@@ -115,6 +115,7 @@ class SendLimits:
         """Begin or continue the alert about what was skipped; to be called before the commit."""
         if not self._skipped:
             return
+        self._lock()
         texts = any(action.phone for action in self._actions.values())
         mails = any(action.recipients for action in self._actions.values())
         text_limits = [self._text_limits(from_form=one) for one in (True, False)]
