@@ -59,7 +59,7 @@ class Settings:
     @property
     def bind_host(self) -> str:
         """Listening address: loopback until `HUB_PUBLIC_URL` is set, then all interfaces."""
-        return "127.0.0.1" if self.public_url is None else "0.0.0.0"
+        return "127.0.0.1" if self.public_url is None else "0.0.0.0"  # noqa: S104 - meant
 
     def port_fault(self, error: OSError) -> str:
         """Return the sentence for a `PORT` that cannot be listened on."""

@@ -106,7 +106,7 @@ def _made(pattern: str) -> Iterator[str]:
     for seed in range(_MADE):
         try:
             # Not a secret: the same pattern gives the same sample.
-            yield rstr.Rstr(Random(seed)).xeger(pattern)  # noqa: S311
+            yield rstr.Rstr(Random(seed)).xeger(pattern)  # noqa: S311 - samples
         except (re.error, KeyError, ValueError, IndexError, OverflowError, RecursionError):
             return
 

@@ -24,7 +24,7 @@ OAUTH = ("client_id", "client_secret", "refresh_token")
 SECRETS = ("token", "client_secret", "refresh_token")
 
 _ADDRESS = "https://api.hubapi.com"
-_TOKEN_PATH = "/oauth/v3/token"  # noqa: S105 (an address, not a secret)
+_TOKEN_PATH = "/oauth/v3/token"  # noqa: S105 - an address, not a secret
 _ONCE = datetime(2000, 1, 1, tzinfo=UTC)
 _LONGEST_S = 86_400
 _TOKEN = re.compile(r"[!-~]+", re.ASCII)

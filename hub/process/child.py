@@ -43,7 +43,7 @@ class CommandProcess:
     """Process of a command, the leader of a session: Ctrl-C does not reach it."""
 
     def __init__(self, command: Sequence[str]) -> None:
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603 - our own commands, and no shell
             command,
             stdin=subprocess.DEVNULL,
             stdout=sys.stderr.fileno(),

@@ -177,7 +177,7 @@ class HeldLane:
             outcome,
             policy,
             Budget(claimed.tries, age_s, probing),
-            chance=random.random(),  # noqa: S311
+            chance=random.random(),  # noqa: S311 - jitter
         )
         self.finished.append(
             Finished(

@@ -213,4 +213,4 @@ def _orphans(connection: Any, worker: WorkerContext, lane: HeldLane) -> Iterable
     for orphan in orphans(connection, lane.lease):
         route = worker.hub.router.by_name(orphan["route"])
         policy = lane.policy(orphan["action"], at_least_once=bool(route and route.at_least_once))
-        yield abandon(orphan, policy, chance=random())  # noqa: S311
+        yield abandon(orphan, policy, chance=random())  # noqa: S311 - jitter

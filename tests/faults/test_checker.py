@@ -25,7 +25,9 @@ def a_sender(hub, *event_ids):
 
 
 def far_end_gets(far_end, event_id, key):
-    requests.post(f"{far_end.url}/hook", json={"event": event_id}, headers={"webhook-id": key})
+    requests.post(
+        f"{far_end.url}/hook", json={"event": event_id}, headers={"webhook-id": key}, timeout=30
+    )
 
 
 def test_a_2xx_for_what_is_not_stored_is_a_loss(sqlite_url, far_end, make_hub, hurried):

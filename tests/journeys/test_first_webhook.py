@@ -111,7 +111,8 @@ def test_a_forged_request_gets_401_and_leaves_a_trace_that_can_be_verified_again
     with running(tmp_path, postgresql_url, redis_url, far_end) as hub:
         hub.start("web")
         forged = {"Stripe-Signature": stripe_signature(body, secret="whsec_the_new_one_of_today")}
-        answer = requests.post(f"{hub.address}/webhooks/stripe", data=body, headers=forged)
+        url = f"{hub.address}/webhooks/stripe"
+        answer = requests.post(url, data=body, headers=forged, timeout=30)
         assert answer.status_code == 401
         assert hub.cli("events") == []
         [request] = hub.cli("requests", "--state", "rejected")

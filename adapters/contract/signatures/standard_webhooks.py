@@ -23,7 +23,7 @@ from adapters.contract.signatures.hmac import (
 STRIPE_PAST_S, STRIPE_FUTURE_S = 300, 60
 STANDARD_WEBHOOK_PAST_S, STANDARD_WEBHOOK_FUTURE_S = 300, 300
 
-_SECRET_PREFIX = "whsec_"  # noqa: S105 (a prefix, not a secret)
+_SECRET_PREFIX = "whsec_"  # noqa: S105 - a prefix, not a secret
 
 
 @dataclass(frozen=True, slots=True)

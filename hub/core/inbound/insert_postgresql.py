@@ -140,7 +140,7 @@ delivery AS (
   JOIN new_key ON new_key.event_id = d.event_id
 )
 SELECT event_id FROM new_key
-"""  # noqa: S608
+"""  # noqa: S608 - names of our own columns; values are parameters
 
 
 def _request_values(batch: Batch) -> dict[str, Any]:

@@ -126,7 +126,7 @@ def _statement(
         places += [_NOW, _NOW, _LATER, _LATER]
     rows = ", ".join([f"({', '.join(places)})"] * count)
     end = " ON CONFLICT DO NOTHING" if ignore else ""
-    return f"INSERT INTO {table} ({', '.join(names)}) VALUES {rows}{end}"  # noqa: S608
+    return f"INSERT INTO {table} ({', '.join(names)}) VALUES {rows}{end}"  # noqa: S608 - own names
 
 
 @lru_cache(maxsize=32)

@@ -22,7 +22,7 @@ def revisions(connection: Connection) -> tuple[str | None, str | None]:
     """Return the schema's current revision (None without tables) and the newest one."""
     if not inspect(connection).has_table(_TABLE):
         return None, _newest()
-    current = connection.execute(text(f"SELECT version_num FROM {_TABLE}"))  # noqa: S608
+    current = connection.execute(text(f"SELECT version_num FROM {_TABLE}"))  # noqa: S608 - a constant
     return current.scalar_one_or_none(), _newest()
 
 

@@ -18,7 +18,7 @@ from tests.core.making import NOW, until_somebody_waits
 WHO = {"actor": "tests", "now": NOW}
 
 
-def add(connection, name="jane", role=Role.ADMIN, password_hash="x"):
+def add(connection, name="jane", role=Role.ADMIN, password_hash="x"):  # noqa: S107 - no hash
     users.add(connection, name, role, password_hash=password_hash, **WHO)
     return users.named(connection, name)
 
