@@ -4,7 +4,7 @@ BIN := .venv/bin
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint fix bench lock faults providers screenshots clean
+.PHONY: help setup run test lint audit fix bench lock sbom faults providers screenshots clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ lint: setup ## check style, format and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+audit: setup ## look for known vulnerabilities in requirements.txt, and for secrets in the tree and its history
+	@$(BIN)/python -m tests.security
+
 fix: setup ## mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -40,9 +43,12 @@ providers: setup ## write the tables of providers and events anew, after a chang
 screenshots: setup ## make a picture of every page of the dashboard in var/screenshots; needs Chromium
 	$(BIN)/python -m tests.screenshots
 
-lock: setup ## write requirements*.txt anew from requirements*.in
-	$(COMPILE) requirements.in -o requirements.txt
-	$(COMPILE) requirements-dev.in -o requirements-dev.txt
+lock: setup ## write requirements*.txt anew from requirements*.in; UPGRADE=NAME takes the newest NAME
+	$(COMPILE) $(UPGRADE:%=--upgrade-package %) requirements.in -o requirements.txt
+	$(COMPILE) $(UPGRADE:%=--upgrade-package %) requirements-dev.in -o requirements-dev.txt
+
+sbom: setup ## write build/hub.cdx.json: what a release is made of, as CycloneDX
+	@$(BIN)/python -m tests.security.sbom build/hub.cdx.json
 
 clean: ## remove what was built; var/ and hub.yaml stay
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
@@ -55,5 +61,5 @@ clean: ## remove what was built; var/ and hub.yaml stay
 	@echo "Installing into .venv; this takes about a minute." >&2
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements.txt -r requirements-dev.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
