@@ -223,7 +223,7 @@ def free_port() -> int:
 def store_folder() -> Iterator[Path]:
     """Make a folder that any user may enter, with a path short enough for sockets."""
     parent = Path(tempfile.gettempdir())
-    folder = parent if _is_open_to_all(parent) else "/tmp"  # noqa: S108 - `mkdtemp` picks the name
+    folder = parent if _is_open_to_all(parent) else "/tmp"  # noqa: S108 - mkdtemp picks the name
     path = Path(tempfile.mkdtemp(prefix="hub-", dir=folder))
     path.chmod(0o755)
     try:

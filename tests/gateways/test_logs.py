@@ -1,5 +1,6 @@
 """Logs of a process: libraries that print what they send are told not to."""
 
+import json
 import subprocess
 import sys
 
@@ -30,3 +31,22 @@ def test_stripes_library_prints_nothing_whatever_the_environment_says() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert (done.stdout, done.stderr) == ("", "")
+
+
+HOSTILE = "Ann\n2027-01-01 00:00:00 INFO admin signed in\r\x1b[2J\u2028\u0085\x00 end"
+WRITING = f"""
+import logging
+from hub.gateways.logs import configure_logs
+configure_logs("INFO", "json")
+logging.getLogger("hub").warning("a lead of %s", {HOSTILE!r})
+logging.getLogger({HOSTILE!r}).warning("by name")
+"""
+
+
+def test_a_line_stays_one_line_whatever_is_in_it() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WRITING], cwd=ROOT, capture_output=True, timeout=60, check=True
+    )
+    lines = (done.stderr + done.stdout).decode("ascii").splitlines()
+    assert [json.loads(line)["event"] for line in lines] == [f"a lead of {HOSTILE}", "by name"]
+    assert all(line.isprintable() for line in lines)

@@ -40,7 +40,7 @@ def test_every_value_may_be_strange_and_nothing_else_breaks(fixture: Fixture) ->
     for variant, body in variants(fixture.kind, fixture.body):
         try:
             events_or_adapter_error(fixture, adapter, body)
-        except Exception as error:  # noqa: BLE001 (says which value broke it)
+        except Exception as error:  # noqa: BLE001 - says which value broke it
             pytest.fail(f"{variant}: {error!r}")
 
 
