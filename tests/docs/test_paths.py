@@ -6,12 +6,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 PATH = re.compile(r"`((?:hub|adapters|tests|migrations|docs|deploy)/[\w./-]*)`")
 MODULE = re.compile(r"`((?:hub|adapters|tests)(?:\.[a-z_0-9]+)+)`")
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 # The job's name in Redis, and files beside the package: neither is a module.
-NAMES = {"hub.jobs.drain.drain", "hub.yaml", "hub.example.yaml"}
+NAMES = {"hub.jobs.drain.drain", "hub.yaml", "hub.example.yaml", "hub.cdx.json"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -59,7 +59,7 @@ def _entries(path: Path, tables: dict[str, Any], name: str, kind: type[Any]) -> 
     made = []
     for number, row in enumerate(tables.get(name, []), 1):
         for field in fields(kind):
-            if not row.get(field.name) or not isinstance(row[field.name], field.type):  # type: ignore[arg-type]
+            if not row.get(field.name) or not isinstance(row[field.name], field.type):
                 says = "a day as 2027-01-31" if field.type is date else "a text in quotes"
                 raise ValueError(f"{path.name}: {name} {number} needs `{field.name}`, {says}")
         if unknown := set(row) - {field.name for field in fields(kind)}:

@@ -1,4 +1,4 @@
-"""What the product's code does nowhere: run data, call out past its guard, or trust a template."""
+"""Code of the product nowhere runs data, calls out past its guard, or trusts a template."""
 
 import ast
 import re
