@@ -15,7 +15,9 @@ from hub.core.configuration import Configuration
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 _NUMBER = re.compile(rf"{_E164.pattern}(?![0-9{{])", re.ASCII)
 # An address in the text of a template, where quotes and braces are around it.
-_WRITTEN_ADDRESS = re.compile(r"[^\s@<>\"'(),;:\\\[\]{}|]+@[^\s@<>\"'(),;:\\\[\]{}|/?#]+")
+_WRITTEN_ADDRESS = re.compile(
+    r"[^\s@<>\"'(),;:\\\[\]{}|]{1,64}@[^\s@<>\"'(),;:\\\[\]{}|/?#]{1,255}"
+)
 _LAST_DIGITS = 4
 # Google delivers an address with and without dots to one mailbox, and has two names for its domain.
 _GOOGLE = ("gmail.com", "googlemail.com")
