@@ -136,18 +136,6 @@ def test_a_secret_of_somebody_else_is_not_taken(board):
     assert not known(board, "jane").has_second_factor
 
 
-def test_a_second_factor_is_turned_off_by_the_password(board):
-    give_factor(board, add(board))
-    client = board.client(name="jane")
-    form = {"csrf_token": board.csrf()}
-    refused = client.post("/account/second-factor/off", data=form | {"password": "not mine"})
-    assert refused.status_code == 401
-    assert known(board, "jane").has_second_factor
-    client.post("/account/second-factor/off", data=form | {"password": PASSWORD})
-    assert not known(board, "jane").has_second_factor
-    assert audited(board, "second_factor.off") == 1
-
-
 def test_new_recovery_codes_are_shown_once(board):
     give_factor(board, add(board))
     client = board.client(name="jane")

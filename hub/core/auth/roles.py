@@ -35,7 +35,8 @@ _MAY: Mapping[Role, frozenset[Permission]] = {
 class Principal:
     """Principal: the signed-in user and the session. `sees_personal` is independent of the role.
 
-    `proved_at` is the time at which the password was last entered in this session.
+    `proved_at` is the time at which this session last proved whose it is: by the password, and by a
+    code where there is a second factor.
     """
 
     user_id: UUID
@@ -51,7 +52,7 @@ class Principal:
         return permission in _MAY[self.role]
 
     def has_proved(self, now: datetime) -> bool:
-        """Return whether the password was entered recently enough for sensitive actions."""
+        """Return whether the proof is recent enough for sensitive actions."""
         return self.proved_at is not None and self.proved_at > now - PROOF_GOOD_FOR
 
     @property

@@ -164,7 +164,7 @@ def end_all(
 
 
 def mark_proved(connection: Connection, session_id: UUID, *, now: datetime) -> None:
-    """Record that the password was entered again in a session."""
+    """Record that the password, and the code if there is one, were entered again in a session."""
     connection.execute(update(Session).where(Session.id == session_id).values(proved_at=now))
 
 

@@ -35,8 +35,8 @@ class User(Base):
 class Session(Base):
     """Session of a signed-in user in one browser; only a digest of the cookie's token is stored.
 
-    `proved_at` is when the user last entered the password in this session: sensitive actions ask
-    for it again.
+    `proved_at` is when the user last entered the password, and the code of a second factor, in this
+    session: sensitive actions ask for them again.
     """
 
     __tablename__ = "sessions"

@@ -11,10 +11,9 @@ from hub.core.auth import second_factor, sessions, sign_in, throttle
 from hub.core.auth.roles import Permission
 from hub.gateways.password_hashing import hash_password
 from hub.web.dashboard.blueprint import dashboard
-from hub.web.dashboard.credential_check import check_password
 from hub.web.dashboard.params import id_or_404
 from hub.web.dashboard.permissions import current_user, hub, now, requires
-from hub.web.dashboard.reauth import WRONG
+from hub.web.dashboard.reauth import check_again
 from hub.web.dashboard.rendering import page
 from hub.web.dashboard.template_filters import relative
 from hub.web.dashboard.welcome import new_password_fault
@@ -39,7 +38,7 @@ def change_password() -> BaseResponse:
     person, password = current_user(), request.form.get("password", "")
     if fault := new_password_fault(password, person.name):
         return _account(422, password_fault=fault)
-    checked = check_password(person.name, request.form.get("old", ""), wrong=WRONG)
+    checked = check_again(request.form.get("old", ""))
     if checked.fault:
         return _account(checked.status, password_fault=checked.fault)
     hashed = hash_password(password)

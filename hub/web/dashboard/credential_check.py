@@ -16,7 +16,7 @@ WRONG = "That name and password do not belong together."
 WRONG_CODE = "That code is not good: each is good once, and for half a minute."
 UNREADABLE = (
     "The hub cannot read your second factor any more, since its SECRET_KEY has changed: "
-    "sign in with a recovery code, or ask an admin to reset your account."
+    "give a recovery code, or ask an admin to reset your account."
 )
 
 
@@ -50,11 +50,24 @@ def check_password(name: str, password: str, *, wrong: str = WRONG) -> Credentia
     return checked
 
 
+def check_identity(name: str, password: str, code: str, *, wrong: str = WRONG) -> CredentialCheck:
+    """Count an attempt, and check a password and, where there is a second factor, its code too.
+
+    A wrong password uses no code up.
+    """
+    checked = check_password(name, password, wrong=wrong)
+    if checked.fault or checked.attempt.totp_secret is None:
+        return checked
+    return _check_code(checked, code)
+
+
 def check_code(name: str, code: str) -> CredentialCheck:
     """Count an attempt, and check a TOTP or recovery code. A good code is used up."""
     checked = _begin(name)
-    if checked.wait:
-        return checked
+    return checked if checked.wait else _check_code(checked, code)
+
+
+def _check_code(checked: CredentialCheck, code: str) -> CredentialCheck:
     if _is_of_telephone(code):
         return _check_totp(checked, code)
     user_id = checked.attempt.user_id

@@ -34,9 +34,10 @@ def requires(
 ) -> Callable[[View], View]:
     """Mark a view as open to users whose role has a permission.
 
-    `proof`: the password must have been given within the last 10 minutes; other users are asked
-    for it at `/prove`, and sent back to the page that the form was on. `before_second_factor`: also
-    open to users who have yet to set up the second factor that `hub.yaml` requires.
+    `proof`: the password, and the code of a second factor, must have been given within the last 10
+    minutes; other users are asked at `/prove`, and sent back to the page that the form was on.
+    `before_second_factor`: also open to users who have yet to set up the second factor that
+    `hub.yaml` requires.
     """
 
     def mark(view: View) -> View:

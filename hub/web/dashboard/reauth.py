@@ -1,4 +1,4 @@
-"""`/prove`: password re-authentication before sensitive actions."""
+"""`/prove`: re-authentication before sensitive actions, with all factors that the account has."""
 
 from flask import redirect, request
 from werkzeug.wrappers import Response as BaseResponse
@@ -7,13 +7,19 @@ from hub.core.auth import sessions, throttle
 from hub.core.auth.roles import Permission
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.client import next_page
-from hub.web.dashboard.credential_check import check_password
+from hub.web.dashboard.credential_check import CredentialCheck, check_identity
 from hub.web.dashboard.permissions import current_user, now, requires
 from hub.web.dashboard.rendering import page
 from hub.web.dashboard.sign_in import refused
 from hub.web.database import writing
 
 WRONG = "That is not your password."
+
+
+def check_again(password: str) -> CredentialCheck:
+    """Check the signed-in user's password and, with a second factor, the code in the form."""
+    code = request.form.get("code", "")
+    return check_identity(current_user().name, password, code, wrong=WRONG)
 
 
 @dashboard.get("/prove")
@@ -28,7 +34,7 @@ def prove_page() -> BaseResponse:
 @requires(Permission.VIEW, before_second_factor=True)
 def prove() -> BaseResponse:
     person = current_user()
-    checked = check_password(person.name, request.form.get("password", ""), wrong=WRONG)
+    checked = check_again(request.form.get("password", ""))
     if checked.fault:
         return refused("reauth.html", checked, next=next_page())
     with writing() as connection:

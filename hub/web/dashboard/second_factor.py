@@ -9,9 +9,8 @@ from hub.core.errors import Refused
 from hub.gateways import totp
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.client import vault
-from hub.web.dashboard.credential_check import check_password
 from hub.web.dashboard.permissions import current_user, hub, lacks_second_factor, now, requires
-from hub.web.dashboard.reauth import WRONG
+from hub.web.dashboard.reauth import check_again
 from hub.web.dashboard.rendering import page
 from hub.web.database import db, writing
 
@@ -52,7 +51,7 @@ def turn_second_factor_off() -> BaseResponse:
     person = current_user()
     if hub().configuration.users.second_factor_required:
         raise Refused("everybody here needs a second factor: hub.yaml says so")
-    checked = check_password(person.name, request.form.get("password", ""), wrong=WRONG)
+    checked = check_again(request.form.get("password", ""))
     if checked.fault:
         return _page(checked.status, fault=checked.fault)
     with writing() as connection:
