@@ -72,6 +72,27 @@ def add(name: str, role: str, *, personal: bool, password_stdin: bool, as_json: 
 
 @users.command()
 @click.argument("name")
+@click.option("--role", type=click.Choice([role.value for role in Role]))
+@click.option(
+    "--personal/--no-personal", default=None, help="May see names, addresses and numbers."
+)
+@as_json_option
+def change(name: str, *, role: str | None, personal: bool | None, as_json: bool) -> None:
+    """Give or take a role, or the right to personal data; it counts at once."""
+    if role is None and personal is None:
+        raise Refused("say what is to change: --role, --personal or --no-personal")
+    with _user(name) as (connection, user):
+        wanted = Role(role) if role else user.role
+        sees_personal = user.sees_personal if personal is None else personal
+        accounts.change(
+            connection, user, role=wanted, sees_personal=sees_personal, actor=actor(), now=now()
+        )
+        user = accounts.named(connection, name)
+    _tell(user, "changed", as_json=as_json)
+
+
+@users.command()
+@click.argument("name")
 @as_json_option
 def disable(name: str, *, as_json: bool) -> None:
     """Let somebody sign in no more, and end all sessions."""

@@ -67,6 +67,24 @@ def test_accounts_are_disabled_enabled_reset_and_unlocked(desk):
     assert states == {"jane": "can sign in", "bob": "invited"}
 
 
+def test_rights_are_given_and_taken_and_noted(desk):
+    add(desk)
+    assert desk.run("users", "change", "jane", "--personal").code == 0
+    [jane] = desk.json("users", "list")
+    assert (jane["role"], jane["sees_personal"]) == ("admin", True)
+    add(desk, "bob", role="viewer")
+    desk.run("users", "change", "bob", "--role", "operator")
+    desk.run("users", "change", "jane", "--no-personal")
+    rights = {user["name"]: (user["role"], user["sees_personal"])
+              for user in desk.json("users", "list")}  # fmt: skip
+    assert rights == {"jane": ("admin", False), "bob": ("operator", False)}
+    changes = desk.json("audit", "--action", "user.change")
+    assert [row["detail"]["sees_personal"] for row in changes] == [False, False, True]
+    assert all(row["actor"].startswith("cli:") for row in changes)
+    assert "last admin" in desk.run("users", "change", "jane", "--role", "viewer").sentence
+    assert "--personal" in desk.run("users", "change", "jane").sentence
+
+
 def test_the_last_admin_is_not_disabled(desk):
     add(desk)
     said = desk.run("users", "disable", "jane")

@@ -20,10 +20,15 @@ HASH = hash_password(PASSWORD)
 FIELD = re.compile(r'name="(csrf_token|locked|form)" value="([^"]+)"')
 
 
-def add(board: Board, name: str = "jane", role: Role = Role.ADMIN) -> users.UserAccount:
+def add(
+    board: Board, name: str = "jane", role: Role = Role.ADMIN, *, sees_personal: bool = False
+) -> users.UserAccount:
     """Add a user with `PASSWORD`."""
     with board.hub.store.write() as connection:
-        users.add(connection, name, role, password_hash=HASH, actor="tests", now=datetime.now(UTC))
+        users.add(
+            connection, name, role, password_hash=HASH, sees_personal=sees_personal, actor="tests",
+            now=datetime.now(UTC),
+        )  # fmt: skip
         return users.named(connection, name)
 
 

@@ -32,7 +32,7 @@ HOSTILE = [
 
 @pytest.fixture
 def admin(board):
-    add(board)
+    add(board, sees_personal=True)
     return signed_in(board)
 
 

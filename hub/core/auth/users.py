@@ -10,6 +10,13 @@ from sqlalchemy import Connection, select, update
 
 from hub.core.audit import record_action
 from hub.core.auth import one_time_tokens, second_factor, sessions, throttle
+from hub.core.auth.grants import (
+    Rights,
+    cancel_links_by,
+    check_grant,
+    keep_an_admin,
+    lost_by_reset,
+)
 from hub.core.auth.one_time_tokens import Purpose
 from hub.core.auth.roles import Role
 from hub.core.errors import NotFound, Refused
@@ -32,6 +39,14 @@ class UserAccount:
     created_at: datetime
     signed_in_at: datetime | None
     disabled_at: datetime | None
+
+    @property
+    def rights(self) -> Rights:
+        return Rights(self.role, self.sees_personal)
+
+    @property
+    def actor(self) -> str:
+        return f"user:{self.name}"
 
 
 def wanted_name(text: str) -> str:
@@ -56,15 +71,17 @@ def add(
     *,
     password_hash: str | None,
     sees_personal: bool = False,
+    by: UUID | None = None,
     actor: str,
     now: datetime,
 ) -> UUID:
-    """Insert an account; return its id.
+    """Insert an account; return its id. `by` is the id of the admin who adds it (`check_grant`).
 
     Raises:
-        Refused: the name is not valid, or is taken.
+        Refused: the name is not valid, or is taken, or the admin lacks a right that it is to have.
     """
     name = wanted_name(name)
+    check_grant(connection, by, whose=None, was=None, wanted=Rights(role, sees_personal))
     user_id = new_id(now)
     added = connection.execute(
         insert_if_new(connection, User)
@@ -121,20 +138,23 @@ def change(
     *,
     role: Role,
     sees_personal: bool,
+    by: UUID | None = None,
     actor: str,
     now: datetime,
 ) -> None:
     """Change the role of a user or the access to personal data, with immediate effect.
 
     Only the changed column is written: another admin may be revoking the other right meanwhile.
+    `by` is the id of the admin who changes it (`check_grant`).
 
     Raises:
-        Refused: no admin would be left to undo it.
+        Refused: no admin would be left to undo it, or the right is not the admin's to give.
     """
     if (role, sees_personal) == (user.role, user.sees_personal):
         return
+    check_grant(connection, by, whose=user.id, was=user.rights, wanted=Rights(role, sees_personal))
     if role is not Role.ADMIN:
-        _keep_an_admin(connection, user)
+        keep_an_admin(connection, user.id, user.name)
     wanted = {"role": role, "sees_personal": sees_personal}
     values = {name: value for name, value in wanted.items() if value != getattr(user, name)}
     connection.execute(update(User).where(User.id == user.id).values(**values))
@@ -143,6 +163,8 @@ def change(
         "sees_personal": sees_personal,
         "was": {"role": user.role, "sees_personal": user.sees_personal},
     }
+    if user.rights.exceed(Rights(role, sees_personal)):
+        cancel_links_by(connection, user.actor, now=now)
     _note(connection, "change", user.name, actor=actor, now=now, detail=detail)
 
 
@@ -154,11 +176,12 @@ def disable(connection: Connection, user: UserAccount, *, actor: str, now: datet
     """
     if user.disabled_at is not None:
         return
-    _keep_an_admin(connection, user)
+    keep_an_admin(connection, user.id, user.name)
     connection.execute(update(User).where(User.id == user.id).values(disabled_at=now))
     sessions.end_all(connection, user.id, now=now)
     for purpose in (Purpose.PASSWORD, Purpose.MFA_PENDING):
         one_time_tokens.cancel_tokens(connection, purpose, user.id, now=now)
+    cancel_links_by(connection, user.actor, now=now)
     _note(connection, "disable", user.name, actor=actor, now=now)
 
 
@@ -176,16 +199,26 @@ def invite(connection: Connection, user: UserAccount, *, actor: str, now: dateti
     return one_time_tokens.issue_token(connection, Purpose.PASSWORD, user.id, now=now)
 
 
-def reset(connection: Connection, user: UserAccount, *, actor: str, now: datetime) -> str:
+def reset(
+    connection: Connection,
+    user: UserAccount,
+    *,
+    by: UUID | None = None,
+    actor: str,
+    now: datetime,
+) -> str:
     """Remove password and second factor, end all sessions; return the secret of a new ticket.
 
+    The access to personal data goes too if the admin with the id `by` lacks it (`lost_by_reset`).
+
     Raises:
-        Refused: the account is disabled.
+        Refused: the account is disabled, or the admin is none any more.
     """
+    lost = lost_by_reset(connection, by, user.rights)
     changed = connection.execute(
         update(User)
         .where(User.id == user.id, User.disabled_at.is_(None))
-        .values(password_hash=None)
+        .values(password_hash=None, **lost)
     )
     if not changed.rowcount:
         raise Refused(f"{user.name} is disabled: enable the account first")
@@ -193,7 +226,8 @@ def reset(connection: Connection, user: UserAccount, *, actor: str, now: datetim
     sessions.end_all(connection, user.id, now=now)
     one_time_tokens.cancel_tokens(connection, Purpose.MFA_PENDING, user.id, now=now)
     throttle.unlock(connection, user.name)
-    _note(connection, "reset", user.name, actor=actor, now=now)
+    cancel_links_by(connection, user.actor, now=now)
+    _note(connection, "reset", user.name, actor=actor, now=now, detail=lost or None)
     return one_time_tokens.issue_token(connection, Purpose.PASSWORD, user.id, now=now)
 
 
@@ -201,25 +235,6 @@ def unlock(connection: Connection, user: UserAccount, *, actor: str, now: dateti
     """Lift the throttle of an account, however many attempts have failed."""
     throttle.unlock(connection, user.name)
     _note(connection, "unlock", user.name, actor=actor, now=now)
-
-
-def _keep_an_admin(connection: Connection, user: UserAccount) -> None:
-    """Ensure that another admin who can sign in is left. Locks serialize concurrent removals.
-
-    Raises:
-        Refused: the user is the last admin.
-    """
-    if user.role is not Role.ADMIN or user.disabled_at is not None:
-        return
-    admins = connection.execute(
-        select(User.id)
-        .where(User.role == Role.ADMIN, User.disabled_at.is_(None))
-        .where(User.password_hash.is_not(None))
-        .order_by(User.id)
-        .with_for_update()
-    ).scalars()
-    if not set(admins) - {user.id}:
-        raise Refused(f"{user.name} is the last admin: make somebody else one first")
 
 
 def _accounts() -> Any:

@@ -28,15 +28,15 @@ def users_page() -> Response:
 @requires(Permission.ADMINISTER, proof=True)
 def invite() -> BaseResponse:
     name, role, personal = request.form.get("name", ""), _role(), _personal()
-    actor = current_user().actor
+    person = current_user()
     try:
         with writing() as connection:
             user_id = users.add(
-                connection, name, role, password_hash=None, sees_personal=personal, actor=actor,
-                now=now(),
+                connection, name, role, password_hash=None, sees_personal=personal,
+                by=person.user_id, actor=person.actor, now=now(),
             )  # fmt: skip
             user = users.with_id(connection, user_id)
-            secret = users.invite(connection, user, actor=actor, now=now())
+            secret = users.invite(connection, user, actor=person.actor, now=now())
     except Refused as error:
         given = {"name": name, "role": role, "personal": personal}
         return _users(422, fault=f"{str(error).capitalize()}.", given=given)
@@ -62,8 +62,8 @@ def change_user(user_id: str) -> BaseResponse:
     with writing() as connection:
         user = users.with_id(connection, id_or_404(user_id))
         users.change(
-            connection, user, role=_role(), sees_personal=_personal(), actor=current_user().actor,
-            now=now(),
+            connection, user, role=_role(), sees_personal=_personal(), by=current_user().user_id,
+            actor=current_user().actor, now=now(),
         )  # fmt: skip
     return _done(user, f"{user.name} is changed; it counts at once.")
 
@@ -91,7 +91,10 @@ def enable_user(user_id: str) -> BaseResponse:
 def reset_user(user_id: str) -> BaseResponse:
     with writing() as connection:
         user = _somebody_else(connection, user_id)
-        secret = users.reset(connection, user, actor=current_user().actor, now=now())
+        secret = users.reset(
+            connection, user, by=current_user().user_id, actor=current_user().actor, now=now()
+        )
+        user = users.with_id(connection, user.id)
     return _link_page(user, secret)
 
 
