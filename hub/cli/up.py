@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from hub.bootstrap import read_configuration, refuse_copy
 from hub.cli.context import json_logs
-from hub.core.auth.sign_in import invite_first
+from hub.core.auth.sign_in import has_accounts, invite_first
 from hub.core.errors import ConfigError
 from hub.gateways.database.engine import open_database
 from hub.gateways.database.migrations import upgrade
@@ -38,6 +38,13 @@ from hub.settings import Settings, load_settings
 EXAMPLE = Path(__file__).parents[2] / "hub.example.yaml"
 # How long a server that is tried may take to load its data.
 ANSWERS_WITHIN_S = 30.0
+FIRST_ACCOUNT = (
+    "\nhub: nobody can sign in yet; make your account, within 24 hours, at {}/welcome/{}"
+)
+NO_ACCOUNT = (
+    "\nhub: nobody can sign in yet; `hub users add NAME --role admin --personal` prints a link, "
+    "which is kept out of logs"
+)
 
 
 @click.command()
@@ -97,15 +104,19 @@ def _leave_one_file(url: str) -> None:
 
 
 def _first_account(settings: Settings) -> str:
-    """Return a sentence with the link that creates the first account; empty if one exists."""
+    """Return a sentence with the link that creates the first account; empty if one exists.
+
+    With `LOG_FORMAT=json` what is printed is collected and kept, so it names a command instead.
+    """
     database = open_database(settings.database_url, pool_size=1)
     with database.write() as connection:
-        secret = invite_first(connection, now=datetime.now(UTC))
+        if settings.log_format == "json":
+            sentence = "" if has_accounts(connection) else NO_ACCOUNT
+        else:
+            secret = invite_first(connection, now=datetime.now(UTC))
+            sentence = FIRST_ACCOUNT.format(_address(settings), secret) if secret else ""
     database.engine.dispose()
-    if secret is None:
-        return ""
-    link = f"{_address(settings)}/welcome/{secret}"
-    return f"\nhub: nobody can sign in yet; make your account, within 24 hours, at {link}"
+    return sentence
 
 
 def _address(settings: Settings) -> str:

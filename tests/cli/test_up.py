@@ -13,6 +13,7 @@ from redis import Redis
 from hub.cli import up
 from hub.core.errors import ConfigError
 from hub.gateways import embedded_redis
+from hub.gateways.database.migrations import upgrade
 from hub.gateways.embedded_redis import packaged_server, server_command
 from hub.process.child import CommandProcess
 from hub.settings import Settings, load_settings
@@ -234,3 +235,14 @@ def test_hub_up_runs_on_the_server_of_the_machine(tmp_path: Path) -> None:
     assert "for development" not in words
     # Nothing is left in SQLite's log: the file alone is the whole database.
     assert not (tmp_path / "hub.db-wal").exists()
+
+
+def test_the_link_of_the_first_account_is_kept_out_of_json_lines(
+    settings: Settings, tmp_path: Path
+) -> None:
+    settings = replace(settings, database_url=f"sqlite:///{tmp_path}/hub.db")
+    upgrade(settings.database_url)
+    assert "/welcome/" in up._first_account(settings)
+    said = up._first_account(replace(settings, log_format="json"))
+    assert "/welcome/" not in said
+    assert "hub users add NAME --role admin" in said

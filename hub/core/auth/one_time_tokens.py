@@ -11,7 +11,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from hub.core.advisory_locks import advisory_lock
-from hub.core.models import Ticket
+from hub.core.errors import Refused
+from hub.core.models import Ticket, insert_if_new
 
 KEPT = timedelta(days=1)
 
@@ -25,13 +26,21 @@ class Purpose(StrEnum):
     PASSWORD = "password"  # noqa: S105 - a purpose, not a password
     # Give the second factor: the password was correct.
     MFA_PENDING = "half"
+    # A form whose answer shows a secret was sent.
+    FORM = "form"
 
 
 GOOD_FOR = {
     Purpose.FIRST: timedelta(hours=24),
     Purpose.PASSWORD: timedelta(hours=48),
     Purpose.MFA_PENDING: timedelta(minutes=5),
+    # Longer than any session, without which the form is refused in any case.
+    Purpose.FORM: timedelta(days=90),
 }
+SHOWN_BEFORE = (
+    "this was done before, and what it showed is shown once: go back, load the page again, "
+    "and press the button there if you need a new one"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +107,31 @@ def use_token(
         .returning(Ticket.purpose, Ticket.user_id)
     ).one_or_none()
     return row and TicketInfo(Purpose(row.purpose), row.user_id)
+
+
+def refuse_repeated_form(connection: Connection, mark: str | None, *, now: datetime) -> None:
+    """Ensure that a form is sent for the first time: a reload of its answer sends it again.
+
+    `mark` is the form's own random text; None from a program that fills in no page.
+
+    Raises:
+        Refused: the form was sent before.
+    """
+    if not mark:
+        return
+    is_first = connection.execute(
+        insert_if_new(connection, Ticket)
+        .values(
+            digest=_digest(f"form {mark}"),
+            purpose=Purpose.FORM,
+            created_at=now,
+            ends_at=now + GOOD_FOR[Purpose.FORM],
+            used_at=now,
+        )
+        .returning(Ticket.purpose)
+    ).first()
+    if is_first is None:
+        raise Refused(SHOWN_BEFORE)
 
 
 def _is_good(

@@ -1,10 +1,13 @@
 """Browser of the request: its address, its session cookie, and links for it."""
 
+import secrets
+
 from flask import current_app, flash, g, request, session, url_for
 
 from hub.core.auth import sessions
 from hub.core.auth.sign_in import Browser
 from hub.gateways.totp import SecretBox
+from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.permissions import TOKEN, hub, now, own_path
 from hub.web.database import writing
 from hub.web.forms.spam_check import visitor_of
@@ -42,6 +45,12 @@ def next_page() -> str:
     """Return the `next` parameter if it is a path of the hub, else the path of the home page."""
     wanted = own_path(request.values.get("next"))
     return wanted or url_for("dashboard.now_page")
+
+
+@dashboard.app_template_global("form_mark")
+def form_mark() -> str:
+    """Return a random mark for a form whose answer shows a secret (`refuse_repeated_form`)."""
+    return secrets.token_urlsafe(16)
 
 
 def welcome_link(token: str) -> str:

@@ -3,7 +3,7 @@
 from flask import Response, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from hub.core.auth import second_factor, throttle
+from hub.core.auth import one_time_tokens, second_factor, throttle
 from hub.core.auth.roles import Permission
 from hub.core.errors import Refused
 from hub.gateways import totp
@@ -66,6 +66,7 @@ def turn_second_factor_off() -> BaseResponse:
 def renew_recovery_codes() -> BaseResponse:
     person = current_user()
     with writing() as connection:
+        one_time_tokens.refuse_repeated_form(connection, request.form.get("once"), now=now())
         codes = second_factor.renew_codes(connection, person.user_id, actor=person.actor, now=now())
     return page("recovery_codes.html", codes=codes)
 

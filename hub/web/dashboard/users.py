@@ -6,7 +6,7 @@ from flask import Response, abort, flash, redirect, request, url_for
 from sqlalchemy import Connection
 from werkzeug.wrappers import Response as BaseResponse
 
-from hub.core.auth import sessions, throttle, users
+from hub.core.auth import one_time_tokens, sessions, throttle, users
 from hub.core.auth.roles import Permission, Role
 from hub.core.auth.users import UserAccount
 from hub.core.errors import Refused
@@ -91,6 +91,7 @@ def enable_user(user_id: str) -> BaseResponse:
 def reset_user(user_id: str) -> BaseResponse:
     with writing() as connection:
         user = _somebody_else(connection, user_id)
+        one_time_tokens.refuse_repeated_form(connection, request.form.get("once"), now=now())
         secret = users.reset(
             connection, user, by=current_user().user_id, actor=current_user().actor, now=now()
         )
