@@ -10,6 +10,7 @@ from flask import Flask
 from hub.bootstrap import create_waker, kept_configuration, secret_of
 from hub.core.hub import Hub
 from hub.gateways.captcha import Captchas
+from hub.gateways.password_hashing import places_for
 from hub.settings import WEB_THREADS, Settings
 from hub.web import batch_writer, dashboard, errors
 from hub.web.database import init_database
@@ -51,6 +52,7 @@ def create_app(settings: Settings, environ: Mapping[str, str]) -> Flask:
         "hub_intake": Intake(hub, SourceCounters(database)),
         "hub_captchas": Captchas(allow_private=settings.allow_private_destinations),
         "hub_proxy_hops": settings.proxy_hops,
+        "hub_hashing_places": places_for(WEB_THREADS, settings.web_concurrency),
     }
     errors.register(app)
     app.register_blueprint(webhooks)

@@ -25,6 +25,7 @@ from hub.gateways.database.sqlite import close_connections
 from hub.settings import WEB_THREADS
 from hub.web.batch_writer import BatchWriter, together_on
 from hub.web.body_reader import SMALL_BYTES, BodyReader, BodyRefused, Disconnected, Receive
+from hub.web.dashboard.credential_check import asks_for_password
 from hub.web.errors import error_reply, headers_of, unexpected_error
 from hub.web.flask_threads import FlaskThreads, Message, Scope, Send, lingering
 from hub.web.intake import Intake
@@ -79,7 +80,7 @@ class HubServer:
         together = None if self._connection is None else together_on(self._connection)
         self._writer = BatchWriter(self._intake.store, together)
         self._threads = ThreadPoolExecutor(WEB_THREADS, thread_name_prefix="webhook")
-        self._flask = FlaskThreads(app, WEB_THREADS)
+        self._flask = FlaskThreads(app, WEB_THREADS, asks_for_password)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

@@ -1,12 +1,13 @@
 """Threads of Flask behind an ASGI server: they get whole requests, and never wait for a client.
 
 a2wsgi calls the application. Here the body is at hand before the call, and the response is taken
-whole before its first byte is sent: in memory, or in a file if it is large.
+whole before its first byte is sent: in memory, or in a file if it is large. Dear requests, which
+hash a password, take half of the threads at most; the others of them wait in the event loop.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
+from contextlib import asynccontextmanager, suppress
 from io import BytesIO
 from tempfile import SpooledTemporaryFile
 from typing import Any
@@ -28,18 +29,28 @@ SPOOL_BYTES = 1024 * 1024
 PIECE_BYTES = 64 * 1024
 # How long the rest of a refused body is read and dropped, so that its sender hears why.
 LINGER_S = 2
+# How long a dear request waits for a thread; after that the application may refuse it.
+DEAR_WITHIN_S = 10
 
 
 class FlaskThreads:
-    """Flask application, called in that many threads."""
+    """Flask application, called in that many threads; `is_dear` says which requests are dear."""
 
-    def __init__(self, app: Flask, threads: int) -> None:
+    def __init__(
+        self, app: Flask, threads: int, is_dear: Callable[[Head], bool] = lambda head: False
+    ) -> None:
         call: Any = WSGIMiddleware(_with_whole_body(app), workers=threads)
         self._call: AsgiApp = call
+        self._is_dear = is_dear
+        self._dear = asyncio.Semaphore(max(1, threads // 2))
 
     async def answer(self, scope: Scope, head: Head, body: bytes, send: Send) -> None:
         """Answer a request whose body has been read."""
-        await self._answer(scope, head, body, None, send)
+        if self._is_dear(head):
+            async with self._dear_thread():
+                await self._answer(scope, head, body, None, send)
+        else:
+            await self._answer(scope, head, body, None, send)
 
     async def refuse(
         self, scope: Scope, head: Head, status: int | None, receive: Receive, send: Send
@@ -49,6 +60,20 @@ class FlaskThreads:
         `status` None leaves it to the application: nobody takes a body at that address.
         """
         await self._answer(scope, head, b"", status, lingering(receive, send))
+
+    @asynccontextmanager
+    async def _dear_thread(self) -> AsyncIterator[None]:
+        """Hold one of the threads for dear requests, or none if there was none in time."""
+        try:
+            async with asyncio.timeout(DEAR_WITHIN_S):
+                await self._dear.acquire()
+        except TimeoutError:
+            yield
+            return
+        try:
+            yield
+        finally:
+            self._dear.release()
 
     async def _answer(
         self, scope: Scope, head: Head, body: bytes, refused: int | None, send: Send

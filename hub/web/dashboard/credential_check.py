@@ -3,15 +3,32 @@
 import math
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from urllib.parse import unquote
+
+from flask import current_app
 
 from hub.core.auth import second_factor, sign_in
 from hub.core.auth.sign_in import Browser, SignInAttempt
-from hub.gateways.password_hashing import hash_password, is_outdated, is_password
+from hub.gateways.password_hashing import (
+    HashingPlaces,
+    hash_password,
+    is_outdated,
+    is_password,
+)
 from hub.gateways.totp import step_of
 from hub.web.dashboard.client import browser, vault
 from hub.web.dashboard.permissions import now
 from hub.web.database import writing
+from hub.web.request_head import Head
 
+# Addresses of the forms with a password.
+PASSWORD_PATHS = (
+    "/sign-in",
+    "/prove",
+    "/welcome/",
+    "/account/password",
+    "/account/second-factor/off",
+)
 WRONG = "That name and password do not belong together."
 WRONG_CODE = "That code is not good: each is good once, and for half a minute."
 UNREADABLE = (
@@ -34,16 +51,29 @@ class CredentialCheck:
         return 429 if self.wait else 401
 
 
+def asks_for_password(head: Head) -> bool:
+    """Return whether a view will hash the password of a request's form."""
+    return head.method == "POST" and unquote(head.path).startswith(PASSWORD_PATHS)
+
+
 def check_password(name: str, password: str, *, wrong: str = WRONG) -> CredentialCheck:
-    """Count an attempt, and check a password; an unknown name takes as long as a known one."""
-    checked = _begin(name)
-    if checked.wait:
-        return checked
-    attempt = checked.attempt
-    if not is_password(password, attempt.password_hash):
+    """Count an attempt, and check a password; an unknown name takes as long as a known one.
+
+    Raises:
+        HashingBusy: too many are checked already; this attempt does not count.
+    """
+    with _hashing().place() as turn:
+        checked = _begin(name)
+        if checked.wait:
+            return checked
+        attempt, renewed = checked.attempt, None
+        with turn():
+            is_right = is_password(password, attempt.password_hash)
+            if is_right and attempt.password_hash and is_outdated(attempt.password_hash):
+                renewed = hash_password(password)
+    if not is_right:
         return _turned_away(checked, "password", wrong)
-    if attempt.user_id and attempt.password_hash and is_outdated(attempt.password_hash):
-        renewed = hash_password(password)
+    if attempt.user_id and attempt.password_hash and renewed:
         with writing() as connection:
             sign_in.rehash(connection, attempt.user_id, attempt.password_hash, renewed)
         return replace(checked, attempt=replace(attempt, password_hash=renewed))
@@ -65,6 +95,21 @@ def check_code(name: str, code: str) -> CredentialCheck:
     """Count an attempt, and check a TOTP or recovery code. A good code is used up."""
     checked = _begin(name)
     return checked if checked.wait else _check_code(checked, code)
+
+
+def hash_new(password: str) -> str:
+    """Return the hash of a new password.
+
+    Raises:
+        HashingBusy: too many are hashed already.
+    """
+    with _hashing().place() as turn, turn():
+        return hash_password(password)
+
+
+def _hashing() -> HashingPlaces:
+    places: HashingPlaces = current_app.extensions["hub_hashing_places"]
+    return places
 
 
 def _check_code(checked: CredentialCheck, code: str) -> CredentialCheck:

@@ -12,9 +12,14 @@ from werkzeug.exceptions import HTTPException
 
 from hub.core.auth.roles import Permission
 from hub.core.errors import HubError, NotFound
+from hub.gateways.password_hashing import RETRY_AFTER_S, HashingBusy
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.permissions import hub, now
 
+_CROWD = (
+    "More people sign in at this moment than the hub checks at once. Nothing was changed: wait "
+    "some seconds, go back and try it once more."
+)
 LEAST_COMPRESSED_BYTES = 1024
 
 log = logging.getLogger(__name__)
@@ -103,6 +108,17 @@ def on_refusal(error: HubError) -> Response:
     title = "Not found" if status == 404 else "Not done"
     words = str(error).rstrip(".")
     return page("error.html", status, title=title, sentence=f"{words[:1].upper()}{words[1:]}.")
+
+
+@dashboard.errorhandler(HashingBusy)
+def on_crowd(error: HashingBusy) -> Response:
+    """Refuse what needs a password while too many are checked.
+
+    429, not 503: a crowd at the sign-in must not make a load balancer take the hub for down.
+    """
+    answer = page("error.html", 429, title="One moment", sentence=_CROWD)
+    answer.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return answer
 
 
 @dashboard.errorhandler(SQLAlchemyError)
