@@ -20,6 +20,7 @@ from hub.web.intake import Intake
 from hub.web.lead_link import acknowledging
 from hub.web.metrics import metrics
 from hub.web.source_counters import SourceCounters
+from hub.web.visitors import ProxyWatch
 from hub.web.webhooks import webhooks
 
 
@@ -52,6 +53,9 @@ def create_app(settings: Settings, environ: Mapping[str, str]) -> Flask:
         "hub_intake": Intake(hub, SourceCounters(database)),
         "hub_captchas": Captchas(allow_private=settings.allow_private_destinations),
         "hub_proxy_hops": settings.proxy_hops,
+        "hub_proxy_watch": ProxyWatch(
+            database, proxy_hops=settings.proxy_hops, is_public=settings.public_url is not None
+        ),
         "hub_hashing_places": places_for(WEB_THREADS, settings.web_concurrency),
     }
     errors.register(app)

@@ -31,6 +31,7 @@ from hub.web.flask_threads import FlaskThreads, Message, Scope, Send, lingering
 from hub.web.intake import Intake
 from hub.web.request_head import CONNECTION, Head, read_head
 from hub.web.request_reader import build_request
+from hub.web.visitors import ProxyWatch
 
 # With the time to tell the client, less than 15 s (`hub.web.http_protocol`).
 BODY_TIMEOUT_S = 12
@@ -75,6 +76,7 @@ class HubServer:
         trusted = app.config["TRUSTED_HOSTS"]
         self._trusts = lru_cache(maxsize=64)(lambda host: host_is_trusted(host, trusted))
         self._fields_of = lru_cache(maxsize=64)(lambda reply: _fields_of(reply, defaults))
+        self._proxies: ProxyWatch = app.extensions["hub_proxy_watch"]
         self._bodies = BodyReader()
         self._connection = self._open_connection(app.extensions["hub_settings"].database_url)
         together = None if self._connection is None else together_on(self._connection)
@@ -87,6 +89,7 @@ class HubServer:
             await self._live(receive, send)
             return
         head = read_head(scope)
+        self._proxies.see((scope.get("client") or ("",))[0], head.headers)
         is_started = False
 
         async def deliver(message: Message) -> None:

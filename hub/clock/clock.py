@@ -28,7 +28,7 @@ from hub.core.hub import Hub
 from hub.core.leads.cap_alerts import end_expired_alerts
 from hub.core.leads.escalation import escalate
 from hub.core.leads.rate_counters import prune
-from hub.core.monitoring import alerts
+from hub.core.monitoring import alerts, proxies
 from hub.core.monitoring.heartbeats import CLOCK, alert_unserved, beat
 from hub.core.monitoring.source_health import alert_silence
 from hub.core.ports import EVENTS
@@ -195,6 +195,8 @@ def _ask(hub: Hub, workers: WorkerWatch | None, backup: ProjectionBackup) -> Non
             end_restore_alert(connection, now=now)
         if alerts.ENDS_WORKERS in told:
             end_alerts(connection, now=now)
+        if alerts.UNDECLARED_PROXY in told:
+            proxies.end_alert(connection, now=now)
 
 
 def _escalate(hub: Hub) -> None:

@@ -17,6 +17,7 @@ from hub.core.hub import Hub
 from hub.core.monitoring.metrics import Metrics, read_metrics
 from hub.web.database import db
 from hub.web.errors import error_response
+from hub.web.visitors import forwarding_headers
 
 LOOPBACK = frozenset({"127.0.0.1", "::1"})
 STATES = ("due", "scheduled", "running", "failed", "unknown")
@@ -27,13 +28,14 @@ metrics = Blueprint("metrics", __name__)
 @metrics.get("/metrics", provide_automatic_options=False)
 def show_metrics() -> Response:
     token: str | None = current_app.extensions["hub_settings"].metrics_token
-    if token is None and not _is_from_this_machine():
+    hub: Hub = current_app.extensions["hub"]
+    # Behind a proxy on this machine everybody comes from it: a public hub needs the token.
+    if token is None and (hub.public_url is not None or not _is_from_this_machine()):
         raise NotFound
     if token is not None and not _is_bearer_of(token):
         refusal = error_response(401)
         refusal.headers["WWW-Authenticate"] = "Bearer"
         return refusal
-    hub: Hub = current_app.extensions["hub"]
     figures = read_metrics(db.session.connection())
     text = generate_latest(_Figures(figures, sorted(hub.configuration.destinations)))
     return Response(text, content_type=CONTENT_TYPE_LATEST)
@@ -41,8 +43,8 @@ def show_metrics() -> Response:
 
 def _is_from_this_machine() -> bool:
     # A proxy on this machine connects from loopback too, but adds a header with its client.
-    forwarded = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
-    return request.environ.get("REMOTE_ADDR") in LOOPBACK and not forwarded
+    environ = request.environ
+    return environ.get("REMOTE_ADDR") in LOOPBACK and not forwarding_headers(environ)
 
 
 def _is_bearer_of(token: str) -> bool:

@@ -9,6 +9,7 @@ from hub.core.hub import Hub
 from hub.web.errors import RETRY_AFTER_S, response_of
 from hub.web.intake import Intake
 from hub.web.request_reader import REFUSED, inbound_request
+from hub.web.visitors import ProxyWatch, forwarding_headers
 
 webhooks = Blueprint("webhooks", __name__)
 
@@ -43,6 +44,14 @@ def refuse_what_the_server_refused() -> None:
         raise ServiceUnavailable(retry_after=RETRY_AFTER_S)
     if status is not None:
         raise default_exceptions[status]
+
+
+@webhooks.before_app_request
+def watch_for_proxies() -> None:
+    """Look at a request that came to the application itself, under another WSGI server."""
+    if "asgi.scope" not in request.environ:
+        proxies: ProxyWatch = current_app.extensions["hub_proxy_watch"]
+        proxies.see(request.environ.get("REMOTE_ADDR") or "", forwarding_headers(request.environ))
 
 
 @webhooks.after_app_request

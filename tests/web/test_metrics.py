@@ -127,6 +127,21 @@ def test_without_a_token_only_this_machine_may_ask(app: Flask) -> None:
     assert call(app, path="/metrics").status == 405
 
 
+@pytest.mark.parametrize("remote", ["127.0.0.1", "::1"])
+def test_a_public_hub_without_a_token_has_no_metrics(
+    tmp_path: Path, sqlite_url: str, remote: str
+) -> None:
+    """A proxy on the machine may add no header of its own."""
+    app = make_app(tmp_path, sqlite_url, HUB_PUBLIC_URL="http://127.0.0.1")
+    assert call(app, path="/metrics", method="GET", remote=remote).status == 404
+
+
+@pytest.mark.parametrize("header", ["X-Real-IP", "CF-Connecting-IP"])
+def test_no_proxy_of_this_machine_may_ask(app: Flask, header: str) -> None:
+    ask = {"path": "/metrics", "method": "GET"}
+    assert call(app, headers={header: "203.0.113.7"}, **ask).status == 404
+
+
 def test_with_a_token_who_has_it_may_ask_from_anywhere(tmp_path: Path, sqlite_url: str) -> None:
     app = make_app(tmp_path, sqlite_url, METRICS_TOKEN=TOKEN)
     ask = {"path": "/metrics", "method": "GET"}

@@ -97,7 +97,7 @@ def check_destination(destination: Destination, *, allow_private: bool) -> Findi
 
 
 def check_visitors(configuration: Configuration, settings: Settings) -> list[Finding]:
-    """Return a note if public forms cannot distinguish their visitors by IP address."""
+    """Return a note if public forms may not distinguish their visitors by IP address."""
     forms = [
         one.slug
         for one in configuration.sources.values()
@@ -107,7 +107,7 @@ def check_visitors(configuration: Configuration, settings: Settings) -> list[Fin
         return []
     sentence = (
         "HUB_PROXY_HOPS is 0: behind a proxy on this machine or network nobody's address is known, "
-        "and forms have no limits per address; set it to the number of proxies in front of the hub"
+        "and all visitors share one limit; set it to the number of proxies in front of the hub"
     )
     return [Finding(NOTE, f"source {forms[0]}" if len(forms) == 1 else "forms", sentence)]
 

@@ -16,6 +16,7 @@ GUESSABLE = (
     f"SECRET_KEY is shorter than {SHORTEST_KEY} characters and can be guessed; with it "
     "everybody can be signed in: make it 32 random characters"
 )
+UNMEASURED = "METRICS_TOKEN is not set: /metrics is 404 at a public hub"
 UNSIGNED = (
     "SECRET_KEY is not set: every machine makes its own, so that on another one people are signed "
     "out, second factors cannot be read and a form's tokens are not known; where there are several "
@@ -33,6 +34,11 @@ def check_environment(environ: Mapping[str, str]) -> tuple[Settings | None, list
     findings = [Finding(OK, "environment", public)]
     if found := find_open(settings.var_dir, file_of(settings.database_url)):
         findings.append(Finding(NOTE, "environment", open_sentence(found)))
+    if settings.public_url and settings.metrics_token is None:
+        findings.append(Finding(NOTE, "environment", UNMEASURED))
+    if settings.metrics_token is not None and len(settings.metrics_token) < SHORTEST_KEY:
+        sentence = f"METRICS_TOKEN is shorter than {SHORTEST_KEY} characters and can be guessed"
+        findings.append(Finding(NOTE, "environment", sentence))
     if settings.public_url and settings.secret_key is None:
         findings.append(Finding(NOTE, "environment", UNSIGNED))
     if settings.secret_key is not None and len(settings.secret_key) < SHORTEST_KEY:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hub.cli.checks import FAULT, NOTE, OK, Finding
 from hub.core.identity import moved, moved_sentence, other_hubs, read_identity
+from hub.core.monitoring import proxies
 from hub.gateways.database.bounded_connection import STATEMENT_TIMEOUT_S
 from hub.gateways.database.engine import open_database
 from hub.gateways.database.migrations import revisions
@@ -45,6 +46,8 @@ def check_database(settings: Settings) -> list[Finding]:
             found = [_database_version(connection), schema]
             if schema.level == OK:
                 found.append(_identity(connection, settings.public_url))
+                if settings.public_url and not settings.proxy_hops and proxies.is_seen(connection):
+                    found.append(Finding(NOTE, "proxy", proxies.SENTENCE))
             return found if _keeps_settings(connection) else [*found, pooled]
     except SQLAlchemyError as error:
         reason = _reason(getattr(error, "orig", None) or error, url.password)

@@ -42,10 +42,14 @@ class SignInAttempt:
 
 @dataclass(frozen=True, slots=True)
 class Browser:
-    """Browser of a sign-in: its IP address and user agent, if known."""
+    """Browser of a sign-in: its IP address and user agent, if known.
+
+    `shares_address`: the address is not known, since an undeclared proxy hides it.
+    """
 
     address: str | None
     agent: str | None
+    shares_address: bool = False
 
 
 def begin_attempt(
@@ -53,7 +57,9 @@ def begin_attempt(
 ) -> SignInAttempt:
     """Count a sign-in attempt; return it with the credentials that it is checked against."""
     name = name.replace("\0", "").strip().lower()[:MOST_NAME]
-    counted = throttle.register_attempt(connection, name, browser.address, now=now)
+    counted = throttle.register_attempt(
+        connection, name, browser.address, is_shared=browser.shares_address, now=now
+    )
     row = connection.execute(
         select(User.id, User.password_hash, User.totp_secret)
         .where(User.name == name, User.disabled_at.is_(None))

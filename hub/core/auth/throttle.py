@@ -20,6 +20,9 @@ from hub.core.models.base import UtcDateTime
 FREE_OF_ACCOUNT, FREE_OF_ADDRESS = 5, 20
 WAITS = tuple(timedelta(seconds=2**n) for n in range(10))
 LONGEST_WAIT = timedelta(minutes=15)
+# Of the counter that everybody behind an undeclared proxy shares: long enough to make guessing
+# hopeless, too short to keep anybody out. Each account has a counter of its own beside it.
+LONGEST_SHARED_WAIT = timedelta(seconds=15)
 FORGOTTEN_AFTER = timedelta(hours=24)
 KNOWN_FOR = timedelta(days=30)
 # `free_at` of a counter without delay. Not `now`: of two concurrent attempts, the one with the
@@ -40,17 +43,28 @@ class ThrottleResult:
 
 
 def register_attempt(
-    connection: Connection, name: str, address: str | None, *, now: datetime
+    connection: Connection,
+    name: str,
+    address: str | None,
+    *,
+    is_shared: bool = False,
+    now: datetime,
 ) -> ThrottleResult:
     """Count a sign-in attempt before it is checked, and return its delay.
 
-    A counter whose delay refuses the attempt is not increased.
+    A counter whose delay refuses the attempt is not increased. `is_shared`: the address is not
+    known, and the attempt counts for everybody behind the same proxy.
     """
     connection.execute(delete(SignInTry).where(SignInTry.last_at < now - FORGOTTEN_AFTER))
     account = _account_key(name, address if _is_known(connection, name, address, now) else None)
-    counted = ThrottleResult(account, _address_key(address) if address else None)
-    for key, free in ((counted.address, FREE_OF_ADDRESS), (account, FREE_OF_ACCOUNT)):
-        if key is not None and (wait := _count(connection, key, free, now=now)):
+    shared = _digest("shared") if is_shared else None
+    counted = ThrottleResult(account, _address_key(address) if address else shared)
+    longest = LONGEST_SHARED_WAIT if address is None else LONGEST_WAIT
+    for key, free, most in (
+        (counted.address, FREE_OF_ADDRESS, longest),
+        (account, FREE_OF_ACCOUNT, LONGEST_WAIT),
+    ):
+        if key is not None and (wait := _count(connection, key, free, most, now=now)):
             return ThrottleResult(account, counted.address, wait)
     return counted
 
@@ -91,13 +105,18 @@ def waiting(connection: Connection, names: Sequence[str], *, now: datetime) -> d
     return {keys[row.key]: row.free_at for row in connection.execute(found)}
 
 
-def _count(connection: Connection, key: bytes, free: int, *, now: datetime) -> timedelta | None:
+def _count(
+    connection: Connection, key: bytes, free: int, longest: timedelta, *, now: datetime
+) -> timedelta | None:
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     n = case((SignInTry.last_at < now - FORGOTTEN_AFTER, 1), else_=SignInTry.n + 1)
     free_at = case(
         (n < free, literal(_ALWAYS, UtcDateTime())),
-        *((n == free + i, literal(now + wait, UtcDateTime())) for i, wait in enumerate(WAITS)),
-        else_=literal(now + LONGEST_WAIT, UtcDateTime()),
+        *(
+            (n == free + i, literal(now + min(wait, longest), UtcDateTime()))
+            for i, wait in enumerate(WAITS)
+        ),
+        else_=literal(now + longest, UtcDateTime()),
     )
     counted = connection.execute(
         insert(SignInTry)

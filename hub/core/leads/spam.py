@@ -35,6 +35,10 @@ class Sender:
         return counter_key(f"sender\0{self.address}").hex()
 
 
+# Sender of all submissions that come through a proxy which `HUB_PROXY_HOPS` does not count.
+SHARED = Sender("everybody behind the proxy", "everybody behind the proxy")
+
+
 @dataclass(frozen=True, slots=True)
 class ScoredSubmission:
     """Submission to be scored; `submission` is its id, the same when it is sent again."""

@@ -23,6 +23,7 @@ CAPTCHA_FAILS = "captcha does not work"
 DUTY_FAILS = "duty of the clock fails"
 ENDS_WORKERS = "delivery ends its workers"
 NOT_SERVED = "no worker serves it"
+UNDECLARED_PROXY = "visitors share one limit"
 
 
 def begin(connection: Connection, kind: str, subject: str, message: str, *, now: datetime) -> bool:

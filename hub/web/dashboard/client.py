@@ -10,14 +10,19 @@ from hub.gateways.totp import SecretBox
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.permissions import TOKEN, hub, now, own_path
 from hub.web.database import writing
-from hub.web.forms.spam_check import visitor_of
+from hub.web.visitors import shares_address, visitor_of
 
 
 def browser() -> Browser:
     """Return the browser's IP address and user agent; the address is None if it is not known."""
     hops: int = current_app.extensions["hub_proxy_hops"]
-    address = visitor_of(request.environ, proxy_hops=hops)
-    return Browser(str(address) if address else None, request.headers.get("User-Agent"))
+    environ, agent = request.environ, request.headers.get("User-Agent")
+    address = visitor_of(environ, proxy_hops=hops)
+    if address is not None:
+        return Browser(str(address), agent)
+    is_public = hub().public_url is not None
+    shares = shares_address(environ, proxy_hops=hops, is_public=is_public)
+    return Browser(None, agent, shares_address=shares)
 
 
 def vault() -> SecretBox:

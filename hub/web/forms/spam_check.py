@@ -1,54 +1,27 @@
-"""Spam check of a submission, which is refused, held for a person, or ingested.
+"""Spam check of a submission, which is refused, held for a person, or ingested."""
 
-The visitor's IP address is determined as far as the hub can know it. It is never logged.
-"""
-
-from collections.abc import Mapping
-from ipaddress import ip_network
 from math import ceil
-from typing import Any
 
 from flask import current_app, request
 from werkzeug.exceptions import TooManyRequests
 
 from adapters import FormInbound, InboundRequest
-from hub.core.client_addresses import Address, parse_address
 from hub.core.configuration import Source
 from hub.core.hub import Hub
 from hub.core.inbound.ingest import PreparedRequest
 from hub.core.leads.held import hold, sent_by
-from hub.core.leads.spam import ScoredSubmission, Sender, over_rate_limit, score, sender_of
+from hub.core.leads.spam import (
+    SHARED,
+    ScoredSubmission,
+    Sender,
+    over_rate_limit,
+    score,
+    sender_of,
+)
 from hub.gateways.captcha import Captchas
 from hub.gateways.database.wait import once_more
 from hub.web.intake import Intake
-
-# Networks of proxies: without a forwarded address, a peer in one of them stands for many visitors.
-_NEARBY = tuple(
-    ip_network(network)
-    for network in (
-        "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8",
-        "169.254.0.0/16", "::1/128", "fc00::/7", "fe80::/10",
-    )
-)  # fmt: skip
-
-
-def visitor_of(environ: Mapping[str, Any], *, proxy_hops: int) -> Address | None:
-    """Return the visitor's IP address; None if it is not known.
-
-    Only the last `proxy_hops` entries of `X-Forwarded-For` count: the sender can write any others
-    before them.
-    """
-    peer = parse_address(environ.get("REMOTE_ADDR") or "")
-    if proxy_hops == 0:
-        return None if peer is None or _is_nearby(peer) else peer
-    said = [part for part in environ.get("HTTP_X_FORWARDED_FOR", "").split(",") if part.strip()]
-    if said:
-        return parse_address(said[-min(proxy_hops, len(said))])
-    return None if peer is None or _is_nearby(peer) else peer
-
-
-def _is_nearby(address: Address) -> bool:
-    return any(address.version == near.version and address in near for near in _NEARBY)
+from hub.web.visitors import shares_address, visitor_of
 
 
 def check_submission(
@@ -80,9 +53,14 @@ def check_submission(
 
 
 def _sender() -> Sender | None:
+    hub: Hub = current_app.extensions["hub"]
     hops: int = current_app.extensions["hub_proxy_hops"]
     address = visitor_of(request.environ, proxy_hops=hops)
-    return sender_of(address) if address else None
+    if address is not None:
+        return sender_of(address)
+    is_public = hub.public_url is not None
+    shares = shares_address(request.environ, proxy_hops=hops, is_public=is_public)
+    return SHARED if shares else None
 
 
 def _weigh(hub: Hub, post: ScoredSubmission) -> tuple[str, ...]:

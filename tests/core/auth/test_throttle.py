@@ -11,6 +11,7 @@ from hub.core.auth.roles import Role
 from hub.core.auth.throttle import (
     FREE_OF_ACCOUNT,
     FREE_OF_ADDRESS,
+    LONGEST_SHARED_WAIT,
     LONGEST_WAIT,
     clear,
     register_attempt,
@@ -101,6 +102,24 @@ def test_a_sign_in_forgives_the_account_and_gives_the_address_its_try_back(conne
         counted = register_attempt(connection, "jane", HERE, now=NOW)
         assert counted.wait is None
         clear(connection, counted)
+
+
+def test_all_behind_an_undeclared_proxy_have_one_counter_that_keeps_nobody_out(connection):
+    def knock(n, now, **given):
+        return register_attempt(connection, f"user{n}", None, now=now, **given).wait
+
+    heard = [knock(n, NOW, is_shared=True) for n in range(FREE_OF_ADDRESS)]
+    assert heard == [None] * FREE_OF_ADDRESS
+    assert knock(20, NOW, is_shared=True)
+    assert knock(20, NOW) is None
+    assert register_attempt(connection, "user20", HERE, now=NOW).wait is None
+    waits, now = [], NOW
+    for n in range(21, 50):
+        now += knock(n, now, is_shared=True) or timedelta()
+        assert knock(n, now, is_shared=True) is None
+        waits.append(knock(n, now, is_shared=True))
+    assert waits == sorted(waits)
+    assert waits[-1] == LONGEST_SHARED_WAIT
 
 
 def test_an_unlocked_account_is_heard_at_once(connection):

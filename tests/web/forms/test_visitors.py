@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.web.forms.spam_check import visitor_of
+from hub.web.visitors import FORWARDING, shares_address, visitor_of
 
 PUBLIC = "198.51.100.9"
 
@@ -65,3 +65,20 @@ def test_what_the_sender_writes_before_the_proxies_changes_nothing(forged, hops)
 def test_nothing_that_stands_there_is_an_error(peer, said, hops) -> None:
     found = visitor(peer, said, hops)
     assert found is None or ip_address(found)
+
+
+@pytest.mark.parametrize("header", FORWARDING)
+@pytest.mark.parametrize("peer", ["127.0.0.1", "::1", "10.1.2.3", "172.17.0.1", "", "unix:"])
+def test_behind_a_proxy_that_is_not_counted_all_are_one(peer, header) -> None:
+    environ = {"REMOTE_ADDR": peer, f"HTTP_{header.upper().replace('-', '_')}": "203.0.113.7"}
+    assert shares_address(environ, proxy_hops=0, is_public=True)
+    assert not shares_address(environ, proxy_hops=1, is_public=True)
+    assert not shares_address(environ, proxy_hops=0, is_public=False)
+    assert not shares_address({"REMOTE_ADDR": peer}, proxy_hops=0, is_public=True)
+
+
+@pytest.mark.parametrize("header", FORWARDING)
+def test_a_stranger_s_header_puts_nobody_under_the_shared_limit(header) -> None:
+    environ = {"REMOTE_ADDR": PUBLIC, f"HTTP_{header.upper().replace('-', '_')}": "127.0.0.1"}
+    assert not shares_address(environ, proxy_hops=0, is_public=True)
+    assert visitor_of(environ, proxy_hops=0) == ip_address(PUBLIC)
