@@ -5,15 +5,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyotp
 import pytest
 from playwright.sync_api import expect
+from sqlalchemy import update
 
+from hub.core.auth import second_factor, users
 from hub.core.auth.roles import Role
+from hub.core.models import Session, User
+from hub.gateways.database.engine import open_database
+from hub.gateways.password_hashing import hash_password
+from hub.gateways.totp import SecretBox
 from hub.process.child import die_with_parent
 from tests.browser.conftest import assert_accessible
+from tests.dashboard.board import SECRET_KEY
 from tests.running import ROOT, until
 from tests.stores import free_port
 
@@ -100,6 +108,17 @@ def test_the_first_admin_comes_in_sets_a_factor_up_and_comes_back_with_it(browse
     page.wait_for_url("**/events")
     expect(page.get_by_role("navigation", name="Main")).to_be_visible()
 
+    page.goto("/account/second-factor")
+    page.get_by_label("Your password").fill(PASSWORD)
+    page.get_by_label("Code", exact=True).fill(codes[0])
+    page.get_by_role("button", name="Turn it off").click()
+    expect(page.get_by_role("alert")).to_contain_text("That code is not good")
+    assert_accessible(page)
+    page.get_by_label("Your password").fill(PASSWORD)
+    page.get_by_label("Code", exact=True).fill(codes[1])
+    page.get_by_role("button", name="Turn it off").click()
+    page.get_by_text("Your second factor is off").wait_for()
+
 
 @pytest.mark.parametrize(("dark", "narrow"), LOOKS)
 def test_the_pages_of_access_are_for_everybody(running, visit, dark, narrow):
@@ -124,6 +143,49 @@ def test_the_pages_of_access_are_for_everybody(running, visit, dark, narrow):
     page.get_by_role("link", name="bob").click()
     page.wait_for_url("**/users/*-*")
     check(page)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Reset").click()
+    page.get_by_role("heading", name="A link for bob").wait_for()
+    link = page.locator("[data-copy]").get_attribute("data-copy")
+    page.reload()
+    expect(page.get_by_text("what it showed is shown once")).to_be_visible()
+    page.goto(link)
+    page.get_by_role("heading", name="Welcome, bob").wait_for()
+
+
+@pytest.mark.parametrize(("dark", "narrow"), LOOKS)
+def test_who_has_a_factor_is_asked_for_its_code_and_who_is_masked_gives_no_right(
+    running, visit, sqlite_url, dark, narrow
+):
+    hub = running()
+    page = visit(hub, "/account", name="masked", sees_personal=False, dark=dark, narrow=narrow)
+    database = open_database(sqlite_url)
+    with database.write() as connection:
+        user = users.named(connection, "masked")
+        connection.execute(update(User).values(password_hash=hash_password(PASSWORD)))
+        secret = SecretBox(SECRET_KEY).encrypt(pyotp.random_base32(), str(user.id))
+        codes = second_factor.turn_on(
+            connection, user.id, secret, 1, actor="tests", now=datetime.now(UTC)
+        )
+        connection.execute(update(Session).values(proved_at=datetime.now(UTC) - timedelta(hours=1)))
+    database.engine.dispose()
+    page.goto("/account")
+    expect(page.get_by_label("Code", exact=True)).to_be_visible()
+    check(page)
+    page.goto("/users")
+    expect(page.get_by_label("May see personal data")).to_be_disabled()
+    check(page)
+    page.goto("/prove?next=/users")
+    check(page)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_label("Code", exact=True).fill("123456")
+    page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    check(page)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_label("Code", exact=True).fill(codes[0])
+    page.get_by_role("button", name="Go on").click()
+    page.wait_for_url("**/users")
 
 
 def check(page):

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import secrets
 from datetime import UTC, datetime
 
 import pytest
@@ -10,8 +11,10 @@ from sqlalchemy import select
 
 from hub.core.auth import sign_in as entry
 from hub.core.auth.roles import Role
-from hub.core.models import AuditEntry, Session, Ticket
+from hub.core.leads.acknowledgement import TOKEN_BYTES, mask_links
+from hub.core.models import AuditEntry, Delivery, Session, Ticket
 from tests.dashboard.board import Board
+from tests.dashboard.delivering import TOWN, doubt
 from tests.dashboard.people import PASSWORD, add, fields, give_factor, known
 
 WELCOME = re.compile(r"/welcome/([A-Za-z0-9_-]{43})")
@@ -92,14 +95,14 @@ def test_over_tls_a_link_is_opened_by_a_browser_that_names_the_origin_alone(make
 def test_no_token_is_in_a_log_the_audit_or_the_database(board, admin, caplog):
     caplog.set_level(logging.DEBUG)
     csrf = {"csrf_token": board.csrf()}
-    secrets = WELCOME.findall(
+    tokens = WELCOME.findall(
         admin.post("/users", data=csrf | {"name": "kim", "role": "viewer"}).text
         + admin.post(f"/users/{known(board, 'bob').id}/reset", data=csrf).text
     )
     codes = CODES.findall(admin.post("/account/recovery-codes", data=csrf).text)
-    assert (len(set(secrets)), len(codes)) == (2, 10)
+    assert (len(set(tokens)), len(codes)) == (2, 10)
     guest = board.app.test_client()
-    for token in set(secrets):
+    for token in set(tokens):
         guest.get(f"/welcome/{token}")
         guest.get(f"/welcome/{token}/")
         guest.get(f"/welcome/{token}?x=%00")
@@ -112,6 +115,24 @@ def test_no_token_is_in_a_log_the_audit_or_the_database(board, admin, caplog):
             repr(connection.execute(select(table.__table__)).all())
             for table in (AuditEntry, Ticket, Session)
         ]
-    for secret in {*secrets, *codes}:
+    for secret in {*tokens, *codes}:
         assert secret not in caplog.text
         assert all(secret not in row for row in rows)
+
+
+def test_the_link_of_a_lead_is_on_no_page(make_board):
+    board, token = make_board(TOWN), secrets.token_urlsafe(TOKEN_BYTES)
+    body = f"Jane Doe: https://hub.example/a/{token} is hers, /a/short is not"
+    with board.hub.store.write() as connection:
+        doubt(connection, parameters={"to": "+12025550101", "body": body})
+        event_id = connection.execute(select(Delivery.event_id)).scalar_one()
+    client = board.client()
+    for path in (f"/events/{event_id}", "/unknown"):
+        page = client.get(path).text
+        assert "https://hub.example/a/*** is hers, /a/short is not" in page, path
+        assert token not in page
+
+
+def test_only_the_token_of_a_link_is_masked():
+    tree = {"a": ["x", 1, None, f"/a/{'x' * 22}"], "b": f"/a/{'x' * 23} /b/{'x' * 22}"}
+    assert mask_links(tree) == {"a": ["x", 1, None, "/a/***"], "b": tree["b"]}

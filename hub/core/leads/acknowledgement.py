@@ -35,6 +35,7 @@ LINK_DAYS = 30
 REPLY_DAYS = 3
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{22}")
+_PATH = re.compile(r"(?<=/a/)[A-Za-z0-9_-]{22}(?![A-Za-z0-9_-])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +122,23 @@ def lead_subject(event_id: UUID) -> str:
 def new_link(connection: Connection, event_id: UUID, person: str, *, now: datetime) -> str:
     """Insert an acknowledgement link for one person and one lead; return its path.
 
-    Only a digest of the token is stored, so the path cannot be read back.
+    Only a digest of the token is stored; the message that carries the path has it to the end.
     """
     token = secrets.token_urlsafe(TOKEN_BYTES)
     values = {"event_id": event_id, "person": person, "created_at": now}
     connection.execute(insert(LeadLink).values(digest=_digest(token), **values))
     return f"/a/{token}"
+
+
+def mask_links(value: Any) -> Any:
+    """Return a tree with the tokens of acknowledgement links masked: each is one person's own."""
+    if isinstance(value, str):
+        return _PATH.sub("***", value)
+    if isinstance(value, Mapping):
+        return {key: mask_links(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [mask_links(item) for item in value]
+    return value
 
 
 def link_of(connection: Connection, token: str, *, now: datetime) -> Link | None:

@@ -17,6 +17,7 @@ from hub.core.auth.roles import Permission
 from hub.core.errors import Refused
 from hub.core.events.rematch import missing
 from hub.core.hub import Hub
+from hub.core.leads.acknowledgement import mask_links
 from hub.core.leads.assignment import assignments_of
 from hub.core.models import DUE_STATES, DeliveryState
 from hub.core.queries import event_detail as board
@@ -80,6 +81,12 @@ def event_download(event_id: str) -> Response:
 def cut_tree(tree: Any) -> Any:
     """Cut a tree to a size that a page can show."""
     return cut(tree)
+
+
+@dashboard.app_template_filter("without_links")
+def without_links(tree: Any) -> Any:
+    """Mask the acknowledgement links in what was sent: they are good for whoever opens them."""
+    return mask_links(tree)
 
 
 @dashboard.app_template_filter("redacted_values")
