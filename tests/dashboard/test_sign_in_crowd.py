@@ -12,7 +12,7 @@ import pytest
 from hub.core.auth import users
 from hub.gateways.password_hashing import HashingPlaces
 from hub.settings import WEB_THREADS
-from hub.web.dashboard import credential_check
+from hub.web.dashboard import account, credential_check, welcome
 from hub.web.dashboard.credential_check import asks_for_password
 from hub.web.flask_threads import FlaskThreads
 from hub.web.request_head import read_head
@@ -139,7 +139,8 @@ def test_a_crowd_at_the_sign_in_leaves_threads_to_webhooks_forms_and_health(crow
 def test_every_form_with_a_password_waits_for_its_turn(board, slow, monkeypatch):
     """Each view that hashes is one of the dear requests."""
     hashed: list[str] = []
-    monkeypatch.setattr(credential_check, "hash_password", lambda text: hashed.append(text) or "x")
+    for module in (credential_check, account, welcome):
+        monkeypatch.setattr(module, "hash_password", lambda text: hashed.append(text) or "x")
     slow.go.set()
     jane = add(board)
     with board.hub.store.write() as connection:

@@ -9,8 +9,9 @@ from werkzeug.wrappers import Response as BaseResponse
 from hub.core.audit import record_action
 from hub.core.auth import second_factor, sessions, sign_in, throttle
 from hub.core.auth.roles import Permission
+from hub.gateways.password_hashing import hash_password
 from hub.web.dashboard.blueprint import dashboard
-from hub.web.dashboard.credential_check import hash_new
+from hub.web.dashboard.credential_check import hashing_turn
 from hub.web.dashboard.params import id_or_404
 from hub.web.dashboard.permissions import current_user, hub, now, requires
 from hub.web.dashboard.reauth import check_again
@@ -41,7 +42,8 @@ def change_password() -> BaseResponse:
     checked = check_again(request.form.get("old", ""))
     if checked.fault:
         return _account(checked.status, password_fault=checked.fault)
-    hashed = hash_new(password)
+    with hashing_turn():
+        hashed = hash_password(password)
     with writing() as connection:
         throttle.clear(connection, checked.attempt.counted)
         sign_in.change_password(

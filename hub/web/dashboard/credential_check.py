@@ -1,6 +1,8 @@
 """Credential check for passwords and codes: each attempt is counted before it is checked."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from urllib.parse import unquote
@@ -97,14 +99,15 @@ def check_code(name: str, code: str) -> CredentialCheck:
     return checked if checked.wait else _check_code(checked, code)
 
 
-def hash_new(password: str) -> str:
-    """Return the hash of a new password.
+@contextmanager
+def hashing_turn() -> Iterator[None]:
+    """Hold a turn to hash a new password.
 
     Raises:
         HashingBusy: too many are hashed already.
     """
     with _hashing().place() as turn, turn():
-        return hash_password(password)
+        yield
 
 
 def _hashing() -> HashingPlaces:

@@ -7,9 +7,10 @@ from hub.core.auth import one_time_tokens, sign_in, users
 from hub.core.auth.one_time_tokens import Purpose, TicketInfo
 from hub.core.auth.passwords import password_fault
 from hub.core.errors import NotFound, Refused
+from hub.gateways.password_hashing import hash_password
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.client import browser, keep_session
-from hub.web.dashboard.credential_check import hash_new
+from hub.web.dashboard.credential_check import hashing_turn
 from hub.web.dashboard.permissions import hub, now, public
 from hub.web.dashboard.rendering import page
 from hub.web.database import db, writing
@@ -32,7 +33,9 @@ def welcome(token: str) -> BaseResponse:
     if fault:
         return _form(name, 422, is_first=known_name is None, fault=fault)
     db.session.remove()  # no connection waits for the hash
-    session_token = _enter(token, held, name, hash_new(password))
+    with hashing_turn():
+        hashed = hash_password(password)
+    session_token = _enter(token, held, name, hashed)
     keep_session(session_token)
     flash(f"Welcome, {name.strip().lower()}. You are signed in.", "good")
     return redirect(url_for("dashboard.now_page"), 303)
