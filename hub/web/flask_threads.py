@@ -7,7 +7,7 @@ hash a password, take half of the threads at most; the others of them wait in th
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from io import BytesIO
 from tempfile import SpooledTemporaryFile
 from typing import Any
@@ -29,7 +29,7 @@ SPOOL_BYTES = 1024 * 1024
 PIECE_BYTES = 64 * 1024
 # How long the rest of a refused body is read and dropped, so that its sender hears why.
 LINGER_S = 2
-# How long a dear request waits for a thread; after that the application may refuse it.
+# How long a dear request waits for a thread; after that the application refuses it, with 429.
 DEAR_WITHIN_S = 10
 
 
@@ -37,20 +37,22 @@ class FlaskThreads:
     """Flask application, called in that many threads; `is_dear` says which requests are dear."""
 
     def __init__(
-        self, app: Flask, threads: int, is_dear: Callable[[Head], bool] = lambda head: False
+        self,
+        app: Flask,
+        threads: int,
+        is_dear: Callable[[Head], bool] = lambda head: False,
+        *,
+        dear_within_s: float = DEAR_WITHIN_S,
     ) -> None:
         call: Any = WSGIMiddleware(_with_whole_body(app), workers=threads)
         self._call: AsgiApp = call
         self._is_dear = is_dear
+        self._dear_within_s = dear_within_s
         self._dear = asyncio.Semaphore(max(1, threads // 2))
 
     async def answer(self, scope: Scope, head: Head, body: bytes, send: Send) -> None:
         """Answer a request whose body has been read."""
-        if self._is_dear(head):
-            async with self._dear_thread():
-                await self._answer(scope, head, body, None, send)
-        else:
-            await self._answer(scope, head, body, None, send)
+        await self._answer(scope, head, body, None, send)
 
     async def refuse(
         self, scope: Scope, head: Head, status: int | None, receive: Receive, send: Send
@@ -62,16 +64,16 @@ class FlaskThreads:
         await self._answer(scope, head, b"", status, lingering(receive, send))
 
     @asynccontextmanager
-    async def _dear_thread(self) -> AsyncIterator[None]:
-        """Hold one of the threads for dear requests, or none if there was none in time."""
+    async def _dear_thread(self) -> AsyncIterator[bool]:
+        """Hold one of the threads for dear requests; yield whether there was one in time."""
         try:
-            async with asyncio.timeout(DEAR_WITHIN_S):
+            async with asyncio.timeout(self._dear_within_s):
                 await self._dear.acquire()
         except TimeoutError:
-            yield
+            yield False
             return
         try:
-            yield
+            yield True
         finally:
             self._dear.release()
 
@@ -100,7 +102,13 @@ class FlaskThreads:
                     except OSError as error:  # raised here it would leave the thread waiting
                         failures.append(error)
 
-            await self._call(whole, _no_more_body, keep)
+            is_dear = refused is None and self._is_dear(head)
+            async with (
+                self._dear_thread() if is_dear else nullcontext(enter_result=True) as has_one
+            ):
+                if not has_one:
+                    whole[REFUSED] = 429
+                await self._call(whole, _no_more_body, keep)
             if failures:
                 raise failures[0]
             await send(start)

@@ -6,6 +6,7 @@ from flask import Blueprint, Response, current_app, request
 from werkzeug.exceptions import NotFound, ServiceUnavailable, default_exceptions
 
 from hub.core.hub import Hub
+from hub.gateways.password_hashing import HashingBusy
 from hub.web.errors import RETRY_AFTER_S, response_of
 from hub.web.intake import Intake
 from hub.web.request_reader import REFUSED, inbound_request
@@ -40,6 +41,8 @@ def receive_webhook(source_slug: str, path_secret: str | None = None) -> Respons
 def refuse_what_the_server_refused() -> None:
     """Refuse a request that the server in front has not read to its end, at any address."""
     status = request.environ.get(REFUSED)
+    if status == 429:
+        raise HashingBusy
     if status == 503:
         raise ServiceUnavailable(retry_after=RETRY_AFTER_S)
     if status is not None:

@@ -79,8 +79,8 @@ def scope_of(method: str, path: str, **headers: str) -> dict[str, Any]:
 class Client:
     """Clients of the app's threads: they post forms with the cookie and the token of one page."""
 
-    def __init__(self, board: Board) -> None:
-        self._threads = FlaskThreads(board.app, WEB_THREADS, asks_for_password)
+    def __init__(self, board: Board, **given: float) -> None:
+        self._threads = FlaskThreads(board.app, WEB_THREADS, asks_for_password, **given)
         self._cookie = cookie(board.app, {"csrf_token": "0" * 40})
         self._csrf = board.csrf()
 
@@ -134,6 +134,28 @@ def test_a_crowd_at_the_sign_in_leaves_threads_to_webhooks_forms_and_health(crow
     asyncio.run(crowd())
     assert slow.most == TURNS
     assert audited(crowded, "sign_in.refused") == CROWD
+
+
+def test_who_waits_too_long_is_refused_and_takes_no_thread_from_others(crowded, slow):
+    client = Client(crowded, dear_within_s=0.01)
+
+    async def crowd() -> None:
+        knocks = {asyncio.ensure_future(client.sign_in(f"somebody{n}")) for n in range(CROWD)}
+        refused: set[asyncio.Future[tuple[int, dict[str, str]]]] = set()
+        while len(refused) < CROWD - PLACES:
+            done, knocks = await asyncio.wait(knocks, return_when=asyncio.FIRST_COMPLETED)
+            refused |= done
+        for one in refused:
+            status, headers = one.result()
+            assert status == 429
+            assert int(headers["retry-after"]) > 0
+        assert (await client.send("GET", "/healthz"))[0] == 200
+        slow.both.wait(60)
+        slow.go.set()
+        assert [status for status, _ in await asyncio.gather(*knocks)] == [401] * PLACES
+
+    asyncio.run(crowd())
+    assert audited(crowded, "sign_in.refused") == PLACES
 
 
 def test_every_form_with_a_password_waits_for_its_turn(board, slow, monkeypatch):
