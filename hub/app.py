@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from flask import Flask
 
-from hub.bootstrap import create_waker, kept_configuration, secret_of
+from hub.bootstrap import create_disk_watch, create_waker, kept_configuration, secret_of
 from hub.core.hub import Hub
 from hub.gateways.captcha import Captchas
 from hub.gateways.password_hashing import places_for
@@ -46,6 +46,7 @@ def create_app(settings: Settings, environ: Mapping[str, str]) -> Flask:
         waker=create_waker(settings, configuration, database),
         public_url=settings.public_url,
         allow_private=settings.allow_private_destinations,
+        disk=create_disk_watch(settings, database),
     )
     app.extensions |= {
         "hub": hub,

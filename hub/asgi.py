@@ -240,6 +240,8 @@ class HubServer:
         if not isinstance(outcome, PreparedRequest):
             declined: Reply = await self._in_thread(self._intake.decline, request, slug, outcome)
             return declined
+        if self._intake.is_full:
+            return error_reply(503)
         ingested = await self._writer.store(outcome)
         self._intake.after_stored(outcome, ingested)
         return receiver.reply(slug, ingested)

@@ -23,6 +23,7 @@ from hub.core.ports import Store
 from hub.gateways.crypto import local_secret
 from hub.gateways.database.engine import open_database
 from hub.gateways.database.sqlite import file_of
+from hub.gateways.disk_watch import DiskWatch, watched_disks
 from hub.gateways.identity import IdentityCache, identity_of, start_identity
 from hub.gateways.private_files import find_open, open_sentence
 from hub.gateways.redis_queue import RedisNames
@@ -49,7 +50,14 @@ def create_hub(settings: Settings, environ: Mapping[str, str]) -> Hub:
         waker=create_waker(settings, configuration, store),
         public_url=settings.public_url,
         allow_private=settings.allow_private_destinations,
+        disk=create_disk_watch(settings, store),
     )
+
+
+def create_disk_watch(settings: Settings, store: Store | None = None) -> DiskWatch:
+    """Return the watch over the disks that this hub writes to; nothing is looked at yet."""
+    url, folder = settings.database_url, settings.var_dir
+    return DiskWatch(watched_disks(url, folder, redis_embedded=settings.redis_embedded), store)
 
 
 def create_waker(settings: Settings, configuration: Configuration, store: Store) -> WakeUpPublisher:

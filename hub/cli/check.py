@@ -10,10 +10,17 @@ from collections.abc import Iterator, Mapping
 import click
 import orjson
 
+from hub.bootstrap import create_disk_watch
 from hub.cli.checks import FAULT, Finding
 from hub.cli.checks.accounts import check_accounts, check_people, check_visitors
 from hub.cli.checks.configuration import check_environment, check_file
-from hub.cli.checks.stores import check_database, check_redis, find_hub_id
+from hub.cli.checks.stores import (
+    check_budgets,
+    check_database,
+    check_disk,
+    check_redis,
+    find_hub_id,
+)
 from hub.settings import Settings
 
 
@@ -26,12 +33,14 @@ def check_everything(environ: Mapping[str, str]) -> Iterator[Finding]:
     if settings is not None:
         yield from check_database(settings)
         yield from check_redis(settings, find_hub_id(settings))
+        yield from check_disk(create_disk_watch(settings))
     if configuration is not None:
         yield from check_accounts(configuration, allow_private=_allows_private(settings))
         public_url = settings.public_url if settings else None
         yield from check_people(configuration, public_url=public_url)
     if configuration is not None and settings is not None:
         yield from check_visitors(configuration, settings)
+        yield from check_budgets(settings, configuration)
 
 
 def _allows_private(settings: Settings | None) -> bool:

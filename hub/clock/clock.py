@@ -31,6 +31,7 @@ from hub.core.leads.rate_counters import prune
 from hub.core.monitoring import alerts, proxies
 from hub.core.monitoring.heartbeats import CLOCK, alert_unserved, beat
 from hub.core.monitoring.source_health import alert_silence
+from hub.core.monitoring.storage import alert_storage
 from hub.core.ports import EVENTS
 from hub.core.queries.hourly_stats import count_hour, keep_hours, next_to_count
 from hub.gateways.logs import place_of
@@ -189,6 +190,7 @@ def _ask(hub: Hub, workers: WorkerWatch | None, backup: ProjectionBackup) -> Non
         alert_unsettled(connection, hub, now=now)
         alert_silence(connection, hub.configuration, now=now)
         alert_unserved(connection, hub.configuration, unserved, now=now)
+        alert_storage(connection, hub.configuration, hub.disk, now=now)
         beat(connection, CLOCK)
         told = alerts.open_kinds(connection)
         if alerts.RESTORED in told:

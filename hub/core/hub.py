@@ -9,7 +9,7 @@ from hub.core.configuration import Configuration
 from hub.core.inbound.body_encoder import BodyEncoder
 from hub.core.inbound.receive import Receiver
 from hub.core.inbound.routing import Router
-from hub.core.ports import Store, Waker
+from hub.core.ports import Disk, DiskElsewhere, Store, Waker
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ class Hub:
     waker: Waker
     public_url: str | None
     allow_private: bool = False
+    disk: Disk = field(default_factory=DiskElsewhere)
     bodies: BodyEncoder = field(default_factory=BodyEncoder)
     router: Router = field(init=False)
     receiver: Receiver = field(init=False)

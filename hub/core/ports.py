@@ -1,6 +1,6 @@
 """Ports: protocols that core depends on and that the gateways implement."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -49,3 +49,29 @@ class Waker(Protocol):
 
         None means all of them.
         """
+
+
+class Disk(Protocol):
+    """Port of the disks that the hub itself writes to, as they were seen some seconds ago."""
+
+    @property
+    def is_full(self) -> bool:
+        """Return whether there is so little room that nothing may be taken in."""
+
+    @property
+    def is_spent(self) -> bool:
+        """Return whether there is so little room that no call may be made either."""
+
+    @property
+    def alerts(self) -> Mapping[str, Mapping[str, str]]:
+        """Return the sentences about disks without room, by the alert's kind and the folder.
+
+        Every kind is there; nothing at all where no disk is the hub's own.
+        """
+
+
+class DiskElsewhere:
+    """Disk of a hub that writes to none of its own."""
+
+    is_full = is_spent = False
+    alerts: Mapping[str, Mapping[str, str]] = {}

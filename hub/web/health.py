@@ -1,7 +1,7 @@
 """`/healthz`: liveness of the process. `/readyz`: readiness to store webhooks, or what prevents it.
 
 Redis, worker and clock are not checked: webhooks are stored without them, and the work is done
-later. `/metrics` shows the delay.
+later. `/metrics` shows the delay. A disk that is nearly full is named while it is still ready.
 """
 
 from flask import Blueprint, Response, current_app, jsonify
@@ -20,9 +20,11 @@ def alive() -> Response:
 
 @health.get("/readyz", provide_automatic_options=False)
 def ready() -> tuple[Response, int]:
-    if troubles := _troubles(current_app.extensions["hub"]):
-        return jsonify(status="not ready", troubles=troubles), 503
-    return jsonify(status="ready"), 200
+    hub: Hub = current_app.extensions["hub"]
+    disks = [words for one in hub.disk.alerts.values() for words in one.values()]
+    if (troubles := _troubles(hub)) or hub.disk.is_full:
+        return jsonify(status="not ready", troubles=troubles + disks), 503
+    return jsonify(status="ready", **({"troubles": disks} if disks else {})), 200
 
 
 def _troubles(hub: Hub) -> list[str]:

@@ -10,6 +10,7 @@ from adapters import InboundRequest, Reply
 from hub.core.hub import Hub
 from hub.core.inbound.ingest import IngestResult, PreparedRequest, ingest_all, store_rejected
 from hub.core.inbound.receive import Refusal
+from hub.core.leads.held import store_held
 from hub.core.ports import EVENTS
 from hub.gateways.database.wait import once_more
 from hub.web.errors import SENTENCES, error_reply
@@ -26,6 +27,11 @@ class Intake:
         self._hub = hub
         self.counters = counters
 
+    @property
+    def is_full(self) -> bool:
+        """Whether there is no room on the disk: what would be stored is refused (503)."""
+        return self._hub.disk.is_full
+
     def store(self, requests: Sequence[PreparedRequest]) -> Sequence[IngestResult]:
         """Store requests in one write; try once more if the database connection is dead.
 
@@ -33,6 +39,15 @@ class Intake:
         its own.
         """
         return once_more(self._ingest, requests)
+
+    def store_held(self, prepared: PreparedRequest) -> IngestResult | None:
+        """Store a held lead; None if the byte budget of its source is used up for today."""
+
+        def stored() -> IngestResult | None:
+            with self._hub.store.write() as connection:
+                return store_held(connection, prepared)
+
+        return once_more(stored)
 
     def after_stored(self, prepared: PreparedRequest, ingested: IngestResult) -> None:
         """Count a stored request, and send a wake-up if it brought events."""
@@ -46,6 +61,8 @@ class Intake:
         outcome = self._hub.receiver.prepare(request, slug)
         if not isinstance(outcome, PreparedRequest):
             return self.decline(request, slug, outcome)
+        if self.is_full:
+            return error_reply(503)
         [ingested] = self.store([outcome])
         self.after_stored(outcome, ingested)
         return self._hub.receiver.reply(slug, ingested)
@@ -63,8 +80,10 @@ class Intake:
     ) -> None:
         """Count a request that does not verify; store a trace of the first few of each minute.
 
-        A stored trace can be verified again.
+        A stored trace can be verified again. There is none beyond the byte budget of its source,
+        nor on a full disk.
         """
+        keeps_trace = keeps_trace and not self.is_full
         if self.counters.rejected(slug, request.received_at, reason, traced=keeps_trace):
             with self._hub.store.write() as connection:
                 store_rejected(connection, source=slug, request=request, reason=reason)

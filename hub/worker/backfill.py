@@ -31,6 +31,8 @@ class BackfillTask(BackgroundTask):
         self._hub = hub
 
     def run_once(self) -> None:
+        if self._hub.disk.is_full:  # what was never taken in waits for room, as webhooks do
+            return
         for source in self._hub.configuration.sources.values():
             if source.enabled and reason_not_listed(self._hub, source) is None:
                 try:

@@ -57,8 +57,12 @@ def sync(name: str) -> None:
 def drain(worker: WorkerContext, name: str | None = None) -> None:
     """Run all due work that this worker serves; if the database is unavailable, wait for it.
 
+    With no room on the disk nothing is run: the sweep's wake-ups come again every few seconds.
+
     `name`: the destination whose wake-up this is, or `EVENTS`.
     """
+    if worker.hub.disk.is_spent:  # what is left is for the ledger of the calls that went out
+        return
     if worker.projector:
         worker.projector.start_if_idle()
     try:

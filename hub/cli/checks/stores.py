@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,14 @@ from sqlalchemy import URL, Connection, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from hub.cli.checks import FAULT, NOTE, OK, Finding
+from hub.core.configuration import Configuration
 from hub.core.identity import moved, moved_sentence, other_hubs, read_identity
 from hub.core.monitoring import proxies
+from hub.core.monitoring.storage import DiskLevel, over_budget, size_words
 from hub.gateways.database.bounded_connection import STATEMENT_TIMEOUT_S
 from hub.gateways.database.engine import open_database
 from hub.gateways.database.migrations import revisions
+from hub.gateways.disk_watch import DiskWatch
 from hub.gateways.identity import NO_IDENTITY
 from hub.settings import Settings
 
@@ -55,6 +59,37 @@ def check_database(settings: Settings) -> list[Finding]:
         return [unreached, pooled] if "startup parameter" in reason else [unreached]
     finally:
         database.engine.dispose()
+
+
+def check_disk(watch: DiskWatch) -> list[Finding]:
+    """Check that the disks that the hub itself writes to have room; return a finding for each."""
+    watch.look()
+    found = []
+    for one in watch.disks:
+        subject = f"disk of {one.folder}"
+        if one.space is None:
+            found.append(Finding(NOTE, subject, "it cannot be looked at"))
+        elif one.sentence:
+            level = FAULT if one.level >= DiskLevel.FULL and one.stores else NOTE
+            found.append(Finding(level, subject, one.sentence))
+        else:
+            found.append(Finding(OK, subject, f"{size_words(one.space.free_bytes)} are free"))
+    return found
+
+
+def check_budgets(settings: Settings, configuration: Configuration) -> list[Finding]:
+    """Return a note for each source that is over its byte budget today."""
+    if _is_new(make_url(settings.database_url)):
+        return []
+    database = open_database(settings.database_url, pool_size=1)
+    try:
+        with database.read() as connection:
+            found = over_budget(connection, configuration, now=datetime.now(UTC))
+    except SQLAlchemyError:  # a finding of `check_database`
+        return []
+    finally:
+        database.engine.dispose()
+    return [Finding(NOTE, f"source {slug}", words) for slug, words in found.items()]
 
 
 def _is_new(url: URL) -> bool:

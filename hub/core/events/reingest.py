@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, delete, select, update
 from adapters import InboundRequest, Reply
 from hub.core.errors import NotFound, Refused
 from hub.core.hub import Hub
+from hub.core.inbound.header_limit import StoredHeaders, cut_sentence
 from hub.core.inbound.ingest import IngestResult, PreparedRequest, ingest
 from hub.core.inbound.receive import Refusal
 from hub.core.models import RequestState, StoredRequest
@@ -54,9 +55,9 @@ def _prepared(hub: Hub, row: Row[Any]) -> PreparedRequest:
     """Verify and parse a request, under the hub's current address or else under the original one.
 
     Raises:
-        Refused: it verifies under neither, or it is a handshake.
+        Refused: it verifies under neither, or lacks what it needs for that, or it is a handshake.
     """
-    received = stored_request(row)
+    received = replace(stored_request(row), headers=StoredHeaders(row.headers))
     todays = _at_todays_address(hub, received)
     if row.signed_by is not None:
         # It may have been signed with a secret that was replaced since.
@@ -69,7 +70,8 @@ def _prepared(hub: Hub, row: Row[Any]) -> PreparedRequest:
         if not isinstance(outcome, Refusal):
             return outcome
         refusals.append(outcome)
-    raise Refused(f"it still does not verify: {refusals[0].reason}")
+    cut = cut_sentence(row.headers, row.url)
+    raise Refused(cut or f"it still does not verify: {refusals[0].reason}")
 
 
 def _at_todays_address(hub: Hub, received: InboundRequest) -> InboundRequest:

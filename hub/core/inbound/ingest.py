@@ -1,7 +1,8 @@
 """Ingest of requests that the receiver prepared: one write, and a verdict for every request.
 
 A request that verifies is always stored, whether it can be parsed or not. A request that does not
-verify leaves a trace; the web process limits how many.
+verify leaves a trace, as long as the byte budget of its source lasts; the web process limits how
+many.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,8 @@ from adapters.contract.strict_json import storable
 from hub.core.event_kinds import is_feedback
 from hub.core.ids import new_id
 from hub.core.inbound import insert as ingest_store
+from hub.core.inbound.byte_budget import note_over_budget, stored_bytes, take
+from hub.core.inbound.header_limit import limit_headers, limit_url
 from hub.core.inbound.insert_postgresql import Batch
 from hub.core.inbound.routing import Match
 from hub.core.models import DeliveryState, RequestState, StoredRequest, insert_if_new
@@ -109,14 +112,19 @@ def _result_of(prepared: PreparedRequest, stored: ingest_store.Stored) -> Ingest
 
 def store_rejected(
     connection: Connection, *, source: str, request: InboundRequest, reason: str
-) -> UUID:
+) -> UUID | None:
     """Store the trace of a request that did not verify, so that it can be verified again.
 
-    Return its id. A body of more than `MAX_TRACE_BYTES` is not stored.
+    Return its id; None, and count it, if it is beyond the byte budget of its source. A body of more
+    than `MAX_TRACE_BYTES` is not stored, and long headers are cut. Must be called in a transaction.
     """
     row = new_request_row(source, request, signed_by=None)
+    row |= {"headers": limit_headers(row["headers"]), "url": limit_url(row["url"])}
     if len(request.body) > MAX_TRACE_BYTES:
         row["body"] = None
+    if not take(connection, source, stored_bytes(row), now=request.received_at):
+        note_over_budget(connection, source, now=request.received_at)
+        return None
     connection.execute(
         insert(StoredRequest), row | {"state": RequestState.REJECTED, "reason": reason}
     )

@@ -14,6 +14,7 @@ from adapters.contract.strict_json import storable
 from hub.core.configuration import Source
 from hub.core.ids import new_id
 from hub.core.inbound.body_encoder import BodyEncoder
+from hub.core.inbound.header_limit import limit_headers, limit_url
 from hub.core.inbound.ingest import (
     IngestResult,
     PreparedRequest,
@@ -93,6 +94,8 @@ class Receiver:
         """Parse and match a request that was verified; `signed_by` is the label of its secret."""
         row = new_request_row(slug, request, signed_by=signed_by)
         row["body"] = self._bodies.encode(request.body, received_at=request.received_at)
+        if self._adapters[slug].takes_forms:  # anybody may have sent it
+            row |= {"headers": limit_headers(row["headers"]), "url": limit_url(row["url"])}
         try:
             events = self._adapters[slug].parse(request)
         except Unreadable as error:

@@ -14,9 +14,17 @@ from sqlalchemy import Connection, Row, literal_column, select, update
 from hub.core.audit import record_action
 from hub.core.errors import NotFound, Refused
 from hub.core.hub import Hub
-from hub.core.inbound.ingest import PreparedRequest, needs_projection, new_delivery_row
+from hub.core.inbound.byte_budget import note_over_budget, stored_bytes, take
+from hub.core.inbound.ingest import (
+    IngestResult,
+    PreparedRequest,
+    ingest,
+    needs_projection,
+    new_delivery_row,
+)
 from hub.core.inbound.insert import insert_deliveries
-from hub.core.models import EventState, StoredEvent
+from hub.core.models import EventState, RequestState, StoredEvent
+from hub.core.queries.events import find_event_id
 from hub.core.rehydrate import as_event, read_again
 
 _IS_HELD = StoredEvent.state == literal_column(f"'{EventState.HELD}'")
@@ -37,6 +45,28 @@ def hold(prepared: PreparedRequest, reason: str) -> PreparedRequest:
     """
     held = {"state": EventState.HELD, "held_reason": reason, "folded": True}
     return _marked(prepared, held, deliveries=False)
+
+
+def is_held(prepared: PreparedRequest) -> bool:
+    """Return whether a prepared request is to be held."""
+    events = prepared.batch.events if prepared.batch else []
+    return any(event["state"] == EventState.HELD for event in events)
+
+
+def store_held(connection: Connection, prepared: PreparedRequest) -> IngestResult | None:
+    """Store a held lead within the byte budget of its source; must be called in a transaction.
+
+    None, with nothing stored but counted, if it does not fit. One that was stored already, and is
+    sent again, is a duplicate of that even then.
+    """
+    row, events = prepared.row, prepared.batch.events if prepared.batch else []
+    now = row["received_at"]
+    if take(connection, row["source"], stored_bytes(row, events), now=now):
+        return ingest(connection, prepared)
+    if find_event_id(connection, row["source"], prepared.events[0].external_id):
+        return IngestResult(row["id"], RequestState.DUPLICATE, prepared.events)
+    note_over_budget(connection, row["source"], now=now)
+    return None
 
 
 def sent_by(prepared: PreparedRequest, sender: str) -> PreparedRequest:

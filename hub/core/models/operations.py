@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, text
+from sqlalchemy import BigInteger, CheckConstraint, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from hub.core.models.base import Base
@@ -39,6 +39,10 @@ class SourceState(Base):
 
     `listed_until` is the time up to which the provider's own list was compared with the events
     that arrived; `listing_at` is when a clock last began to do so.
+
+    `budget_bytes` is what was stored on the day that began at `budget_day_at` (UTC) of requests
+    that did not verify and of held leads; `over_budget` counts those of that day that were not
+    stored, because it was too much (`hub.core.inbound.byte_budget`).
     """
 
     __tablename__ = "source_states"
@@ -53,6 +57,9 @@ class SourceState(Base):
     last_rejected_reason: Mapped[str | None]
     listed_until: Mapped[datetime | None]
     listing_at: Mapped[datetime | None]
+    budget_day_at: Mapped[datetime | None]
+    budget_bytes: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    over_budget: Mapped[int] = mapped_column(default=0, server_default="0")
 
 
 class Restoration(Base):

@@ -24,6 +24,9 @@ DUTY_FAILS = "duty of the clock fails"
 ENDS_WORKERS = "delivery ends its workers"
 NOT_SERVED = "no worker serves it"
 UNDECLARED_PROXY = "visitors share one limit"
+OVER_BUDGET = "too much to keep"
+DISK_LOW = "disk nearly full"
+DISK_FULL = "disk full"
 
 
 def begin(connection: Connection, kind: str, subject: str, message: str, *, now: datetime) -> bool:

@@ -1,6 +1,6 @@
 """Attention items: current problems for a person, one per cause, the most severe first."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -30,14 +30,17 @@ CLOCKS_APART = timedelta(seconds=30)
 # Kinds in order of severity: first those that stop all work, then those that lose data unnoticed,
 # then failures.
 ORDER = (
-    "time", "clock", "worker", "blocked", "unverified", "silent", "failed", "unknown",
+    "disk", "time", "clock", "worker", "blocked", "unverified", "silent", "failed", "unknown",
     "unreadable", "alert", "held", "paused",
 )  # fmt: skip
 
 # Alert kinds whose causes have attention items of their own, and are not listed twice.
 _TOLD_APART = frozenset(
-    {alerts.UNKNOWN_OUTCOME, alerts.SILENT_SOURCE, alerts.NOT_VERIFIED, alerts.BLOCKED}
-)
+    {
+        alerts.UNKNOWN_OUTCOME, alerts.SILENT_SOURCE, alerts.NOT_VERIFIED, alerts.BLOCKED,
+        alerts.DISK_FULL, alerts.DISK_LOW,
+    }
+)  # fmt: skip
 
 
 def find_attention_items(
@@ -46,12 +49,18 @@ def find_attention_items(
     places: Sequence[DestinationStatus],
     *,
     now: datetime,
+    disk: Mapping[str, Mapping[str, str]] | None = None,
 ) -> list[AttentionItem]:
-    """Return all attention items; `places` are the destinations, `watched` the sources' health."""
+    """Return all attention items; `places` are the destinations, `watched` the sources' health.
+
+    `disk` are the alerts about disks that this process sees itself: a full one may have no room for
+    the clock's.
+    """
     stuck = list(_stuck(places))
     # That no worker runs at all says it for each destination.
     told_apart = _TOLD_APART | {alerts.NOT_SERVED} if stuck else _TOLD_APART
     found = [
+        *_disks(connection, disk or {}),
         *_clocks(connection, now),
         *stuck,
         *_held_back(places),
@@ -63,6 +72,27 @@ def find_attention_items(
         *problems.held_items(connection),
     ]
     return sorted(found, key=lambda one: (ORDER.index(one.kind), -one.count, one.subject))
+
+
+def _disks(
+    connection: Connection, seen: Mapping[str, Mapping[str, str]]
+) -> Iterator[AttentionItem]:
+    """Yield an item for each disk without room, by its open alert or by what is seen now."""
+    kinds = (alerts.DISK_FULL, alerts.DISK_LOW)
+    rows = connection.execute(
+        select(Alert.__table__).where(Alert.kind.in_(kinds), Alert.ended_at.is_(None))
+    ).all()
+    since = {(row.kind, row.subject): row.began_at for row in rows}
+    told = {(row.kind, row.subject): row.message for row in rows}
+    told |= {(kind, one): text for kind, texts in seen.items() for one, text in texts.items()}
+    for (kind, subject), message in told.items():
+        words = (
+            "The disk is full: webhooks and forms are refused"
+            if kind == alerts.DISK_FULL
+            else "The disk is nearly full"
+        )
+        at = since.get((kind, subject))
+        yield AttentionItem("disk", words, since=at, hint=f"{message}.", subject=subject)
 
 
 def _clocks(connection: Connection, now: datetime) -> Iterator[AttentionItem]:

@@ -12,7 +12,8 @@ from adapters import Inbound
 from adapters.registry import inbound
 from hub.core.configuration import Configuration, Source
 from hub.core.explain.rejections import Advice, advice_for
-from hub.core.models import RequestState, StoredEvent, StoredRequest
+from hub.core.inbound.byte_budget import BudgetUse, use_of
+from hub.core.models import RequestState, SourceState, StoredEvent, StoredRequest
 from hub.core.monitoring.source_health import IS_REJECTED, IS_UNREADABLE, SourceHealth, states
 
 # Number of rejected or unreadable requests of all sources that are scanned for those of one source.
@@ -85,6 +86,12 @@ def source_statuses(
         _status(one, rows.get(slug), is_silent=slug in silent, is_unverified=slug in unverified)
         for slug, one in configuration.sources.items()
     ]
+
+
+def budget_of(connection: Connection, source: Source, *, now: datetime) -> BudgetUse:
+    """Return what a source stores today of requests that did not verify and of held leads."""
+    state = select(SourceState.__table__).where(SourceState.source == source.slug)
+    return use_of(connection.execute(state).one_or_none(), now=now)
 
 
 def last_event_at(connection: Connection) -> datetime | None:

@@ -32,7 +32,8 @@ def now_page() -> Response:
     connection = db.session.connection()
     places = destination_statuses(connection, hub().configuration)
     watched = watch_sources(connection, hub().configuration, now=now())
-    needs = find_attention_items(connection, watched, places, now=now())
+    disk = hub().disk.alerts
+    needs = find_attention_items(connection, watched, places, now=now(), disk=disk)
     hours = last_hours(connection, now=now())
     heard = source_statuses(connection, hub().configuration, watched)
     last_at = last_event_at(connection)

@@ -53,6 +53,7 @@ def source_page(slug: str) -> Response:
         setup=board.setup_of(source),
         sample_types=hub().inbound(slug).sample_types() if source.enabled else (),
         expected=rate_words(source.expect) if source.expect else None,
+        budget=board.budget_of(connection, source, now=now()),
         secrets=secrets,
         rejected=rejected,
         unreadable=unreadable,

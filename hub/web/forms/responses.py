@@ -71,14 +71,17 @@ def problem(
     faults: Mapping[str, str] | None = None,
     labels: Mapping[str, str] | None = None,
     back: str | None = None,
+    sentence: str | None = None,
 ) -> Response:
-    """Return an error response. `faults` has a sentence for each wrong field.
+    """Return an error response; `sentence` instead of the one that its status has.
+
+    `faults` has a sentence for each wrong field.
 
     `labels` has the fields' labels; `back` is the URL of the page with the form.
 
     As JSON it is problem details (RFC 9457), with the faults under `errors`.
     """
-    sentence = _SENTENCES.get(status, _SENTENCES[400])
+    sentence = sentence or _SENTENCES.get(status, _SENTENCES[400])
     if as_json:
         details = {
             "type": "about:blank",

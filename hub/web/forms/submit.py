@@ -1,9 +1,10 @@
 """`POST /forms/<source>`: submissions from a page. 200 and 303 mean that the event is stored."""
 
 from datetime import UTC, datetime
+from math import ceil
 
 from flask import Response, current_app, request
-from werkzeug.exceptions import Forbidden, UnsupportedMediaType
+from werkzeug.exceptions import Forbidden, ServiceUnavailable, UnsupportedMediaType
 
 from adapters import (
     FormInbound,
@@ -15,8 +16,11 @@ from adapters import (
 )
 from hub.core.configuration import Source
 from hub.core.hub import Hub
+from hub.core.inbound.byte_budget import ends_at
 from hub.core.inbound.ingest import IngestResult
+from hub.core.leads.held import is_held
 from hub.core.queries.events import find_event_id
+from hub.web.errors import RETRY_AFTER_S
 from hub.web.forms import hosted, responses
 from hub.web.forms.responses import form_of, forms, is_admitted, wants_json
 from hub.web.forms.spam_check import check_submission
@@ -25,6 +29,11 @@ from hub.web.request_reader import inbound_request
 from hub.web.source_counters import SourceCounters
 
 PREFLIGHT_KEPT_S = 600
+HELD_TOO_MUCH = "503: no more is held for this source today, too much was held already"
+FULL_TODAY = (
+    "This form can take no more of that kind today. Nothing was kept: please get in touch in "
+    "another way, or send it again tomorrow."
+)
 
 __all__ = ["forms"]
 
@@ -49,9 +58,16 @@ def submit_form(source_slug: str) -> Response:
         raise Forbidden from error
     if refusal := _refusal(form, intake.counters, source, received):
         return refusal
+    if intake.is_full:
+        raise ServiceUnavailable(retry_after=RETRY_AFTER_S)
     prepared = hub.receiver.prepare_verified(received, source_slug, signed_by)
     prepared = check_submission(source, form, received, prepared)
-    [ingested] = intake.store([prepared])
+    if is_held(prepared):
+        ingested = intake.store_held(prepared)
+        if ingested is None:
+            return _over_budget(intake.counters, source, received)
+    else:
+        [ingested] = intake.store([prepared])
     intake.after_stored(prepared, ingested)
     return _taken(form, received, _event_id(hub, source_slug, ingested))
 
@@ -101,6 +117,15 @@ def _wrong(
     return responses.problem(
         422, as_json=as_json, faults=faults, labels=form.labels, back=_page_of(form, received)
     )
+
+
+def _over_budget(counters: SourceCounters, source: Source, received: InboundRequest) -> Response:
+    """Return the refusal of a lead that would be held, and for which there is no room today."""
+    counters.rejected(source.slug, received.received_at, HELD_TOO_MUCH, traced=False)
+    answer = responses.problem(503, as_json=wants_json(), sentence=FULL_TODAY)
+    rest_s = (ends_at(received.received_at) - received.received_at).total_seconds()
+    answer.headers["Retry-After"] = str(ceil(rest_s))
+    return answer
 
 
 def _page_of(form: FormInbound, received: InboundRequest) -> str | None:

@@ -1,5 +1,6 @@
 """Re-ingest: rejected and unreadable requests taken in again after the cause is fixed."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -38,6 +39,28 @@ def test_a_rejected_request_is_taken_in_once_the_secret_is_mended(database, town
     assert taken.state is RequestState.ACCEPTED
     assert (kept.id, kept.state, kept.reason) == (taken.request_id, "accepted", None)
     assert kept.received_at == event.received_at == NOW, "the time it arrived"
+
+
+def test_what_lacks_a_header_that_it_needs_says_that_it_cannot_be_verified_again(
+    database, town
+) -> None:
+    town.provider.key = "new" * 10_000
+    refused = request({"id": "e1"}, key=town.provider.key)
+    with database.write() as connection:
+        trace = store_rejected(connection, source="provider", request=refused, reason="wrong key")
+        with pytest.raises(Refused, match="cannot be verified again: its header key was too long"):
+            reingest(connection, town, trace)
+        [kept] = requests_of(connection)
+    assert kept.state == "rejected"
+
+
+def test_a_header_that_was_cut_and_is_not_needed_stops_nothing(database, town) -> None:
+    refused = request({"id": "e1"}, key="new")
+    more = replace(refused, headers={**refused.headers, "x-filler": "f" * 60_000})
+    with database.write() as connection:
+        trace = store_rejected(connection, source="provider", request=more, reason="wrong key")
+        town.provider.key = "new"
+        assert reingest(connection, town, trace).state is RequestState.ACCEPTED
 
 
 def test_an_unreadable_request_is_read_once_the_reader_is_mended(database, town) -> None:
