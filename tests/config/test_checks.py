@@ -2,17 +2,29 @@
 
 import json
 import socket
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 from sqlalchemy import create_engine
 
+from hub.bootstrap import create_disk_watch
 from hub.cli.check import check, check_everything
 from hub.cli.checks import FAULT, Finding, stores
-from hub.cli.checks.configuration import check_environment
-from hub.cli.checks.stores import check_database, check_redis, judge_redis
-from hub.gateways.database.engine import Database
+from hub.cli.checks.configuration import check_environment, check_file
+from hub.cli.checks.stores import (
+    check_budgets,
+    check_database,
+    check_disk,
+    check_redis,
+    judge_redis,
+)
+from hub.core.inbound.byte_budget import note_over_budget
+from hub.core.monitoring.storage import GIB
+from hub.gateways import disk_watch
+from hub.gateways.database.engine import Database, open_database
 from hub.gateways.database.migrations import upgrade
 from hub.settings import load_settings
 from tests.gateways.servers import raw_server
@@ -119,6 +131,36 @@ def test_a_pooler_that_refuses_what_is_set_for_a_connection_is_a_fault(
         unreached, pooled = check_database(settings)
     assert "unsupported startup parameter: options" in unreached.message
     assert pooled == Finding(FAULT, "database", stores.POOLED)
+
+
+def test_a_disk_without_room_is_told(environ: dict[str, str], monkeypatch) -> None:
+    def found(free: int) -> Finding:
+        usage = SimpleNamespace(total=1000 * GIB, free=free)
+        monkeypatch.setattr(disk_watch, "disk_usage", lambda _: usage)
+        [finding] = check_disk(create_disk_watch(load_settings(environ)))
+        assert finding.subject == f"disk of {Path.cwd() / 'var'}"
+        return finding
+
+    assert (found(500 * GIB).level, found(500 * GIB).message) == ("ok", "500.0 GiB are free")
+    assert found(9 * GIB).level == "note"
+    assert found(GIB // 2).level == FAULT
+    assert "webhooks and forms are refused" in found(GIB // 2).message
+
+
+def test_a_source_that_keeps_no_more_today_is_told(environ: dict[str, str]) -> None:
+    settings = load_settings(environ)
+    configuration, _ = check_file(environ, settings)
+    assert configuration is not None
+    assert check_budgets(settings, configuration) == [], "there is no database yet"
+    upgrade(settings.database_url)
+    database = open_database(settings.database_url, pool_size=1)
+    with database.write() as connection:
+        assert check_budgets(settings, configuration) == []
+        note_over_budget(connection, "contact", now=datetime.now(UTC))
+    [note] = check_budgets(settings, configuration)
+    assert (note.level, note.subject) == ("note", "source contact")
+    assert "Leads that would be held are turned away (503)" in note.message
+    database.engine.dispose()
 
 
 def test_an_account_that_is_not_reached_is_a_fault_and_its_token_stays_hidden(
