@@ -27,6 +27,7 @@ from hub.gateways.embedded_redis import (
     EmbeddedServer,
     choose_server,
     is_answering,
+    rotate_log,
     server_command,
 )
 from hub.gateways.lock_file import only_one
@@ -141,6 +142,7 @@ def _redis(settings: Settings) -> Program:
         raise ConfigError([fault])
     folder = settings.var_dir / "redis"
     make_private_folder(folder)
+    rotate_log(folder)
 
     def is_able(server: EmbeddedServer) -> bool:
         return _answers_once(server_command(server, folder, socket_path), socket_path)

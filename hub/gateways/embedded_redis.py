@@ -31,6 +31,7 @@ ON_PATH = ("valkey-server", "redis-server")
 OLDEST = (6, 2)
 # The lowest limit of all supported systems; Linux allows four bytes more.
 LONGEST_SOCKET_PATH_BYTES = 103
+LOG, LOG_MOST_BYTES = "server.log", 1024 * 1024
 
 _VERSION = re.compile(r"(Redis|Valkey) server v=([0-9]{1,4})\.([0-9]{1,4})\.([0-9]{1,4})", re.ASCII)
 _VERSION_WITHIN_S = 10
@@ -72,14 +73,24 @@ def server_command(server: EmbeddedServer, folder: Path, socket: Path) -> list[s
         "appendonly": "yes",
         "appendfsync": "everysec",
         "save": "",
+        # The file is written anew before it is twice as large as its content, and 16 MB.
+        "auto-aof-rewrite-percentage": "100",
+        "auto-aof-rewrite-min-size": "16mb",
         "maxmemory-policy": "noeviction",
         "daemonize": "no",
-        "logfile": str(folder / "server.log"),
+        "logfile": str(folder / LOG),
     }
     command = [server.path]
     for name, value in options.items():
         command += [f"--{name}", value]
     return command
+
+
+def rotate_log(folder: Path) -> None:
+    """Put the server's log aside if it is large, in place of the one before; not while it runs."""
+    log = folder / LOG
+    if log.exists() and log.stat().st_size > LOG_MOST_BYTES:
+        log.replace(folder / f"{LOG}.1")
 
 
 def choose_server(
@@ -174,7 +185,7 @@ def _can_use(
 
 def _why(folder: Path, writer: str) -> str:
     if not any((folder / name).exists() for name in _FILES):
-        return f"it does not start, see {folder / 'server.log'}"
+        return f"it does not start, see {folder / LOG}"
     return (
         f"it cannot use {folder}, which {writer} wrote. To change over, stop the hub and move that "
         "folder away: it has wake-ups, which come again, and the mark by which a restored database "

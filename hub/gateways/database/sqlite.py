@@ -21,6 +21,9 @@ from hub.gateways.private_files import make_private_file
 BUSY_TIMEOUT_S = 5
 # Statements that a connection keeps prepared: those of ingest differ by the number of their rows.
 STATEMENTS = 256
+# What a checkpoint leaves of the write-ahead log: a long read makes it grow, and without a limit it
+# would keep that size. Usually it has 4 MB.
+JOURNAL_MOST_BYTES = 16 * 1024 * 1024
 
 
 def sqlite_options(url: str, pool_size: int) -> dict[str, Any]:
@@ -63,6 +66,7 @@ def prepare_sqlite(engine: Engine) -> None:
             "synchronous=FULL",
             "foreign_keys=ON",
             f"busy_timeout={BUSY_TIMEOUT_S * 1000}",
+            f"journal_size_limit={JOURNAL_MOST_BYTES}",
         ):
             connection.execute(f"PRAGMA {pragma}")
         record.info["file"] = _identity_of(path)

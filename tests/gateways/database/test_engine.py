@@ -15,6 +15,7 @@ from hub.core.database_errors import DatabaseErrorKind, classify
 from hub.core.ids import new_id
 from hub.core.models import Contact, Identity, Lane
 from hub.gateways.database.engine import Database, engine_options, open_database
+from hub.gateways.database.sqlite import JOURNAL_MOST_BYTES
 from tests.forks import holds_in_a_fork
 
 SECRET = "jane.doe@example.com"
@@ -191,6 +192,21 @@ def test_sqlite_is_durable_and_keeps_its_keys(sqlite) -> None:
             for name in ("journal_mode", "synchronous", "foreign_keys")
         }
     assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+
+
+def test_the_log_of_sqlite_is_small_again_after_a_long_read(sqlite) -> None:
+    path = Path(f"{sqlite.engine.url.database}-wal")
+    with sqlite.write() as connection:
+        connection.exec_driver_sql("CREATE TABLE big (x BLOB)")
+    with sqlite.engine.connect() as reader:
+        reader.exec_driver_sql("SELECT 1 FROM alembic_version")
+        for _ in range(6):
+            with sqlite.write() as connection:
+                connection.exec_driver_sql("INSERT INTO big VALUES (zeroblob(4000000))")
+        assert path.stat().st_size > JOURNAL_MOST_BYTES
+    for name in ("ops", "crm", "sms"):
+        add_lane(sqlite, name)
+    assert path.stat().st_size <= JOURNAL_MOST_BYTES
 
 
 def test_writers_of_sqlite_come_one_after_the_other(sqlite) -> None:
