@@ -21,8 +21,9 @@ def alive() -> Response:
 @health.get("/readyz", provide_automatic_options=False)
 def ready() -> tuple[Response, int]:
     hub: Hub = current_app.extensions["hub"]
+    is_full = hub.disk.is_full
     disks = [words for one in hub.disk.alerts.values() for words in one.values()]
-    if (troubles := _troubles(hub)) or hub.disk.is_full:
+    if (troubles := _troubles(hub)) or is_full:
         return jsonify(status="not ready", troubles=troubles + disks), 503
     return jsonify(status="ready", **({"troubles": disks} if disks else {})), 200
 

@@ -21,7 +21,7 @@ from hub.cli.checks.stores import (
     check_redis,
     judge_redis,
 )
-from hub.core.inbound.byte_budget import note_over_budget
+from hub.core.inbound.byte_budget import MIB, note_over_budget, take
 from hub.core.monitoring.storage import GIB
 from hub.gateways import disk_watch
 from hub.gateways.database.engine import Database, open_database
@@ -156,8 +156,11 @@ def test_a_source_that_keeps_no_more_today_is_told(environ: dict[str, str]) -> N
     database = open_database(settings.database_url, pool_size=1)
     with database.write() as connection:
         assert check_budgets(settings, configuration) == []
+        take(connection, "stripe", 3 * MIB, now=datetime.now(UTC))
         note_over_budget(connection, "contact", now=datetime.now(UTC))
-    [note] = check_budgets(settings, configuration)
+    note, used = check_budgets(settings, configuration)
+    words = "3 of 64 MiB kept today of what is held or did not verify"
+    assert used == Finding("ok", "source stripe", words)
     assert (note.level, note.subject) == ("note", "source contact")
     assert "Leads that would be held are turned away (503)" in note.message
     database.engine.dispose()

@@ -17,7 +17,7 @@ from hub.cli.checks import FAULT, NOTE, OK, Finding
 from hub.core.configuration import Configuration
 from hub.core.identity import moved, moved_sentence, other_hubs, read_identity
 from hub.core.monitoring import proxies
-from hub.core.monitoring.storage import DiskLevel, over_budget, size_words
+from hub.core.monitoring.storage import DiskLevel, budgets, over_budget, size_words
 from hub.gateways.database.bounded_connection import STATEMENT_TIMEOUT_S
 from hub.gateways.database.engine import open_database
 from hub.gateways.database.migrations import revisions
@@ -78,18 +78,25 @@ def check_disk(watch: DiskWatch) -> list[Finding]:
 
 
 def check_budgets(settings: Settings, configuration: Configuration) -> list[Finding]:
-    """Return a note for each source that is over its byte budget today."""
+    """Return the use of each source's byte budget today; a note where it is over."""
     if _is_new(make_url(settings.database_url)):
         return []
     database = open_database(settings.database_url, pool_size=1)
     try:
         with database.read() as connection:
-            found = over_budget(connection, configuration, now=datetime.now(UTC))
+            now = datetime.now(UTC)
+            over = over_budget(connection, configuration, now=now)
+            uses = budgets(connection, configuration, now=now)
     except SQLAlchemyError:  # a finding of `check_database`
         return []
     finally:
         database.engine.dispose()
-    return [Finding(NOTE, f"source {slug}", words) for slug, words in found.items()]
+    return [
+        Finding(NOTE, f"source {slug}", over[slug])
+        if slug in over
+        else Finding(OK, f"source {slug}", f"{use} kept today of what is held or did not verify")
+        for slug, use in uses.items()
+    ]
 
 
 def _is_new(url: URL) -> bool:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from adapters import registry
 from hub.core.configuration import Configuration
 from hub.core.inbound import byte_budget
+from hub.core.inbound.byte_budget import BudgetUse
 from hub.core.monitoring import alerts
 from hub.core.monitoring.source_health import states
 from hub.core.ports import Disk
@@ -104,21 +105,31 @@ def alert_storage(
     alerts.update_open(connection, found | dict(disk.alerts), now=now)
 
 
+def budgets(
+    connection: Connection, configuration: Configuration, *, now: datetime
+) -> Mapping[str, BudgetUse]:
+    """Return the use of each source's byte budget today, by slug; without those that used none."""
+    uses = {slug: byte_budget.use_of(row, now=now) for slug, row in states(connection).items()}
+    return {
+        slug: use
+        for slug, use in uses.items()
+        if slug in configuration.sources and (use.used_bytes or use.over_budget)
+    }
+
+
 def over_budget(
     connection: Connection, configuration: Configuration, *, now: datetime
 ) -> Mapping[str, str]:
     """Return a sentence for each source that stores no more today of what nobody vouches for."""
-    found = {}
-    for slug, state in states(connection).items():
-        source, use = configuration.sources.get(slug), byte_budget.use_of(state, now=now)
-        if source is None or not use.over_budget:
+    until, found = byte_budget.ends_at(now), {}
+    for slug, use in budgets(connection, configuration, now=now).items():
+        if not use.over_budget:
             continue
-        until = byte_budget.ends_at(now)
-        held = "Leads that would be held are turned away (503). "
+        takes_forms = registry.inbound(configuration.sources[slug].adapter).takes_forms
+        held = "Leads that would be held are turned away (503). " if takes_forms else ""
         found[slug] = (
             f"{use} are used today by requests that do not verify and by held leads. Until "
-            f"{until:%H:%M} UTC more of them are counted and not kept. "
-            f"{held if registry.inbound(source.adapter).takes_forms else ''}All else is taken in "
+            f"{until:%H:%M} UTC more of them are counted and not kept. {held}All else is taken in "
             "as ever. `hub requests --state rejected` and `hub held` list what came"
         )
     return found
