@@ -1,5 +1,6 @@
 """Full disks: what a worker and the clock do, and leave, while there is hardly any room."""
 
+from shutil import copyfile
 from types import SimpleNamespace
 
 import pytest
@@ -9,11 +10,13 @@ from hub.core.models import Alert
 from hub.core.monitoring import alerts
 from hub.core.monitoring.storage import GIB
 from hub.gateways import disk_watch
+from hub.worker import watchdog
 from hub.worker.backfill import BackfillTask
 from hub.worker.context import WorkerContext
 from hub.worker.drain import drain
-from tests.engine.stage import keyed
+from tests.engine.stage import Stage, keyed, once
 from tests.far_end import Received, Reply
+from tests.small_disk import fill, mounted
 
 SPENT, FULL, LOW, ROOM = GIB // 4, GIB * 3 // 4, 5 * GIB, 500 * GIB
 
@@ -67,6 +70,33 @@ def test_a_call_that_went_out_is_written_down_on_a_full_disk(sqlite_stage, disk,
     drain(worker)
     assert sqlite_stage.delivery.state == "succeeded"
     assert [one.state for one in sqlite_stage.attempts] == ["accepted"]
+
+
+def test_a_call_that_is_out_while_the_last_byte_goes_is_never_made_twice(
+    tmp_path, sqlite_url, redis_url, far_end, monkeypatch
+) -> None:
+    """The watch is blind here. Nobody can write down what became of it: it is unknown."""
+    monkeypatch.setattr(watchdog, "RESCUE_S", 0.5)
+    with mounted(tmp_path / "small") as small:
+        copyfile(sqlite_url.removeprefix("sqlite:///"), small / "hub.db")
+        stage = Stage(tmp_path, f"sqlite:///{small}/hub.db", redis_url, far_end)
+        worker = stage.worker_context(once())
+        worker.hub.disk.disks.clear()
+        stage.put(worker, "evt_1")
+
+        def answer(_: Received) -> Reply:
+            fill(small)
+            return Reply(200, b"ok")
+
+        far_end.behave = answer
+        drain(worker)
+        assert stage.delivery.state == "running"
+        (small / "filler").unlink()
+        stage.end_leases()
+        drain(worker)
+        assert stage.delivery.state == "unknown"
+        assert len(far_end.received) == 1
+        stage.close()
 
 
 def test_a_providers_list_waits_for_room_as_its_webhooks_do() -> None:

@@ -1,10 +1,7 @@
 """Full disks: 503 before the database breaks and when it does, and all-clear once there is room."""
 
 import json
-import os
-import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from shutil import copyfile
 from types import SimpleNamespace
@@ -20,12 +17,12 @@ from hub.core.monitoring.storage import GIB
 from hub.gateways import disk_watch
 from hub.gateways.database.engine import open_database
 from tests.running import RunningHub, stripe_event, stripe_signature, until
+from tests.small_disk import fill, mounted
 from tests.stores import RedisServer
 from tests.web.calling import call, make_app
 from tests.web.serving import CONFIG, Answer, Web
 
 MIB = 1024**2
-SMALL_DISK = 32 * MIB
 SEEN_WITHIN_S = 30
 LEAD = urlencode({"email": "jane@example.com"}).encode()
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -125,28 +122,8 @@ def test_a_hub_that_writes_nothing_here_watches_nothing(tmp_path, postgresql_url
 
 @pytest.fixture
 def small_disk(tmp_path) -> Iterator[Path]:
-    """Mount a disk of `SMALL_DISK` bytes, where this machine lets us."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    options = f"size={SMALL_DISK},mode=0700"
-    mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
-    try:
-        subprocess.run(mount, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("this user may not mount a file system")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def fill(folder: Path, *, but: int = 0) -> Path:
-    """Fill a disk up to `but` free bytes with one file; return it."""
-    filler = folder / "filler"
-    block = b"\0" * 4096
-    with filler.open("ab", buffering=0) as file, suppress(OSError):
-        while (found := os.statvfs(folder)).f_bavail * found.f_frsize > but:
-            if file.write(block) < len(block):
-                break
-    return filler
+    with mounted(tmp_path / "small") as folder:
+        yield folder
 
 
 def test_when_the_disk_is_really_full_what_was_acknowledged_is_stored_and_the_rest_is_503(
