@@ -94,7 +94,9 @@ def check_budgets(settings: Settings, configuration: Configuration) -> list[Find
     return [
         Finding(NOTE, f"source {slug}", over[slug])
         if slug in over
-        else Finding(OK, f"source {slug}", f"{use} kept today of what is held or did not verify")
+        else Finding(
+            OK, f"source {slug}", f"{use} kept today of what did not verify, is held or came again"
+        )
         for slug, use in uses.items()
     ]
 

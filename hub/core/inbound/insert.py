@@ -1,7 +1,7 @@
 """Insert of a request, its events and their deliveries, all or nothing: the write behind a 2xx.
 
 PostgreSQL needs one statement (`insert_postgresql`), SQLite one for each table (`insert_sqlite`).
-Duplicates are counted afterwards.
+Duplicates are counted afterwards; their requests are stored within the byte budget of the source.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +13,8 @@ from uuid import UUID
 from sqlalchemy import Connection, insert, or_, select, update
 
 from hub.core.inbound import insert_postgresql, insert_sqlite
+from hub.core.inbound.byte_budget import note_over_budget, stored_bytes, take
+from hub.core.inbound.header_limit import limit_headers
 from hub.core.inbound.insert_postgresql import Batch
 from hub.core.models import (
     Delivery,
@@ -107,15 +109,28 @@ def _count_duplicates(connection: Connection, batch: Batch, new: Sequence[UUID])
                 .values(conflict=True, reason=reason)
             )
         return Stored(new, conflict)
-    connection.execute(
-        insert(StoredRequest),
-        request
-        | {
-            "state": RequestState.DUPLICATE,
-            "conflict": conflict,
-            "reason": reason,
-            "event_id": keys[0].event_id if keys else None,
-            "body": request["body"] if conflict else None,
-        },
-    )
+    _store_duplicate(connection, request, keys[0].event_id if keys else None, reason)
     return Stored([], conflict)
+
+
+def _store_duplicate(
+    connection: Connection, request: Mapping[str, Any], event_id: UUID | None, reason: str | None
+) -> None:
+    """Store a request without new events: a conflict whole, a plain duplicate within the budget.
+
+    Whoever has seen a signed request can send it again and again, with other headers. A body that
+    contradicts an earlier one was signed by the provider itself.
+    """
+    row = dict(request) | {
+        "state": RequestState.DUPLICATE,
+        "conflict": reason is not None,
+        "reason": reason,
+        "event_id": event_id,
+    }
+    source, now = row["source"], row["received_at"]
+    if reason is None:
+        row |= {"body": None, "headers": limit_headers(row["headers"])}
+        if not take(connection, source, stored_bytes(row), now=now):
+            note_over_budget(connection, source, now=now)
+            return
+    connection.execute(insert(StoredRequest), row)

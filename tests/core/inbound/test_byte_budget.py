@@ -22,7 +22,7 @@ from hub.core.inbound.byte_budget import (
     use_of,
 )
 from hub.core.inbound.header_limit import HEADERS_MOST_BYTES, URL_MOST_BYTES
-from hub.core.inbound.ingest import MAX_TRACE_BYTES, new_request_row, store_rejected
+from hub.core.inbound.ingest import MAX_TRACE_BYTES, ingest, new_request_row, store_rejected
 from hub.core.leads.held import hold, store_held
 from hub.core.models import Alert, RequestState, SourceState, StoredRequest
 from hub.core.monitoring import alerts
@@ -180,6 +180,44 @@ def test_a_held_lead_that_is_stored_already_is_a_duplicate_beyond_the_budget_too
         assert store_held(connection, again).state is RequestState.DUPLICATE
         assert len(events_of(connection)) == len(requests_of(connection)) == 1
         assert used(connection).over_budget == 0
+
+
+def test_what_is_sent_again_and_again_is_counted_and_kept_within_the_budget(
+    database, town, little
+) -> None:
+    with database.write() as connection:
+        first = town.take_in(connection, {"id": "e1"})
+        assert used(connection) == BudgetUse(0, 0)
+        again = [town.take_in(connection, {"id": "e1"}) for _ in range(20)]
+        assert {one.state for one in again} == {RequestState.DUPLICATE}
+        kept = [row for row in requests_of(connection) if row.id != first.request_id]
+        assert 2 < len(kept) < 20
+        sizes = [stored_bytes(row._mapping) for row in kept]
+        assert used(connection) == BudgetUse(sum(sizes), 20 - len(kept))
+        [event] = events_of(connection)
+        assert event.duplicates == 20, "all are counted"
+
+
+def test_headers_of_what_is_sent_again_are_limited_and_a_conflict_is_kept_whole(
+    database, town, little, monkeypatch
+) -> None:
+    first = request({"id": "e1", "data": {"amount": 1}})
+    long = {**first.headers, "x-filler": "f" * 60_000}
+    with database.write() as connection:
+        ingest(connection, prepare(town, first, "provider"))
+        assert take(connection, "provider", little, now=NOW)
+        other = request({"id": "e1", "data": {"amount": 2}})
+        ingest(connection, prepare(town, replace(other, headers=long), "provider"))
+        [conflict] = [row for row in requests_of(connection) if row.conflict]
+        assert len(conflict.headers["x-filler"]) == 60_000
+    with database.write() as connection:
+        later = NOW + 2 * DAY
+        again = replace(first, headers=long, received_at=later)
+        monkeypatch.setattr(byte_budget, "DAY_BYTES", 64 * MIB)
+        ingest(connection, prepare(town, again, "provider"))
+        [duplicate] = [row for row in requests_of(connection) if row.received_at == later]
+        assert (duplicate.state, duplicate.conflict) == ("duplicate", False)
+        assert len(duplicate.headers["x-filler"]) < HEADERS_MOST_BYTES + 100
 
 
 def test_what_is_not_held_takes_nothing(database, town, little) -> None:
