@@ -7,8 +7,9 @@ run already are notified of each wake-up at once, by publish/subscribe.
 All names begin with the hub's own (see `hub.core.identity`): hubs may share a Redis.
 """
 
+import logging
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from uuid import UUID
 
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
 from hub.core.identity import key_prefix, queue_prefix
@@ -34,6 +35,10 @@ FAILURE_TTL_S = 3600
 WAIT_WHEN_GONE_S = 0.5
 # How long a listener waits for a message until it sees whether it is closed.
 LISTEN_S = 2.0
+# A longer message on the channel names nobody that can be read: everybody looks.
+NAMES_MOST_BYTES = 64 * 1024
+
+log = logging.getLogger(__name__)
 
 
 def connect(url: str, *, timeout_s: float = 1.0) -> Redis:
@@ -99,6 +104,14 @@ class WakeUpQueues:
         wanted = sorted(destinations, key=lambda name: (name == EVENTS, name))
         if not wanted:
             return []
+        try:
+            return self._wake(wanted)
+        except ResponseError:  # something else stands in place of a queue
+            self.mend(wanted)
+            self.clear(wanted)
+            raise
+
+    def _wake(self, wanted: Sequence[str]) -> list[str]:
         ask = self._redis.pipeline(transaction=False)
         ask.publish(self.names.channel, " ".join(wanted))
         for name in wanted:
@@ -143,6 +156,33 @@ class WakeUpQueues:
             if keys and self._redis.exists(*keys):
                 found.add(name)
         return found
+
+    def mend(self, destinations: Iterable[str]) -> None:
+        """Delete what stands under the names of these queues, and is of another type than RQ's.
+
+        No worker could take a job, nor be listed. Whoever can write to Redis can put it there.
+
+        Raises:
+            RedisError: Redis does not answer.
+        """
+        from rq import Worker
+        from rq.worker_registration import WORKERS_BY_QUEUE_KEY
+
+        types = {Worker.redis_workers_keys: b"set"}
+        for queue in map(self.queue, destinations):
+            types |= {queue.redis_queues_keys: b"set", WORKERS_BY_QUEUE_KEY % queue.name: b"set"}
+            types |= {queue.key: b"list", queue.intermediate_queue_key: b"list"}
+            for registry in (queue.started_job_registry, queue.finished_job_registry,
+                             queue.failed_job_registry, queue.deferred_job_registry):  # fmt: skip
+                types[registry.key] = b"zset"
+        ask = self._redis.pipeline(transaction=False)
+        for key in types:
+            ask.type(key)
+        found = zip(types.items(), ask.execute(), strict=True)
+        odd = [key for (key, wanted), is_type in found if is_type not in (wanted, b"none")]
+        if odd:
+            log.warning("%d keys of RQ in Redis were of another type, and are deleted", len(odd))
+            self._redis.unlink(*odd)
 
     def clear(self, destinations: Iterable[str]) -> None:
         """Delete the pending wake-ups, so that the next ones enqueue jobs.
@@ -192,4 +232,6 @@ class WakeUpSubscriber:
                     self._on_due()
 
     def _concerns(self, named: bytes) -> bool:
+        if len(named) > NAMES_MOST_BYTES:
+            return True
         return not self._destinations.isdisjoint(named.decode("utf-8", "replace").split())

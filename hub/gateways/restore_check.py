@@ -32,6 +32,8 @@ from hub.core.ids import parse_id
 # One for all hubs, of the release before.
 SHARED_MARK_KEY = "hub:newest-attempt"
 _MARK = "newest-attempt"
+# More than a watermark takes: whoever can write to Redis could put a gigabyte there.
+_MARK_MOST_BYTES = 200
 log = logging.getLogger(__name__)
 
 
@@ -46,7 +48,7 @@ def read_mark(redis: Redis, key: str) -> Watermark | None:
     Raises:
         RedisError: Redis does not answer.
     """
-    kept = redis.get(key)
+    kept = redis.getrange(key, 0, _MARK_MOST_BYTES)
     words = kept.decode("ascii", "replace").split() if isinstance(kept, bytes) else []
     if len(words) != 2 or (attempt_id := parse_id(words[0])) is None:
         return None

@@ -1,7 +1,8 @@
 """Worker loop: RQ's `SimpleWorker`, restricted to the hub's queues and its one job.
 
 Otherwise any client that can write to Redis could run any function here. A job's function is never
-imported, and a job with any argument but its queue's name, or with callbacks, is refused.
+imported, a job with any argument but its queue's name is refused, and a large one is not even read
+(`hub.worker.small_job`). Nor can such a client suspend, stop or end a worker by RQ's commands.
 """
 
 import faulthandler
@@ -16,7 +17,6 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 from rq import SimpleWorker
 from rq.exceptions import StopRequested
-from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from hub.gateways.logs import place_of
@@ -24,6 +24,7 @@ from hub.gateways.redis_queue import SYNC, connect
 from hub.process.signals import SignalHandler
 from hub.worker.context import WorkerContext, set_current
 from hub.worker.drain import drain, sync
+from hub.worker.small_job import SmallJob
 
 WORKER_TTL_S = 30
 MAINTENANCE_EVERY_S = 60
@@ -43,7 +44,7 @@ class JobFailed(Exception):
     """Job failure: the exception's class and position. Its message may quote a body: left out."""
 
 
-class SyncJob(Job):
+class SyncJob(SmallJob):
     """Job that can only run `sync`, with one name as its argument."""
 
     def perform(self) -> None:
@@ -128,20 +129,24 @@ class HubWorker(SimpleWorker):
         except RedisConnectionError as error:
             raise StopRequested from error
 
+    def check_for_suspension(self, burst: bool) -> None:
+        """Do nothing: `rq suspend` speaks to all workers on a Redis, of whatever program.
+
+        A destination is paused in the database.
+        """
+
+    def subscribe(self) -> None:
+        """Subscribe to nothing: a worker takes no commands from Redis."""
+
     def _note_client(self) -> None:
         # Not every Redis that can be rented allows CLIENT; a stop then waits for `WAIT_S` at most.
         with suppress(ResponseError):
             self.client_id = int(self.connection.client_id())
 
     def teardown(self) -> None:
-        """End the registration and the thread that listens for commands, also without Redis."""
-        commands: Any = self.pubsub_thread
-        if commands:
-            commands.stop()
+        """End the registration, also without Redis."""
         with suppress(RedisError):
             self.register_death()  # type: ignore[no-untyped-call]
-        with suppress(RedisError):
-            self.unsubscribe()  # type: ignore[no-untyped-call]
 
 
 class StopWatch:
@@ -192,6 +197,8 @@ def run(worker: WorkerContext, on_signal: SignalHandler) -> None:
             if not gone:
                 log.warning("Redis is gone: working from the database alone until it is back")
             gone = True
+            with suppress(RedisError):
+                worker.queues.mend(worker.serves)
             drain(worker)
             worker.start_tasks()
             worker.stop.wait(WITHOUT_REDIS_EVERY_S)

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 from rq import Queue, Worker
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
@@ -205,6 +206,15 @@ def test_a_wake_up_whose_job_could_not_be_enqueued_is_not_pending(queues, monkey
     assert queues.wake(["crm"]) == ["crm"]
 
 
+@pytest.mark.parametrize("key", ["rq:queues", "rq:queue:acme-roofing-1f3a52c0:crm"])
+def test_what_stands_in_place_of_a_queue_is_deleted(redis, queues, key) -> None:
+    redis.set(key, "x")
+    with pytest.raises(ResponseError):
+        queues.wake(["crm"])
+    queues.wake(["crm"])
+    assert queues.queue("crm").count == 1
+
+
 def test_an_error_does_not_end_the_thread_that_wakes(redis_url, queues, caplog) -> None:
     ends: list[Exception | RedisNames] = [TimeoutError("the pool is full: jane"), NAMES]
 
@@ -267,6 +277,16 @@ def test_a_listener_hears_each_time_that_its_work_is_due(own_server) -> None:
             queues.wake(names)
     assert all(heard.acquire(timeout=5) for _ in range(3))
     assert not heard.acquire(timeout=0.3), "it was woken for another destination"
+    listener.close()
+
+
+def test_a_message_without_end_wakes_everybody(own_server) -> None:
+    heard = threading.Event()
+    listener = WakeUpSubscriber(own_server.url, NAMES.channel, ["crm"], heard.set)
+    with own_server.client() as client:
+        until(lambda: client.pubsub_numsub(NAMES.channel)[0][1], 5, "a subscriber")
+        client.publish(NAMES.channel, "x" * (redis_queue.NAMES_MOST_BYTES + 1))
+    assert heard.wait(5)
     listener.close()
 
 

@@ -267,3 +267,17 @@ def test_a_mark_that_cannot_be_read_says_nothing(open_office, kept) -> None:
     office.redis.set(mark_key(office.hub_id), kept)
     assert office.mark is None
     assert office.check() == 0
+
+
+def test_a_mark_without_end_or_of_another_type_is_replaced_unread(open_office) -> None:
+    office = open_office()
+    key, latest = mark_key(office.hub_id), office.work("e1")
+    office.redis.set(key, "x" * 2_000_000)
+    before = office.redis.info("stats")["total_net_output_bytes"]
+    assert office.check() == 0
+    assert office.redis.info("stats")["total_net_output_bytes"] - before < 1_000_000
+    assert office.mark == latest
+    office.redis.delete(key)
+    office.redis.rpush(key, "x")
+    assert office.check() == 0
+    assert office.mark == latest
