@@ -19,6 +19,7 @@ from hub.web.health import health
 from hub.web.intake import Intake
 from hub.web.lead_link import acknowledging
 from hub.web.metrics import metrics
+from hub.web.request_reader import with_named_host
 from hub.web.source_counters import SourceCounters
 from hub.web.visitors import ProxyWatch
 from hub.web.webhooks import webhooks
@@ -66,4 +67,5 @@ def create_app(settings: Settings, environ: Mapping[str, str]) -> Flask:
     app.register_blueprint(health)
     app.register_blueprint(metrics)
     dashboard.register(app, secure=(settings.public_url or "").startswith("https:"))
+    app.wsgi_app = with_named_host(app.wsgi_app)  # type: ignore[assignment, method-assign]
     return app

@@ -27,7 +27,7 @@ from hub.web.batch_writer import BatchWriter, together_on
 from hub.web.body_reader import SMALL_BYTES, BodyReader, BodyRefused, Disconnected, Receive
 from hub.web.dashboard.credential_check import asks_for_password
 from hub.web.errors import error_reply, headers_of, unexpected_error
-from hub.web.flask_threads import FlaskThreads, Message, Scope, Send, lingering
+from hub.web.flask_threads import FlaskThreads, Message, Scope, Send, closing, lingering
 from hub.web.intake import Intake
 from hub.web.request_head import CONNECTION, Head, read_head
 from hub.web.request_reader import build_request
@@ -94,6 +94,9 @@ class HubServer:
 
         async def deliver(message: Message) -> None:
             nonlocal is_started
+            if not is_started and head.is_chunked and message["status"] >= 400:
+                # A proxy in front may see another end of such a body.
+                message = {**message, "headers": closing(message["headers"])}
             is_started = True
             try:
                 await send(message)
@@ -111,7 +114,7 @@ class HubServer:
         except Exception as error:  # noqa: BLE001 - as Flask does with what a view raises
             reply = unexpected_error(error)
             if not is_started:
-                await self._send(reply, send)
+                await self._send(reply, deliver)
 
     async def _send(self, reply: Reply, send: Send) -> None:
         start = {"type": "http.response.start", "status": reply.status}
@@ -197,6 +200,7 @@ class HubServer:
                 most_bytes=limits.most_bytes,
                 within_s=limits.within_s,
                 silent_s=BODY_TIMEOUT_S,
+                begun_s=head.begun_s,
                 has_arrived=head.has_arrived,
             )
         except BodyRefused as refusal:

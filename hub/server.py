@@ -60,6 +60,7 @@ def serve(settings: Settings) -> int:
     """
     warn_of_open_files(settings)
     refuse_copy(settings)
+    raise_open_files()
     gc.disable()
     keep_configuration(settings, os.environ)
     gc.enable()
@@ -144,8 +145,19 @@ class RestfulServer(uvicorn.Server):
             self._loop.call_soon_threadsafe(self._told.set)
 
 
+def raise_open_files() -> None:
+    """Let this process, and its forks, open as many files as it may.
+
+    What a machine sets at first is often 1024, for programs that wait for many by `select`.
+    """
+    files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # not every system lets it be as high as it says
+        if files != most:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def most_connections() -> int:
-    """Return the number of connections that a web process keeps open.
+    """Return the number of connections that a web process keeps open; beyond it some give way.
 
     A process that accepts more connections than it has file descriptors can open no file, and no
     connection to the database.

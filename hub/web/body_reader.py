@@ -1,9 +1,10 @@
 """Body reader: collects whole bodies from an ASGI server, under a deadline and a byte budget.
 
 Half bodies of all connections together may take `BUDGET_BYTES` of a process's memory. Beyond that
-the one that has been silent for longest gives way, so that a crowd of senders who stop in the
-middle cannot keep out one who goes on. A body that arrives in one piece takes nothing of it. Whole
-ones that wait to be answered may take as much again; beyond that they are refused.
+the one that has not got on for longest gives way, so that a crowd of senders who stop in the
+middle, or send a byte now and then, cannot keep out one who goes on. A body that arrives in one
+piece takes nothing of it. Whole ones that wait to be answered may take as much again; beyond that
+they are refused.
 """
 
 import asyncio
@@ -14,6 +15,8 @@ from typing import Any
 BUDGET_BYTES = 64 * 1024 * 1024
 # Whole bodies up to this size are not counted: the number of connections bounds them.
 SMALL_BYTES = 32 * 1024
+# How much of a body has to come until it counts as getting on.
+STRIDE_BYTES = 16 * 1024
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -33,12 +36,13 @@ class Disconnected(Exception):
 class _HalfBody:
     """Bytes of one body so far, and the deadline that ends the wait for more."""
 
-    __slots__ = ("data", "deadline", "gives_way")
+    __slots__ = ("data", "deadline", "gives_way", "strides")
 
     def __init__(self, deadline: asyncio.Timeout) -> None:
         self.data = bytearray()
         self.deadline = deadline
         self.gives_way = False
+        self.strides = -1  # that it has made so far
 
 
 class BodyReader:
@@ -48,7 +52,7 @@ class BodyReader:
         self._budget_bytes = budget_bytes
         self._held_bytes = 0
         self._whole_bytes = 0
-        # In the order in which they last grew: the first has been silent for longest.
+        # In the order in which they last got on: the first has stood still for longest.
         self._halves: dict[_HalfBody, None] = {}
 
     async def read(
@@ -58,13 +62,16 @@ class BodyReader:
         most_bytes: int,
         within_s: float,
         silent_s: float,
+        begun_s: float | None = None,
         has_arrived: bool = False,
     ) -> bytes:
         """Return a whole body of at most `most_bytes`; one that `has_arrived` needs no deadline.
 
+        `begun_s` is when the request began, on the loop's clock; None is now.
+
         Raises:
-            BodyRefused: it is longer (413); it is not whole within `within_s`, or its sender is
-                silent for `silent_s` (408); it gave way to others (503).
+            BodyRefused: it is longer (413); it is not whole `within_s` after its request began, or
+                its sender is silent for `silent_s` (408); it gave way to others (503).
             Disconnected: its sender has gone.
         """
         if has_arrived:
@@ -72,10 +79,11 @@ class BodyReader:
             if len(whole) > most_bytes:
                 raise BodyRefused(413)
             return whole
-        until_s = asyncio.get_running_loop().time() + within_s
+        now_s = asyncio.get_running_loop().time()
+        until_s = (now_s if begun_s is None else begun_s) + within_s
         half: _HalfBody | None = None
         try:
-            async with asyncio.timeout(min(within_s, silent_s)) as deadline:
+            async with asyncio.timeout_at(min(until_s, now_s + silent_s)) as deadline:
                 piece, more = await _piece(receive)
                 if not more and len(piece) <= most_bytes:
                     return piece
@@ -86,6 +94,7 @@ class BodyReader:
                         raise BodyRefused(413)
                     if not more:
                         return bytes(half.data)
+                    self._make_room(half)
                     deadline.reschedule(min(until_s, asyncio.get_running_loop().time() + silent_s))
                     piece, more = await _piece(receive)
         except TimeoutError as error:
@@ -113,17 +122,28 @@ class BodyReader:
     def _add(self, half: _HalfBody, piece: bytes) -> None:
         if half.gives_way:  # its deadline is about to end it
             raise BodyRefused(503)
-        self._halves.pop(half, None)
-        self._halves[half] = None
         half.data += piece
         self._held_bytes += len(piece)
+        if (strides := len(half.data) // STRIDE_BYTES) > half.strides:
+            half.strides = strides
+            self._halves.pop(half, None)
+            self._halves[half] = None
+
+    def _make_room(self, latest: _HalfBody) -> None:
+        """Let the slowest ones give way while there is too much.
+
+        Raises:
+            BodyRefused: `latest` is among them (503).
+        """
         while self._held_bytes > self._budget_bytes and len(self._halves) > 1:
-            silent = next(iter(self._halves))
-            del self._halves[silent]
-            self._held_bytes -= len(silent.data)
-            silent.gives_way = True
+            slowest = next(iter(self._halves))
+            del self._halves[slowest]
+            self._held_bytes -= len(slowest.data)
+            slowest.gives_way = True
             with suppress(RuntimeError):  # its deadline is ending it already
-                silent.deadline.reschedule(asyncio.get_running_loop().time())
+                slowest.deadline.reschedule(asyncio.get_running_loop().time())
+        if latest.gives_way:
+            raise BodyRefused(503)
 
 
 async def _piece(receive: Receive) -> tuple[bytes, bool]:

@@ -121,6 +121,12 @@ class FlaskThreads:
             await send({"type": "http.response.body", "body": spool.read()})
 
 
+def closing(fields: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return the header fields of a response after which the connection is closed."""
+    kept = [field for field in fields if field[0].lower() != b"connection"]
+    return [*kept, (b"connection", b"close")]
+
+
 def lingering(receive: Receive, send: Send) -> Send:
     """Return a function that sends a response whose request is not read to its end.
 
@@ -130,7 +136,7 @@ def lingering(receive: Receive, send: Send) -> Send:
 
     async def send_and_linger(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = [*message["headers"], (b"connection", b"close")]
+            message["headers"] = closing(message["headers"])
         elif not message.get("more_body", False):
             await send({**message, "more_body": True})
             await _drop_body(receive)

@@ -11,10 +11,11 @@ header or an address may hold a secret. Bodies are limited by `hub.web.body_read
 import asyncio
 import logging
 import re
+from collections import deque
 from http import HTTPStatus
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from hub.web.connections import Connections
 from hub.web.errors import error_reply, headers_of
@@ -27,10 +28,12 @@ EMPTY_MOST_BYTES = 2
 FRAMING_PER_BYTE = 6
 # How long a refused connection stays open, so that its peer can read why.
 LINGER_S = 2
-# Requests that may wait on one connection for the answers to those before them.
+# Requests that may wait on one connection for the answers to those before them, and how much they
+# may be; the last of them counts too, as far as it has come.
 PIPELINE_MOST = 100
+PIPELINE_MOST_BYTES = 64 * 1024
 # How long a client may take to read what waits to be sent to it: 64 KiB, or a response.
-READ_WITHIN_S = 30
+READ_WITHIN_S = 15
 # Trailers that say what only a head may say (RFC 9110, 6.5.1).
 FORBIDDEN_TRAILERS = frozenset({b"host", b"content-length", b"transfer-encoding"})
 
@@ -66,8 +69,12 @@ class GuardedProtocol(HttpToolsProtocol):
         # Bytes of the head so far; behind it, of framing that its body does not account for.
         self._unread = 0
         self.is_refused = False
-        # Requests whose heads are complete, and whose responses are not.
-        self._unanswered = 0
+        # When the first byte of the request came, on the loop's clock.
+        self._begun_s = 0.0
+        # Requests whose heads are complete, and whose responses are not; the first is being
+        # answered, the others wait in `pipeline`.
+        self._unanswered: deque[RequestResponseCycle] = deque()
+        self._waiting_bytes: deque[int] = deque()  # of each in `pipeline`
         # Set while more waits to be sent than the transport takes.
         self._unsent: asyncio.TimerHandle | None = None
 
@@ -84,6 +91,8 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._guard.remove(self)
         self._stop_unsent()
+        if self._unanswered:  # uvicorn tells the last one alone
+            _tell_disconnected(self._unanswered[0])
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -115,6 +124,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._has_begun = True
+        self._begun_s = self.loop.time()
 
     def on_headers_complete(self) -> None:
         if len(self.pipeline) >= PIPELINE_MOST or self.parser.should_upgrade():
@@ -125,23 +135,28 @@ class GuardedProtocol(HttpToolsProtocol):
                 "target": self.url,
                 "is_closing": self.transport.is_closing,
                 "has_arrived": self._has_arrived,
+                "begun_s": self._begun_s,
             }
         }
         super().on_headers_complete()
         self._in_head, self._unread = False, 0
-        self._unanswered += 1
+        self._unanswered.append(self.cycle)
+        self._note_waiting(sum(len(name) + len(value) for name, value in self.headers))
         self.headers = _TRAILERS  # what comes now would be added to those of the head
 
     def on_body(self, body: bytes) -> None:
         self._unread -= FRAMING_PER_BYTE * len(body)
         super().on_body(body)
+        self._note_waiting(len(body))
 
     def on_message_complete(self) -> None:
         self._in_head, self._has_begun, self._unread = True, False, 0
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        self._unanswered -= 1
+        self._unanswered.popleft()
+        if self._waiting_bytes:
+            self._waiting_bytes.popleft()
         super().on_response_complete()
         if self.is_refused and not self._unanswered:
             self.transport.close()
@@ -189,7 +204,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.pipeline:
             if not self._in_head:
                 self.pipeline.popleft()
-                self._unanswered -= 1
+                self._unanswered.pop()
             return
         if self._in_head and self._unanswered:
             self.shutdown()
@@ -198,10 +213,8 @@ class GuardedProtocol(HttpToolsProtocol):
             self._guard.note_refusal(self._path, status)
             self.transport.write(_refusal(status))
         elif not self._in_head and not self.cycle.response_started:
-            # The application hears that nobody waits for its answer any more.
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
-            self._unanswered = 0
+            _tell_disconnected(self.cycle)
+            self._unanswered.clear()
             self.transport.write(_refusal(status))
         else:
             lingers = False
@@ -210,12 +223,32 @@ class GuardedProtocol(HttpToolsProtocol):
         else:
             self.transport.close()
 
+    def _note_waiting(self, size: int) -> None:
+        """Count so many bytes of the last request, if it waits for the answers to those before.
+
+        Raises:
+            MalformedRequest: too much waits.
+        """
+        if not self.pipeline:
+            return
+        if len(self._waiting_bytes) < len(self.pipeline):
+            self._waiting_bytes.append(0)
+        self._waiting_bytes[-1] += size
+        if sum(self._waiting_bytes) > PIPELINE_MOST_BYTES:
+            raise MalformedRequest
+
     @property
     def _path(self) -> str:
         return self.url.partition(b"?")[0].decode("latin-1")
 
     def _has_arrived(self) -> bool:
         return not self._has_begun
+
+
+def _tell_disconnected(cycle: RequestResponseCycle) -> None:
+    """Let the application hear that nobody waits for its answer to a request any more."""
+    cycle.disconnected = True
+    cycle.message_event.set()
 
 
 def _without_upgrade(data: bytes) -> bytes:

@@ -1,6 +1,7 @@
 """WSGI reader: turns an environ into an `InboundRequest` for the adapters, or refuses it."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from io import BufferedIOBase
 from typing import Any
@@ -19,6 +20,10 @@ from adapters import InboundRequest
 # read to its end. The application then gives the response, and no view sees the request.
 REFUSED = "hub.refused"
 _LENGTH_DIGITS = 18
+# Without a user, who has no meaning there (RFC 9110, 4.2.4).
+_ABSOLUTE_FORM = re.compile(r"https?://([^/?#@\\]+)(/.*)?", re.IGNORECASE)
+
+WsgiApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
 def inbound_request(
@@ -81,6 +86,36 @@ def build_request(
     )
 
 
+def named_host(target: str, host: str) -> str | None:
+    """Return the host that a request is for; None if its target has no form that the hub takes.
+
+    A target in absolute form names it, whatever `host` says, the `Host` field (RFC 9112, 3.2.2).
+    """
+    if target.startswith("/") or target == "*":
+        return host
+    found = _ABSOLUTE_FORM.fullmatch(target)
+    return found and found[1]
+
+
+def with_named_host(app: WsgiApp) -> WsgiApp:
+    """Return a WSGI application that calls `app` with the host that a request is for, as `Host`.
+
+    Names of hosts are the same in capital letters (RFC 9110, 4.2.3).
+    """
+
+    def call(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        target = environ.get("RAW_URI") or environ.get("REQUEST_URI") or "/"
+        host = environ.get("HTTP_HOST", "")
+        named = named_host(target, host)
+        if named is None:
+            environ[REFUSED] = 400
+        elif named.lower() != host:
+            environ["HTTP_HOST"] = named.lower()
+        return app(environ, start_response)
+
+    return call
+
+
 def raw_target(environ: dict[str, Any]) -> str:
     """Return path and query as they arrived, still percent-encoded.
 
@@ -92,10 +127,10 @@ def raw_target(environ: dict[str, Any]) -> str:
     raw = environ.get("RAW_URI") or environ.get("REQUEST_URI")
     if raw is None:
         return f"{path}?{query}" if query else path
-    if raw.startswith("http"):  # absolute form (RFC 9112, 3.2.2)
-        raw = "/" + raw.split("/", 3)[-1]
-    if raw.partition("?")[0] != path or path.startswith("//"):  # routing treats // as /
-        raise NotFound
+    if found := _ABSOLUTE_FORM.fullmatch(raw):
+        raw = found[2] or "/"
+    if raw.partition("?")[0] != path or path.startswith("//") or "#" in raw:
+        raise NotFound  # routing treats // as /, and drops a fragment
     return str(raw)
 
 

@@ -33,9 +33,12 @@ def call(
     path: str = "/webhooks/stripe",
     method: str = "POST",
     remote: str = "127.0.0.1",
+    target: str | None = None,
 ) -> Answer:
-    """Call the application; header names are as on the wire."""
+    """Call the application; header names are as on the wire, as is `target` if it is no path."""
     environ = environ_of(body, headers, path=path, method=method, remote=remote)
+    if target is not None:
+        environ["RAW_URI"] = target
     said: list[Any] = []
     chunks = app(environ, lambda status, fields, _=None: said.extend((status, fields)))
     answer_body = b"".join(chunks)

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from hub.server import MOST_CONNECTIONS
 from tests.forked import Forked
 from tests.running import READY_WITHIN_S, RunningHub, until
 from tests.stores import PostgresServer, RedisServer
 from tests.web.serving import CONFIG, Web
 
 FEW_CONNECTIONS = 20
+# Of a process that may open so many at first, and so many at most.
+FEW_FILES, MOST_FILES = 64, 400
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -91,6 +94,14 @@ def crowded_web(
         yield web
 
 
+@pytest.fixture
+def web_of_few_files(sqlite_url: str, tmp_path: Path, _redis_server: RedisServer) -> Iterator[Web]:
+    """Run `hub web` where a process may open `FEW_FILES`, and `MOST_FILES` if it asks."""
+    few = (str(MOST_CONNECTIONS), str(FEW_FILES), str(MOST_FILES))
+    with _impatient(tmp_path, sqlite_url, _redis_server, *few) as web:
+        yield web
+
+
 @contextmanager
 def _impatient(folder: Path, url: str, redis: RedisServer, *arguments: str) -> Iterator[Web]:
     with _running(folder, url, redis) as running:
@@ -122,5 +133,6 @@ def assert_no_defect(running: RunningHub, *, but: str = "") -> None:
         "failed outside",
         "database error during",
         "[ERROR]",
+        "ASGI callable",
     ):
         assert trouble == but or trouble not in logs, logs[-5000:]

@@ -1,8 +1,10 @@
 """Patched `hub web` with short timeouts: `python -m tests.web.impatient`.
 
-With an argument it has its own timeouts, and that number of connections.
+With an argument it has its own timeouts, and that number of connections; with two more it may open
+that many files at first, and at most.
 """
 
+import resource
 import sys
 
 from hub import asgi, server
@@ -22,6 +24,8 @@ def main() -> None:
         connections.HEAD_TIMEOUT_S = HEAD_TIMEOUT_S
         asgi.BODY_TIMEOUT_S = BODY_TIMEOUT_S
         server.UNREAD_MOST_MS = UNREAD_MOST_S * 1000
+    if sys.argv[2:]:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[2]), int(sys.argv[3])))
     hub_main(["web"])
 
 

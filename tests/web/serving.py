@@ -175,6 +175,14 @@ def read_answer(sock: socket.socket, method: str = "POST") -> Answer:
     return Answer(response.status, headers, response.read())
 
 
+def is_over(sock: socket.socket) -> bool:
+    """Return True once the server has closed a connection, False if it says more instead."""
+    try:
+        return sock.recv(65536) == b""
+    except ConnectionError:
+        return True
+
+
 def request(
     body: bytes,
     *headers: tuple[str, str],

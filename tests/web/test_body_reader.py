@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hub.web import body_reader
 from hub.web.body_reader import BodyReader, BodyRefused, Disconnected
 
 LONG_S = 60
@@ -121,6 +122,60 @@ def test_beyond_the_budget_those_who_are_silent_give_way_and_one_who_goes_on_doe
         assert await reading == b"y" * 950
         assert [await status_of(one) for one in silent] == [503, 503, 503]
         assert (reader._held_bytes, reader._halves) == (0, {})
+
+    asyncio.run(check())
+
+
+def test_those_who_send_a_byte_now_and_then_give_way_before_one_who_gets_on(monkeypatch) -> None:
+    monkeypatch.setattr(body_reader, "STRIDE_BYTES", 20)
+
+    async def check() -> None:
+        reader = BodyReader(budget_bytes=1000)
+        crowd = [Sender(b"x" * 300, more=True) for _ in range(3)]
+        dripping = [read(reader, sender) for sender in crowd]
+        await settle()
+        busy = Sender(b"y" * 80, more=True)
+        reading = read(reader, busy)
+        await settle()
+        for _ in range(30):  # bytes, far beyond the budget
+            for sender in crowd:
+                sender.send(b"x", more=True)
+            await settle()
+        assert not reading.done()
+        busy.send(b"y" * 20, more=False)
+        assert await reading == b"y" * 100
+        assert await status_of(dripping[0]) == 503
+        for one in dripping[1:]:
+            one.cancel()
+        await settle()
+        assert (reader._held_bytes, reader._halves) == (0, {})
+
+    asyncio.run(check())
+
+
+def test_one_whose_own_byte_is_too_much_gives_way_and_a_whole_one_does_not() -> None:
+    async def check() -> None:
+        reader = BodyReader(budget_bytes=1000)
+        first, second, third = (Sender(b"x" * 330, more=True) for _ in range(3))
+        readings = [read(reader, sender) for sender in (first, second, third)]
+        await settle()
+        first.send(b"x" * 100, more=False)  # beyond the budget, and the slowest of all
+        assert await readings[0] == b"x" * 430
+        second.send(b"x" * 400, more=True)
+        assert await status_of(readings[1]) == 503
+        third.send(b"", more=False)
+        assert await readings[2] == b"x" * 330
+        assert (reader._held_bytes, reader._halves) == (0, {})
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize("pieces", [(), (b"half",)])
+def test_the_time_that_a_head_took_is_none_that_its_body_has(pieces: Sequence[bytes]) -> None:
+    async def check() -> None:
+        begun_s = asyncio.get_running_loop().time() - LONG_S
+        reading = read(BodyReader(), Sender(*pieces, more=True), begun_s=begun_s)
+        assert await status_of(reading) == 408
 
     asyncio.run(check())
 

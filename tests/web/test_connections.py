@@ -4,6 +4,7 @@ import select
 import signal
 import socket
 import sqlite3
+import struct
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from hub.server import KEEP_ALIVE_S
-from hub.web.http_protocol import PIPELINE_MOST
+from hub.web.http_protocol import PIPELINE_MOST, PIPELINE_MOST_BYTES
 from tests.forked import Forked
 from tests.running import RunningHub, stripe_event, until
-from tests.web.conftest import FEW_CONNECTIONS
+from tests.web.conftest import FEW_CONNECTIONS, MOST_FILES
 from tests.web.impatient import UNREAD_MOST_S
-from tests.web.serving import CONFIG, Web, read_answer, request
+from tests.web.serving import CONFIG, Web, is_over, read_answer, request
 
 # Less than any of the server's own timeouts.
 SOON_S = KEEP_ALIVE_S - 1
@@ -62,6 +63,72 @@ def test_one_connection_too_many_ends_the_one_that_is_silent_for_longest(
         assert crowded_web.send(stripe_event(f"evt_crowded_{len(said)}")).status == 200
         until(lambda: is_closed(first), SOON_S, "the most silent one to be closed")
         assert not any(is_closed(sock) for sock in others[1:])
+
+
+def test_those_who_are_silent_for_longest_give_way_one_for_each_new_one(crowded_web: Web) -> None:
+    with ExitStack() as stack:
+        old = [stack.enter_context(crowded_web.connect()) for _ in range(FEW_CONNECTIONS)]
+        for sock in old:
+            sock.sendall(HEALTH[:20])
+            time.sleep(0.01)  # what they say arrives in this order
+        for at in (2, 0):
+            old[at].sendall(HEALTH[20:21])
+            time.sleep(0.01)
+        new = [stack.enter_context(crowded_web.connect()) for _ in range(5)]
+        gone = [old[at] for at in (1, 3, 4, 5, 6)]
+        until(lambda: all(is_closed(sock) for sock in gone), SOON_S, "five to be closed")
+        assert not any(is_closed(sock) for sock in {*old, *new} - {*gone})
+        for sock in (old[0], old[2]):
+            sock.setblocking(True)
+            sock.sendall(HEALTH[21:])
+            assert read_answer(sock, "GET").status == 200
+
+
+def test_a_process_opens_as_many_files_as_it_may_and_lets_more_connections_give_way(
+    web_of_few_files: Web,
+) -> None:
+    most, web = MOST_FILES // 2, web_of_few_files
+    with ExitStack() as stack:
+        crowd = [stack.enter_context(web.connect()) for _ in range(MOST_FILES)]
+        assert web.send(stripe_event("evt_beside_the_idle")).status == 200
+        until(lambda: sum(map(is_closed, crowd)) > len(crowd) - most, SOON_S, "room")
+        assert sum(map(is_closed, crowd)) <= len(crowd) - most + 1
+        assert not any(is_closed(sock) for sock in crowd[-most + 1 :])
+        assert web.send(stripe_event("evt_beside_the_idle_2")).status == 200
+    assert "Too many open files" not in web.running.logs()
+
+
+def test_what_waits_on_a_connection_for_the_answers_before_is_bounded(crowded_web: Web) -> None:
+    path = crowded_web.running.environ["DATABASE_URL"].removeprefix("sqlite:///")
+    before = crowded_web.ids()
+    first, last = request(stripe_event("evt_first")), request(stripe_event("evt_last"))
+    large = request(b"x" * 2 * PIPELINE_MOST_BYTES, path="/webhooks/large")
+    with sqlite3.connect(path, isolation_level=None) as other, crowded_web.connect() as sock:
+        other.execute("BEGIN IMMEDIATE")
+        sock.sendall(first)
+        time.sleep(0.1)  # it is being stored, and waits for the lock
+        sock.sendall(large + last)
+        sock.settimeout(SOON_S)
+        time.sleep(0.1)
+        other.execute("ROLLBACK")
+        assert read_answer(sock).status == 200
+        assert is_over(sock)
+    assert len(crowded_web.kept(before).events) == 1
+
+
+def test_a_client_that_leaves_with_answers_unread_is_no_defect(web: Web) -> None:
+    """The one that is being sent, and those that wait behind it; the log says nothing of it."""
+    for _ in range(5):
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sock.connect(("127.0.0.1", web.port))
+            sock.setblocking(False)
+            _send_what_is_taken(sock, STATIC * (PIPELINE_MOST - 10))
+            ports = (web.port, sock.getsockname()[1])
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        until(lambda ports=ports: ports not in connections(), SOON_S, "the server to let go")
+    assert web.send(stripe_event("evt_after_the_deaf")).status == 200
+    assert "ASGI callable" not in web.running.logs()
 
 
 def test_whose_request_is_under_way_does_not_give_way(crowded_web: Web) -> None:

@@ -194,6 +194,7 @@ def test_what_a_proxy_would_say_is_not_believed(web: Web) -> None:
         (b"\r\n\r\n", (400,)),
         (b"hello\r\n\r\n", (400,)),
         (b"GET\r\n\r\n", (400,)),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", (400,)),  # the beginning of TLS
     ],
 )
 def test_what_is_not_http_is_refused_in_our_words(web: Web, raw: bytes, statuses) -> None:

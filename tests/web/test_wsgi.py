@@ -10,7 +10,7 @@ import pytest
 
 from tests.forked import Forked
 from tests.running import READY_WITHIN_S, RunningHub, until
-from tests.web import test_bodies, test_http
+from tests.web import test_bodies, test_http, test_targets
 from tests.web.conftest import assert_no_defect
 from tests.web.serving import Web
 
@@ -23,6 +23,9 @@ OF_THE_SERVER = {
     "test_requests_without_end_on_one_connection_are_cut_off",
     "test_a_request_to_upgrade_is_answered_as_if_it_asked_for_nothing",
     "test_what_is_whole_is_answered_whatever_comes_behind_it",
+    # A WSGI application has no say in when a connection is closed.
+    "test_whoever_asks_to_close_is_told_so_and_closed",
+    "test_after_an_error_in_answer_to_chunks_the_connection_is_closed",
     # gunicorn believes a proxy on its own machine.
     "test_what_a_proxy_would_say_is_not_believed",
 }
@@ -47,7 +50,9 @@ def web(postgresql_hub: RunningHub) -> Iterator[Web]:
     assert_no_defect(postgresql_hub)
 
 
-for module in (test_http, test_bodies):
+app = test_targets.app
+
+for module in (test_http, test_bodies, test_targets):
     for test_name, test in vars(module).items():
         if test_name.startswith("test_") and test_name not in OF_THE_SERVER:
             globals()[test_name] = test
