@@ -85,8 +85,11 @@ class Intake:
         """
         keeps_trace = keeps_trace and not self.is_full
         if self.counters.rejected(slug, request.received_at, reason, traced=keeps_trace):
+            secrets = self._hub.receiver.secrets(slug)
             with self._hub.store.write() as connection:
-                store_rejected(connection, source=slug, request=request, reason=reason)
+                store_rejected(
+                    connection, source=slug, request=request, reason=reason, secrets=secrets
+                )
 
     def note_refusal(self, path: str, status: int) -> None:
         """Count a refusal before verification at a source's address; store nothing of it."""

@@ -13,9 +13,9 @@ from hub.settings import load_settings
 from tests.web.serving import CONFIG, ENVIRON, Answer
 
 
-def make_app(folder: Path, database_url: str, **environ: str) -> Flask:
+def make_app(folder: Path, database_url: str, *, config: str = CONFIG, **environ: str) -> Flask:
     """Return the application over a migrated database, without Redis."""
-    (folder / "hub.yaml").write_text(CONFIG)
+    (folder / "hub.yaml").write_text(config)
     given = {
         "DATABASE_URL": database_url.replace("+psycopg", ""),
         "REDIS_URL": f"unix://{folder}/nobody.sock",

@@ -61,7 +61,7 @@ def test_a_secret_in_the_path_is_seen_by_the_adapter_and_kept_nowhere(
         app.extensions["hub_intake"].counters.flush()
     rows = stored(app)
     assert {row["state"] for row in rows} == {"accepted", "rejected"}
-    assert {row["url"] for row in rows} == {"http://127.0.0.1/webhooks/stripe?a=1"}
+    assert {row["url"] for row in rows} == {"http://127.0.0.1/webhooks/stripe/…?a=1"}
     assert PATH_SECRET not in repr(rows)
     assert PATH_SECRET not in caplog.text
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, delete, select, update
 from adapters import InboundRequest, Reply
 from hub.core.errors import NotFound, Refused
 from hub.core.hub import Hub
+from hub.core.inbound.address_secrets import MARK, NOT_KEPT
 from hub.core.inbound.header_limit import StoredHeaders, cut_sentence
 from hub.core.inbound.ingest import IngestResult, PreparedRequest, ingest
 from hub.core.inbound.receive import Refusal
@@ -71,7 +72,8 @@ def _prepared(hub: Hub, row: Row[Any]) -> PreparedRequest:
             return outcome
         refusals.append(outcome)
     cut = cut_sentence(row.headers, row.url)
-    raise Refused(cut or f"it still does not verify: {refusals[0].reason}")
+    held = f"; {NOT_KEPT}" if MARK in received.url else ""
+    raise Refused(cut or f"it still does not verify: {refusals[0].reason}{held}")
 
 
 def _at_todays_address(hub: Hub, received: InboundRequest) -> InboundRequest:

@@ -17,6 +17,7 @@ from adapters.contract.strict_json import storable
 from hub.core.event_kinds import is_feedback
 from hub.core.ids import new_id
 from hub.core.inbound import insert as ingest_store
+from hub.core.inbound.address_secrets import NO_SECRETS, NOT_KEPT, SourceSecrets, kept_address
 from hub.core.inbound.byte_budget import note_over_budget, stored_bytes, take
 from hub.core.inbound.header_limit import limit_headers, limit_url
 from hub.core.inbound.insert_postgresql import Batch
@@ -111,14 +112,22 @@ def _result_of(prepared: PreparedRequest, stored: ingest_store.Stored) -> Ingest
 
 
 def store_rejected(
-    connection: Connection, *, source: str, request: InboundRequest, reason: str
+    connection: Connection,
+    *,
+    source: str,
+    request: InboundRequest,
+    reason: str,
+    secrets: SourceSecrets = NO_SECRETS,
 ) -> UUID | None:
     """Store the trace of a request that did not verify, so that it can be verified again.
 
     Return its id; None, and count it, if it is beyond the byte budget of its source. A body of more
-    than `MAX_TRACE_BYTES` is not stored, and long headers are cut. Must be called in a transaction.
+    than `MAX_TRACE_BYTES` is not stored, long headers are cut, and `secrets`, those of the source,
+    are masked in the address. Must be called in a transaction.
     """
-    row = new_request_row(source, request, signed_by=None)
+    row = new_request_row(source, request, signed_by=None, secrets=secrets)
+    if row["url"] != request.url:
+        reason = f"{reason}; {NOT_KEPT}"
     row |= {"headers": limit_headers(row["headers"]), "url": limit_url(row["url"])}
     if len(request.body) > MAX_TRACE_BYTES:
         row["body"] = None
@@ -133,17 +142,25 @@ def store_rejected(
 
 
 def new_request_row(
-    source: str, request: InboundRequest, *, signed_by: str | None
+    source: str,
+    request: InboundRequest,
+    *,
+    signed_by: str | None,
+    secrets: SourceSecrets = NO_SECRETS,
 ) -> dict[str, Any]:
-    """Return the row of an inbound request: everything but its credentials; its body is plain."""
-    headers = {n: v for n, v in request.headers.items() if n not in DROPPED_HEADERS}
+    """Return the row of an inbound request: everything but its credentials; its body is plain.
+
+    `secrets` are those of the source, which its address may hold.
+    """
+    kept = kept_address(request, secrets)
+    headers = {n: v for n, v in kept.headers.items() if n not in DROPPED_HEADERS}
     return {
         "id": new_id(request.received_at),
         "source": source,
         "state": RequestState.ACCEPTED,
         "received_at": request.received_at,
         "method": request.method,
-        "url": request.url,
+        "url": kept.url,
         "headers": storable(headers)[0],
         "body": encode_body(request.body, compress=False),
         "size_bytes": len(request.body),

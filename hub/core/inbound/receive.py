@@ -13,6 +13,7 @@ from adapters import Event, Inbound, InboundRequest, NotVerified, Reply, Unreada
 from adapters.contract.strict_json import storable
 from hub.core.configuration import Source
 from hub.core.ids import new_id
+from hub.core.inbound.address_secrets import NO_SECRETS, SourceSecrets, secrets_in
 from hub.core.inbound.body_encoder import BodyEncoder
 from hub.core.inbound.header_limit import limit_headers, limit_url
 from hub.core.inbound.ingest import (
@@ -56,6 +57,13 @@ class Receiver:
         self._adapters = adapters
         self._router = router
         self._bodies = bodies or BodyEncoder()
+        self._secrets = {
+            slug: SourceSecrets(
+                secrets_in(sources[slug].settings, adapter.secret_keys), adapter.takes_path_secret
+            )
+            for slug, adapter in adapters.items()
+            if slug in sources
+        }
 
     def source(self, slug: str, path_secret: str | None = None) -> Source | None:
         """Return the source whose webhooks come to an address; None if there is none.
@@ -68,6 +76,10 @@ class Receiver:
         if path_secret is not None and not adapter.takes_path_secret:
             return None
         return self._sources[slug]
+
+    def secrets(self, slug: str) -> SourceSecrets:
+        """Return the secrets of an enabled source, which no stored address may hold."""
+        return self._secrets.get(slug, NO_SECRETS)
 
     def prepare(self, request: InboundRequest, slug: str) -> PreparedRequest | Refusal | Reply:
         """Verify, parse and match a request of an enabled source, in memory.
@@ -92,7 +104,7 @@ class Receiver:
         self, request: InboundRequest, slug: str, signed_by: str
     ) -> PreparedRequest:
         """Parse and match a request that was verified; `signed_by` is the label of its secret."""
-        row = new_request_row(slug, request, signed_by=signed_by)
+        row = new_request_row(slug, request, signed_by=signed_by, secrets=self.secrets(slug))
         row["body"] = self._bodies.encode(request.body, received_at=request.received_at)
         if self._adapters[slug].takes_forms:  # anybody may have sent it
             row |= {"headers": limit_headers(row["headers"]), "url": limit_url(row["url"])}
