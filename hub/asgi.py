@@ -46,6 +46,9 @@ LOOP_MOST_COMMAS = 2000
 
 BEAT_EVERY_S = 1
 
+# Without a thread: it is asked for when all of them are busy.
+ALIVE = Reply(200, b'{"status":"alive"}\n', "application/json")
+
 _WEBHOOK = re.compile(r"/webhooks/([A-Za-z0-9._~-]+)(?:/([A-Za-z0-9._~-]+))?")
 _ADDRESS_OF_SOURCE = re.compile(r"/(?:webhooks|forms)/([^/]*)")
 
@@ -122,7 +125,7 @@ class HubServer:
         await send({"type": "http.response.body", "body": reply.body})
 
     async def _answer(self, scope: Scope, head: Head, receive: Receive, send: Send) -> Reply | None:
-        """Return the response to a webhook, or None after Flask has sent another one."""
+        """Return a response, or None after Flask has sent another one."""
         webhook = self._webhook(head)
         try:
             body = await self._read_body(head, receive)
@@ -143,6 +146,8 @@ class HubServer:
     ) -> Reply | None:
         if webhook is not None:
             return await self._receive(head, webhook, body)
+        if head.path == "/healthz" and head.method == "GET" and self._trusts(head.headers["host"]):
+            return ALIVE
         await self._flask.answer(scope, head, body, send)
         return None
 

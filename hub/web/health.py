@@ -15,6 +15,7 @@ health = Blueprint("health", __name__)
 
 @health.get("/healthz", provide_automatic_options=False)
 def alive() -> Response:
+    """Answer as `hub.asgi` does by itself."""
     return jsonify(status="alive")
 
 

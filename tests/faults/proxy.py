@@ -1,6 +1,6 @@
 """TCP proxy whose connections can go dead: from one moment on it carries nothing."""
 
-import select
+import selectors
 import socket
 import threading
 from contextlib import suppress
@@ -57,13 +57,20 @@ class Proxy:
 
     def _carry(self, near: socket.socket) -> None:
         self._alive.wait()
-        with near, suppress(OSError), socket.create_connection(self._target) as far:
+        # Not `select`, which takes no descriptor beyond 1023.
+        with (
+            near,
+            suppress(OSError),
+            socket.create_connection(self._target) as far,
+            selectors.DefaultSelector() as readable,
+        ):
             self._lines.append(far)
-            pairs = {near: far, far: near}
+            readable.register(near, selectors.EVENT_READ, far)
+            readable.register(far, selectors.EVENT_READ, near)
             while True:
-                for one in select.select(list(pairs), [], [])[0]:
-                    data = one.recv(65536)
+                for key, _ in readable.select():
+                    data = key.fileobj.recv(65536)  # type: ignore[union-attr]
                     self._alive.wait()
                     if not data:
                         return
-                    pairs[one].sendall(data)
+                    key.data.sendall(data)

@@ -4,7 +4,7 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import psycopg
@@ -12,9 +12,10 @@ import pytest
 
 from hub.core.models import StoredEvent
 from hub.gateways.database.loop_connection import APPLICATION_NAME, REST_S
+from hub.settings import WEB_THREADS
 from tests.core.making import deliveries_of, events_of
 from tests.running import stripe_event, until
-from tests.web.serving import Web, read_answer, request
+from tests.web.serving import Web, is_over, read_answer, request
 
 # Database connection of the loop.
 OURS = (
@@ -95,12 +96,14 @@ def test_a_connection_may_serve_webhooks_and_others_in_turn(web: Web) -> None:
     large = request(stripe_event("evt_large", note="x" * 40_000))
     health = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     chunked = request(b"", ("Stripe-Signature", "t=1,v1=00"), chunks=[stripe_event("evt_c")])
-    asked = [webhook("evt_1"), bad, webhook("evt_2"), health, large, chunked, webhook("evt_3")]
-    wanted = [200, 401, 200, 200, 200, 401, 200]
+    asked = [webhook("evt_1"), bad, webhook("evt_2"), health, large, webhook("evt_3"), chunked]
+    wanted = [200, 401, 200, 200, 200, 200, 401]
     with web.connect() as sock:
         for one, status in zip(asked, wanted, strict=True):
             sock.sendall(one)
             assert read_answer(sock).status == status
+        assert is_over(sock)  # after an error in answer to chunks
+    with web.connect() as sock:
         sock.sendall(b"".join(asked[:4]))
         assert statuses(sock, 4) == wanted[:4]
     names = ["evt_1", "evt_2", "evt_3", "evt_large"]
@@ -143,6 +146,21 @@ def test_the_same_at_once_from_many_is_one(web: Web) -> None:
         [event] = [one for one in events_of(connection) if one.external_id == "evt_same"]
         assert len([one for one in deliveries_of(connection) if one.event_id == event.id]) == 1
     assert event.duplicates == 63
+
+
+def test_while_all_threads_wait_for_the_database_the_process_is_alive(web: Web) -> None:
+    """Pages and refusals wait in them, and `/healthz` does not."""
+    with admin_of(web) as admin, psycopg.connect(admin.info.dsn) as locker:
+        locker.execute("LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE")
+        with ExitStack() as stack:
+            for _ in range(2 * WEB_THREADS):
+                sock = stack.enter_context(web.connect())
+                sock.sendall(b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            blocked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            until(lambda: admin.execute(blocked).fetchone() >= (WEB_THREADS,), 5, "all to wait")
+            assert web.running.get("/healthz") == 200
+            assert admin.execute(blocked).fetchone() >= (1,)
+            locker.rollback()
 
 
 def test_while_the_database_keeps_one_waiting_the_loop_serves_the_others(web: Web) -> None:
