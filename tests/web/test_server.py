@@ -156,10 +156,11 @@ def test_while_all_threads_wait_for_the_database_the_process_is_alive(web: Web) 
             for _ in range(2 * WEB_THREADS):
                 sock = stack.enter_context(web.connect())
                 sock.sendall(b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-            blocked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-            until(lambda: admin.execute(blocked).fetchone() >= (WEB_THREADS,), 5, "all to wait")
+            waiting = "SELECT pid, query_start FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            until(lambda: len(admin.execute(waiting).fetchall()) == WEB_THREADS, 5, "all to wait")
+            before = {*admin.execute(waiting).fetchall()}
             assert web.running.get("/healthz") == 200
-            assert admin.execute(blocked).fetchone() >= (1,)
+            assert {*admin.execute(waiting).fetchall()} == before
             locker.rollback()
 
 
