@@ -181,7 +181,7 @@ class WakeUpQueues:
         found = zip(types.items(), ask.execute(), strict=True)
         odd = [key for (key, wanted), is_type in found if is_type not in (wanted, b"none")]
         if odd:
-            log.warning("%d keys of RQ in Redis were of another type, and are deleted", len(odd))
+            log.warning("keys of RQ in Redis that were of another type are deleted: %d", len(odd))
             self._redis.unlink(*odd)
 
     def clear(self, destinations: Iterable[str]) -> None:

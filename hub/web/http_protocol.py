@@ -141,13 +141,15 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         self._in_head, self._unread = False, 0
         self._unanswered.append(self.cycle)
-        self._note_waiting(sum(len(name) + len(value) for name, value in self.headers))
+        if self.pipeline:
+            self._note_waiting(sum(len(name) + len(value) for name, value in self.headers))
         self.headers = _TRAILERS  # what comes now would be added to those of the head
 
     def on_body(self, body: bytes) -> None:
         self._unread -= FRAMING_PER_BYTE * len(body)
         super().on_body(body)
-        self._note_waiting(len(body))
+        if self.pipeline:
+            self._note_waiting(len(body))
 
     def on_message_complete(self) -> None:
         self._in_head, self._has_begun, self._unread = True, False, 0
@@ -224,13 +226,11 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _note_waiting(self, size: int) -> None:
-        """Count so many bytes of the last request, if it waits for the answers to those before.
+        """Count so many bytes of the last request, which waits for the answers to those before.
 
         Raises:
             MalformedRequest: too much waits.
         """
-        if not self.pipeline:
-            return
         if len(self._waiting_bytes) < len(self.pipeline):
             self._waiting_bytes.append(0)
         self._waiting_bytes[-1] += size
