@@ -63,11 +63,11 @@ def test_it_says_what_the_hub_does_next(town):
     assert "A person was asked 1 hour ago" in text_of(town.client().get("/unknown"))
 
 
-def test_who_may_not_see_people_sees_the_end_of_the_number(town):
+def test_who_may_not_see_people_sees_no_part_of_the_number(town):
     leave(town, evidence=[{"at": "x", "by": "webhook", "said": "to +12025550101"}])
     said = text_of(town.client(Role.VIEWER, sees_personal=False).get("/unknown"))
-    assert "Text message to •••• 0101" in said
-    assert "2025550101" not in said
+    assert "Text message to ••• " in said
+    assert "0101" not in said
     assert "for The provider's own news" in said
     assert "Jane" not in said
 
@@ -75,7 +75,7 @@ def test_who_may_not_see_people_sees_the_end_of_the_number(town):
 @pytest.mark.parametrize(
     ("parameters", "all_said", "masked"),
     [
-        ({"to": ["+12025550101"]}, "to +12025550101", "to •••• 0101"),
+        ({"to": ["+12025550101"]}, "to +12025550101", "to •••"),
         ({"to": ["a@x.example", "b@x.example"], "cc": "c@x.example", "bcc": []},
          "to a@x.example, b@x.example, c@x.example", "to •••, •••, •••"),
         ({"to": "a@x.example", "cc": [], "bcc": ["b@x.example", "c@x.example", "d@x.example"]},

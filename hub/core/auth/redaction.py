@@ -1,97 +1,171 @@
-"""Redaction of personal data in JSON trees: masks the values, keeps the structure.
+"""Redaction for users who may not see personal data: shows what is known to be none, by a list.
 
-Masked are all texts and numbers under a key that names personal data (`email`, `From`, `fields`),
-and e-mail addresses and phone numbers anywhere in a text. When in doubt, a value is masked: a
-number of seven digits may be a phone number.
+Shown are ids, types, states, amounts, currencies, times and countries: a value is shown if the
+name of its field says that it is one, and if it looks like one (`plain_values`). Every other text
+and number is masked, whatever its field is called; structure, booleans and nulls are kept. Names of
+fields are shown if they consist of ordinary words.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
+from itertools import groupby
 from typing import Any
+
+from adapters import EVENT_TYPES
+from hub.core.auth import plain_values as plain
+from hub.core.auth.plain_values import Kind
 
 MASK = "•••"
 
-_PERSONAL = frozenset(
-    # identity
-    "name names firstname lastname fullname surname forename nickname profilename username "
-    "salutation birthday birthdate birth dob gender company organization "
-    # contact data and location
-    "email emails mail phone phones tel telephone mobile cell fax whatsapp wa caller called "
-    "address addresses street line1 line2 line3 city town zip postcode postal province latitude "
-    "longitude location ip forwarded "
-    # messages and their senders and recipients
-    "from to by cc bcc sender recipient recipients envelope message messages comment comments note "
-    "notes question questions answer answers body text html subject content media attachments "
-    "headers fields properties property value values description personalizations substitutions "
-    "variables".split()
+_MARKS = ".,;:?!()[]`“”\"'…"
+# Words of the hub's own sentences, beside those of codes.
+_SENTENCE_WORDS = frozenset(
+    [""]
+    + "a about above acknowledge alike all among an another apart are ask asked attempt back began "
+    "been begin behind both brings but by call came can come comes could differ each earlier either "
+    "every far fast filled for from gave give given goes had half happened have held how hub.yaml "
+    "if in instead into it its itself keeps kept known knows lack later least leave let like look "
+    "looked looking looks many may mend mended more much must need nobody nothing odd of often "
+    "older on once opening or other others our over own past people perhaps readable refuses "
+    "repeat repeated right same say says see seen set so some somebody still such taken takes "
+    "telephone tells that the their them then there these they this those through to told too "
+    "took tried twice until up wait waits was well were what when where whether which while who "
+    "whole whom whose will with within without worker would written wrongly yet you your".split()
 )
-_TECHNICAL = frozenset({"contenttype", "contentlength", "contentencoding"})
-_WORDS = re.compile(r"[A-Z]?[a-z]+[0-9]*|[A-Z]+(?![a-z])[0-9]*|[^\W_]+")
-_TOKEN = re.compile(r"\S+")
-_AT = ("@", "＠", "%40", "&#64;", "&#x40;", "&commat;", "\\u0040")
-_NUMBERS = re.compile(
-    r"(?P<id>"
-    r"(?<![0-9A-Za-z])[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}(?![0-9A-Za-z])"
-    r"|(?<![0-9A-Za-z])(?:[A-Z]{2})?[0-9a-f]{32}(?![0-9A-Za-z])"
-    r"|(?<![\d+(.-])(?:19|20)[0-9]{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
-    r"(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
-    r"(?!\d)|(?![\s().-]{0,3}\d)))"
-    r"|(?P<phone>\+?[(]?\d(?:[\s().\-/\u00b7\u2010-\u2015]{0,3}\d){6,})"
-)
+# Fewer digits than a telephone number has, in all numbers of a sentence together.
+_MOST_DIGITS = 6
+_LONG_NUMBER = re.compile(r"(?<![0-9A-Za-z])[0-9]{7,19}(?![0-9A-Za-z])", re.ASCII)
+_TRUTH = frozenset({"", "true", "false"})
 
 
-def redact(value: Any) -> Any:
-    """Return a tree with personal data masked; its structure, booleans and nulls are kept."""
-    return _redacted(value, within=False)
+class Redactor:
+    """Redaction of trees and texts. `own` are words that this hub's settings made ordinary.
+
+    They are in lower case: the words of a form's declared fields and of the slugs in hub.yaml.
+    """
+
+    __slots__ = ("_own",)
+
+    def __init__(self, own: Container[str] = frozenset()) -> None:
+        self._own = own
+
+    def tree(self, value: Any, name: str = "") -> Any:
+        """Return a tree with personal data masked; `name` is that of the field which holds it."""
+        return self._shown(value, plain.kind_of(name) if name else Kind.OTHER)
+
+    def typed(self, value: Any) -> Any:
+        """Return a tree with every text and number masked, for what a visitor typed."""
+        return self._shown(value, Kind.TYPED)
+
+    def text(self, text: str) -> str:
+        """Return a mask for a text that is not empty: a sentence may name anybody."""
+        return MASK if text else text
+
+    def id(self, text: str) -> str:
+        """Return an id, or a mask for what has not the shape of one.
+
+        In an id of several parts those numbers alone are masked that may be a telephone's.
+        """
+        if plain.is_id(text, self._own):
+            return text
+        cut = _LONG_NUMBER.sub(lambda found: MASK if _tells(found[0]) else found[0], text)
+        rest = cut.replace(MASK, "0")
+        return cut if rest.strip("0") and plain.is_id(rest, self._own) else self.text(text)
+
+    def code(self, text: str) -> str:
+        """Return a code or the number of an outcome, or a mask for all else."""
+        is_one = plain.is_code(text, self._own) or plain.is_status_code(text)
+        return text if is_one else self.text(text)
+
+    def event_type(self, text: str) -> str:
+        """Return an event's type; of one that is no code, the provider alone: `crm.•••`."""
+        if text in EVENT_TYPES or plain.is_code(text, self._own):
+            return text
+        provider, dot, _ = text.partition(".")
+        return f"{self.code(provider)}.{MASK}" if dot else MASK
+
+    def name(self, text: str) -> str:
+        """Return the name of a field, or a mask for what is no ordinary identifier."""
+        return text if plain.is_name(text, self._own) else self.text(text)
+
+    def sentence(self, text: str) -> str:
+        """Return a sentence of the hub or of an adapter, without what it quotes from outside.
+
+        Words that are not ordinary are masked, and numbers that together may be a telephone's. Not
+        for what people and providers wrote: they may tell of somebody in ordinary words.
+        """
+        words = text.split()
+        most = _MOST_DIGITS - sum(len(word) for word in words if word.strip(_MARKS).isdigit())
+        shown = (word if self._is_own_word(word, most) else MASK for word in words)
+        return " ".join(word for word, _ in groupby(shown))
+
+    def _is_own_word(self, word: str, most: int) -> bool:
+        bare = word.strip(_MARKS).removesuffix("'s")
+        if bare.isdigit():
+            return most >= 0
+        if bare.lower() in _SENTENCE_WORDS or plain.is_strong_id(bare):
+            return True
+        return plain.is_worded(bare, self._own) or plain.is_time(bare)
+
+    def _shown(self, value: Any, kind: Kind) -> Any:
+        if isinstance(value, str):
+            return value if self._is_plain(value, kind) else MASK
+        if isinstance(value, bool) or value is None:
+            return value
+        if isinstance(value, Mapping):
+            return dict(self._entries(value, is_typed=kind is Kind.TYPED))
+        if isinstance(value, list | tuple):
+            return [self._shown(item, kind) for item in value]
+        if isinstance(value, int | float):
+            return value if _is_plain_number(value, kind) else MASK
+        return MASK
+
+    def _entries(self, value: Mapping[Any, Any], *, is_typed: bool) -> Iterator[tuple[str, Any]]:
+        masked = 0
+        for key, item in value.items():
+            shown = str(key)
+            if not plain.is_name(shown, self._own):
+                # Several names are masked alike: keep all their entries.
+                masked += 1
+                shown = MASK if masked == 1 else f"{MASK} {masked}"
+            kind = Kind.TYPED if is_typed else plain.kind_of(str(key))
+            yield shown, self._shown(item, kind)
+
+    def _is_plain(self, text: str, kind: Kind) -> bool:
+        if text == "":
+            return True
+        match kind:
+            case Kind.TYPED:
+                return False
+            case Kind.ID:
+                return plain.is_id(text, self._own)
+            case Kind.CODE:
+                text = text.partition(";")[0]
+                return plain.is_code(text, self._own) or plain.is_status_code(text)
+            case Kind.CURRENCY:
+                return plain.is_currency(text)
+            case Kind.COUNTRY:
+                return plain.is_country(text)
+            case Kind.TIME:
+                return plain.is_time(text) or text in _TRUTH
+            case Kind.AMOUNT:
+                return plain.is_amount(text) or text in _TRUTH
+        return text in _TRUTH or plain.is_strong_id(text)
 
 
-def mask_all(value: Any) -> Any:
-    """Return a tree with every text and number masked, for the fields of a form submission."""
-    return _redacted(value, within=True)
+def _tells(digits: str) -> bool:
+    return not plain.is_number_id(digits)
 
 
-def redact_text(text: str) -> str:
-    """Return a text with its e-mail addresses and phone numbers masked."""
-    return _NUMBERS.sub(_without_phone, _TOKEN.sub(_without_email, text))
-
-
-def is_personal(key: str) -> bool:
-    """Return whether a key, in any spelling (`first_name`, `FromCity`), names personal data."""
-    if "".join(filter(str.isalnum, key)).lower() in _TECHNICAL:
-        return False
-    words = {word.lower() for word in _WORDS.findall(key)}
-    return not _PERSONAL.isdisjoint(words) or key.lower() in _PERSONAL
-
-
-def _redacted(value: Any, *, within: bool) -> Any:
-    if isinstance(value, str):
-        return MASK if within and value else redact_text(value)
-    if isinstance(value, bool) or value is None:
-        return value
-    if isinstance(value, Mapping):
-        return dict(_entries(value, within=within))
-    if isinstance(value, list | tuple):
-        return [_redacted(item, within=within) for item in value]
-    if isinstance(value, int | float) and not within:
-        return value
-    return MASK
-
-
-def _entries(value: Mapping[Any, Any], *, within: bool) -> Iterator[tuple[str, Any]]:
-    taken: set[str] = set()
-    for key, item in value.items():
-        shown = redact_text(str(key))
-        # Two different addresses as keys are masked alike: keep both entries.
-        while shown in taken:
-            shown += MASK
-        taken.add(shown)
-        yield shown, _redacted(item, within=within or is_personal(str(key)))
-
-
-def _without_email(token: re.Match[str]) -> str:
-    text = token[0]
-    return MASK if any(at in text for at in _AT) else text
-
-
-def _without_phone(found: re.Match[str]) -> str:
-    return MASK if found["phone"] else found[0]
+def _is_plain_number(number: float, kind: Kind) -> bool:
+    digits = str(abs(number))
+    match kind:
+        case Kind.ID:
+            return isinstance(number, int) and plain.is_number_id(digits)
+        case Kind.CODE:
+            return plain.is_status_code(digits) or len(digits) <= 2
+        case Kind.TIME:
+            return plain.is_time(digits)
+        case Kind.AMOUNT:
+            return len(digits) <= 15 and (len(digits) < 10 or plain.is_number_id(digits))
+    return False

@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from hub.core.auth.plain_values import is_name
+from hub.core.auth.redaction import MASK
 from hub.core.delivery.settle import SettleAnswer
 from hub.core.explain.provider_codes import PROVIDERS, STATUSES
 from hub.core.replays.replay import Plan
@@ -24,10 +26,14 @@ class Explanation:
 
 
 _GAVE_UP = re.compile(r"gave up after (?P<after>[^:]{1,40}): ")
+_SPAN = re.compile(r"[0-9.]{1,9} (?:h|attempts)", re.ASCII)
 _ANSWERED = re.compile(r"(?P<who>\S{1,253}) answered (?P<status>\d{3})\b:?\s*(?P<said>.*)", re.S)
 _CODE = re.compile(r"[A-Za-z_]+|\d{5}")
 _HOST = re.compile(r"^(?:not sent: )?(?P<host>[\w.-]+\.[\w-]+|localhost|\[[0-9a-f:]+\]): ")
 _DROPPED = re.compile(r"dropped: (?P<why>.+)", re.S)
+
+# Providers without a table of codes, by the name that their adapters give them in an error.
+_OTHER_PROVIDERS = frozenset({provider for provider, _ in STATUSES})
 
 _WAITS = "Nothing to do: the hub tries again by itself."
 _SETTLE = "See under Unknown outcomes what is known, and say what became of it."
@@ -126,45 +132,66 @@ _BY_STATUS: tuple[tuple[range, str, str], ...] = (
 
 
 def explain_error(
-    error: str | None, *, status: int | None, code: str | None, destination: str
+    error: str | None,
+    *,
+    status: int | None,
+    code: str | None,
+    destination: str,
+    quoting: bool = True,
 ) -> Explanation:
     """Return the explanation of an error. `status` and `code` are the last answer's, where known.
 
     `destination` is the slug in hub.yaml. An error that no table covers is given in the provider's
-    own words.
+    own words. Without `quoting` nothing of the error's own text is in the explanation, but for the
+    path of a missing value.
     """
     if not error:
         return _by_code(code, destination) or Explanation("No reason was noted")
     gave_up = _GAVE_UP.match(error)
-    found = _explain(error[gave_up.end() :] if gave_up else error, status, code, destination)
-    if not gave_up:
+    rest = error[gave_up.end() :] if gave_up else error
+    found = _explain(rest, status, code, destination, quoting=quoting)
+    if not gave_up or not (quoting or _SPAN.fullmatch(gave_up["after"])):
         return found
     hint = "Replay it once that is mended." if found.hint in (_WAITS, "") else found.hint
     hint = hint.replace(" The hub tries again by itself.", " Then replay.")
     return Explanation(f"{found.words}; the hub gave up after {gave_up['after']}", hint)
 
 
-def _explain(error: str, status: int | None, code: str | None, destination: str) -> Explanation:
+def _explain(
+    error: str, status: int | None, code: str | None, destination: str, *, quoting: bool
+) -> Explanation:
     if error in _SKIPPED:
         return Explanation(_SKIPPED[error])
     if dropped := _DROPPED.match(error):
-        return Explanation(f"Somebody dropped it: {dropped['why'].rstrip('.')}")
+        why = f": {dropped['why'].rstrip('.')}" if quoting else ""
+        return Explanation(f"Somebody dropped it{why}")
     answered = _ANSWERED.match(error)
     if answered:
-        return _answer(answered, status, code, destination)
+        return _answer(answered, status, code, destination, quoting=quoting)
     for pattern, words, hint in _COMPILED:
         if found := pattern.search(error):
-            host = _HOST.match(error)
-            names = {"target": host["host"] if host else f"“{destination}”", **found.groupdict()}
-            return Explanation(words.format(**names), hint)
-    return Explanation(error[:1].upper() + error[1:].rstrip("."))
+            host = _HOST.match(error) if quoting else None
+            names = {"target": host["host"] if host else f"“{destination}”"}
+            quoted = {
+                name: text if quoting or (name == "missing" and is_name(text)) else MASK
+                for name, text in found.groupdict().items()
+            }
+            return Explanation(words.format(**names, **quoted), hint)
+    return Explanation(error[:1].upper() + error[1:].rstrip(".") if quoting else MASK)
 
 
 def _answer(
-    answered: re.Match[str], status: int | None, code: str | None, destination: str
+    answered: re.Match[str],
+    status: int | None,
+    code: str | None,
+    destination: str,
+    *,
+    quoting: bool,
 ) -> Explanation:
     provider, said = answered["who"], answered["said"].strip()
     status = int(answered["status"]) if status is None else status
+    if not quoting and provider not in PROVIDERS and provider not in _OTHER_PROVIDERS:
+        provider = f"“{destination}”"
     names = {"provider": provider, "destination": destination, "target": f"“{destination}”"}
     meanings = PROVIDERS.get(provider, {})
     for one in [code or "", *_CODE.findall(said)[:8]]:
@@ -175,9 +202,9 @@ def _answer(
         return Explanation(own[0], own[1].format(**names))
     for statuses, words, hint in _BY_STATUS:
         if status in statuses:
-            told = f": “{_short(said)}”" if said and 400 <= status < 500 else ""
+            told = f": “{_short(said)}”" if said and quoting and 400 <= status < 500 else ""
             return Explanation(words.format(**names) + told, hint.format(**names))
-    told = f"{status}: “{_short(said)}”" if said else str(status)
+    told = f"{status}: “{_short(said)}”" if said and quoting else str(status)
     return Explanation(f"{provider} answered {told}")
 
 

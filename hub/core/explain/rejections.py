@@ -9,10 +9,14 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """Advice on a rejection. `words`: the cause, without its full stop; `hint`: what to do."""
+    """Advice on a rejection. `words`: the cause, without its full stop; `hint`: what to do.
+
+    `quotes`: the words are the reason's own, and may quote what came from outside.
+    """
 
     words: str
     hint: str
+    quotes: bool = False
 
 
 _BEHIND_PROXY = Advice(
@@ -75,6 +79,7 @@ def advice_for(
     return Advice(
         reason[:1].upper() + reason[1:].rstrip("."),
         "It is kept. Take it in again once the hub, or this source in hub.yaml, knows this form.",
+        quotes=True,
     )
 
 

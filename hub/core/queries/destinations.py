@@ -147,11 +147,16 @@ def last_error(connection: Connection, destination: str) -> str | None:
     return found
 
 
-def reason_of(reason: str, destination: str) -> Explanation:
-    """Return the explanation of a block reason, without the prefix that the hub put before it."""
+def reason_of(reason: str, destination: str, *, quoting: bool = True) -> Explanation:
+    """Return the explanation of a block reason, without the prefix that the hub put before it.
+
+    Without `quoting` it contains nothing of what the far end said.
+    """
     for prefix in _PREFIXES:
         reason = reason.removeprefix(prefix)
-    return explain_error(reason, status=None, code=None, destination=destination)
+    return explain_error(
+        reason, status=None, code=None, destination=destination, quoting=quoting
+    )
 
 
 def _status(

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 from adapters import Unreadable
 from adapters.contract.strict_json import read_json
-from hub.core.auth.redaction import mask_all, redact
+from hub.core.auth.redaction import Redactor
 
 MOST_PRETTY_BYTES = 128 * 1024
 MOST_CHARACTERS = 64 * 1024
@@ -36,14 +36,19 @@ class Shown:
     is_masked: bool = False
 
 
-def shown(body: bytes, headers: Mapping[str, Any], *, personal: bool, typed: bool) -> Shown:
+def shown(
+    body: bytes, headers: Mapping[str, Any], *, redactor: Redactor | None, typed: bool
+) -> Shown:
     """Return a body in the formats that a page shows.
 
-    `personal`: the user may see personal data. `typed`: a visitor typed the body into a form, so
-    that every value of it is personal.
+    `redactor` masks personal data; None for a user who may see it. `typed`: a visitor typed the
+    body into a form, so that every value of it is personal.
     """
     kind = str(headers.get("content-type", "")).partition(";")[0].strip().lower()
-    mask = (lambda tree: tree) if personal else mask_all if typed else redact
+    personal = redactor is None
+    mask: Any = (lambda tree: tree) if redactor is None else redactor.tree
+    if redactor is not None and typed:
+        mask = redactor.typed
     text = _text(body)
     pretty = _pretty(body, mask) if text is not None else None
     pairs = _pairs(text, mask) if text and kind == "application/x-www-form-urlencoded" else ()

@@ -8,7 +8,6 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from hub.core.auth.roles import Permission
 from hub.core.explain.errors import Explanation, explain_error
-from hub.core.explain.event_summaries import sentence
 from hub.core.models import DeliveryState
 from hub.core.queries.deliveries import (
     MOST_COUNTED,
@@ -19,10 +18,10 @@ from hub.core.queries.deliveries import (
     list_deliveries,
 )
 from hub.web.dashboard.blueprint import dashboard
+from hub.web.dashboard.masking import sees_personal
 from hub.web.dashboard.params import arguments_of, id_or_404, id_param, selection_param
 from hub.web.dashboard.permissions import hub, requires
 from hub.web.dashboard.rendering import page
-from hub.web.dashboard.template_filters import redacted
 from hub.web.database import db
 
 PAGE = 50
@@ -80,14 +79,13 @@ def delivery_page(delivery_id: str) -> BaseResponse:
 def cause_of(
     error: str | None, destination: str, status: int | None = None, code: str | None = None
 ) -> Explanation:
-    """Return the explanation of an error, in plain words, with a remedy."""
-    return explain_error(error, status=status, code=code, destination=destination)
+    """Return the explanation of an error, in plain words, with a remedy.
 
-
-@dashboard.app_template_global("happened")
-def happened(event: Any) -> str:
-    """Return an event's summary in one sentence, redacted for the signed-in user."""
-    return sentence(event.type, event.native_type, redacted(event.data))
+    It quotes nobody for users who may not see personal data.
+    """
+    return explain_error(
+        error, status=status, code=code, destination=destination, quoting=sees_personal()
+    )
 
 
 def _tabs(

@@ -13,6 +13,7 @@ from hub.core.errors import NotFound
 from hub.core.monitoring.source_health import rate_words
 from hub.core.queries import destinations as board
 from hub.web.dashboard.blueprint import dashboard
+from hub.web.dashboard.masking import sees_personal
 from hub.web.dashboard.permissions import current_user, hub, now, own_path, requires
 from hub.web.dashboard.rendering import page
 from hub.web.database import db, writing
@@ -90,6 +91,12 @@ def check_account(slug: str) -> BaseResponse:
     look = "doubt" if configured.sandbox else "good" if found.ok else "bad"
     flash(f"{slug}: {found.message.rstrip('.')}.", look)
     return _back(slug)
+
+
+@dashboard.app_template_global("why_blocked")
+def why_blocked(reason: str, destination: str) -> str:
+    """Return the explanation of a destination's block, which quotes nobody if masked."""
+    return board.reason_of(reason, destination, quoting=sees_personal()).words
 
 
 def _set_paused(slug: str, *, paused: bool) -> None:

@@ -1,6 +1,6 @@
 """`/events/<id>`: one event with its request, deliveries, contact and copies; its downloads."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +12,6 @@ from werkzeug.exceptions import Forbidden, NotFound
 from adapters import Event
 from adapters.contract.fields import rfc3339
 from hub.core.auth.audit_views import note_view
-from hub.core.auth.redaction import redact
 from hub.core.auth.roles import Permission
 from hub.core.errors import Refused
 from hub.core.events.rematch import missing
@@ -26,6 +25,13 @@ from hub.core.queries.route_trace import RouteTrace, reasons, reasons_then
 from hub.core.rehydrate import as_event, find_event, read_again
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.body_view import Shown, shown
+from hub.web.dashboard.masking import (
+    redacted,
+    redacted_code,
+    redacted_id,
+    redacted_type,
+    redactor,
+)
 from hub.web.dashboard.params import id_or_404
 from hub.web.dashboard.permissions import current_user, hub, now, requires
 from hub.web.dashboard.rendering import page
@@ -69,10 +75,18 @@ def event_download(event_id: str) -> Response:
     connection = db.session.connection()
     row = find_event(connection, wanted)
     note_view(connection, current_user(), f"event {wanted}", now())
-    names = ("type", "native_type", "source", "external_id", "state", "live", "data")
-    told: dict[str, Any] = {name: getattr(row, name) for name in names}
-    times = {name: rfc3339(getattr(row, name)) for name in ("occurred_at", "received_at")}
-    tree = {"id": str(row.id)} | times | (told if current_user().sees_personal else redact(told))
+    tree = {
+        "id": str(row.id),
+        "occurred_at": rfc3339(row.occurred_at),
+        "received_at": rfc3339(row.received_at),
+        "type": redacted_type(row.type),
+        "native_type": redacted_code(row.native_type),
+        "source": row.source,
+        "external_id": redacted_id(row.external_id),
+        "state": row.state,
+        "live": row.live,
+        "data": redacted(row.data),
+    }
     body = orjson.dumps(tree, option=orjson.OPT_INDENT_2)
     return download(body, f"event-{row.id}.json", "application/json")
 
@@ -87,18 +101,6 @@ def cut_tree(tree: Any) -> Any:
 def without_links(tree: Any) -> Any:
     """Mask the acknowledgement links in what was sent: they are good for whoever opens them."""
     return mask_links(tree)
-
-
-@dashboard.app_template_filter("redacted_values")
-def redacted_values(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Redact the values that a condition read, by dotted path, for the signed-in user."""
-    return {path: _at(path, value) for path, value in values.items()}
-
-
-@dashboard.app_template_filter("redacted_changes")
-def redacted_changes(changes: Sequence[Sequence[Any]]) -> list[tuple[str, Any, Any]]:
-    """Redact the changes of an edited copy (path, before, after) for the signed-in user."""
-    return [(path, _at(path, before), _at(path, after)) for path, before, after in changes]
 
 
 def download(body: bytes, name: str, kind: str) -> Response:
@@ -116,7 +118,8 @@ def body_shown(connection: Connection, request: Row[Any] | None) -> Shown | None
         return None
     source = hub().configuration.sources.get(request.source)
     typed = source is None or (source.enabled and hub().inbound(request.source).takes_forms)
-    return shown(body, request.headers, personal=current_user().sees_personal, typed=typed)
+    masked_by = None if current_user().sees_personal else redactor()
+    return shown(body, request.headers, redactor=masked_by, typed=typed)
 
 
 def _gather(connection: Connection, served: Hub, wanted: UUID) -> dict[str, Any]:
@@ -125,11 +128,11 @@ def _gather(connection: Connection, served: Hub, wanted: UUID) -> dict[str, Any]
     small = request is not None and request.size_bytes <= MOST_READ_AGAIN_BYTES
     again = read_again(connection, served, row) if small else None
     runs = board.runs_of(connection, wanted)
-    event = as_event(row, again)
+    event, data = as_event(row, again), redacted(row.data or {})
     return {
         "event": row,
-        "says": _says(row.data or {}),
-        "data": row.data or {},
+        "says": _says(data),
+        "data": data,
         "arrived": request,
         "body": body_shown(connection, request),
         "repeats": board.repeats_of(connection, row),
@@ -187,19 +190,6 @@ def _missing(connection: Connection, served: Hub, row: Row[Any], event: Event) -
         return [match.route.name for match in missing(connection, served, row, event)]
     except Refused:
         return []
-
-
-def _at(path: str, value: Any) -> Any:
-    """Return the value at a dotted path, masked if any name of the path is sensitive."""
-    if current_user().sees_personal:
-        return value
-    tree = value
-    for name in reversed(path.split(".")):
-        tree = {name: tree}
-    masked = redact(tree)
-    while isinstance(tree, Mapping) and tree is not value:
-        tree, masked = next(iter(tree.values())), next(iter(masked.values()))
-    return masked
 
 
 def _must_see_personal() -> None:

@@ -19,6 +19,7 @@ from hub.core.queries.event_rows import EventFilter
 from hub.core.replays.selection import NotReadable, Selection, selection_of
 from hub.core.search.search import read_query
 from hub.web.dashboard.blueprint import dashboard
+from hub.web.dashboard.masking import redacted_code
 from hub.web.dashboard.permissions import current_user, hub, now
 
 # Query parameters of the event filters.
@@ -52,11 +53,13 @@ def read_filters(said: Mapping[str, str]) -> EventFilter:
 
     Raises:
         BadRequest: a value is not valid.
+        Forbidden: `type` is more than a type, and the user may not see personal data.
     """
     state, live = said.get("state"), said.get("live")
     if (state and state not in set(EventState)) or (live and live not in _LIVE):
         raise BadRequest
     country, personal = hub().configuration.site.country, current_user().sees_personal
+    _refuse_probing(said.get("type"))
     return EventFilter(
         source=said.get("source"),
         type=said.get("type"),
@@ -106,7 +109,8 @@ def selection_param(values: Any = None) -> Selection:
 
     Raises:
         BadRequest: a value is not valid.
-        Forbidden: `q` searches errors, which name people, and the user may not see personal data.
+        Forbidden: `q` searches errors, which name people, or `type` is more than a type, and the
+            user may not see personal data.
     """
     values = request.values if values is None else values
     told: dict[str, Any] = {name: value for name, value in values.items() if name != "ids"}
@@ -122,6 +126,7 @@ def selection_param(values: Any = None) -> Selection:
         raise BadRequest from error
     if selection.q is not None and not current_user().sees_personal:
         raise Forbidden
+    _refuse_probing(selection.type)
     return selection
 
 
@@ -148,6 +153,19 @@ def instant_param(text: str) -> datetime:
     if not EARLIEST <= at < LATEST:
         raise BadRequest
     return at
+
+
+def _refuse_probing(event_type: str | None) -> None:
+    """Refuse a type by which a user without the right to see them could look for people.
+
+    Matches would tell what stands under the mask of a type that a stranger chose.
+
+    Raises:
+        Forbidden: the type, without its wildcards, is no code.
+    """
+    words = (event_type or "").replace("*", "").strip(".")
+    if words and redacted_code(words) != words:
+        raise Forbidden
 
 
 def _written(text: str) -> datetime:

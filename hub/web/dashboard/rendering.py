@@ -14,6 +14,7 @@ from hub.core.auth.roles import Permission
 from hub.core.errors import HubError, NotFound
 from hub.gateways.password_hashing import RETRY_AFTER_S, HashingBusy
 from hub.web.dashboard.blueprint import dashboard
+from hub.web.dashboard.masking import redacted_sentence
 from hub.web.dashboard.permissions import hub, now
 
 _CROWD = (
@@ -106,7 +107,7 @@ def on_refusal(error: HubError) -> Response:
     """Show a refusal of `hub.core` with its message, which names the remedy."""
     status = 404 if isinstance(error, NotFound) else 409
     title = "Not found" if status == 404 else "Not done"
-    words = str(error).rstrip(".")
+    words = redacted_sentence(str(error)).rstrip(".")
     return page("error.html", status, title=title, sentence=f"{words[:1].upper()}{words[1:]}.")
 
 

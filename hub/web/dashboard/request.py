@@ -1,5 +1,7 @@
 """`/requests/<id>`: one inbound request as it arrived, and ingesting it again."""
 
+from typing import Any
+
 from flask import Response, flash, redirect, url_for
 from werkzeug.exceptions import Forbidden, NotFound
 from werkzeug.wrappers import Response as BaseResponse
@@ -9,10 +11,12 @@ from hub.core.auth.audit_views import note_view
 from hub.core.auth.roles import Permission
 from hub.core.errors import Refused
 from hub.core.events.reingest import reingest
+from hub.core.explain.rejections import advice_for
 from hub.core.models import RequestState
 from hub.core.queries import event_detail as board
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.event import body_shown, download
+from hub.web.dashboard.masking import redacted_sentence, sees_personal
 from hub.web.dashboard.params import id_or_404
 from hub.web.dashboard.permissions import current_user, hub, now, requires
 from hub.web.dashboard.rendering import page
@@ -48,6 +52,16 @@ def request_raw(request_id: str) -> Response:
     return download(body, f"request-{wanted}.txt", "text/plain")
 
 
+@dashboard.app_template_global("refusal")
+def refusal(row: Any) -> str:
+    """Return the reason why a request was not taken in; if masked, what it means in our words."""
+    reason: str = row.reason
+    if sees_personal():
+        return reason[:1].upper() + reason[1:]
+    advice = advice_for(reason, url=row.url, headers=row.headers, public_url=hub().public_url)
+    return redacted_sentence(advice.words) if advice.quotes else advice.words
+
+
 @dashboard.post("/requests/<request_id>/again")
 @requires(Permission.OPERATE)
 def take_request_in_again(request_id: str) -> BaseResponse:
@@ -65,7 +79,7 @@ def take_request_in_again(request_id: str) -> BaseResponse:
                 detail={"became": taken.state},
             )
     except Refused as error:
-        flash(f"Not taken in: {str(error).rstrip('.')}.", "bad")
+        flash(f"Not taken in: {redacted_sentence(str(error)).rstrip('.')}.", "bad")
         return redirect(url_for(".request_page", request_id=wanted), 303)
     if taken.new_event_ids:
         hub().waker.wake()

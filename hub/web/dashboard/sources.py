@@ -20,6 +20,7 @@ from hub.core.monitoring.source_health import rate_words, watch_sources
 from hub.core.queries import sources as board
 from hub.core.queries.events import find_event_id
 from hub.web.dashboard.blueprint import dashboard
+from hub.web.dashboard.masking import redacted_sentence
 from hub.web.dashboard.permissions import current_user, hub, now, requires
 from hub.web.dashboard.rendering import page
 from hub.web.database import db, writing
@@ -124,7 +125,7 @@ def take_again(slug: str) -> BaseResponse:
                     now=now(),
                 )
         except Refused as error:
-            last_refusal = str(error)
+            last_refusal = redacted_sentence(str(error))
             continue
         if became is RequestState.UNREADABLE:
             last_refusal = "it verifies, and still cannot be read"

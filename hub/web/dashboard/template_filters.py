@@ -1,4 +1,4 @@
-"""Template filters: times in the site's zone, amounts, short ids, redaction, asset URLs."""
+"""Template filters: times in the site's zone, amounts, short ids, asset URLs."""
 
 import hashlib
 from datetime import datetime, timedelta
@@ -8,19 +8,16 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from flask import g, url_for
+from flask import url_for
 from markupsafe import Markup, escape
 
 from adapters.contract.fields import rfc3339
-from hub.core.auth import redaction
-from hub.core.auth.roles import Principal
 from hub.core.errors import ExpressionError
 from hub.core.expressions.filters import money as as_money
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.permissions import hub, now
 
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
-MASK = redaction.MASK
 
 
 @dashboard.app_template_filter("moment")
@@ -70,22 +67,6 @@ def amount(minor: Any, currency: Any) -> str:
 def short(value: UUID | str) -> str:
     """Return the last 8 characters of an id, enough to distinguish the rows of one page."""
     return str(value)[-8:]
-
-
-@dashboard.app_template_filter("personal")
-def personal(value: Any) -> Any:
-    """Return a name, an address or a number; a mask for users who may not see personal data."""
-    person: Principal | None = g.get("person")
-    if value in (None, "") or (person is not None and person.sees_personal):
-        return value
-    return MASK
-
-
-@dashboard.app_template_filter("redacted")
-def redacted(value: Any) -> Any:
-    """Return a tree or a text; redacted for users who may not see personal data."""
-    person: Principal | None = g.get("person")
-    return value if person is not None and person.sees_personal else redaction.redact(value)
 
 
 @dashboard.app_template_global("asset")

@@ -9,7 +9,6 @@ from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response as BaseResponse
 
 from hub.core.auth.audit_views import note_view
-from hub.core.auth.redaction import MASK
 from hub.core.auth.roles import Permission
 from hub.core.delivery.settle import SettleAnswer
 from hub.core.explain.errors import ANSWERS
@@ -17,10 +16,10 @@ from hub.core.explain.side_effects import side_effect_of
 from hub.core.queries import unknown
 from hub.core.queries.deliveries import events_of
 from hub.web.dashboard.blueprint import dashboard
+from hub.web.dashboard.masking import MASK, personal, sees_personal
 from hub.web.dashboard.params import id_or_404, id_param, instant_param
 from hub.web.dashboard.permissions import current_user, hub, now, requires, sent_to_prove
 from hub.web.dashboard.rendering import page
-from hub.web.dashboard.template_filters import redacted
 from hub.web.database import db, writing
 
 PAGE = 20
@@ -94,13 +93,13 @@ def answer_unknown() -> BaseResponse:
         others = (
             f" And {len(done.before) - 1:,} more were settled before." if done.before[1:] else ""
         )
-        flash(f"Nothing was changed: {redacted(done.before[0])}.{others}", "doubt")
+        flash(f"Nothing was changed: {_before(done.before[0])}.{others}", "doubt")
     return redirect(url_for("dashboard.unknown_page"), 303)
 
 
 @dashboard.app_template_global("what_it_was")
 def what_it_was(row: Any) -> str:
-    """Return the side effect of a delivery and its recipients: `text message to •••• 0101`."""
+    """Return the side effect of a delivery and its recipients: `text message to +12025550101`."""
     thing = side_effect_of(hub().configuration, row.destination, row.action).one
     named = [row.parameters.get(name) for name in RECIPIENTS]
     reached = [one for value in named for one in (value if isinstance(value, list) else [value])]
@@ -122,15 +121,16 @@ def _reached(recipients: Sequence[Any]) -> str:
 
 
 def _recipient(value: Any) -> str:
-    """Return a recipient; masked if the user may not see it, with a number's last 4 digits."""
+    """Return a recipient; masked if the user may not see it."""
     if isinstance(value, Mapping):
         value = value.get("email", "")
-    text = str(value)
-    if current_user().sees_personal:
-        return text
-    digits = [c for c in text if c.isdigit()]
-    is_number = "@" not in text and len(digits) >= 8
-    return f"{MASK}• {''.join(digits[-4:])}" if is_number else MASK
+    return str(personal(str(value)))
+
+
+def _before(sentence: str) -> str:
+    """Return what became of an outcome before; the reason that a person gave is masked."""
+    said, parenthesis, _ = sentence.partition(" (")
+    return sentence if sees_personal() or not parenthesis else f"{said} ({MASK})"
 
 
 def _asked(
