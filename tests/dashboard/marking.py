@@ -31,9 +31,7 @@ _SPACES = re.compile(r"(?<=[0-9])[\s().-]+(?=[0-9])")
 _PART = re.compile(rb'(name|filename)="([^"]*)"')
 
 # What an adapter needs to recognise an event; where it is kept, the rest reaches canonical fields.
-_NEEDED = frozenset(
-    {Kind.ID, Kind.CODE, Kind.TIME, Kind.AMOUNT, Kind.CURRENCY, Kind.COUNTRY}
-)
+_NEEDED = frozenset({Kind.ID, Kind.CODE, Kind.TIME, Kind.AMOUNT, Kind.CURRENCY, Kind.COUNTRY})
 _PHONE = re.compile(r"\+?[0-9 ()-]{7,20}")
 _IS_NEEDED = re.compile("x-github|x-shopify|webhook|svix|x-hubspot|x-acme")
 VARIANTS = ("all", "kept", "keys")

@@ -20,17 +20,17 @@ MASK = "•••"
 _MARKS = ".,;:?!()[]`“”\"'…"
 # Words of the hub's own sentences, beside those of codes.
 _SENTENCE_WORDS = frozenset(
-    [""]
-    + "a about above acknowledge alike all among an another apart are ask asked attempt back began "
-    "been begin behind both brings but by call came can come comes could differ each earlier either "
-    "every far fast filled for from gave give given goes had half happened have held how hub.yaml "
-    "if in instead into it its itself keeps kept known knows lack later least leave let like look "
-    "looked looking looks many may mend mended more much must need nobody nothing odd of often "
-    "older on once opening or other others our over own past people perhaps readable refuses "
-    "repeat repeated right same say says see seen set so some somebody still such taken takes "
-    "telephone tells that the their them then there these they this those through to told too "
-    "took tried twice until up wait waits was well were what when where whether which while who "
-    "whole whom whose will with within without worker would written wrongly yet you your".split()
+    "a about above acknowledge alike all among an another apart are ask asked attempt back "
+    "been began begin behind both brings but by call came can come comes could differ each "
+    "earlier either every far fast filled for from gave give given goes had half happened "
+    "have held how hub.yaml if in instead into it its itself keeps kept known knows lack "
+    "later least leave let like look looked looking looks many may mend mended more much must "
+    "need nobody nothing odd of often older on once opening or other others our over own past "
+    "people perhaps readable refuses repeat repeated right same say says see seen set so some "
+    "somebody still such taken takes telephone tells that the their them then there these "
+    "they this those through to told too took tried twice until up wait waits was well were "
+    "what when where whether which while who whole whom whose will with within without worker "
+    "would written wrongly yet you your".split()
 )
 # Fewer digits than a telephone number has, in all numbers of a sentence together.
 _MOST_DIGITS = 6
@@ -103,7 +103,7 @@ class Redactor:
         bare = word.strip(_MARKS).removesuffix("'s")
         if bare.isdigit():
             return most >= 0
-        if bare.lower() in _SENTENCE_WORDS or plain.is_strong_id(bare):
+        if not bare or bare.lower() in _SENTENCE_WORDS or plain.is_strong_id(bare):
             return True
         return plain.is_worded(bare, self._own) or plain.is_time(bare)
 

@@ -154,9 +154,7 @@ def reason_of(reason: str, destination: str, *, quoting: bool = True) -> Explana
     """
     for prefix in _PREFIXES:
         reason = reason.removeprefix(prefix)
-    return explain_error(
-        reason, status=None, code=None, destination=destination, quoting=quoting
-    )
+    return explain_error(reason, status=None, code=None, destination=destination, quoting=quoting)
 
 
 def _status(

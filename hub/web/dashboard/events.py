@@ -11,6 +11,7 @@ from werkzeug.exceptions import BadRequest, Forbidden
 from adapters import EVENT_TYPES
 from adapters.contract.fields import rfc3339
 from hub.core.audit import record_action
+from hub.core.auth.redaction import MASK
 from hub.core.auth.roles import Permission
 from hub.core.explain.event_summaries import sentence
 from hub.core.ids import FIRST_ID
@@ -20,7 +21,7 @@ from hub.core.queries.event_rows import EventFilter, EventRow, newest_id, types_
 from hub.core.queries.events import list_events, list_newer
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.csv_export import csv_line
-from hub.web.dashboard.masking import MASK, redacted_code, redacted_type
+from hub.web.dashboard.masking import redacted_code, redacted_type
 from hub.web.dashboard.params import filter_params, id_param, read_filters, url_with
 from hub.web.dashboard.permissions import current_user, hub, now, requires
 from hub.web.dashboard.rendering import page

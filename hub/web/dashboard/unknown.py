@@ -9,6 +9,7 @@ from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response as BaseResponse
 
 from hub.core.auth.audit_views import note_view
+from hub.core.auth.redaction import MASK
 from hub.core.auth.roles import Permission
 from hub.core.delivery.settle import SettleAnswer
 from hub.core.explain.errors import ANSWERS
@@ -16,7 +17,7 @@ from hub.core.explain.side_effects import side_effect_of
 from hub.core.queries import unknown
 from hub.core.queries.deliveries import events_of
 from hub.web.dashboard.blueprint import dashboard
-from hub.web.dashboard.masking import MASK, personal, sees_personal
+from hub.web.dashboard.masking import personal, sees_personal
 from hub.web.dashboard.params import id_or_404, id_param, instant_param
 from hub.web.dashboard.permissions import current_user, hub, now, requires, sent_to_prove
 from hub.web.dashboard.rendering import page

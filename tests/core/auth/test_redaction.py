@@ -102,8 +102,7 @@ def test_no_tree_lets_a_number_or_an_address_through(data, phone):
     trees = st.recursive(
         texts,
         lambda inner: (
-            st.lists(inner, max_size=4)
-            | st.dictionaries(KEYS | st.just(phone), inner, max_size=4)
+            st.lists(inner, max_size=4) | st.dictionaries(KEYS | st.just(phone), inner, max_size=4)
         ),
         max_leaves=12,
     )
@@ -131,12 +130,15 @@ def test_the_structure_stays_with_booleans_and_nulls(tree):
 @pytest.mark.parametrize(
     ("key", "value"),
     [("id", "evt_1NG8Du2eZvKYlo2CUI79vXWy"), ("id", "evt_1"), ("customer", "cus_NffrFeUfNV2Hib"),
-     ("customer", "cus_NffrFeUfNVxHib"), ("MessageSid", f"SM{'0' * 31}a"), ("id", 820982911946154508),
+     ("customer", "cus_NffrFeUfNVxHib"), ("MessageSid", f"SM{'0' * 31}a"),
+     ("id", 820982911946154508),
      ("objectId", 138017612137), ("id", str(UUID(int=0x0192F8A0123478908234123456789012))),
-     ("sg_event_id", "rWVYmVk90MjZJ9iohOBa3w=="), ("number", "F0DF6BE-0001"), ("order_number", 1001),
+     ("sg_event_id", "rWVYmVk90MjZJ9iohOBa3w=="), ("number", "F0DF6BE-0001"),
+     ("order_number", 1001),
      ("latest_charge", "ch_1PgafuB7WZ01zgkWXYmPNZs8"), ("after", "0" * 40), ("cart", "a" * 32),
      ("type", "payment_intent.succeeded"), ("object", "checkout.session"), ("status", "no-answer"),
-     ("MessageStatus", "undelivered"), ("ErrorCode", "30003"), ("decline_code", "insufficient_funds"),
+     ("MessageStatus", "undelivered"), ("ErrorCode", "30003"),
+     ("decline_code", "insufficient_funds"),
      ("reason", "subscription_cycle"), ("event", "spamreport"), ("method", "POST"), ("status", 404),
      ("status", "5.1.1"), ("content-type", "application/json"), ("currency", "usd"),
      ("currency_code", "EUR"), ("FromCountry", "US"), ("country_code", "GB"), ("amount", 4200),
@@ -153,9 +155,11 @@ def test_what_a_viewer_needs_is_shown(key, value):
 @pytest.mark.parametrize(
     ("key", "value"),
     [("last4", "4242"), ("exp_year", 2031), ("postal_code", "94110"), ("lat", 37.77), ("age", 41),
-     ("id", 12025550143), ("id", 2025550143), ("amount", 2025550143), ("number", "4242424242424242"),
+     ("id", 12025550143), ("id", 2025550143), ("amount", 2025550143),
+     ("number", "4242424242424242"),
      ("id", 4242424242424242), ("birth_date", "2006-04-12"), ("born_at", 1262304000),
-     ("tax_id", "DE123456789"), ("wa_id", "14155550101"), ("client_secret", "pi_1PgafyB7WZ01_secret_a1b2c3d4"),
+     ("tax_id", "DE123456789"), ("wa_id", "14155550101"),
+     ("client_secret", "pi_1PgafyB7WZ01_secret_a1b2c3d4"),
      ("verification_code", "paid"), ("plan", "gold"), ("phone_type", "mobile"), ("score", 10**18),
      ("created", 12025550143)],
 )  # fmt: skip
@@ -207,7 +211,8 @@ def test_no_ordinary_word_is_a_common_name():
 
 
 @pytest.mark.parametrize(
-    "piece", ["1", "a", "1 ", "20", "2026-11-", "0123456-", "f", "a@", "a_", "aA", "1a", "::", "A1-"]
+    "piece",
+    ["1", "a", "1 ", "20", "2026-11-", "0123456-", "f", "a@", "a_", "aA", "1a", "::", "A1-"],
 )
 def test_a_hostile_text_costs_no_more_than_a_long_one(piece):
     text = piece * (200_000 // len(piece))
