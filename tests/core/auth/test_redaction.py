@@ -207,6 +207,7 @@ def test_the_hubs_own_sentences_are_shown(sentence):
 def test_no_ordinary_word_is_a_common_name():
     names = "james mary john patricia robert jennifer michael linda david jane smith johnson doe"
     names += " williams brown jones garcia miller davis mueller schmidt lopez ann max grant mark"
+    names += " anna emma lotte mollie india will bo carl li kim singh chen nguyen khan silva rossi"
     assert plain.ORDINARY_WORDS.isdisjoint(names.split())
 
 

@@ -97,6 +97,32 @@ def test_a_code_alone_is_told_too():
     assert words(None, code="30005") == "The number is unknown or not in use any more"
 
 
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ("Twilio answered 400: 21610 Jane, +12025550101",
+         "The person answered STOP and gets no more texts"),
+        ("Stripe answered 404: no customer jane@x.example", "Stripe has nothing at this address"),
+        ("jane.example answered 422: Jane Doe", "“sms” refused it as wrong"),
+        ("jane.example: refused the connection", "“sms” is not running, or refuses connections"),
+        ("gave up after 12 attempts: crm.example answered 503: Jane",
+         "“sms” had a fault of its own; the hub gave up after 12 attempts"),
+        ("gave up after Jane: crm.example answered 503: Jane", "“sms” had a fault of its own"),
+        ("not sent: to: jane@x is no address", "The message cannot be sent as it is: •••"),
+        ("cannot be rendered: to: data.phone is missing",
+         "The event has no data.phone, which the route needs"),
+        ("cannot be rendered: to: data.jane is missing",
+         "The event has no •••, which the route needs"),
+        ("dropped: Jane told me", "Somebody dropped it"),
+        ("Jane Doe is on holiday", "•••"),
+    ],
+)  # fmt: skip
+def test_an_explanation_without_quotes_has_nothing_of_the_errors_own_text(error, told):
+    found = explain_error(error, status=None, code=None, destination="sms", quoting=False)
+    assert found.words == told
+    assert "jane" not in (found.words + found.hint).lower()
+
+
 def test_a_far_ends_flood_of_words_is_cut():
     assert len(words("crm.example answered 400: " + "x" * 5000)) < 200
 
