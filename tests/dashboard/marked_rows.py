@@ -20,7 +20,7 @@ from tests.dashboard.board import Board
 from tests.dashboard.delivering import put, try_once
 from tests.dashboard.marking import MARKS
 
-NAME, WORD, LOWER, PHONE, DIGITS, EMAIL, CARD, LINK = MARKS
+NAME, WORD, LOWER, PHONE, DIGITS, EMAIL, CARD, _CODE, LINK = MARKS
 SENTENCE = f"it is {NAME} ({EMAIL}, {PHONE}, {CARD}) {WORD} {LOWER}"
 ANSWERS = (
     f"Twilio answered 400: {SENTENCE}", f"{WORD} answered 422: {LOWER}", f"not sent: {SENTENCE}",

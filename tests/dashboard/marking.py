@@ -21,6 +21,7 @@ MARKS = (
     "12025550143",  # the same as it is often kept
     "w.querfurt@marked.example",
     "5555341244441115",  # a card's number
+    "paid; Theodolinde",  # behind a code
     "Querfurt <w.querfurt@marked.example> https://marked.example/?who=theodolinde",
 )
 PHONE, EMAIL = MARKS[3], MARKS[5]

@@ -15,6 +15,8 @@ ORDINARY_WORDS = frozenset(
 )
 LONGEST = 255
 LONGEST_CODE = 100
+# Fewer digits than a telephone number has, in all numbers of a code or a sentence together.
+MOST_DIGITS = 6
 
 # ISO 4217 and ISO 3166-1 alpha-2.
 _CURRENCIES = frozenset(
@@ -51,7 +53,8 @@ _WHOLE = re.compile(
 )
 _WITHIN = re.compile(rf"(?<![0-9A-Za-z])(?:{_UUID}|{_DAY}{_CLOCK})(?![0-9A-Za-z])", re.ASCII)
 _BASE64 = re.compile(
-    r"(?=.*[0-9])(?:[A-Za-z0-9_+/-]{22}==|(?=(?:[^A-Z]*[A-Z]){4})[A-Za-z0-9_+/-]{22})", re.ASCII
+    r"(?=.*[0-9])(?=.*[a-z])(?:[A-Za-z0-9_+/-]{22}==|(?=(?:[^A-Z]*[A-Z]){4})[A-Za-z0-9_+/-]{22})",
+    re.ASCII,
 )
 _IP = re.compile(r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}", re.ASCII)
 _SPACED_DIGITS = re.compile(r"[0-9]+(?:[.\-/()]+[0-9]+)+", re.ASCII)
@@ -63,6 +66,7 @@ _TIME = re.compile(
 _EPOCH = re.compile(r"1[0-9]{9}(?:[0-9]{3})?(?:\.[0-9]{1,6})?", re.ASCII)
 _AMOUNT = re.compile(r"-?(?:[0-9]{1,6}|[0-9]{1,9}\.[0-9]{1,4})", re.ASCII)
 _STATUS_CODE = re.compile(r"[2-5]\.[0-9]{1,3}\.[0-9]{1,3}|[1-9][0-9]{2}|[1-6][0-9]{4}", re.ASCII)
+_IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}", re.ASCII)
 _TURN = re.compile(r"(?<=[0-9])[A-Za-z]|(?<=[A-Za-z])[0-9]", re.ASCII)
 _WRITTEN = re.compile(r"[a-z]{4,}", re.ASCII)
 _CAPITALS = re.compile(r"[A-Z]{2}.*[a-z]{2}|[a-z]{2}.*[A-Z]{2}", re.ASCII)
@@ -159,8 +163,10 @@ def words_of(text: str) -> tuple[str, ...]:
 
 
 def is_worded(text: str, own: Container[str]) -> bool:
-    """Return whether a text consists of ordinary words, and numbers of three digits at most."""
+    """Return whether a text consists of ordinary words, and of a few short numbers."""
     words = words_of(text)
+    if sum(len(word) for word in words if word.isdigit()) > MOST_DIGITS:
+        return False
     return any(word.isalpha() for word in words) and all(
         len(word) <= 3 if word.isdigit() else word in ORDINARY_WORDS or word in own
         for word in words
@@ -235,13 +241,15 @@ def is_number_id(digits: str) -> bool:
 def _is_part(part: str, own: Container[str]) -> bool:
     if part.isdigit():
         return is_number_id(part)
+    if _IBAN.fullmatch(part):
+        return False
     return is_worded(part, own) or _is_random(part) or _is_numbered(part, own)
 
 
 def _is_numbered(part: str, own: Container[str]) -> bool:
     """Return whether a part is an ordinary word and a number behind it: `msg0000012`."""
     word = part.rstrip("0123456789")
-    return word != part and is_worded(word, own) and is_number_id(part[len(word) :])
+    return 3 <= len(word) < len(part) and is_worded(word, own) and is_number_id(part[len(word) :])
 
 
 def _is_random(part: str) -> bool:

@@ -32,8 +32,6 @@ _SENTENCE_WORDS = frozenset(
     "what when where whether which while who whole whom whose will with within without worker "
     "would written wrongly yet you your".split()
 )
-# Fewer digits than a telephone number has, in all numbers of a sentence together.
-_MOST_DIGITS = 6
 _LONG_NUMBER = re.compile(r"(?<![0-9A-Za-z])[0-9]{7,19}(?![0-9A-Za-z])", re.ASCII)
 _TRUTH = frozenset({"", "true", "false"})
 
@@ -95,7 +93,7 @@ class Redactor:
         for what people and providers wrote: they may tell of somebody in ordinary words.
         """
         words = text.split()
-        most = _MOST_DIGITS - sum(len(word) for word in words if word.strip(_MARKS).isdigit())
+        most = plain.MOST_DIGITS - sum(len(word) for word in words if word.strip(_MARKS).isdigit())
         shown = (word if self._is_own_word(word, most) else MASK for word in words)
         return " ".join(word for word, _ in groupby(shown))
 
@@ -109,7 +107,11 @@ class Redactor:
 
     def _shown(self, value: Any, kind: Kind) -> Any:
         if isinstance(value, str):
-            return value if self._is_plain(value, kind) else MASK
+            # Parameters of a media type name files.
+            head, semicolon, _ = value.partition(";") if kind is Kind.CODE else (value, "", "")
+            if not self._is_plain(head, kind) or (semicolon and not head):
+                return MASK
+            return f"{head}; {MASK}" if semicolon else value
         if isinstance(value, bool) or value is None:
             return value
         if isinstance(value, Mapping):
@@ -140,8 +142,9 @@ class Redactor:
             case Kind.ID:
                 return plain.is_id(text, self._own)
             case Kind.CODE:
-                text = text.partition(";")[0]
-                return plain.is_code(text, self._own) or plain.is_status_code(text)
+                is_region = len(text) == 2 and text.isupper() and text != "OK"
+                is_one = plain.is_code(text, self._own) or plain.is_status_code(text)
+                return is_one and not is_region
             case Kind.CURRENCY:
                 return plain.is_currency(text)
             case Kind.COUNTRY:

@@ -21,7 +21,7 @@ from hub.core.queries.event_rows import EventFilter, EventRow, newest_id, types_
 from hub.core.queries.events import list_events, list_newer
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.csv_export import csv_line
-from hub.web.dashboard.masking import redacted_code, redacted_type
+from hub.web.dashboard.masking import redacted_type
 from hub.web.dashboard.params import filter_params, id_param, read_filters, url_with
 from hub.web.dashboard.permissions import current_user, hub, now, requires
 from hub.web.dashboard.rendering import page
@@ -148,6 +148,6 @@ def _choices(types: list[str]) -> list[str]:
 
     200 at most.
     """
-    families = sorted({f"{redacted_code(one.partition('.')[0])}.*" for one in types})
     known = [one for one in types if redacted_type(one) == one]
+    families = sorted({f"{one.partition('.')[0]}.*" for one in known})
     return [*families, *known, *sorted(EVENT_TYPES - set(types))][:200]

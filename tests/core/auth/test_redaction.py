@@ -35,7 +35,9 @@ MARKS = (
     "12025550143", "2025550143", "(202) 555-0143", "202-555-0143", "202.555.0143", "0049302025550",
     "447700900143", "tel:12025550143", "5555341244441115", "5555 3412 4444 1115", "94110-2342",
     "1985-04-12", "37.774929", "198.51.100.23", "2001:db8:85a3::7334", "123-45-6789",
-    "https://querfurt.example/wilhelmina?id=7", "<wilhelmina.7@querfurt.example>", "Wilhelmina Pay",
+    "https://querfurt.example/wilhelmina?id=7", "paid; wilhelmina", "paid wilhelmina",
+    "tel-06-12-34-56-78", "x202.555.014.3",
+    "<wilhelmina.7@querfurt.example>", "Wilhelmina Pay",
 )  # fmt: skip
 TYPED_KEYS = (
     "id", "customer_id", "MessageSid", "object_id", "sku", "number", "type", "eventType", "object",
@@ -161,10 +163,18 @@ def test_what_a_viewer_needs_is_shown(key, value):
      ("tax_id", "DE123456789"), ("wa_id", "14155550101"),
      ("client_secret", "pi_1PgafyB7WZ01_secret_a1b2c3d4"),
      ("verification_code", "paid"), ("plan", "gold"), ("phone_type", "mobile"), ("score", 10**18),
-     ("created", 12025550143)],
+     ("created", 12025550143), ("state", "CA"), ("FromState", "VA"), ("status", ";paid"),
+     ("account_id", "DE89370400440532013000"), ("account_id", "GB29NWBK60161331926819")],
 )  # fmt: skip
 def test_numbers_and_words_that_may_be_personal_are_masked(key, value):
     assert redactor.tree({key: value}) == {key: MASK}
+
+
+def test_a_code_ends_before_its_parameters():
+    told = {"content-type": "text/plain; name=Jane.pdf", "type": "paid; Jane Doe", "id": "a;Jane"}
+    assert redactor.tree(told) == {
+        "content-type": f"text/plain; {MASK}", "type": f"paid; {MASK}", "id": MASK,
+    }  # fmt: skip
 
 
 def test_a_form_is_masked_whole_with_names_that_nobody_declared():
