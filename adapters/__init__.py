@@ -14,7 +14,7 @@ from adapters.contract.errors import (
     Unreadable,
 )
 from adapters.contract.event import EVENT_TYPES, Attachment, Event
-from adapters.contract.form_inbound import FormField, FormInbound, Signals
+from adapters.contract.form_inbound import FormField, FormInbound, Signals, Submission
 from adapters.contract.inbound import Inbound, ListedRecord, Reply, Sample
 from adapters.contract.outbound import (
     Action,
@@ -60,6 +60,7 @@ __all__ = [
     "Reply",
     "Sample",
     "Signals",
+    "Submission",
     "TooManyFields",
     "Transport",
     "TransportError",

@@ -17,6 +17,9 @@ from adapters.contract.errors import TooManyFields, Unreadable
 MAX_FIELDS = 1000
 # In characters; RFC 2046 allows 70.
 MAX_BOUNDARY = 200
+# In characters. A longer header is read as if it were not there: its parameters are parsed one by
+# one, before anybody is known to have signed it.
+MAX_OPTIONS = 8 * 1024
 # Limit for the headers of one part.
 MAX_HEAD_BYTES = 16 * 1024
 
@@ -47,8 +50,9 @@ class Split(NamedTuple):
 
 
 def media_type(content_type: str | None) -> tuple[str, dict[str, str]]:
-    """Return the media type in lower case, and its parameters."""
-    kind, options = parse_options_header(content_type or "")
+    """Return the media type in lower case, and its parameters; neither from a very long header."""
+    given = content_type or ""
+    kind, options = parse_options_header(given if len(given) <= MAX_OPTIONS else "")
     return kind.lower(), options
 
 

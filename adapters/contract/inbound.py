@@ -89,9 +89,12 @@ class Inbound(ABC):
         """Initialize the adapter with settings that `settings_schema` loaded."""
 
     @classmethod
-    def longest_body(cls, settings: Mapping[str, Any]) -> int:
-        """Return the maximum size of a body in bytes; `settings` may lack keys that are invalid."""
-        return cls.max_bytes
+    def longest_body(cls, settings: Mapping[str, Any], max_bytes: int | None = None) -> int:
+        """Return the maximum size of a body in bytes; `settings` may lack keys that are invalid.
+
+        `max_bytes` is the source's own, None if hub.yaml has none.
+        """
+        return cls.max_bytes if max_bytes is None else max_bytes
 
     @abstractmethod
     def verify(self, request: InboundRequest) -> str:
@@ -125,6 +128,16 @@ class Inbound(ABC):
     @abstractmethod
     def sample_types(self) -> Sequence[str]:
         """Return the native types that `sample` knows, the most useful one first."""
+
+    def stored(self, request: InboundRequest) -> InboundRequest:
+        """Return a request as it is stored, verified or not: unchanged, if it may be signed.
+
+        Storing the result of `stored` again changes nothing, and `parse` gives the same events.
+
+        Raises:
+            Unreadable: it cannot be told what of its body may be kept.
+        """
+        return request
 
     def reply(self, events: Sequence[Event]) -> Reply:
         """Return the response to the provider; `events` is empty if the request was unreadable."""

@@ -18,6 +18,8 @@ import orjson
 from adapters.contract.errors import Unreadable
 
 DEPTH_LIMIT = 64
+# Keys of one object.
+KEY_LIMIT = 10_000
 
 _INTEGER_MIN, _INTEGER_MAX = -(2**63), 2**64 - 1
 _SURELY_SMALL_DIGITS = 18
@@ -28,21 +30,30 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _NAMED_FIELDS = 5
 _SHOWN_CHARACTERS = 80
 _TOO_DEEP = f"the JSON is nested deeper than {DEPTH_LIMIT}"
+_TOO_MANY_KEYS = f"the JSON has an object with more than {KEY_LIMIT:,} keys"
+# A string, also one that does not end: each byte is looked at once, whatever the text.
+_STRING = re.compile(rb'"(?:[^"\\]+|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _ABSENT = object()
 
 
-def read_json(body: bytes) -> Any:
+def read_json(body: bytes, *, most_values: int | None = None) -> Any:
     """Parse a JSON text in UTF-8, with or without a byte order mark.
+
+    `most_values`: how many members and elements all objects and lists may have together. A text
+    that may have more is refused before anything is built of it.
 
     Raises:
         Unreadable: not UTF-8, not JSON, empty, nested deeper than 64 levels, with a duplicate key,
-            with NaN or Infinity, or with an integer of more than 64 bits (20 digits at most).
+            with more than 10,000 keys in one object or more than `most_values`, with NaN or
+            Infinity, or with an integer of more than 64 bits (20 digits at most).
     """
+    if most_values is not None and _values_at_most(body) > most_values:
+        raise Unreadable(f"the JSON has more than {most_values:,} values")
     value = _plain(body)
     if value is None:
         value = _decode(_text(body))
-    if body.count(b"{") + body.count(b"[") > DEPTH_LIMIT:
-        _check_depth(value)
+    if body.count(b"{") + body.count(b"[") > DEPTH_LIMIT or body.count(b":") > KEY_LIMIT:
+        _check_shape(value)
     return value
 
 
@@ -82,6 +93,11 @@ def storable(data: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
     return cleaned, _reason(list(dict.fromkeys(changed)))
 
 
+def storable_text(text: str) -> str:
+    """Return a text cleaned for a database: NUL and lone surrogates become U+FFFD."""
+    return _UNSTORABLE.sub("\ufffd", text)
+
+
 def _plain(body: bytes) -> Any:
     """Parse with orjson if its result is certain to equal the strict parser's, else return None.
 
@@ -119,10 +135,21 @@ def _decode(text: str) -> Any:
         raise Unreadable(_TOO_DEEP) from error
 
 
-def _check_depth(value: Any) -> None:
+def _values_at_most(body: bytes) -> int:
+    """Return the number of members and elements in a JSON text, and at most one more for each list.
+
+    Of a text that is not JSON it is any number; it takes a few nanoseconds for each byte.
+    """
+    bare = _STRING.sub(b"", body)
+    return bare.count(b",") + bare.count(b"{") + bare.count(b"[")
+
+
+def _check_shape(value: Any) -> None:
     # Level by level, without recursion: however deep the data is, the stack stays flat.
     level = [value]
     for _ in range(DEPTH_LIMIT):
+        if any(len(node) > KEY_LIMIT for node in level if isinstance(node, dict)):
+            raise Unreadable(_TOO_MANY_KEYS)
         level = [
             child
             for node in level
@@ -200,8 +227,10 @@ def _cleaned(value: Any, path: str, changed: list[str]) -> Any:
 def _cleaned_mapping(value: Mapping[str, Any], path: str, changed: list[str]) -> dict[str, Any]:
     mapping = {}
     for key, item in value.items():
-        clean_key = _UNSTORABLE.sub("\ufffd", key)
+        clean_key = storable_text(key)
         inner = f"{path}.{clean_key}" if path else clean_key
+        # Of a key that is nested in long ones, only so much can be told.
+        inner = inner[:_SHOWN_CHARACTERS]
         if clean_key != key:
             changed.append(inner)
         clean_item = _cleaned(item, inner, changed)

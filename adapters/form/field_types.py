@@ -9,9 +9,9 @@ from typing import Any
 from marshmallow import ValidationError
 
 from adapters.contract.form_bodies import Part
+from adapters.contract.form_inbound import Repeated
 from adapters.form.files import DEFAULT_ACCEPT, DEFAULT_BYTES, extensions, has_extension, size_bytes
 from adapters.form.settings import KINDS
-from adapters.form.submission import Repeated
 from adapters.form.text_fields import (
     FILL_IN,
     EmailField,
@@ -54,11 +54,10 @@ class Choices(FieldType):
 
     def clean(self, value: Any) -> list[str]:
         many = value.values if isinstance(value, Repeated) else value
-        taken = set()
-        for one in many if isinstance(many, list | tuple) else (many,):
-            text = one_text(one, KINDS["choices"].longest)
+        given = many if isinstance(many, list | tuple) else (many,)
+        taken = {one_text(one, KINDS["choices"].longest) for one in given}
+        for text in taken:
             _no_choice(text, self.declared["choices"])
-            taken.add(text)
         least, most = self.declared.get("min", 0), self.declared.get("max", len(taken))
         if not least <= len(taken) <= most:
             said = f"at least {least}" if len(taken) < least else f"at most {most}"

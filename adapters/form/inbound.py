@@ -13,13 +13,13 @@ Any other token, or none, is not a fault: each post is then a lead of its own.
 
 **Answers**: 303 to the thank-you page, 422 with a sentence for each invalid field.
 
-**Quirks**: Fields that are not declared are ignored. Names that begin with `_` are reserved for the
-hub: `_token`, `_page` (the page's URL; else `Referer`), `_referrer` (the page that the visitor came
-from), `_next` (one of `redirects`) and `_gotcha`, the field that is hidden from people unless
-`honeypot` names another; only a program fills it in. `utm_source medium campaign term content` are
-read from hidden fields or from the page's URL. Text is stored as sent; a line break in a field of
-one line is rejected, so that no visitor can inject headers into an e-mail. The type of a file is
-that of its extension, whatever the sender declares.
+**Quirks**: Fields that are not declared are not kept; their names are counted. Names that begin
+with `_` are reserved for the hub: `_token`, `_page` (the page's URL; else `Referer`), `_referrer`
+(the page that the visitor came from), `_next` (one of `redirects`) and `_gotcha`, the field that is
+hidden from people unless `honeypot` names another; only a program fills it in. `utm_source medium
+campaign term content` are read from hidden fields or from the page's URL. Text is stored as sent; a
+line break in a field of one line is rejected, so that no visitor can inject headers into an e-mail.
+The type of a file is that of its extension, whatever the sender declares.
 
 **Samples**: built from the declared fields, because each form has others.
 """
@@ -36,15 +36,16 @@ from urllib.parse import urlsplit
 from adapters.contract.errors import ForeignOrigin, Unreadable
 from adapters.contract.event import Attachment, Event
 from adapters.contract.form_bodies import Part
-from adapters.contract.form_inbound import FormInbound, Signals
+from adapters.contract.form_inbound import FormInbound, Signals, Submission
 from adapters.contract.inbound import Sample
 from adapters.contract.request import InboundRequest
 from adapters.form import samples, submission_tokens
-from adapters.form.files import attachments, most_bytes
+from adapters.form.body_size import longest_body
+from adapters.form.files import attachments
 from adapters.form.lead import canonical
 from adapters.form.settings import HONEYPOT, FormSettings, well_declared
 from adapters.form.spam_signals import signals_of
-from adapters.form.submission import JSON, MULTIPART, URLENCODED, Submission, read_submission
+from adapters.form.submission import JSON, MULTIPART, URLENCODED, SubmissionReader
 from adapters.form.validation import Validator, form_field
 
 NATIVE_TYPES = {"submission": "lead.submitted"}
@@ -80,14 +81,19 @@ class Form(FormInbound):
         self.title = settings.get("title") or "Contact us"
         self.honeypot = settings.get("honeypot") or HONEYPOT
         self.form_fields = [form_field(name, field) for name, field in self._declared.items()]
+        self._reader = SubmissionReader(self._declared, self.honeypot)
         self.labels = {field.name: field.label for field in self.form_fields}
         self.takes_files = any(field.type == "file" for field in self.form_fields)
         self.redirect_origins = sorted({_origin(one) for one in self._targets()})
 
     @classmethod
-    def longest_body(cls, settings: Mapping[str, Any]) -> int:
-        """Return the maximum size of a body in bytes: that of its texts plus that of all files."""
-        return cls.max_bytes + most_bytes(well_declared(settings.get("fields", {})))
+    def longest_body(cls, settings: Mapping[str, Any], max_bytes: int | None = None) -> int:
+        """Return the maximum size of a body in bytes: that of its fields, and 64 KiB.
+
+        It is never more than `max_bytes` or, without it, than 512 KiB and that of all files.
+        """
+        declared = well_declared(settings.get("fields", {}))
+        return longest_body(declared, cls.max_bytes, max_bytes)
 
     def admits(self, origin: str | None, url: str) -> bool:
         """Return whether a page of that origin may post to `url`."""
@@ -103,41 +109,45 @@ class Form(FormInbound):
             raise ForeignOrigin("Origin: none of this form's `origins`")
         return "form"
 
-    def parse(self, request: InboundRequest) -> Sequence[Event]:
+    def read(self, request: InboundRequest) -> Submission:
+        """Read the body of a request.
+
+        Raises:
+            Unreadable: the body is not a form.
+            TooManyFields: the body has more fields than are read.
+        """
+        return self._reader.read(request)
+
+    def events(self, submission: Submission) -> Sequence[Event]:
         """Return the one event of a submission.
 
         Raises:
             InvalidSubmission: with a sentence for each invalid field.
-            Unreadable: the body is not a form, or has a file for which no file field is declared.
+            Unreadable: it has a file for which no file field is declared.
         """
-        submission = read_submission(request)
-        asked = {field.name for field in self.form_fields if field.type == "file"}
-        if not submission.files.keys() <= asked:
+        if submission.has_stray_file:
             raise Unreadable("this form takes no such file")
-        valid = self._validator.valid(submission, request.received_at)
+        received_at = submission.request.received_at
+        valid = self._validator.valid(submission, received_at)
         filled, kept = _listed(valid)
-        lead = canonical(self._declared, filled, submission, request.headers.get("referer"))
+        referer = submission.request.headers.get("referer")
+        lead = canonical(self._declared, filled, submission, referer)
         if kept:
             lead["attachments"] = [_described(one) for one in kept]
         event = Event(
             type=NATIVE_TYPES["submission"],
             native_type="submission",
-            external_id=self._external_id(submission, request),
-            occurred_at=request.received_at,
+            external_id=self._external_id(submission),
+            occurred_at=received_at,
             data={**lead, "fields": filled, "native": filled},
             fingerprint=_fingerprint(filled, kept),
             attachments=kept,
         )
         return [event]
 
-    def signals(self, request: InboundRequest) -> Signals:
-        """Return the spam signals of a submission.
-
-        Raises:
-            Unreadable: the body is not a form.
-        """
-        submission = read_submission(request)
-        token = self._token(submission, request)
+    def signals(self, submission: Submission) -> Signals:
+        """Return the spam signals of a submission."""
+        token = self._token(submission)
         return signals_of(
             self._declared,
             submission,
@@ -149,18 +159,17 @@ class Form(FormInbound):
         """Return a token for one view of the form."""
         return submission_tokens.issue(self._key, now, nonce)
 
-    def thanks_page(self, request: InboundRequest) -> str | None:
+    def thanks_page(self, submission: Submission) -> str | None:
         """Return the URL of the thank-you page, or None without one."""
-        wanted = read_submission(request).get("_next")
+        wanted = submission.get("_next")
         known = isinstance(wanted, str) and wanted in self._redirects
         return str(wanted) if known else self._redirect
 
-    def typed(self, request: InboundRequest) -> Mapping[str, Sequence[str]]:
+    def typed(self, submission: Submission) -> Mapping[str, Sequence[str]]:
         """Return the submitted values of each field, including the hub's own fields.
 
         Bytes that are not UTF-8, and lone surrogates, become U+FFFD.
         """
-        submission = read_submission(request)
         return {
             name: [_SURROGATE.sub("\ufffd", one) for one in submission.texts(name)]
             for name in submission.values
@@ -181,17 +190,16 @@ class Form(FormInbound):
     def _targets(self) -> Sequence[str]:
         return [*self._redirects, *([self._redirect] if self._redirect else [])]
 
-    def _token(
-        self, submission: Submission, request: InboundRequest
-    ) -> submission_tokens.Token | None:
-        return submission_tokens.read(self._key, submission.get("_token"), request.received_at)
+    def _token(self, submission: Submission) -> submission_tokens.Token | None:
+        sent, received_at = submission.get("_token"), submission.request.received_at
+        return submission_tokens.read(self._key, sent, received_at)
 
-    def _external_id(self, submission: Submission, request: InboundRequest) -> str:
+    def _external_id(self, submission: Submission) -> str:
         """Return the event's id; a repeated submission with a valid token has the same one."""
-        if token := self._token(submission, request):
+        if token := self._token(submission):
             return f"token:{token.nonce}"
-        at = request.received_at.isoformat().encode("ascii")
-        return sha256(at + b"\n" + request.body).hexdigest()
+        at = submission.request.received_at.isoformat().encode("ascii")
+        return sha256(at + b"\n" + submission.request.body).hexdigest()
 
 
 def _listed(valid: Mapping[str, Any]) -> tuple[dict[str, Any], list[Attachment]]:

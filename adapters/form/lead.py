@@ -7,12 +7,13 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from adapters.contract.fields import phone_e164, text
-from adapters.form.submission import Submission
+from adapters.contract.form_inbound import Submission
 from adapters.form.text_fields import is_email
 
 UTM = ("source", "medium", "campaign", "term", "content")
 MAX_URL = 2048
 MAX_UTM = 255
+MAX_EMAIL = 1000
 
 Declared = Mapping[str, Mapping[str, Any]]
 
@@ -63,7 +64,10 @@ def _first(
 
 
 def _email(typed: Any) -> str | None:
-    address = unicodedata.normalize("NFC", typed.strip()) if isinstance(typed, str) else ""
+    # Normalizing takes long where thousands of accents stand on one letter.
+    if not isinstance(typed, str) or len(typed) > MAX_EMAIL:
+        return None
+    address = unicodedata.normalize("NFC", typed.strip())
     if not is_email(address):
         return None
     local, _, domain = address.rpartition("@")

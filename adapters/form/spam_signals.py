@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from adapters.contract.fields import phone_e164
-from adapters.contract.form_inbound import Signals
-from adapters.form.submission import Submission
+from adapters.contract.form_inbound import Signals, Submission
 
 CHALLENGES = ("cf-turnstile-response", "h-captcha-response", "g-recaptcha-response")
 MAX_CHALLENGE = 8192

@@ -7,9 +7,9 @@ from typing import Any
 
 from marshmallow import ValidationError, fields
 
+from adapters.contract.form_inbound import Repeated
 from adapters.form.patterns import matcher
 from adapters.form.settings import longest
-from adapters.form.submission import Repeated
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # A quoted local part may contain almost anything (RFC 5321, 4.1.2); no part has a line break.

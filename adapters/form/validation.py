@@ -11,11 +11,10 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 from adapters.contract.errors import InvalidSubmission
 from adapters.contract.fields import rfc3339
-from adapters.contract.form_inbound import FormField
+from adapters.contract.form_inbound import FormField, Submission
 from adapters.form.field_types import FIELD_TYPES, MISSING
 from adapters.form.files import DEFAULT_ACCEPT, extensions
 from adapters.form.settings import KINDS
-from adapters.form.submission import Submission
 from adapters.form.text_fields import FieldType
 
 

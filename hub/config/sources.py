@@ -46,7 +46,7 @@ def _source(found: Section, reading: LoadContext) -> Source | None:
     if found.enabled:
         _check_secrets(found, adapter, reading)
     settings = MappingProxyType(load(own, found, reading))
-    values.setdefault("max_bytes", adapter.longest_body(settings))
+    values["max_bytes"] = adapter.longest_body(settings, values.get("max_bytes"))
     values["captcha"] = read_captcha(found, reading)
     return Source(slug=found.name, settings=settings, **values)
 

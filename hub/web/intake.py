@@ -6,7 +6,7 @@ Both ways into the hub use it: the Flask views, and the server in front of them.
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from adapters import InboundRequest, Reply
+from adapters import InboundRequest, Reply, Unreadable
 from hub.core.hub import Hub
 from hub.core.inbound.ingest import IngestResult, PreparedRequest, ingest_all, store_rejected
 from hub.core.inbound.receive import Refusal
@@ -84,12 +84,18 @@ class Intake:
         nor on a full disk.
         """
         keeps_trace = keeps_trace and not self.is_full
-        if self.counters.rejected(slug, request.received_at, reason, traced=keeps_trace):
-            secrets = self._hub.receiver.secrets(slug)
-            with self._hub.store.write() as connection:
-                store_rejected(
-                    connection, source=slug, request=request, reason=reason, secrets=secrets
-                )
+        if not self.counters.rejected(slug, request.received_at, reason, traced=keeps_trace):
+            return
+        try:
+            stored, has_body = self._hub.inbound(slug).stored(request), True
+        except Unreadable:
+            stored, has_body = request, False
+        secrets = self._hub.receiver.secrets(slug)
+        with self._hub.store.write() as connection:
+            store_rejected(
+                connection, source=slug, request=stored, reason=reason, secrets=secrets,
+                keeps_body=has_body,
+            )  # fmt: skip
 
     def note_refusal(self, path: str, status: int) -> None:
         """Count a refusal before verification at a source's address; store nothing of it."""

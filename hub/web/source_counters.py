@@ -1,5 +1,7 @@
 """Counters of verified and rejected requests per source: kept in memory, flushed every 5 s.
 
+So are the names of fields that a form does not declare.
+
 A flood of forged requests must not become a flood of writes.
 """
 
@@ -7,6 +9,7 @@ import atexit
 import logging
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -52,6 +55,12 @@ class SourceCounters:
                 del self._traces[key]
             self._traces[source, minute] += 1
             return self._traces[source, minute] <= TRACES_PER_MINUTE
+
+    def undeclared(self, source: str, at: datetime, names: Sequence[str]) -> None:
+        """Count the fields of one post that its form does not declare."""
+        if names:
+            with self._lock:
+                self._news_of(source).undeclared.note(names, at)
 
     def flush(self) -> None:
         """Write the counts since the last flush; if that fails, they are lost and logged."""

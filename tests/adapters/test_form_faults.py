@@ -195,4 +195,4 @@ def test_a_field_without_a_label_is_called_by_its_name() -> None:
 
 def test_a_redirect_may_have_a_fragment() -> None:
     on, asked = form(redirect=f"{ORIGIN}/#thanks"), posted(b"", {"content-type": URLENCODED})
-    assert on.thanks_page(asked) == f"{ORIGIN}/#thanks"
+    assert on.thanks_page(on.read(asked)) == f"{ORIGIN}/#thanks"

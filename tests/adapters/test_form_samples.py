@@ -119,7 +119,7 @@ def test_no_two_samples_say_the_same_and_none_is_a_suspect(fields: dict) -> None
     texts = set()
     for nonce in ("aaaaaaaa00000001", "aaaaaaaa00000002"):
         on, request, _ = sample(fields, nonce)
-        signals = on.signals(request)
+        signals = on.signals(on.read(request))
         texts.add(signals.text)
         assert (signals.honeypot, signals.links, signals.after_s) == (False, 0, 60.0)
     assert len(texts) == 2

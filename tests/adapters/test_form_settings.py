@@ -1,17 +1,19 @@
 """Settings of a form's fields; no pattern takes long."""
 
+import json
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from marshmallow import ValidationError
 
+from adapters.form.body_size import HEAD_BYTES
 from adapters.form.inbound import Form
 from adapters.form.patterns import BadPattern, check_pattern, matcher
 from adapters.form.settings import FormSettings
-from adapters.form.submission import URLENCODED
+from adapters.form.submission import JSON, MULTIPART, URLENCODED
 from tests.adapters.posting import posted
-from tests.adapters.submitting import ORIGIN, form
+from tests.adapters.submitting import ORIGIN, form, parsed
 from tests.timing import little_work
 
 
@@ -61,12 +63,69 @@ def test_other_settings_that_cannot_be_meant_are_told_at_their_key() -> None:
     assert faults_of({"type": "file", "max": 10, "max_bytes": "5MiB"}).keys() == {"fields"}
 
 
-def test_a_form_with_files_takes_longer_bodies_and_a_fault_does_not_stop_the_count() -> None:
-    files = {"it": {"type": "file", "max": 2, "max_bytes": "3MiB"}}
-    loaded = FormSettings().load({"fields": files | {"name": {}}})
-    assert Form.longest_body(loaded) == Form.max_bytes + 6 * 1024 * 1024
-    assert Form.longest_body({"fields": {"it": {"type": "file", "max": "x"}}}) == Form.max_bytes
-    assert Form.longest_body({}) == Form.max_bytes
+FILES = {"it": {"type": "file", "max": 2, "max_bytes": "3MiB"}}
+EVERY = FILES | {
+    "name": {"max": 300}, "message": {"type": "longtext", "max": 3000}, "mail": {"type": "email"},
+    "phone": {"type": "phone"}, "rooms": {"type": "number"}, "start": {"type": "date"},
+    "topic": {"type": "choice", "choices": ["a" * 200, "b"]}, "campaign": {"type": "hidden"},
+    "extras": {"type": "choices", "choices": ["\U0001f3e0" * 200, *"cdefgh"]},
+    "agreed": {"type": "consent", "text": "x"},
+}  # fmt: skip
+KIB, MIB = 1024, 1024 * 1024
+
+
+def longest_of(fields: dict[str, Any], max_bytes: int | None = None) -> int:
+    return Form.longest_body(FormSettings().load({"fields": fields}), max_bytes)
+
+
+def test_a_body_may_be_64_kib_larger_than_its_declared_fields_may_be() -> None:
+    assert longest_of({"a": {"max": 100}}) == 64 * KIB + 1200 + HEAD_BYTES + 1
+    assert longest_of({"a": {"max": 100}, "b": {"max": 100}}) == 64 * KIB + 2 * (1200 + 257)
+    assert longest_of(FILES | {"name": {}}) > 64 * KIB + 6 * MIB
+    assert longest_of(FILES | {"name": {}}) < 96 * KIB + 6 * MIB
+    wrong = {"fields": {"it": {"type": "file", "max": "x"}}}
+    assert Form.longest_body(wrong) == Form.longest_body({}) == 64 * KIB
+
+
+def test_a_body_is_never_larger_than_max_bytes() -> None:
+    """Without one of its own, a form takes 512 KiB of texts, and its files."""
+    long = {f"f{n}": {"type": "longtext", "max": 100_000} for n in range(3)}
+    assert longest_of(long) == Form.max_bytes == 512 * KIB
+    assert longest_of(long | FILES) == Form.max_bytes + 6 * MIB
+    assert longest_of(long, 2 * MIB) == 2 * MIB
+    assert longest_of({"a": {}}, 2 * MIB) == longest_of({"a": {}}) < 128 * KIB
+    assert longest_of({"a": {}}, 4 * KIB) == 4 * KIB
+
+
+@pytest.mark.parametrize("kind", [URLENCODED, JSON, MULTIPART])
+def test_a_form_that_is_filled_in_to_the_brim_fits_in_any_encoding(kind: str) -> None:
+    fields = EVERY if kind == MULTIPART else {n: one for n, one in EVERY.items() if n != "it"}
+    house = "\U0001f3e0"
+    values: dict[str, Any] = {
+        "name": house * 300, "message": house * 3000, "mail": f"{house * 64}@{house * 60}.example",
+        "phone": "1" * 20, "rooms": "1" * 18, "start": "2026-01-01", "topic": "a" * 200,
+        "campaign": house * 500, "extras": EVERY["extras"]["choices"], "agreed": house * 200,
+    }  # fmt: skip
+    if kind == JSON:
+        body = json.dumps(values).encode()
+    elif kind == URLENCODED:
+        body = urlencode(values, doseq=True).encode()
+    else:
+        boundary = "----WebKitFormBoundary0123456789abcdef"
+        kind = f"{MULTIPART}; boundary={boundary}"
+        names = [
+            (n, v)
+            for n, many in values.items()
+            for v in ([many] if isinstance(many, str) else many)
+        ]
+        parts = [f'{{}}form-data; name="{n}"\r\n\r\n{v}' for n, v in names]
+        head = "Content-Disposition: "
+        parts += [f'{{}}form-data; name="it"; filename="{house * 250}.pdf"\r\nContent-Type: '
+                  f"application/octet-stream\r\n\r\n{'x' * 3 * MIB}"] * 2  # fmt: skip
+        lines = "".join(f"--{boundary}\r\n{part.replace('{}', head, 1)}\r\n" for part in parts)
+        body = f"{lines}--{boundary}--\r\n".encode()
+    assert parsed(body, kind, form(fields)).data["fields"]["name"] == house * 300
+    assert len(body) <= longest_of(fields) - 64 * KIB
 
 
 GOOD = ["[0-9]{5}(-[0-9]{4})?", "[A-Z]{1,2}[0-9][A-Z0-9]? ?[0-9][A-Z]{2}", r"\d+(\.\d{2})?",
@@ -140,4 +199,4 @@ def test_only_targets_of_the_list_are_gone_to() -> None:
 
 def next_page(on: Form, wanted: str) -> str | None:
     body = urlencode({"_next": wanted}).encode()
-    return on.thanks_page(posted(body, {"content-type": URLENCODED}))
+    return on.thanks_page(on.read(posted(body, {"content-type": URLENCODED})))

@@ -13,7 +13,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from adapters.contract.errors import Unreadable
-from adapters.contract.strict_json import digest, fingerprint, read_json, storable
+from adapters.contract.strict_json import (
+    KEY_LIMIT,
+    digest,
+    fingerprint,
+    read_json,
+    storable,
+)
 from tests.timing import little_work
 
 JSON_SUITE = sorted((Path(__file__).parents[1] / "fixtures/JSONTestSuite/test_parsing").iterdir())
@@ -190,10 +196,64 @@ def test_a_message_never_carries_the_body() -> None:
     assert "4242" not in str(caught.value)
 
 
-def test_two_hundred_thousand_keys_are_read_in_time() -> None:
-    body = json.dumps({f"key{number}": number for number in range(200_000)}).encode()
+def keys(count: int) -> bytes:
+    return json.dumps({f"key{number}": number for number in range(count)}).encode()
+
+
+def test_an_object_has_ten_thousand_keys_at_most() -> None:
+    """B50: two hundred thousand are refused, and in time."""
+    assert len(read_json(keys(KEY_LIMIT))) == KEY_LIMIT == 10_000
+    assert len(read_json(b"[" + b",".join([keys(100)] * 200) + b"]")) == 200
+    for body in (keys(KEY_LIMIT + 1), b'[[{"a":' + keys(KEY_LIMIT + 1) + b"}]]"):
+        with pytest.raises(Unreadable, match="more than 10,000 keys"):
+            read_json(body)
+    with little_work(), pytest.raises(Unreadable, match="more than 10,000 keys"):
+        read_json(keys(200_000))
+
+
+@pytest.mark.parametrize(("text", "values"), [
+    ("[]", 0), ('{"a": 1, "b": 2}', 2), ("[1, 2, 3]", 3), ('{"a": [1, 2]}', 3),
+    ('["a,b,{[", "\\",{", "\\\\"]', 3), ('{"a": {"b": {"c": 1}}}', 3),
+])  # fmt: skip
+def test_a_text_of_more_values_than_asked_for_is_refused(text: str, values: int) -> None:
+    lists = text.count("[]")
+    assert read_json(text.encode(), most_values=values + lists) == json.loads(text)
+    if values:
+        with pytest.raises(Unreadable, match="more than"):
+            read_json(text.encode(), most_values=values - 1)
+
+
+@given(json_texts(), st.integers(0, 30))
+def test_a_bound_on_values_refuses_no_text_that_keeps_it(text: str, bound: int) -> None:
+    try:
+        value = read_json(text.encode())
+    except Unreadable:
+        return
+    if count_nodes(value) <= bound:
+        assert read_json(text.encode(), most_values=bound) == value
+
+
+def count_nodes(value: Any) -> int:
+    """Return the members and elements of a JSON value, and one for each empty list or object."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    is_empty = isinstance(value, dict | list) and not value
+    return is_empty + sum(1 + count_nodes(one) for one in inner)
+
+
+@pytest.mark.parametrize("body", [b'"' + b'\\"' * 250_000, b'"' * 499_999, b'"\\' * 250_000])
+def test_a_text_of_quotes_is_counted_in_one_pass(body: bytes) -> None:
+    with little_work(), pytest.raises(Unreadable):
+        read_json(body, most_values=1000)
+
+
+def test_the_place_of_what_cannot_be_stored_is_told_in_brief_however_long_its_keys() -> None:
+    deepest: Any = ["\x00"] * 20_000
+    for _ in range(60):
+        deepest = {"k" * 7_000: deepest}
     with little_work():
-        assert len(read_json(body)) == 200_000
+        _, reason = storable({"a": deepest})
+    assert reason
+    assert len(reason) < 500
 
 
 def test_good_data_is_stored_as_it_is() -> None:

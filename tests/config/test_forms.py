@@ -51,11 +51,25 @@ def test_a_fault_of_a_form_has_its_line(tmp_path: Path, text: str, fault: str) -
 
 def test_a_form_with_files_takes_what_its_files_may_come_to(tmp_path: Path) -> None:
     path = tmp_path / "hub.yaml"
-    for extra, expected in (("", 512 * 1024 + 6 * 1024**2), ("    max_bytes: 1MiB\n", 1024**2)):
-        fields = "    fields:\n      cv: {type: file, max: 2, max_bytes: 3MiB}\n"
+    fields = "    fields:\n      cv: {type: file, max: 2, max_bytes: 3MiB}\n"
+    sizes = []
+    for extra in ("", "    max_bytes: 1MiB\n", "    max_bytes: 60MiB\n"):
         path.write_text(HEAD + extra + fields)
         found = load_config(path, {}, published_secrets_allowed=True)
-        assert found.sources["contact"].max_bytes == expected
+        sizes.append(found.sources["contact"].max_bytes)
+    taken, small, large = sizes
+    assert 64 * 1024 < taken - 6 * 1024**2 < 80 * 1024
+    assert (small, large) == (1024**2, taken)
+
+
+def test_the_max_bytes_of_other_sources_is_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "hub.yaml"
+    for extra, expected in (("", 1024**2), (", max_bytes: 3MiB", 3 * 1024**2)):
+        path.write_text(
+            f"sources:\n  s: {{adapter: stripe, secrets: [whsec_{'a1' * 12}]{extra}}}\n"
+        )
+        found = load_config(path, {}, published_secrets_allowed=True)
+        assert found.sources["s"].max_bytes == expected
 
 
 def test_a_date_and_a_number_may_be_written_without_quotes(tmp_path: Path) -> None:

@@ -118,18 +118,19 @@ def store_rejected(
     request: InboundRequest,
     reason: str,
     secrets: SourceSecrets = NO_SECRETS,
+    keeps_body: bool = True,
 ) -> UUID | None:
     """Store the trace of a request that did not verify, so that it can be verified again.
 
     Return its id; None, and count it, if it is beyond the byte budget of its source. A body of more
-    than `MAX_TRACE_BYTES` is not stored, long headers are cut, and `secrets`, those of the source,
-    are masked in the address. Must be called in a transaction.
+    than `MAX_TRACE_BYTES` is not stored, nor without `keeps_body`; long headers are cut, and
+    `secrets`, those of the source, are masked in the address. Must be called in a transaction.
     """
     row = new_request_row(source, request, signed_by=None, secrets=secrets)
     if row["url"] != request.url:
         reason = f"{reason}; {NOT_KEPT}"
     row |= {"headers": limit_headers(row["headers"]), "url": limit_url(row["url"])}
-    if len(request.body) > MAX_TRACE_BYTES:
+    if not keeps_body or len(request.body) > MAX_TRACE_BYTES:
         row["body"] = None
     if not take(connection, source, stored_bytes(row), now=request.received_at):
         note_over_budget(connection, source, now=request.received_at)

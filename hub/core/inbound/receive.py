@@ -5,7 +5,7 @@ it: the Flask view, the server in front of it, the form endpoint, a replay of a 
 a backfill. `hub.core.inbound.ingest` then stores what it prepared.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,14 +104,26 @@ class Receiver:
         self, request: InboundRequest, slug: str, signed_by: str
     ) -> PreparedRequest:
         """Parse and match a request that was verified; `signed_by` is the label of its secret."""
-        row = new_request_row(slug, request, signed_by=signed_by, secrets=self.secrets(slug))
-        row["body"] = self._bodies.encode(request.body, received_at=request.received_at)
-        if self._adapters[slug].takes_forms:  # anybody may have sent it
-            row |= {"headers": limit_headers(row["headers"]), "url": limit_url(row["url"])}
+        adapter = self._adapters[slug]
         try:
-            events = self._adapters[slug].parse(request)
+            stored = adapter.stored(request)
         except Unreadable as error:
+            row = self._row(request, slug, signed_by) | {"body": None}
             return PreparedRequest(row, reason=str(error))
+        try:
+            events = adapter.parse(stored)
+        except Unreadable as error:
+            return PreparedRequest(self._row(stored, slug, signed_by), reason=str(error))
+        return self.prepare_events(stored, slug, signed_by, events)
+
+    def prepare_events(
+        self, request: InboundRequest, slug: str, signed_by: str, events: Sequence[Event]
+    ) -> PreparedRequest:
+        """Match the events of a request that was verified and parsed; `request` is stored as it is.
+
+        `signed_by` is the label of its secret.
+        """
+        row = self._row(request, slug, signed_by)
         if not events:
             return PreparedRequest(row, reason="there is no event in it")
         batch = Batch(row, [_event_row(event, row, self._router.version) for event in events], [])
@@ -122,6 +134,13 @@ class Receiver:
     def reply(self, slug: str, ingested: IngestResult) -> Reply:
         """Return the response that the provider expects once its request is stored."""
         return self._adapters[slug].reply(ingested.events)
+
+    def _row(self, request: InboundRequest, slug: str, signed_by: str) -> dict[str, Any]:
+        row = new_request_row(slug, request, signed_by=signed_by, secrets=self.secrets(slug))
+        row["body"] = self._bodies.encode(request.body, received_at=request.received_at)
+        if self._adapters[slug].takes_forms:  # anybody may have sent it
+            row |= {"headers": limit_headers(row["headers"]), "url": limit_url(row["url"])}
+        return row
 
     def _match(self, event: Event, event_row: dict[str, Any], batch: Batch) -> None:
         """Add the deliveries of an event to a batch, and set the event's state."""

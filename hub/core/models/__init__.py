@@ -39,6 +39,7 @@ from hub.core.models.operations import (
     HubIdentity,
     Restoration,
     SourceState,
+    UndeclaredField,
 )
 from hub.core.models.replays import ItemState, Replay, ReplayItem, ReplayState
 
@@ -82,6 +83,7 @@ __all__ = [
     "StoredEvent",
     "StoredRequest",
     "Ticket",
+    "UndeclaredField",
     "User",
     "database_later",
     "database_now",

@@ -56,11 +56,11 @@ class EventState(StrEnum):
 class StoredRequest(Base):
     """Inbound request as it arrived: exact bytes, headers without credentials, verdict.
 
-    `body` is stored as `encode_body` returns it, and read as it arrived; `size_bytes` is its length
-    as it arrived. It is absent for a plain duplicate (the first request has it), and for a rejected
-    request that was too large to store. `reason` says why the request is unreadable, rejected or in
-    conflict. `event_id` is the event that a duplicate repeats, or the first event of an accepted
-    request.
+    `body` is stored as `encode_body` returns it, and read as it arrived; of a form's body, what the
+    form declares is kept alone. `size_bytes` is the length of what is kept, before it is encoded.
+    It is absent for a plain duplicate (the first request has it), and for a rejected request that
+    was too large to store. `reason` says why the request is unreadable, rejected or in conflict.
+    `event_id` is the event that a duplicate repeats, or the first event of an accepted request.
     """
 
     __tablename__ = "inbound_requests"

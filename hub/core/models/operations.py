@@ -62,6 +62,20 @@ class SourceState(Base):
     over_budget: Mapped[int] = mapped_column(default=0, server_default="0")
 
 
+class UndeclaredField(Base):
+    """Field that posts to a form had and the form does not declare: in how many, and when last.
+
+    `name` is as the sender typed it, cut. A source has a limited number of rows.
+    """
+
+    __tablename__ = "undeclared_fields"
+
+    source: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    posts: Mapped[int]
+    last_seen_at: Mapped[datetime]
+
+
 class Restoration(Base):
     """Restoration of the database from a backup: calls made after the backup may be missing.
 

@@ -1,4 +1,7 @@
-"""Source counters: requests by verdict, last verified request, last refusal and its reason."""
+"""Source counters: requests by verdict, last verified request, last refusal and its reason.
+
+Also the names of fields that a form does not declare.
+"""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -8,6 +11,7 @@ from datetime import datetime
 from sqlalchemy import Connection, update
 
 from hub.core.models import RequestState, SourceState, insert_if_new
+from hub.core.monitoring.undeclared_fields import UndeclaredNames, add_undeclared
 
 _COLUMNS = {
     RequestState.ACCEPTED: "accepted",
@@ -25,6 +29,7 @@ class SourceNews:
     last_verified_at: datetime | None = None
     last_rejected_at: datetime | None = None
     last_rejected_reason: str | None = None
+    undeclared: UndeclaredNames = field(default_factory=UndeclaredNames)
 
 
 def add_up(connection: Connection, news: Mapping[str, SourceNews]) -> None:
@@ -47,3 +52,5 @@ def add_up(connection: Connection, news: Mapping[str, SourceNews]) -> None:
             connection.execute(
                 update(SourceState).where(SourceState.source == source).values(**values)
             )
+        if fresh.undeclared.posts:
+            add_undeclared(connection, source, fresh.undeclared)

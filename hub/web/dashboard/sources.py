@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from werkzeug.test import Client
 from werkzeug.wrappers import Response as BaseResponse
 
-from adapters import InboundRequest
+from adapters import FormInbound, InboundRequest
 from hub.core.audit import record_action
 from hub.core.auth.roles import Permission
 from hub.core.configuration import Source
@@ -17,6 +17,7 @@ from hub.core.ids import parse_id
 from hub.core.inbound.samples import address_of, external_id_of, live_destinations, make_sample
 from hub.core.models import RequestState
 from hub.core.monitoring.source_health import rate_words, watch_sources
+from hub.core.monitoring.undeclared_fields import UndeclaredCount, undeclared_fields
 from hub.core.queries import sources as board
 from hub.core.queries.events import find_event_id
 from hub.web.dashboard.blueprint import dashboard
@@ -58,6 +59,7 @@ def source_page(slug: str) -> Response:
         secrets=secrets,
         rejected=rejected,
         unreadable=unreadable,
+        undeclared=_undeclared(connection, source),
     )
 
 
@@ -149,6 +151,13 @@ def _heard(connection: Connection) -> list[board.SourceStatus]:
     configuration = hub().configuration
     watched = watch_sources(connection, configuration, now=now())
     return board.source_statuses(connection, configuration, watched)
+
+
+def _undeclared(connection: Connection, source: Source) -> list[UndeclaredCount]:
+    form = hub().inbound(source.slug) if source.enabled else None
+    if not isinstance(form, FormInbound):
+        return []
+    return undeclared_fields(connection, source.slug, declared=form.labels.keys())
 
 
 def _source(slug: str) -> Source:

@@ -5,7 +5,7 @@ from math import ceil
 from flask import current_app, request
 from werkzeug.exceptions import TooManyRequests
 
-from adapters import FormInbound, InboundRequest
+from adapters import FormInbound, Submission
 from hub.core.configuration import Source
 from hub.core.hub import Hub
 from hub.core.inbound.ingest import PreparedRequest
@@ -25,7 +25,7 @@ from hub.web.visitors import shares_address, visitor_of
 
 
 def check_submission(
-    source: Source, form: FormInbound, received: InboundRequest, prepared: PreparedRequest
+    source: Source, form: FormInbound, submission: Submission, prepared: PreparedRequest
 ) -> PreparedRequest:
     """Return the submission to store: unchanged, or held if it looks like spam.
 
@@ -38,9 +38,9 @@ def check_submission(
     post = ScoredSubmission(
         source=source.slug,
         submission=prepared.events[0].external_id,
-        signals=form.signals(received),
+        signals=form.signals(submission),
         sender=_sender(),
-        at=received.received_at,
+        at=submission.request.received_at,
     )
     reasons = _weigh(hub, post)
     if not reasons and source.captcha:

@@ -1,4 +1,7 @@
-"""`POST /forms/<source>`: submissions from a page. 200 and 303 mean that the event is stored."""
+"""`POST /forms/<source>`: submissions from a page. 200 and 303 mean that the event is stored.
+
+A body is read once. What comes of it, and what is stored, follows from the submission.
+"""
 
 from datetime import UTC, datetime
 from math import ceil
@@ -11,6 +14,7 @@ from adapters import (
     InboundRequest,
     InvalidSubmission,
     NotVerified,
+    Submission,
     TooManyFields,
     Unreadable,
 )
@@ -22,7 +26,7 @@ from hub.core.leads.held import is_held
 from hub.core.queries.events import find_event_id
 from hub.web.errors import RETRY_AFTER_S
 from hub.web.forms import hosted, responses
-from hub.web.forms.responses import form_of, forms, is_admitted, wants_json
+from hub.web.forms.responses import form_of, forms, is_admitted, media_type, wants_json
 from hub.web.forms.spam_check import check_submission
 from hub.web.intake import Intake
 from hub.web.request_reader import inbound_request
@@ -49,19 +53,27 @@ def submit_form(source_slug: str) -> Response:
         max_bytes=source.max_bytes,
         received_at=datetime.now(UTC),
     )
-    if request.mimetype not in form.media_types:
+    if media_type() not in form.media_types:
         raise UnsupportedMediaType
     try:
         signed_by = form.verify(received)
     except NotVerified as error:
         intake.reject(received, source_slug, str(error))
         raise Forbidden from error
-    if refusal := _refusal(form, intake.counters, source, received):
-        return refusal
+    try:
+        submission = form.read(received)
+        intake.counters.undeclared(source_slug, received.received_at, submission.undeclared)
+        events = form.events(submission)
+    except InvalidSubmission as error:
+        return _wrong(form, intake.counters, source, submission, error.faults)
+    except TooManyFields:
+        return responses.problem(413, as_json=wants_json())
+    except Unreadable:
+        return responses.problem(400, as_json=wants_json())
     if intake.is_full:
         raise ServiceUnavailable(retry_after=RETRY_AFTER_S)
-    prepared = hub.receiver.prepare_verified(received, source_slug, signed_by)
-    prepared = check_submission(source, form, received, prepared)
+    prepared = hub.receiver.prepare_events(submission.request, source_slug, signed_by, events)
+    prepared = check_submission(source, form, submission, prepared)
     if is_held(prepared):
         ingested = intake.store_held(prepared)
         if ingested is None:
@@ -69,7 +81,7 @@ def submit_form(source_slug: str) -> Response:
     else:
         [ingested] = intake.store([prepared])
     intake.after_stored(prepared, ingested)
-    return _taken(form, received, _event_id(hub, source_slug, ingested))
+    return _taken(form, submission, _event_id(hub, source_slug, ingested))
 
 
 @forms.route("/forms/<source_slug>", methods=["OPTIONS"], provide_automatic_options=False)
@@ -89,30 +101,20 @@ def preflight(source_slug: str) -> Response:
     return Response(status=204, headers=allowed)
 
 
-def _refusal(
-    form: FormInbound, counters: SourceCounters, source: Source, received: InboundRequest
-) -> Response | None:
-    """Return a refusal, of which nothing is stored; None if the submission is valid."""
-    try:
-        form.parse(received)
-    except InvalidSubmission as error:
-        # A page without a required field turns every visitor away: the count makes that visible.
-        reason = f"422: wrong or missing: {', '.join(error.faults)}"
-        counters.rejected(source.slug, received.received_at, reason, traced=False)
-        return _wrong(form, source, received, error.faults)
-    except TooManyFields:
-        return responses.problem(413, as_json=wants_json())
-    except Unreadable:
-        return responses.problem(400, as_json=wants_json())
-    return None
-
-
 def _wrong(
-    form: FormInbound, source: Source, received: InboundRequest, faults: dict[str, str]
+    form: FormInbound,
+    counters: SourceCounters,
+    source: Source,
+    submission: Submission,
+    faults: dict[str, str],
 ) -> Response:
-    """Return the faults as JSON for a script, in the hosted form, or on a page."""
+    """Return the faults as JSON for a script, in the hosted form, or on a page; store nothing."""
+    received = submission.request
+    # A page without a required field turns every visitor away: the count makes that visible.
+    reason = f"422: wrong or missing: {', '.join(faults)}"
+    counters.rejected(source.slug, received.received_at, reason, traced=False)
     as_json = wants_json()
-    if not as_json and hosted.MARK in (typed := form.typed(received)):
+    if not as_json and hosted.MARK in (typed := form.typed(submission)):
         return hosted.show_form_again(form, source, typed, faults)
     return responses.problem(
         422, as_json=as_json, faults=faults, labels=form.labels, back=_page_of(form, received)
@@ -135,8 +137,8 @@ def _page_of(form: FormInbound, received: InboundRequest) -> str | None:
     return page if origin and form.admits(origin, received.url) else None
 
 
-def _taken(form: FormInbound, received: InboundRequest, event_id: str) -> Response:
-    next_page = form.thanks_page(received)
+def _taken(form: FormInbound, submission: Submission, event_id: str) -> Response:
+    next_page = form.thanks_page(submission)
     if wants_json():
         return responses.found({"id": event_id} | ({"next": next_page} if next_page else {}))
     return responses.redirect(next_page) if next_page else responses.thanks()
