@@ -48,7 +48,6 @@ MAX_HONEYPOT = 200
 MAX_FILENAME = 1000
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_PATH = re.compile(r".*[/\\]")
 _QUOTE = re.compile(r'"|%22')
 
 
@@ -131,7 +130,8 @@ def _files(parts: Iterable[Part]) -> Mapping[str, Sequence[Part]]:
 def _file_name(name: str) -> str:
     """Return a file name without its path, and without what would have to be escaped in a head."""
     plain = _CONTROL.sub("", name[-MAX_FILENAME:])
-    return _joined(_QUOTE.sub("_", _PATH.sub("", plain, count=1)))
+    last = plain.replace("\\", "/").rpartition("/")[2]
+    return _joined(_QUOTE.sub("_", last))
 
 
 def _gathered(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from adapters.contract.errors import NotVerified, Unreadable
 from adapters.contract.event import Event
 from adapters.contract.inbound import Reply
 from adapters.contract.signatures.hmac import ALGORITHMS, ENCODINGS, sign_hmac, verify_hmac
+from adapters.hmac.challenge import MAX_CHALLENGE_BYTES
 from adapters.hmac.inbound import HmacInbound
 from adapters.hmac.settings import HmacSettings
 from tests.adapters.posting import NOW, NOW_S, URL, posted, posted_sample
@@ -317,6 +318,15 @@ def test_a_signed_post_is_echoed_and_an_unsigned_one_is_not() -> None:
 def test_what_is_no_challenge_is_an_event_for_all_the_handshake_knows(body: bytes) -> None:
     ours = adapter(type_path="type", challenge={"body": "challenge", "type": "url_check"})
     assert ours.handshake(posted(body)) is None
+
+
+def test_a_post_that_is_larger_than_a_challenge_is_not_read_for_one() -> None:
+    """It need not be signed, and reading it takes longer than seeing that."""
+    ours = adapter(type_path="type", challenge={"body": "challenge", "type": "url_check"})
+    small = json.dumps({"type": "url_check", "challenge": "x"}).encode()
+    with pytest.raises(NotVerified):
+        ours.handshake(posted(small.ljust(MAX_CHALLENGE_BYTES)))
+    assert ours.handshake(posted(small.ljust(MAX_CHALLENGE_BYTES + 1))) is None
 
 
 @pytest.mark.parametrize(
