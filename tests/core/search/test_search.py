@@ -11,8 +11,9 @@ from hub.core.queries.event_rows import EventFilter, types_seen
 from hub.core.queries.events import list_events, list_newer
 from hub.core.search.indexer import index_some
 from hub.core.search.search import found_by, read_query
-from hub.core.search.tokenizer import MOST_CHARACTERS, terms_of, words_of
+from hub.core.search.tokenizer import MOST_CHARACTERS, fold, terms_of, words_of
 from tests.core.making import NOW, events_of, route
+from tests.timing import little_work
 
 JANE = {
     "name": "José Núñez",
@@ -168,3 +169,13 @@ def test_the_types_that_there_are_come_in_order(connection, town):
     assert types_seen(connection) == []
     take_in(connection, town, *({"id": f"e{n}", "type": f"x.{n % 3}"} for n in range(9)))
     assert types_seen(connection) == ["x.0", "x.1", "x.2"]
+
+
+@given(st.text("ab \u0301\u0315\u00e9\u00c5\ufb01\u00df\u0130"))
+def test_a_long_text_is_folded_as_its_letters_are(text: str) -> None:
+    assert fold(text * 100) == "".join(fold(letter) for letter in text) * 100
+
+
+def test_accents_by_the_thousand_on_one_letter_keep_nobody_busy() -> None:
+    with little_work(1):
+        assert fold("a" + "\u0315\u0300" * 25_000) == "a"
