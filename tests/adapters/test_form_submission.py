@@ -1,4 +1,4 @@
-"""What is kept of a form's body: declared fields alone, and the same when it is read again."""
+"""Submissions of a form: declared fields alone are kept, and say the same when read again."""
 
 import json
 from typing import Any

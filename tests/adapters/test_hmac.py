@@ -321,7 +321,6 @@ def test_what_is_no_challenge_is_an_event_for_all_the_handshake_knows(body: byte
 
 
 def test_a_post_that_is_larger_than_a_challenge_is_not_read_for_one() -> None:
-    """It need not be signed, and reading it takes longer than seeing that."""
     ours = adapter(type_path="type", challenge={"body": "challenge", "type": "url_check"})
     small = json.dumps({"type": "url_check", "challenge": "x"}).encode()
     with pytest.raises(NotVerified):
