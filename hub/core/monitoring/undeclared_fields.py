@@ -1,17 +1,18 @@
 """Undeclared fields of a form: the names that posts had and `fields` does not, counted by source.
 
 Anybody may post any name. So a name is cut, a process remembers `MOST_REMEMBERED` names of a source
-between two writes, and the database has `MOST_KEPT` of each source: those of the most posts.
+between two writes, and the database has `MOST_KEPT` of each source: those of the most posts. One
+that no post had for `FORGOTTEN_AFTER` is deleted when the next ones are written.
 """
 
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, tuple_
+from sqlalchemy import Connection, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from adapters.contract.strict_json import storable_text
@@ -22,6 +23,9 @@ MOST_REMEMBERED = 500
 # Names of one post; a form on a page has a few that hub.yaml does not declare.
 MOST_OF_A_POST = 50
 LONGEST_NAME = 64
+FORGOTTEN_AFTER = timedelta(days=90)
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -29,7 +33,7 @@ class UndeclaredNames:
     """Names of one source that are not yet written to the database, with the number of posts."""
 
     posts: Counter[str] = field(default_factory=Counter)
-    last_seen_at: datetime | None = None
+    last_seen_at: datetime = _NEVER
 
     def note(self, names: Iterable[str], at: datetime) -> None:
         """Count the names of one post, each once."""
@@ -51,7 +55,7 @@ class UndeclaredCount:
 
 
 def add_undeclared(connection: Connection, source: str, news: UndeclaredNames) -> None:
-    """Add the counts of one source's names, and delete those of the fewest posts beyond the limit.
+    """Add the counts of one source's names; delete what is old, and the rarest beyond the limit.
 
     Must be called in a transaction in which the row of the source's state is there: it is locked,
     so that two processes write the names of one source one after the other.
@@ -74,10 +78,12 @@ def add_undeclared(connection: Connection, source: str, news: UndeclaredNames) -
             },
         )
     )
+    old = UndeclaredField.last_seen_at < news.last_seen_at - FORGOTTEN_AFTER
+    of_source = delete(UndeclaredField).where(UndeclaredField.source == source)
+    connection.execute(of_source.where(old))
     beyond = _most_frequent(source).offset(MOST_KEPT).limit(2 * MOST_KEPT)
-    names = [row.name for row in connection.execute(beyond)]
-    key = tuple_(UndeclaredField.source, UndeclaredField.name)
-    connection.execute(delete(UndeclaredField).where(key.in_([(source, one) for one in names])))
+    if names := [row.name for row in connection.execute(beyond)]:
+        connection.execute(of_source.where(UndeclaredField.name.in_(names)))
 
 
 def undeclared_fields(

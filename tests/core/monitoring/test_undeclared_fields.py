@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from hub.core.models import UndeclaredField
 from hub.core.monitoring.source_counters import SourceNews, add_up
 from hub.core.monitoring.undeclared_fields import (
+    FORGOTTEN_AFTER,
     LONGEST_NAME,
     MOST_KEPT,
     MOST_OF_A_POST,
@@ -47,6 +48,16 @@ def test_posts_are_counted_and_the_most_frequent_name_comes_first(database):
 def test_a_name_that_is_declared_by_now_is_not_shown(database):
     posted(database, [["company", "budget"]])
     assert shown(database, declared=["company"]) == [("budget", 1)]
+
+
+def test_a_name_that_no_post_had_for_long_is_forgotten(database):
+    posted(database, [["old"]] * 9)
+    posted(database, [["other"]], source="b")
+    posted(database, [["new"]], NOW + FORGOTTEN_AFTER)
+    assert shown(database) == [("old", 9), ("new", 1)]
+    posted(database, [["new"]], NOW + FORGOTTEN_AFTER + timedelta(seconds=1))
+    assert shown(database) == [("new", 2)]
+    assert shown(database, "b") == [("other", 1)]
 
 
 def test_a_flood_of_names_becomes_few_rows_and_hides_none_that_comes_often(database):
