@@ -39,6 +39,7 @@ _SUCCEEDED = text("state = 'succeeded'")
 _RUNNING = text("state = 'running'")
 _HAS_REF = text("provider_ref IS NOT NULL")
 _OPEN = text("state IN ('calling', 'unknown')")
+_HAS_MESSAGE = text("message IS NOT NULL")
 
 
 class AttemptState(StrEnum):
@@ -125,6 +126,8 @@ class Attempt(Base):
         UniqueConstraint("delivery_id", "n"),
         Index("uq_attempts_open", "delivery_id", unique=True,
               postgresql_where=_OPEN, sqlite_where=_OPEN),
+        Index("ix_attempts_message", "id",
+              postgresql_where=_HAS_MESSAGE, sqlite_where=_HAS_MESSAGE),
     )  # fmt: skip
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -61,6 +61,7 @@ class StoredRequest(Base):
     It is absent for a plain duplicate (the first request has it), and for a rejected request that
     was too large to store. `reason` says why the request is unreadable, rejected or in conflict.
     `event_id` is the event that a duplicate repeats, or the first event of an accepted request.
+    `body_deleted_at`: since then retention has left no body, no headers, and no query.
     """
 
     __tablename__ = "inbound_requests"
@@ -73,6 +74,12 @@ class StoredRequest(Base):
             sqlite_where=text("state <> 'accepted'"),
         ),
         Index("ix_inbound_requests_event_id", "event_id"),
+        Index(
+            "ix_inbound_requests_whole",
+            "id",
+            postgresql_where=text("body_deleted_at IS NULL"),
+            sqlite_where=text("body_deleted_at IS NULL"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -88,6 +95,7 @@ class StoredRequest(Base):
     conflict: Mapped[bool] = mapped_column(default=False)
     reason: Mapped[str | None]
     event_id: Mapped[UUID | None]
+    body_deleted_at: Mapped[datetime | None]
 
 
 class StoredEvent(Base):
@@ -106,6 +114,7 @@ class StoredEvent(Base):
         Index("ix_events_source_id", "source", "id"),
         Index("ix_events_type_id", "type", "id"),
         Index("ix_events_external_id", "external_id"),
+        Index("ix_events_request_id", "request_id"),
         Index("ix_events_contact_id", "contact_id", "id",
               postgresql_where=text("contact_id IS NOT NULL"),
               sqlite_where=text("contact_id IS NOT NULL")),
@@ -156,6 +165,7 @@ class EventKey(Base):
         Index("uq_event_keys_fact", "source", "fact_key", unique=True,
               postgresql_where=text("fact_key IS NOT NULL"),
               sqlite_where=text("fact_key IS NOT NULL")),
+        Index("ix_event_keys_event_id", "event_id"),
     )  # fmt: skip
 
     source: Mapped[str] = mapped_column(primary_key=True)

@@ -83,6 +83,7 @@ class LeadLink(Base):
     """Link by which one person can acknowledge one lead; only its token's SHA-256 is stored."""
 
     __tablename__ = "lead_links"
+    __table_args__ = (Index("ix_lead_links_event_id", "event_id"),)
 
     digest: Mapped[bytes] = mapped_column(primary_key=True)
     event_id: Mapped[UUID]

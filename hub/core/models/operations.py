@@ -20,6 +20,7 @@ class HubIdentity(Base):
     when that was noted. `inherits_mark`: the watermark of a release without identities may be this
     database's, and has not been read yet. `encodes_from`: bodies that arrive then or later may be
     encoded, because no process of a release that cannot decode them is left; None for never.
+    `audited_from`: what the audit log holds; older entries retention has deleted; None for all.
     """
 
     __tablename__ = "hub_identity"
@@ -31,6 +32,7 @@ class HubIdentity(Base):
     noted_at: Mapped[datetime | None]
     inherits_mark: Mapped[bool]
     encodes_from: Mapped[datetime | None]
+    audited_from: Mapped[datetime | None]
     created_at: Mapped[datetime]
 
 
@@ -92,7 +94,10 @@ class Restoration(Base):
 
 
 class AuditEntry(Base):
-    """Audit entry: actor, action, subject, time and reason. Triggers keep the table append-only."""
+    """Audit entry: actor, action, subject, time and reason.
+
+    Triggers keep the table append-only; rows from before `HubIdentity.audited_from` can be deleted.
+    """
 
     __tablename__ = "audit_log"
     __table_args__ = (
@@ -131,12 +136,16 @@ class Alert(Base):
 
 
 class ConfigVersion(Base):
-    """Configuration version: the routes, never the credentials, of a `hub.yaml` once in force."""
+    """Configuration version: the routes, never the credentials, of a `hub.yaml` once in force.
+
+    `last_seen_at`: it was in force then; None if only a process of an earlier release said so.
+    """
 
     __tablename__ = "config_versions"
 
     version: Mapped[str] = mapped_column(primary_key=True)
     first_seen_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime | None]
     routes: Mapped[dict[str, Any]]
 
 
