@@ -7,9 +7,9 @@
 - `sections`: keys against a schema: unknown, planned, missing or of the wrong type.
 - `fields`: marshmallow fields for durations, sizes, rates and the other notations.
 - `expressions`: compiles `when` and `with`, and checks `with` against the action's schema.
-- `site`, `sources`, `destinations`, `routes`, `people`, `assign`, `limits`: one module for each
-  section. `site` also reads `users`; `limits` also reads the `limits` of a destination and the
-  `captcha` of a form source.
+- `site`, `sources`, `destinations`, `routes`, `people`, `assign`, `limits`, `retention`: one module
+  for each section. `site` also reads `users`; `limits` also reads the `limits` of a destination and
+  the `captcha` of a form source.
 - `cross_checks`: references between sections: accounts, callbacks and owners.
 - `secret_strength`: rejects weak and published webhook secrets.
 - `urls`: checks the URLs that destinations and captchas may have.

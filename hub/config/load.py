@@ -12,6 +12,7 @@ from hub.config.env_vars import References
 from hub.config.errors import Errors
 from hub.config.limits import read_form_limits
 from hub.config.people import read_people
+from hub.config.retention import read_retention
 from hub.config.routes import read_routes
 from hub.config.sections import LoadContext, Section, known_keys
 from hub.config.site import read_sign_in, read_site
@@ -20,8 +21,18 @@ from hub.config.yaml import Located, read
 from hub.core.configuration import Configuration
 from hub.core.errors import ConfigError
 
-SECTIONS = ("site", "sources", "destinations", "routes", "people", "assign", "limits", "users")
-PLANNED = ("alerts", "retention")
+SECTIONS = (
+    "site",
+    "sources",
+    "destinations",
+    "routes",
+    "people",
+    "assign",
+    "limits",
+    "users",
+    "retention",
+)
+PLANNED = ("alerts",)
 MAX_BYTES = 1024 * 1024
 
 
@@ -58,6 +69,7 @@ def load_config(
     check_owners(root, sources, routes, people, assign, reading)
     form_limits = read_form_limits(root, reading)
     users = read_sign_in(root, reading)
+    retention = read_retention(root, reading)
     faults.settle()
     return Configuration(
         version=sha256(raw).hexdigest()[:12],
@@ -69,6 +81,7 @@ def load_config(
         assign=MappingProxyType(assign),
         form_limits=form_limits,
         users=users,
+        retention=retention,
     )
 
 

@@ -185,6 +185,32 @@ class SignInRules:
     second_factor_required: bool = False
 
 
+# How long before held leads are deleted people are told of it.
+NOTICE = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """Retention: the time span for which each kind of rows is kept; None is for ever.
+
+    `bodies` are the bytes, headers and native objects of requests that verified; `rejected` are
+    whole requests that did not. `events` go with their requests, deliveries and attempts, and
+    replays go like them; `keys` deduplicate events that are gone. `held` are undecided leads;
+    `answers` are the words of far ends beside an attempt. `alerts` are those that ended, `sessions`
+    also tickets and codes that are used or over.
+    """
+
+    bodies: timedelta | None = timedelta(days=90)
+    events: timedelta | None = timedelta(days=400)
+    keys: timedelta | None = timedelta(days=800)
+    rejected: timedelta | None = timedelta(days=14)
+    held: timedelta | None = timedelta(days=60)
+    answers: timedelta | None = timedelta(days=30)
+    alerts: timedelta | None = timedelta(days=400)
+    sessions: timedelta | None = timedelta(days=30)
+    audit: timedelta | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Configuration:
     """Configuration of the whole `hub.yaml`.
@@ -201,3 +227,4 @@ class Configuration:
     assign: Mapping[str, tuple[Rule, ...]] = field(default_factory=dict)
     form_limits: FormLimits = FormLimits()
     users: SignInRules = SignInRules()
+    retention: Retention = Retention()

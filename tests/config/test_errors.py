@@ -62,8 +62,8 @@ CASES = {
         ["1: sorces: unknown key `sorces`; did you mean `sources`?"],
     ),
     "a planned section": (
-        "site: {}\nretention: {}\n",
-        ["2: retention: `retention` is not there yet"],
+        "site: {}\nalerts: {}\n",
+        ["2: alerts: `alerts` is not there yet"],
     ),
     "users of a list": ("users: [jane]\n", ["1: users: expected a mapping of keys"]),
     "an unknown key of users": (
