@@ -44,7 +44,8 @@ BEGIN
     WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
       AND relname NOT IN ('alembic_version', 'hub_identity')
   LOOP EXECUTE format('DELETE FROM %s', emptied); END LOOP;
-  UPDATE hub_identity SET public_url = NULL, noted_at = NULL, inherits_mark = false;
+  UPDATE hub_identity SET public_url = NULL, noted_at = NULL, inherits_mark = false,
+    audited_from = NULL;
 END $$
 """
 

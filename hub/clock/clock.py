@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from hub.clock.projections import ProjectionBackup
 from hub.clock.replays import ReplayTask
+from hub.clock.retention import RetentionTask
 from hub.core.database_errors import DatabaseErrorKind, classify
 from hub.core.delivery.poison import end_alerts
 from hub.core.delivery.reconcile import alert_unsettled, close_confirmed
@@ -106,10 +107,11 @@ def run(hub: Hub, redis: Redis, queues: WakeUpQueues, stop: Event) -> None:
     troubles: set[str] = set()
     hours, replays, round_ = HourlyStatsTask(hub), ReplayTask(hub), FetchCursor()
     workers = WorkerWatch(queues, [*_enabled(hub), EVENTS])
-    backup = ProjectionBackup(hub, queues)
+    backup, retention = ProjectionBackup(hub, queues), RetentionTask(hub)
     while True:
         _note(troubles, tick(hub, redis, queues, round_, hours, workers, backup))
         replays.start_if_idle()
+        retention.start_if_idle()
         if stop.wait(EVERY_S):
             return
 

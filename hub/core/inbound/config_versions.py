@@ -14,7 +14,7 @@ def note_version(connection: Connection, configuration: Configuration, *, now: d
     routes = {name: _described(route) for name, route in configuration.routes.items()}
     connection.execute(
         insert_if_new(connection, ConfigVersion).values(
-            version=configuration.version, first_seen_at=now, routes=routes
+            version=configuration.version, first_seen_at=now, last_seen_at=now, routes=routes
         )
     )
 

@@ -27,6 +27,7 @@ UNDECLARED_PROXY = "visitors share one limit"
 OVER_BUDGET = "too much to keep"
 DISK_LOW = "disk nearly full"
 DISK_FULL = "disk full"
+HELD_LEADS_END = "held leads are about to be deleted"
 
 
 def begin(connection: Connection, kind: str, subject: str, message: str, *, now: datetime) -> bool:

@@ -62,6 +62,19 @@ def write_words(connection: Connection, words: Mapping[UUID, Sequence[str]]) -> 
     write(connection, words)
 
 
+def delete_words(connection: Connection, event_ids: Sequence[UUID]) -> None:
+    """Delete the words of events."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(delete(event_search).where(event_search.c.event_id.in_(event_ids)))
+        return
+    moments = {moment_of(one): one for one in event_ids}
+    taken = {
+        name: row for one in moments.values() for name, row in _same_moment(connection, one).items()
+    }
+    for row_id in (taken[one] for one in event_ids if one in taken):
+        connection.execute(_DELETE_WORDS, {"row_id": row_id})
+
+
 def partition_of(event_id: UUID) -> int:
     """Return the partition of an event, the number of its `PARTITION_DAYS` span since 1970."""
     return moment_of(event_id) // (_MS_OF_DAY * PARTITION_DAYS)

@@ -1,0 +1,124 @@
+"""Retention task: deletes what is too old beside the sweep, in short steps with long pauses."""
+
+import logging
+import time
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnection
+
+from hub.core.advisory_locks import held_session_lock
+from hub.core.database_errors import DatabaseErrorKind, classify
+from hub.core.hub import Hub
+from hub.core.retention.schedule import deletions
+from hub.core.retention.walk import Delete, Step, Walk
+from hub.process.background_task import BackgroundTask
+
+# How often a turn begins at most, and how long it lasts.
+EVERY_S = 15.0
+TURN_S = 20.0
+# A pause is so many times as long as the step before it: webhooks and calls come first.
+PAUSES = 9
+# A walk that found little to delete rests for so many times as long as it took.
+RESTS = 20
+# How long a step waits for somebody else's lock, with its own locks held.
+LOCK_TIMEOUT_MS = 40
+LOCK = "retention"
+
+log = logging.getLogger(__name__)
+
+
+class RetentionTask(BackgroundTask):
+    """Background task that deletes rows of each kind in turn, a step of one after another's.
+
+    Of several clocks one deletes at a time. Nothing is remembered but in memory: after a restart
+    every walk begins anew.
+    """
+
+    name = "retention"
+
+    def __init__(self, hub: Hub, *, pauses: float = PAUSES) -> None:
+        self._hub = hub
+        self._pauses = pauses
+        self._walks: dict[str, Walk] = {}
+        self._rests_until_s: dict[str, float] = {}
+        self._spent_s: dict[str, float] = {}
+        self._next_s = 0.0
+        self.longest_s = 0.0
+
+    def run_once(self) -> None:
+        if time.monotonic() < self._next_s:
+            return
+        self._next_s = time.monotonic() + EVERY_S
+        try:
+            with self._hub.store.read() as guard, held_session_lock(guard, LOCK) as is_mine:
+                if is_mine and self._turn():
+                    self._next_s = 0.0
+        except (DBAPIError, NoConnection) as error:
+            log.error("retention waits: the database (%s)", type(error).__name__)
+
+    def _turn(self) -> bool:
+        """Make steps until all walks rest, or the turn is over; return whether there is more."""
+        begin_s, self.longest_s = time.monotonic(), 0.0
+        left = self._due(begin_s)
+        while left and time.monotonic() < begin_s + TURN_S:
+            for kind in list(left):
+                if self._step(kind, left[kind]):
+                    del left[kind]
+        self._log(time.monotonic() - begin_s)
+        return bool(left)
+
+    def _due(self, now_s: float) -> dict[str, Delete]:
+        found = deletions(self._hub.configuration, now=datetime.now(UTC))
+        return {
+            kind: delete
+            for kind, delete in found.items()
+            if self._rests_until_s.get(kind, 0.0) <= now_s
+        }
+
+    def _step(self, kind: str, delete: Delete) -> bool:
+        """Make one step of a walk, and pause; return whether the walk rests from now on."""
+        walk = self._walks.setdefault(kind, Walk(kind))
+        begin_s = time.monotonic()
+        try:
+            step, took_s = self._delete(walk, delete)
+        except DBAPIError as error:
+            if classify(error) is DatabaseErrorKind.UNAVAILABLE:
+                raise
+            log.warning("retention of %s: a step must wait (%s)", kind, type(error.orig).__name__)
+            walk.shrink()
+            return True
+        self.longest_s = max(self.longest_s, took_s)
+        self._spent_s[kind] = self._spent_s.get(kind, 0.0) + time.monotonic() - begin_s
+        ends = walk.take_step(step, took_s)
+        if ends:
+            self._rests_until_s[kind] = time.monotonic() + RESTS * self._spent_s.pop(kind)
+        time.sleep(self._pauses * took_s)
+        return ends
+
+    def _delete(self, walk: Walk, delete: Delete) -> tuple[Step, float]:
+        """Return a step, and the seconds for which its transaction was open."""
+        most = self._hub.store.step(walk.most)
+        with self._hub.store.write(bulk=True) as connection:
+            begin_s = time.monotonic()
+            be_gentle(connection)
+            step = delete(connection, walk.after, most)
+        return step, time.monotonic() - begin_s
+
+    def _log(self, took_s: float) -> None:
+        counts = {kind: walk.take_count() for kind, walk in self._walks.items()}
+        said = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
+        if said:
+            longest_ms = self.longest_s * 1000
+            log.info("deleted %s in %.1f s; longest step %.0f ms", said, took_s, longest_ms)
+
+
+def be_gentle(connection: Connection) -> None:
+    """Let a transaction give way: it waits little for locks, and not for the disk.
+
+    A deletion that a crash loses is made again.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"))
+        connection.execute(text("SET LOCAL synchronous_commit = off"))
