@@ -109,7 +109,7 @@ def run(hub: Hub, redis: Redis, queues: WakeUpQueues, stop: Event) -> None:
     workers = WorkerWatch(queues, [*_enabled(hub), EVENTS])
     backup, retention = ProjectionBackup(hub, queues), RetentionTask(hub)
     while True:
-        _note(troubles, tick(hub, redis, queues, round_, hours, workers, backup))
+        _note(troubles, tick(hub, redis, queues, round_, hours, workers, backup, retention))
         replays.start_if_idle()
         retention.start_if_idle()
         if stop.wait(EVERY_S):
@@ -124,6 +124,7 @@ def tick(
     hours: HourlyStatsTask | None = None,
     workers: WorkerWatch | None = None,
     backup: ProjectionBackup | None = None,
+    retention: RetentionTask | None = None,
 ) -> set[str]:
     """Run every duty once; return a sentence for each failure.
 
@@ -138,6 +139,7 @@ def tick(
         "folding": backup.fold,
         "indexing": backup.index,
         "counting the hours": lambda: hours.run_if_due() if hours else None,
+        "deleting what is too old": lambda: retention.raise_failure() if retention else None,
     }
     troubles: set[str] = set()
     broken: dict[str, str] = {}

@@ -10,6 +10,7 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 
 from hub.core.advisory_locks import held_session_lock
 from hub.core.database_errors import DatabaseErrorKind, classify
+from hub.core.errors import HubError
 from hub.core.hub import Hub
 from hub.core.retention.schedule import deletions
 from hub.core.retention.walk import Delete, Step, Walk
@@ -29,6 +30,10 @@ LOCK = "retention"
 log = logging.getLogger(__name__)
 
 
+class RowsStay(HubError):
+    """The database refuses to delete rows that are too old; the message says of which kind."""
+
+
 class RetentionTask(BackgroundTask):
     """Background task that deletes rows of each kind in turn, a step of one after another's.
 
@@ -45,6 +50,7 @@ class RetentionTask(BackgroundTask):
         self._rests_until_s: dict[str, float] = {}
         self._spent_s: dict[str, float] = {}
         self._next_s = 0.0
+        self._failure: Exception | None = None
         self.longest_s = 0.0
 
     def run_once(self) -> None:
@@ -57,10 +63,21 @@ class RetentionTask(BackgroundTask):
                     self._next_s = 0.0
         except (DBAPIError, NoConnection) as error:
             log.error("retention waits: the database (%s)", type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - the last resort: the clock tells of it
+            self._failure = error
+
+    def raise_failure(self) -> None:
+        """Raise what the last turn failed with, for the clock to tell of it.
+
+        Raises:
+            Exception: whatever it was.
+        """
+        if self._failure is not None:
+            raise self._failure
 
     def _turn(self) -> bool:
         """Make steps until all walks rest, or the turn is over; return whether there is more."""
-        begin_s, self.longest_s = time.monotonic(), 0.0
+        begin_s, self.longest_s, self._failure = time.monotonic(), 0.0, None
         left = self._due(begin_s)
         while left and time.monotonic() < begin_s + TURN_S:
             for kind in list(left):
@@ -84,8 +101,11 @@ class RetentionTask(BackgroundTask):
         try:
             step, took_s = self._delete(walk, delete)
         except DBAPIError as error:
-            if classify(error) is DatabaseErrorKind.UNAVAILABLE:
+            kind_of_error = classify(error)
+            if kind_of_error is DatabaseErrorKind.UNAVAILABLE:
                 raise
+            if kind_of_error is DatabaseErrorKind.REJECTED_ROW:
+                self._failure = RowsStay(f"{kind}: {type(error.orig).__name__}")
             log.warning("retention of %s: a step must wait (%s)", kind, type(error.orig).__name__)
             walk.shrink()
             return True

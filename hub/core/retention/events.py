@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, delete, exists, or_, select
+from sqlalchemy import Connection, delete, exists, or_, select
 
 from hub.core.models import (
     Acknowledgement,
@@ -68,7 +68,7 @@ def remove(connection: Connection, ids: Collection[UUID], *, held: bool = False)
     return len(rows)
 
 
-def _locked(connection: Connection, ids: Collection[UUID], *, held: bool) -> Sequence[Row[Any]]:
+def _locked(connection: Connection, ids: Collection[UUID], *, held: bool) -> Sequence[Any]:
     """Lock events and their deliveries; return the events that can be deleted."""
     if not ids:
         return ()

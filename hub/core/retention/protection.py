@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, or_, select
+from sqlalchemy import Connection, or_, select
 
 from hub.core.ids import parse_id
 from hub.core.models import (
@@ -31,7 +31,7 @@ from hub.core.monitoring import alerts
 IS_SETTLED = is_among([DeliveryState.SUCCEEDED, DeliveryState.FAILED, DeliveryState.SKIPPED])
 
 
-def needed(connection: Connection, events: Sequence[Row[Any]]) -> set[UUID]:
+def needed(connection: Connection, events: Sequence[Any]) -> set[UUID]:
     """Return the ids of those events that must stay. Rows have `id` and `state`."""
     ids = [row.id for row in events]
     if not ids:

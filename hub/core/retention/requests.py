@@ -117,7 +117,8 @@ def _empty(connection: Connection, ids: Collection[UUID], now: datetime) -> None
     if connection.dialect.name == "postgresql":
         path: Any = func.split_part(url, "?", 1)
         tree = type_coerce(StoredEvent.data, JSONB)
-        has_native, rest = tree.has_key("native"), tree.op("-")("native")
+        has_native: Any = tree.has_key("native")
+        rest: Any = tree.op("-")("native")
     else:
         path = func.substr(url, 1, func.instr(url + "?", "?") - 1)
         has_native = func.json_type(StoredEvent.data, "$.native").is_not(None)

@@ -57,8 +57,7 @@ class Attic:
         """Give the event's deliveries a state and one attempt each; return the last's delivery."""
         of_it = Delivery.event_id == event_id
         connection.execute(update(Delivery).where(of_it).values(state=state))
-        told = select(StoredEvent.received_at).where(StoredEvent.id == event_id)
-        at = connection.execute(told).scalar_one()
+        at = self.received_at(connection, event_id)
         ids = connection.execute(select(Delivery.id).where(of_it)).scalars().all()
         for one in ids:
             row = {"id": new_id(at), "delivery_id": one, "n": 1, "key": str(one),
@@ -67,6 +66,10 @@ class Attic:
             connection.execute(insert(Attempt).values(row))
         connection.execute(update(Delivery).where(of_it).values(attempts=1))
         return ids[-1]
+
+    def received_at(self, connection: Connection, event_id: UUID) -> datetime:
+        found = select(StoredEvent.received_at).where(StoredEvent.id == event_id)
+        return connection.execute(found).scalar_one()
 
     def old(self, connection: Connection, id: str = "e1", state: str = "succeeded") -> UUID:
         """Store an event of 401 days ago whose deliveries have this state; return its id."""

@@ -1,0 +1,209 @@
+"""Retention beside the clock: turns, pauses, one clock at a time, and failures that are told."""
+
+import logging
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from hub.clock import retention
+from hub.clock.clock import tick
+from hub.clock.retention import RetentionTask, RowsStay, be_gentle
+from hub.core.configuration import Configuration
+from hub.core.models import Alert, StoredEvent
+from hub.core.monitoring import alerts
+from hub.core.retention import schedule
+from hub.gateways.database.engine import open_database
+from tests.core.making import Town
+from tests.core.retention.aging import Attic, count
+
+OLD = timedelta(days=401)
+
+
+@dataclass
+class Hub(Town):
+    """Test hub with a store."""
+
+    store: Any = None
+
+
+class Queues:
+    """Wake-up queues of a clock without Redis."""
+
+    class names:
+        hub_id = None
+
+    def wake(self, _: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def hub(database_url):
+    hub = Hub(store=open_database(database_url, pool_size=4))
+    yield hub
+    hub.store.engine.dispose()
+
+
+def fill(hub: Hub, events: int, name: str = "e") -> None:
+    attic = Attic(hub.store, hub)
+    with hub.store.write() as connection:
+        for n in range(events):
+            [event_id] = attic.store(connection, datetime.now(UTC) - OLD, f"{name}{n}")
+            attic.attempt(connection, event_id)
+
+
+def events(hub: Hub) -> int:
+    with hub.store.read() as connection:
+        return count(connection, StoredEvent)
+
+
+def without_waiting(task: RetentionTask) -> RetentionTask:
+    """Let the next turn begin at once."""
+    task._next_s = 0.0
+    task._rests_until_s = {}
+    return task
+
+
+def test_a_turn_deletes_everything_that_is_too_old_and_says_so_in_one_line(hub, caplog) -> None:
+    caplog.set_level(logging.INFO)
+    fill(hub, 50)
+    task = RetentionTask(hub, pauses=0)
+    task.run_once()
+    assert events(hub) == 0
+    [line] = [one.message for one in caplog.records if one.name == "hub.clock.retention"]
+    assert line.startswith("deleted 50 answers, 50 bodies, 50 events in ")
+    caplog.clear()
+    without_waiting(task).run_once()
+    assert not [one for one in caplog.records if one.name == "hub.clock.retention"]
+
+
+def test_a_turn_ends_and_the_next_one_continues_at_once(hub, monkeypatch) -> None:
+    monkeypatch.setattr(retention, "TURN_S", 0.0)
+    fill(hub, 3)
+    task = RetentionTask(hub, pauses=0)
+    task.run_once()
+    assert events(hub) == 3, "the time was over before the first step"
+    monkeypatch.setattr(retention, "TURN_S", 60.0)
+    task.run_once()
+    assert events(hub) == 0
+
+
+def test_a_turn_begins_only_so_often_if_nothing_is_left(hub) -> None:
+    task = RetentionTask(hub, pauses=0)
+    task.run_once()
+    fill(hub, 1)
+    task.run_once()
+    assert events(hub) == 1
+    without_waiting(task).run_once()
+    assert events(hub) == 0
+
+
+def test_pauses_are_a_multiple_of_the_steps(hub, monkeypatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(retention.time, "sleep", slept.append)
+    fill(hub, 5)
+    task = RetentionTask(hub)
+    task.run_once()
+    assert slept
+    assert max(slept) == pytest.approx(retention.PAUSES * task.longest_s)
+
+
+def test_of_two_clocks_one_deletes_at_a_time(postgresql_url) -> None:
+    hubs = [Hub(store=open_database(postgresql_url, pool_size=4)) for _ in range(2)]
+    fill(hubs[0], 3)
+    one, two = (RetentionTask(hub, pauses=0) for hub in hubs)
+    seen = []
+
+    def beside(walk: Any, delete: Any) -> Any:
+        two.run_once()
+        seen.append(events(hubs[1]))
+        one._delete = really  # type: ignore[method-assign]
+        return really(walk, delete)
+
+    really = one._delete
+    one._delete = beside  # type: ignore[method-assign]
+    one.run_once()
+    assert seen == [3], "the other one did nothing meanwhile"
+    fill(hubs[0], 2, "later")
+    without_waiting(two).run_once()
+    assert events(hubs[0]) == 0, "the lock is free again"
+    for hub in hubs:
+        hub.store.engine.dispose()
+
+
+def test_a_step_gives_way_on_postgresql(postgresql_url) -> None:
+    """Its transaction does not wait for long, and leaves nothing behind on the connection."""
+    database = open_database(postgresql_url, pool_size=1)
+    settings = [text(f"SHOW {name}") for name in ("lock_timeout", "synchronous_commit")]
+    with database.write() as connection:
+        be_gentle(connection)
+        assert [connection.scalar(one) for one in settings] == ["40ms", "off"]
+    with database.write() as connection:
+        assert [connection.scalar(one) for one in settings] == ["3s", "on"]
+    database.engine.dispose()
+
+
+def test_a_lock_lets_a_kind_wait_and_the_others_go_on(hub, monkeypatch) -> None:
+    def locked(*_: Any, **__: Any) -> None:
+        raise OperationalError("DELETE", None, Exception("database is locked"))
+
+    monkeypatch.setattr(schedule, "delete_bodies", locked)
+    fill(hub, 2)
+    task = RetentionTask(hub, pauses=0)
+    task.run_once()
+    task.raise_failure()
+    assert events(hub) == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (KeyError("x"), KeyError),
+        (DBAPIError("DELETE", None, Exception("FOREIGN KEY constraint failed")), RowsStay),
+    ],
+)
+def test_a_failure_is_told_until_a_turn_succeeds(hub, monkeypatch, error, raised) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    said = select(Alert.subject).where(Alert.kind == alerts.DUTY_FAILS, Alert.ended_at.is_(None))
+    task = RetentionTask(hub, pauses=0)
+    with monkeypatch.context() as broken:
+        broken.setattr(schedule, "delete_events", fail)
+        task.run_once()
+    with pytest.raises(raised):
+        task.raise_failure()
+    tick(hub, None, Queues(), retention=task)  # type: ignore[arg-type]
+    with hub.store.read() as connection:
+        assert "deleting what is too old" in connection.execute(said).scalars().all()
+    without_waiting(task).run_once()
+    tick(hub, None, Queues(), retention=task)  # type: ignore[arg-type]
+    with hub.store.read() as connection:
+        assert "deleting what is too old" not in connection.execute(said).scalars().all()
+
+
+def test_the_database_may_be_away(hub, monkeypatch, caplog) -> None:
+    def away(*_: Any, **__: Any) -> None:
+        raise DBAPIError("SELECT", None, Exception("gone"), connection_invalidated=True)
+
+    monkeypatch.setattr(schedule, "delete_events", away)
+    task = RetentionTask(hub, pauses=0)
+    task.run_once()
+    task.raise_failure()
+    assert "retention waits: the database" in caplog.text
+
+
+def test_the_spans_of_the_file_in_force_count(hub) -> None:
+    fill(hub, 1)
+    kept = replace(hub.configuration.retention, events=timedelta(days=500))
+
+    class Longer(Hub):
+        @property
+        def configuration(self) -> Configuration:
+            return replace(Town().configuration, retention=kept)
+
+    RetentionTask(Longer(store=hub.store), pauses=0).run_once()
+    assert events(hub) == 1
