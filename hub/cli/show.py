@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +10,7 @@ import click
 import orjson
 from sqlalchemy import Connection
 
+from adapters.contract.fields import rfc3339
 from hub.cli.context import open_hub, open_settings, wanted_id
 from hub.cli.tables import inert, print_json, shown
 from hub.core.errors import NotFound
@@ -17,8 +19,9 @@ from hub.core.leads.acknowledgement import taken_lead
 from hub.core.leads.assignment import assignments_of
 from hub.core.queries.deliveries import DeliveryRow, attempts_of, deliveries_of, find_delivery
 from hub.core.queries.event_rows import event_json
-from hub.core.queries.requests import find_request
-from hub.core.rehydrate import event_again
+from hub.core.queries.requests import body_deleted_at, find_request
+from hub.core.rehydrate import body_words, event_again, require_body
+from hub.core.retention.words import gone_words
 
 MOST_CHILDREN = 200
 _NOTHING_FOLLOWS = {
@@ -66,7 +69,9 @@ def describe(connection: Connection, hub: Hub, wanted: UUID) -> tuple[str, dict[
         return "delivery", _with_attempts(connection, delivery)
     if request := find_request(connection, wanted):
         return "request", request
-    raise NotFound(f"there is no event, delivery or request {wanted}")
+    retention = hub.configuration.retention
+    gone = gone_words(connection, retention, wanted, now=datetime.now(UTC))
+    raise NotFound(f"there is no event, delivery or request {wanted}{gone and f': {gone}'}")
 
 
 def _attachment(
@@ -78,6 +83,7 @@ def _attachment(
     event = event_again(connection, hub.inbound, request_id, found["external_id"])
     attachments = event.attachments if event else ()
     if number > len(attachments):
+        require_body(connection, request_id)
         raise NotFound(f"the event has {len(attachments)} attachments")
     return attachments[number - 1].content
 
@@ -88,6 +94,9 @@ def describe_event(connection: Connection, hub: Hub, event: dict[str, Any]) -> d
     native = again.data.get("native") if again else None
     if native is not None:
         event["data"] = {"native": native} | (event["data"] or {})
+    deleted_at = body_deleted_at(connection, UUID(event["request_id"]))
+    if deleted_at is not None:
+        event["body_deleted_at"] = rfc3339(deleted_at)
     deliveries = deliveries_of(connection, UUID(event["id"]), limit=MOST_CHILDREN)
     event["owners"] = [asdict(one) for one in assignments_of(connection, UUID(event["id"]))]
     found = taken_lead(connection, UUID(event["id"]))
@@ -110,6 +119,9 @@ def print_event(event: dict[str, Any]) -> None:
             click.echo(f"  {name.replace('_', ' '):12} {shown(event[name])}")
     data = {name: value for name, value in (event["data"] or {}).items() if name != "native"}
     click.echo("  data         " + _json(data))
+    if deleted_at := event.get("body_deleted_at"):
+        at = datetime.fromisoformat(deleted_at)
+        click.echo(f"  body         {body_words(at)}; data.native and attachments went with it")
     for owner in event["owners"]:
         said = f"{owner['person']} ({owner['assign']}), {owner['why']}"
         click.echo(f"  owner        {shown(said)}")
@@ -149,6 +161,9 @@ def _print_request(request: dict[str, Any]) -> None:
                  "size_bytes", "event_id"):  # fmt: skip
         if request[name] is not None:
             click.echo(f"  {name.replace('_', ' '):12} {shown(request[name])}")
+    if deleted_at := request.get("body_deleted_at"):
+        at = datetime.fromisoformat(deleted_at)
+        click.echo(f"  body         {body_words(at)}, with the headers")
     for name, value in request["headers"].items():
         click.echo(f"  {shown(name)}: {shown(value)}")
     body = request["body"]

@@ -4,6 +4,7 @@ ConfigError            hub.yaml or the environment is wrong; no handler may swal
 HubError
 ├── ExpressionError    an expression or template failed; the message says which name and why
 │   └── MissingField   it used a field that the event does not have
+├── BodyGone           the body of a request is needed, and is not kept any more
 ├── NotFound           no such event, delivery, request, destination
 └── Refused            the operation would be wrong; the message says what to do instead
     └── DamagedBody    a stored body cannot be decoded: it is not what arrived
@@ -30,6 +31,10 @@ class ExpressionError(HubError):
 
 class MissingField(ExpressionError):
     """Field that an expression used and that does not exist."""
+
+
+class BodyGone(HubError):
+    """The body of a request is not kept, or not any more; the message says since when."""
 
 
 class NotFound(HubError):

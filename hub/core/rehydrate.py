@@ -1,13 +1,14 @@
 """Rehydration of stored events: the stored data, and fields that only the request body has."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, select
 
 from adapters import AdapterError, Attachment, Event, Inbound, InboundRequest
-from hub.core.errors import NotFound
+from hub.core.errors import BodyGone, NotFound
 from hub.core.hub import Hub
 from hub.core.models import Delivery, EventState, StoredEvent, StoredRequest
 
@@ -91,9 +92,12 @@ def events_again(
 def attachments_of(
     connection: Connection, inbound: Callable[[str], Inbound], delivery_id: UUID
 ) -> Sequence[Attachment]:
-    """Return the files of a delivery's event, read again from its request body; empty without it.
+    """Return the files of a delivery's event, read again from its request body.
 
     They are read for each call, and not stored with its parameters: an e-mail's may be 30 MB.
+
+    Raises:
+        BodyGone: the body is not kept any more.
     """
     request_id, external_id = connection.execute(
         select(StoredEvent.request_id, StoredEvent.external_id)
@@ -101,7 +105,31 @@ def attachments_of(
         .where(Delivery.id == delivery_id)
     ).one()
     event = event_again(connection, inbound, request_id, external_id)
+    if event is None:
+        require_body(connection, request_id)
     return event.attachments if event else ()
+
+
+def require_body(connection: Connection, request_id: UUID) -> None:
+    """Check that the body of a request is kept.
+
+    Raises:
+        BodyGone: it is not.
+    """
+    row = connection.execute(
+        select(
+            StoredRequest.body_deleted_at, StoredRequest.body.is_not(None).label("is_kept")
+        ).where(StoredRequest.id == request_id)
+    ).one_or_none()
+    if row is None or not row.is_kept:
+        raise BodyGone(f"the request's body {body_words(row.body_deleted_at if row else None)}")
+
+
+def body_words(deleted_at: datetime | None) -> str:
+    """Return what became of a body that is not there, after "the request's body"."""
+    if deleted_at is None:
+        return "was not kept"
+    return f"was deleted on {deleted_at:%Y-%m-%d} (`retention.bodies` in hub.yaml)"
 
 
 def stored_request(row: Row[Any]) -> InboundRequest:

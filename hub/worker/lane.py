@@ -29,6 +29,7 @@ from hub.core.delivery.lane_rows import LEASE_S, Lease
 from hub.core.delivery.prepare import Claimed
 from hub.core.delivery.record import Finished
 from hub.core.delivery.transitions import Budget, RetryPolicy, on_result
+from hub.core.errors import BodyGone
 from hub.gateways.destination_client import DestinationClient
 
 # Reads the files of a delivery's event, by the delivery's id.
@@ -230,6 +231,9 @@ def perform(
     if action and action.attachments and claimed.parameters.get(action.attachments):
         try:
             files = read_files(claimed.delivery_id)
+        except BodyGone as error:
+            gone = f"not sent: its attachments are gone, {error}"
+            return Outcome(Verdict.PERMANENT, gone, called=False), None
         except Exception as error:  # noqa: BLE001 - the last resort: every outcome is recorded
             said = f"the event's files could not be read ({type(error).__name__}): not sent"
             return Outcome(Verdict.NOT_PROCESSED, said, called=False), None

@@ -7,6 +7,7 @@ from hub.cli.checks import FAULT, NOTE, OK, Finding
 from hub.config import load_config
 from hub.core.configuration import Configuration
 from hub.core.errors import ConfigError
+from hub.core.retention.words import policy_words
 from hub.gateways.database.sqlite import file_of
 from hub.gateways.private_files import find_open, open_sentence
 from hub.settings import TRUE, Settings, load_settings
@@ -65,7 +66,8 @@ def check_file(
         f"version {configuration.version}: sources {len(configuration.sources)}, "
         f"destinations {len(configuration.destinations)}, routes {len(configuration.routes)}"
     )
-    return configuration, [Finding(OK, path.name, counts)]
+    kept = Finding(OK, "retention", policy_words(configuration.retention))
+    return configuration, [Finding(OK, path.name, counts), kept]
 
 
 def _private_by_start_up(settings: Settings | None, environ: Mapping[str, str]) -> bool:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 
 from hub.core.audit import record_action
 from hub.core.auth.roles import Principal
-from hub.core.models import AuditEntry
+from hub.core.models import AuditEntry, HubIdentity
 
 FILTERS = ("actor", "action", "subject")
 MOST_ROWS = 1000
@@ -66,3 +66,8 @@ def note_view(connection: Connection, person: Principal, subject: str, now: date
     ).first()
     if seen is None:
         record_action(connection, actor=person.actor, action=ACTION, subject=subject, now=now)
+
+
+def audited_from(connection: Connection) -> datetime | None:
+    """Return the instant from which on the log is whole; None if nothing was ever deleted."""
+    return connection.execute(select(HubIdentity.audited_from)).scalar_one_or_none()

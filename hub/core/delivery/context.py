@@ -16,14 +16,14 @@ from adapters import Event, Inbound
 from adapters.contract.strict_json import storable
 from hub.core.configuration import Route
 from hub.core.contacts import Facts, fold_event, lock_contacts
-from hub.core.errors import ExpressionError
+from hub.core.errors import BodyGone, ExpressionError
 from hub.core.event_kinds import is_feedback
 from hub.core.expressions.templates import Condition, Scope
 from hub.core.ids import parse_id
 from hub.core.inbound.routing import FETCH, event_context
 from hub.core.leads.owner_context import NO_ASSIGN, OwnerContext
 from hub.core.models import Contact, Delivery, StoredEvent
-from hub.core.rehydrate import events_again
+from hub.core.rehydrate import events_again, require_body
 
 _AS_KEPT = orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z
 
@@ -83,6 +83,8 @@ class RenderContexts:
     def _fetch(self, row: Row[Any]) -> dict[str, Any]:
         """Return the parameters of the account's action `fetch`, parsed from the request body."""
         event = self._again(row)
+        if event is None:
+            require_body(self._connection, row.event_request_id)
         if event is None or event.fetch is None:
             raise ExpressionError("its request was not kept, or no longer says what to fetch")
         return dict(event.fetch)
@@ -176,8 +178,18 @@ class RenderContexts:
         return {row.route: {"state": row.state, "provider_ref": row.provider_ref} for row in rows}
 
     def _native(self, row: Row[Any]) -> Any:
-        event = self._again(row)
-        return event.data.get("native") if event else None
+        """Return the provider's own object; None if the event has none.
+
+        Raises:
+            ExpressionError: its request's body is gone: a template would fill the gap.
+        """
+        if event := self._again(row):
+            return event.data.get("native")
+        try:
+            require_body(self._connection, row.event_request_id)
+        except BodyGone as error:
+            raise ExpressionError(f"data.native is gone: {error}") from error
+        return None
 
     def _again(self, row: Row[Any]) -> Event | None:
         """Return an event parsed again; a request is parsed once for all its claimed events."""

@@ -15,7 +15,7 @@ from hub.core.inbound.header_limit import StoredHeaders, cut_sentence
 from hub.core.inbound.ingest import IngestResult, PreparedRequest, ingest
 from hub.core.inbound.receive import Refusal
 from hub.core.models import RequestState, StoredRequest
-from hub.core.rehydrate import stored_request
+from hub.core.rehydrate import body_words, stored_request
 
 
 def reingest(connection: Connection, hub: Hub, request_id: UUID) -> IngestResult:
@@ -35,7 +35,7 @@ def reingest(connection: Connection, hub: Hub, request_id: UUID) -> IngestResult
     if row.state not in (RequestState.UNREADABLE, RequestState.REJECTED):
         raise Refused(f"it is {row.state}: replay its event or deliveries")
     if row.body is None:
-        raise Refused("its body was not kept")
+        raise Refused(f"its body {body_words(row.body_deleted_at)}")
     source = hub.configuration.sources.get(row.source)
     if source is None or not source.enabled:
         raise NotFound(f"there is no source {row.source} in hub.yaml")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from hub.core.configuration import Configuration
 from hub.core.models import DeliveryState
+from hub.core.replays.bodies import BODY_GONE
 from hub.core.replays.preview import PlanGroup
 from hub.core.replays.replay import Plan
 
@@ -116,6 +117,8 @@ _SAFETY: Mapping[Plan, str] = {
 
 def _left(group: PlanGroup, thing: SideEffect, many: str) -> str:
     it, is_, was = ("it", "is", "was") if group.count == 1 else ("they", "are", "were")
+    if group.is_lost:
+        return f"{many}: {BODY_GONE}"
     if group.state == DeliveryState.UNKNOWN:
         return f"{many}: nobody knows whether {it} {was} {thing.done}"
     if group.state == DeliveryState.SUCCEEDED:

@@ -34,6 +34,7 @@ _REQUEST = (
     StoredRequest.id, StoredRequest.source, StoredRequest.state, StoredRequest.received_at,
     StoredRequest.method, StoredRequest.url, StoredRequest.headers, StoredRequest.size_bytes,
     StoredRequest.signed_by, StoredRequest.conflict, StoredRequest.reason, StoredRequest.event_id,
+    StoredRequest.body_deleted_at,
 )  # fmt: skip
 MOST_NODES = 600
 LONGEST_TEXT = 4000

@@ -1,6 +1,7 @@
 """Inbound requests: list and details for the command line."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,7 @@ LISTED = (
     "id", "source", "state", "received_at", "size_bytes", "signed_by", "conflict", "reason",
     "event_id",
 )  # fmt: skip
-SHOWN = (*LISTED, "method", "url", "headers", "body")
+SHOWN = (*LISTED, "method", "url", "headers", "body", "body_deleted_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,24 @@ def list_requests(
 
 
 def find_request(connection: Connection, request_id: UUID) -> Json | None:
-    """Return a request as JSON, with its headers and its body as bytes; None if there is none."""
+    """Return a request as JSON, with its headers and its body as bytes; None if there is none.
+
+    `body_deleted_at` is there only if retention has deleted the body.
+    """
     columns = [getattr(StoredRequest, name) for name in SHOWN]
     found = connection.execute(select(*columns).where(StoredRequest.id == request_id)).one_or_none()
-    return json_of(found, SHOWN) if found else None
+    if found is None:
+        return None
+    row = json_of(found, SHOWN)
+    return (
+        row if found.body_deleted_at else {k: v for k, v in row.items() if k != "body_deleted_at"}
+    )
+
+
+def body_deleted_at(connection: Connection, request_id: UUID) -> datetime | None:
+    """Return when retention deleted the body of a request; None if it did not."""
+    found = select(StoredRequest.body_deleted_at).where(StoredRequest.id == request_id)
+    return connection.execute(found).scalar_one_or_none()
 
 
 def request_json(row: Row[Any]) -> Json:

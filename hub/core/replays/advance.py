@@ -23,6 +23,7 @@ from hub.core.models import (
     ReplayState,
     database_now,
 )
+from hub.core.replays.bodies import BODY_GONE
 from hub.core.replays.replay import Plan, Planned, make_due
 from hub.core.replays.replay import preview_deliveries as preview_rows
 
@@ -178,6 +179,8 @@ def skip_reason(found: Planned | None) -> str:
     """Return the reason why a delivery that has moved on since its selection is left as it is."""
     if found is None:
         return "it is not kept any more"
+    if found.why == BODY_GONE:
+        return BODY_GONE
     if found.state == DeliveryState.UNKNOWN:
         return "nobody knows by now whether it happened: settle it first"
     if found.state in (DeliveryState.RUNNING, DeliveryState.PENDING):

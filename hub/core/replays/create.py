@@ -23,7 +23,7 @@ from hub.core.models import (
     insert_if_new,
 )
 from hub.core.replays.advance import GOING, release_interval
-from hub.core.replays.preview import Preview, plan_of, preview_selection
+from hub.core.replays.preview import LOST, Preview, plan_of, preview_selection
 from hub.core.replays.replay import Plan
 from hub.core.replays.selection import Selection
 
@@ -83,7 +83,7 @@ def create_replay(
         raise
     left_out = [
         {"destination": group.destination, "action": group.action, "state": group.state,
-         "may_have": group.may_have, "count": group.count}
+         "may_have": group.may_have, "count": group.count, "is_lost": group.is_lost}
         for group in foreseen.left
     ]  # fmt: skip
     replay_id = connection.execute(
@@ -177,7 +177,7 @@ def _take_in(
             null(),
             null(),
         )
-    ).where(plan != Plan.REFUSED)
+    ).where(plan.not_in([Plan.REFUSED, LOST]))
     names = [column.name for column in ReplayItem.__table__.c]
     connection.execute(insert(ReplayItem).from_select(names, chosen))
     taken = select(func.count()).where(ReplayItem.replay_id == replay_id)

@@ -34,9 +34,12 @@ from hub.core.models import (
     database_now,
     is_among,
 )
+from hub.core.replays.bodies import lost_bodies
 from hub.core.replays.replay import IN_DOUBT, Plan
 from hub.core.replays.selection import Selection
 
+# Stands for a plan in SQL: refused, because the body that the replay needs is gone.
+LOST = "lost"
 EXAMPLES = 3
 # Most deliveries that a selection may examine: a page must answer within seconds.
 MOST = 250_000
@@ -49,6 +52,7 @@ class PlanGroup:
     """Group of deliveries with the same plan. `destination` and `action` are the replay's target.
 
     `state` is the present state of the deliveries; `may_have`: they may have happened already.
+    `is_lost`: they are refused because their requests' bodies are gone, which they need.
     """
 
     destination: str
@@ -58,6 +62,7 @@ class PlanGroup:
     may_have: bool
     count: int
     examples: Sequence[UUID] = ()
+    is_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +102,11 @@ class Preview:
 def plan_of(
     connection: Connection, hub: Hub, selection: Selection, *, again: bool
 ) -> ColumnElement[str]:
-    """Return the plan of a delivery, as an SQL expression over `deliveries`."""
+    """Return the plan of a delivery, or `LOST`, as an SQL expression over `deliveries`."""
+    lost = lost_bodies(hub.configuration)
     in_doubt = _in_doubt(connection, hub, selection)
-    happened: ColumnElement[str] = literal_column(f"'{Plan.AGAIN if again else Plan.REFUSED}'")
+    has_happened = or_(is_among([DeliveryState.SUCCEEDED]), in_doubt)
+    is_lost: ColumnElement[str] = literal_column(f"'{LOST}'")
     return case(
         (
             is_among([DeliveryState.UNKNOWN, DeliveryState.RUNNING, DeliveryState.PENDING]),
@@ -109,8 +116,11 @@ def plan_of(
             is_among([DeliveryState.RETRYING, DeliveryState.WAITING]),
             literal_column(f"'{Plan.NOW}'"),
         ),
-        (or_(is_among([DeliveryState.SUCCEEDED]), in_doubt), happened),
+        (has_happened & lost.to_render, is_lost) if again else (false(), is_lost),
+        (has_happened, literal_column(f"'{Plan.AGAIN if again else Plan.REFUSED}'")),
+        (IN_DOUBT & lost.to_call, is_lost),
         (IN_DOUBT, literal_column(f"'{Plan.REPEAT}'")),
+        (lost.to_render, is_lost),
         else_=literal_column(f"'{Plan.ANEW}'"),
     )
 
@@ -131,7 +141,7 @@ def preview_selection(
     groups: dict[Any, tuple[PlanGroup, list[tuple[str, str, str]]]] = {}
     for row in rows:
         group = _group(hub, row)
-        key = (group.destination, group.action, group.plan, group.state)
+        key = (group.destination, group.action, group.plan, group.state, group.is_lost)
         known, members = groups.get(key, (replace(group, count=0), []))
         members.append((row.route, row.destination, row.action))
         groups[key] = replace(known, count=known.count + group.count), members
@@ -210,11 +220,12 @@ def _order(group: PlanGroup) -> tuple[bool, int, str, str, str]:
 
 
 def _group(hub: Hub, row: Any) -> PlanGroup:
-    plan = Plan(row.plan)
+    is_lost = row.plan == LOST
+    plan = Plan.REFUSED if is_lost else Plan(row.plan)
     destination, action = target(hub, plan, row.route, row.destination, row.action)
     rejected = row.state in (DeliveryState.FAILED, DeliveryState.SKIPPED)
-    may_have = plan is Plan.REPEAT or (rejected and plan is not Plan.ANEW)
-    return PlanGroup(destination, action, plan, row.state, may_have, row.many)
+    may_have = plan is Plan.REPEAT or (rejected and plan is not Plan.ANEW and not is_lost)
+    return PlanGroup(destination, action, plan, row.state, may_have, row.many, is_lost=is_lost)
 
 
 def _examples(
@@ -234,7 +245,7 @@ def _examples(
     statement = selection.apply(select(Delivery.id)).where(
         is_among([DeliveryState(group.state)]),
         tuple_(Delivery.route, Delivery.destination, Delivery.action).in_(members),
-        plan == group.plan,
+        plan == (LOST if group.is_lost else group.plan),
     )
     found = connection.execute(statement.order_by(Delivery.id.desc()).limit(most))
     return tuple(found.scalars())

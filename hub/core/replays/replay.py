@@ -28,6 +28,7 @@ from hub.core.models import (
     StoredEvent,
     database_now,
 )
+from hub.core.replays.bodies import BODY_GONE, lost_bodies
 
 
 class Plan(StrEnum):
@@ -97,6 +98,7 @@ def preview_deliveries(
     before anything is read: a statement that waits for the locks would read the attempts as they
     were before the wait.
     """
+    lost = lost_bodies(hub.configuration)
     statement = select(
         Delivery.id,
         Delivery.event_id,
@@ -105,6 +107,8 @@ def preview_deliveries(
         Delivery.action,
         Delivery.state,
         IN_DOUBT.label("doubt"),
+        lost.to_render.label("lost_to_render"),
+        lost.to_call.label("lost_to_call"),
     ).join(StoredEvent, StoredEvent.id == Delivery.event_id)
     for name, wanted in where.items():
         if name == "ids":
@@ -192,6 +196,9 @@ def _alike(planned: Sequence[Planned]) -> Iterable[Sequence[Planned]]:
 def _plan(row: Any, hub: Hub, *, again: bool) -> Planned:
     keyless = row.doubt and hub.effect(row.destination, row.action) is Effect.AT_MOST_ONCE
     plan, why = _decide(row.state, doubt=row.doubt, keyless=keyless, again=again)
+    needs_body = row.lost_to_call if plan is Plan.REPEAT else row.lost_to_render
+    if plan in (Plan.ANEW, Plan.AGAIN, Plan.REPEAT) and needs_body:
+        plan, why = Plan.REFUSED, BODY_GONE
     return Planned(
         row.id, row.event_id, row.route, row.destination, row.action, row.state, plan, why
     )

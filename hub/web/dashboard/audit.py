@@ -30,7 +30,14 @@ def audit_page() -> Response:
     connection = db.session.connection()
     rows = audit_views.list_entries(connection, filters=filters, limit=ROWS + 1, before=before)
     older = rows[ROWS - 1]["id"] if len(rows) > ROWS else None
-    return page("audit.html", rows=rows[:ROWS], filters=filters, older=older, before=before)
+    return page(
+        "audit.html",
+        rows=rows[:ROWS],
+        filters=filters,
+        older=older,
+        before=before,
+        audited_from=audit_views.audited_from(connection),
+    )
 
 
 @dashboard.get("/audit.csv")

@@ -23,6 +23,7 @@ from hub.core.queries import event_detail as board
 from hub.core.queries.event_detail import cut
 from hub.core.queries.route_trace import RouteTrace, reasons, reasons_then
 from hub.core.rehydrate import as_event, find_event, read_again
+from hub.core.retention.words import kept_until
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.body_view import Shown, shown
 from hub.web.dashboard.masking import (
@@ -147,6 +148,7 @@ def _gather(connection: Connection, served: Hub, wanted: UUID) -> dict[str, Any]
         "version": served.router.version,
         "today": reasons(served, event, event_id=wanted, row=row),
         "then": _then(connection, served, row, event),
+        "kept": kept_until(served.configuration.retention, row.received_at),
         "missing": _missing(connection, served, row, event),
     }
 

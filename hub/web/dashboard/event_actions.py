@@ -16,6 +16,7 @@ from hub.core.events.rematch import apply_routes
 from hub.core.explain.errors import PLANS
 from hub.core.ids import new_id
 from hub.core.leads import held
+from hub.core.queries.requests import body_deleted_at
 from hub.core.rehydrate import as_event, find_event, read_again
 from hub.core.replays.replay import Plan, Planned, preview_deliveries, replay_deliveries
 from hub.web.dashboard.blueprint import dashboard
@@ -86,7 +87,10 @@ def copy_event_page(event_id: str) -> Response:
     note_view(connection, current_user(), f"event {wanted}", now())
     kept = {name: value for name, value in as_event(row, again).data.items() if name != "native"}
     text = orjson.dumps(kept, option=orjson.OPT_INDENT_2).decode()
-    return page("event_copy.html", event=row, text=text, form=new_id(now()), fault=None)
+    gone = body_deleted_at(connection, row.request_id) is not None
+    return page(
+        "event_copy.html", event=row, text=text, form=new_id(now()), fault=None, body_gone=gone
+    )
 
 
 @dashboard.post("/events/<event_id>/copy")

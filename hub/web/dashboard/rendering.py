@@ -2,6 +2,8 @@
 
 import gzip
 import logging
+from dataclasses import fields
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -12,10 +14,13 @@ from werkzeug.exceptions import HTTPException
 
 from hub.core.auth.roles import Permission
 from hub.core.errors import HubError, NotFound
+from hub.core.ids import parse_id
+from hub.core.retention.words import gone_words, span_words
 from hub.gateways.password_hashing import RETRY_AFTER_S, HashingBusy
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.masking import redacted_sentence
 from hub.web.dashboard.permissions import hub, now
+from hub.web.database import db
 
 _CROWD = (
     "More people sign in at this moment than the hub checks at once. Nothing was changed: wait "
@@ -51,6 +56,8 @@ _SENTENCES = {
     429: "That was too often. Wait a minute and try again.",
     503: "The database does not answer right now. Nothing was changed; try again in a moment.",
 }
+# Ids in addresses of what retention may have deleted.
+_DELETABLE = ("event_id", "delivery_id", "request_id")
 
 
 def page(template: str, status: int = 200, **values: Any) -> Response:
@@ -81,13 +88,29 @@ def for_all_pages() -> dict[str, Any]:
         "site": hub().configuration.site,
         "now": now(),
         "partial": is_partial(),
+        "retention": _spans(),
+        "is_answer_old": _is_answer_old,
     }
+
+
+def _spans() -> dict[str, str]:
+    """Return how long each kind is kept, as hub.yaml writes it."""
+    kept = hub().configuration.retention
+    return {field.name: span_words(getattr(kept, field.name)) for field in fields(kept)}
+
+
+def _is_answer_old(at: datetime) -> bool:
+    """Return whether retention deletes an answer of that time."""
+    span = hub().configuration.retention.answers
+    return span is not None and at < now() - span
 
 
 @dashboard.errorhandler(HTTPException)
 def on_http(error: HTTPException) -> Response:
     status = error.code or 500
     sentence = _SENTENCES.get(status, "The hub failed to show this. Nothing was changed.")
+    if status == 404 and (gone := _gone()):
+        sentence = f"{gone[:1].upper()}{gone[1:]}."
     title = HTTPStatus(status).phrase
     return page("error.html", status, title=title, sentence=sentence)
 
@@ -108,7 +131,19 @@ def on_refusal(error: HubError) -> Response:
     status = 404 if isinstance(error, NotFound) else 409
     title = "Not found" if status == 404 else "Not done"
     words = redacted_sentence(str(error)).rstrip(".")
+    if status == 404 and (gone := _gone()):
+        words += f": {gone}"
     return page("error.html", status, title=title, sentence=f"{words[:1].upper()}{words[1:]}.")
+
+
+def _gone() -> str:
+    """Return why there is nothing of the id in the address, if retention may be the reason."""
+    named = (request.view_args or {}).items()
+    ids = [parse_id(text) for name, text in named if name in _DELETABLE]
+    if g.get("person") is None or not ids or ids[0] is None:
+        return ""
+    retention = hub().configuration.retention
+    return gone_words(db.session.connection(), retention, ids[0], now=now())
 
 
 @dashboard.errorhandler(HashingBusy)

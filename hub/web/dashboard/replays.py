@@ -119,6 +119,6 @@ def _became() -> ItemOutcome | None:
 def _left_out(group: dict[str, Any]) -> str:
     found = PlanGroup(
         group["destination"], group["action"], Plan.REFUSED, group["state"],
-        group["may_have"], group["count"],
+        group["may_have"], group["count"], is_lost=group.get("is_lost", False),
     )  # fmt: skip
     return side_effects.what_happens(hub().configuration, found)

@@ -89,7 +89,7 @@ def test_a_body_goes_when_it_is_too_old_and_not_before(attic, days: int, gone: b
 
 
 def test_the_senders_object_goes_wherever_it_is_stored_apart(attic) -> None:
-    """It stands in the data of a fetched event and of an edited copy; other data stay."""
+    """Fetched events and edited copies have it in their data; the other data stay."""
     with attic.database.write() as connection:
         [event_id] = attic.store(connection, OLD, "e1")
         data = {"name": "Jane Doe"}
