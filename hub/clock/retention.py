@@ -2,9 +2,10 @@
 
 import logging
 import time
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
@@ -26,6 +27,11 @@ RESTS = 20
 # How long a step waits for somebody else's lock, with its own locks held.
 LOCK_TIMEOUT_MS = 40
 LOCK = "retention"
+
+_GENTLE = select(
+    func.set_config("lock_timeout", str(LOCK_TIMEOUT_MS), True),
+    func.set_config("synchronous_commit", "off", True),
+)
 
 log = logging.getLogger(__name__)
 
@@ -120,11 +126,16 @@ class RetentionTask(BackgroundTask):
     def _delete(self, walk: Walk, delete: Delete) -> tuple[Step, float]:
         """Return a step, and the seconds for which its transaction was open."""
         most = self._hub.store.step(walk.most)
-        with self._hub.store.write(bulk=True) as connection:
+        with self._open() as connection:
             begin_s = time.monotonic()
             be_gentle(connection)
             step = delete(connection, walk.after, most)
         return step, time.monotonic() - begin_s
+
+    def _open(self) -> AbstractContextManager[Connection]:
+        """Open a transaction: one that lets others write first, or that needs few round trips."""
+        store = self._hub.store
+        return store.write(bulk=True) if store.dialect == "sqlite" else store.write_pipelined()
 
     def _log(self, took_s: float) -> None:
         counts = {kind: walk.take_count() for kind, walk in self._walks.items()}
@@ -140,5 +151,4 @@ def be_gentle(connection: Connection) -> None:
     A deletion that a crash loses is made again.
     """
     if connection.dialect.name == "postgresql":
-        connection.execute(text(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"))
-        connection.execute(text("SET LOCAL synchronous_commit = off"))
+        connection.execute(_GENTLE)

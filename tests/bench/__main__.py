@@ -18,6 +18,7 @@ from tests.bench import (
     pages,
     processes,
     replay,
+    retention,
     shards,
     sqlite,
     storage,
@@ -35,6 +36,9 @@ ROWS: dict[str, Callable[[Stage, int, float, int], Row]] = {
     "pages": lambda stage, n, _, events: pages.measure(stage, rounds=n, events=events),
     "growth": lambda stage, n, s, events: growth.measure(stage, rounds=n, seconds=s, events=events),
     "replay": lambda stage, n, _, __: replay.measure(stage, rounds=n),
+    "retention": lambda stage, n, s, events: retention.measure(
+        stage, rounds=n, seconds=s, events=events
+    ),
     "storage": lambda stage, n, _, __: storage.measure(stage, rounds=n),
     "sqlite": lambda stage, n, s, _: sqlite.measure(stage, rounds=n, seconds=s),
     "crowds": lambda stage, *_: crowds.measure(stage),
@@ -50,7 +54,7 @@ ROWS: dict[str, Callable[[Stage, int, float, int], Row]] = {
     type=click.IntRange(min=2 * pages.FEW),
     default=5_000_000,
     show_default=True,
-    help="How many `pages` has, and at most `growth`.",
+    help="How many `pages` has, and at most `growth` and `retention`.",
 )
 @click.option("--only", multiple=True, type=click.Choice(list(ROWS)), help="These rows alone.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write JSON lines here.")

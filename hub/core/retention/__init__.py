@@ -3,6 +3,7 @@
 - `schedule`: the kinds of rows, each with its span and the function that deletes a few of them.
 - `walk`: position of a kind's walk through its table, and the size of its next step.
 - `protection`: events that are never touched: unsettled deliveries, open alerts, undecided leads.
+- `by_ids`: statements over a list of ids, which travel together.
 - `events`: events with all that hangs on them. `requests`: bodies, rejected and orphaned requests.
 - `held`: held leads, a week after people were told. `ledger`: keys, answers, finished replays.
 - `operations`: alerts, sessions, tickets, the audit log, versions of hub.yaml.

@@ -1,10 +1,10 @@
 """Deletion of events, each with all that hangs on it; only its key stays, and finds duplicates."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, exists, or_, select
+from sqlalchemy import Connection, Executable, delete, exists, func, select
 
 from hub.core.models import (
     Acknowledgement,
@@ -12,19 +12,22 @@ from hub.core.models import (
     Attempt,
     Delivery,
     EventCopy,
-    EventState,
     LeadLink,
     LeadNotification,
     StoredEvent,
     StoredRequest,
 )
-from hub.core.retention.protection import IS_SETTLED, needed
+from hub.core.retention.by_ids import ByIds, deletion
+from hub.core.retention.protection import IS_HELD, IS_SETTLED, is_needed
 from hub.core.retention.walk import Step, reached
 from hub.core.search.indexer import delete_words
 
-# More requests are never deleted at once. An event that came again more often goes later.
+# More requests of one event are never deleted at once. One that came more often goes later.
 MOST_REPEATS = 500
-_SEEN = (StoredEvent.id, StoredEvent.request_id, StoredEvent.state)
+
+# Tables whose rows hang on an event, those first that others refer to.
+_HANGING = (LeadNotification, Assignment, Acknowledgement, LeadLink, Delivery, EventCopy)
+_IS_ANOTHERS = exists().where(StoredEvent.request_id == StoredRequest.id)
 
 
 def delete_events(connection: Connection, after: UUID, most: int, *, before: UUID) -> Step:
@@ -32,83 +35,94 @@ def delete_events(connection: Connection, after: UUID, most: int, *, before: UUI
 
     An event that an edited copy was made of stays as long as the copy.
     """
-    seen = connection.execute(
-        select(*_SEEN)
+    window = (
+        select(StoredEvent.id)
         .where(StoredEvent.id > after, StoredEvent.id < before)
         .order_by(StoredEvent.id)
         .limit(most)
-    ).all()
-    stay = needed(connection, seen)
-    deleted = remove(connection, [row.id for row in seen if row.id not in stay])
-    return Step(deleted, reached([row.id for row in seen], most))
+    )
+    seen = list(connection.execute(window).scalars())
+    free = select(StoredEvent.id).where(StoredEvent.id.in_(seen), ~is_needed(connection))
+    ids = connection.execute(free).scalars().all() if seen else ()
+    return Step(remove(connection, ids), reached(seen, most))
 
 
-def remove(connection: Connection, ids: Collection[UUID], *, held: bool = False) -> int:
+def remove(connection: Connection, ids: Sequence[UUID], *, held: bool = False) -> int:
     """Delete those of these events that are not locked; return their number.
 
     `held`: held leads; without it, all others. Each event is looked at once more under its lock,
     with its deliveries: what a person replays at this moment stays.
     """
-    rows = _locked(connection, ids, held=held)
-    if not rows:
-        return 0
-    event_ids = [row.id for row in rows]
-    _delete(connection, Attempt.delivery_id, select(Delivery.id).where(_of(event_ids)))
-    for table in (LeadNotification, Assignment, Acknowledgement, LeadLink, Delivery):
-        _delete(connection, table.event_id, event_ids)
-    _delete(connection, EventCopy.event_id, event_ids)
-    delete_words(connection, event_ids)
-    _delete(connection, StoredEvent.id, event_ids)
-    requests = or_(
-        StoredRequest.id.in_([row.request_id for row in rows]),
-        StoredRequest.event_id.in_(event_ids),
-    )
-    is_anothers = exists().where(StoredEvent.request_id == StoredRequest.id)
-    connection.execute(delete(StoredRequest).where(requests, ~is_anothers))
-    return len(rows)
-
-
-def _locked(connection: Connection, ids: Collection[UUID], *, held: bool) -> Sequence[Any]:
-    """Lock events and their deliveries; return the events that can be deleted."""
     if not ids:
-        return ()
-    is_held = StoredEvent.state == EventState.HELD
-    rows = connection.execute(
-        select(*_SEEN)
-        .where(StoredEvent.id.in_(ids), is_held if held else ~is_held)
+        return 0
+    events = (_LOCK_HELD if held else _LOCK).add(connection, ids).all()
+    settled = _LOCK_DELIVERIES.add(connection, [row.id for row in events]).all() if events else ()
+    # Whatever locks or changes a delivery keeps its event.
+    free = [
+        row for row in events if row.deliveries == sum(one.event_id == row.id for one in settled)
+    ]
+    for row in free:
+        if row.repeats >= MOST_REPEATS:
+            _delete_repeats(connection, row.id)
+    going = [row for row in free if row.repeats < MOST_REPEATS]
+    if going:
+        event_ids = {row.id for row in going}
+        mine = [one.id for one in settled if one.event_id in event_ids]
+        _delete(connection, sorted(event_ids), mine, [row.request_id for row in going])
+    return len(going)
+
+
+def _delete(
+    connection: Connection,
+    event_ids: Sequence[UUID],
+    delivery_ids: Sequence[UUID],
+    request_ids: Sequence[UUID],
+) -> None:
+    deletion(Attempt.delivery_id).add(connection, delivery_ids)
+    for table in _HANGING:
+        deletion(table.event_id).add(connection, event_ids)
+    delete_words(connection, event_ids)
+    deletion(StoredEvent.id).add(connection, event_ids)
+    _DELETE_REPEATS.add(connection, event_ids)
+    _DELETE_REQUESTS.add(connection, request_ids)
+
+
+def _delete_repeats(connection: Connection, event_id: UUID) -> None:
+    """Delete some of the requests that repeat an event: all of them would be too many at once."""
+    repeats = select(StoredRequest.id).where(StoredRequest.event_id == event_id, ~_IS_ANOTHERS)
+    some = connection.execute(repeats.limit(MOST_REPEATS)).scalars().all()
+    connection.execute(delete(StoredRequest).where(StoredRequest.id.in_(some)))
+
+
+def _lock(condition: Any) -> Callable[[Any], Executable]:
+    """Return what builds the lock on events that have no copy, beside how much hangs on them."""
+    mine = select(func.count()).where(Delivery.event_id == StoredEvent.id)
+    repeats = select(StoredRequest.id).where(StoredRequest.event_id == StoredEvent.id)
+    most = repeats.correlate(StoredEvent).limit(MOST_REPEATS + 1).subquery()
+    copies = exists().where(EventCopy.original_id == StoredEvent.id)
+    return lambda among: (
+        select(
+            StoredEvent.id,
+            StoredEvent.request_id,
+            mine.scalar_subquery().label("deliveries"),
+            select(func.count()).select_from(most).scalar_subquery().label("repeats"),
+        )
+        .where(among(StoredEvent.id), condition, ~copies)
         .order_by(StoredEvent.id)
-        .with_for_update(skip_locked=True)
-    ).all()
-    mine = [row.id for row in rows]
-    # Whatever locks or changes one of them keeps its event.
-    free = select(Delivery.id).where(_of(mine), IS_SETTLED).order_by(Delivery.id)
-    settled = set(connection.execute(free.with_for_update(skip_locked=True)).scalars())
-    all_ = connection.execute(select(Delivery.id, Delivery.event_id).where(_of(mine)))
-    stay = {row.event_id for row in all_ if row.id not in settled}
-    copied = select(EventCopy.original_id).where(EventCopy.original_id.in_(mine))
-    stay |= set(connection.execute(copied).scalars())
-    stay |= _repeated(connection, mine)
-    return [row for row in rows if row.id not in stay]
-
-
-def _repeated(connection: Connection, event_ids: Collection[UUID]) -> set[UUID]:
-    """Delete repeats of events that have too many for one step; return the ids of those events."""
-    repeats = (
-        select(StoredRequest.id, StoredRequest.event_id)
-        .where(StoredRequest.event_id.in_(event_ids))
-        .where(~exists().where(StoredEvent.request_id == StoredRequest.id))
-        .limit(MOST_REPEATS)
+        .with_for_update(skip_locked=True, of=StoredEvent)
     )
-    found = connection.execute(repeats).all()
-    if len(found) < MOST_REPEATS:
-        return set()
-    _delete(connection, StoredRequest.id, [row.id for row in found])
-    return {row.event_id for row in found}
 
 
-def _of(event_ids: Collection[UUID]) -> Any:
-    return Delivery.event_id.in_(event_ids)
-
-
-def _delete(connection: Connection, column: Any, values: Any) -> None:
-    connection.execute(delete(column.class_).where(column.in_(values)))
+_LOCK, _LOCK_HELD = ByIds(_lock(~IS_HELD)), ByIds(_lock(IS_HELD))
+_LOCK_DELIVERIES = ByIds(
+    lambda among: (
+        select(Delivery.id, Delivery.event_id)
+        .where(among(Delivery.event_id), IS_SETTLED)
+        .order_by(Delivery.id)
+        .with_for_update(skip_locked=True)
+    )
+)
+_DELETE_REPEATS, _DELETE_REQUESTS = (
+    ByIds(lambda among, column=column: delete(StoredRequest).where(among(column), ~_IS_ANOTHERS))  # type: ignore[misc]
+    for column in (StoredRequest.event_id, StoredRequest.id)
+)

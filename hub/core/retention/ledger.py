@@ -54,7 +54,7 @@ def delete_answers(connection: Connection, after: UUID, most: int, *, before: UU
     settled = select(Delivery.id).where(
         Delivery.id.in_([row.delivery_id for row in seen]), IS_SETTLED
     )
-    may_go = set(connection.execute(settled).scalars()) - alerted(connection)
+    may_go = set(connection.execute(settled).scalars()).difference(alerted(connection))
     ids = [row.id for row in seen if row.delivery_id in may_go]
     free = select(Attempt.id).where(
         Attempt.id.in_(ids), ~IS_OPEN, _HAS_MESSAGE, Attempt.message != WORKER_DIED.message

@@ -5,11 +5,11 @@ release one, a person is still to be told of its lead, the lead is undecided, or
 speaks of it.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import ColumnElement, Connection, exists, literal_column, or_, select
 
 from hub.core.ids import parse_id
 from hub.core.models import (
@@ -24,34 +24,43 @@ from hub.core.models import (
     Replay,
     ReplayItem,
     ReplayState,
+    StoredEvent,
     is_among,
 )
 from hub.core.monitoring import alerts
 
 IS_SETTLED = is_among([DeliveryState.SUCCEEDED, DeliveryState.FAILED, DeliveryState.SKIPPED])
+IS_HELD = StoredEvent.state == literal_column(f"'{EventState.HELD}'")
+_IS_GOING = Replay.state.in_(
+    [literal_column(f"'{state}'") for state in (ReplayState.RUNNING, ReplayState.PAUSED)]
+)
 
 
-def needed(connection: Connection, events: Sequence[Any]) -> set[UUID]:
-    """Return the ids of those events that must stay. Rows have `id` and `state`."""
-    ids = [row.id for row in events]
-    if not ids:
-        return set()
-    found = {row.id for row in events if row.state == EventState.HELD}
-    found |= _ids(connection, select(Delivery.event_id), Delivery.event_id.in_(ids), ~IS_SETTLED)
-    open_ = select(Delivery.event_id).join(Attempt, Attempt.delivery_id == Delivery.id)
-    found |= _ids(connection, open_, Delivery.event_id.in_(ids), IS_OPEN)
-    told = select(LeadNotification.event_id)
-    is_mine = LeadNotification.event_id.in_(ids)
-    found |= _ids(connection, told, is_mine, LeadNotification.closed_at.is_(None))
-    found |= _to_be_replayed(connection, ids)
+def is_needed(connection: Connection) -> ColumnElement[bool]:
+    """Return the condition for events that must stay, as an expression over `events`.
+
+    It is for a few events at once, named by their ids: each of its parts looks a row up.
+    """
+    mine = Delivery.event_id == StoredEvent.id
+    parts: list[Any] = [
+        IS_HELD,
+        exists().where(mine, ~IS_SETTLED),
+        exists().where(mine, Attempt.delivery_id == Delivery.id, IS_OPEN),
+        exists().where(
+            LeadNotification.event_id == StoredEvent.id, LeadNotification.closed_at.is_(None)
+        ),
+    ]
+    if replays := connection.execute(select(Replay.id).where(_IS_GOING)).scalars().all():
+        is_waiting = ReplayItem.state == literal_column(f"'{ItemState.WAITING}'")
+        is_its = ReplayItem.delivery_id == Delivery.id
+        parts.append(exists().where(mine, is_its, ReplayItem.replay_id.in_(replays), is_waiting))
     if spoken_of := alerted(connection):
-        either = or_(Delivery.id.in_(spoken_of), Delivery.event_id.in_(spoken_of))
-        found |= spoken_of & set(ids)
-        found |= _ids(connection, select(Delivery.event_id), Delivery.event_id.in_(ids), either)
-    return found
+        parts.append(StoredEvent.id.in_(spoken_of))
+        parts.append(exists().where(mine, Delivery.id.in_(spoken_of)))
+    return or_(*parts)
 
 
-def alerted(connection: Connection) -> set[UUID]:
+def alerted(connection: Connection) -> Collection[UUID]:
     """Return the ids of deliveries and events that open alerts speak of.
 
     Those of unknown outcomes are left out: their deliveries are unsettled anyway.
@@ -61,23 +70,3 @@ def alerted(connection: Connection) -> set[UUID]:
     )
     last_words = (text.rpartition(" ")[2] for text in connection.execute(subjects).scalars())
     return {found for word in last_words if (found := parse_id(word))}
-
-
-def _to_be_replayed(connection: Connection, ids: Collection[UUID]) -> set[UUID]:
-    going = connection.execute(
-        select(Replay.id).where(Replay.state.in_([ReplayState.RUNNING, ReplayState.PAUSED]))
-    )
-    if not (replay_ids := going.scalars().all()):
-        return set()
-    waiting = select(Delivery.event_id).join(ReplayItem, ReplayItem.delivery_id == Delivery.id)
-    return _ids(
-        connection,
-        waiting,
-        Delivery.event_id.in_(ids),
-        ReplayItem.replay_id.in_(replay_ids),
-        ReplayItem.state == ItemState.WAITING,
-    )
-
-
-def _ids(connection: Connection, statement: Any, *conditions: Any) -> set[UUID]:
-    return set(connection.execute(statement.where(*conditions)).scalars())

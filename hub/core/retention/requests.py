@@ -9,12 +9,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, func, literal_column, select, type_coerce, update
+from sqlalchemy import Connection, delete, exists, func, literal_column, select, type_coerce, update
 from sqlalchemy.dialects.postgresql import JSONB
 
 from hub.core.models import Alert, RequestState, StoredEvent, StoredRequest
 from hub.core.monitoring import alerts
-from hub.core.retention.protection import needed
+from hub.core.retention.protection import is_needed
 from hub.core.retention.walk import Step, reached
 
 _IS_REJECTED = StoredRequest.state == literal_column(f"'{RequestState.REJECTED}'")
@@ -25,26 +25,25 @@ def delete_bodies(
     connection: Connection, after: UUID, most: int, *, before: UUID, now: datetime
 ) -> Step:
     """Delete the bodies of requests that verified, but for those that an event still needs."""
-    seen = list(
-        connection.execute(
-            select(StoredRequest.id)
-            .where(StoredRequest.id > after, StoredRequest.id < before, _IS_WHOLE, ~_IS_REJECTED)
-            .order_by(StoredRequest.id)
-            .limit(most)
-        ).scalars()
+    window = (
+        select(StoredRequest.id)
+        .where(StoredRequest.id > after, StoredRequest.id < before, _IS_WHOLE, ~_IS_REJECTED)
+        .order_by(StoredRequest.id)
+        .limit(most)
     )
-    events = connection.execute(
-        select(StoredEvent.id, StoredEvent.request_id, StoredEvent.state).where(
-            StoredEvent.request_id.in_(seen)
-        )
-    ).all()
-    stay = needed(connection, events)
-    needs_it = {row.request_id for row in events if row.id in stay}
+    seen = list(connection.execute(window).scalars())
+    if not seen:
+        return Step(0)
+    is_its = StoredEvent.request_id == StoredRequest.id
     locked = connection.execute(
         select(StoredRequest.id)
-        .where(StoredRequest.id.in_([one for one in seen if one not in needs_it]), _IS_WHOLE)
+        .where(
+            StoredRequest.id.in_(seen),
+            _IS_WHOLE,
+            ~exists().where(is_its, is_needed(connection)),
+        )
         .order_by(StoredRequest.id)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, of=StoredRequest)
     )
     ids = list(locked.scalars())
     if ids:

@@ -4,14 +4,26 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Text, bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    Text,
+    Uuid,
+    any_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql.base import Executable
 
 from adapters import EVENT_TYPES
 from hub.core.models import StoredEvent
 from hub.core.models.events import event_search, event_search_fts
-from hub.core.pipeline import StatementForRows, write_rows
+from hub.core.pipeline import StatementForRows, pipeline_of, write_rows
 from hub.core.search.tokenizer import words_of
 
 PARTITION_DAYS = 16
@@ -65,7 +77,7 @@ def write_words(connection: Connection, words: Mapping[UUID, Sequence[str]]) -> 
 def delete_words(connection: Connection, event_ids: Sequence[UUID]) -> None:
     """Delete the words of events."""
     if connection.dialect.name == "postgresql":
-        connection.execute(delete(event_search).where(event_search.c.event_id.in_(event_ids)))
+        pipeline_of(connection).add(_DELETE_ALL_WORDS, {"ids": event_ids})
         return
     moments = {moment_of(one): one for one in event_ids}
     taken = {
@@ -148,5 +160,8 @@ _WRITE_WORDS = StatementForRows(
 _rows = event_search_fts.c
 _SAME_MOMENT = select(_rows.rowid, _rows.event_id).where(
     _rows.rowid >= bindparam("first"), _rows.rowid < bindparam("end")
+)
+_DELETE_ALL_WORDS = delete(event_search).where(
+    event_search.c.event_id == any_(bindparam("ids", type_=postgresql.ARRAY(Uuid)))
 )
 _DELETE_WORDS = delete(event_search_fts).where(_rows.rowid == bindparam("row_id"))

@@ -33,6 +33,7 @@ class Attic:
     retention: Retention = field(default_factory=Retention)
     version: str = "0123456789ab"
     made: int = 0
+    pipelined: bool = True
     walks: dict[str, Walk] = field(default_factory=dict)
 
     @property
@@ -94,7 +95,8 @@ class Attic:
         """Make one step of a walk; return whether that was its last."""
         delete = deletions(self.configuration, now=now)[kind]
         walk = self.walks.setdefault(kind, Walk(kind))
-        with self.database.write() as connection:
+        store = self.database
+        with store.write_pipelined() if self.pipelined else store.write() as connection:
             step = delete(connection, walk.after, most)
         return walk.take_step(step, 0.0)
 

@@ -181,7 +181,7 @@ def test_a_walk_is_killed_after_any_statement_and_the_next_one_ends_the_work(att
     with attic.database.write() as connection:
         attic.old(connection)
         attic.old(connection, "e2", state="unknown")
-    survived = 0
+    attic.pipelined, survived = False, 0
     while survived < 60 and not breaks(attic, after=survived):
         with attic.database.read() as connection:
             assert count(connection, StoredEvent) == count(connection, Delivery) == 2

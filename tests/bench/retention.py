@@ -1,0 +1,179 @@
+"""Benchmark row of retention: ingest while the clock deletes old events, and without that.
+
+Web and clock run over one database. In each round `hub.yaml` once keeps everything for ever and
+once has the default spans, so that the clock's other work is the same. The old events are from 401
+to 500 days ago; each has a request without its body, a key, two deliveries with an attempt each,
+and search words: what a hub has that has run for so long.
+"""
+
+import re
+import signal
+import time
+from collections.abc import Callable
+from functools import partial
+
+import psycopg
+
+from tests.bench.ingest import CONFIG
+from tests.bench.load import Pressed, Webhooks, press
+from tests.bench.report import Row, Target, in_turn
+from tests.bench.stage import Stage
+from tests.running import RunningHub, until
+
+MANY = 1_000_000
+CHUNK = 100_000
+LONGEST_MS = 100
+PRESIGNED_PER_S = 8000
+FOREVER = "retention: {bodies: forever, events: forever, keys: forever, held: forever}\n"
+DAY_MS = 86_400_000
+
+_ID = """
+CREATE FUNCTION pg_temp.id_of(n bigint, kind int) RETURNS uuid IMMUTABLE LANGUAGE sql AS
+    $$ SELECT (lpad(to_hex({start_ms} + n * {span_ms} / {events}), 12, '0') || '7'
+               || substr(md5(n::text), 1, 3) || 'a' || kind || substr(md5(n::text), 4, 14))::uuid $$
+"""
+_OLD = (
+    "generate_series({first}, {last}) AS n, "
+    "to_timestamp(({start_ms} + n * {span_ms} / {events}) / 1000.0) AS at"
+)
+_FILL = (
+    """
+INSERT INTO inbound_requests (id, source, state, received_at, method, url, headers, size_bytes,
+    signed_by, conflict, event_id, body_deleted_at)
+SELECT pg_temp.id_of(n, 1), 'stripe', 'accepted', at, 'POST', 'http://hub.example/webhooks/stripe',
+    '{{}}', 6000, 'secrets[0]', false, pg_temp.id_of(n, 2), now() FROM {old} ORDER BY n
+""",
+    """
+INSERT INTO events (id, request_id, source, type, native_type, external_id, occurred_at,
+    received_at, state, live, data, config_version, folded, indexed)
+SELECT pg_temp.id_of(n, 2), pg_temp.id_of(n, 1), 'stripe', 'payment.succeeded',
+    'payment_intent.succeeded', 'evt_old' || n, at, at, 'matched', true,
+    jsonb_build_object('email', 'buyer' || n || '@example.com', 'amount', n, 'currency', 'USD',
+        'customer_id', 'cus_' || md5(n::text), 'object_id', 'pi_' || md5(n::text)),
+    '0123456789ab', true, true FROM {old} ORDER BY n
+""",
+    """
+INSERT INTO event_keys (source, external_id, event_id, fingerprint, first_seen_at)
+SELECT 'stripe', 'evt_old' || n, pg_temp.id_of(n, 2), decode(md5(n::text), 'hex'), at
+FROM {old} ORDER BY n
+""",
+    """
+INSERT INTO event_search (event_id, words)
+SELECT pg_temp.id_of(n, 2), array_to_tsvector(ARRAY['stripe', 'payment', 'succeeded', 'usd',
+    'buyer' || n || '@example.com', 'evt_old' || n, n::text]) FROM {old} ORDER BY n
+""",
+    """
+INSERT INTO deliveries (id, event_id, route, destination, action, state, created_at, since,
+    finished_at, attempts, tries, provider_ref)
+SELECT pg_temp.id_of(n, 3 + route), pg_temp.id_of(n, 2), 'route-' || route, 'ops', 'post',
+    'succeeded', at, at, at, 1, 1, 'ref_' || md5(n::text)
+FROM {old}, generate_series(0, 1) AS route ORDER BY n
+""",
+    """
+INSERT INTO attempts (id, delivery_id, n, key, state, parameters, started_at, ended_at, status)
+SELECT pg_temp.id_of(n, 5 + route), pg_temp.id_of(n, 3 + route), 1,
+    pg_temp.id_of(n, 3 + route)::text, 'accepted',
+    jsonb_build_object('body', jsonb_build_object('event', 'evt_old' || n, 'amount', n)),
+    at, at, 200
+FROM {old}, generate_series(0, 1) AS route ORDER BY n
+""",
+)
+_TURN = re.compile(r"deleted (?:.*?)(\d+) events.* in ([\d.]+) s; longest step (\d+) ms")
+_SIZE = "SELECT pg_database_size(current_database())"
+_WAL = "SELECT pg_current_wal_lsn() - '0/0'::pg_lsn"
+
+
+def measure(stage: Stage, *, rounds: int, seconds: float, events: int) -> Row:
+    """Return the rates of ingest with and without deletions, and how fast and short those are."""
+    row = Row("retention")
+    many = min(events, MANY)
+    with stage.hub(CONFIG) as hub:
+        url = hub.environ["DATABASE_URL"]
+        fill(url, many)
+        before = _ask(url, _SIZE)
+        subjects: dict[str, Callable[[], Pressed]] = {
+            "without": partial(_pressed, hub, seconds, CONFIG + FOREVER),
+            "with": partial(_pressed, hub, seconds, CONFIG),
+        }
+        for number in range(rounds):
+            left, wal = _left(url), _ask(url, _WAL)
+            done = in_turn(subjects, number)
+            deleted = left - _left(url)
+            assert deleted > 0, "nothing was deleted meanwhile"
+            row.add("ingest without", "/s", done["without"].per_s)
+            row.add("ingest with", "/s", done["with"].per_s)
+            ratio = done["with"].per_s / done["without"].per_s
+            row.add("ingest with ÷ without", "×", ratio, Target(0.9))
+            row.add("p99 without", "ms", done["without"].quantile_ms(99))
+            row.add("p99 with", "ms", done["with"].quantile_ms(99))
+            row.add("old events deleted meanwhile", "/s", deleted / seconds)
+            row.add("WAL of both", "MB", (_ask(url, _WAL) - wal) / 1e6)
+        _delete_alone(hub, row, seconds)
+        row.add("database before ÷ after", "×", before / _ask(url, _SIZE))
+    for longest_ms in _longest_ms(hub):
+        row.add("longest step", "ms", longest_ms, Target(LONGEST_MS, at_most=True))
+    return row
+
+
+def fill(url: str, events: int) -> None:
+    """Fill a database with so many old events and all that belongs to them, oldest first."""
+    start_ms, span_ms = int(time.time() * 1000) - 500 * DAY_MS, 99 * DAY_MS
+    when = {"start_ms": start_ms, "span_ms": span_ms, "events": events}
+    options = "-c synchronous_commit=off -c maintenance_work_mem=256MB"
+    with psycopg.connect(url, autocommit=True, options=options) as connection:
+        connection.execute("SET session_replication_role = replica")  # no foreign key is checked
+        connection.execute(_ID.format(**when).encode())
+        for first in range(0, events, CHUNK):
+            old = _OLD.format(first=first, last=min(first + CHUNK, events) - 1, **when)
+            for statement in _FILL:
+                connection.execute(statement.format(old=old).encode())
+        connection.execute("VACUUM ANALYZE")
+        connection.execute("CHECKPOINT")
+
+
+def _pressed(hub: RunningHub, seconds: float, config: str) -> Pressed:
+    """Press the hub while its clock runs under a configuration; both are stopped at the end."""
+    (hub.folder / "hub.yaml").write_text(config)
+    hub.start("web", "clock")
+    webhooks = Webhooks(f"r{time.monotonic_ns()}")
+    press(hub.port, webhooks.requests(600), seconds=seconds)
+    pressed = press(hub.port, webhooks.requests(int(PRESIGNED_PER_S * seconds)), seconds=seconds)
+    _stop(hub, "clock")
+    _stop(hub, "web")
+    assert not pressed.refused, "some webhooks were refused"
+    return pressed
+
+
+def _delete_alone(hub: RunningHub, row: Row, seconds: float) -> None:
+    """Measure the deletions of a clock beside which nothing comes in."""
+    url = hub.environ["DATABASE_URL"]
+    hub.start("clock")
+    left = _left(url)
+    until(lambda: _left(url) < left, 30, "the first deletion")
+    begin_s, left = time.monotonic(), _left(url)
+    time.sleep(seconds)
+    deleted = left - _left(url)
+    row.add("old events deleted alone", "/s", deleted / (time.monotonic() - begin_s))
+    _stop(hub, "clock")
+
+
+def _longest_ms(hub: RunningHub) -> list[float]:
+    """Return the longest step of each turn, by the clock's own log."""
+    found = _TURN.findall((hub.folder / "clock.log").read_text())
+    return [float(longest_ms) for _, _, longest_ms in found]
+
+
+def _stop(hub: RunningHub, name: str) -> None:
+    hub.signal(name, signal.SIGTERM)
+    hub.processes.pop(name).wait(30)
+
+
+def _left(url: str) -> int:
+    return _ask(url, "SELECT count(*) FROM events WHERE external_id LIKE 'evt_old%'")
+
+
+def _ask(url: str, query: str) -> int:
+    with psycopg.connect(url) as connection:
+        found = connection.execute(query.encode()).fetchone()
+    assert found is not None
+    return int(found[0])
