@@ -147,6 +147,7 @@ def _pressed(hub: RunningHub, seconds: float, config: str) -> Pressed:
 def _delete_alone(hub: RunningHub, row: Row, seconds: float) -> None:
     """Measure the deletions of a clock beside which nothing comes in."""
     url = hub.environ["DATABASE_URL"]
+    (hub.folder / "hub.yaml").write_text(CONFIG)
     hub.start("clock")
     left = _left(url)
     until(lambda: _left(url) < left, 30, "the first deletion")

@@ -1,5 +1,6 @@
 """Deletion of events, each with all that hangs on it; only its key stays, and finds duplicates."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
@@ -58,9 +59,8 @@ def remove(connection: Connection, ids: Sequence[UUID], *, held: bool = False) -
     events = (_LOCK_HELD if held else _LOCK).add(connection, ids).all()
     settled = _LOCK_DELIVERIES.add(connection, [row.id for row in events]).all() if events else ()
     # Whatever locks or changes a delivery keeps its event.
-    free = [
-        row for row in events if row.deliveries == sum(one.event_id == row.id for one in settled)
-    ]
+    found = Counter(one.event_id for one in settled)
+    free = [row for row in events if row.deliveries == found[row.id]]
     for row in free:
         if row.repeats >= MOST_REPEATS:
             _delete_repeats(connection, row.id)
