@@ -19,7 +19,7 @@ from hub.process.background_task import BackgroundTask
 
 # How often a turn begins at most, and how long it lasts.
 EVERY_S = 15.0
-TURN_S = 20.0
+TURN_S = 10.0
 # A pause is so many times as long as the step before it: webhooks and calls come first.
 PAUSES = 9
 # A walk that found little to delete rests for so many times as long as it took.

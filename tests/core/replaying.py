@@ -27,11 +27,13 @@ def fill(connection: Connection, count: int, town: Town | None = None, **values:
     connection.execute(update(Delivery).values(**values))
 
 
-def begin(connection: Connection, selection: Selection = FAILED, **wish: Any) -> Started:
+def begin(
+    connection: Connection, selection: Selection = FAILED, town: Town | None = None, **wish: Any
+) -> Started:
     """Start a replay."""
     asked = {"token": "form-1", "per_minute": FAST} | wish
     return create_replay(
-        connection, Town(), ReplayRequest(selection, **asked), actor="user:jane", now=NOW
+        connection, town or Town(), ReplayRequest(selection, **asked), actor="user:jane", now=NOW
     )
 
 
