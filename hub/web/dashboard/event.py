@@ -22,7 +22,7 @@ from hub.core.models import DUE_STATES, DeliveryState
 from hub.core.queries import event_detail as board
 from hub.core.queries.event_detail import cut
 from hub.core.queries.route_trace import RouteTrace, reasons, reasons_then
-from hub.core.rehydrate import as_event, find_event, read_again
+from hub.core.rehydrate import as_event, find_event, read_again, require_body
 from hub.core.retention.words import kept_until
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.body_view import Shown, shown
@@ -60,7 +60,10 @@ def event_attachment(event_id: str, number: int) -> Response:
     _must_see_personal()
     wanted = id_or_404(event_id)
     connection = db.session.connection()
-    again = read_again(connection, hub(), find_event(connection, wanted))
+    row = find_event(connection, wanted)
+    again = read_again(connection, hub(), row)
+    if again is None:
+        require_body(connection, row.request_id)
     files = again.attachments if again else ()
     if not 1 <= number <= len(files):
         raise NotFound

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from hub.core.auth.roles import Permission
-from hub.core.errors import HubError, NotFound
+from hub.core.errors import BodyGone, HubError, NotFound
 from hub.core.ids import parse_id
 from hub.core.retention.words import gone_words, span_words
 from hub.gateways.password_hashing import RETRY_AFTER_S, HashingBusy
@@ -128,7 +128,7 @@ def on_strange_form(error: CSRFError) -> Response:
 @dashboard.errorhandler(HubError)
 def on_refusal(error: HubError) -> Response:
     """Show a refusal of `hub.core` with its message, which names the remedy."""
-    status = 404 if isinstance(error, NotFound) else 409
+    status = 404 if isinstance(error, NotFound | BodyGone) else 409
     title = "Not found" if status == 404 else "Not done"
     words = redacted_sentence(str(error)).rstrip(".")
     if status == 404 and (gone := _gone()):

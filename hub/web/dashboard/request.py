@@ -14,6 +14,7 @@ from hub.core.events.reingest import reingest
 from hub.core.explain.rejections import advice_for
 from hub.core.models import RequestState
 from hub.core.queries import event_detail as board
+from hub.core.rehydrate import require_body
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.event import body_shown, download
 from hub.web.dashboard.masking import redacted_sentence, sees_personal
@@ -47,6 +48,7 @@ def request_raw(request_id: str) -> Response:
     connection = db.session.connection()
     body = board.body_of(connection, wanted)
     if body is None:
+        require_body(connection, wanted)
         raise NotFound
     note_view(connection, current_user(), f"request {wanted}", now())
     return download(body, f"request-{wanted}.txt", "text/plain")
