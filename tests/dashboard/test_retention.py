@@ -111,7 +111,7 @@ def test_a_replay_that_needs_the_body_is_not_offered(make_board) -> None:
     client = board.client()
     words = "he body of its request is not kept any more, and its route needs it"
     assert words in client.get(f"/events/{event_id}/replay").text
-    assert words in client.get("/replay?state=failed").text
+    assert words in client.get("/replays/preview?state=failed").text
 
 
 def test_the_words_of_a_far_end_are_said_to_be_deleted(board) -> None:
