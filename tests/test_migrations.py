@@ -1,6 +1,7 @@
 """Migrations: up, down and up again on both databases, and the query plans of their indexes."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -9,22 +10,40 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, event, insert, inspect, select, text
+from sqlalchemy import (
+    Connection,
+    Engine,
+    create_engine,
+    event,
+    insert,
+    inspect,
+    literal,
+    select,
+    text,
+)
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.pool import NullPool
 
 from hub.core.configuration import Destination
 from hub.core.delivery.claim import DUE
 from hub.core.delivery.lanes import acquire, ensure, release
 from hub.core.delivery.record import orphans
 from hub.core.delivery.shards import ensure_shards
-from hub.core.ids import LAST_ID
+from hub.core.ids import LAST_ID, new_id
 from hub.core.inbound.ingest import new_request_row
 from hub.core.models import Attempt, Base, HubIdentity, StoredRequest
 from hub.core.models.body_encoding import MARK, encode_body
 from hub.core.models.events import SEARCH_TABLE
 from hub.gateways.database.engine import open_database
 from hub.gateways.database.migrations import MIGRATIONS, downgrade, revisions, upgrade
-from tests.core.making import NOW, Town, lease_of, make_due, request
+from tests.core.making import (
+    NOW,
+    Town,
+    lease_of,
+    make_due,
+    request,
+    until_somebody_waits,
+)
 
 TABLES = set(Base.metadata.tables)
 
@@ -156,6 +175,61 @@ def test_lanes_become_those_of_shard_0_and_again_one_for_each_destination(
         assert len(orphans(connection, first)) == 1
         newest = text("SELECT token FROM lanes WHERE shard = 1")
         assert connection.execute(newest).scalar_one() >= other.token
+
+
+def test_indexes_of_large_tables_are_built_beside_the_traffic(postgresql_url) -> None:
+    """A writer that began before holds the build up, and the build holds no other writer up."""
+    database = open_database(postgresql_url, pool_size=4)
+    downgrade(postgresql_url, "0013")
+    first, second = (
+        insert(StoredRequest.__table__).from_select(
+            ["id", "source", "state", "received_at", "method", "url", "headers", "size_bytes",
+             "conflict"],
+            select(literal(new_id(NOW)), *(literal(one) for one in ("x", "accepted")),
+                   literal(NOW), *(literal(one) for one in ("POST", "/")),
+                   literal({}, StoredRequest.headers.type), literal(1), literal(False)),
+        )
+        for _ in range(2)
+    )  # fmt: skip
+    with ThreadPoolExecutor(1) as pool:
+        with database.engine.begin() as before:
+            before.execute(
+                text("INSERT INTO lead_links VALUES ('\\x00', gen_random_uuid(), 'd', now())")
+            )
+            building = pool.submit(upgrade, postgresql_url)
+            until_somebody_waits(database, or_has_ended=building)
+            assert not building.done()
+            for statement in (first, second):
+                with database.write() as connection:
+                    connection.execute(statement)
+        building.result(timeout=60)
+    assert drift(database.engine) == []
+    database.engine.dispose()
+
+
+def test_a_migration_that_broke_off_is_repeated(postgresql_url) -> None:
+    """What it did stays, and an index that is not valid is built anew."""
+    engine = create_engine(postgresql_url, poolclass=NullPool)
+    with engine.connect() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0013'"))
+        connection.execute(
+            text("UPDATE pg_index SET indisvalid = false "
+                 "WHERE indexrelid = 'ix_events_request_id'::regclass")
+        )  # fmt: skip
+        connection.commit()
+    upgrade(postgresql_url)
+    invalid = text("SELECT count(*) FROM pg_index WHERE NOT indisvalid")
+    with engine.connect() as connection:
+        assert connection.execute(invalid).scalar_one() == 0
+    assert drift(engine) == []
+
+
+def test_migrations_that_start_together_run_one_after_the_other(own_postgresql_url) -> None:
+    downgrade(own_postgresql_url, "0013")
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(upgrade, [own_postgresql_url] * 3))
+    engine = create_engine(own_postgresql_url, poolclass=NullPool)
+    assert drift(engine) == []
 
 
 def test_a_second_identity_is_refused(engine) -> None:
