@@ -45,7 +45,7 @@ BEGIN
       AND relname NOT IN ('alembic_version', 'hub_identity')
   LOOP EXECUTE format('DELETE FROM %s', emptied); END LOOP;
   UPDATE hub_identity SET public_url = NULL, noted_at = NULL, inherits_mark = false,
-    audited_from = NULL;
+    audited_from = NULL, attempts_deleted_until = NULL;
 END $$
 """
 

@@ -1,5 +1,7 @@
 """Migrations: up, down and up again on both databases, and the query plans of their indexes."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -44,6 +46,7 @@ from tests.core.making import (
     request,
     until_somebody_waits,
 )
+from tests.running import ROOT
 
 TABLES = set(Base.metadata.tables)
 
@@ -226,8 +229,12 @@ def test_a_migration_that_broke_off_is_repeated(postgresql_url) -> None:
 
 def test_migrations_that_start_together_run_one_after_the_other(own_postgresql_url) -> None:
     downgrade(own_postgresql_url, "0013")
-    with ThreadPoolExecutor(3) as pool:
-        list(pool.map(upgrade, [own_postgresql_url] * 3))
+    call = "import sys; from hub.gateways.database.migrations import upgrade; upgrade(sys.argv[1])"
+    together = [
+        subprocess.Popen([sys.executable, "-c", call, own_postgresql_url], cwd=ROOT)
+        for _ in range(3)
+    ]
+    assert [process.wait(60) for process in together] == [0, 0, 0]
     engine = create_engine(own_postgresql_url, poolclass=NullPool)
     assert drift(engine) == []
 

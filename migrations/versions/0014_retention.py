@@ -18,9 +18,10 @@ branch_labels = None
 depends_on = None
 
 _COLUMNS = (
-    ("inbound_requests", "body_deleted_at"),
-    ("config_versions", "last_seen_at"),
-    ("hub_identity", "audited_from"),
+    ("inbound_requests", "body_deleted_at", sa.DateTime(timezone=True)),
+    ("config_versions", "last_seen_at", sa.DateTime(timezone=True)),
+    ("hub_identity", "audited_from", sa.DateTime(timezone=True)),
+    ("hub_identity", "attempts_deleted_until", sa.Uuid()),
 )
 _INDEXES = (
     ("ix_events_request_id", "events", "request_id", ""),
@@ -67,10 +68,10 @@ _ALL_STAY = {
 
 def upgrade() -> None:
     dialect = op.get_bind().dialect.name
-    for table, column in _COLUMNS:
+    for table, column, kind in _COLUMNS:
         op.add_column(
             table,
-            sa.Column(column, sa.DateTime(timezone=True)),
+            sa.Column(column, kind),
             if_not_exists=True if dialect == "postgresql" else None,
         )
     for statement in _SOME_GO[dialect]:
@@ -94,5 +95,5 @@ def downgrade() -> None:
         op.execute(f"DROP INDEX {'IF EXISTS ' if dialect == 'postgresql' else ''}{name}")
     for statement in _ALL_STAY[dialect]:
         op.execute(statement)
-    for table, column in _COLUMNS:
+    for table, column, _ in _COLUMNS:
         op.drop_column(table, column)

@@ -23,6 +23,7 @@ from hub.core.models import (
     IS_OPEN,
     Attempt,
     Delivery,
+    HubIdentity,
     Restoration,
     StoredEvent,
     database_now,
@@ -81,11 +82,17 @@ _NEWEST = select(Attempt.id, Attempt.started_at).order_by(Attempt.id.desc()).lim
 
 
 def is_missing(connection: Connection, mark: Watermark, *, now: datetime) -> bool:
-    """Return whether a watermark's attempt is missing; one older than `LASTS` proves nothing."""
+    """Return whether a watermark's attempt is missing.
+
+    One older than `LASTS` proves nothing, nor one that retention may have deleted.
+    """
     if mark.started_at < now - LASTS:
         return False
     found = connection.execute(select(Attempt.id).where(Attempt.id == mark.attempt_id))
-    return found.first() is None
+    if found.first() is not None:
+        return False
+    deleted = connection.execute(select(HubIdentity.attempts_deleted_until)).scalar_one_or_none()
+    return deleted is None or deleted < mark.attempt_id
 
 
 def note_restored(

@@ -21,6 +21,8 @@ class HubIdentity(Base):
     database's, and has not been read yet. `encodes_from`: bodies that arrive then or later may be
     encoded, because no process of a release that cannot decode them is left; None for never.
     `audited_from`: what the audit log holds; older entries retention has deleted; None for all.
+    `attempts_deleted_until`: the newest attempt that retention deleted while a watermark could name
+    it.
     """
 
     __tablename__ = "hub_identity"
@@ -33,6 +35,7 @@ class HubIdentity(Base):
     inherits_mark: Mapped[bool]
     encodes_from: Mapped[datetime | None]
     audited_from: Mapped[datetime | None]
+    attempts_deleted_until: Mapped[UUID | None]
     created_at: Mapped[datetime]
 
 

@@ -2,17 +2,21 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Executable, delete, exists, func, select
+from sqlalchemy import Connection, Executable, delete, exists, func, or_, select, update
 
+from hub.core.delivery.restore_detection import LASTS
+from hub.core.ids import FIRST_ID, first_id
 from hub.core.models import (
     Acknowledgement,
     Assignment,
     Attempt,
     Delivery,
     EventCopy,
+    HubIdentity,
     LeadLink,
     LeadNotification,
     StoredEvent,
@@ -31,7 +35,9 @@ _HANGING = (LeadNotification, Assignment, Acknowledgement, LeadLink, Delivery, E
 _IS_ANOTHERS = exists().where(StoredEvent.request_id == StoredRequest.id)
 
 
-def delete_events(connection: Connection, after: UUID, most: int, *, before: UUID) -> Step:
+def delete_events(
+    connection: Connection, after: UUID, most: int, *, before: UUID, now: datetime
+) -> Step:
     """Delete the events among the next `most` after an id that nobody needs; `before` is the end.
 
     An event that an edited copy was made of stays as long as the copy.
@@ -45,10 +51,12 @@ def delete_events(connection: Connection, after: UUID, most: int, *, before: UUI
     seen = list(connection.execute(window).scalars())
     free = select(StoredEvent.id).where(StoredEvent.id.in_(seen), ~is_needed(connection))
     ids = connection.execute(free).scalars().all() if seen else ()
-    return Step(remove(connection, ids), reached(seen, most))
+    return Step(remove(connection, ids, now=now), reached(seen, most))
 
 
-def remove(connection: Connection, ids: Sequence[UUID], *, held: bool = False) -> int:
+def remove(
+    connection: Connection, ids: Sequence[UUID], *, now: datetime, held: bool = False
+) -> int:
     """Delete those of these events that are not locked; return their number.
 
     `held`: held leads; without it, all others. Each event is looked at once more under its lock,
@@ -67,8 +75,10 @@ def remove(connection: Connection, ids: Sequence[UUID], *, held: bool = False) -
     going = [row for row in free if row.repeats < MOST_REPEATS]
     if going:
         event_ids = {row.id for row in going}
-        mine = [one.id for one in settled if one.event_id in event_ids]
-        _delete(connection, sorted(event_ids), mine, [row.request_id for row in going])
+        mine = [one for one in settled if one.event_id in event_ids]
+        _note_newest(connection, [one.last_id for one in mine if one.last_id], now)
+        delivery_ids, request_ids = [one.id for one in mine], [row.request_id for row in going]
+        _delete(connection, sorted(event_ids), delivery_ids, request_ids)
     return len(going)
 
 
@@ -85,6 +95,22 @@ def _delete(
     deletion(StoredEvent.id).add(connection, event_ids)
     _DELETE_REPEATS.add(connection, event_ids)
     _DELETE_REQUESTS.add(connection, request_ids)
+
+
+def _note_newest(connection: Connection, attempt_ids: Sequence[UUID], now: datetime) -> None:
+    """Note the newest of these attempts, unless no watermark that counts can name it.
+
+    Otherwise its absence would look like that of a call that a restored backup has lost.
+    """
+    newest = max(attempt_ids, default=FIRST_ID)
+    if newest < first_id(now - LASTS):
+        return
+    until = HubIdentity.attempts_deleted_until
+    connection.execute(
+        update(HubIdentity)
+        .where(or_(until.is_(None), until < newest))
+        .values(attempts_deleted_until=newest)
+    )
 
 
 def _delete_repeats(connection: Connection, event_id: UUID) -> None:
@@ -116,10 +142,19 @@ def _lock(condition: Any) -> Callable[[Any], Executable]:
 _LOCK, _LOCK_HELD = ByIds(_lock(~IS_HELD)), ByIds(_lock(IS_HELD))
 _LOCK_DELIVERIES = ByIds(
     lambda among: (
-        select(Delivery.id, Delivery.event_id)
+        select(
+            Delivery.id,
+            Delivery.event_id,
+            select(Attempt.id)
+            .where(Attempt.delivery_id == Delivery.id)
+            .order_by(Attempt.n.desc())
+            .limit(1)
+            .scalar_subquery()
+            .label("last_id"),
+        )
         .where(among(Delivery.event_id), IS_SETTLED)
         .order_by(Delivery.id)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, of=Delivery)
     )
 )
 _DELETE_REPEATS, _DELETE_REQUESTS = (

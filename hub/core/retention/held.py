@@ -54,7 +54,7 @@ def tell_and_delete(
             seen += ids
             if ids:
                 _record(connection, day, now)
-                deleted += remove(connection, ids, held=True)
+                deleted += remove(connection, ids, now=now, held=True)
     _end_others(connection, {day.subject for day in days}, now)
     return Step(deleted, reached(seen, most))
 

@@ -67,7 +67,7 @@ def deletions(configuration: Configuration, *, now: datetime) -> Mapping[str, De
 def _with_events(version: str, until: datetime, now: datetime) -> Iterator[tuple[str, Delete]]:
     """Yield what deletes events from before an instant, and what is kept as long as they are."""
     before: UUID = first_id(until)
-    yield "events", partial(delete_events, before=before)
+    yield "events", partial(delete_events, before=before, now=now)
     for state in (RequestState.DUPLICATE, RequestState.UNREADABLE):
         yield f"{state} requests", partial(delete_orphans, before=before, state=state)
     yield "replays", partial(delete_replays, before=before, ended=until)

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Connection, insert, select, text, update
 
+from hub.core.delivery.restore_detection import Watermark, is_missing, newest_watermark
 from hub.core.events.edited_copies import copy_event
 from hub.core.ids import new_id
 from hub.core.leads.acknowledgement import NOBODY_TOOK_IT, lead_subject
@@ -21,6 +22,7 @@ from hub.core.models import (
     DeliveryState,
     EventCopy,
     EventKey,
+    HubIdentity,
     LeadLink,
     LeadNotification,
     Replay,
@@ -33,7 +35,7 @@ from hub.core.monitoring import alerts
 from hub.core.replays.replay import preview_deliveries, replay_deliveries
 from hub.core.retention import events
 from hub.gateways.database.engine import open_database
-from tests.core.making import NOW
+from tests.core.making import NOW, rows
 from tests.core.retention.aging import DAY, OLD, Attic, count
 
 SETTLED = {DeliveryState.SUCCEEDED, DeliveryState.FAILED, DeliveryState.SKIPPED}
@@ -231,3 +233,32 @@ def test_without_an_end_nothing_goes(attic) -> None:
     assert attic.clean(now=much_later) == {}
     with attic.database.read() as connection:
         assert left(connection) == before
+
+
+@pytest.mark.parametrize("days", [1, 29])
+def test_the_newest_call_that_is_deleted_is_not_taken_for_one_that_a_backup_lacks(
+    attic, days: int
+) -> None:
+    """An event of long ago was replayed lately, and nothing else came since."""
+    with attic.database.write() as connection:
+        attic.old(connection)
+        attempt_id, at = new_id(NOW - days * DAY), NOW - days * DAY
+        connection.execute(update(Attempt).values(id=attempt_id, started_at=at))
+        mark = newest_watermark(connection)
+    assert mark is not None
+    with attic.database.read() as connection:
+        assert not is_missing(connection, mark, now=NOW)
+    assert attic.clean()["events"] == 1
+    with attic.database.read() as connection:
+        assert newest_watermark(connection) is None
+        assert not is_missing(connection, mark, now=NOW)
+        assert is_missing(connection, Watermark(new_id(NOW), NOW), now=NOW), "a later one is"
+
+
+def test_calls_of_long_ago_are_deleted_without_a_word(attic) -> None:
+    """Their watermark proves nothing anyway: no row is written with each step."""
+    with attic.database.write() as connection:
+        attic.old(connection)
+    attic.clean()
+    with attic.database.read() as connection:
+        assert rows(connection, HubIdentity)[0].attempts_deleted_until is None
