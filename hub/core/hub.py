@@ -17,7 +17,7 @@ class Hub:
     """Context that web, worker, clock and command line share; one per process.
 
     `public_url` is the origin under which providers reach the hub. `allow_private`: calls may go
-    to loopback, private and link-local addresses.
+    to loopback, private and link-local addresses. `disk`: the one that the hub itself writes to.
     """
 
     configuration: Configuration

@@ -28,14 +28,18 @@ def test_a_disk_that_is_nearly_full_stands_before_all_else(board: Board) -> None
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_a_full_disk_is_shown_also_where_no_alert_could_be_written(
+def test_a_full_disk_is_shown_also_where_its_alert_could_not_be_written(
     board: Board, monkeypatch
 ) -> None:
     usage = SimpleNamespace(total=1000 * GIB, free=GIB // 8)
     monkeypatch.setattr(disk_watch, "disk_usage", lambda _: usage)
     board.hub.disk.look()
+    [disk] = board.hub.disk.disks
+    with board.hub.store.write() as connection:
+        alerts.begin(connection, alerts.DISK_LOW, str(disk.folder), "it was low", now=NOW)
     text = see(board, "/")
     assert "The disk is full: webhooks and forms are refused" in text
+    assert "nearly full" not in text, "what is seen now is newer than the clock's alert"
     assert "128 MiB of 1000.0 GiB are free" in text
 
 

@@ -60,11 +60,11 @@ def take(connection: Connection, source: str, size: int, *, now: datetime) -> bo
     Concurrent ones of a source wait until this transaction ends; one that is rolled back takes
     nothing.
     """
+    if size > DAY_BYTES:
+        return False
     day_at = _day_of(now)
     is_today = _is_today(day_at)
     used = case((is_today, SourceState.budget_bytes), else_=0)
-    if size > DAY_BYTES:
-        return False
     insert: Any = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert
     taken = connection.execute(
         insert(SourceState)

@@ -116,21 +116,21 @@ def _count_duplicates(connection: Connection, batch: Batch, new: Sequence[UUID])
 def _store_duplicate(
     connection: Connection, request: Mapping[str, Any], event_id: UUID | None, reason: str | None
 ) -> None:
-    """Store a request without new events: a conflict whole, a plain duplicate within the budget.
+    """Store a request without new events, within the byte budget of its source; else count it.
 
-    Whoever has seen a signed request can send it again and again, with other headers. A body that
-    contradicts an earlier one was signed by the provider itself.
+    Whoever has seen a signed request can send it again and again, with other headers, and where
+    the id is one of them, as a conflict with another one. A plain duplicate needs no body.
     """
     row = dict(request) | {
         "state": RequestState.DUPLICATE,
+        "headers": limit_headers(request["headers"]),
+        "body": None if reason is None else request["body"],
         "conflict": reason is not None,
         "reason": reason,
         "event_id": event_id,
     }
     source, now = row["source"], row["received_at"]
-    if reason is None:
-        row |= {"body": None, "headers": limit_headers(row["headers"])}
-        if not take(connection, source, stored_bytes(row), now=now):
-            note_over_budget(connection, source, now=now)
-            return
-    connection.execute(insert(StoredRequest), row)
+    if take(connection, source, stored_bytes(row), now=now):
+        connection.execute(insert(StoredRequest), row)
+    else:
+        note_over_budget(connection, source, now=now)

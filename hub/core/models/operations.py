@@ -46,8 +46,8 @@ class SourceState(Base):
     that arrived; `listing_at` is when a clock last began to do so.
 
     `budget_bytes` is what was stored on the day that began at `budget_day_at` (UTC) of requests
-    that did not verify and of held leads; `over_budget` counts those of that day that were not
-    stored, because it was too much (`hub.core.inbound.byte_budget`).
+    that did not verify, held leads and duplicates; `over_budget` counts those of that day that were
+    not stored, because it was too much (`hub.core.inbound.byte_budget`).
     """
 
     __tablename__ = "source_states"

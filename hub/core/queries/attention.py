@@ -83,8 +83,9 @@ def _disks(
         select(Alert.__table__).where(Alert.kind.in_(kinds), Alert.ended_at.is_(None))
     ).all()
     since = {(row.kind, row.subject): row.began_at for row in rows}
-    told = {(row.kind, row.subject): row.message for row in rows}
-    told |= {(kind, one): text for kind, texts in seen.items() for one, text in texts.items()}
+    now = {(kind, one): text for kind, texts in seen.items() for one, text in texts.items()}
+    subjects = {subject for _, subject in now}
+    told = {(r.kind, r.subject): r.message for r in rows if r.subject not in subjects} | now
     for (kind, subject), message in told.items():
         words = (
             "The disk is full: webhooks and forms are refused"

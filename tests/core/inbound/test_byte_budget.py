@@ -198,26 +198,26 @@ def test_what_is_sent_again_and_again_is_counted_and_kept_within_the_budget(
         assert event.duplicates == 20, "all are counted"
 
 
-def test_headers_of_what_is_sent_again_are_limited_and_a_conflict_is_kept_whole(
-    database, town, little, monkeypatch
-) -> None:
-    first = request({"id": "e1", "data": {"amount": 1}})
-    long = {**first.headers, "x-filler": "f" * 60_000}
+@pytest.mark.parametrize("amount", [1, 2], ids=["plain", "conflict"])
+def test_headers_of_what_is_sent_again_are_limited(database, town, amount) -> None:
+    again = request({"id": "e1", "data": {"amount": amount}})
+    again = replace(again, headers={**again.headers, "x-filler": "f" * 60_000})
     with database.write() as connection:
-        ingest(connection, prepare(town, first, "provider"))
-        assert take(connection, "provider", little, now=NOW)
-        other = request({"id": "e1", "data": {"amount": 2}})
-        ingest(connection, prepare(town, replace(other, headers=long), "provider"))
-        [conflict] = [row for row in requests_of(connection) if row.conflict]
-        assert len(conflict.headers["x-filler"]) == 60_000
-    with database.write() as connection:
-        later = NOW + 2 * DAY
-        again = replace(first, headers=long, received_at=later)
-        monkeypatch.setattr(byte_budget, "DAY_BYTES", 64 * MIB)
+        town.take_in(connection, {"id": "e1", "data": {"amount": 1}})
         ingest(connection, prepare(town, again, "provider"))
-        [duplicate] = [row for row in requests_of(connection) if row.received_at == later]
-        assert (duplicate.state, duplicate.conflict) == ("duplicate", False)
-        assert len(duplicate.headers["x-filler"]) < HEADERS_MOST_BYTES + 100
+        [kept] = [row for row in requests_of(connection) if row.state == "duplicate"]
+    assert (kept.conflict, kept.body is not None) == (amount == 2, amount == 2)
+    assert len(kept.headers["x-filler"]) < HEADERS_MOST_BYTES + 100
+
+
+def test_a_conflict_beyond_the_budget_is_counted_and_not_kept(database, town, little) -> None:
+    """An id that is not signed makes one signed body the conflict of another, for ever."""
+    with database.write() as connection:
+        town.take_in(connection, {"id": "e1", "data": {"amount": 1}})
+        assert take(connection, "provider", little, now=NOW)
+        assert town.take_in(connection, {"id": "e1", "data": {"amount": 2}}).conflict
+        assert len(requests_of(connection)) == 1
+        assert used(connection) == BudgetUse(little, 1)
 
 
 def test_what_is_not_held_takes_nothing(database, town, little) -> None:
