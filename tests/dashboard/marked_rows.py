@@ -15,9 +15,10 @@ from hub.core.models import (
     ReplayItem,
     StoredEvent,
     StoredRequest,
+    UndeclaredField,
 )
 from tests.dashboard.board import Board
-from tests.dashboard.delivering import put, try_once
+from tests.dashboard.delivering import TOWN, put, try_once
 from tests.dashboard.marking import MARKS
 
 NAME, WORD, LOWER, PHONE, DIGITS, EMAIL, CARD, _CODE, LINK = MARKS
@@ -28,6 +29,10 @@ ANSWERS = (
     f"gave up after {WORD}: SendGrid answered 500: {SENTENCE}", f"dropped: {SENTENCE}",
     f"cannot be rendered: to: data.{LOWER} is missing", f"refused us: Stripe answered 402: {NAME}",
 )  # fmt: skip
+
+
+FORM = "contact: {adapter: form, origins: ['https://acme.example'], fields: {email: {type: email}}}"
+MARKED_TOWN = TOWN.replace("destinations:", f"  {FORM}\ndestinations:", 1)
 
 
 def fill(board: Board) -> dict[str, list[str]]:
@@ -78,6 +83,9 @@ def fill(board: Board) -> dict[str, list[str]]:
                     size_bytes=2, conflict=False, reason=reason))  # fmt: skip
         alert = {"id": new_id(now), "kind": "cap reached", "subject": "sms", "message": SENTENCE}
         connection.execute(insert(Alert).values(alert | {"began_at": now}))
+        for name in (NAME, LOWER, EMAIL, DIGITS, "topic"):
+            connection.execute(insert(UndeclaredField).values(
+                source="contact", name=name, posts=3, last_seen_at=now))  # fmt: skip
         lane = {"blocked_reason": f"refused us: {SENTENCE}", "setbacks": 3,
                 "blocked_until": now + timedelta(hours=1)}  # fmt: skip
         for slug in board.hub.configuration.destinations:

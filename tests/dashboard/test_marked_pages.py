@@ -20,9 +20,8 @@ from hub.core.inbound.receive import Receiver
 from hub.core.queries.unknown import alike
 from tests.adapters.contract.recorded import ALL, PROVIDERS, Fixture, adapter
 from tests.dashboard.board import Board
-from tests.dashboard.delivering import TOWN
 from tests.dashboard.happening import fold_all
-from tests.dashboard.marked_rows import DIGITS, LOWER, WORD, fill
+from tests.dashboard.marked_rows import DIGITS, LOWER, MARKED_TOWN, WORD, fill
 from tests.dashboard.marking import MARKS, VARIANTS, Marker, fields_of, found_in, texts_of
 
 # Every text is marked twice, with marks of different shapes.
@@ -40,7 +39,7 @@ def database_url(sqlite_url):
 
 @pytest.fixture
 def town(make_board) -> Board:
-    return make_board(TOWN)
+    return make_board(MARKED_TOWN)
 
 
 def take_in(board: Board, fixture: Fixture, marker: Marker, slug: str) -> Any:
@@ -206,6 +205,7 @@ def test_no_mark_is_at_any_address_of_the_app(town, role):
     assert found == []
     assert len(asked) > 100
     assert any("alike" in path for path in more)
+    assert "topic" in client.get("/sources/contact").text
 
 
 def test_what_is_answered_to_a_person_without_the_right_quotes_nobody(town):

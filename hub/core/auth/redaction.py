@@ -7,7 +7,7 @@ fields are shown if they consist of ordinary words.
 """
 
 import re
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from itertools import groupby
 from typing import Any
 
@@ -17,20 +17,25 @@ from hub.core.auth.plain_values import Kind
 
 MASK = "•••"
 
-_MARKS = ".,;:?!()[]`“”\"'…"
+_MARKS = "-.,;:?!()[]`“”\"'…"
 # Words of the hub's own sentences, beside those of codes.
 _SENTENCE_WORDS = frozenset(
     "a about above acknowledge alike all among an another apart are ask asked attempt back "
-    "been began begin behind both brings but by call came can come comes could differ each "
-    "earlier either every far fast filled for from gave give given goes had half happened "
-    "have held how hub.yaml if in instead into it its itself keeps kept known knows lack "
-    "later least leave let like look looked looking looks many may mend mended more much must "
-    "need nobody nothing odd of often older on once opening or other others our over own past "
-    "people perhaps readable refuses repeat repeated right same say says see seen set so some "
-    "somebody still such taken takes telephone tells that the their them then there these "
-    "they this those through to told too took tried twice until up wait waits was well were "
-    "what when where whether which while who whole whom whose will with within without worker "
-    "would written wrongly yet you your".split()
+    "been began begin behind both brings but by bytes call calls came can cdn come comes "
+    "compared could counted counts day days decided deliveries differ discarded disk due each "
+    "earlier either error errors every fails far fast filled for free from front full gave "
+    "gib give given goes h had half happened have held hops hour hours how hub if in ins "
+    "instead into it its itself keeps kept kib known knows lack later least leave left let "
+    "like limits lines look looked looking looks lost made mail mails many may mend mended "
+    "mib minute minutes more much must need newest nginx nobody nothing numbers odd of often "
+    "older oldest on once opening operational or other others our over own past people per "
+    "percent perhaps proxies proxy readable refuses repeat repeated replay replayed replays "
+    "right route routes same say says second seconds see seen set settle shows sign since "
+    "skipped so some somebody still stored such sweep taken takes telephone tells texts that "
+    "the their them then there these they this those through to told too took tried twice "
+    "until up visitor visitors wait waits was week well were what when where whether which "
+    "while who whole whom whose will with within without worker would written wrongly yaml "
+    "yet you your".split()
 )
 _LONG_NUMBER = re.compile(r"(?<![0-9A-Za-z])[0-9]{7,19}(?![0-9A-Za-z])", re.ASCII)
 _TRUTH = frozenset({"", "true", "false"})
@@ -42,10 +47,11 @@ class Redactor:
     They are in lower case: the words of a form's declared fields and of the slugs in hub.yaml.
     """
 
-    __slots__ = ("_own",)
+    __slots__ = ("_in_sentences", "_own")
 
-    def __init__(self, own: Container[str] = frozenset()) -> None:
+    def __init__(self, own: Set[str] = frozenset()) -> None:
         self._own = own
+        self._in_sentences = _SENTENCE_WORDS | own
 
     def tree(self, value: Any, name: str = "") -> Any:
         """Return a tree with personal data masked; `name` is that of the field which holds it."""
@@ -101,9 +107,8 @@ class Redactor:
         bare = word.strip(_MARKS).removesuffix("'s")
         if bare.isdigit():
             return most >= 0
-        if not bare or bare.lower() in _SENTENCE_WORDS or plain.is_strong_id(bare):
-            return True
-        return plain.is_worded(bare, self._own) or plain.is_time(bare)
+        is_other = not bare or plain.is_strong_id(bare) or plain.is_time(bare)
+        return is_other or plain.is_worded(bare, self._in_sentences)
 
     def _shown(self, value: Any, kind: Kind) -> Any:
         if isinstance(value, str):

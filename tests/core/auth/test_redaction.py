@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from hub.core.auth import plain_values as plain
 from hub.core.auth.redaction import MASK, Redactor
+from hub.core.monitoring.proxies import SENTENCE
 from tests.adapters.contract.recorded import ALL
 from tests.timing import little_work
 
@@ -208,7 +209,14 @@ def test_one_number_that_may_be_a_telephones_is_masked_within_an_id():
     "sentence",
     ["honeypot: a field that people do not see was filled in",
      "links: 7, and 3 are allowed", "repeats: the same text came too often",
-     "captcha: its provider could not be reached", "stripe told: payment.succeeded"],
+     "captcha: its provider could not be reached", "stripe told: payment.succeeded",
+     "nobody knows whether sms.send happened: `hub unknown` shows the evidence",
+     "the provider has it twice: look there, and tell whom it reached",
+     "what was done after 2026-11-30T19:17:05Z is not in it: what may have been sent since is "
+     "looked up, or waits for you (`hub unknown`); `hub backfill SOURCE` brings missing events",
+     "3 calls of sms.send in a row ended the worker that made them, and it is not tried again: "
+     "once that is mended, `hub replay 01a22de3-ad64-7dae-95f9-af4bf4e281e0`",
+     "its outcome is not unknown: it is succeeded", "its body was not kept", SENTENCE],
 )  # fmt: skip
 def test_the_hubs_own_sentences_are_shown(sentence):
     assert redactor.sentence(sentence) == sentence
