@@ -211,7 +211,8 @@ def test_indexes_of_large_tables_are_built_beside_the_traffic(postgresql_url) ->
 
 
 def test_a_migration_that_broke_off_is_repeated(postgresql_url) -> None:
-    """What it did stays, and an index that is not valid is built anew."""
+    """Steps that are done already stay, and an index that is not valid is built anew."""
+    downgrade(postgresql_url, "0014")
     engine = create_engine(postgresql_url, poolclass=NullPool)
     with engine.connect() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0013'"))

@@ -2,7 +2,7 @@
 
 Processes of the release before count nothing there; what they keep is not part of the budget.
 
-Revision: 0015. Follows: 0013.
+Revision: 0015. Follows: 0014.
 """
 
 import sqlalchemy as sa

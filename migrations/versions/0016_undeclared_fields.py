@@ -1,6 +1,6 @@
 """Names of the fields that posts to a form had and the form does not declare, with their counts.
 
-Revision: 0016. Follows: 0013.
+Revision: 0016. Follows: 0015.
 """
 
 import sqlalchemy as sa

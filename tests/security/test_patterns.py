@@ -21,6 +21,7 @@ MOST_CPU_S = 1.0
 PIECES = (
     *"a1 -_.,:;/@=?<\"'({[+*%&#\\\n\t\0éA\ud800",
     *("a ", "1 ", "1.", "a.", "a@", "a-", " \n", "a, ", "{{", "=?", '="', "ab1 ", "www.", "\r\n "),
+    *("<a ", "a;", "a=b;", "1.1", "+1 ", "%41", "https://", "\u0301"),
 )
 METHODS = {"match", "fullmatch", "search", "sub", "subn", "findall", "finditer", "split"}
 

@@ -57,7 +57,7 @@ _BASE64 = re.compile(
     re.ASCII,
 )
 _IP = re.compile(r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}", re.ASCII)
-_SPACED_DIGITS = re.compile(r"[0-9]+(?:[.\-/()]+[0-9]+)+", re.ASCII)
+_SPACED_DIGITS = re.compile(r"(?<![0-9])[0-9]+(?:[.\-/()]+[0-9]+)+", re.ASCII)
 _TIME = re.compile(
     rf"{_DAY}(?:{_CLOCK})?"
     r"|[A-Z][a-z]{2}, [0-9]{1,2} [A-Z][a-z]{2} 20[0-9]{2} [0-9:]{8} (?:GMT|UTC|[+-][0-9]{4})",
@@ -69,7 +69,7 @@ _STATUS_CODE = re.compile(r"[2-5]\.[0-9]{1,3}\.[0-9]{1,3}|[1-9][0-9]{2}|[1-6][0-
 _IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}", re.ASCII)
 _TURN = re.compile(r"(?<=[0-9])[A-Za-z]|(?<=[A-Za-z])[0-9]", re.ASCII)
 _WRITTEN = re.compile(r"[a-z]{4,}", re.ASCII)
-_CAPITALS = re.compile(r"[A-Z]{2}.*[a-z]{2}|[a-z]{2}.*[A-Z]{2}", re.ASCII)
+_UPPER, _LOWER = re.compile(r"[A-Z]{2}", re.ASCII), re.compile(r"[a-z]{2}", re.ASCII)
 # Numbers without a plus that are telephone numbers all the same: North American ones, British
 # mobile ones, and national ones with their leading zero.
 _PHONE = re.compile(r"1?[2-9][0-9]{2}[2-9][0-9]{6}|447[0-9]{9}|00?[1-9][0-9]{7,12}", re.ASCII)
@@ -262,7 +262,8 @@ def _is_random(part: str) -> bool:
     if turns >= 3 or (turns == 2 and len(part) >= 14):
         return True
     # Without digits, as one of ten ids of Stripe: capitals where no word begins.
-    return len(part) >= 14 and sum(map(str.isupper, part)) >= 4 and bool(_CAPITALS.search(part))
+    is_mixed = bool(_UPPER.search(part) and _LOWER.search(part))
+    return len(part) >= 14 and sum(map(str.isupper, part)) >= 4 and is_mixed
 
 
 def _is_card(digits: str) -> bool:

@@ -58,6 +58,7 @@ TABLES = {
     "source_states": "a row for each source",
     "tellings": "events",
     "tickets": "tokens",
+    "undeclared_fields": "90 days without a post that has it, when the next are written",
     "users": "until they are deleted by a person",
 }
 KINDS = {
