@@ -1,6 +1,7 @@
 """Retention beside the clock: turns, pauses, one clock at a time, and failures that are told."""
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -194,6 +195,28 @@ def test_the_database_may_be_away(hub, monkeypatch, caplog) -> None:
     task.run_once()
     task.raise_failure()
     assert "retention waits: the database" in caplog.text
+
+
+def test_what_comes_in_meanwhile_is_stored_on_sqlite_too(sqlite_url) -> None:
+    """The clock's steps and the writers of another process take turns on the one file."""
+    hub, other = (Hub(store=open_database(sqlite_url, pool_size=2)) for _ in range(2))
+    fill(hub, 200)
+
+    def take_in() -> None:
+        for n in range(60):
+            with other.store.write() as connection:
+                other.take_in(connection, {"id": f"new{n}"}, at=datetime.now(UTC))
+
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(take_in)
+        RetentionTask(hub, pauses=0).run_once()
+        coming.result(timeout=60)
+    with hub.store.read() as connection:
+        old = StoredEvent.external_id.startswith("e")
+        assert count(connection, StoredEvent, old) == 0
+        assert count(connection, StoredEvent, ~old) == 60
+    for one in (hub, other):
+        one.store.engine.dispose()
 
 
 def test_the_spans_of_the_file_in_force_count(hub) -> None:

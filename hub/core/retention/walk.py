@@ -14,7 +14,7 @@ from hub.core.ids import FIRST_ID
 
 # Duration of a step that the size of the next one aims at, in seconds: locks last no longer.
 AIMS_AT_S = 0.025
-SMALLEST, FIRST, LARGEST = 1, 16, 500
+SMALLEST, FIRST, LARGEST = 1, 4, 500
 
 
 @dataclass(frozen=True, slots=True)
