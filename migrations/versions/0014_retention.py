@@ -28,7 +28,7 @@ _INDEXES = (
     ("ix_event_keys_event_id", "event_keys", "event_id", ""),
     ("ix_lead_links_event_id", "lead_links", "event_id", ""),
     ("ix_inbound_requests_whole", "inbound_requests", "id", "WHERE body_deleted_at IS NULL"),
-    ("ix_attempts_message", "attempts", "id", "WHERE message IS NOT NULL"),
+    ("ix_attempts_message", "attempts", "id", "WHERE message <> ''"),
 )
 _STAYS = "the audit log is only ever added to"
 _OLD = "OLD.at < (SELECT audited_from FROM hub_identity)"

@@ -39,7 +39,7 @@ _SUCCEEDED = text("state = 'succeeded'")
 _RUNNING = text("state = 'running'")
 _HAS_REF = text("provider_ref IS NOT NULL")
 _OPEN = text("state IN ('calling', 'unknown')")
-_HAS_MESSAGE = text("message IS NOT NULL")
+_HAS_MESSAGE = text("message <> ''")
 
 
 class AttemptState(StrEnum):

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, literal_column, select, update
 
 from hub.core.delivery.transitions import WORKER_DIED
 from hub.core.models import (
@@ -19,7 +19,8 @@ from hub.core.models import (
 from hub.core.retention.protection import IS_SETTLED, alerted
 from hub.core.retention.walk import Step, reached
 
-_HAS_MESSAGE = Attempt.message.is_not(None)
+# As the index says it: a call that succeeded has an empty message.
+HAS_MESSAGE = Attempt.message != literal_column("''")
 
 
 def delete_keys(connection: Connection, after: UUID, most: int, *, before: UUID) -> Step:
@@ -47,7 +48,7 @@ def delete_answers(connection: Connection, after: UUID, most: int, *, before: UU
     """
     seen = connection.execute(
         select(Attempt.id, Attempt.delivery_id)
-        .where(Attempt.id > after, Attempt.id < before, _HAS_MESSAGE)
+        .where(Attempt.id > after, Attempt.id < before, HAS_MESSAGE)
         .order_by(Attempt.id)
         .limit(most)
     ).all()
@@ -57,7 +58,7 @@ def delete_answers(connection: Connection, after: UUID, most: int, *, before: UU
     may_go = set(connection.execute(settled).scalars()).difference(alerted(connection))
     ids = [row.id for row in seen if row.delivery_id in may_go]
     free = select(Attempt.id).where(
-        Attempt.id.in_(ids), ~IS_OPEN, _HAS_MESSAGE, Attempt.message != WORKER_DIED.message
+        Attempt.id.in_(ids), ~IS_OPEN, HAS_MESSAGE, Attempt.message != WORKER_DIED.message
     )
     locked = connection.execute(free.with_for_update(skip_locked=True)).scalars().all()
     connection.execute(update(Attempt).where(Attempt.id.in_(locked)).values(message=None))

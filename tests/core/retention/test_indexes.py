@@ -5,7 +5,11 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Column, ForeignKey, Index, MetaData, Table, Uuid
 
+from hub.core.ids import FIRST_ID
 from hub.core.models import Base
+from hub.core.retention.schedule import deletions
+from tests.core.making import NOW
+from tests.test_migrations import explain, said_to
 
 # Ids that name no row of another table, or that are only looked up beside another column.
 NOT_FOLLOWED = {
@@ -73,3 +77,28 @@ def test_a_foreign_key_without_an_index_would_be_noticed(
     columns = [Column("id", Uuid, primary_key=True), Column("other", Uuid)]
     Table("child", metadata, *columns, Column("parent_id", ForeignKey("parent.id")), *indexes)
     assert without_index(metadata) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "index"),
+    [
+        ("events", {"postgresql": "pk_events", "sqlite": "sqlite_autoindex_events_1"}),
+        ("bodies", "ix_inbound_requests_whole"),
+        ("rejected requests", "ix_inbound_requests_odd"),
+        ("duplicate requests", "ix_inbound_requests_odd"),
+        ("unreadable requests", "ix_inbound_requests_odd"),
+        ("keys", "ix_event_keys_event_id"),
+        ("answers", "ix_attempts_message"),
+        ("held leads", "ix_events_held"),
+    ],
+)
+def test_a_walk_finds_its_next_rows_by_an_index(attic, kind: str, index) -> None:
+    with attic.database.read() as connection:
+        table = "alerts" if kind == "held leads" else ""
+        delete = deletions(attic.configuration, now=NOW)[kind]
+        with attic.database.write() as writing, said_to(writing) as said:
+            delete(writing, FIRST_ID, 10)
+        windows = [one for one in said if "LIMIT" in one[0] and (not table or table not in one[0])]
+        plan = explain(connection, *windows[0])
+    wanted = index if isinstance(index, str) else index[connection.dialect.name]
+    assert f"{wanted} " in plan + " "

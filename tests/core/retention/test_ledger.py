@@ -242,3 +242,11 @@ def test_attempts_of_open_deliveries_keep_their_words(attic) -> None:
     assert attic.clean() == {}
     with attic.database.read() as connection:
         assert attempts_of(connection)[0].message
+
+
+def test_calls_without_words_are_left_alone(attic) -> None:
+    """Most calls succeed, with an empty message."""
+    with attic.database.write() as connection:
+        [event_id] = attic.store(connection, NOW - 60 * DAY, "e1")
+        attic.attempt(connection, event_id, "succeeded", message="")
+    assert attic.clean() == {}
