@@ -19,8 +19,8 @@ from hub.core.leads.acknowledgement import taken_lead
 from hub.core.leads.assignment import assignments_of
 from hub.core.queries.deliveries import DeliveryRow, attempts_of, deliveries_of, find_delivery
 from hub.core.queries.event_rows import event_json
-from hub.core.queries.requests import body_deleted_at, find_request
-from hub.core.rehydrate import body_words, event_again, require_body
+from hub.core.queries.requests import find_request
+from hub.core.rehydrate import body_deleted_at, body_words, event_again, require_body
 from hub.core.retention.words import gone_words
 
 MOST_CHILDREN = 200

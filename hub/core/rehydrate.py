@@ -92,12 +92,12 @@ def events_again(
 def attachments_of(
     connection: Connection, inbound: Callable[[str], Inbound], delivery_id: UUID
 ) -> Sequence[Attachment]:
-    """Return the files of a delivery's event, read again from its request body.
+    """Return the files of a delivery's event, read again from its request body; empty without it.
 
     They are read for each call, and not stored with its parameters: an e-mail's may be 30 MB.
 
     Raises:
-        BodyGone: the body is not kept any more.
+        BodyGone: retention has deleted the body.
     """
     request_id, external_id = connection.execute(
         select(StoredEvent.request_id, StoredEvent.external_id)
@@ -105,9 +105,15 @@ def attachments_of(
         .where(Delivery.id == delivery_id)
     ).one()
     event = event_again(connection, inbound, request_id, external_id)
-    if event is None:
-        require_body(connection, request_id)
+    if event is None and (at := body_deleted_at(connection, request_id)):
+        raise BodyGone(f"the request's body {body_words(at)}")
     return event.attachments if event else ()
+
+
+def body_deleted_at(connection: Connection, request_id: UUID) -> datetime | None:
+    """Return when retention deleted the body of a request; None if it did not."""
+    found = select(StoredRequest.body_deleted_at).where(StoredRequest.id == request_id)
+    return connection.execute(found).scalar_one_or_none()
 
 
 def require_body(connection: Connection, request_id: UUID) -> None:

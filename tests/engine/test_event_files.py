@@ -106,9 +106,7 @@ def test_without_the_body_there_is_no_e_mail_and_the_delivery_says_so(stage) -> 
     stage.drain(worker)
     assert stage.far_end.received == []
     assert stage.delivery.state == "failed"
-    assert stage.delivery.error == (
-        "not sent: its attachments are gone, the request's body was not kept"
-    )
+    assert "2 of 2 are not among the event's 0 files" in stage.delivery.error
 
 
 def test_a_database_that_does_not_answer_meanwhile_is_asked_again_and_nothing_is_sent(
@@ -172,3 +170,16 @@ def test_the_sandbox_records_the_e_mail_without_the_whole_of_its_files(stage) ->
     assert b64decode(small["content"]) == PLAN
     assert large["content"].endswith("… (682668 characters)")
     assert len(large["content"]) < 200
+
+
+def test_files_that_retention_has_deleted_are_said_to_be(stage) -> None:
+    worker = stage.worker_context(LIVE)
+    receive(stage, worker)
+    stage.change(StoredRequest, body=None, body_deleted_at=datetime(2026, 11, 21, tzinfo=UTC))
+    stage.drain(worker)
+    assert stage.far_end.received == []
+    assert stage.delivery.state == "failed"
+    assert stage.delivery.error == (
+        "not sent: its attachments are gone, the request's body was deleted on 2026-11-21 "
+        "(`retention.bodies` in hub.yaml)"
+    )

@@ -83,8 +83,6 @@ class RenderContexts:
     def _fetch(self, row: Row[Any]) -> dict[str, Any]:
         """Return the parameters of the account's action `fetch`, parsed from the request body."""
         event = self._again(row)
-        if event is None:
-            require_body(self._connection, row.event_request_id)
         if event is None or event.fetch is None:
             raise ExpressionError("its request was not kept, or no longer says what to fetch")
         return dict(event.fetch)

@@ -1,7 +1,6 @@
 """Inbound requests: list and details for the command line."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -54,12 +53,6 @@ def find_request(connection: Connection, request_id: UUID) -> Json | None:
     return (
         row if found.body_deleted_at else {k: v for k, v in row.items() if k != "body_deleted_at"}
     )
-
-
-def body_deleted_at(connection: Connection, request_id: UUID) -> datetime | None:
-    """Return when retention deleted the body of a request; None if it did not."""
-    found = select(StoredRequest.body_deleted_at).where(StoredRequest.id == request_id)
-    return connection.execute(found).scalar_one_or_none()
 
 
 def request_json(row: Row[Any]) -> Json:

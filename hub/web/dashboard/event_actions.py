@@ -16,8 +16,7 @@ from hub.core.events.rematch import apply_routes
 from hub.core.explain.errors import PLANS
 from hub.core.ids import new_id
 from hub.core.leads import held
-from hub.core.queries.requests import body_deleted_at
-from hub.core.rehydrate import as_event, find_event, read_again
+from hub.core.rehydrate import as_event, body_deleted_at, find_event, read_again
 from hub.core.replays.replay import Plan, Planned, preview_deliveries, replay_deliveries
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.params import id_or_404, id_param
