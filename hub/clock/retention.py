@@ -21,7 +21,7 @@ from hub.process.background_task import BackgroundTask
 EVERY_S = 15.0
 TURN_S = 10.0
 # A pause is so many times as long as the step before it: webhooks and calls come first.
-PAUSES = 9
+PAUSES = 14
 # A walk that found little to delete rests for so many times as long as it took.
 RESTS = 20
 # How long a step waits for somebody else's lock, with its own locks held.
