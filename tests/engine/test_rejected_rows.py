@@ -9,13 +9,12 @@ from datetime import UTC, datetime
 
 from rq.registry import FailedJobRegistry
 
-import hub.gateways.redis_queue as queues
 from hub.clock import clock
 from hub.clock.clock import HourlyStatsTask
 from hub.core.events import projections
 from hub.core.events.projections import project_some
 from hub.core.models import Alert, Contact, Identity
-from hub.worker import rq_worker
+from hub.worker import rq_worker, small_job
 from hub.worker.batch import LaneBatch
 from hub.worker.context import set_current
 from tests.engine.stage import keyed, unfolded
@@ -190,7 +189,7 @@ def test_nothing_of_a_payload_gets_into_logs_or_the_queue_when_the_database_refu
     refuse(stage, "attempts", "parameters->'body'->>'to' IS NULL")
     worker = stage.worker_context(ABOUT)
     stage.put(worker, "evt_1")
-    monkeypatch.setattr(queues, "JOB_TIMEOUT_S", 1)
+    monkeypatch.setattr(small_job, "JOB_TIMEOUT_S", 1)
     hold_back = LaneBatch._back_off
 
     def hold_back_for_long(serving, lane, error) -> None:

@@ -39,7 +39,8 @@ def divide(database: Database, number: int) -> None:
 
 def take(database: Database, holder: str, number: int, among: Any = None) -> list[Lease]:
     with database.write() as connection:
-        return lanes.acquire(connection, holder, ["ops"], most=9, shards=number, among=among)
+        leases = lanes.acquire(connection, holder, ["ops"], most=9, shards=number, among=among)
+    return sorted(leases, key=lambda lease: lease.shard)  # the database returns them in any order
 
 
 def lane_rows(database: Database) -> list[Any]:

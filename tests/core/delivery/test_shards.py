@@ -42,7 +42,8 @@ def connection(database, town):
 
 
 def take(connection, holder: str, number: int = 3, most: int = 9, among=None) -> list[lanes.Lease]:
-    return lanes.acquire(connection, holder, ["ops"], most=most, shards=number, among=among)
+    leases = lanes.acquire(connection, holder, ["ops"], most=most, shards=number, among=among)
+    return sorted(leases, key=lambda lease: lease.shard)  # the database returns them in any order
 
 
 def take_to_settle(connection, holder: str, number: int) -> list[int]:
