@@ -108,7 +108,7 @@ class GithubInbound(Inbound):
                 occurred_at=_sent_at(request),
                 data=data,
                 fact_key=fact_key,
-                fingerprint=digest([native_type, native]),
+                fingerprint=digest(native),
             )
         ]
 

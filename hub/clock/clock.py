@@ -5,7 +5,7 @@ A second clock is harmless.
 
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from contextlib import suppress
 from datetime import UTC, datetime
 from threading import Event
@@ -45,6 +45,7 @@ ALONE_S = 60.0
 
 log = logging.getLogger(__name__)
 EVERY_S = 5.0
+DELETING = "deleting what is too old"
 FETCHES = 200
 ESCALATES = 100
 
@@ -139,7 +140,7 @@ def tick(
         "folding": backup.fold,
         "indexing": backup.index,
         "counting the hours": lambda: hours.run_if_due() if hours else None,
-        "deleting what is too old": lambda: retention.raise_failure() if retention else None,
+        DELETING: lambda: retention.raise_failure() if retention else None,
     }
     troubles: set[str] = set()
     broken: dict[str, str] = {}
@@ -152,7 +153,8 @@ def tick(
                 break
         except Exception as error:  # noqa: BLE001 - the last resort of a duty
             broken[name] = f"{type(error).__name__} at {place_of(error)}"
-    _tell_of_broken(hub, broken)
+    elsewhere = {DELETING} if retention and not retention.is_mine else set()
+    _tell_of_broken(hub, broken, elsewhere)
     try:
         queues.wake(_with_due_work(hub))
     except RedisError as error:
@@ -213,12 +215,13 @@ def _escalate(hub: Hub) -> None:
         prune(connection, now=now)
 
 
-def _tell_of_broken(hub: Hub, broken: Mapping[str, str]) -> None:
-    """Begin an alert for each failing duty, and end the alerts of the others."""
+def _tell_of_broken(hub: Hub, broken: Mapping[str, str], elsewhere: Set[str]) -> None:
+    """Begin an alert for each failing duty, and end those of the others, if they are done here."""
     now = datetime.now(UTC)
     with suppress(DBAPIError):
         with hub.store.read() as connection:
-            mended = alerts.subjects(connection, alerts.DUTY_FAILS) - broken.keys()
+            mended = alerts.subjects(connection, alerts.DUTY_FAILS)
+            mended -= broken.keys() | elsewhere
         if broken or mended:
             _update_broken(hub, mended, broken, now)
 

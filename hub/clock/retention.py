@@ -3,7 +3,7 @@
 import logging
 import time
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DBAPIError
@@ -27,6 +27,8 @@ RESTS = 20
 # How long a step waits for somebody else's lock, with its own locks held.
 LOCK_TIMEOUT_MS = 40
 LOCK = "retention"
+# By how much this machine's clock and the database's may differ: a wrong one would delete it all.
+MOST_OFF = timedelta(hours=1)
 
 _GENTLE = select(
     func.set_config("lock_timeout", str(LOCK_TIMEOUT_MS), True),
@@ -38,6 +40,10 @@ log = logging.getLogger(__name__)
 
 class RowsStay(HubError):
     """The database refuses to delete rows that are too old; the message says of which kind."""
+
+
+class ClockOff(HubError):
+    """This machine's clock and the database's differ: it is not known how old rows are."""
 
 
 class RetentionTask(BackgroundTask):
@@ -57,7 +63,10 @@ class RetentionTask(BackgroundTask):
         self._spent_s: dict[str, float] = {}
         self._next_s = 0.0
         self._failure: Exception | None = None
+        self._begun: Exception | None = None
         self.longest_s = 0.0
+        # Whether this clock is the one that deletes; only it knows what fails.
+        self.is_mine = False
 
     def run_once(self) -> None:
         if time.monotonic() < self._next_s:
@@ -65,8 +74,13 @@ class RetentionTask(BackgroundTask):
         self._next_s = time.monotonic() + EVERY_S
         try:
             with self._hub.store.read() as guard, held_session_lock(guard, LOCK) as is_mine:
-                if is_mine and self._turn():
-                    self._next_s = 0.0
+                self.is_mine = is_mine
+                if is_mine:
+                    self._begun = None
+                    has_more = self._knows_the_time(guard) and self._turn()
+                    self._failure = self._begun
+                    if has_more:
+                        self._next_s = 0.0
         except (DBAPIError, NoConnection) as error:
             log.error("retention waits: the database (%s)", type(error).__name__)
         except Exception as error:  # noqa: BLE001 - the last resort: the clock tells of it
@@ -83,7 +97,7 @@ class RetentionTask(BackgroundTask):
 
     def _turn(self) -> bool:
         """Make steps until all walks rest, or the turn is over; return whether there is more."""
-        begin_s, self.longest_s, self._failure = time.monotonic(), 0.0, None
+        begin_s, self.longest_s = time.monotonic(), 0.0
         left = self._due(begin_s)
         while left and time.monotonic() < begin_s + TURN_S:
             for kind in list(left):
@@ -91,6 +105,20 @@ class RetentionTask(BackgroundTask):
                     del left[kind]
         self._log(time.monotonic() - begin_s)
         return bool(left)
+
+    def _knows_the_time(self, connection: Connection) -> bool:
+        """Return whether this machine's clock may decide what is old; note if it may not."""
+        if self._hub.store.dialect == "sqlite":
+            return True  # SQLite has this machine's clock
+        told: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+        if abs(told - datetime.now(UTC)) <= MOST_OFF:
+            return True
+        self._begun = ClockOff("the clocks of this machine and of the database differ")
+        log.error(
+            "nothing is deleted: the clocks of this machine and of the database differ by more "
+            "than an hour; set them by NTP"
+        )
+        return False
 
     def _due(self, now_s: float) -> dict[str, Delete]:
         found = deletions(self._hub.configuration, now=datetime.now(UTC))
@@ -111,7 +139,7 @@ class RetentionTask(BackgroundTask):
             if kind_of_error is DatabaseErrorKind.UNAVAILABLE:
                 raise
             if kind_of_error is DatabaseErrorKind.REJECTED_ROW:
-                self._failure = RowsStay(f"{kind}: {type(error.orig).__name__}")
+                self._begun = RowsStay(f"{kind}: {type(error.orig).__name__}")
             log.warning("retention of %s: a step must wait (%s)", kind, type(error.orig).__name__)
             walk.shrink()
             return True

@@ -17,8 +17,8 @@ FOREVER = "forever"
 class Span(Duration):
     """Duration field that also takes `forever`; loads as a time span, None for ever."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(low="1s", high="36500d", **kwargs)
+    def __init__(self, low: str = "1s", **kwargs: Any) -> None:
+        super().__init__(low=low, high="36500d", **kwargs)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         if value == FOREVER:
@@ -30,14 +30,16 @@ class Span(Duration):
 
 
 class RetentionSchema(Schema):
-    bodies = Span()
-    events = Span()
-    keys = Span()
+    # `12m` is minutes: whoever means months must not lose what no backup brings back.
+    bodies = Span("1d")
+    events = Span("1d")
+    # Providers send an event again for days, as if for the first time.
+    keys = Span("7d")
     rejected = Span()
     held = Span()
     answers = Span()
     alerts = Span()
-    sessions = Span()
+    sessions = Span("1h")
     audit = Span()
 
 

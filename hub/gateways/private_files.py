@@ -7,6 +7,7 @@ import os
 import shlex
 import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -27,12 +28,16 @@ def make_private_folder(folder: Path) -> None:
 
 
 def make_private_file(path: Path) -> None:
-    """Make an empty file with mode 0600, unless there is one already.
+    """Make an empty file with mode 0600, unless there is one already: that one is not opened.
+
+    Opening and closing a file ends this process's POSIX locks on it, SQLite's too
+    (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_).
 
     Raises:
-        OSError: it can be neither made nor opened.
+        OSError: it cannot be made.
     """
-    os.close(private_opener(str(path), os.O_RDONLY | os.O_CREAT))
+    with suppress(FileExistsError):
+        os.close(private_opener(str(path), os.O_RDONLY | os.O_CREAT | os.O_EXCL))
 
 
 def private_opener(path: str, flags: int) -> int:

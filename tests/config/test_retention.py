@@ -34,11 +34,11 @@ def test_without_a_word_the_defaults_are_those_of_the_documentation(tmp_path, te
 def test_each_span_can_be_set_also_from_the_environment(tmp_path) -> None:
     text = (
         "retention: {bodies: 1d, events: 2d, keys: forever, rejected: '${DAYS}', held: 7d, "
-        "answers: 12h, alerts: 30m, sessions: 90s, audit: 3650d}\n"
+        "answers: 12h, alerts: 30m, sessions: 90m, audit: 3650d}\n"
     )
     assert loaded(tmp_path, text) == Retention(
         DAY, 2 * DAY, None, 5 * DAY, 7 * DAY, timedelta(hours=12), timedelta(minutes=30),
-        timedelta(seconds=90), 3650 * DAY,
+        timedelta(minutes=90), 3650 * DAY,
     )  # fmt: skip
 
 
@@ -66,6 +66,8 @@ def test_a_default_gives_way_to_what_stands_in_the_file(tmp_path, text, changes)
         ),
         ("keys: ever\n  held: []", [f"2: retention.keys: {LIKE}", f"3: retention.held: {LIKE}"]),
         ("audit: 0d", [f"2: retention.audit: {BETWEEN}"]),
+        ("events: 12m", ["2: retention.events: expected a duration from 1d to 36500d, or forever"]),
+        ("bodies: 3m", ["2: retention.bodies: expected a duration from 1d to 36500d, or forever"]),
         ("events: 30d\n  bodies: 31d", [f"3: retention.bodies: {TOO_LONG}"]),
         ("bodies: forever", [f"2: retention.bodies: {TOO_LONG}"]),
         ("keys: 399d", [f"2: retention.keys: {TOO_SHORT}"]),

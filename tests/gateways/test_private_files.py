@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from hub.core.errors import ConfigError
+from hub.gateways.database.engine import open_database
 from hub.gateways.database.write_line import WriteLine
 from hub.gateways.lock_file import only_one
 from hub.gateways.private_files import find_open, make_private_folder, open_sentence
@@ -31,6 +33,33 @@ def test_missing_folders_above_are_private_too(tmp_path: Path, no_umask: None) -
     make_private_folder(tmp_path / "a" / "b" / "c")
     assert [one.stat().st_mode & 0o777 for one in tmp_path.rglob("*")] == [0o700] * 3
     assert tmp_path.stat().st_mode & 0o777 == 0o755
+
+
+def test_another_connection_does_not_take_the_locks_of_the_first_one(tmp_path: Path) -> None:
+    """Closing a file ends a process's locks on it: another process would then delete the log."""
+    url = f"sqlite:///{tmp_path}/hub.db"
+    database = open_database(url, pool_size=2)
+    with database.write() as connection:
+        connection.execute(text("CREATE TABLE kept (n INTEGER)"))
+    with database.read() as one, database.read() as other:
+        one.execute(text("SELECT * FROM kept"))
+        other.execute(text("SELECT * FROM kept"))
+        assert _counted(tmp_path / "hub.db") == 0
+    assert (tmp_path / "hub.db-wal").exists()
+    with database.write() as connection:
+        connection.execute(text("INSERT INTO kept VALUES (1)"))
+    assert _counted(tmp_path / "hub.db") == 1
+    database.engine.dispose()
+
+
+def _counted(path: Path) -> int:
+    """Return the number of rows that another process sees, which closes the file afterwards."""
+    code = (
+        "import sqlite3, sys; database = sqlite3.connect(sys.argv[1]); "
+        "print(*database.execute('SELECT count(*) FROM kept').fetchone()); database.close()"
+    )
+    command = [sys.executable, "-c", code, str(path)]
+    return int(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
 
 
 def test_locks_are_private(tmp_path: Path, no_umask: None) -> None:

@@ -10,6 +10,8 @@ from enum import Enum
 from functools import lru_cache
 from pathlib import Path
 
+from hub.core.auth.iso_codes import COUNTRIES, CURRENCIES
+
 ORDINARY_WORDS = frozenset(
     Path(__file__).with_name("ordinary_words.txt").read_text("ascii").split()
 )
@@ -17,28 +19,6 @@ LONGEST = 255
 LONGEST_CODE = 100
 # Fewer digits than a telephone number has, in all numbers of a code or a sentence together.
 MOST_DIGITS = 6
-
-# ISO 4217 and ISO 3166-1 alpha-2.
-_CURRENCIES = frozenset(
-    "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP "
-    "BYN BZD CAD CDF CHF CLF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP "
-    "GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS "
-    "KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR "
-    "MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF "
-    "SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD "
-    "TZS UAH UGX USD UYU UYW UZS VED VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW ZWG".split()
-)
-_COUNTRIES = frozenset(
-    "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR "
-    "BS BT BV BW BY BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ "
-    "EC EE EG EH ER ES ET FI FJ FK FM FO FR GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW "
-    "GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH KI KM KN KP KR KW KY "
-    "KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV "
-    "MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY "
-    "QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG "
-    "TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM "
-    "ZW".split()
-)
 
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+|[^\W_]")
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/>=-]*", re.ASCII)
@@ -119,15 +99,22 @@ _NEVER = frozenset(
 # The same of ids: numbers that a state or a bank gives to a person.
 _NEVER_IDS = frozenset(
     "tax vat national passport license licence government social insurance personal iban "
-    "identity apple google facebook".split()
+    "identity apple google facebook ssn fiscal document patient recipient sender caller msisdn "
+    "from to".split()
 )
+
+
+# A tax is an amount, a tax number and whoever it was received from are none.
+_NO_AMOUNT = frozenset("number from to".split())
 
 
 @lru_cache(maxsize=8192)
 def kind_of(name: str) -> Kind:
     """Return the kind of value that a field of this name holds; `OTHER` is shown to few."""
     words = [word.lower() for word in _WORDS.findall(name) if not word.isdigit()]
-    if not words or not _NEVER.isdisjoint(words):
+    if not _NEVER.isdisjoint(words):
+        return Kind.TYPED
+    if not words:
         return Kind.OTHER
     last = words[-1]
     if last == "code" and words[-2:-1] in (["country"], ["currency"]):
@@ -138,7 +125,7 @@ def kind_of(name: str) -> Kind:
     if found is Kind.ID and not _NEVER_IDS.isdisjoint(words):
         return Kind.OTHER
     if found is Kind.OTHER and not _COUNTED.isdisjoint(words):
-        return Kind.AMOUNT
+        return Kind.OTHER if not _NO_AMOUNT.isdisjoint(words) else Kind.AMOUNT
     return found
 
 
@@ -179,11 +166,11 @@ def is_status_code(text: str) -> bool:
 
 
 def is_currency(text: str) -> bool:
-    return text.upper() in _CURRENCIES and (text.isupper() or text.islower())
+    return text.upper() in CURRENCIES and (text.isupper() or text.islower())
 
 
 def is_country(text: str) -> bool:
-    return text.upper() in _COUNTRIES and (text.isupper() or text.islower())
+    return text.upper() in COUNTRIES and (text.isupper() or text.islower())
 
 
 def is_time(text: str) -> bool:
@@ -268,7 +255,7 @@ def _is_random(part: str) -> bool:
 
 def _is_card(digits: str) -> bool:
     """Return whether digits are a payment card's (ISO/IEC 7812-1, Luhn)."""
-    if digits[0] not in "3456":
+    if digits[0] not in "23456":
         return False
     doubled = [int(d) * 2 for d in digits[-2::-2]]
     return (sum(map(int, digits[-1::-2])) + sum(d - 9 if d > 9 else d for d in doubled)) % 10 == 0

@@ -47,7 +47,8 @@ def reingest(connection: Connection, hub: Hub, request_id: UUID) -> IngestResult
             .values(state=RequestState.UNREADABLE, reason=prepared.reason)
         )
         return IngestResult(request_id, RequestState.UNREADABLE)
-    ingested = ingest(connection, prepared)
+    batch = replace(prepared.batch, is_stored=True)
+    ingested = ingest(connection, replace(prepared, batch=batch))
     connection.execute(delete(StoredRequest).where(StoredRequest.id == request_id))
     return ingested
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import Connection, or_, select, update
 
 from hub.core.inbound import insert_postgresql, insert_sqlite
 from hub.core.inbound.byte_budget import note_over_budget, stored_bytes, take
@@ -74,7 +74,9 @@ def _count_duplicates(connection: Connection, batch: Batch, new: Sequence[UUID])
     request = batch.request
     earlier = [event for event in batch.events if event["id"] not in set(new)]
     keys = connection.execute(
-        select(EventKey.external_id, EventKey.event_id, EventKey.fingerprint).where(
+        select(
+            EventKey.external_id, EventKey.fact_key, EventKey.event_id, EventKey.fingerprint
+        ).where(
             EventKey.source == request["source"],
             or_(
                 EventKey.external_id.in_({event["external_id"] for event in earlier}),
@@ -91,7 +93,13 @@ def _count_duplicates(connection: Connection, batch: Batch, new: Sequence[UUID])
         earlier = [event for event in earlier if event["id"] not in again]
         if not earlier:
             return Stored(new)
-    fingerprints = {event["external_id"]: event["fingerprint"] for event in earlier}
+    # An id that nobody signs may come with the content of another event: that one is stored.
+    known = {(key.fact_key, key.fingerprint) for key in keys}
+    fingerprints = {
+        event["external_id"]: event["fingerprint"]
+        for event in earlier
+        if event["fact_key"] is None or (event["fact_key"], event["fingerprint"]) not in known
+    }
     conflict = any(
         fingerprints.get(key.external_id, key.fingerprint) != key.fingerprint for key in keys
     )
@@ -109,18 +117,19 @@ def _count_duplicates(connection: Connection, batch: Batch, new: Sequence[UUID])
                 .values(conflict=True, reason=reason)
             )
         return Stored(new, conflict)
-    _store_duplicate(connection, request, keys[0].event_id if keys else None, reason)
+    _store_duplicate(connection, batch, keys[0].event_id if keys else None, reason)
     return Stored([], conflict)
 
 
 def _store_duplicate(
-    connection: Connection, request: Mapping[str, Any], event_id: UUID | None, reason: str | None
+    connection: Connection, batch: Batch, event_id: UUID | None, reason: str | None
 ) -> None:
-    """Store a request without new events, within the byte budget of its source; else count it.
+    """Store a request without new events; a plain duplicate within the byte budget of its source.
 
-    Whoever has seen a signed request can send it again and again, with other headers, and where
-    the id is one of them, as a conflict with another one. A plain duplicate needs no body.
+    Whoever has seen a signed request can send it again and again, with other headers: beyond the
+    budget it is counted, since its event is stored. A conflict is stored in any case.
     """
+    request = batch.request
     row = dict(request) | {
         "state": RequestState.DUPLICATE,
         "headers": limit_headers(request["headers"]),
@@ -130,7 +139,8 @@ def _store_duplicate(
         "event_id": event_id,
     }
     source, now = row["source"], row["received_at"]
-    if take(connection, source, stored_bytes(row), now=now):
-        connection.execute(insert(StoredRequest), row)
+    is_free = batch.is_stored or reason is not None
+    if is_free or take(connection, source, stored_bytes(row), now=now):
+        connection.execute(insert_if_new(connection, StoredRequest), row)
     else:
         note_over_budget(connection, source, now=now)

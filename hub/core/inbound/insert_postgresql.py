@@ -16,11 +16,15 @@ from sqlalchemy import Connection
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows of one request. `deliveries` refer to their event by `event_id`."""
+    """Rows of one request. `deliveries` refer to their event by `event_id`.
+
+    `is_stored`: the same request is in the database already, under another id.
+    """
 
     request: dict[str, Any]
     events: list[dict[str, Any]]
     deliveries: list[dict[str, Any]]
+    is_stored: bool = False
 
 
 def insert_new(connection: Connection, batches: Sequence[Batch]) -> list[list[UUID]]:

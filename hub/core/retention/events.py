@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Executable, delete, exists, func, or_, select, update
+from sqlalchemy import Connection, Executable, Row, delete, exists, func, or_, select, update
 
 from hub.core.delivery.restore_detection import LASTS
 from hub.core.ids import FIRST_ID, first_id
@@ -66,13 +66,16 @@ def remove(
         return 0
     events = (_LOCK_HELD if held else _LOCK).add(connection, ids).all()
     settled = _LOCK_DELIVERIES.add(connection, [row.id for row in events]).all() if events else ()
-    # Whatever locks or changes a delivery keeps its event.
+    # Whatever locks or changes a delivery keeps its event, also one that was made just now.
     found = Counter(one.event_id for one in settled)
-    free = [row for row in events if row.deliveries == found[row.id]]
+    counted = _COUNT_DELIVERIES.add(connection, [row.id for row in events]).all() if events else ()
+    deliveries = {row.event_id: row.count for row in counted}
+    free = [row for row in events if deliveries.get(row.id, 0) == found[row.id]]
     for row in free:
         if row.repeats >= MOST_REPEATS:
             _delete_repeats(connection, row.id)
-    going = [row for row in free if row.repeats < MOST_REPEATS]
+            break
+    going = _few_repeats(free)
     if going:
         event_ids = {row.id for row in going}
         mine = [one for one in settled if one.event_id in event_ids]
@@ -80,6 +83,16 @@ def remove(
         delivery_ids, request_ids = [one.id for one in mine], [row.request_id for row in going]
         _delete(connection, sorted(event_ids), delivery_ids, request_ids)
     return len(going)
+
+
+def _few_repeats(rows: Sequence[Row[Any]]) -> list[Row[Any]]:
+    """Return those of the events that have fewer than `MOST_REPEATS` repeats together."""
+    few, repeats = [], 0
+    for row in rows:
+        if repeats + row.repeats < MOST_REPEATS:
+            few.append(row)
+            repeats += row.repeats
+    return few
 
 
 def _delete(
@@ -121,8 +134,7 @@ def _delete_repeats(connection: Connection, event_id: UUID) -> None:
 
 
 def _lock(condition: Any) -> Callable[[Any], Executable]:
-    """Return what builds the lock on events that have no copy, beside how much hangs on them."""
-    mine = select(func.count()).where(Delivery.event_id == StoredEvent.id)
+    """Return what builds the lock on events that have no copy, beside how often they came."""
     repeats = select(StoredRequest.id).where(StoredRequest.event_id == StoredEvent.id)
     most = repeats.correlate(StoredEvent).limit(MOST_REPEATS + 1).subquery()
     copies = exists().where(EventCopy.original_id == StoredEvent.id)
@@ -130,7 +142,6 @@ def _lock(condition: Any) -> Callable[[Any], Executable]:
         select(
             StoredEvent.id,
             StoredEvent.request_id,
-            mine.scalar_subquery().label("deliveries"),
             select(func.count()).select_from(most).scalar_subquery().label("repeats"),
         )
         .where(among(StoredEvent.id), condition, ~copies)
@@ -140,6 +151,13 @@ def _lock(condition: Any) -> Callable[[Any], Executable]:
 
 
 _LOCK, _LOCK_HELD = ByIds(_lock(~IS_HELD)), ByIds(_lock(IS_HELD))
+_COUNT_DELIVERIES = ByIds(
+    lambda among: (
+        select(Delivery.event_id, func.count().label("count"))
+        .where(among(Delivery.event_id))
+        .group_by(Delivery.event_id)
+    )
+)
 _LOCK_DELIVERIES = ByIds(
     lambda among: (
         select(

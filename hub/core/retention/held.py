@@ -23,6 +23,8 @@ from hub.core.retention.walk import Step, reached
 ACTOR = "retention"
 EXPIRE = "leads.expire"
 DAY = timedelta(days=1)
+# What an alert says that is over without a deletion: it counts as no notice of a later one.
+WITHDRAWN = "none of them are about to be deleted any more"
 _IS_HELD = StoredEvent.state == literal_column(f"'{EventState.HELD}'")
 
 
@@ -81,7 +83,8 @@ def _tell(connection: Connection, day: HeldDay, kept: timedelta, now: datetime) 
     told = connection.execute(
         select(Alert.id, Alert.began_at, Alert.ended_at, Alert.message)
         .where(Alert.kind == alerts.HELD_LEADS_END, Alert.subject == day.subject)
-        .order_by(Alert.id)
+        .where(Alert.message != WITHDRAWN)
+        .order_by(Alert.id.desc())
         .limit(1)
     ).one_or_none()
     told_at = told.began_at if told else now
@@ -127,6 +130,9 @@ def _record(connection: Connection, day: HeldDay, now: datetime) -> None:
 
 
 def _end_others(connection: Connection, subjects: set[str], now: datetime) -> None:
-    """End the alerts of days without undecided leads."""
-    for subject in alerts.subjects(connection, alerts.HELD_LEADS_END) - subjects:
-        alerts.end(connection, alerts.HELD_LEADS_END, subject, now=now)
+    """End the alerts of days without undecided leads, or whose leads stay for longer by now."""
+    kind = alerts.HELD_LEADS_END
+    for subject in alerts.subjects(connection, kind) - subjects:
+        is_its = (Alert.kind == kind, Alert.subject == subject, Alert.ended_at.is_(None))
+        connection.execute(update(Alert).where(*is_its).values(message=WITHDRAWN))
+        alerts.end(connection, kind, subject, now=now)

@@ -165,10 +165,29 @@ def test_what_a_viewer_needs_is_shown(key, value):
      ("client_secret", "pi_1PgafyB7WZ01_secret_a1b2c3d4"),
      ("verification_code", "paid"), ("plan", "gold"), ("phone_type", "mobile"), ("score", 10**18),
      ("created", 12025550143), ("state", "CA"), ("FromState", "VA"), ("status", ";paid"),
-     ("account_id", "DE89370400440532013000"), ("account_id", "GB29NWBK60161331926819")],
+     ("email_hash", "0" * 64), ("api_key", "sk_live_1NG8Du2eZvKYlo2CUI79vXWy"),
+     ("secret", "a" * 32),
+     ("gravatar_id", "a" * 32), ("cart_token", str(UUID(int=0x0192F8A0123478908234123456789012))),
+     ("number", "2223003122003222"), ("number", 2223003122003222), ("tax_number", 123456789),
+     ("document_id", 123121234), ("recipient_id", "4917612345678"),
+     ("received_from", 33612345678), ("account_id", "DE89370400440532013000"),
+     ("account_id", "GB29NWBK60161331926819")],
 )  # fmt: skip
 def test_numbers_and_words_that_may_be_personal_are_masked(key, value):
     assert redactor.tree({key: value}) == {key: MASK}
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [{"phone": {"number": "41791234567"}}, {"token": {"value": "a" * 32}},
+     {"birth": {"date": "2006-03-02"}}, {"email": [{"id": "evt_1NG8Du2eZvKYlo2CUI79vXWy"}]}],
+)  # fmt: skip
+def test_what_stands_below_a_personal_name_is_masked_whatever_it_is_called(tree):
+    def values(node):
+        nested = list(node.values()) if isinstance(node, dict) else node
+        return [one for each in nested for one in values(each)] if nested is not MASK else [node]
+
+    assert set(values(redactor.tree(tree))) == {MASK}
 
 
 def test_a_code_ends_before_its_parameters():

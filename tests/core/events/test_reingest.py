@@ -10,8 +10,9 @@ from adapters import NotVerified
 from hub.core.errors import NotFound, Refused
 from hub.core.events.reingest import reingest
 from hub.core.ids import new_id
+from hub.core.inbound import byte_budget
 from hub.core.inbound.ingest import store_rejected
-from hub.core.models import RequestState, database_now
+from hub.core.models import RequestState, SourceState, database_now
 from tests.core.making import (
     NOW,
     Town,
@@ -39,6 +40,24 @@ def test_a_rejected_request_is_taken_in_once_the_secret_is_mended(database, town
     assert taken.state is RequestState.ACCEPTED
     assert (kept.id, kept.state, kept.reason) == (taken.request_id, "accepted", None)
     assert kept.received_at == event.received_at == NOW, "the time it arrived"
+
+
+def test_what_is_taken_in_again_stays_whatever_strangers_have_used(
+    database, town, monkeypatch
+) -> None:
+    """The budget of today is not touched."""
+    monkeypatch.setattr(byte_budget, "DAY_BYTES", 8000)
+    with database.write() as connection:
+        town.take_in(connection, {"id": "e1", "data": {"amount": 1}})
+        trace = rejected(connection)
+        taken = byte_budget.take(connection, "provider", 7000, now=NOW)
+        before = connection.execute(select(SourceState.__table__)).one()
+        town.provider.key = "new"
+        again = reingest(connection, town, trace)
+        assert (taken, again.state, again.conflict) == (True, RequestState.DUPLICATE, True)
+        [kept] = [row for row in requests_of(connection) if row.conflict]
+        assert kept.body is not None
+        assert connection.execute(select(SourceState.__table__)).one() == before
 
 
 def test_what_lacks_a_header_that_it_needs_says_that_it_cannot_be_verified_again(

@@ -210,14 +210,27 @@ def test_headers_of_what_is_sent_again_are_limited(database, town, amount) -> No
     assert len(kept.headers["x-filler"]) < HEADERS_MOST_BYTES + 100
 
 
-def test_a_conflict_beyond_the_budget_is_counted_and_not_kept(database, town, little) -> None:
-    """An id that is not signed makes one signed body the conflict of another, for ever."""
+def test_a_conflict_is_kept_whatever_strangers_have_used(database, town, little) -> None:
+    """Conflicts are signed, stored nowhere else, and answered 2xx."""
     with database.write() as connection:
         town.take_in(connection, {"id": "e1", "data": {"amount": 1}})
         assert take(connection, "provider", little, now=NOW)
         assert town.take_in(connection, {"id": "e1", "data": {"amount": 2}}).conflict
-        assert len(requests_of(connection)) == 1
-        assert used(connection) == BudgetUse(little, 1)
+        [kept] = [row for row in requests_of(connection) if row.conflict]
+        assert kept.body is not None
+        assert used(connection) == BudgetUse(little, 0)
+
+
+def test_a_known_body_under_the_id_of_another_is_no_conflict(database, town, little) -> None:
+    """Conflicts without end could be made of two requests whose ids nobody signs."""
+    first, second = ({"id": f"e{n}", "fact_key": f"f{n}", "data": {"amount": n}} for n in (1, 2))
+    with database.write() as connection:
+        town.take_in(connection, first)
+        town.take_in(connection, second)
+        again = [town.take_in(connection, second | {"id": "e1"}) for _ in range(20)]
+        assert {(one.state, one.conflict) for one in again} == {(RequestState.DUPLICATE, False)}
+        assert len(requests_of(connection)) < 20
+        assert used(connection).over_budget > 0
 
 
 def test_what_is_not_held_takes_nothing(database, town, little) -> None:

@@ -201,6 +201,17 @@ def test_an_event_that_came_very_often_goes_in_several_steps(attic, monkeypatch)
         assert left(connection) == {}
 
 
+def test_events_that_came_often_do_not_all_go_in_one_step(attic, monkeypatch) -> None:
+    monkeypatch.setattr(events, "MOST_REPEATS", 5)
+    with attic.database.write() as connection:
+        for name in ("e1", "e2", "e3"):
+            attic.old(connection, name)
+            for _ in range(2):
+                attic.store(connection, NOW - DAY, name)
+    passes = [attic.walk("events") for _ in range(3)]
+    assert passes == [1, 1, 1]
+
+
 def test_a_replay_and_a_deletion_of_one_moment_do_not_meet(postgresql_url, town) -> None:
     """The one that locks the delivery first decides; the other one leaves it alone."""
     database, beside = (open_database(postgresql_url, pool_size=2) for _ in range(2))

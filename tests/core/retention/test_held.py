@@ -116,6 +116,21 @@ def test_an_alert_that_a_person_ended_has_been_told(attic) -> None:
     assert attic.clean(now=GONE) == {"held leads": 1}
 
 
+@pytest.mark.parametrize("before", [None, timedelta(days=365)], ids=["for ever", "longer"])
+def test_what_was_told_before_the_span_was_changed_is_told_anew(attic, before) -> None:
+    keep(attic, "e1")
+    attic.clean(now=TOLD)
+    attic.retention = Retention(held=before)
+    attic.clean(now=TOLD + DAY)
+    assert [is_open for _, _, is_open in told(attic)] == [False]
+    attic.retention = Retention(held=100 * DAY)
+    later = DAWN + 94 * DAY
+    attic.clean(now=later)
+    assert [is_open for _, _, is_open in told(attic)] == [False, True]
+    assert attic.clean(now=later + 7 * DAY - timedelta(seconds=1)) == {}
+    assert attic.clean(now=later + 7 * DAY) == {"held leads": 1}
+
+
 def test_leads_that_are_kept_for_ever_are_not_told_of(attic) -> None:
     keep(attic, "e1")
     attic.clean(now=TOLD)
