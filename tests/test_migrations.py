@@ -314,6 +314,7 @@ def explain(connection: Connection, statement: str, parameters: object) -> str:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SET LOCAL enable_seqscan = off"))
         connection.execute(text("SET LOCAL enable_bitmapscan = off"))
+        connection.execute(text("SET LOCAL enable_sort = off"))
         explained = f"EXPLAIN {statement}"
     else:
         explained = f"EXPLAIN QUERY PLAN {statement}"

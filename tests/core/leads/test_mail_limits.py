@@ -285,7 +285,7 @@ def test_no_address_is_kept_by_the_counters_or_said_by_the_alert(database) -> No
 def test_a_text_that_is_no_address_is_left_to_the_adapter_which_refuses_it(database) -> None:
     town = mailing(MailLimits(per_day=1))
     emails = ["nobody", "a@b@c", "", *[VICTIM] * 2]
-    assert mailed(database, town, *emails) == emails[:4]
+    assert sorted(mailed(database, town, *emails)) == sorted(emails[:4])
 
 
 def test_two_workers_that_claim_at_once_keep_the_caps_together(database) -> None:
