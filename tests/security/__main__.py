@@ -46,7 +46,10 @@ def vulnerabilities(allowed: Allowed) -> bool:
 
 def secrets(allowed: Allowed) -> bool:
     """Print what looks like a secret, in the tree and its history; return whether it is none."""
-    lines = not_allowed(scan(ROOT), allowed.secrets)
+    scanned = scan(ROOT)
+    lines = not_allowed(scanned.found, allowed.secrets)
+    if scanned.unread:
+        click.echo(f"the history was NOT CHECKED: {scanned.unread}")
     click.echo(
         f"secrets: {len(lines)} found; {len(allowed.secrets)} texts are let pass by audit.toml"
     )

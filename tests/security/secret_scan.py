@@ -1,8 +1,9 @@
 """Secrets in the tree and in its history, found by Kingfisher's patterns and five of our own.
 
 It reads the files that git tracks, as they stand, and every commit: what was committed once is
-known to all who have a copy, whether it was removed or not. Nothing is asked of the network: a
-found key is not tried.
+known to all who have a copy, whether it was removed or not. Where git has no repository (an
+exported tree, or one of another user), all files are read, and the history is said to be unread.
+Nothing is asked of the network: a found key is not tried.
 """
 
 import json
@@ -18,6 +19,7 @@ from tests.security.allowed import Secret
 
 RULES = Path(__file__).with_name("secret_rules.yaml")
 WITHIN_S = 120
+_NOT_OURS = frozenset(".venv .git build var __pycache__ .mypy_cache .ruff_cache".split())
 # Kingfisher's: nothing found, and something found.
 FINE, FOUND = 0, 200
 
@@ -31,29 +33,44 @@ class Finding:
     places: tuple[str, ...]
 
 
-def scan(repository: Path) -> list[Finding]:
+@dataclass(frozen=True)
+class Scan:
+    """Findings of a scan; `unread` says why the history was not read, and is empty if it was."""
+
+    found: list[Finding]
+    unread: str = ""
+
+
+def scan(repository: Path) -> Scan:
     """Return what looks like a secret in a git repository: its tracked files and all commits.
 
     Raises:
-        ValueError: the folder is no repository, or the scanner cannot run; the message says why.
+        ValueError: the scanner cannot run, or git fails in a repository; the message says why.
     """
-    listed = _output(["git", "-C", str(repository), "ls-files", "-z"])
+    try:
+        listed, unread = _output(["git", "-C", str(repository), "ls-files", "-z"]), ""
+    except ValueError as error:
+        listed, unread = "\0".join(_files(repository)), str(error)
     with tempfile.TemporaryDirectory() as folder:
         tree, history = Path(folder, "tree"), Path(folder, "history.git")
+        tree.mkdir()
         for name in filter(None, listed.split("\0")):
             source, copy = repository / name, tree / name
             if source.is_file() and not source.is_symlink():
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, copy)
         # Not a copy of the folder: that has blobs that were staged and never committed.
-        _output(["git", "clone", "--quiet", "--bare", "--no-local", str(repository), str(history)])
+        clone = ["git", "clone", "--quiet", "--bare", "--no-local", str(repository), str(history)]
+        if not unread:
+            _output(clone)
         command = [
-            *(sys.executable, "-m", "kingfisher", "scan", str(tree), str(history)),
+            *(sys.executable, "-m", "kingfisher", "scan", str(tree)),
+            *([] if unread else [str(history)]),
             *("--no-validate", "--no-update-check", "--quiet", "--no-dedup", "--no-ignore"),
             *("--confidence", "low", "--format", "jsonl", "--rules-path", str(RULES)),
         ]
         lines = _output(command, (FINE, FOUND)).splitlines()
-        return _findings(lines, f"{tree}/")
+        return Scan(_findings(lines, f"{tree}/"), unread)
 
 
 def not_allowed(found: Iterable[Finding], allowed: Iterable[Secret]) -> list[str]:
@@ -63,6 +80,12 @@ def not_allowed(found: Iterable[Finding], allowed: Iterable[Secret]) -> list[str
     gone = texts - {one.text for one in found}
     # The whole text stands in the file, so that none of it is repeated here.
     return lines + [f"audit.toml: nothing looks like {text[:12]}… any more" for text in gone]
+
+
+def _files(folder: Path) -> list[str]:
+    """Return the files of a folder, but for what was installed, built, or made by a run."""
+    found = [one.relative_to(folder) for one in folder.rglob("*") if one.is_file()]
+    return [str(one) for one in found if _NOT_OURS.isdisjoint(one.parts[:-1])]
 
 
 def _findings(lines: Iterable[str], prefix: str) -> list[Finding]:

@@ -55,7 +55,7 @@ def test_each_kind_of_key_that_a_hub_holds_is_found(tmp_path: Path, git) -> None
     for name, text in PLANTED.items():
         (tmp_path / name).write_text(f"{text}\n")
     git("add", ".")
-    places = {place for one in scan(tmp_path) for place in one.places}
+    places = {place for one in scan(tmp_path).found for place in one.places}
     assert places == {f"{name}:1" for name in PLANTED}
 
 
@@ -69,7 +69,7 @@ def test_what_was_committed_once_is_found_and_what_git_does_not_track_is_not(
     git("rm", "--quiet", "removed")
     git("commit", "--quiet", "--message", "Remove it")
     (tmp_path / "hub.yaml").write_text(PLANTED["sendgrid"])
-    [found] = scan(tmp_path)
+    [found] = scan(tmp_path).found
     [place] = found.places
     assert place.startswith("removed:1 of commit ")
 
@@ -77,13 +77,13 @@ def test_what_was_committed_once_is_found_and_what_git_does_not_track_is_not(
 def test_no_comment_beside_a_key_hides_it(tmp_path: Path, git) -> None:
     (tmp_path / "a").write_text(f"{PLANTED['stripe']}  # kingfisher:ignore gitleaks:allow\n")
     git("add", ".")
-    assert len(scan(tmp_path)) == 1
+    assert len(scan(tmp_path).found) == 1
 
 
 def test_a_finding_needs_an_entry_and_an_entry_a_finding(tmp_path: Path, git) -> None:
     (tmp_path / "a").write_text(PLANTED["stripe"])
     git("add", ".")
-    found = scan(tmp_path)
+    found = scan(tmp_path).found
     assert not_allowed(found, []) == ["a:1: stripe-access-token"]
     assert not_allowed(found, [Secret(found[0].text, "Made up.")]) == []
     assert not_allowed([], [Secret("whsec_of_no_file", "Made up.")]) == [
@@ -91,9 +91,15 @@ def test_a_finding_needs_an_entry_and_an_entry_a_finding(tmp_path: Path, git) ->
     ]
 
 
-def test_a_folder_without_a_repository_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="git"):
-        scan(tmp_path)
+def test_a_folder_without_a_repository_is_read_and_its_history_said_to_be_unread(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "a").write_text(PLANTED["stripe"])
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "b").write_text(PLANTED["sendgrid"])
+    scanned = scan(tmp_path)
+    assert [one.places for one in scanned.found] == [("a:1",)]
+    assert "git" in scanned.unread
 
 
 @pytest.mark.parametrize(
