@@ -43,8 +43,8 @@ def test_show_says_that_an_old_id_is_deleted(desk_anywhere) -> None:
 
 def test_check_says_how_long_everything_is_kept(desk) -> None:
     with (desk.folder / "hub.yaml").open("a") as file:
-        file.write("\nretention: {bodies: 36h, answers: 90m, sessions: 45s}\n")
+        file.write("\nretention: {bodies: 36h, answers: 90m, sessions: 75m}\n")
     assert (
         "bodies 36h, events 400d, keys 800d, rejected 14d, held 60d, answers 90m, alerts 400d, "
-        "sessions 45s, audit forever"
+        "sessions 75m, audit forever"
     ) in desk.run("check").out
