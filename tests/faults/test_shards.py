@@ -4,7 +4,7 @@ from collections import Counter
 
 from sqlalchemy import func, select
 
-from hub.core.models import Lane, database_now
+from hub.core.models import Delivery, DeliveryState, Lane, StoredEvent, database_now
 from hub.gateways.database.engine import open_database
 from tests.far_end import Reply
 from tests.faults.hubs import KEYED_AND_ONCE, polite
@@ -25,6 +25,17 @@ def holders(url: str) -> dict[str, list[str]]:
     for destination, holder in rows:
         found[destination].append(holder)
     return found
+
+
+def in_doubt(url: str) -> set[str]:
+    """Return the events of `chat` whose outcome is unknown, by their external ids."""
+    database = open_database(url)
+    unknown = (Delivery.destination == "chat", Delivery.state == DeliveryState.UNKNOWN)
+    found = select(StoredEvent.external_id).join(Delivery, Delivery.event_id == StoredEvent.id)
+    with database.read() as connection:
+        ids = set(connection.execute(found.where(*unknown)).scalars())
+    database.engine.dispose()
+    return ids
 
 
 def test_the_survivor_of_two_workers_takes_all_shards_over(
@@ -50,4 +61,8 @@ def test_the_survivor_of_two_workers_takes_all_shards_over(
     fault.check(url, far_end, load)
     texts = Counter(one.json["text"] for one in far_end.received if one.path == "/slack")
     assert max(texts.values()) == 1, "sent twice"
-    assert texts.keys() == set(load.acknowledged())
+    # A text whose worker died between its claim and its call is sent by nobody, and known to be in
+    # doubt. The worker held one lane with two calls, or both before it shared them.
+    missing = set(load.acknowledged()) - texts.keys()
+    assert missing <= in_doubt(url)
+    assert len(missing) <= 4
