@@ -3,7 +3,7 @@
 import pytest
 
 from tests.security import __main__ as command
-from tests.security.secret_scan import Finding
+from tests.security.secret_scan import Finding, Scan
 from tests.security.vulnerabilities import Report
 
 
@@ -14,10 +14,10 @@ def audited(monkeypatch: pytest.MonkeyPatch):
     The texts that `audit.toml` lets pass are always among what was found.
     """
 
-    def run(report: Report, *found: Finding) -> int:
+    def run(report: Report, *found: Finding, unread: str = "") -> int:
         known = [Finding(one.text, "known", ("a:1",)) for one in command.read().secrets]
         monkeypatch.setattr(command, "audit", lambda *_, **__: report)
-        monkeypatch.setattr(command, "scan", lambda _: [*known, *found])
+        monkeypatch.setattr(command, "scan", lambda _: Scan([*known, *found], unread))
         return command.main()
 
     return run
@@ -53,6 +53,11 @@ def test_a_secret_fails_even_if_no_database_answers_and_is_not_repeated(audited,
     said = capsys.readouterr().out
     assert "b.py:7: key" in said
     assert "s3cret" not in said
+
+
+def test_a_history_that_cannot_be_read_is_told_and_no_failure(audited, capsys) -> None:
+    assert audited(Report(checked=80, answered="osv"), unread="there is no repository") == 0
+    assert "the history was NOT CHECKED: there is no repository" in capsys.readouterr().out
 
 
 def test_what_cannot_run_is_a_failure(audited, monkeypatch, capsys) -> None:
