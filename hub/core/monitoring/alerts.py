@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hub.core.errors import NotFound
@@ -89,9 +89,26 @@ def update_open(
 
 
 def open_kinds(connection: Connection) -> set[str]:
-    """Return the kinds that have an open alert."""
-    said = select(Alert.kind).where(Alert.ended_at.is_(None)).distinct()
-    return set(connection.execute(said).scalars())
+    """Return the kinds that have an open alert: one look into their index for each."""
+    return set(connection.execute(_OPEN_KINDS).scalars())
+
+
+def _first_kind(*conditions: ColumnElement[bool]) -> ScalarSelect[str]:
+    return (
+        select(func.min(Alert.kind)).where(Alert.ended_at.is_(None), *conditions).scalar_subquery()
+    )
+
+
+def _open_kinds() -> Select[str]:
+    """Return the statement that goes from one kind to the next, however many alerts each has."""
+    found = select(_first_kind().label("kind")).cte(recursive=True)
+    found = found.union_all(
+        select(_first_kind(Alert.kind > found.c.kind)).where(found.c.kind.is_not(None))
+    )
+    return select(found.c.kind).where(found.c.kind.is_not(None))
+
+
+_OPEN_KINDS = _open_kinds()
 
 
 def end_one(connection: Connection, alert_id: UUID, *, now: datetime) -> tuple[str, str]:

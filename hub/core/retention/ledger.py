@@ -16,7 +16,7 @@ from hub.core.models import (
     ReplayState,
     StoredEvent,
 )
-from hub.core.retention.protection import IS_SETTLED, alerted
+from hub.core.retention.protection import IS_SETTLED, is_alerted
 from hub.core.retention.walk import Step, reached
 
 # As the index says it: a call that succeeded has an empty message.
@@ -53,9 +53,11 @@ def delete_answers(connection: Connection, after: UUID, most: int, *, before: UU
         .limit(most)
     ).all()
     settled = select(Delivery.id).where(
-        Delivery.id.in_([row.delivery_id for row in seen]), IS_SETTLED
+        Delivery.id.in_([row.delivery_id for row in seen]),
+        IS_SETTLED,
+        ~is_alerted(connection, "delivery", Delivery.id),
     )
-    may_go = set(connection.execute(settled).scalars()).difference(alerted(connection))
+    may_go = set(connection.execute(settled).scalars())
     ids = [row.id for row in seen if row.delivery_id in may_go]
     free = select(Attempt.id).where(
         Attempt.id.in_(ids), ~IS_OPEN, HAS_MESSAGE, Attempt.message != WORKER_DIED.message

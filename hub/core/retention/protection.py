@@ -5,13 +5,22 @@ release one, a person is still to be told of its lead, the lead is undecided, or
 speaks of it.
 """
 
-from collections.abc import Collection
 from typing import Any
-from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, exists, literal_column, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Text,
+    cast,
+    exists,
+    false,
+    func,
+    literal_column,
+    or_,
+    select,
+    type_coerce,
+)
 
-from hub.core.ids import parse_id
 from hub.core.models import (
     IS_OPEN,
     Alert,
@@ -34,6 +43,8 @@ IS_HELD = StoredEvent.state == literal_column(f"'{EventState.HELD}'")
 _IS_GOING = Replay.state.in_(
     [literal_column(f"'{state}'") for state in (ReplayState.RUNNING, ReplayState.PAUSED)]
 )
+# Start and length of the parts of a UUID's hexadecimal digits.
+_PARTS = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
 
 
 def is_needed(connection: Connection) -> ColumnElement[bool]:
@@ -54,19 +65,29 @@ def is_needed(connection: Connection) -> ColumnElement[bool]:
         is_waiting = ReplayItem.state == literal_column(f"'{ItemState.WAITING}'")
         is_its = ReplayItem.delivery_id == Delivery.id
         parts.append(exists().where(mine, is_its, ReplayItem.replay_id.in_(replays), is_waiting))
-    if spoken_of := alerted(connection):
-        parts.append(StoredEvent.id.in_(spoken_of))
-        parts.append(exists().where(mine, Delivery.id.in_(spoken_of)))
+    parts.append(is_alerted(connection, "event", StoredEvent.id))
+    parts.append(exists().where(mine, is_alerted(connection, "delivery", Delivery.id)))
     return or_(*parts)
 
 
-def alerted(connection: Connection) -> Collection[UUID]:
-    """Return the ids of deliveries and events that open alerts speak of.
+def is_alerted(connection: Connection, noun: str, column: Any) -> ColumnElement[bool]:
+    """Return the condition that an open alert speaks of the event or delivery with a column's id.
 
-    Those of unknown outcomes are left out: their deliveries are unsettled anyway.
+    Its subject, the noun and the id, is looked up by the index of open alerts, which may be many.
+    Alerts of unknown outcomes are left out: their deliveries are unsettled anyway.
     """
-    subjects = select(Alert.subject).where(
-        Alert.ended_at.is_(None), Alert.kind != alerts.UNKNOWN_OUTCOME
-    )
-    last_words = (text.rpartition(" ")[2] for text in connection.execute(subjects).scalars())
-    return {found for word in last_words if (found := parse_id(word))}
+    kinds = alerts.open_kinds(connection) - {alerts.UNKNOWN_OUTCOME}
+    if not kinds:
+        return false()
+    subject = literal_column(f"'{noun} '", Text) + _words_of(connection, column)
+    is_it = (Alert.kind.in_(sorted(kinds)), Alert.subject == subject, Alert.ended_at.is_(None))
+    return exists().where(*is_it)
+
+
+def _words_of(connection: Connection, column: Any) -> ColumnElement[str]:
+    """Return an id as a subject writes it; SQLite's have no hyphens."""
+    if connection.dialect.name == "postgresql":
+        return cast(column, Text)
+    digits = type_coerce(column, Text)
+    a, b, c, d, e = (func.substr(digits, *part, type_=Text) for part in _PARTS)
+    return a + "-" + b + "-" + c + "-" + d + "-" + e
