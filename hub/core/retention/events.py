@@ -150,7 +150,7 @@ def _lock(condition: Any) -> Callable[[Any], Executable]:
     )
 
 
-_LOCK, _LOCK_HELD = ByIds(_lock(~IS_HELD)), ByIds(_lock(IS_HELD))
+_LOCK, _LOCK_HELD = ByIds(_lock(~IS_HELD & StoredEvent.folded)), ByIds(_lock(IS_HELD))
 _COUNT_DELIVERIES = ByIds(
     lambda among: (
         select(Delivery.event_id, func.count().label("count"))

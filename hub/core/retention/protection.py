@@ -1,8 +1,8 @@
 """Protection of events: what must not be deleted, whatever its age.
 
-An event is needed as long as a delivery of it is open, waiting or unsettled, a replay has yet to
-release one, a person is still to be told of its lead, the lead is undecided, or an open alert
-speaks of it.
+An event is needed as long as it is yet to be folded, a delivery of it is open, waiting or
+unsettled, a replay has yet to release one, a person is still to be told of its lead, the lead is
+undecided, or an open alert speaks of it.
 """
 
 from typing import Any
@@ -55,6 +55,7 @@ def is_needed(connection: Connection) -> ColumnElement[bool]:
     mine = Delivery.event_id == StoredEvent.id
     parts: list[Any] = [
         IS_HELD,
+        ~StoredEvent.folded,
         exists().where(mine, ~IS_SETTLED),
         exists().where(mine, Attempt.delivery_id == Delivery.id, IS_OPEN),
         exists().where(
