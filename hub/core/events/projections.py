@@ -23,6 +23,7 @@ from hub.core.event_kinds import is_feedback
 from hub.core.hub import Hub
 from hub.core.leads.acknowledgement import take_reply
 from hub.core.models import StoredEvent
+from hub.core.monitoring import alerts
 from hub.core.pipeline import StatementForRows, write_rows
 from hub.core.search.indexer import event_words, write_words
 
@@ -103,7 +104,7 @@ def _fold_alone(connection: Connection, row: Row[Any], now: datetime) -> None:
         with connection.begin_nested():
             _fold_set(connection, [row], now, indexed=False)
     except Exception as error:  # noqa: BLE001 - one event must not keep the others waiting
-        _give_up(row, error)
+        _give_up(connection, row, error, now)
         mine = StoredEvent.id == row.id
         connection.execute(update(StoredEvent).where(mine).values(folded=True))
 
@@ -142,12 +143,12 @@ def _apply_feedback(connection: Connection, hub: Hub, row: Row[Any], now: dateti
         # The call that the event reports on is being recorded just now: leave it to the next round.
         if isinstance(error, DBAPIError) and classify(error) is DatabaseErrorKind.RETRYABLE:
             return False
-        _give_up(row, error)
+        _give_up(connection, row, error, now)
     return True
 
 
-def _give_up(row: Row[Any], error: Exception) -> None:
-    """Log that the projection of one event failed for good.
+def _give_up(connection: Connection, row: Row[Any], error: Exception, now: datetime) -> None:
+    """Log that the projection of one event failed for good, with an alert for its source.
 
     Raises:
         DBAPIError: the error is not the event's fault.
@@ -155,6 +156,12 @@ def _give_up(row: Row[Any], error: Exception) -> None:
     if not _is_of_row(error):
         raise error
     log.error("event %s: a projection failed and is skipped (%s)", row.id, type(error).__name__)
+    sentence = (
+        f"event {row.id} is in no contact, or its news reached no delivery or lead "
+        f"({type(error).__name__}); the worker's log names others like it: tell whoever looks "
+        "after the code, and put this alert aside"
+    )
+    alerts.begin(connection, alerts.NOT_FOLDED, f"source {row.source}", sentence, now=now)
 
 
 def is_pending(connection: Connection) -> bool:

@@ -10,7 +10,8 @@ from hub.core import contacts
 from hub.core.contacts import Facts, fold_event, lock_contacts
 from hub.core.events import projections
 from hub.core.events.projections import project_some
-from hub.core.models import Contact, StoredEvent
+from hub.core.models import Alert, Contact, StoredEvent
+from hub.core.monitoring import alerts
 from hub.core.queries.event_rows import EventFilter
 from hub.core.queries.events import list_events
 from hub.core.search.indexer import index_some
@@ -204,6 +205,9 @@ def test_a_set_that_the_database_rejects_is_folded_one_by_one(
         assert all(row.folded for row in events.values())
         assert [name for name, row in events.items() if row.contact_id] == ["e1", "e3"]
         assert index_some(connection, most=10) == 3
+        [alert] = rows(connection, Alert)
+    assert (alert.kind, alert.subject) == (alerts.NOT_FOLDED, "source provider")
+    assert str(events["e2"].id) in alert.message
     assert caplog.text.count("a projection failed and is skipped (IntegrityError)") == 1
 
 
