@@ -22,6 +22,7 @@ from sqlalchemy import (
     literal,
     select,
     text,
+    update,
 )
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.pool import NullPool
@@ -30,10 +31,24 @@ from hub.core.configuration import Destination
 from hub.core.delivery.claim import DUE
 from hub.core.delivery.lanes import acquire, ensure, release
 from hub.core.delivery.record import orphans
+from hub.core.delivery.restore_detection import (
+    Watermark,
+    is_missing,
+    loss_windows,
+    note_restored,
+)
 from hub.core.delivery.shards import ensure_shards
 from hub.core.ids import LAST_ID, new_id
 from hub.core.inbound.ingest import new_request_row
-from hub.core.models import Attempt, Base, HubIdentity, StoredRequest
+from hub.core.models import (
+    Alert,
+    Attempt,
+    Base,
+    Delivery,
+    HubIdentity,
+    Restoration,
+    StoredRequest,
+)
 from hub.core.models.body_encoding import MARK, encode_body
 from hub.core.models.events import SEARCH_TABLE
 from hub.gateways.database.engine import open_database
@@ -352,3 +367,34 @@ def test_a_downgrade_decodes_the_bodies(engine, database_url) -> None:
             None if one is None else bytes(one) for one in connection.execute(found).scalars()
         ] == bodies
     upgrade(database_url)
+
+
+def test_a_downgrade_keeps_what_tells_that_rows_were_deleted(engine, database_url) -> None:
+    """Nothing else tells: neither a call that a backup lacks, nor a body that was never kept."""
+    deleted = Watermark(new_id(NOW), NOW)
+    with engine.begin() as connection:
+        town_with_an_attempt(connection)
+        connection.execute(
+            update(HubIdentity).values(audited_from=NOW, attempts_deleted_until=deleted.attempt_id)
+        )
+        connection.execute(update(StoredRequest).values(body=None, body_deleted_at=NOW))
+    for _ in range(2):
+        downgrade(database_url, "0013")
+        with engine.connect() as connection:
+            known = connection.execute(select(Restoration.mark_id, Restoration.noticed_at)).all()
+        assert [row.mark_id for row in known] == [deleted.attempt_id]
+        upgrade(database_url)
+        assert drift(engine) == []
+    with engine.begin() as connection:
+        identity = connection.execute(select(HubIdentity)).one()
+        assert (identity.audited_from, identity.attempts_deleted_until) == (
+            NOW,
+            deleted.attempt_id,
+        )
+        assert connection.scalar(select(StoredRequest.body_deleted_at)) == NOW
+        assert not is_missing(connection, deleted, now=NOW)
+        # A process of the release before knows none of these columns, and asks this alone.
+        assert not note_restored(connection, since=NOW, now=NOW, actor="hub", mark=deleted)
+        assert loss_windows(connection, now=NOW) == []
+        assert connection.scalar(select(Alert.id)) is None
+        assert connection.scalar(select(Delivery.unsure_since)) is None

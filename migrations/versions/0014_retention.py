@@ -6,8 +6,16 @@ so all statements can be repeated after a run that broke off.
 
 The audit log stays append-only, but for entries from before `hub_identity.audited_from`.
 
+Downgrading keeps the marks of what has been deleted, which nothing else tells: without them a
+deleted call would be taken for one that a backup lacks, and a deleted body for one that never was.
+The newest deleted call is also noted as a restoration that is known, for processes of the release
+before, and for the time after `hub_identity` itself came and went.
+
 Revision: 0014. Follows: 0013.
 """
+
+from datetime import UTC, datetime
+from uuid import uuid4
 
 import sqlalchemy as sa
 from alembic import op
@@ -23,6 +31,16 @@ _COLUMNS = (
     ("hub_identity", "audited_from", sa.DateTime(timezone=True)),
     ("hub_identity", "attempts_deleted_until", sa.Uuid()),
 )
+_IDENTITY = sa.table("hub_identity", sa.column("attempts_deleted_until", sa.Uuid()))
+_RESTORATIONS = sa.table(
+    "restorations",
+    sa.column("id", sa.Uuid()),
+    sa.column("since", sa.DateTime(timezone=True)),
+    sa.column("noticed_at", sa.DateTime(timezone=True)),
+    sa.column("mark_id", sa.Uuid()),
+)
+# So long ago that it opens no loss window.
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _INDEXES = (
     ("ix_events_request_id", "events", "request_id", ""),
     ("ix_event_keys_event_id", "event_keys", "event_id", ""),
@@ -69,11 +87,9 @@ _ALL_STAY = {
 def upgrade() -> None:
     dialect = op.get_bind().dialect.name
     for table, column, kind in _COLUMNS:
-        op.add_column(
-            table,
-            sa.Column(column, kind),
-            if_not_exists=True if dialect == "postgresql" else None,
-        )
+        known = sa.inspect(op.get_bind()).get_columns(table)
+        if column not in {one["name"] for one in known}:
+            op.add_column(table, sa.Column(column, kind))
     for statement in _SOME_GO[dialect]:
         op.execute(statement)
     if dialect == "sqlite":
@@ -95,5 +111,16 @@ def downgrade() -> None:
         op.execute(f"DROP INDEX {'IF EXISTS ' if dialect == 'postgresql' else ''}{name}")
     for statement in _ALL_STAY[dialect]:
         op.execute(statement)
-    for table, column, _ in _COLUMNS:
-        op.drop_column(table, column)
+    # Versions of routes that are in force from now on would not be noted there.
+    op.drop_column("config_versions", "last_seen_at")
+    _note_deleted()
+
+
+def _note_deleted() -> None:
+    """Note the newest deleted call as a restoration of long ago, unless that is done already."""
+    connection = op.get_bind()
+    deleted = connection.execute(sa.select(_IDENTITY.c.attempts_deleted_until)).scalar_one_or_none()
+    is_it = _RESTORATIONS.c.mark_id == deleted
+    if deleted and not connection.execute(sa.select(_RESTORATIONS.c.id).where(is_it)).first():
+        row = {"id": uuid4(), "since": _LONG_AGO, "noticed_at": _LONG_AGO, "mark_id": deleted}
+        connection.execute(sa.insert(_RESTORATIONS).values(row))
