@@ -27,6 +27,8 @@ RESTS = 20
 # How long a step waits for somebody else's lock, with its own locks held.
 LOCK_TIMEOUT_MS = 40
 LOCK = "retention"
+# Turns in a row, each of ten seconds or more, in which no step of a kind succeeds: people are told.
+MOST_IN_VAIN = 200
 # By how much this machine's clock and the database's may differ: a wrong one would delete it all.
 MOST_OFF = timedelta(hours=1)
 
@@ -40,6 +42,10 @@ log = logging.getLogger(__name__)
 
 class RowsStay(HubError):
     """The database refuses to delete rows that are too old; the message says of which kind."""
+
+
+class StepsInVain(HubError):
+    """No step of a kind succeeds, turn after turn: it meets locks, or takes too long."""
 
 
 class ClockOff(HubError):
@@ -61,6 +67,8 @@ class RetentionTask(BackgroundTask):
         self._walks: dict[str, Walk] = {}
         self._rests_until_s: dict[str, float] = {}
         self._spent_s: dict[str, float] = {}
+        # Turns in which no step of a kind succeeded, up to now, by the kinds that are due.
+        self._in_vain: dict[str, int] = {}
         self._next_s = 0.0
         self._failure: Exception | None = None
         self._begun: Exception | None = None
@@ -78,11 +86,14 @@ class RetentionTask(BackgroundTask):
                 if is_mine:
                     self._begun = None
                     has_more = self._knows_the_time(guard) and self._turn()
-                    self._failure = self._begun
+                    self._failure = self._failure_of_turn()
                     if has_more:
                         self._next_s = 0.0
+                else:
+                    self._failure, self._in_vain = None, {}
         except (DBAPIError, NoConnection) as error:
             log.error("retention waits: the database (%s)", type(error).__name__)
+            self._failure = self._failure_of_turn() or self._failure
         except Exception as error:  # noqa: BLE001 - the last resort: the clock tells of it
             self._failure = error
 
@@ -99,12 +110,26 @@ class RetentionTask(BackgroundTask):
         """Make steps until all walks rest, or the turn is over; return whether there is more."""
         begin_s, self.longest_s = time.monotonic(), 0.0
         left = self._due(begin_s)
+        self._in_vain = {kind: self._in_vain.get(kind, 0) + 1 for kind in left}
         while left and time.monotonic() < begin_s + TURN_S:
             for kind in list(left):
                 if self._step(kind, left[kind]):
                     del left[kind]
         self._log(time.monotonic() - begin_s)
         return bool(left)
+
+    def _failure_of_turn(self) -> Exception | None:
+        """Return what is to be told of a turn: an error of it, or kinds that wait for too long."""
+        kinds = ", ".join(kind for kind, n in self._in_vain.items() if n >= MOST_IN_VAIN)
+        if self._begun or not kinds:
+            return self._begun
+        if not isinstance(self._failure, StepsInVain):
+            log.error(
+                "no step of %s has succeeded in %d turns: the lines before say what it waits for; "
+                "look for transactions that stay open, or for a database that is too slow",
+                kinds, MOST_IN_VAIN,
+            )  # fmt: skip
+        return StepsInVain(kinds)
 
     def _knows_the_time(self, connection: Connection) -> bool:
         """Return whether this machine's clock may decide what is old; note if it may not."""
@@ -143,6 +168,7 @@ class RetentionTask(BackgroundTask):
             log.warning("retention of %s: a step must wait (%s)", kind, type(error.orig).__name__)
             walk.shrink()
             return True
+        self._in_vain.pop(kind, None)
         self.longest_s = max(self.longest_s, took_s)
         self._spent_s[kind] = self._spent_s.get(kind, 0.0) + time.monotonic() - begin_s
         ends = walk.take_step(step, took_s)

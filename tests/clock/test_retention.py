@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from hub.clock import retention
 from hub.clock.clock import tick
-from hub.clock.retention import RetentionTask, RowsStay, be_gentle
+from hub.clock.retention import RetentionTask, RowsStay, StepsInVain, be_gentle
 from hub.core.configuration import Configuration
 from hub.core.models import Alert, StoredEvent
 from hub.core.monitoring import alerts
@@ -121,7 +121,9 @@ def test_of_two_clocks_one_deletes_at_a_time(postgresql_url) -> None:
     seen = []
 
     def beside(walk: Any, delete: Any) -> Any:
+        two._failure = RowsStay("of its own turn, before the other clock's")
         two.run_once()
+        two.raise_failure()
         seen.append(events(hubs[1]))
         one._delete = really  # type: ignore[method-assign]
         return really(walk, delete)
@@ -186,6 +188,35 @@ def test_a_failure_is_told_until_a_turn_succeeds(hub, monkeypatch, error, raised
     tick(hub, None, Queues(), retention=task)  # type: ignore[arg-type]
     with hub.store.read() as connection:
         assert "deleting what is too old" not in connection.execute(said).scalars().all()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OperationalError("DELETE", None, Exception("database is locked")),
+        DBAPIError("DELETE", None, Exception("gone"), connection_invalidated=True),
+    ],
+)
+def test_a_kind_that_waits_turn_after_turn_is_told_of_until_a_step_succeeds(
+    hub, monkeypatch, caplog, error
+) -> None:
+    def waits(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(retention, "MOST_IN_VAIN", 3)
+    task, delete_keys = RetentionTask(hub, pauses=0), schedule.delete_keys
+    told: list[bool] = []
+    for fails in (True, True, False, True, True, True, True, False):
+        monkeypatch.setattr(schedule, "delete_keys", waits if fails else delete_keys)
+        without_waiting(task).run_once()
+        try:
+            task.raise_failure()
+        except StepsInVain:
+            told.append(True)
+        else:
+            told.append(False)
+    assert told == [False, False, False, False, False, True, True, False]
+    assert "no step of keys has succeeded in 3 turns" in caplog.text
 
 
 def test_the_database_may_be_away(hub, monkeypatch, caplog) -> None:
