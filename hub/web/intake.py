@@ -8,7 +8,14 @@ from datetime import UTC, datetime
 
 from adapters import InboundRequest, Reply, Unreadable
 from hub.core.hub import Hub
-from hub.core.inbound.ingest import IngestResult, PreparedRequest, ingest_all, store_rejected
+from hub.core.inbound.ingest import (
+    IngestResult,
+    PreparedRequest,
+    ingest_all,
+    ingest_known,
+    ingest_new,
+    store_rejected,
+)
 from hub.core.inbound.receive import Refusal
 from hub.core.leads.held import store_held
 from hub.core.ports import EVENTS
@@ -108,8 +115,20 @@ class Intake:
 
     def _ingest(self, requests: Sequence[PreparedRequest]) -> Sequence[IngestResult]:
         store = self._hub.store
-        # What is new is one statement on PostgreSQL, and a transaction of its own.
-        with store.read() if store.dialect == "postgresql" else store.write() as connection:
+        if store.dialect == "sqlite":
+            with store.write() as connection:
+                self._hub.bodies.learn(connection)
+                return ingest_all(connection, requests)
+        # What is new is one statement, and a transaction of its own.
+        with store.read() as connection:
             # What is stored in the event loop comes after a first request that came this way.
             self._hub.bodies.learn(connection)
-            return ingest_all(connection, requests)
+            results = ingest_new(connection, requests)
+        return [
+            self._ingest_known(one) if result is None else result
+            for one, result in zip(requests, results, strict=True)
+        ]
+
+    def _ingest_known(self, prepared: PreparedRequest) -> IngestResult:
+        with self._hub.store.write() as connection:
+            return ingest_known(connection, prepared)

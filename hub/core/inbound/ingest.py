@@ -18,7 +18,12 @@ from hub.core.event_kinds import is_feedback
 from hub.core.ids import new_id
 from hub.core.inbound import insert as ingest_store
 from hub.core.inbound.address_secrets import NO_SECRETS, NOT_KEPT, SourceSecrets, kept_address
-from hub.core.inbound.byte_budget import note_over_budget, stored_bytes, take
+from hub.core.inbound.byte_budget import (
+    commit_without_disk,
+    note_over_budget,
+    stored_bytes,
+    take,
+)
 from hub.core.inbound.header_limit import limit_headers, limit_url
 from hub.core.inbound.insert_postgresql import Batch
 from hub.core.inbound.routing import Match
@@ -75,8 +80,7 @@ def ingest_all(
 ) -> Sequence[IngestResult]:
     """Store requests with their events and deliveries; return a result for each, in their order.
 
-    On PostgreSQL what is new in all of them is one statement, so `connection` may be in autocommit;
-    on SQLite it must be in a transaction.
+    Must be called in a transaction.
     """
     readable = [one.batch for one in requests if one.batch is not None]
     stored = iter(ingest_store.insert_batches(connection, readable))
@@ -86,10 +90,42 @@ def ingest_all(
     ]
 
 
+def ingest_new(
+    connection: Connection, requests: Sequence[PreparedRequest]
+) -> Sequence[IngestResult | None]:
+    """Store what is new in requests; return a result for each, None where an event came before.
+
+    Those are then to be given to `ingest_known`. On PostgreSQL what is new in all of them is one
+    statement, so `connection` may be in autocommit.
+    """
+    batches = [one.batch for one in requests if one.batch is not None]
+    new = {event_id for ids in ingest_store.insert_new(connection, batches) for event_id in ids}
+    return [
+        _store_unreadable(connection, one) if one.batch is None else result_if_new(one, new)
+        for one in requests
+    ]
+
+
+def ingest_known(connection: Connection, prepared: PreparedRequest) -> IngestResult:
+    """Count the events of a request that came before, and store it if none of them is new.
+
+    Must be called after `ingest_new`, in a transaction of its own: so it is one commit. If no more
+    than counters change, that waits for no disk: what a crash may lose are counts of an event that
+    is stored.
+    """
+    if prepared.batch is None:
+        return _store_unreadable(connection, prepared)
+    # What is new of it is found as its own.
+    stored = ingest_store.count_duplicates(connection, prepared.batch, [])
+    if stored.is_counted:
+        commit_without_disk(connection)
+    return _result_of(prepared, stored)
+
+
 def result_if_new(prepared: PreparedRequest, new: set[UUID]) -> IngestResult | None:
     """Return the result of a request whose events are all among the new ones; else None.
 
-    For a write that stored them without `ingest_all`, which is then to be called for the others.
+    For a write that stored them without `ingest_new`, which is then to be called for the others.
     """
     ids = [event["id"] for event in prepared.batch.events] if prepared.batch else []
     return (
@@ -124,7 +160,8 @@ def store_rejected(
 
     Return its id; None, and count it, if it is beyond the byte budget of its source. A body of more
     than `MAX_TRACE_BYTES` is not stored, nor without `keeps_body`; long headers are cut, and
-    `secrets`, those of the source, are masked in the address. Must be called in a transaction.
+    `secrets`, those of the source, are masked in the address. Must be called in a transaction of
+    its own.
     """
     row = new_request_row(source, request, signed_by=None, secrets=secrets)
     if row["url"] != request.url:
@@ -134,6 +171,7 @@ def store_rejected(
         row["body"] = None
     if not take(connection, source, stored_bytes(row), now=request.received_at):
         note_over_budget(connection, source, now=request.received_at)
+        commit_without_disk(connection)
         return None
     connection.execute(
         insert(StoredRequest), row | {"state": RequestState.REJECTED, "reason": reason}

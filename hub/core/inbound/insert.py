@@ -29,22 +29,28 @@ from hub.core.models import (
 
 @dataclass(frozen=True, slots=True)
 class Stored:
+    """Result of a batch. `is_counted`: all that was written of it are counters."""
+
     new_event_ids: Sequence[UUID]
     conflict: bool = False
+    is_counted: bool = False
 
 
 def insert_batches(connection: Connection, batches: Sequence[Batch]) -> list[Stored]:
     """Insert the new events of each batch; the others are counted as duplicates."""
+    return [
+        Stored(new) if len(new) == len(batch.events) else count_duplicates(connection, batch, new)
+        for batch, new in zip(batches, insert_new(connection, batches), strict=True)
+    ]
+
+
+def insert_new(connection: Connection, batches: Sequence[Batch]) -> list[list[UUID]]:
+    """Insert the new events of each batch; return their ids, batch by batch."""
     if not batches:
         return []
     if connection.dialect.name == "postgresql":
-        found = insert_postgresql.insert_new(connection, batches)
-    else:
-        found = insert_sqlite.insert_new(connection, batches)
-    return [
-        Stored(new) if len(new) == len(batch.events) else _count_duplicates(connection, batch, new)
-        for batch, new in zip(batches, found, strict=True)
-    ]
+        return insert_postgresql.insert_new(connection, batches)
+    return insert_sqlite.insert_new(connection, batches)
 
 
 def insert_deliveries(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -69,8 +75,12 @@ def _delivery_values(row: Mapping[str, Any], now: Any) -> dict[str, Any]:
     }
 
 
-def _count_duplicates(connection: Connection, batch: Batch, new: Sequence[UUID]) -> Stored:
-    """Count the duplicates of a batch, and store the request if none of its events was new."""
+def count_duplicates(connection: Connection, batch: Batch, new: Sequence[UUID]) -> Stored:
+    """Count the duplicates of a batch, and store the request if none of its events was new.
+
+    Must be called in a transaction. The row of the source is locked before those of events, as
+    where a held lead is stored.
+    """
     request = batch.request
     earlier = [event for event in batch.events if event["id"] not in set(new)]
     keys = connection.execute(
@@ -103,28 +113,31 @@ def _count_duplicates(connection: Connection, batch: Batch, new: Sequence[UUID])
     conflict = any(
         fingerprints.get(key.external_id, key.fingerprint) != key.fingerprint for key in keys
     )
+    reason = "the same id came with another body; the first one stands" if conflict else None
+    is_stored = bool(new)
+    if not new:
+        event_id = keys[0].event_id if keys else None
+        is_stored = _store_duplicate(connection, batch, event_id, reason)
+    elif conflict:
+        connection.execute(
+            update(StoredRequest)
+            .where(StoredRequest.id == request["id"])
+            .values(conflict=True, reason=reason)
+        )
     connection.execute(
         update(StoredEvent)
         .where(StoredEvent.id.in_({key.event_id for key in keys} - set(new)))
         .values(duplicates=StoredEvent.duplicates + 1)
     )
-    reason = "the same id came with another body; the first one stands" if conflict else None
-    if new:
-        if conflict:
-            connection.execute(
-                update(StoredRequest)
-                .where(StoredRequest.id == request["id"])
-                .values(conflict=True, reason=reason)
-            )
-        return Stored(new, conflict)
-    _store_duplicate(connection, batch, keys[0].event_id if keys else None, reason)
-    return Stored([], conflict)
+    return Stored(new, conflict, is_counted=not is_stored)
 
 
 def _store_duplicate(
     connection: Connection, batch: Batch, event_id: UUID | None, reason: str | None
-) -> None:
+) -> bool:
     """Store a request without new events; a plain duplicate within the byte budget of its source.
+
+    Return whether it is stored.
 
     Whoever has seen a signed request can send it again and again, with other headers: beyond the
     budget it is counted, since its event is stored. A conflict is stored in any case.
@@ -142,5 +155,6 @@ def _store_duplicate(
     is_free = batch.is_stored or reason is not None
     if is_free or take(connection, source, stored_bytes(row), now=now):
         connection.execute(insert_if_new(connection, StoredRequest), row)
-    else:
-        note_over_budget(connection, source, now=now)
+        return True
+    note_over_budget(connection, source, now=now)
+    return False

@@ -14,7 +14,12 @@ from sqlalchemy import Connection, Row, literal_column, select, update
 from hub.core.audit import record_action
 from hub.core.errors import NotFound, Refused
 from hub.core.hub import Hub
-from hub.core.inbound.byte_budget import note_over_budget, stored_bytes, take
+from hub.core.inbound.byte_budget import (
+    commit_without_disk,
+    note_over_budget,
+    stored_bytes,
+    take,
+)
 from hub.core.inbound.ingest import (
     IngestResult,
     PreparedRequest,
@@ -54,7 +59,7 @@ def is_held(prepared: PreparedRequest) -> bool:
 
 
 def store_held(connection: Connection, prepared: PreparedRequest) -> IngestResult | None:
-    """Store a held lead within the byte budget of its source; must be called in a transaction.
+    """Store a held lead within the byte budget of its source, in a transaction of its own.
 
     None, with nothing stored but counted, if it does not fit. One that was stored already, and is
     sent again, is a duplicate of that even then.
@@ -66,6 +71,7 @@ def store_held(connection: Connection, prepared: PreparedRequest) -> IngestResul
     if find_event_id(connection, row["source"], prepared.events[0].external_id):
         return IngestResult(row["id"], RequestState.DUPLICATE, prepared.events)
     note_over_budget(connection, row["source"], now=now)
+    commit_without_disk(connection)
     return None
 
 
