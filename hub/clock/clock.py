@@ -148,8 +148,12 @@ def tick(
         try:
             duty()
         except DBAPIError as error:
+            kind = classify(error)
+            if kind is DatabaseErrorKind.REJECTED_ROW:
+                broken[name] = f"{type(error.orig).__name__} at {place_of(error)}"
+                continue
             troubles.add(f"the database does not answer ({type(error.orig).__name__})")
-            if classify(error) is DatabaseErrorKind.UNAVAILABLE:
+            if kind is DatabaseErrorKind.UNAVAILABLE:
                 break
         except Exception as error:  # noqa: BLE001 - the last resort of a duty
             broken[name] = f"{type(error).__name__} at {place_of(error)}"

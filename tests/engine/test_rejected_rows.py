@@ -8,6 +8,7 @@ import time
 from datetime import UTC, datetime
 
 from rq.registry import FailedJobRegistry
+from sqlalchemy.exc import IntegrityError
 
 from hub.clock import clock
 from hub.clock.clock import HourlyStatsTask
@@ -133,19 +134,25 @@ def test_a_duty_of_the_clock_that_fails_stops_no_other_and_somebody_is_told(
     worker = stage.worker_context(keyed("rate: 1/1m"))
     stage.put(worker, "evt_1")
 
-    def fails(*_: object, **__: object) -> None:
-        raise ValueError("what a customer wrote")
+    for error in (
+        ValueError("what a customer wrote"),
+        IntegrityError("x", {}, Exception("what a customer wrote")),
+    ):
 
-    with redis_server.client() as redis:
-        with monkeypatch.context() as patched:
-            patched.setattr(clock, "escalate", fails)
-            [trouble] = clock.tick(worker.hub, redis, worker.queues)
-            assert trouble.startswith("escalating failed: ValueError at test_rejected_rows.fails")
-            assert "customer" not in trouble
-        assert unfolded(stage) == []
-        assert [one.subject for one in stage.rows(Alert) if not one.ended_at] == ["escalating"]
-        assert clock.tick(worker.hub, redis, worker.queues) == set()
-    assert all(one.ended_at for one in stage.rows(Alert))
+        def fails(*_: object, error: Exception = error, **__: object) -> None:
+            raise error
+
+        name = "ValueError" if isinstance(error, ValueError) else "Exception"
+        with redis_server.client() as redis:
+            with monkeypatch.context() as patched:
+                patched.setattr(clock, "escalate", fails)
+                [trouble] = clock.tick(worker.hub, redis, worker.queues)
+                assert trouble.startswith(f"escalating failed: {name} at test_rejected_rows.fails")
+                assert "customer" not in trouble
+            assert unfolded(stage) == []
+            assert [one.subject for one in stage.rows(Alert) if not one.ended_at] == ["escalating"]
+            assert clock.tick(worker.hub, redis, worker.queues) == set()
+        assert all(one.ended_at for one in stage.rows(Alert))
 
 
 def test_hours_that_cannot_be_counted_do_not_end_the_clock(stage, redis_server) -> None:
