@@ -7,6 +7,7 @@ from sqlalchemy import select, update
 
 from hub.core.auth.roles import Role
 from hub.core.configuration import Retention
+from hub.core.events.projections import project_some
 from hub.core.ids import new_id
 from hub.core.models import Attempt, HubIdentity, StoredEvent, StoredRequest
 from hub.core.retention.schedule import deletions
@@ -20,10 +21,11 @@ LATER = {"bodies": timedelta(days=91), "events": timedelta(days=401)}
 
 
 def clean(board: Board, kind: str) -> None:
-    """Delete what is too old of a kind, as if so many days had passed."""
+    """Delete what is too old of a kind, as if so many days had passed and events were folded."""
     now = datetime.now(UTC) + LATER[kind]
     delete = deletions(board.hub.configuration, now=now)[kind]
     with board.hub.store.write() as connection:
+        project_some(connection, board.hub, most=100, now=now)
         assert delete(connection, Walk(kind).after, 100).deleted == 1
 
 
