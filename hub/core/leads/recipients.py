@@ -19,8 +19,25 @@ _WRITTEN_ADDRESS = re.compile(
     r"[^\s@<>\"'(),;:\\\[\]{}|]{1,64}@[^\s@<>\"'(),;:\\\[\]{}|/?#]{1,255}"
 )
 _LAST_DIGITS = 4
-# Google delivers an address with and without dots to one mailbox, and has two names for its domain.
-_GOOGLE = ("gmail.com", "googlemail.com")
+# Providers that take several names for one, or have several domains for it: how they read a name,
+# and the domains, of which the first one is counted.
+_PROVIDERS: tuple[tuple[dict[int, Any], tuple[str, ...]], ...] = (
+    (str.maketrans("", "", "."), ("gmail.com", "googlemail.com")),
+    (str.maketrans("", "", ".-_"), ("proton.me", "protonmail.com", "protonmail.ch", "pm.me")),
+    (str.maketrans("-", "."), ("yandex.ru", "yandex.com", "yandex.by", "yandex.kz", "ya.ru")),
+    ({}, ("icloud.com", "me.com", "mac.com")),
+)
+_BY_DOMAIN = {one: (names, every[0]) for names, every in _PROVIDERS for one in every}
+# Fastmail delivers anything@jane.fastmail.com to jane@fastmail.com; `-` stands for `_` there.
+_FASTMAIL = re.compile(
+    r"(?:(?:.+\.)?(?P<user>[^.]+)\.)?(?P<domain>fastmail\.[a-z]{2,3}(?:\.[a-z]{2})?|sent\.com)"
+)
+_DOTS = re.compile("[.\u3002]")
+# What is shown as nothing, beside the characters of the category Cf (Unicode,
+# Default_Ignorable_Code_Point).
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
+)
 
 
 def refusal_of(number: str, countries: Collection[str]) -> str | None:
@@ -62,15 +79,17 @@ def prefix_of(number: str) -> str:
 def mailbox_key(email: str) -> str:
     """Return the name of the mailbox that an e-mail address is delivered to, for counters alone.
 
-    Case and a `+tag` (RFC 5233) make no other mailbox, nor do dots at Google; an international
-    domain is named in ASCII. Providers that tell such addresses apart are counted too high.
+    Case, invisible characters and a `+tag` (RFC 5233) make no other mailbox, nor do the spellings
+    that its provider takes for one; an international domain is named in ASCII. Providers that tell
+    such addresses apart are counted too high.
     """
     local, _, domain = email.strip().rpartition("@")
-    local, domain = _folded(local), _ascii(_folded(domain).rstrip("."))
+    local, domain = _folded(local), _domain_key(domain)
+    if found := _FASTMAIL.fullmatch(domain):
+        local, domain = (found["user"] or local).replace("_", "-"), found["domain"]
     local = local.partition("+")[0] or local
-    if domain in _GOOGLE:
-        local, domain = local.replace(".", "") or local, _GOOGLE[0]
-    return f"{local}@{domain}"
+    names, domain = _BY_DOMAIN.get(domain, ({}, domain))
+    return f"{local.translate(names) or local}@{domain}"
 
 
 def mailbox_keys(boxes: Iterable[Mailbox]) -> list[str]:
@@ -116,11 +135,32 @@ def _flat(node: Any) -> Iterator[Any]:
 
 
 def _folded(text: str) -> str:
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    folded = unicodedata.normalize("NFKC", _visible(text)).casefold()
+    return _visible(unicodedata.normalize("NFKC", folded))
 
 
-def _ascii(domain: str) -> str:
+def _visible(text: str) -> str:
+    if text.isascii():
+        return text
+    return _INVISIBLE.sub("", "".join(c for c in text if unicodedata.category(c) != "Cf"))
+
+
+def _domain_key(domain: str) -> str:
+    """Return a domain in ASCII (RFC 3490), one whichever way it is written, as far as it has one.
+
+    A label in punycode is read first: newer rules (RFC 5891) encode some that older ones map.
+    """
+    read = _folded(".".join(map(_label, _DOTS.split(_folded(domain))))).rstrip(".")
     try:
-        return domain.encode("idna").decode("ascii")
+        return read.encode("idna").decode("ascii")
     except UnicodeError:
-        return domain
+        return read
+
+
+def _label(label: str) -> str:
+    if not label.startswith("xn--"):
+        return label
+    try:
+        return label.encode("ascii").removeprefix(b"xn--").decode("punycode")
+    except ValueError:
+        return label

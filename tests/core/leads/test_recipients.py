@@ -75,6 +75,50 @@ def test_any_text_at_all_has_a_key(text: str) -> None:
     assert mailbox_key(text).count("@") >= 1
 
 
+SPELLINGS = {
+    "jane@example.com": [
+        "ja\u200bne@exam\u200bple.com",
+        "ja\u00adne\ufeff@example.com",
+        "ja\ufe0fne@\u3164example.com\u2060",
+        "\uff2aane\uff0btag@\uff25xample\uff0ecom",
+        "jane@example\u3002com\u3002",
+        "jane@example.com..",
+    ],
+    "janedoe@proton.me": ["jane.d-o_e@proton.me", "Jane-Doe+x@pm.me", "j_ane.doe@protonmail.com"],
+    "jane-doe@fastmail.com": [
+        "anything@jane-doe.fastmail.com",
+        "+x@any.jane-doe.fastmail.com.",
+        "jane_doe+x@fastmail.com",
+    ],
+    "jane@fastmail.co.uk": ["any@jane.fastmail.co.uk"],
+    "jane.doe@yandex.ru": ["jane.doe@ya.ru", "jane-doe@yandex.com"],
+    "jane@icloud.com": ["jane@me.com", "jane+x@mac.com"],
+    "jane@xn--bcher-kva.example": [
+        "jane@B\u00dcCHER.example",
+        "jane@bu\u0308cher.example",
+        "jane@XN--BCHER-KVA.example.",
+    ],
+    "jane@strasse.example": ["jane@stra\u00dfe.example", "jane@xn--strae-oqa.example"],
+}
+
+
+@given(
+    st.sampled_from([(key, one) for key, every in SPELLINGS.items() for one in every]),
+    st.lists(
+        st.tuples(st.integers(0, 40), st.sampled_from("\u200b\u200d\u2060\u00ad\ufeff\u034f"))
+    ),
+    st.lists(st.booleans(), max_size=20),
+)
+def test_each_spelling_of_a_mailbox_has_one_key(spelling, invisible, flips) -> None:
+    key, written = spelling
+    assert mailbox_key(written) == key
+    written = any_case(written, flips)
+    for place, character in invisible:
+        written = written[:place] + character + written[place:]
+    assert mailbox_key(written) == key
+    assert mailbox_key(key) == key
+
+
 @given(st.lists(st.text(max_size=30) | st.none() | st.integers() | st.just("Jo <a@b.c>")))
 def test_the_mailboxes_of_parameters_are_those_that_the_adapter_reads(given_texts) -> None:
     def read(text: Any) -> Mailbox | None:
