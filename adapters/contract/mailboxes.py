@@ -44,19 +44,22 @@ def mailbox(text: str) -> Mailbox:
     return Mailbox(email, name.replace('"', "").strip())
 
 
-def mailboxes_in(parameters: Mapping[str, Any], names: Sequence[str]) -> list[Mailbox]:
-    """Return the mailboxes in the parameters of these names, each one text or a list of texts.
+def recipients_in(parameters: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    """Return the recipients in the parameters of these names, each one text or a list of texts.
 
-    A text that is no mailbox is left out: the action refuses it, and nothing is sent.
+    Of a mailbox the address is returned; any other text, as the id of a customer, as it is. Blank
+    ones are left out.
     """
     found = []
     for name in names:
         given = parameters.get(name)
         for text in given if isinstance(given, list | tuple) else [given]:
-            try:
-                found.append(mailbox(text if isinstance(text, str) else ""))
-            except ValidationError:
+            if not isinstance(text, str) or not text.strip():
                 continue
+            try:
+                found.append(mailbox(text).email)
+            except ValidationError:
+                found.append(text)
     return found
 
 

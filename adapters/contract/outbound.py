@@ -105,10 +105,11 @@ class Action:
     outcome until a person is asked, if no evidence has arrived (e-mail may take a day).
     `internal`: reserved for the hub; no route may name it. `phone`: the parameter that holds the
     number to text or call, in E.164, possibly after a channel prefix (`whatsapp:+1...`); None if
-    the action reaches no telephone. `recipients`: the parameters that hold the e-mail addresses to
-    write to, each one mailbox or a list of them, read by `mailboxes.mailbox`; empty if the action
-    writes no e-mail. `attachments`: the parameter that names files of the event, which are then
-    given to the call; None if the action takes none.
+    the action reaches no telephone. `recipients`: all parameters that may hold a recipient of the
+    e-mail that the provider then sends, each a mailbox, an id of a person that the provider knows,
+    or a list of these, read by `mailboxes.recipients_in`; empty if the action lets nothing be
+    mailed. `attachments`: the parameter that names files of the event, which are then given to the
+    call; None if the action takes none.
     """
 
     effect: Effect

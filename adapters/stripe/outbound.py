@@ -142,7 +142,7 @@ class StripeOutbound(Outbound):
     actions: ClassVar[Mapping[str, Action]] = {
         "upsert_customer": _keyed(customers.UpsertCustomer),
         "create_payment_link": _keyed(payment_links.CreatePaymentLink),
-        "send_invoice": _keyed(invoices.SendInvoice, ("email",)),
+        "send_invoice": _keyed(invoices.SendInvoice, ("email", "customer")),
         "refund": _keyed(refunds.Refund),
         "fetch": Action(Effect.NATURAL, listing.Fetch, internal=True),
     }

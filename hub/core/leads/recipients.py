@@ -9,7 +9,6 @@ import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from adapters.contract.mailboxes import Mailbox
 from hub.core.configuration import Configuration
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
@@ -92,9 +91,14 @@ def mailbox_key(email: str) -> str:
     return f"{local.translate(names) or local}@{domain}"
 
 
-def mailbox_keys(boxes: Iterable[Mailbox]) -> list[str]:
-    """Return the key of each mailbox once, in their order."""
-    return list(dict.fromkeys(mailbox_key(box.email) for box in boxes))
+def recipient_key(text: str) -> str:
+    """Return the key of one recipient of an e-mail: its mailbox's, else the id that it is."""
+    return mailbox_key(text) if "@" in text else _folded(text.strip())
+
+
+def recipient_keys(texts: Iterable[str]) -> list[str]:
+    """Return the key of each recipient once, in their order."""
+    return list(dict.fromkeys(map(recipient_key, texts)))
 
 
 def own_numbers(configuration: Configuration, parameters: Collection[str]) -> frozenset[str]:
@@ -102,7 +106,7 @@ def own_numbers(configuration: Configuration, parameters: Collection[str]) -> fr
 
     `parameters` are those that hold recipients. Of a template its literal numbers count, as in
     `{{ '+12025550101' if data.urgent else data.phone }}`. A section of hub.yaml that names
-    recipients of the business belongs here, and in `own_mailboxes`.
+    recipients of the business belongs here, and in `own_recipients`.
     """
     numbers = {one.phone for one in configuration.people.values() if one.phone}
     for text in _written(configuration, parameters):
@@ -110,12 +114,15 @@ def own_numbers(configuration: Configuration, parameters: Collection[str]) -> fr
     return frozenset(numbers - {""})
 
 
-def own_mailboxes(configuration: Configuration, parameters: Collection[str]) -> frozenset[str]:
-    """Return the keys of the mailboxes in hub.yaml, found as `own_numbers` finds numbers."""
-    emails = {one.email for one in configuration.people.values() if one.email}
+def own_recipients(configuration: Configuration, parameters: Collection[str]) -> frozenset[str]:
+    """Return the keys of the recipients of e-mails in hub.yaml, found as `own_numbers` finds them.
+
+    An id is one if it stands there alone.
+    """
+    texts = {one.email for one in configuration.people.values() if one.email}
     for text in _written(configuration, parameters):
-        emails |= set(_WRITTEN_ADDRESS.findall(text))
-    return frozenset(map(mailbox_key, emails))
+        texts |= set(_WRITTEN_ADDRESS.findall(text)) if "@" in text or "{" in text else {text}
+    return frozenset(map(recipient_key, texts)) - {""}
 
 
 def _written(configuration: Configuration, parameters: Collection[str]) -> Iterator[str]:

@@ -15,18 +15,19 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, select
 
-from adapters import Action, registry
-from adapters.contract.mailboxes import mailboxes_in
+from adapters import Action, InvalidParameters, registry
+from adapters.contract.mailboxes import recipients_in
+from adapters.contract.requests import load_parameters
 from hub.core.advisory_locks import advisory_lock
 from hub.core.configuration import Configuration, Destination, Route, TextLimits
 from hub.core.ids import parse_id
 from hub.core.leads.cap_alerts import MAILS, MESSAGES, TEXTS, alert_skipped
 from hub.core.leads.rate_counters import count_recent, increment
 from hub.core.leads.recipients import (
-    mailbox_keys,
     number_in,
-    own_mailboxes,
     own_numbers,
+    own_recipients,
+    recipient_keys,
     refusal_of,
 )
 from hub.core.leads.send_rules import (
@@ -81,7 +82,7 @@ class SendLimits:
         self._actions = actions
         self._now = now
         self._numbers: frozenset[str] | None = None
-        self._mailboxes: frozenset[str] | None = None
+        self._recipients: frozenset[str] | None = None
         self._skipped: Tally[Cause] = Tally()
         self._is_locked = False
 
@@ -98,7 +99,7 @@ class SendLimits:
                 self._skipped[Cause(NOT_TEXTED, DAY_S)] += 1
                 return f"{CAP}{why}"
             caps += self._text_caps(number, wanted.event_id, from_form=from_form)
-        if action.recipients and from_form:
+        if action.recipients and from_form and _is_accepted(wanted.parameters, action):
             caps += self._mail_caps(wanted.parameters, action.recipients)
         if not caps:
             return None
@@ -145,11 +146,12 @@ class SendLimits:
 
     def _mail_caps(self, parameters: Mapping[str, Any], names: tuple[str, ...]) -> Iterator[Cap]:
         slug, limits = self._destination.slug, mail_limits_of(self._destination.mail_limits)
-        own = self._own_mailboxes()
-        mailboxes = mailbox_keys(mailboxes_in(parameters, names))
-        strangers = [one for one in mailboxes if one not in own]
-        yield from mail_caps(slug, limits, strangers)
-        if len(strangers) < len(mailboxes):
+        own = self._own_recipients()
+        named = recipient_keys(recipients_in(parameters, names))
+        strangers = [one for one in named if one not in own]
+        if strangers or not named:
+            yield from mail_caps(slug, limits, strangers)
+        if len(strangers) < len(named):
             yield from people_cap(slug, limits.people_per_hour)
 
     def _text_limits(self, *, from_form: bool) -> TextLimits:
@@ -162,11 +164,11 @@ class SendLimits:
             self._numbers = own_numbers(self._configuration, named)
         return self._numbers
 
-    def _own_mailboxes(self) -> frozenset[str]:
-        if self._mailboxes is None:
+    def _own_recipients(self) -> frozenset[str]:
+        if self._recipients is None:
             named = {name for action in self._actions.values() for name in action.recipients}
-            self._mailboxes = own_mailboxes(self._configuration, named)
-        return self._mailboxes
+            self._recipients = own_recipients(self._configuration, named)
+        return self._recipients
 
     def _is_from_form(self, wanted: SendRequest) -> bool:
         """Return whether a form caused an event, itself or by a delivery that the event is about.
@@ -204,6 +206,15 @@ class SendLimits:
             # The name that workers of every release lock; it holds for e-mails as well.
             advisory_lock(self._connection, "texts", self._destination.slug)
             self._is_locked = True
+
+
+def _is_accepted(parameters: Mapping[str, Any], action: Action) -> bool:
+    """Return whether an action accepts its parameters: otherwise nothing is sent."""
+    try:
+        load_parameters(action.parameters, parameters)
+    except InvalidParameters:
+        return False
+    return True
 
 
 def limits_of(

@@ -82,12 +82,15 @@ def text_caps(slug: str, limits: TextLimits, number: str, sender: str | None) ->
         yield _cap("texts all", slug, "", Rate(limits.per_day, DAY_S), _IN_ALL)
 
 
-def mail_caps(slug: str, limits: MailLimits, mailboxes: Sequence[str]) -> Iterator[Cap]:
-    """Yield the caps of one e-mail to these mailboxes (`recipients.mailbox_key`), none if none."""
+def mail_caps(slug: str, limits: MailLimits, recipients: Sequence[str]) -> Iterator[Cap]:
+    """Yield the caps of one e-mail to these recipients (`recipients.recipient_key`).
+
+    That of the day holds although no recipient is known.
+    """
     if limits.per_recipient:
-        for mailbox in mailboxes:
-            yield _cap("mails recipient", slug, mailbox, limits.per_recipient, _TO_MAILBOX)
-    if limits.per_day and mailboxes:
+        for recipient in recipients:
+            yield _cap("mails recipient", slug, recipient, limits.per_recipient, _TO_MAILBOX)
+    if limits.per_day:
         yield _cap("mails all", slug, "", Rate(limits.per_day, DAY_S), _IN_ALL)
 
 

@@ -55,6 +55,8 @@ def test_an_action_names_the_parameters_that_hold_people(name: str, action: str)
     named = {about.phone, *about.recipients, about.attachments} - {None}
     assert named <= set(given.values())
     assert {"to", "cc", "bcc"} & set(given.values()) <= {about.phone, *about.recipients}
+    people = {"customer", "contact", "email", "person", "to", "cc", "bcc"} & set(given.values())
+    assert not about.recipients or people == set(about.recipients)
 
 
 @pytest.mark.parametrize("name", ADAPTERS)

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, select
 
 from adapters import Action
 from adapters.sendgrid.outbound import SendgridOutbound
+from adapters.stripe.outbound import StripeOutbound
 from adapters.twilio.outbound import TwilioOutbound
 from hub.core.configuration import Configuration, Destination, MailLimits, Source, TextLimits
 from hub.core.delivery.claim import claim
@@ -22,7 +23,7 @@ from hub.gateways.database.engine import Database
 from tests.core.making import NOW, SITE, Town, deliveries_of, end_lease, lease_of, request
 from tests.receiving import prepare
 
-ADAPTERS = {"twilio": TwilioOutbound, "sendgrid": SendgridOutbound}
+ADAPTERS = {"twilio": TwilioOutbound, "sendgrid": SendgridOutbound, "stripe": StripeOutbound}
 
 
 @dataclass

@@ -7,8 +7,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from marshmallow import Schema
 from sqlalchemy import select, update
 
+from adapters import Action, Effect
 from adapters.sendgrid.outbound import SendgridOutbound
 from hub.core.configuration import Destination, MailLimits, Rate, TextLimits
 from hub.core.events.edited_copies import copy_event
@@ -33,6 +35,7 @@ from tests.core.making import (
 )
 
 VICTIM = "victim@elsewhere.example"
+MAIL = {"to": VICTIM, "subject": "Thanks", "text": "Hello"}
 DEFAULTS = MailLimits()
 WIDE = MailLimits(Rate(100_000, 60), 100_000, 100_000)
 TO_ONE, IN_ALL = "cap: 3 in 1d to one e-mail address", "cap: 200 in 1d by this destination"
@@ -41,7 +44,7 @@ DANA = SimpleNamespace(slug="dana", email="dana@acme.example", phone="+120255501
 
 
 def mail(to: Any = "{{ data.email }}", **with_: Any) -> Any:
-    written = {"to": to, "subject": "Thanks", "text": "Hello"} | with_
+    written = MAIL | {"to": to} | with_
     return route("confirm", on=("*",), destination="email", action="send", with_=written)
 
 
@@ -206,6 +209,28 @@ def test_what_follows_from_the_mail_of_a_form_is_caused_by_that_form(database) -
     assert mailed(database, town, VICTIM, source="reports") == [VICTIM]
 
 
+def test_an_invoice_to_a_customer_is_an_e_mail_to_a_recipient(database) -> None:
+    """Stripe mails whoever the customer is; of some e-mails no recipient can be read at all."""
+    invoice = {
+        "customer": "{{ data.customer_id }}", "amount": 5, "currency": "USD", "description": "Roof"
+    }  # fmt: skip
+    one = route("bill", destination="bills", action="send_invoice", with_=invoice)
+    bills = Destination("bills", "stripe", {}, mail_limits=MailLimits(per_day=4))
+    town = Sending([one], destination=bills)
+    wanted = [*["cus_A"] * 4, "nobody", "cus_B", "cus_C"]
+    with database.write() as connection:
+        town.leads(connection, *({"customer_id": one} for one in wanted))
+        billed = [one.parameters["customer"] for one in town.claim_all(connection)]
+    assert billed == [*["cus_A"] * 3, "nobody", "cus_B"]
+    assert reasons(database) == [TO_ONE, "cap: 4 in 1d by this destination"]
+    with database.write() as connection:
+        actions = {"send": Action(Effect.KEYED, Schema, recipients=("to",))}
+        limits = limits_of(connection, town.configuration, bills, actions, now=NOW)
+        assert limits is not None
+        unread = SendRequest(mail(), new_id(NOW), "provider", "send", {})
+        assert limits.refusal(unread) == "cap: 4 in 1d by this destination"
+
+
 def test_an_edited_copy_and_a_released_lead_count_as_their_form_does(database) -> None:
     town = mailing()
     mailed(database, town, *[VICTIM] * 2)
@@ -290,7 +315,7 @@ def test_a_text_that_is_no_address_is_left_to_the_adapter_which_refuses_it(datab
 
 def test_two_workers_that_claim_at_once_keep_the_caps_together(database) -> None:
     town = mailing(MailLimits(Rate(1, 3600)), shards=2)
-    wanted = SendRequest(mail(), new_id(NOW), "provider", "send", {"to": VICTIM})
+    wanted = SendRequest(mail(), new_id(NOW), "provider", "send", MAIL)
 
     def refusal(connection) -> str | None:
         actions = SendgridOutbound.actions
@@ -311,7 +336,7 @@ def test_two_workers_that_claim_at_once_keep_the_caps_together(database) -> None
 
 def test_many_workers_that_claim_at_once_let_no_more_through_than_the_cap(database) -> None:
     town = mailing(shards=4)
-    wanted = SendRequest(mail(), new_id(NOW), "provider", "send", {"to": VICTIM})
+    wanted = SendRequest(mail(), new_id(NOW), "provider", "send", MAIL)
 
     def refusal(_: int) -> str | None:
         with database.write() as connection:

@@ -7,9 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.contract.mailboxes import RECIPIENT_FIELDS, Mailbox, mailbox, mailboxes_in
+from adapters.contract.mailboxes import RECIPIENT_FIELDS, mailbox, recipients_in
 from hub.core.configuration import Configuration
-from hub.core.leads.recipients import mailbox_key, mailbox_keys, own_mailboxes, own_numbers
+from hub.core.leads.recipients import (
+    mailbox_key,
+    own_numbers,
+    own_recipients,
+    recipient_keys,
+)
 from tests.core.making import route
 
 NAMES = st.text("abcdefghijklmnopqrstuvwxyz0123456789-_", min_size=1, max_size=20)
@@ -121,14 +126,16 @@ def test_each_spelling_of_a_mailbox_has_one_key(spelling, invisible, flips) -> N
 
 @given(st.lists(st.text(max_size=30) | st.none() | st.integers() | st.just("Jo <a@b.c>")))
 def test_the_mailboxes_of_parameters_are_those_that_the_adapter_reads(given_texts) -> None:
-    def read(text: Any) -> Mailbox | None:
-        try:
-            return mailbox(text)
-        except Exception:  # noqa: BLE001 - whatever an adapter's schema makes of it, it sends nothing
-            return None
+    """A text that is no mailbox is a recipient by itself: an adapter may know whose it is."""
 
-    found = mailboxes_in({"to": given_texts}, RECIPIENT_FIELDS)
-    assert found == [box for one in given_texts if (box := read(one))]
+    def read(text: Any) -> str | None:
+        try:
+            return mailbox(text).email
+        except Exception:  # noqa: BLE001 - whatever an adapter's schema makes of it, it sends nothing
+            return text if isinstance(text, str) and text.strip() else None
+
+    found = recipients_in({"to": given_texts}, RECIPIENT_FIELDS)
+    assert found == [one for text in given_texts if (one := read(text))]
 
 
 def test_each_mailbox_is_named_once_whichever_parameter_it_is_in() -> None:
@@ -138,8 +145,9 @@ def test_each_mailbox_is_named_once_whichever_parameter_it_is_in() -> None:
         "bcc": ("carol@example.com",),
         "reply_to": "dave@example.com",
     }
-    boxes = mailboxes_in(parameters, RECIPIENT_FIELDS)
-    assert mailbox_keys(boxes) == ["jane@example.com", "bob@example.com", "carol@example.com"]
+    named = recipients_in(parameters, RECIPIENT_FIELDS)
+    assert recipient_keys(named) == ["jane@example.com", "bob@example.com", "carol@example.com"]
+    assert recipient_keys(recipients_in({"to": " ", "cc": "cus_A1"}, ("to", "cc"))) == ["cus_a1"]
 
 
 def hub_with(**with_: Any) -> Configuration:
@@ -159,10 +167,12 @@ def hub_with(**with_: Any) -> Configuration:
         ("{{ data.user }}@acme.example", set()),
         ("{% if data.late %}late@acme.example{% else %}{{ data.email }}{% endif %}",
          {"late@acme.example"}),
+        ("cus_Acme1", {"cus_acme1"}),
+        ("{{ data.customer_id }}", set()),
     ],
 )  # fmt: skip
 def test_a_mailbox_that_stands_in_the_file_is_the_businesss_own(to, own) -> None:
-    found = own_mailboxes(hub_with(to=to, text="write to other@acme.example"), {"to", "cc"})
+    found = own_recipients(hub_with(to=to, text="write to other@acme.example"), {"to", "cc"})
     assert found == own | {"dana@acme.example"}
 
 
