@@ -91,6 +91,11 @@ class FormField:
     accept: Sequence[str] = ()
 
 
+# Takes the place of a secret's label, which `verify` returns: anybody may post to a form. It is
+# stored with the request, and no other adapter may return it.
+UNSIGNED = "form"
+
+
 class FormInbound(Inbound):
     """Adapter of a form: its requests come from browsers, at `/forms/<source>`.
 

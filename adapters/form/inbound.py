@@ -36,7 +36,7 @@ from urllib.parse import urlsplit
 from adapters.contract.errors import ForeignOrigin, Unreadable
 from adapters.contract.event import Attachment, Event
 from adapters.contract.form_bodies import Part
-from adapters.contract.form_inbound import FormInbound, Signals, Submission
+from adapters.contract.form_inbound import UNSIGNED, FormInbound, Signals, Submission
 from adapters.contract.inbound import Sample
 from adapters.contract.request import InboundRequest
 from adapters.form import samples, submission_tokens
@@ -100,14 +100,14 @@ class Form(FormInbound):
         return not origin or origin.lower() in self._origins or origin.lower() == _origin(url)
 
     def verify(self, request: InboundRequest) -> str:
-        """Return the label `form` if the `Origin` of the request is allowed or missing.
+        """Return the label `UNSIGNED` if the `Origin` of the request is allowed or missing.
 
         Raises:
             ForeignOrigin: the `Origin` is not allowed.
         """
         if not self.admits(request.headers.get("origin"), request.url):
             raise ForeignOrigin("Origin: none of this form's `origins`")
-        return "form"
+        return UNSIGNED
 
     def read(self, request: InboundRequest) -> Submission:
         """Read the body of a request.

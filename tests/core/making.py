@@ -54,11 +54,12 @@ class Provider(Inbound):
     def __init__(self, settings: Any = None) -> None:
         self.key = (settings or {}).get("key", "good")
         self.reads_anything = False
+        self.signed_by = "secrets[0]"
 
     def verify(self, request: InboundRequest) -> str:
         if request.headers.get("key") != self.key:
             raise NotVerified("the header `key` is wrong")
-        return "secrets[0]"
+        return self.signed_by
 
     def parse(self, request: InboundRequest) -> Sequence[Event]:
         if request.body == b"torn" and not self.reads_anything:

@@ -196,14 +196,7 @@ def _in_doubt(claimed: Claimed, lost: PossibleDuplicate) -> UnknownFromRestore:
 
 
 def _within(caps: SendLimits, row: Row[Any], claimed: Claimed) -> Claimed | EndedUnsent:
-    wanted = SendRequest(
-        claimed.route,
-        row.event_id,
-        row.event_source,
-        claimed.action,
-        claimed.parameters,
-        caused_by=(row.event_data or {}).get("delivery_id"),
-    )
+    wanted = SendRequest(row.event_id, claimed.action, claimed.parameters)
     refusal = caps.refusal(wanted)
     return EndedUnsent(row.id, DeliveryState.SKIPPED, refusal) if refusal else claimed
 

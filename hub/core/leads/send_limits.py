@@ -13,13 +13,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, select
 
-from adapters import Action, InvalidParameters, registry
+from adapters import Action, InvalidParameters
+from adapters.contract.form_inbound import UNSIGNED
 from adapters.contract.mailboxes import recipients_in
 from adapters.contract.requests import load_parameters
 from hub.core.advisory_locks import advisory_lock
-from hub.core.configuration import Configuration, Destination, Route, TextLimits
+from hub.core.configuration import Configuration, Destination, TextLimits
 from hub.core.ids import parse_id
 from hub.core.leads.cap_alerts import MAILS, MESSAGES, TEXTS, alert_skipped
 from hub.core.leads.rate_counters import count_recent, increment
@@ -43,7 +44,7 @@ from hub.core.leads.send_rules import (
     text_caps,
     text_limits_of,
 )
-from hub.core.models import Delivery, StoredEvent
+from hub.core.models import Delivery, StoredEvent, StoredRequest
 
 # An event may be caused by a delivery, whose event was caused by another: followed so far.
 MOST_HOPS = 5
@@ -51,17 +52,11 @@ MOST_HOPS = 5
 
 @dataclass(frozen=True, slots=True)
 class SendRequest:
-    """Action of a delivery that is to be checked against the send limits.
+    """Action of a delivery that is to be checked against the send limits."""
 
-    `caused_by` is the id of the delivery that its event reports on (a bounce, a status), if any.
-    """
-
-    route: Route
     event_id: UUID
-    source: str
     action: str
     parameters: Mapping[str, Any]
-    caused_by: object = None
 
 
 class SendLimits:
@@ -91,7 +86,7 @@ class SendLimits:
         action = self._actions.get(wanted.action)
         if action is None:
             return None
-        from_form = self._is_from_form(wanted)
+        from_form = self._is_from_form(wanted.event_id)
         caps: list[Cap] = []
         if action.phone:
             number = number_in(wanted.parameters, action.phone)
@@ -170,30 +165,29 @@ class SendLimits:
             self._recipients = own_recipients(self._configuration, named)
         return self._recipients
 
-    def _is_from_form(self, wanted: SendRequest) -> bool:
+    def _is_from_form(self, event_id: UUID) -> bool:
         """Return whether a form caused an event, itself or by a delivery that the event is about.
 
-        A source that is not in hub.yaml any more may have been a form.
+        What is stored of its request says so, whatever has become of its source in hub.yaml. An
+        event that is unknown, or too far from its cause, may have been caused by a form.
         """
-        source, caused_by = wanted.source, wanted.caused_by
+        event = self._event(StoredEvent.id == event_id)
         for _ in range(MOST_HOPS):
-            known = self._configuration.sources.get(source)
-            if known is None or registry.inbound(known.adapter).takes_forms:
+            if event is None or event.signed_by in (None, UNSIGNED):
                 return True
-            delivery_id = parse_id(str(caused_by or ""))
-            row = self._event_of(delivery_id) if delivery_id else None
-            if row is None:
+            delivery_id = parse_id(event.caused_by or "")
+            about = select(Delivery.event_id).where(Delivery.id == delivery_id).scalar_subquery()
+            event = self._event(StoredEvent.id == about) if delivery_id else None
+            if event is None:
                 return False
-            source, caused_by = row.source, (row.data or {}).get("delivery_id")
-        return False
+        return True
 
-    def _event_of(self, delivery_id: UUID) -> Row[Any] | None:
-        found = (
-            select(StoredEvent.source, StoredEvent.data)
-            .join(Delivery, Delivery.event_id == StoredEvent.id)
-            .where(Delivery.id == delivery_id)
+    def _event(self, which: ColumnElement[bool]) -> Row[Any] | None:
+        caused_by = StoredEvent.data["delivery_id"].as_string().label("caused_by")
+        found = select(StoredRequest.signed_by, caused_by).join(
+            StoredEvent, StoredEvent.request_id == StoredRequest.id
         )
-        return self._connection.execute(found).one_or_none()
+        return self._connection.execute(found.where(which)).one_or_none()
 
     def _sender(self, event_id: UUID) -> str | None:
         found = select(StoredEvent.sender).where(StoredEvent.id == event_id)

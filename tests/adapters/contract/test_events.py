@@ -3,6 +3,7 @@
 import copy
 from typing import Any
 
+from adapters.contract.form_inbound import UNSIGNED
 from adapters.contract.strict_json import storable
 from tests.adapters.contract.checking import as_expected, check_event
 from tests.adapters.contract.recorded import Fixture, every_body, every_fixture
@@ -13,6 +14,7 @@ def test_the_events_are_the_expected_ones(fixture: Fixture) -> None:
     request, adapter = fixture.signed(), fixture.adapter()
     label = adapter.verify(request)
     assert label
+    assert (label == UNSIGNED) == adapter.takes_forms
     assert not any(secret in label for secret in secrets(fixture))
     events = adapter.parse(request)
     assert [as_expected(event) for event in events] == fixture.expected

@@ -1,5 +1,7 @@
 """Test hub that writes to people: leads come in, and their texts or e-mails are claimed."""
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -7,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from adapters import Action
+from adapters.contract.form_inbound import UNSIGNED
 from adapters.sendgrid.outbound import SendgridOutbound
 from adapters.stripe.outbound import StripeOutbound
 from adapters.twilio.outbound import TwilioOutbound
@@ -15,12 +18,22 @@ from hub.core.delivery.claim import claim
 from hub.core.delivery.context import RenderContexts
 from hub.core.delivery.prepare import Claimed
 from hub.core.inbound.ingest import ingest
+from hub.core.inbound.receive import Receiver
 from hub.core.inbound.routing import site_context
 from hub.core.leads.held import sent_by
 from hub.core.leads.send_limits import limits_of
 from hub.core.models import Alert
 from hub.gateways.database.engine import Database
-from tests.core.making import NOW, SITE, Town, deliveries_of, end_lease, lease_of, request
+from tests.core.making import (
+    NOW,
+    SITE,
+    Provider,
+    Town,
+    deliveries_of,
+    end_lease,
+    lease_of,
+    request,
+)
 from tests.receiving import prepare
 
 ADAPTERS = {"twilio": TwilioOutbound, "sendgrid": SendgridOutbound, "stripe": StripeOutbound}
@@ -31,12 +44,14 @@ class Sending(Town):
     """Test hub with one destination that writes to people, and two sources.
 
     Leads come from `provider`, whose adapter is `adapter`; `reports` has what a mail provider says.
+    What the sources `unsigned` say is signed by nobody: `provider` alone, if it is a form.
     """
 
     destination: Destination = field(default_factory=lambda: Destination("sms", "twilio", {}))
     adapter: str = "form"
     people: Any = field(default_factory=dict)
     now: Any = NOW
+    unsigned: Sequence[str] | None = None
 
     @property
     def actions(self) -> Any:
@@ -56,6 +71,15 @@ class Sending(Town):
             routes={one.name: one for one in self.routes},
             people=self.people,
         )
+
+    @property
+    def receiver(self) -> Receiver:
+        adapters = defaultdict(lambda: self.provider)
+        forms = ["provider"] if self.adapter == "form" else []
+        for slug in forms if self.unsigned is None else self.unsigned:
+            adapters[slug] = Provider()
+            adapters[slug].signed_by = UNSIGNED
+        return Receiver(self.configuration.sources, adapters, self.router)
 
     def claim_all(self, connection: Connection) -> list[Claimed]:
         """Claim until nothing is due, as drains do."""

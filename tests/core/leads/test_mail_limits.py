@@ -186,11 +186,16 @@ def test_what_a_provider_vouches_for_has_no_limits_of_mail(database) -> None:
         assert list(connection.execute(select(LimitCount.key))) == []
 
 
-def test_a_source_that_has_left_the_file_may_have_been_a_form(database) -> None:
-    town = mailing()
+def test_what_is_stored_of_a_request_says_whether_it_came_from_a_form(database) -> None:
+    """Its source may have been renamed since, and another one may have its name."""
+    town = mailing(unsigned=["gone", "provider"])
     with database.write() as connection:
-        town.leads(connection, *[{"email": VICTIM}] * 5, source="gone")
+        town.leads(connection, *[{"email": VICTIM}] * 2, source="gone")
+        town.leads(connection, *[{"email": VICTIM}] * 2)
+        town.adapter = "stripe"
         assert len(town.claim_all(connection)) == 3
+    signed = mailing(unsigned=[])
+    assert mailed(database, signed, *[VICTIM] * 5, source="renamed") == [VICTIM] * 5
 
 
 def test_what_follows_from_the_mail_of_a_form_is_caused_by_that_form(database) -> None:
@@ -207,6 +212,21 @@ def test_what_follows_from_the_mail_of_a_form_is_caused_by_that_form(database) -
         town.leads(connection, about | {"delivery_id": second}, source="reports")
         assert town.claim_all(connection) == []
     assert mailed(database, town, VICTIM, source="reports") == [VICTIM]
+
+
+def test_what_is_too_far_from_its_cause_may_be_caused_by_a_form(database) -> None:
+    town = mailing()
+    mailed(database, town, VICTIM)
+    for _ in range(7):
+        with database.read() as connection:
+            last = max(deliveries_of(connection), key=lambda one: one.id)
+        with database.write() as connection:
+            about = {"email": VICTIM, "delivery_id": str(last.id)}
+            town.leads(connection, about, source="reports")
+            town.claim_all(connection)
+    with database.read() as connection:
+        assert len(attempts_of(connection)) == 3
+    assert reasons(database) == [TO_ONE]
 
 
 def test_an_invoice_to_a_customer_is_an_e_mail_to_a_recipient(database) -> None:
@@ -227,7 +247,7 @@ def test_an_invoice_to_a_customer_is_an_e_mail_to_a_recipient(database) -> None:
         actions = {"send": Action(Effect.KEYED, Schema, recipients=("to",))}
         limits = limits_of(connection, town.configuration, bills, actions, now=NOW)
         assert limits is not None
-        unread = SendRequest(mail(), new_id(NOW), "provider", "send", {})
+        unread = SendRequest(new_id(NOW), "send", {})
         assert limits.refusal(unread) == "cap: 4 in 1d by this destination"
 
 
@@ -315,7 +335,7 @@ def test_a_text_that_is_no_address_is_left_to_the_adapter_which_refuses_it(datab
 
 def test_two_workers_that_claim_at_once_keep_the_caps_together(database) -> None:
     town = mailing(MailLimits(Rate(1, 3600)), shards=2)
-    wanted = SendRequest(mail(), new_id(NOW), "provider", "send", MAIL)
+    wanted = SendRequest(new_id(NOW), "send", MAIL)
 
     def refusal(connection) -> str | None:
         actions = SendgridOutbound.actions
@@ -336,7 +356,7 @@ def test_two_workers_that_claim_at_once_keep_the_caps_together(database) -> None
 
 def test_many_workers_that_claim_at_once_let_no_more_through_than_the_cap(database) -> None:
     town = mailing(shards=4)
-    wanted = SendRequest(mail(), new_id(NOW), "provider", "send", MAIL)
+    wanted = SendRequest(new_id(NOW), "send", MAIL)
 
     def refusal(_: int) -> str | None:
         with database.write() as connection:

@@ -279,7 +279,7 @@ def test_two_shards_that_claim_at_once_keep_the_caps_together(database) -> None:
     configuration = texting().configuration
     caps = replace(WIDE_LIMITS, per_number=Rate(1, 3600))
     shared = Destination("sms", "twilio", {}, shards=2, limits=caps)
-    wanted = SendRequest(sms(), new_id(NOW), "provider", "send", {"to": GOOD})
+    wanted = SendRequest(new_id(NOW), "send", {"to": GOOD})
 
     def refusal(connection) -> str | None:
         limits = limits_of(connection, configuration, shared, TwilioOutbound.actions, now=NOW)
