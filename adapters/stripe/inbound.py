@@ -21,7 +21,8 @@ version. `charge.refunded` carries the running total; the hub reports the amount
 refund. `checkout.completed` may be `unpaid`: see its `reason`. `object_id` of a payment is the
 payment intent, so success, refund and dispute of one payment share it. An invoice without metadata
 of its own gets that of its subscription. `account` is the connected account in which the event
-happened; `native` is `data.object` alone. Thin events (`v2.core.event`) carry no data: event and
+happened; `native` is `data.object` alone. `delivery_id` is the delivery whose call caused the
+event, by the idempotency key of its request. Thin events (`v2.core.event`) carry no data: event and
 object are fetched with the destination's `api_key`, the object in its state at that time, so a thin
 refund has no amount of its own. The list of events goes back 30 days; it has the events of one
 account and no thin ones, in the shape of the account's API version at the time: if the endpoint has
@@ -46,6 +47,7 @@ from adapters.contract.strict_json import fingerprint, read_json
 from adapters.stripe import facts, listing, thin_events
 from adapters.stripe.fact_keys import fact_key
 from adapters.stripe.native_types import IGNORED_TYPES, NATIVE_TYPES
+from adapters.stripe.payload_access import cause_of
 
 SAMPLES = SampleFiles(
     "adapters.stripe",
@@ -177,13 +179,16 @@ def _snapshot_event(envelope: Mapping[str, Any]) -> Event:
     native, previous = _data(envelope)
     read = facts.READERS.get(kind)
     connected = thin_events.account_of(envelope.get("account"))
-    account = {"account": connected} if connected else {}
+    known = {
+        **({"account": connected} if connected else {}),
+        **cause_of(envelope.get("request"), native_type, native),
+    }
     return Event(
         type=kind,
         native_type=native_type,
         external_id=external_id(envelope.get("id"), "id"),
         occurred_at=occurred_at,
-        data={**(read(native, previous) if read else {}), **account, "native": native},
+        data={**(read(native, previous) if read else {}), **known, "native": native},
         live=_live(envelope),
         fact_key=fact_key(kind, native, previous, envelope["created"]),
         fingerprint=_fingerprint(envelope),

@@ -14,8 +14,8 @@ from marshmallow import ValidationError, fields
 from adapters.contract.outbound import Call, LookupResult, LookupVerdict
 from adapters.stripe.api import Api, Listing, ListTooLong, Native
 from adapters.stripe.parameters import check_characters
+from adapters.stripe.payload_access import STAMP
 
-STAMP = "hub_delivery"
 PAGES_AT_MOST = 20
 # Tolerated clock difference: how far Stripe's clock may be behind the hub's.
 EARLIER = timedelta(minutes=10)

@@ -14,6 +14,7 @@ from adapters.contract.event import Event
 from adapters.contract.fields import external_id, text, utc_from_text
 from adapters.stripe import facts
 from adapters.stripe.native_types import NATIVE_TYPES
+from adapters.stripe.payload_access import at, cause_of
 
 _ACCOUNT = re.compile(r"acct_[A-Za-z0-9]{1,100}")
 
@@ -29,12 +30,13 @@ def thin_event(
     event_id = external_id(envelope.get("id"), "id")
     context = text(envelope.get("context"))
     account = account_of(context)
+    caused_by = cause_of(at(envelope, "reason", "request"), native_type, {})
     return Event(
         type=NATIVE_TYPES.get(native_type, f"stripe.{native_type}"),
         native_type=native_type,
         external_id=event_id,
         occurred_at=utc_from_text(envelope.get("created"), "created"),
-        data={"native": envelope, **({"account": account} if account else {})},
+        data={"native": envelope, **({"account": account} if account else {}), **caused_by},
         live=live,
         fingerprint=fingerprint,
         incomplete=True,

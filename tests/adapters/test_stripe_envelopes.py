@@ -54,6 +54,32 @@ def test_settings_want_a_list_of_secrets(secrets: Any) -> None:
         StripeInboundSettings().load({"secrets": secrets})
 
 
+def test_an_event_that_a_call_of_the_hub_caused_names_its_delivery() -> None:
+    """A form that makes a customer, and a route that mails new customers, would have no limit."""
+    ours = "01937f3a-5b2c-7d4e-8f60-718293a4b5c6"
+    envelope = fixture("customer.created")
+    stamped = copy.deepcopy(envelope)
+    stamped["data"]["object"]["metadata"] = {"hub_delivery": f"{ours}.2"}
+    thin = {
+        "id": "evt_1",
+        "object": "v2.core.event",
+        "type": "v1.customer.updated",
+        "created": "2026-11-20T12:00:00.000Z",
+        "reason": {"type": "request", "request": {"id": "req_1", "idempotency_key": ours}},
+    }
+
+    def cause(told: dict[str, Any], key: object = None) -> object:
+        request = {"request": {"id": "req_1", "idempotency_key": key}} if key else {}
+        return parsed(told | request).data.get("delivery_id")
+
+    for key in (ours, f"{ours}.2", f"{ours}.update", f"{ours}.2.send"):
+        assert cause(envelope, key) == ours
+    assert cause(stamped) == cause(thin) == ours
+    assert cause(stamped | {"type": "customer.updated"}) is None
+    for key in ("57ddc22f-1d42-446f-8f91-85cf0d32084a", f"x{ours}", f"{ours}0", 7, [ours], None):
+        assert cause(envelope, key) is None
+
+
 def test_test_mode_is_not_live() -> None:
     envelope = fixture("payment_intent.succeeded")
     assert parsed(envelope).live is False
