@@ -20,6 +20,7 @@ from tests.dashboard.people import (
     fields,
     is_in,
     sign_in,
+    wait_eleven_minutes,
 )
 from tests.running import PLAIN
 
@@ -168,6 +169,54 @@ def test_a_hundred_wrong_passwords_are_slowed_and_noted(board, monkeypatch):
     with board.hub.store.write() as connection:
         users.unlock(connection, users.named(connection, "jane"), actor="x", now=datetime.now(UTC))
     assert sign_in(client).status_code == 303
+
+
+BEHIND = {"X-Forwarded-For": "198.51.100.1"}
+
+
+def test_no_stranger_behind_an_undeclared_proxy_keeps_an_admin_out(make_board, monkeypatch):
+    """All who come through the proxy have one address."""
+    monkeypatch.setattr(throttle, "WAITS", [timedelta(minutes=10)] * 10)
+    monkeypatch.setattr(throttle, "NOTED", 10)
+    board = make_board(HUB_PUBLIC_URL="http://localhost")
+    add(board)
+    client, stranger = board.app.test_client(), board.app.test_client()
+    form = fields(stranger, "/sign-in") | {"password": "wrong password"}
+
+    def guess(name):
+        return stranger.post("/sign-in", data=form | {"name": name}, headers=BEHIND).status_code
+
+    assert [guess(f"somebody{n}") for n in range(25)] == [401] * 25
+    assert audited(board, "sign_in.refused") == 11
+    mine = fields(client, "/sign-in") | {"name": "jane", "password": PASSWORD}
+    assert client.post("/sign-in", data=mine, headers=BEHIND).status_code == 303
+    assert [guess("jane") for _ in range(7)] == [401] * 5 + [429] * 2
+    assert audited(board, "sign_in.refused") == 16
+    new = board.app.test_client()
+    mine = fields(new, "/sign-in") | {"name": "jane", "password": PASSWORD}
+    assert new.post("/sign-in", data=mine, headers=BEHIND).status_code == 429
+
+
+def test_strangers_who_guess_do_not_keep_out_who_was_signed_in_there(board, monkeypatch):
+    """Here no address is known, and the account's counter is held by somebody else."""
+    monkeypatch.setattr(throttle, "WAITS", [timedelta(minutes=10)] * 10)
+    add(board)
+    add(board, "kim")
+    client, stranger = board.app.test_client(), board.app.test_client()
+    sign_in(client)
+    assert [sign_in(stranger, password="wrong").status_code for _ in range(6)][-1] == 429
+    wait_eleven_minutes(board)
+    prove = fields(client, "/account") | {"password": PASSWORD}
+    assert client.post("/prove", data=prove).status_code == 303
+    client.post("/sign-out", data=fields(client, "/account"))
+    assert not is_in(client)
+    assert sign_in(client, name="kim", password="wrong").status_code == 401
+    assert sign_in(client).status_code == 303
+    with board.hub.store.write() as connection:
+        connection.execute(update(Session).values(seen_at=datetime.now(UTC) - timedelta(days=1)))
+    assert not is_in(client)
+    statuses = [sign_in(client, password="wrong").status_code for _ in range(6)]
+    assert statuses == [401] * 5 + [429]
 
 
 def test_fifty_at_once_are_counted_as_fifty(board):

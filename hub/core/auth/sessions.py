@@ -134,6 +134,19 @@ def find(
     )
 
 
+def begun_with(connection: Connection, token: str | None, name: str) -> UUID | None:
+    """Return the session of a token if the account with a name began it, ended or not, else None.
+
+    It shows that the account was used in the browser that holds the token, and opens nothing.
+    """
+    if token is None:
+        return None
+    return connection.execute(
+        select(Session.id).join(User, User.id == Session.user_id)
+        .where(Session.digest == _digest(token), User.name == name)
+    ).scalar_one_or_none()  # fmt: skip
+
+
 def end(connection: Connection, session_id: UUID, *, now: datetime) -> None:
     """End a session; its token is invalid from now on."""
     connection.execute(

@@ -44,12 +44,12 @@ class SignInAttempt:
 class Browser:
     """Browser of a sign-in: its IP address and user agent, if known.
 
-    `shares_address`: the address is not known, since an undeclared proxy hides it.
+    `token` is that of the session that it has or had, which may be another account's.
     """
 
     address: str | None
     agent: str | None
-    shares_address: bool = False
+    token: str | None = field(default=None, repr=False)
 
 
 def begin_attempt(
@@ -57,9 +57,8 @@ def begin_attempt(
 ) -> SignInAttempt:
     """Count a sign-in attempt; return it with the credentials that it is checked against."""
     name = name.replace("\0", "").strip().lower()[:MOST_NAME]
-    counted = throttle.register_attempt(
-        connection, name, browser.address, is_shared=browser.shares_address, now=now
-    )
+    before = sessions.begun_with(connection, browser.token, name)
+    counted = throttle.register_attempt(connection, name, browser.address, browser=before, now=now)
     row = connection.execute(
         select(User.id, User.password_hash, User.totp_secret)
         .where(User.name == name, User.disabled_at.is_(None))
@@ -74,8 +73,15 @@ def refuse_attempt(
 ) -> None:
     """Record a refused attempt, where `what` (as the password) was wrong.
 
-    An unknown name is not stored: it may be a password, typed into the wrong field.
+    An unknown name is not stored: it may be a password, typed into the wrong field. Of a flood of
+    them the log keeps the first ones, and that there were more.
     """
+    if attempt.user_id is None:
+        n = throttle.count_refusal_of_nobody(connection, now=now)
+        if n > throttle.NOTED + 1:
+            return
+        if n > throttle.NOTED:
+            what = f"{what}; after {throttle.NOTED} in an hour, its others have no entry"
     record_action(
         connection,
         actor=NOBODY,

@@ -1,14 +1,20 @@
 """Login throttling: an attempt is counted before it is checked; delays double up to 15 minutes.
 
 One statement counts and decides, so fifty concurrent attempts count as many as fifty in a row. No
-user is locked out for ever: the delay is capped, an address from which the account was used before
-has its own counter for that account, and an admin can unlock an account at once.
+user is locked out for ever: the delay is capped, a browser in which the account was used before and
+an address from which it was used have their own counters for that account, and an admin can unlock
+an account at once.
+
+Where addresses are not known (behind a proxy that is not counted, say), the account's counter alone
+decides: a counter that all share would let one stranger keep everybody out.
 """
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Connection, case, delete, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -20,11 +26,11 @@ from hub.core.models.base import UtcDateTime
 FREE_OF_ACCOUNT, FREE_OF_ADDRESS = 5, 20
 WAITS = tuple(timedelta(seconds=2**n) for n in range(10))
 LONGEST_WAIT = timedelta(minutes=15)
-# Of the counter that everybody behind an undeclared proxy shares: long enough to make guessing
-# hopeless, too short to keep anybody out. Each account has a counter of its own beside it.
-LONGEST_SHARED_WAIT = timedelta(seconds=15)
 FORGOTTEN_AFTER = timedelta(hours=24)
 KNOWN_FOR = timedelta(days=30)
+# Refused attempts at names that no account has, of which the audit log keeps an entry each: nothing
+# else bounds them, and it is kept for ever.
+NOTED, NOTED_WITHIN = 200, timedelta(hours=1)
 # `free_at` of a counter without delay. Not `now`: of two concurrent attempts, the one with the
 # earlier `now` may be counted last, and would have to wait.
 _ALWAYS = datetime(2000, 1, 1, tzinfo=UTC)
@@ -47,25 +53,24 @@ def register_attempt(
     name: str,
     address: str | None,
     *,
-    is_shared: bool = False,
+    browser: UUID | None = None,
     now: datetime,
 ) -> ThrottleResult:
     """Count a sign-in attempt before it is checked, and return its delay.
 
-    A counter whose delay refuses the attempt is not increased. `is_shared`: the address is not
-    known, and the attempt counts for everybody behind the same proxy.
+    A counter whose delay refuses the attempt is not increased. `browser`: the id of a session that
+    the account had in the same browser; such an attempt counts for that browser alone, not for its
+    address, at which there may be strangers too.
     """
     connection.execute(delete(SignInTry).where(SignInTry.last_at < now - FORGOTTEN_AFTER))
-    account = _account_key(name, address if _is_known(connection, name, address, now) else None)
-    shared = _digest("shared") if is_shared else None
-    counted = ThrottleResult(account, _address_key(address) if address else shared)
-    longest = LONGEST_SHARED_WAIT if address is None else LONGEST_WAIT
-    for key, free, most in (
-        (counted.address, FREE_OF_ADDRESS, longest),
-        (account, FREE_OF_ACCOUNT, LONGEST_WAIT),
-    ):
-        if key is not None and (wait := _count(connection, key, free, most, now=now)):
-            return ThrottleResult(account, counted.address, wait)
+    if browser is not None:
+        counted = ThrottleResult(_browser_key(name, browser), None)
+    else:
+        known = address if _is_known(connection, name, address, now) else None
+        counted = ThrottleResult(_account_key(name, known), _address_key(address))
+    for key, free in ((counted.address, FREE_OF_ADDRESS), (counted.account, FREE_OF_ACCOUNT)):
+        if key is not None and (wait := _count(connection, key, free, now=now)):
+            return replace(counted, wait=wait)
     return counted
 
 
@@ -81,22 +86,24 @@ def clear(connection: Connection, counted: ThrottleResult) -> None:
 
 
 def unlock(connection: Connection, name: str) -> None:
-    """Delete the counters of an account, for unknown and for known addresses.
+    """Delete the counters of an account, those for known addresses and browsers too.
 
     The next sign-in attempt need not wait for the account's sake. Counters of addresses stay.
     """
-    addresses = connection.execute(
-        select(Session.address).join(User, User.id == Session.user_id).where(User.name == name)
-        .distinct()
-    ).scalars()  # fmt: skip
-    keys = {_account_key(name, address) for address in [*addresses, None]}
+    used = connection.execute(
+        select(Session.id, Session.address).join(User, User.id == Session.user_id)
+        .where(User.name == name)
+    ).all()  # fmt: skip
+    keys = {_account_key(name, address) for address in {None, *(one.address for one in used)}}
+    keys |= {_browser_key(name, one.id) for one in used}
     connection.execute(delete(SignInTry).where(SignInTry.key.in_(keys)))
 
 
 def waiting(connection: Connection, names: Sequence[str], *, now: datetime) -> dict[str, datetime]:
     """Return the throttled accounts of `names`, each with the end of its delay.
 
-    The delay holds for unknown addresses; those used by the account before count apart.
+    The delay holds for unknown addresses and browsers; those used by the account before count
+    apart.
     """
     keys = {_account_key(name, None): name for name in names}
     found = select(SignInTry.key, SignInTry.free_at).where(
@@ -105,18 +112,36 @@ def waiting(connection: Connection, names: Sequence[str], *, now: datetime) -> d
     return {keys[row.key]: row.free_at for row in connection.execute(found)}
 
 
-def _count(
-    connection: Connection, key: bytes, free: int, longest: timedelta, *, now: datetime
-) -> timedelta | None:
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+def count_refusal_of_nobody(connection: Connection, *, now: datetime) -> int:
+    """Count a refused attempt at a name that no account has; return its number in this window."""
+    key, is_over = _digest("nobody"), SignInTry.free_at <= now
+    insert = _insert(connection)
+    counted = connection.execute(
+        insert(SignInTry)
+        .values(key=key, n=1, last_at=now, free_at=now + NOTED_WITHIN)
+        .on_conflict_do_update(
+            index_elements=[SignInTry.key],
+            set_={
+                "n": case((is_over, 1), else_=SignInTry.n + 1),
+                "last_at": now,
+                "free_at": case(
+                    (is_over, literal(now + NOTED_WITHIN, UtcDateTime())), else_=SignInTry.free_at
+                ),
+            },
+        )
+        .returning(SignInTry.n)
+    )
+    n: int = counted.scalar_one()
+    return n
+
+
+def _count(connection: Connection, key: bytes, free: int, *, now: datetime) -> timedelta | None:
+    insert = _insert(connection)
     n = case((SignInTry.last_at < now - FORGOTTEN_AFTER, 1), else_=SignInTry.n + 1)
     free_at = case(
         (n < free, literal(_ALWAYS, UtcDateTime())),
-        *(
-            (n == free + i, literal(now + min(wait, longest), UtcDateTime()))
-            for i, wait in enumerate(WAITS)
-        ),
-        else_=literal(now + longest, UtcDateTime()),
+        *((n == free + i, literal(now + wait, UtcDateTime())) for i, wait in enumerate(WAITS)),
+        else_=literal(now + LONGEST_WAIT, UtcDateTime()),
     )
     counted = connection.execute(
         insert(SignInTry)
@@ -152,10 +177,18 @@ def _account_key(name: str, known_address: str | None) -> bytes:
     return _digest("account", name, customer_block_of(known_address) if known_address else "")
 
 
-def _address_key(address: str) -> bytes:
-    return _digest("address", customer_block_of(address))
+def _browser_key(name: str, session_id: UUID) -> bytes:
+    return _digest("browser", name, str(session_id))
+
+
+def _address_key(address: str | None) -> bytes | None:
+    return _digest("address", customer_block_of(address)) if address else None
 
 
 def _digest(*parts: str) -> bytes:
     text = "\0".join(parts)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def _insert(connection: Connection) -> Any:
+    return postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert

@@ -10,19 +10,22 @@ from hub.gateways.totp import SecretBox
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.permissions import TOKEN, hub, now, own_path
 from hub.web.database import writing
-from hub.web.visitors import shares_address, visitor_of
+from hub.web.visitors import visitor_of
+
+# Field of the cookie: the token of the session that ended by signing out.
+_ENDED = "ended"
 
 
 def browser() -> Browser:
-    """Return the browser's IP address and user agent; the address is None if it is not known."""
+    """Return the browser's IP address, user agent and session token, as far as they are known."""
     hops: int = current_app.extensions["hub_proxy_hops"]
-    environ, agent = request.environ, request.headers.get("User-Agent")
-    address = visitor_of(environ, proxy_hops=hops)
-    if address is not None:
-        return Browser(str(address), agent)
-    is_public = hub().public_url is not None
-    shares = shares_address(environ, proxy_hops=hops, is_public=is_public)
-    return Browser(None, agent, shares_address=shares)
+    address = visitor_of(request.environ, proxy_hops=hops)
+    token = session.get(TOKEN) or session.get(_ENDED)
+    return Browser(
+        None if address is None else str(address),
+        request.headers.get("User-Agent"),
+        token if isinstance(token, str) else None,
+    )
 
 
 def vault() -> SecretBox:
@@ -41,8 +44,15 @@ def keep_session(token: str) -> None:
 
 
 def forget_session(words: str) -> None:
-    """Clear the session cookie, and flash a message."""
+    """Clear the session cookie, and flash a message.
+
+    The ended session's token stays, and opens nothing: the next sign-in here is not slowed down by
+    strangers (`hub.core.auth.throttle`).
+    """
+    ended = session.get(TOKEN)
     session.clear()
+    session[_ENDED] = ended
+    session.permanent = True
     flash(words, "good")
 
 

@@ -11,7 +11,6 @@ from hub.core.auth.roles import Role
 from hub.core.auth.throttle import (
     FREE_OF_ACCOUNT,
     FREE_OF_ADDRESS,
-    LONGEST_SHARED_WAIT,
     LONGEST_WAIT,
     clear,
     register_attempt,
@@ -104,22 +103,30 @@ def test_a_sign_in_forgives_the_account_and_gives_the_address_its_try_back(conne
         clear(connection, counted)
 
 
-def test_all_behind_an_undeclared_proxy_have_one_counter_that_keeps_nobody_out(connection):
-    def knock(n, now, **given):
-        return register_attempt(connection, f"user{n}", None, now=now, **given).wait
+def test_without_addresses_accounts_have_their_own_counters_alone(connection):
+    for n in range(3 * FREE_OF_ADDRESS):
+        assert register_attempt(connection, f"user{n}", None, now=NOW).wait is None
+    assert fail(connection, 9) == (FREE_OF_ACCOUNT, timedelta(seconds=1))
 
-    heard = [knock(n, NOW, is_shared=True) for n in range(FREE_OF_ADDRESS)]
-    assert heard == [None] * FREE_OF_ADDRESS
-    assert knock(20, NOW, is_shared=True)
-    assert knock(20, NOW) is None
-    assert register_attempt(connection, "user20", HERE, now=NOW).wait is None
-    waits, now = [], NOW
-    for n in range(21, 50):
-        now += knock(n, now, is_shared=True) or timedelta()
-        assert knock(n, now, is_shared=True) is None
-        waits.append(knock(n, now, is_shared=True))
-    assert waits == sorted(waits)
-    assert waits[-1] == LONGEST_SHARED_WAIT
+
+@pytest.mark.parametrize("address", [None, HERE])
+def test_a_browser_that_was_signed_in_is_slowed_by_nobody_else(connection, address):
+    user_id = users.add(
+        connection, "jane", Role.ADMIN, password_hash="x", actor="tests", now=NOW
+    )  # fmt: skip
+    token = sessions.begin(connection, user_id, now=NOW, address="198.51.100.1")
+    browser = sessions.begun_with(connection, token, "jane")
+    assert sessions.begun_with(connection, token, "kim") is None
+    for n in range(2 * FREE_OF_ADDRESS):
+        register_attempt(connection, f"user{n}", address, now=NOW)
+    fail(connection, 9, address=address)
+
+    def knock():
+        return register_attempt(connection, "jane", address, browser=browser, now=NOW).wait
+
+    assert [knock() is None for _ in range(9)] == [True] * FREE_OF_ACCOUNT + [False] * 4
+    throttle.unlock(connection, "jane")
+    assert knock() is None
 
 
 def test_an_unlocked_account_is_heard_at_once(connection):
