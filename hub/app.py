@@ -19,9 +19,9 @@ from hub.web.health import health
 from hub.web.intake import Intake
 from hub.web.lead_link import acknowledging
 from hub.web.metrics import metrics
+from hub.web.proxy_watch import ProxyWatch
 from hub.web.request_reader import with_named_host
 from hub.web.source_counters import SourceCounters
-from hub.web.visitors import ProxyWatch
 from hub.web.webhooks import webhooks
 
 

@@ -29,9 +29,9 @@ from hub.web.dashboard.credential_check import asks_for_password
 from hub.web.errors import error_reply, headers_of, unexpected_error
 from hub.web.flask_threads import FlaskThreads, Message, Scope, Send, closing, lingering
 from hub.web.intake import Intake
+from hub.web.proxy_watch import ProxyWatch
 from hub.web.request_head import CONNECTION, Head, read_head
 from hub.web.request_reader import build_request
-from hub.web.visitors import ProxyWatch
 
 # With the time to tell the client, less than 15 s (`hub.web.http_protocol`).
 BODY_TIMEOUT_S = 12
@@ -92,7 +92,7 @@ class HubServer:
             await self._live(receive, send)
             return
         head = read_head(scope)
-        self._proxies.see((scope.get("client") or ("",))[0], head.headers)
+        self._proxies.see(head.path, (scope.get("client") or ("",))[0], head.headers)
         is_started = False
 
         async def deliver(message: Message) -> None:

@@ -9,8 +9,9 @@ from hub.core.hub import Hub
 from hub.gateways.password_hashing import HashingBusy
 from hub.web.errors import RETRY_AFTER_S, response_of
 from hub.web.intake import Intake
+from hub.web.proxy_watch import ProxyWatch
 from hub.web.request_reader import REFUSED, inbound_request
-from hub.web.visitors import ProxyWatch, forwarding_headers
+from hub.web.visitors import forwarding_headers
 
 webhooks = Blueprint("webhooks", __name__)
 
@@ -54,7 +55,8 @@ def watch_for_proxies() -> None:
     """Look at a request that came to the application itself, under another WSGI server."""
     if "asgi.scope" not in request.environ:
         proxies: ProxyWatch = current_app.extensions["hub_proxy_watch"]
-        proxies.see(request.environ.get("REMOTE_ADDR") or "", forwarding_headers(request.environ))
+        peer = request.environ.get("REMOTE_ADDR") or ""
+        proxies.see(request.path, peer, forwarding_headers(request.environ))
 
 
 @webhooks.after_app_request

@@ -15,13 +15,13 @@ from hub.cli.checks import NOTE
 from hub.core.models import Alert, Heartbeat, StoredEvent
 from hub.core.monitoring import alerts, proxies
 from hub.gateways.database.engine import open_database
-from hub.web.visitors import LEAST_ALIKE, ProxyWatch
+from hub.web import proxy_watch
+from hub.web.proxy_watch import LEAST_REQUESTS, WINDOW_S, WINDOWS, ProxyWatch
 from tests.running import RunningHub, stripe_event, stripe_signature, until
 from tests.web.calling import call, make_app
 
 PUBLIC_URL = "http://127.0.0.1"
 NEARBY, STRANGER = "10.0.0.1", "203.0.113.7"
-BEHIND = {"x-forwarded-for": "198.51.100.1"}
 
 Make = Callable[..., Flask]
 
@@ -40,14 +40,34 @@ def make(tmp_path: Path, database_url: str) -> Iterator[Make]:
 
 
 class Notes(ProxyWatch):
-    """Watch that counts its writes, and makes them at once."""
+    """Watch that counts its writes and does not make them, by a clock that the test moves on."""
 
     def __init__(self, **given: Any) -> None:
-        super().__init__(None, **given)  # type: ignore[arg-type]
+        self.at_s = 0.0
+        rules = {"proxy_hops": 0, "is_public": True} | given
+        super().__init__(None, clock=lambda: self.at_s, **rules)
         self.count = 0
 
     def _begin(self) -> None:
         self.count += 1
+
+    def windows(
+        self, peer: str, *, times: int = WINDOWS, header: str = "x-forwarded-for",
+        clients: int = 5, bare: int = 0, bare_peer: str = "192.0.2.9", path: str = "/",
+    ) -> int:  # fmt: skip
+        """See windows of forwarded requests, of which `bare` lack the header; return `count`.
+
+        `{n}` in `peer` is the number of the request.
+        """
+        for _ in range(times):
+            for n in range(LEAST_REQUESTS - bare):
+                said = {header: f"198.51.100.{n % clients}"}
+                self.see("/", peer.format(n=n), said)
+            self.at_s += WINDOW_S
+            for _ in range(bare):
+                self.see(path, bare_peer, {})
+            self.see("/", peer.format(n=0), {header: "198.51.100.1"})
+        return self.count
 
 
 def is_seen(app: Flask) -> bool:
@@ -92,12 +112,15 @@ def test_a_proxy_that_is_counted_gives_each_visitor_a_limit(make):
 
 
 def test_it_is_told_by_log_alert_and_check_until_it_is_counted(
-    make, caplog, tmp_path, database_url
+    make, caplog, tmp_path, database_url, monkeypatch
 ):
+    monkeypatch.setattr(proxy_watch, "WINDOW_S", 0.0)
     app = make()
-    assert post(app, 1, **{"X-Forwarded-For": "198.51.100.1"}) == 200
+    for n in range(WINDOWS * LEAST_REQUESTS + 5):
+        call(app, path="/webhooks/none", remote=NEARBY,
+             headers={"X-Forwarded-For": f"198.51.100.{n}"})  # fmt: skip
     until(lambda: is_seen(app), 30, "the note of the proxy")
-    assert "HUB_PROXY_HOPS is 0" in caplog.text
+    assert caplog.text.count("HUB_PROXY_HOPS is 0") == 1
     assert "198.51.100.1" not in caplog.text
     assert told(app) == [alerts.UNDECLARED_PROXY]
     environ = {
@@ -107,7 +130,9 @@ def test_it_is_told_by_log_alert_and_check_until_it_is_counted(
     }  # fmt: skip
     checked = [one for one in check_everything(environ) if one.subject == "proxy"]
     assert [one.level for one in checked] == [NOTE]
-    assert "HUB_PROXY_HOPS" in checked[0].message
+    for words in ("Anybody can write that header", "its log", "leave it as it is"):
+        assert words in checked[0].message
+        assert words in caplog.text
     counted = make(HUB_PROXY_HOPS="1")
     assert post(counted, 2, **{"X-Forwarded-For": "198.51.100.1"}) == 200
     until(lambda: not told(app), 30, "the end of the alert")
@@ -140,53 +165,59 @@ def test_an_alert_that_was_put_aside_is_not_begun_again_while_it_lasts(make):
 
 
 @pytest.mark.parametrize(
-    ("given", "peer", "headers", "seen"),
+    ("given", "seen"),
     [
-        ({}, NEARBY, BEHIND, True),
-        ({}, "unix:", BEHIND, True),
-        ({}, NEARBY, {"cf-connecting-ip": "198.51.100.1"}, True),
-        ({}, NEARBY, {}, False),
-        ({}, STRANGER, BEHIND, False),
-        ({"is_public": False}, NEARBY, BEHIND, False),
+        ({"peer": NEARBY}, True),
+        ({"peer": "unix:"}, True),
+        ({"peer": NEARBY, "header": "cf-connecting-ip", "clients": 1}, True),
+        ({"peer": NEARBY, "bare": 1}, True),
+        ({"peer": STRANGER}, True),
+        ({"peer": NEARBY, "times": WINDOWS - 1}, False),
+        ({"peer": NEARBY, "bare": 3, "bare_peer": NEARBY}, False),
+        ({"peer": NEARBY, "bare": 3, "bare_peer": NEARBY, "path": "/healthz", "times": 5}, True),
+        ({"peer": "10.0.0.{n}"}, False),
+        ({"peer": STRANGER, "bare": 1}, False),
+        ({"peer": STRANGER, "clients": 2}, False),
+        ({"peer": "203.{n}.113.7"}, False),
     ],
 )
-def test_a_request_is_evidence_if_its_peer_is_nearby(given, peer, headers, seen):
-    watch = Notes(**{"proxy_hops": 0, "is_public": True} | given)
-    watch.see(peer, headers)
-    assert watch.count == seen
+def test_windows_in_a_row_in_which_nearly_all_say_it_are_evidence(given, seen):
+    assert (Notes().windows(**given) > 0) is seen
 
 
-def test_strangers_are_evidence_only_if_all_of_many_say_it():
-    watch = Notes(proxy_hops=0, is_public=True)
-    for _ in range(LEAST_ALIKE - 1):
-        watch.see(STRANGER, BEHIND)
+def test_what_a_stranger_forges_is_no_evidence():
+    """One of them writes as many requests as they like, the providers some without the header."""
+    watch = Notes()
+    for _ in range(10):
+        for n in range(20 * LEAST_REQUESTS):
+            watch.see("/", STRANGER, {"x-forwarded-for": f"198.51.100.{n % 250}"})
+        watch.at_s += WINDOW_S / 2
+        watch.see("/webhooks/stripe", "192.0.2.9", {})
+        watch.at_s += WINDOW_S / 2
     assert watch.count == 0
-    watch.see(STRANGER, BEHIND)
-    assert watch.count == 1
-    mixed = Notes(proxy_hops=0, is_public=True)
-    mixed.see("198.51.100.9", {})
-    for _ in range(3 * LEAST_ALIKE):
-        mixed.see(STRANGER, BEHIND)
-    assert mixed.count == 0
+    assert watch.windows(STRANGER, bare=1, times=1) == 0
+    assert watch.windows(STRANGER, times=WINDOWS - 1) == 0
+    assert Notes(is_public=False).windows(NEARBY) == 0
+    assert Notes(proxy_hops=1).windows(NEARBY) == 1
 
 
 def test_webhooks_that_never_reach_flask_are_looked_at_too(tmp_path, sqlite_url, redis_url):
-    environ = {"HUB_PUBLIC_URL": PUBLIC_URL, "FAR_END": "http://127.0.0.1:1"}
+    environ = {"HUB_PUBLIC_URL": PUBLIC_URL, "FAR_END": "http://127.0.0.1:1", "HUB_PROXY_HOPS": "1"}
     with RunningHub(
         tmp_path, database_url=sqlite_url, redis_url=redis_url, environ=environ
     ) as running:
+        database = open_database(sqlite_url)
+        with database.write() as connection:
+            proxies.note(connection, now=datetime.now(UTC))
         running.start("web")
         body = stripe_event("evt_1")
         headers = {"Stripe-Signature": stripe_signature(body), "X-Real-IP": "198.51.100.1"}
         url = f"{running.address}/webhooks/stripe"
         assert requests.post(url, data=body, headers=headers, timeout=30).status_code == 200
-        database = open_database(sqlite_url)
 
-        def is_noted() -> bool:
+        def is_forgotten() -> bool:
             with database.read() as connection:
-                return proxies.is_seen(connection)
+                return not proxies.is_seen(connection)
 
-        until(is_noted, 30, "the note of the proxy")
+        until(is_forgotten, 30, "the end of the alert")
         database.engine.dispose()
-        log = (tmp_path / "web.log").read_text()
-        assert log.count("HUB_PROXY_HOPS is 0") == 1

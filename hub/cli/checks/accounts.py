@@ -107,7 +107,8 @@ def check_visitors(configuration: Configuration, settings: Settings) -> list[Fin
         return []
     sentence = (
         "HUB_PROXY_HOPS is 0: behind a proxy on this machine or network nobody's address is known, "
-        "and all visitors share one limit; set it to the number of proxies in front of the hub"
+        "and all visitors share one limit; if there is one, set it to the number of proxies in "
+        "front of the hub, and let nobody but them reach the hub's port; without one leave it at 0"
     )
     return [Finding(NOTE, f"source {forms[0]}" if len(forms) == 1 else "forms", sentence)]
 

@@ -1,4 +1,4 @@
-"""Undeclared proxy: requests that come through one which `HUB_PROXY_HOPS` does not count.
+"""Undeclared proxy: requests that seem to come through one which `HUB_PROXY_HOPS` does not count.
 
 Web processes see it, and note when they last did: `hub check` and the alert know of it from there.
 """
@@ -15,11 +15,17 @@ SEEN = "undeclared proxy"
 SUBJECT = "HUB_PROXY_HOPS"
 # How long after the last such request the alert ends, if `HUB_PROXY_HOPS` is not set before.
 LASTS = timedelta(days=1)
+HOW_TO_TELL = (
+    "Anybody can write that header, so find out first: open HUB_PUBLIC_URL, and look whether a "
+    "proxy of yours has that visit in its log. If so, set HUB_PROXY_HOPS to the number of proxies "
+    "in front of the hub (1 for one nginx, 2 for a CDN and an nginx), and let nobody but them "
+    "reach the hub's port. If there is none, leave it as it is: otherwise everybody could choose "
+    "the address that they are counted by"
+)
 SENTENCE = (
-    "Requests come through a proxy (X-Forwarded-For or the like), and HUB_PROXY_HOPS is 0: the hub "
-    "knows the proxy's address and no visitor's, so that all visitors share one limit of forms, of "
-    "sign-ins and of texts. Set it to the number of proxies in front of the hub: 1 for one nginx, "
-    "2 for a CDN and an nginx"
+    "Nearly all requests have X-Forwarded-For or the like, as behind a proxy, and HUB_PROXY_HOPS "
+    "is 0: if there is a proxy, the hub knows its address and no visitor's, so that all visitors "
+    f"share one limit of forms and of texts. {HOW_TO_TELL}"
 )
 
 
