@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from hub.bootstrap import read_configuration, refuse_copy
 from hub.cli.context import json_logs
-from hub.core.auth.sign_in import has_accounts, invite_first
+from hub.core.auth.users import has_accounts, invite_first
 from hub.core.errors import ConfigError
 from hub.gateways.database.engine import open_database
 from hub.gateways.database.migrations import upgrade

@@ -14,9 +14,9 @@ from hub.cli.context import actor, now, open_hub, open_settings
 from hub.cli.tables import print_json, print_rows
 from hub.core.auth import throttle
 from hub.core.auth import users as accounts
+from hub.core.auth.accounts import UserAccount
 from hub.core.auth.passwords import password_fault
 from hub.core.auth.roles import Role
-from hub.core.auth.users import UserAccount
 from hub.core.errors import Refused
 from hub.core.hub import Hub
 from hub.gateways.password_hashing import hash_password
@@ -84,11 +84,12 @@ def change(name: str, *, role: str | None, personal: bool | None, as_json: bool)
     with _user(name) as (connection, user):
         wanted = Role(role) if role else user.role
         sees_personal = user.sees_personal if personal is None else personal
-        accounts.change(
+        ends_link = accounts.change(
             connection, user, role=wanted, sees_personal=sees_personal, actor=actor(), now=now()
         )
         user = accounts.named(connection, name)
-    _tell(user, "changed", as_json=as_json)
+    link = "; the link that was made for it is good no more, `hub users reset` makes another"
+    _tell(user, f"changed{link if ends_link else ''}", as_json=as_json)
 
 
 @users.command()

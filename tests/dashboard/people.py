@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select, update
 
 from hub.core.auth import second_factor, users
+from hub.core.auth.accounts import UserAccount
 from hub.core.auth.roles import Role
 from hub.core.models import AuditEntry, Session
 from hub.gateways.password_hashing import hash_password
@@ -22,7 +23,7 @@ FIELD = re.compile(r'name="(csrf_token|locked|form)" value="([^"]+)"')
 
 def add(
     board: Board, name: str = "jane", role: Role = Role.ADMIN, *, sees_personal: bool = False
-) -> users.UserAccount:
+) -> UserAccount:
     """Add a user with `PASSWORD`."""
     with board.hub.store.write() as connection:
         users.add(
@@ -32,13 +33,13 @@ def add(
         return users.named(connection, name)
 
 
-def known(board: Board, name: str) -> users.UserAccount:
+def known(board: Board, name: str) -> UserAccount:
     """Return the current row of an account."""
     with board.hub.store.read() as connection:
         return users.named(connection, name)
 
 
-def give_factor(board: Board, user: users.UserAccount) -> tuple[str, list[str]]:
+def give_factor(board: Board, user: UserAccount) -> tuple[str, list[str]]:
     """Turn on a user's second factor; return its secret and the recovery codes."""
     secret = pyotp.random_base32()
     with board.hub.store.write() as connection:

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, insert, select, text
 
-from hub.core.auth import sign_in
+from hub.core.auth import users
 from hub.core.auth.roles import Role
 from hub.core.models import Lane
 from hub.gateways import destination_client
@@ -155,7 +155,7 @@ def test_no_connection_waits_for_a_call_or_a_hash(
     monkeypatch.setattr(module, name, noted)
     if "token" in path:
         with board.hub.store.write() as connection:
-            path = path.format(token=sign_in.invite_first(connection, now=datetime.now(UTC)))
+            path = path.format(token=users.invite_first(connection, now=datetime.now(UTC)))
         client = board.client(None)
         form |= fields(client, "/sign-in")
     else:

@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from hub.core.auth import sign_in as entry
+from hub.core.auth import users
 from hub.core.auth.roles import Role
 from hub.core.leads.acknowledgement import TOKEN_BYTES, mask_links
 from hub.core.models import AuditEntry, Delivery, Session, Ticket
@@ -82,7 +82,7 @@ def test_over_tls_a_link_is_opened_by_a_browser_that_names_the_origin_alone(make
     board = make_board(HUB_PUBLIC_URL="https://hub.example")
     origin = "https://hub.example"
     with board.hub.store.write() as connection:
-        token = entry.invite_first(connection, now=datetime.now(UTC))
+        token = users.invite_first(connection, now=datetime.now(UTC))
     guest = board.app.test_client()
     page = guest.get(f"/welcome/{token}", base_url=origin)
     [csrf] = re.findall(r'name="csrf_token" value="([^"]+)"', page.text)

@@ -7,7 +7,6 @@ import pytest
 from sqlalchemy import func, insert, select
 
 from hub.core.auth import one_time_tokens, users
-from hub.core.auth import sign_in as entry
 from hub.core.auth.one_time_tokens import Purpose
 from hub.core.auth.roles import Role
 from hub.core.models import SignInTry, Ticket
@@ -23,7 +22,7 @@ from tests.dashboard.people import (
 
 def welcome_token(board: Board) -> str | None:
     with board.hub.store.write() as connection:
-        return entry.invite_first(connection, now=datetime.now(UTC))
+        return users.invite_first(connection, now=datetime.now(UTC))
 
 
 def make_first(board: Board, token: str, **changes: str):

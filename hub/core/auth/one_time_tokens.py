@@ -77,13 +77,15 @@ def issue_token(
 
 def cancel_tokens(
     connection: Connection, purpose: Purpose, user_id: UUID | None, *, now: datetime
-) -> None:
-    """Invalidate all tickets of a purpose and a user."""
-    connection.execute(
+) -> bool:
+    """Invalidate all tickets of a purpose and a user; return whether one was valid."""
+    cancelled = connection.execute(
         update(Ticket)
         .where(Ticket.purpose == purpose, Ticket.user_id == user_id, Ticket.used_at.is_(None))
         .values(used_at=now)
-    )
+        .returning(Ticket.ends_at)
+    ).scalars()
+    return any(ends_at > now for ends_at in cancelled)
 
 
 def find_token(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, exists, select, update
+from sqlalchemy import ColumnElement, Connection, select, update
 
 from hub.core.audit import record_action
 from hub.core.auth import one_time_tokens, sessions, throttle, users
@@ -94,7 +94,12 @@ def refuse_attempt(
 
 
 def issue_mfa_ticket(connection: Connection, attempt: SignInAttempt, *, now: datetime) -> str:
-    """Return a ticket for the second step: the password was correct, the code is to come."""
+    """Return a ticket for the second step: the password was correct, the code is to come.
+
+    Raises:
+        Refused: the password was changed or the account disabled while it was checked.
+    """
+    _lock_unchanged(connection, attempt)
     return one_time_tokens.issue_token(connection, Purpose.MFA_PENDING, attempt.user_id, now=now)
 
 
@@ -110,11 +115,10 @@ def complete_attempt(
     """Begin a session once all factors are verified; return its token.
 
     Raises:
-        Refused: the password was changed or the account disabled while they were checked.
+        Refused: password or second factor were changed, or the account was disabled, while they
+            were checked.
     """
-    still = _is_still(user_id, attempt.password_hash)
-    if connection.execute(select(User.id).where(*still).with_for_update()).first() is None:
-        raise Refused(CHANGED_JUST_NOW)
+    _lock_unchanged(connection, attempt)
     throttle.clear(connection, attempt.counted)
     return _begin_session(connection, user_id, attempt.name, browser, by=by, now=now)
 
@@ -166,10 +170,14 @@ def set_password(
     Raises:
         Refused: the ticket is not valid any more.
     """
-    held = one_time_tokens.use_token(connection, ticket, Purpose.PASSWORD, now=now)
+    held = one_time_tokens.find_token(connection, ticket, Purpose.PASSWORD, now=now)
     if held is None or held.user_id is None:
         raise Refused(STALE_LINK)
+    # The row before the ticket, as whoever cancels it: neither waits for the other.
+    connection.execute(select(User.id).where(User.id == held.user_id).with_for_update())
     user = users.with_id(connection, held.user_id)
+    if one_time_tokens.use_token(connection, ticket, Purpose.PASSWORD, now=now) is None:
+        raise Refused(STALE_LINK)
     connection.execute(update(User).where(User.id == user.id).values(password_hash=password_hash))
     sessions.end_all(connection, user.id, now=now)
     one_time_tokens.cancel_tokens(connection, Purpose.MFA_PENDING, user.id, now=now)
@@ -202,28 +210,13 @@ def create_first_account(
     """
     name = users.wanted_name(name)
     held = one_time_tokens.use_token(connection, ticket, Purpose.FIRST, now=now)
-    if held is None or has_accounts(connection):
+    if held is None or users.has_accounts(connection):
         raise Refused(STALE_LINK)
     user_id = users.add(
         connection, name, Role.ADMIN, password_hash=password_hash, sees_personal=True,
         actor="the first link", now=now,
     )  # fmt: skip
     return _begin_session(connection, user_id, name, browser, by="the first link", now=now)
-
-
-def invite_first(connection: Connection, *, now: datetime) -> str | None:
-    """Return the secret of a ticket for the first account; None if an account exists.
-
-    Earlier tickets for it are cancelled.
-    """
-    if has_accounts(connection):
-        return None
-    return one_time_tokens.issue_token(connection, Purpose.FIRST, None, now=now)
-
-
-def has_accounts(connection: Connection) -> bool:
-    """Return whether any account exists."""
-    return bool(connection.execute(select(exists().select_from(User))).scalar())
 
 
 def leave(connection: Connection, session_id: UUID, *, actor: str, now: datetime) -> None:
@@ -234,7 +227,21 @@ def leave(connection: Connection, session_id: UUID, *, actor: str, now: datetime
     )
 
 
-def _is_still(user_id: UUID, password_hash: str | None) -> Sequence[ColumnElement[bool]]:
+def _lock_unchanged(connection: Connection, attempt: SignInAttempt) -> None:
+    """Lock the row of an account whose credentials are those that an attempt was checked against.
+
+    Raises:
+        Refused: they are not.
+    """
+    still = (
+        *_is_still(attempt.user_id, attempt.password_hash),
+        User.totp_secret.is_not_distinct_from(attempt.totp_secret),
+    )
+    if connection.execute(select(User.id).where(*still).with_for_update()).first() is None:
+        raise Refused(CHANGED_JUST_NOW)
+
+
+def _is_still(user_id: UUID | None, password_hash: str | None) -> Sequence[ColumnElement[bool]]:
     return (
         User.id == user_id,
         User.disabled_at.is_(None),

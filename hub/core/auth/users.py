@@ -1,15 +1,22 @@
 """User accounts of the dashboard: add, change, disable; every change goes to the audit log."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, exists, select, update
 
 from hub.core.audit import record_action
 from hub.core.auth import one_time_tokens, second_factor, sessions, throttle
+from hub.core.auth.accounts import (
+    UserAccount,
+    account_of,
+    lock_account,
+    lock_administration,
+    select_accounts,
+)
 from hub.core.auth.grants import (
     Rights,
     cancel_links_by,
@@ -24,29 +31,6 @@ from hub.core.ids import new_id
 from hub.core.models import User, insert_if_new
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,79}")
-
-
-@dataclass(frozen=True, slots=True)
-class UserAccount:
-    """User account, without its credentials."""
-
-    id: UUID
-    name: str
-    role: Role
-    sees_personal: bool
-    has_password: bool
-    has_second_factor: bool
-    created_at: datetime
-    signed_in_at: datetime | None
-    disabled_at: datetime | None
-
-    @property
-    def rights(self) -> Rights:
-        return Rights(self.role, self.sees_personal)
-
-    @property
-    def actor(self) -> str:
-        return f"user:{self.name}"
 
 
 def wanted_name(text: str) -> str:
@@ -81,6 +65,7 @@ def add(
         Refused: the name is not valid, or is taken, or the admin lacks a right that it is to have.
     """
     name = wanted_name(name)
+    lock_administration(connection)
     check_grant(connection, by, whose=None, was=None, wanted=Rights(role, sees_personal))
     user_id = new_id(now)
     added = connection.execute(
@@ -102,10 +87,15 @@ def add(
     return user_id
 
 
+def has_accounts(connection: Connection) -> bool:
+    """Return whether any account exists."""
+    return bool(connection.execute(select(exists().select_from(User))).scalar())
+
+
 def list_all(connection: Connection) -> list[UserAccount]:
     """Return all accounts, ordered by name, the disabled ones last."""
-    rows = connection.execute(_accounts().order_by(User.disabled_at.is_not(None), User.name))
-    return [_account(row) for row in rows]
+    rows = connection.execute(select_accounts().order_by(User.disabled_at.is_not(None), User.name))
+    return [account_of(row) for row in rows]
 
 
 def named(connection: Connection, name: str) -> UserAccount:
@@ -114,10 +104,12 @@ def named(connection: Connection, name: str) -> UserAccount:
     Raises:
         NotFound: there is none.
     """
-    row = connection.execute(_accounts().where(User.name == name.strip().lower())).one_or_none()
+    row = connection.execute(
+        select_accounts().where(User.name == name.strip().lower())
+    ).one_or_none()
     if row is None:
         raise NotFound(f"there is no user {name.strip().lower()}: `hub users list` shows them")
-    return _account(row)
+    return account_of(row)
 
 
 def with_id(connection: Connection, user_id: UUID | None) -> UserAccount:
@@ -126,10 +118,10 @@ def with_id(connection: Connection, user_id: UUID | None) -> UserAccount:
     Raises:
         NotFound: there is none.
     """
-    row = connection.execute(_accounts().where(User.id == user_id)).one_or_none()
+    row = connection.execute(select_accounts().where(User.id == user_id)).one_or_none()
     if row is None:
         raise NotFound("there is no such user")
-    return _account(row)
+    return account_of(row)
 
 
 def change(
@@ -141,31 +133,35 @@ def change(
     by: UUID | None = None,
     actor: str,
     now: datetime,
-) -> None:
+) -> bool:
     """Change the role of a user or the access to personal data, with immediate effect.
 
-    Only the changed column is written: another admin may be revoking the other right meanwhile.
-    `by` is the id of the admin who changes it (`check_grant`).
+    What differs from `user` is changed: another admin may be revoking the other right meanwhile.
+    `by` is the id of the admin who changes it (`check_grant`). With a right more, the link to the
+    account's password is cancelled, since whoever made it may lack that right; return whether there
+    was one.
 
     Raises:
         Refused: no admin would be left to undo it, or the right is not the admin's to give.
     """
-    if (role, sees_personal) == (user.role, user.sees_personal):
-        return
-    check_grant(connection, by, whose=user.id, was=user.rights, wanted=Rights(role, sees_personal))
-    if role is not Role.ADMIN:
+    was = lock_account(connection, user.id)
+    wanted = Rights(
+        was.role if role == user.role else role,
+        was.sees_personal if sees_personal == user.sees_personal else sees_personal,
+    )
+    if wanted == was.rights:
+        return False
+    check_grant(connection, by, whose=user.id, was=was.rights, wanted=wanted)
+    if wanted.role is not Role.ADMIN:
         keep_an_admin(connection, user.id, user.name)
-    wanted = {"role": role, "sees_personal": sees_personal}
-    values = {name: value for name, value in wanted.items() if value != getattr(user, name)}
-    connection.execute(update(User).where(User.id == user.id).values(**values))
-    detail = {
-        "role": role,
-        "sees_personal": sees_personal,
-        "was": {"role": user.role, "sees_personal": user.sees_personal},
-    }
-    if user.rights.exceed(Rights(role, sees_personal)):
+    connection.execute(update(User).where(User.id == user.id).values(**asdict(wanted)))
+    if was.rights.exceed(wanted):
         cancel_links_by(connection, user.actor, now=now)
+    detail = asdict(wanted) | {"was": asdict(was.rights)}
     _note(connection, "change", user.name, actor=actor, now=now, detail=detail)
+    if not wanted.exceed(was.rights):
+        return False
+    return one_time_tokens.cancel_tokens(connection, Purpose.PASSWORD, user.id, now=now)
 
 
 def disable(connection: Connection, user: UserAccount, *, actor: str, now: datetime) -> None:
@@ -174,7 +170,7 @@ def disable(connection: Connection, user: UserAccount, *, actor: str, now: datet
     Raises:
         Refused: no admin would be left to undo it.
     """
-    if user.disabled_at is not None:
+    if lock_account(connection, user.id).disabled_at is not None:
         return
     keep_an_admin(connection, user.id, user.name)
     connection.execute(update(User).where(User.id == user.id).values(disabled_at=now))
@@ -187,7 +183,7 @@ def disable(connection: Connection, user: UserAccount, *, actor: str, now: datet
 
 def enable(connection: Connection, user: UserAccount, *, actor: str, now: datetime) -> None:
     """Enable a disabled account."""
-    if user.disabled_at is None:
+    if lock_account(connection, user.id).disabled_at is None:
         return
     connection.execute(update(User).where(User.id == user.id).values(disabled_at=None))
     _note(connection, "enable", user.name, actor=actor, now=now)
@@ -195,8 +191,19 @@ def enable(connection: Connection, user: UserAccount, *, actor: str, now: dateti
 
 def invite(connection: Connection, user: UserAccount, *, actor: str, now: datetime) -> str:
     """Return the secret of a ticket for setting the password; earlier ones are cancelled."""
+    lock_account(connection, user.id)
     _note(connection, "link", user.name, actor=actor, now=now)
     return one_time_tokens.issue_token(connection, Purpose.PASSWORD, user.id, now=now)
+
+
+def invite_first(connection: Connection, *, now: datetime) -> str | None:
+    """Return the secret of a ticket for the first account; None if an account exists.
+
+    Earlier tickets for it are cancelled.
+    """
+    if has_accounts(connection):
+        return None
+    return one_time_tokens.issue_token(connection, Purpose.FIRST, None, now=now)
 
 
 def reset(
@@ -214,14 +221,11 @@ def reset(
     Raises:
         Refused: the account is disabled, or the admin is none any more.
     """
-    lost = lost_by_reset(connection, by, user.rights)
-    changed = connection.execute(
-        update(User)
-        .where(User.id == user.id, User.disabled_at.is_(None))
-        .values(password_hash=None, **lost)
-    )
-    if not changed.rowcount:
+    was = lock_account(connection, user.id)
+    if was.disabled_at is not None:
         raise Refused(f"{user.name} is disabled: enable the account first")
+    lost = lost_by_reset(connection, by, was.rights)
+    connection.execute(update(User).where(User.id == user.id).values(password_hash=None, **lost))
     second_factor.drop(connection, user.id)
     sessions.end_all(connection, user.id, now=now)
     one_time_tokens.cancel_tokens(connection, Purpose.MFA_PENDING, user.id, now=now)
@@ -235,24 +239,6 @@ def unlock(connection: Connection, user: UserAccount, *, actor: str, now: dateti
     """Lift the throttle of an account, however many attempts have failed."""
     throttle.unlock(connection, user.name)
     _note(connection, "unlock", user.name, actor=actor, now=now)
-
-
-def _accounts() -> Any:
-    return select(
-        User.id,
-        User.name,
-        User.role,
-        User.sees_personal,
-        User.password_hash.is_not(None).label("has_password"),
-        User.totp_secret.is_not(None).label("has_second_factor"),
-        User.created_at,
-        User.signed_in_at,
-        User.disabled_at,
-    )
-
-
-def _account(row: Any) -> UserAccount:
-    return UserAccount(**dict(row._mapping) | {"role": Role(row.role)})
 
 
 def _note(

@@ -7,8 +7,8 @@ from sqlalchemy import Connection
 from werkzeug.wrappers import Response as BaseResponse
 
 from hub.core.auth import one_time_tokens, sessions, throttle, users
+from hub.core.auth.accounts import UserAccount
 from hub.core.auth.roles import Permission, Role
-from hub.core.auth.users import UserAccount
 from hub.core.errors import Refused
 from hub.web.dashboard.blueprint import dashboard
 from hub.web.dashboard.client import welcome_link
@@ -61,11 +61,12 @@ def user_page(user_id: str) -> Response:
 def change_user(user_id: str) -> BaseResponse:
     with writing() as connection:
         user = users.with_id(connection, id_or_404(user_id))
-        users.change(
+        ends_link = users.change(
             connection, user, role=_role(), sees_personal=_personal(), by=current_user().user_id,
             actor=current_user().actor, now=now(),
         )  # fmt: skip
-    return _done(user, f"{user.name} is changed; it counts at once.")
+    link = " The link that was made for this account is good no more." if ends_link else ""
+    return _done(user, f"{user.name} is changed; it counts at once.{link}")
 
 
 @dashboard.post("/users/<user_id>/disable")

@@ -65,7 +65,7 @@ def _good(token: str) -> tuple[TicketInfo, str | None]:
     """
     connection = db.session.connection()
     held = one_time_tokens.find_token(connection, token, Purpose.FIRST, Purpose.PASSWORD, now=now())
-    if held is None or (held.user_id is None and sign_in.has_accounts(connection)):
+    if held is None or (held.user_id is None and users.has_accounts(connection)):
         raise NotFound(sign_in.STALE_LINK)
     return held, users.with_id(connection, held.user_id).name if held.user_id else None
 

@@ -12,10 +12,11 @@ from hub.core.auth import audit_views, one_time_tokens, second_factor, sessions,
 from hub.core.auth.one_time_tokens import GOOD_FOR, Purpose
 from hub.core.auth.roles import Role
 from hub.core.errors import NotFound, Refused
-from hub.core.models import AuditEntry, RecoveryCode, Session, Ticket
+from hub.core.models import AuditEntry, RecoveryCode, Session, Ticket, User
 from tests.core.making import NOW, until_somebody_waits
 
 WHO = {"actor": "tests", "now": NOW}
+BROWSER = sign_in.Browser(None, None)
 
 
 def add(connection, name="jane", role=Role.ADMIN, password_hash="x"):  # noqa: S107 - no hash
@@ -299,6 +300,106 @@ def test_of_two_changes_at_once_neither_takes_the_other_back(database, jane):
     with database.read() as connection:
         jane = users.named(connection, "jane")
     assert (jane.role, jane.sees_personal) == (Role.VIEWER, True)
+
+
+def is_good(database, link):
+    with database.read() as connection:
+        return one_time_tokens.find_token(connection, link, Purpose.PASSWORD, now=NOW) is not None
+
+
+@pytest.fixture
+def three(database):
+    """Return admins with and without the right to personal data, and a viewer without."""
+    with database.write() as connection:
+        eyed, masked = add(connection, "eyed"), add(connection, "masked")
+        users.change(connection, eyed, role=Role.ADMIN, sees_personal=True, **WHO)
+        bob = add(connection, "bob", Role.VIEWER)
+        return users.named(connection, "eyed"), masked, bob
+
+
+def gain(connection, user, by):
+    users.change(connection, user, role=user.role, sees_personal=True, by=by.id, **WHO)
+
+
+@pytest.mark.parametrize("gained", [{"sees_personal": True}, {"role": Role.OPERATOR}])
+def test_a_link_from_before_a_right_is_not_good_after_it(database, three, gained):
+    """Its maker may lack the right that the account has got since."""
+    _, masked, bob = three
+    kept = {"role": bob.role, "sees_personal": False}
+    with database.write() as connection:
+        link = users.reset(connection, bob, by=masked.id, **WHO)
+        users.change(connection, bob, **kept, **WHO)
+    assert is_good(database, link)
+    with database.write() as connection:
+        users.change(connection, bob, **kept | gained, **WHO)
+    assert not is_good(database, link)
+
+
+@pytest.mark.parametrize("is_reset_first", [True, False])
+def test_who_lacks_a_right_that_is_being_given_gets_no_link_to_it(database, three, is_reset_first):
+    eyed, masked, bob = three
+    steps = [
+        lambda connection: users.reset(connection, bob, by=masked.id, **WHO),
+        lambda connection: gain(connection, bob, eyed),
+    ]
+    results = meanwhile(database, *(steps if is_reset_first else reversed(steps)))
+    with database.read() as connection:
+        assert users.named(connection, "bob").sees_personal is is_reset_first
+    link = next(one for one in results if isinstance(one, str))
+    assert is_good(database, link) is not is_reset_first
+
+
+@pytest.mark.parametrize("is_reset_first", [True, False])
+def test_an_admin_who_is_losing_a_right_gets_no_link_to_it(database, three, is_reset_first):
+    eyed, _, bob = three
+    with database.write() as connection:
+        gain(connection, bob, eyed)
+        bob = users.named(connection, "bob")
+    steps = [
+        lambda connection: users.reset(connection, bob, by=eyed.id, **WHO | {"actor": eyed.actor}),
+        lambda connection: users.change(
+            connection, eyed, role=Role.ADMIN, sees_personal=False, **WHO
+        ),
+    ]
+    results = meanwhile(database, *(steps if is_reset_first else reversed(steps)))
+    with database.read() as connection:
+        assert users.named(connection, "bob").sees_personal is is_reset_first
+    link = next(one for one in results if isinstance(one, str))
+    assert is_good(database, link) is not is_reset_first
+
+
+def test_whoever_uses_a_link_does_not_block_whoever_cancels_it(database, jane):
+    """Each would wait for a row that the other has locked."""
+    with database.write() as connection:
+        link = users.invite(connection, jane, **WHO)
+
+    def use():
+        with database.write() as connection, pytest.raises(Refused, match="used already"):
+            sign_in.set_password(connection, link, "new", BROWSER, now=NOW)
+
+    with ThreadPoolExecutor(1) as threads:
+        with database.write() as connection:
+            connection.execute(update(User).where(User.id == jane.id).values(role=Role.VIEWER))
+            using = threads.submit(use)
+            until_somebody_waits(database, or_has_ended=using)
+            one_time_tokens.cancel_tokens(connection, Purpose.PASSWORD, jane.id, now=NOW)
+        using.result()
+
+
+@pytest.mark.parametrize("change", ["reset", "second factor"])
+def test_a_password_that_was_right_before_a_change_leads_no_further(database, jane, change):
+    """The password was being checked meanwhile: what begins with it later was not ended."""
+    with database.write() as connection:
+        attempt = sign_in.begin_attempt(connection, "jane", BROWSER, now=NOW)
+        if change == "reset":
+            users.reset(connection, jane, **WHO)
+        else:
+            second_factor.turn_on(connection, jane.id, "locked", 1, **WHO)
+    with database.write() as connection:
+        with pytest.raises(Refused, match="changed just now"):
+            sign_in.issue_mfa_ticket(connection, attempt, now=NOW)
+        with pytest.raises(Refused, match="changed just now"):
+            sign_in.complete_attempt(connection, attempt, jane.id, BROWSER, by="x", now=NOW)
 
 
 def test_a_second_factor_is_not_replaced_while_it_is_on(connection):
