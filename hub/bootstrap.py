@@ -24,6 +24,7 @@ from hub.gateways.crypto import local_secret
 from hub.gateways.database.engine import open_database
 from hub.gateways.database.sqlite import file_of
 from hub.gateways.disk_watch import DiskWatch, watched_disks
+from hub.gateways.file_owners import find_foreign, foreign_sentence
 from hub.gateways.identity import IdentityCache, identity_of, start_identity
 from hub.gateways.private_files import find_open, open_sentence
 from hub.gateways.redis_queue import RedisNames
@@ -77,10 +78,13 @@ def identity_cache(settings: Settings) -> IdentityCache:
     return IdentityCache(settings.var_dir, settings.database_url)
 
 
-def warn_of_open_files(settings: Settings) -> None:
-    """Log which files and folders of the hub others may look into; nothing if there are none."""
-    if found := find_open(settings.var_dir, file_of(settings.database_url)):
+def warn_of_files(settings: Settings) -> None:
+    """Log which files and folders others may look into, and which the hub's user cannot open."""
+    kept = settings.var_dir, file_of(settings.database_url)
+    if found := find_open(*kept):
         log.warning("%s", open_sentence(found))
+    if found := find_foreign(*kept):
+        log.warning("%s", foreign_sentence(found))
 
 
 def refuse_copy(settings: Settings) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError
 
-from hub.bootstrap import create_hub, identity_cache, prepare_store, warn_of_open_files
+from hub.bootstrap import create_hub, identity_cache, prepare_store, warn_of_files
 from hub.core.configuration import Configuration
 from hub.core.database_errors import DatabaseErrorKind, classify
 from hub.core.errors import ConfigError
@@ -44,7 +44,7 @@ def run_worker(settings: Settings, environ: Mapping[str, str], names: Collection
     """
     from hub.worker import rq_worker as workers
 
-    warn_of_open_files(settings)
+    warn_of_files(settings)
     stop = Event()
     on_signal = when_told_to_end(stop.set)
     hub = create_hub(settings, environ)
@@ -75,7 +75,7 @@ def run_clock(settings: Settings, environ: Mapping[str, str]) -> None:
     """
     from hub.clock import clock as clocks
 
-    warn_of_open_files(settings)
+    warn_of_files(settings)
     stop = Event()
     when_told_to_end(stop.set)
     hub = create_hub(settings, environ)

@@ -26,7 +26,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 
 from hub.app import create_app
 from hub.asgi import HubServer
-from hub.bootstrap import keep_configuration, refuse_copy, warn_of_open_files
+from hub.bootstrap import keep_configuration, refuse_copy, warn_of_files
 from hub.core.errors import ConfigError
 from hub.process.supervisor import CONFIGURATION_FAULT, Program, Supervisor
 from hub.settings import WEB_THREADS, Settings, load_settings
@@ -58,7 +58,7 @@ def serve(settings: Settings) -> int:
     Raises:
         ConfigError: `hub.yaml` has errors, the database is a copy, or the port is taken.
     """
-    warn_of_open_files(settings)
+    warn_of_files(settings)
     refuse_copy(settings)
     raise_open_files()
     gc.disable()

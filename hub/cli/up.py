@@ -15,7 +15,7 @@ import click
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from hub.bootstrap import read_configuration, refuse_copy
+from hub.bootstrap import read_configuration, refuse_copy, warn_of_files
 from hub.cli.context import json_logs
 from hub.core.auth.users import has_accounts, invite_first
 from hub.core.errors import ConfigError
@@ -53,6 +53,7 @@ NO_ACCOUNT = (
 def up() -> None:
     """Run everything on this machine: the stores, web, worker and clock."""
     settings = load_settings(os.environ)
+    warn_of_files(settings)
     with only_one(settings.var_dir):
         _provide_configuration(settings.config_path)
         read_configuration(settings, os.environ)

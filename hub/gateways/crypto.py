@@ -29,7 +29,8 @@ def local_secret(folder: Path) -> str:
             pass
         finally:
             fresh.unlink()
-    return path.read_text()
+    with open(path, opener=private_opener) as file:
+        return file.read()
 
 
 def key_for(secret: str, purpose: str) -> bytes:

@@ -8,12 +8,18 @@ import shlex
 import stat
 from collections.abc import Sequence
 from contextlib import suppress
-from itertools import islice
 from pathlib import Path
+
+from hub.gateways.file_owners import (
+    files_in,
+    files_of,
+    make_folder_in_folder,
+    make_in_folder,
+    why_denied,
+)
 
 FILE_MODE, FOLDER_MODE = 0o600, 0o700
 _OTHERS = 0o077
-_MOST_LOOKED_AT = 1000
 
 
 def make_private_folder(folder: Path) -> None:
@@ -24,7 +30,7 @@ def make_private_folder(folder: Path) -> None:
     """
     if not folder.is_dir():
         make_private_folder(folder.parent)
-        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        make_folder_in_folder(folder, FOLDER_MODE)
 
 
 def make_private_file(path: Path) -> None:
@@ -41,8 +47,22 @@ def make_private_file(path: Path) -> None:
 
 
 def private_opener(path: str, flags: int) -> int:
-    """Open a file, as the `opener` of `open`; one that it makes has mode 0600."""
-    return os.open(path, flags | os.O_CLOEXEC, FILE_MODE)
+    """Open a file, as the `opener` of `open`; one that it makes has mode 0600.
+
+    Raises:
+        PermissionError: it may not be opened; its words name the owner, and say what to do.
+    """
+    try:
+        if flags & os.O_CREAT:
+            try:
+                return make_in_folder(path, flags, FILE_MODE)
+            except FileExistsError:
+                if flags & os.O_EXCL:
+                    raise
+        return os.open(path, flags | os.O_CLOEXEC, FILE_MODE)
+    except PermissionError as error:
+        said = why_denied(path, error.strerror or "it may not be opened")
+        raise PermissionError(error.errno, said, path) from error
 
 
 def find_open(folder: Path, database: str | None) -> list[Path]:
@@ -50,10 +70,9 @@ def find_open(folder: Path, database: str | None) -> list[Path]:
 
     `database` is the path of a SQLite file. Sockets are left out: their folder decides.
     """
-    found = [folder, *islice(folder.rglob("*"), _MOST_LOOKED_AT)]
+    found = [folder, *files_in(folder)]
     if database is not None:
-        file = Path(database).absolute()
-        found += [one for one in file.parent.glob("*") if one.name.startswith(file.name)]
+        found += files_of(database)
     return [one for one in dict.fromkeys(found) if _is_open(one)]
 
 

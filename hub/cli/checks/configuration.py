@@ -9,6 +9,7 @@ from hub.core.configuration import Configuration
 from hub.core.errors import ConfigError
 from hub.core.retention.words import policy_words
 from hub.gateways.database.sqlite import file_of
+from hub.gateways.file_owners import find_foreign, foreign_sentence
 from hub.gateways.private_files import find_open, open_sentence
 from hub.settings import TRUE, Settings, load_settings
 
@@ -33,8 +34,11 @@ def check_environment(environ: Mapping[str, str]) -> tuple[Settings | None, list
         return None, [Finding(FAULT, "environment", fault) for fault in error.faults]
     public = settings.public_url or "not public: HUB_PUBLIC_URL is not set"
     findings = [Finding(OK, "environment", public)]
-    if found := find_open(settings.var_dir, file_of(settings.database_url)):
+    kept = settings.var_dir, file_of(settings.database_url)
+    if found := find_open(*kept):
         findings.append(Finding(NOTE, "environment", open_sentence(found)))
+    if found := find_foreign(*kept):
+        findings.append(Finding(FAULT, "environment", foreign_sentence(found)))
     if settings.public_url and settings.metrics_token is None:
         findings.append(Finding(NOTE, "environment", UNMEASURED))
     if settings.metrics_token is not None and len(settings.metrics_token) < SHORTEST_KEY:
