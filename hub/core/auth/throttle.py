@@ -5,8 +5,9 @@ user is locked out for ever: the delay is capped, a browser in which the account
 an address from which it was used have their own counters for that account, and an admin can unlock
 an account at once.
 
-Where addresses are not known (behind a proxy that is not counted, say), the account's counter alone
-decides: a counter that all share would let one stranger keep everybody out.
+Where addresses are not known (behind a proxy that is not counted, say), all attempts share one
+budget a minute, so large that no stranger uses it up by a try now and then. A browser in which the
+account was used before needs none of it.
 """
 
 import hashlib
@@ -28,6 +29,8 @@ WAITS = tuple(timedelta(seconds=2**n) for n in range(10))
 LONGEST_WAIT = timedelta(minutes=15)
 FORGOTTEN_AFTER = timedelta(hours=24)
 KNOWN_FOR = timedelta(days=30)
+# Attempts from all unknown addresses together.
+SHARED, SHARED_WITHIN = 300, timedelta(minutes=1)
 # Refused attempts at names that no account has, of which the audit log keeps an entry each: nothing
 # else bounds them, and it is kept for ever.
 NOTED, NOTED_WITHIN = 200, timedelta(hours=1)
@@ -68,6 +71,8 @@ def register_attempt(
     else:
         known = address if _is_known(connection, name, address, now) else None
         counted = ThrottleResult(_account_key(name, known), _address_key(address))
+        if address is None and (wait := _share(connection, now=now)):
+            return replace(counted, wait=wait)
     for key, free in ((counted.address, FREE_OF_ADDRESS), (counted.account, FREE_OF_ACCOUNT)):
         if key is not None and (wait := _count(connection, key, free, now=now)):
             return replace(counted, wait=wait)
@@ -114,25 +119,36 @@ def waiting(connection: Connection, names: Sequence[str], *, now: datetime) -> d
 
 def count_refusal_of_nobody(connection: Connection, *, now: datetime) -> int:
     """Count a refused attempt at a name that no account has; return its number in this window."""
-    key, is_over = _digest("nobody"), SignInTry.free_at <= now
-    insert = _insert(connection)
+    n, _ = _count_in_window(connection, _digest("nobody"), NOTED_WITHIN, now=now)
+    return n
+
+
+def _share(connection: Connection, *, now: datetime) -> timedelta | None:
+    n, ends_at = _count_in_window(connection, _digest("shared"), SHARED_WITHIN, now=now)
+    return max(ends_at - now, timedelta(seconds=1)) if n > SHARED else None
+
+
+def _count_in_window(
+    connection: Connection, key: bytes, within: timedelta, *, now: datetime
+) -> tuple[int, datetime]:
+    """Count one in a window of a key, which the first one begins; return the count and its end."""
+    is_over = SignInTry.free_at <= now
+    ends_at = literal(now + within, UtcDateTime())
     counted = connection.execute(
-        insert(SignInTry)
-        .values(key=key, n=1, last_at=now, free_at=now + NOTED_WITHIN)
+        _insert(connection)(SignInTry)
+        .values(key=key, n=1, last_at=now, free_at=now + within)
         .on_conflict_do_update(
             index_elements=[SignInTry.key],
             set_={
                 "n": case((is_over, 1), else_=SignInTry.n + 1),
                 "last_at": now,
-                "free_at": case(
-                    (is_over, literal(now + NOTED_WITHIN, UtcDateTime())), else_=SignInTry.free_at
-                ),
+                "free_at": case((is_over, ends_at), else_=SignInTry.free_at),
             },
         )
-        .returning(SignInTry.n)
+        .returning(SignInTry.n, SignInTry.free_at)
     )
-    n: int = counted.scalar_one()
-    return n
+    n, until = counted.one()
+    return n, until
 
 
 def _count(connection: Connection, key: bytes, free: int, *, now: datetime) -> timedelta | None:

@@ -103,10 +103,19 @@ def test_a_sign_in_forgives_the_account_and_gives_the_address_its_try_back(conne
         clear(connection, counted)
 
 
-def test_without_addresses_accounts_have_their_own_counters_alone(connection):
-    for n in range(3 * FREE_OF_ADDRESS):
-        assert register_attempt(connection, f"user{n}", None, now=NOW).wait is None
+def test_without_addresses_accounts_have_counters_and_all_together_a_budget_a_minute(connection):
     assert fail(connection, 9) == (FREE_OF_ACCOUNT, timedelta(seconds=1))
+    for n in range(throttle.SHARED - 9):
+        assert register_attempt(connection, f"user{n}", None, now=NOW).wait is None
+
+    def knock(address=None, *, seconds):
+        return register_attempt(
+            connection, "kim", address, now=NOW + timedelta(seconds=seconds)
+        ).wait
+
+    assert knock(seconds=20) == timedelta(seconds=40)
+    assert knock(HERE, seconds=20) is None
+    assert knock(seconds=60) is None
 
 
 @pytest.mark.parametrize("address", [None, HERE])
