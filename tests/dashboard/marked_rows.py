@@ -21,7 +21,7 @@ from tests.dashboard.board import Board
 from tests.dashboard.delivering import TOWN, put, try_once
 from tests.dashboard.marking import MARKS
 
-NAME, WORD, LOWER, PHONE, DIGITS, EMAIL, CARD, _CODE, LINK = MARKS
+NAME, WORD, LOWER, PHONE, DIGITS, EMAIL, CARD, _CODE, LINK, ABROAD, HANDLE, BIRTH = MARKS
 SENTENCE = f"it is {NAME} ({EMAIL}, {PHONE}, {CARD}) {WORD} {LOWER}"
 ANSWERS = (
     f"Twilio answered 400: {SENTENCE}", f"{WORD} answered 422: {LOWER}", f"not sent: {SENTENCE}",
@@ -40,6 +40,7 @@ def fill(board: Board) -> dict[str, list[str]]:
     now = datetime.now(UTC)
     data = {"name": NAME, "email": EMAIL, "phone": PHONE, "amount": 4200, "currency": "USD",
             "customer_id": WORD, "reason": SENTENCE, "status": LOWER, "number": CARD,
+            "contact_id": ABROAD, "user_id": HANDLE, "starts_at": BIRTH,
             "metadata": {LOWER: NAME, NAME: LOWER}, "object_id": DIGITS}  # fmt: skip
     typed = {"name": NAME, "email": EMAIL, "phone": PHONE, "message": SENTENCE, "page": LINK,
              "fields": {LOWER: WORD, "status": LOWER}, "utm": {"source": WORD}}  # fmt: skip

@@ -23,16 +23,21 @@ MARKS = (
     "5555341244441115",  # a card's number
     "paid; Theodolinde",  # behind a code
     "Querfurt <w.querfurt@marked.example> https://marked.example/?who=theodolinde",
+    "4930123456",  # a telephone number of another country
+    "WILHELMINAQuerfurt42",  # a name that somebody joined
+    "1980-04-12T00:00:00Z",  # a birth
 )
 PHONE, EMAIL = MARKS[3], MARKS[5]
+ABROAD, HANDLE, BIRTH = MARKS[9:]
 # What a page may not contain: any word of a mark, in any case, and its numbers however spaced.
-_WORDS = ("wilhelmina", "querfurt", "adelgundis", "theodolinde", "marked.example")
-_DIGITS = ("2025550143", "5555341244441115")
+_WORDS = ("wilhelmina", "querfurt", "adelgundis", "theodolinde", "marked.example",
+          "1980-04-12")  # fmt: skip
+_DIGITS = ("2025550143", "5555341244441115", "4930123456")
 _SPACES = re.compile(r"(?<=[0-9])[\s().-]+(?=[0-9])")
 _PART = re.compile(rb'(name|filename)="([^"]*)"')
 
 # What an adapter needs to recognise an event; where it is kept, the rest reaches canonical fields.
-_NEEDED = frozenset({Kind.ID, Kind.CODE, Kind.TIME, Kind.AMOUNT, Kind.CURRENCY, Kind.COUNTRY})
+_NEEDED = frozenset(Kind) - {Kind.TYPED, Kind.OTHER}
 _PHONE = re.compile(r"\+?[0-9 ()-]{7,20}")
 _IS_NEEDED = re.compile("x-github|x-shopify|webhook|svix|x-hubspot|x-acme")
 VARIANTS = ("all", "kept", "keys")

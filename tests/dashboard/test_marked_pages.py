@@ -22,7 +22,17 @@ from tests.adapters.contract.recorded import ALL, PROVIDERS, Fixture, adapter
 from tests.dashboard.board import Board
 from tests.dashboard.happening import fold_all
 from tests.dashboard.marked_rows import DIGITS, LOWER, MARKED_TOWN, WORD, fill
-from tests.dashboard.marking import MARKS, VARIANTS, Marker, fields_of, found_in, texts_of
+from tests.dashboard.marking import (
+    ABROAD,
+    BIRTH,
+    HANDLE,
+    MARKS,
+    VARIANTS,
+    Marker,
+    fields_of,
+    found_in,
+    texts_of,
+)
 
 # Every text is marked twice, with marks of different shapes.
 TURNS = (0, 3)
@@ -95,7 +105,8 @@ def test_no_mark_of_any_single_field_is_on_the_pages(board):
         for name in sorted(fields_of(fixture)):
             if (fixture.provider, name) not in known:
                 known.add((fixture.provider, name))
-                marker = Marker(name, len(known), (LOWER, DIGITS, WORD))
+                marks = (LOWER, DIGITS, WORD, ABROAD, HANDLE, BIRTH)
+                marker = Marker(name, len(known), marks)
                 slug = f"{fixture.provider}-{len(known)}"
                 taken.append(take_in(board, fixture, marker, slug))
     viewer = board.client(Role.VIEWER, sees_personal=False)

@@ -13,6 +13,8 @@ from typing import Any
 
 from adapters import EVENT_TYPES
 from hub.core.auth import plain_values as plain
+from hub.core.auth.opaque_ids import is_strong_id
+from hub.core.auth.ordinary_words import FAMILY_NAMES, MOST_DIGITS, is_worded
 from hub.core.auth.plain_values import Kind
 
 MASK = "•••"
@@ -103,16 +105,19 @@ class Redactor:
         for what people and providers wrote: they may tell of somebody in ordinary words.
         """
         words = text.split()
-        most = plain.MOST_DIGITS - sum(len(word) for word in words if word.strip(_MARKS).isdigit())
-        shown = (word if self._is_own_word(word, most) else MASK for word in words)
+        most = MOST_DIGITS - sum(len(word) for word in words if word.strip(_MARKS).isdigit())
+        shown = (
+            word if self._is_own_word(word, most) and not (at and _is_name(word)) else MASK
+            for at, word in enumerate(words)
+        )
         return " ".join(word for word, _ in groupby(shown))
 
     def _is_own_word(self, word: str, most: int) -> bool:
         bare = word.strip(_MARKS).removesuffix("'s")
         if bare.isdigit():
             return most >= 0
-        is_other = not bare or plain.is_strong_id(bare) or plain.is_time(bare)
-        return is_other or plain.is_worded(bare, self._in_sentences)
+        is_other = not bare or is_strong_id(bare) or plain.is_time(bare)
+        return is_other or is_worded(bare, self._in_sentences)
 
     def _shown(self, value: Any, kind: Kind) -> Any:
         if isinstance(value, str):
@@ -148,8 +153,8 @@ class Redactor:
         match kind:
             case Kind.TYPED:
                 return False
-            case Kind.ID:
-                return plain.is_id(text, self._own)
+            case Kind.ID | Kind.PERSONS_ID:
+                return plain.is_id(text, self._own, persons=kind is Kind.PERSONS_ID)
             case Kind.CODE:
                 is_region = len(text) == 2 and text.isupper() and text != "OK"
                 is_one = plain.is_code(text, self._own) or plain.is_status_code(text)
@@ -162,7 +167,13 @@ class Redactor:
                 return plain.is_time(text) or text in _TRUTH
             case Kind.AMOUNT:
                 return plain.is_amount(text) or text in _TRUTH
-        return text in _TRUTH or plain.is_strong_id(text)
+        return text in _TRUTH or is_strong_id(text)
+
+
+def _is_name(word: str) -> bool:
+    """Return whether a word within a sentence is a family name: it begins with a capital."""
+    bare = word.strip(_MARKS).removesuffix("'s")
+    return bare[:1].isupper() and bare.lower() in FAMILY_NAMES
 
 
 def _tells(digits: str) -> bool:
@@ -172,8 +183,9 @@ def _tells(digits: str) -> bool:
 def _is_plain_number(number: float, kind: Kind) -> bool:
     digits = str(abs(number))
     match kind:
-        case Kind.ID:
-            return isinstance(number, int) and plain.is_number_id(digits)
+        case Kind.ID | Kind.PERSONS_ID:
+            is_persons = kind is Kind.PERSONS_ID
+            return isinstance(number, int) and plain.is_number_id(digits, persons=is_persons)
         case Kind.CODE:
             return plain.is_status_code(digits) or len(digits) <= 2
         case Kind.TIME:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from flask import current_app, g
 
-from hub.core.auth.plain_values import words_of
+from hub.core.auth.ordinary_words import words_of
 from hub.core.auth.redaction import MASK, Redactor
 from hub.core.auth.roles import Principal
 from hub.core.configuration import Configuration
