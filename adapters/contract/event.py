@@ -132,12 +132,19 @@ class Attachment:
     content: bytes = field(repr=False)
 
 
+# Span for which a fact key counts if nothing that is signed tells a replay from a second event.
+UNTIMED_WINDOW_S = 300
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One thing that happened, in the hub's words.
 
     `external_id` is the provider's own id, unchanged (1 to 255 printable ASCII characters).
-    `fact_key` names the same fact where the provider may report it under two ids.
+    `fact_key` names the same fact where the provider may report it under two ids. It counts for
+    as long as keys are kept or, with `fact_window_s`, for so many seconds: then the same fact key
+    under another id is a new event. Such an event is the only one of its request, and its window
+    follows from what its key is made of, so that no other request can take the key away.
     `data` holds the canonical fields of the type's family: a field that the provider did not give
     is absent; money is an integer in the ISO 4217 minor unit beside `currency`; the provider's own
     object is under `native`. `fingerprint` is a digest of what must not differ between two
@@ -154,6 +161,7 @@ class Event:
     data: Mapping[str, Any] = field(default_factory=dict)
     live: bool = True
     fact_key: str | None = None
+    fact_window_s: int | None = None
     fingerprint: bytes = b""
     incomplete: bool = False
     fetch: Mapping[str, Any] | None = None

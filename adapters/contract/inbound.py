@@ -169,6 +169,14 @@ class Inbound(ABC):
         return ()
 
     @property
+    def untimed(self) -> str:
+        """Requests that carry no time, in words; empty if there are none.
+
+        The same one under another id counts as a new event after `UNTIMED_WINDOW_S`.
+        """
+        return ""
+
+    @property
     def can_list(self) -> bool:
         """Whether the source's settings suffice for `list_since`, apart from the account's."""
         return self.lists

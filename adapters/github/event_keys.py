@@ -1,5 +1,6 @@
-"""Keys that tell which of GitHub's events a payload is of: the header that names it is unsigned.
+"""Keys of GitHub's payloads: which event one is of, and whether a second event would differ.
 
+The header that names the event is not signed, so that both follow from the payload alone.
 https://docs.github.com/en/webhooks/webhook-events-and-payloads
 """
 
@@ -55,6 +56,48 @@ SUBJECTS: Mapping[str, frozenset[str]] = {
         frozenset(),
     ),
 }
+
+_CHANGES = frozenset(
+    "opened edited closed reopened deleted labeled unlabeled assigned unassigned milestoned "
+    "demilestoned".split()
+)
+# Actions with which an object appears, ends or changes its `updated_at`: no two are the same bytes.
+# The first key that a payload has decides. Whatever is not here may come again, byte for byte: a
+# dispatch, a member who is added once more, a pin that is set again.
+ONCE: Mapping[str, frozenset[str]] = {
+    "comment": frozenset({"created", "edited", "deleted"}),
+    "review": frozenset({"submitted", "dismissed"}),
+    "thread": frozenset(),
+    "reviewers": frozenset(),
+    "deployment_status": frozenset({"created"}),
+    "workflow_job": frozenset({"queued", "in_progress", "completed"}),
+    "workflow_run": frozenset({"requested", "in_progress", "completed"}),
+    "check_run": frozenset({"created", "completed"}),
+    "check_suite": frozenset({"requested", "completed"}),
+    "deployment": frozenset({"created"}),
+    "release": frozenset({"created", "deleted"}),
+    "discussion": frozenset({"created", "deleted"}),
+    "pull_request": _CHANGES | {"synchronize"},
+    "issue": _CHANGES,
+    "starred_at": frozenset({"created"}),
+}
+
+
+def is_unique(payload: Mapping[str, object]) -> bool:
+    """Return whether a second event with this very payload is impossible.
+
+    Its times and ids are then those of this event. A repository's `updated_at`, or the
+    `created_at` of a person, are not.
+    """
+    keys = payload.keys()
+    if SUBJECTS["push"] <= keys:
+        repository = payload["repository"] if "repository" in keys else None
+        return isinstance(repository, dict) and type(repository.get("pushed_at")) is int
+    if "action" not in keys:
+        # Each has an id and a time of its own.
+        return {"forkee"} <= keys or {"build"} <= keys or SUBJECTS["status"] <= keys
+    subject = next((name for name in ONCE if name in keys), None)
+    return subject is not None and str(payload["action"]) in ONCE[subject]
 
 
 def contradiction(event: str, payload: Mapping[str, object]) -> str | None:

@@ -16,13 +16,14 @@ listed: `hook` (`owner/repo/123`, the number is in the URL of the hook's page) a
 
 **Quirks**: the type is `<X-GitHub-Event>.<action>`, or the event alone if there is no action
 (`push`, `ping`). None has a canonical type. Event and delivery id are in headers that are not
-signed, so neither decides anything: a fact is known by the digest of its payload, under any id, and
-an event that the payload contradicts, or that is not named, is `github.webhook` with the `reason`
-in `data`. `X-GitHub-Delivery` is the same for every hook that receives one event, and for a
-redelivery; without it the digest is the id. The content type may be
-`application/x-www-form-urlencoded`, with the JSON in `payload`. No field has the time of the event:
-`occurred_at` is the `Date` of a listed delivery, else the time of arrival. Payloads have up to
-25 MB, most far less than 1 MB; the source's `max_bytes` is the limit here.
+signed, so neither decides anything: a fact is known by the digest of its payload, under any id. A
+payload that has no time of its own (a dispatch, a member who is added again) may come again as
+another event, and is one fact for 5 minutes only. An event that the payload contradicts, or that is
+not named, is `github.webhook` with the `reason` in `data`. `X-GitHub-Delivery` is the same for
+every hook that receives one event, and for a redelivery; without it the digest is the id. The
+content type may be `application/x-www-form-urlencoded`, with the JSON in `payload`. No field has
+the time of the event: `occurred_at` is the `Date` of a listed delivery, else the time of arrival.
+Payloads have up to 25 MB, most far less than 1 MB; the source's `max_bytes` is the limit here.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +32,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from adapters.contract.errors import Unreadable
-from adapters.contract.event import Event
+from adapters.contract.event import UNTIMED_WINDOW_S, Event
 from adapters.contract.fields import external_id, is_id
 from adapters.contract.form_bodies import media_type, read_form
 from adapters.contract.inbound import Inbound, ListedRecord, Sample
@@ -40,7 +41,7 @@ from adapters.contract.request import InboundRequest
 from adapters.contract.sample_files import SampleFiles
 from adapters.contract.signatures.hmac import sign_hmac, verify_hmac
 from adapters.contract.strict_json import digest, read_json
-from adapters.github.event_keys import contradiction
+from adapters.github.event_keys import contradiction, is_unique
 from adapters.github.listing import list_deliveries
 from adapters.github.settings import GithubSettings
 
@@ -108,6 +109,7 @@ class GithubInbound(Inbound):
                 occurred_at=_sent_at(request),
                 data=data,
                 fact_key=fact_key,
+                fact_window_s=None if is_unique(native) else UNTIMED_WINDOW_S,
                 fingerprint=digest(native),
             )
         ]
@@ -129,6 +131,11 @@ class GithubInbound(Inbound):
     def sample_types(self) -> Sequence[str]:
         """Return the native types that `sample` knows."""
         return SAMPLES.types
+
+    @property
+    def untimed(self) -> str:
+        """Events whose payload has no time of its own."""
+        return "dispatches, pings, changes of members and teams, and others"
 
     @property
     def can_list(self) -> bool:

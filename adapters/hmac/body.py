@@ -1,5 +1,6 @@
 """Request bodies (JSON object or form), and look-up of a value by its path in body or headers."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,16 @@ from adapters.contract.request import InboundRequest
 from adapters.contract.strict_json import read_json
 
 FORM = "application/x-www-form-urlencoded"
+
+# A time of day on a date (RFC 3339, or with a space), also percent-encoded.
+_DATE_TIME = re.compile(
+    rb"(?<![0-9])20[0-9]{2}-[01][0-9]-[0-3][0-9](?:[T +]|%20)[0-2][0-9](?::|%3A)[0-5][0-9]"
+)
+# Seconds or milliseconds since 1970, under a name that says that they are a time.
+_EPOCH = re.compile(
+    rb"""(?:time|date|stamp|_at|At|_on|\bts|created|updated|occurred)[A-Za-z_]{0,20}["']?\s*[:=]"""
+    rb"""\s*["']?[12][0-9]{9}(?:\.[0-9]+|[0-9]{3})?(?![0-9])"""
+)
 
 
 def read_body(request: InboundRequest) -> dict[str, Any]:
@@ -25,6 +36,14 @@ def read_body(request: InboundRequest) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Unreadable(f"the body must be a JSON object, not {type(value).__name__}")
     return value
+
+
+def carries_time(body: bytes) -> bool:
+    """Return whether a time stands anywhere in a body, so that a second event differs from it.
+
+    It depends on nothing but the bytes: headers that say how to read them may not be signed.
+    """
+    return bool(_DATE_TIME.search(body) or _EPOCH.search(body))
 
 
 def value_at(path: str, request: InboundRequest, native: Mapping[str, Any]) -> str:

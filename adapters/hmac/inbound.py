@@ -11,8 +11,8 @@ lower case. A timestamp is used only if it is signed: epoch seconds, or millisec
 with a tolerance of 5 minutes either way unless `tolerance` sets another. Without a timestamp, a
 request can be replayed; its id shows that.
 
-**Re-sends**: depends on the sender. Without `id_path` the id is the SHA-256 of the body, so two
-events with identical bodies are one.
+**Re-sends**: depends on the sender. Without `id_path` the same body is one event. A body in which
+no time stands is that for 5 minutes (or for `tolerance`, if longer): after that it is a new event.
 
 **Answers**: any 2xx, empty. `challenge: {query: hub.challenge, token_query: hub.verify_token,
 token: ...}` echoes the challenge of a GET (Meta, WebSub), `challenge: {body: challenge, type:
@@ -20,7 +20,8 @@ url_verification}` that of a signed POST (Slack); without `type`, every POST tha
 handshake.
 
 **Quirks**: a header that `signs` does not name is not signed, and neither is an id or type in it.
-With an id that is not signed the signed bytes are one fact, under any id; `hub check` says so.
+With an id that is not signed the signed bytes are one fact, under any id: for ever if a time is in
+them, for 5 minutes otherwise, since the sender may mean it again. `hub check` says both.
 The body is a JSON object or a urlencoded form, which becomes `native`. Types are `hmac.<type>`;
 without `type_path` all are `hmac.webhook`. `occurred_at` is the signed time, else the time of
 arrival.
@@ -36,12 +37,12 @@ from hashlib import sha256
 from typing import Any
 
 from adapters.contract.errors import NotVerified, Unreadable
-from adapters.contract.event import Event
+from adapters.contract.event import UNTIMED_WINDOW_S, Event
 from adapters.contract.fields import external_id, utc_from_epoch
 from adapters.contract.inbound import Inbound, Reply, Sample
 from adapters.contract.request import InboundRequest
 from adapters.contract.signatures.hmac import check_age, check_timestamp, sign_hmac, verify_hmac
-from adapters.hmac.body import read_body, value_at
+from adapters.hmac.body import carries_time, read_body, value_at
 from adapters.hmac.challenge import Challenge
 from adapters.hmac.settings import DEFAULT_TOLERANCE_S, HmacSettings
 from adapters.hmac.template import Template
@@ -112,7 +113,8 @@ class HmacInbound(Inbound):
                 external_id=self._external_id(request, native),
                 occurred_at=self._occurred_at(request),
                 data={"native": native},
-                fact_key=self._fact_key(request),
+                fact_key=(fact_key := self._fact_key(request)),
+                fact_window_s=self._fact_window_s(request) if fact_key else None,
                 fingerprint=sha256(request.body).digest(),
             )
         ]
@@ -147,6 +149,13 @@ class HmacInbound(Inbound):
         signs = self._template.signs
         return tuple(what for what, path in paths.items() if path and not signs(path))
 
+    @property
+    def untimed(self) -> str:
+        """Bodies without a time, if neither an id nor a time is signed beside them."""
+        if self._template.is_timed or (self._id_path and self._template.signs(self._id_path)):
+            return ""
+        return "bodies in which no time stands"
+
     def sample_types(self) -> Sequence[str]:
         """Return the one native type that `sample` knows."""
         return (_SAMPLE_TYPE if self._type_path else _ONLY_TYPE,)
@@ -178,18 +187,36 @@ class HmacInbound(Inbound):
 
     def _external_id(self, request: InboundRequest, native: Mapping[str, Any]) -> str:
         if self._id_path is None:
-            return sha256(request.body).hexdigest()
+            name = sha256(request.body).hexdigest()
+            if self._fact_window_s(request) is None:
+                return name
+            return f"{name}:{int(request.received_at.timestamp())}"
         return external_id(value_at(self._id_path, request, native), "the id")
 
     def _fact_key(self, request: InboundRequest) -> str | None:
-        """Return the digest of the signed bytes if the id is not among them, else None."""
-        if self._id_path is None or self._template.signs(self._id_path):
+        """Return the digest of what identifies an event without a signed id, else None.
+
+        That is the body if there is no id; it is all signed bytes if the id is not among them.
+        """
+        if self._id_path is None:
+            is_once = self._fact_window_s(request) is None
+            return None if is_once else f"body:{sha256(request.body).hexdigest()}"
+        if self._template.signs(self._id_path):
             return None
         try:
             signed = self._signed(request, self._timestamp(request))
         except NotVerified:  # a stored request has no credentials any more
             return None
         return f"signed:{sha256(signed).hexdigest()}"
+
+    def _fact_window_s(self, request: InboundRequest) -> int | None:
+        """Return for how long the fact key counts; None for ever, if a second event differs."""
+        if carries_time(request.body):
+            return None
+        if self._id_path is None:
+            # The sender signs a repetition anew, with the time of that.
+            return max(UNTIMED_WINDOW_S, self._tolerance_s if self._template.is_timed else 0)
+        return None if self._template.is_timed else UNTIMED_WINDOW_S
 
     def _occurred_at(self, request: InboundRequest) -> datetime:
         if self._timestamp_header is None:

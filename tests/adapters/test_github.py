@@ -15,7 +15,7 @@ from adapters.contract.signatures.hmac import sign_hmac
 from adapters.github.inbound import GithubInbound
 from adapters.github.settings import GithubSettings
 from hub.gateways.http.transport import GuardedTransport
-from tests.adapters.posting import NOW, posted, vectors
+from tests.adapters.posting import FIXTURES, NOW, posted, vectors
 from tests.far_end import FarEnd, Received, Reply
 
 SECRET = "github_secret_number_one"
@@ -130,6 +130,50 @@ def test_a_captured_request_is_one_fact_under_any_headers() -> None:
     ]
     assert len({one.fact_key for one in told}) == 1
     assert parsed(BODY.replace(b"1", b"2")).fact_key != told[0].fact_key
+
+
+@pytest.mark.parametrize(
+    ("event", "payload", "is_once"),
+    [
+        ("repository_dispatch", {"action": "opened", "branch": "", "client_payload": {}}, False),
+        ("workflow_dispatch", {"inputs": {}, "ref": "", "workflow": ""}, False),
+        ("member", {"action": "added", "member": {"created_at": "2019"}}, False),
+        ("membership", {"action": "removed", "member": {}, "team": {}, "scope": "team"}, False),
+        ("team_add", {"team": {}, "repository": {"pushed_at": 1, "updated_at": "2019"}}, False),
+        ("star", {"action": "deleted", "starred_at": None}, False),
+        ("star", {"action": "deleted", "starred_at": None, "installation": {}}, False),
+        ("star", {"action": "created", "starred_at": "2019"}, True),
+        ("issues", {"action": "pinned", "issue": {}}, False),
+        ("issues", {"action": ["opened"], "issue": {}}, False),
+        ("issues", {"action": "labeled", "issue": {}, "label": {}}, True),
+        ("issue_comment", {"action": "created", "issue": {}, "comment": {}}, True),
+        ("pull_request_review", {"action": "edited", "pull_request": {}, "review": {}}, False),
+        ("check_run", {"action": "rerequested", "check_run": {}}, False),
+        ("status", {"sha": "", "context": "", "state": ""}, True),
+    ],
+)
+def test_a_payload_that_may_come_again_is_one_fact_for_five_minutes(
+    event: str, payload: dict[str, Any], is_once: bool
+) -> None:
+    told = [
+        parsed(
+            json.dumps({"repository": {}} | payload).encode(), HEADERS | {"x-github-event": name}
+        )
+        for name in (event, "watch", "nothing that is known")
+    ]
+    assert [one.fact_window_s for one in told] == [None if is_once else 300] * 3
+    assert len({one.fact_key for one in told}) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "is_once"),
+    [("issues.opened", True), ("push", True), ("push.new_branch", True), ("ping", False)],
+)
+def test_recorded_payloads_with_a_time_of_their_own_are_one_fact_for_ever(
+    name: str, is_once: bool
+) -> None:
+    body = (FIXTURES / "github" / f"{name}.json").read_bytes()
+    assert (parsed(body).fact_window_s is None) == is_once
 
 
 @pytest.mark.parametrize(

@@ -207,11 +207,41 @@ def test_the_same_signed_bytes_are_one_fact_under_any_id_that_is_not_signed() ->
     assert ours.unsigned == ("id", "type")
 
 
+@pytest.mark.parametrize(
+    ("body", "is_timed"),
+    [
+        ({"kind": "dispatch", "id": 1795176000, "phone": "+12025550123"}, False),
+        ({"day": "2026-11-20", "name": "1795176000"}, False),
+        ({"at": "2026-11-20T12:00:00Z"}, True),
+        ({"sent": "2026-11-20 12:00"}, True),
+        ({"data": {"created": 1795176000}}, True),
+        ({"updated_at_ms": "1795176000123"}, True),
+        ("when=2026-11-20T12%3A00%3A00Z", True),
+        ("timestamp=1795176000.25", True),
+    ],
+)
+def test_signed_bytes_without_a_time_are_one_fact_for_five_minutes(body, is_timed) -> None:
+    ours = adapter(id_path="header:X-Id")
+    is_form = isinstance(body, str)
+    raw = body.encode() if is_form else json.dumps(body).encode()
+    headers = {"X-Id": "1"} | (
+        {"content-type": "application/x-www-form-urlencoded"} if is_form else {}
+    )
+    event = parsed(ours, raw, headers)
+    assert event.fact_key.startswith("signed:")
+    assert event.fact_window_s == (None if is_timed else 300)
+    assert ours.untimed
+    assert parsed(adapter(id_path="kind"), b'{"kind": "a"}').fact_window_s is None
+    assert not adapter(id_path="kind").untimed
+    assert not adapter(TIMED).untimed
+    repeated = parsed(adapter(TIMED, tolerance="1h"), b"{}", {"X-Time": f"{NOW_S}"})
+    assert repeated.fact_window_s == 3600, "it may be sent again for as long"
+
+
 def test_an_id_that_is_signed_is_the_only_key() -> None:
     for settings in (
         {"id_path": "id"},
         {"id_path": "header:X-Id", "signs": "{header:x-id}.{body}"},
-        {},
     ):
         ours = adapter(PLAIN | settings)
         assert ours.unsigned == ()
@@ -232,7 +262,11 @@ def test_a_path_that_leads_nowhere_is_unreadable(path: str) -> None:
 
 def test_without_a_path_the_id_is_the_body_and_the_type_is_webhook() -> None:
     event = parsed(adapter(), b'{"a": 1}')
-    assert event.external_id == hashlib.sha256(b'{"a": 1}').hexdigest()
+    digest = hashlib.sha256(b'{"a": 1}').hexdigest()
+    assert (event.external_id, event.fact_key) == (f"{digest}:{NOW_S}", f"body:{digest}")
+    timed = parsed(adapter(), b'{"at": "2026-11-20T12:00:00Z"}')
+    assert timed.external_id == hashlib.sha256(b'{"at": "2026-11-20T12:00:00Z"}').hexdigest()
+    assert (timed.fact_key, timed.fact_window_s) == (None, None)
     assert (event.type, event.occurred_at) == ("hmac.webhook", NOW)
     assert parsed(adapter(), b'{"a": 2}').external_id != event.external_id
 

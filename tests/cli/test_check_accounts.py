@@ -117,7 +117,7 @@ def check(folder: Path, name: str, **more: Any) -> Finding:
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"id_path": "header:X-Id"}, ["signs its id,", "count once, whatever their id"]),
+        ({"id_path": "header:X-Id"}, ["signs its id,", "count once if a time is in them"]),
         ({"type_path": "header:X-Kind"}, ["signs its type,", "send it first as another type"]),
         ({"id_path": "header:X-Id", "type_path": "header:X-Kind"}, ["signs its id and type,"]),
         ({"id_path": "header:X-Id", "signs": "{header:X-Id}{body}"}, []),
@@ -135,6 +135,29 @@ def test_an_id_or_a_type_that_nobody_signs_is_noted(
     noted = [one for one in notes if "signs its" in one]
     assert len(noted) == bool(told)
     assert all(words in noted[0] for words in told)
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ({"adapter": "github"}, "dispatches, pings, changes of members and teams, and others have"),
+        ({"adapter": "hmac", "header": "X-Signature"}, "bodies in which no time stands have"),
+        ({"adapter": "hmac", "header": "X-Signature", "id_path": "id"}, None),
+        ({"adapter": "stripe"}, None),
+    ],
+)
+def test_what_a_captured_request_without_a_time_can_do_is_noted(
+    tmp_path: Path, source: dict[str, Any], words: str | None
+) -> None:
+    path = tmp_path / "hub.yaml"
+    path.write_text(
+        json.dumps({"sources": {"acme": source | {"secrets": ["acme_secret_number_one"]}}})
+    )
+    configuration = load_config(path, {}, published_secrets_allowed=True, allow_private=True)
+    found = check_accounts(configuration, allow_private=True)
+    notes = [one.message for one in found if "no signed time" in one.message]
+    assert len(notes) == (words is not None)
+    assert all(words in note and "again after 5 minutes" in note for note in notes if words)
 
 
 def test_each_adapter_is_tried_or_there_is_a_reason_why_not() -> None:

@@ -88,6 +88,7 @@ def _event(one: dict[str, Any]) -> Event:
         data=data | {"native": one},
         live=one.get("live", True),
         fact_key=one.get("fact_key"),
+        fact_window_s=one.get("fact_window_s"),
         fingerprint=digest,
         incomplete=one.get("incomplete", False),
     )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from adapters import registry
+from adapters.contract.event import UNTIMED_WINDOW_S
 from hub.cli.checks import FAULT, NOTE, OK, Finding
 from hub.config import PUBLISHED_SECRETS
 from hub.config.cross_checks import asks_for_link
@@ -16,10 +17,8 @@ def check_accounts(configuration: Configuration, *, allow_private: bool) -> Iter
     """Yield the findings about each source, destination and route."""
     for source in configuration.sources.values():
         yield _source(source)
-        if note := _account(source, configuration):
-            yield note
-        if note := _unsigned(source):
-            yield note
+        notes = (_account(source, configuration), _unsigned(source), _untimed(source))
+        yield from (note for note in notes if note)
     for destination in configuration.destinations.values():
         yield check_destination(destination, allow_private=allow_private)
     for route in configuration.routes.values():
@@ -65,13 +64,27 @@ def _unsigned(source: Source) -> Finding | None:
     if not unsigned:
         return None
     meanings = {
-        "id": "the same signed bytes count once, whatever their id",
+        "id": "the same signed bytes count once if a time is in them, whatever their id",
         "type": "whoever has seen one request can send it first as another type",
     }
     sentence = (
         f"nobody signs its {' and '.join(unsigned)}, from a header that `signs` does not name: "
         f"{'; '.join(meanings[one] for one in unsigned)}. Name the header in `signs` if the sender "
         "signs it"
+    )
+    return Finding(NOTE, f"source {source.slug}", sentence)
+
+
+def _untimed(source: Source) -> Finding | None:
+    """Return a note if requests of a source carry no time, so that a captured one counts again."""
+    untimed = registry.inbound(source.adapter)(source.settings).untimed if source.enabled else ""
+    if not untimed:
+        return None
+    minutes = UNTIMED_WINDOW_S // 60
+    sentence = (
+        f"{untimed} have no signed time: whoever has seen one can send it again after "
+        f"{minutes} minutes, as a new event; the same within {minutes} minutes is a duplicate. "
+        "Let no route do more on them than may be done again"
     )
     return Finding(NOTE, f"source {source.slug}", sentence)
 

@@ -3,14 +3,15 @@
 They pass the same ingest and the same event keys as webhooks, so that known events are left alone.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, or_, select, update
 from sqlalchemy.exc import DBAPIError
 
-from adapters import Event, InboundRequest, ListedRecord
+from adapters import InboundRequest, ListedRecord
 from hub.core.advisory_locks import advisory_lock
 from hub.core.configuration import Source
 from hub.core.database_errors import DatabaseErrorKind, classify
@@ -96,7 +97,11 @@ def _prepare(hub: Hub, source: Source, record: ListedRecord, now: datetime) -> P
         body=record.body,
         received_at=now,
     )
-    return hub.receiver.prepare_verified(request, source.slug, BACKFILL)
+    prepared = hub.receiver.prepare_verified(request, source.slug, BACKFILL)
+    for row in prepared.batch.events if prepared.batch else ():
+        if row["fact_window_s"] is not None:
+            row["fact_key"] = row["fact_window_s"] = None  # its id is the provider's own
+    return prepared
 
 
 def _fill_one(
@@ -114,11 +119,9 @@ def _fill_one(
     if source.account is not None:
         advisory_lock(connection, "account", source.account)
     missing = _missing(connection, _sharing(hub, source), prepared)
-    if not missing.events:
-        return 0
-    if heard is not None and not all(
-        is_hubs_business(connection, one, heard) for one in missing.events
-    ):
+    events = missing.events
+    is_ours = heard is None or all(is_hubs_business(connection, one, heard) for one in events)
+    if not events or not is_ours:
         return 0
     new = ingest(connection, missing).new_event_ids
     connection.execute(update(StoredEvent).where(StoredEvent.id.in_(new)).values(backfilled=True))
@@ -137,7 +140,7 @@ def _missing(
     connection: Connection, sources: Sequence[str], prepared: PreparedRequest
 ) -> PreparedRequest:
     """Return the request without its known events: they do not count as duplicates here."""
-    known = _known(connection, sources, prepared.events)
+    known = _known(connection, sources, prepared.batch.events if prepared.batch else ())
     events = [event for event in prepared.events if event.external_id not in known]
     if prepared.batch is None or len(events) == len(prepared.events):
         return prepared
@@ -148,25 +151,22 @@ def _missing(
     return replace(prepared, events=events, batch=batch)
 
 
-def _known(connection: Connection, sources: Sequence[str], events: Iterable[Event]) -> set[str]:
+def _known(
+    connection: Connection, sources: Sequence[str], rows: Sequence[Mapping[str, Any]]
+) -> set[str]:
     """Return the external ids of known events, by their external id or their fact key."""
-    events = list(events)
-    facts = [event.fact_key for event in events if event.fact_key]
-    rows = connection.execute(
+    found = connection.execute(
         select(EventKey.external_id, EventKey.fact_key).where(
             EventKey.source.in_(sources),
             or_(
-                EventKey.external_id.in_([event.external_id for event in events]),
-                EventKey.fact_key.in_(facts),
+                EventKey.external_id.in_([row["external_id"] for row in rows]),
+                EventKey.fact_key.in_([row["fact_key"] for row in rows if row["fact_key"]]),
             ),
         )
     ).all()
-    ids = {row.external_id for row in rows}
-    known_facts = {row.fact_key for row in rows if row.fact_key}
+    ids, facts = ({key[place] for key in found} - {None} for place in (0, 1))
     return {
-        event.external_id
-        for event in events
-        if event.external_id in ids or event.fact_key in known_facts
+        row["external_id"] for row in rows if row["external_id"] in ids or row["fact_key"] in facts
     }
 
 

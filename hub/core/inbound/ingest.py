@@ -107,7 +107,7 @@ def ingest_new(
 
 
 def ingest_known(connection: Connection, prepared: PreparedRequest) -> IngestResult:
-    """Count the events of a request that came before, and store it if none of them is new.
+    """Count the events of a request that came before; store it if none is new, or one comes again.
 
     Must be called after `ingest_new`, in a transaction of its own: so it is one commit. If no more
     than counters change, that waits for no disk: what a crash may lose are counts of an event that
@@ -116,7 +116,7 @@ def ingest_known(connection: Connection, prepared: PreparedRequest) -> IngestRes
     if prepared.batch is None:
         return _store_unreadable(connection, prepared)
     # What is new of it is found as its own.
-    stored = ingest_store.count_duplicates(connection, prepared.batch, [])
+    stored = ingest_store.insert_known(connection, prepared.batch, [])
     if stored.is_counted:
         commit_without_disk(connection)
     return _result_of(prepared, stored)

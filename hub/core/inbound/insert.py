@@ -10,7 +10,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, exists, or_, select, update
+from sqlalchemy.orm import aliased
 
 from hub.core.inbound import insert_postgresql, insert_sqlite
 from hub.core.inbound.byte_budget import note_over_budget, stored_bytes, take
@@ -39,7 +40,7 @@ class Stored:
 def insert_batches(connection: Connection, batches: Sequence[Batch]) -> list[Stored]:
     """Insert the new events of each batch; the others are counted as duplicates."""
     return [
-        Stored(new) if len(new) == len(batch.events) else count_duplicates(connection, batch, new)
+        Stored(new) if len(new) == len(batch.events) else insert_known(connection, batch, new)
         for batch, new in zip(batches, insert_new(connection, batches), strict=True)
     ]
 
@@ -51,6 +52,50 @@ def insert_new(connection: Connection, batches: Sequence[Batch]) -> list[list[UU
     if connection.dialect.name == "postgresql":
         return insert_postgresql.insert_new(connection, batches)
     return insert_sqlite.insert_new(connection, batches)
+
+
+def insert_known(connection: Connection, batch: Batch, new: Sequence[UUID]) -> Stored:
+    """Insert an event that may come again by now; count the duplicates of any other batch.
+
+    Must be called in a transaction, after `insert_new`, which inserted the events `new`.
+    """
+    if not new and _free_fact_key(connection, batch):
+        [new] = insert_new(connection, [batch])
+    return (
+        Stored(new)
+        if len(new) == len(batch.events)
+        else _count_duplicates(connection, batch, new)
+    )
+
+
+def _free_fact_key(connection: Connection, batch: Batch) -> bool:
+    """Take the fact key from an earlier event if its window is over; return whether it was taken.
+
+    The earlier event keeps its external id. Requests that were stored before may be ingested
+    again, so an event may also come before the one that has the key.
+    """
+    event = batch.events[0]
+    if event["fact_window_s"] is None:
+        return False
+    window = timedelta(seconds=event["fact_window_s"])
+    same_id = aliased(EventKey)
+    is_known = exists().where(
+        same_id.source == event["source"], same_id.external_id == event["external_id"]
+    )
+    freed = connection.execute(
+        update(EventKey)
+        .where(
+            EventKey.source == event["source"],
+            EventKey.fact_key == event["fact_key"],
+            or_(
+                EventKey.first_seen_at <= event["received_at"] - window,
+                EventKey.first_seen_at >= event["received_at"] + window,
+            ),
+            ~is_known,
+        )
+        .values(fact_key=None)
+    )
+    return freed.rowcount > 0
 
 
 def insert_deliveries(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -75,7 +120,7 @@ def _delivery_values(row: Mapping[str, Any], now: Any) -> dict[str, Any]:
     }
 
 
-def count_duplicates(connection: Connection, batch: Batch, new: Sequence[UUID]) -> Stored:
+def _count_duplicates(connection: Connection, batch: Batch, new: Sequence[UUID]) -> Stored:
     """Count the duplicates of a batch, and store the request if none of its events was new.
 
     Must be called in a transaction. The row of the source is locked before those of events, as

@@ -171,6 +171,7 @@ def _event_row(event: Event, request: Mapping[str, Any], version: str) -> dict[s
         "native_type": event.native_type,
         "external_id": event.external_id,
         "fact_key": event.fact_key,
+        "fact_window_s": event.fact_window_s,
         "fingerprint": event.fingerprint,
         "occurred_at": event.occurred_at,
         "received_at": request["received_at"],

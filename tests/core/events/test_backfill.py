@@ -87,6 +87,13 @@ def test_the_same_fact_under_another_id_is_known(town) -> None:
     assert (kept.external_id, kept.duplicates) == ("e1", 0)
 
 
+def test_events_without_a_time_are_told_apart_by_the_provider_s_own_ids(town) -> None:
+    again = {"fact_key": "dispatched", "fact_window_s": 300}
+    arrive(town, {"id": "e1"} | again)
+    records = [listed({"id": f"e{n}"} | again) for n in (1, 2, 3)]
+    assert look(town, *records) == BackfillResult(listed=3, known=1, new=2)
+
+
 def test_another_source_s_event_is_not_known(town) -> None:
     arrive(town, {"id": "e1"})
     with town.store.write() as connection:

@@ -1,6 +1,7 @@
 """Ingest: the stored result of every kind of request, repeated or concurrent."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import delete, select
@@ -106,6 +107,35 @@ def test_one_fact_under_two_ids_is_one_event(database, town) -> None:
     assert taken.state is RequestState.DUPLICATE
     assert not taken.conflict, "a twin has another body by its nature"
     assert (event.external_id, event.duplicates) == ("e1", 1)
+
+
+def test_a_fact_key_with_a_window_counts_for_so_long_and_an_id_for_ever(database, town) -> None:
+    def bring(external_id: str, second: int) -> RequestState:
+        event = {"id": external_id, "fact_key": "f", "fact_window_s": 300}
+        with database.write() as connection:
+            return town.take_in(connection, event, at=NOW + timedelta(seconds=second)).state
+
+    new, known = RequestState.ACCEPTED, RequestState.DUPLICATE
+    brought = [("e1", 0, new), ("e2", 299, known), ("e2", 300, new), ("e3", 599, known),
+               ("e1", 700, known), ("e2", 700, known), ("e3", 1000, new),
+               ("early", -1000, new)]  # fmt: skip
+    for external_id, second, state in brought:
+        assert bring(external_id, second) is state, (external_id, second)
+    with database.read() as connection:
+        events, requests = events_of(connection), requests_of(connection)
+        assert [one.external_id for one in events] == ["e1", "e2", "e3", "early"]
+        assert sum(one.duplicates for one in events) == 4
+        assert len(deliveries_of(connection)) == 4
+        assert len(requests) == len(brought)
+
+
+def test_a_stored_event_with_a_window_is_not_stored_again_by_a_second_write(database, town) -> None:
+    prepared = town.prepared({"id": "e1", "fact_key": "f", "fact_window_s": 300})
+    for _ in range(2):
+        with database.write() as connection:
+            assert ingest(connection, prepared).state is RequestState.ACCEPTED
+    with database.read() as connection:
+        assert len(events_of(connection)) == len(requests_of(connection)) == 1
 
 
 def test_the_same_id_at_two_sources_is_two_events(database, town) -> None:
