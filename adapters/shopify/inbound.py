@@ -14,15 +14,18 @@ Delivery of every event is not guaranteed: compare with the shop from time to ti
 **Answers**: any 2xx; the body is not read. A wrong signature must be answered with 401.
 
 **Quirks**: topic, shop and ids are in headers that are not signed, so anyone with one signed body
-could post it as another topic: body and topic must agree, and of one body each topic is one fact,
-under any event id. `X-Shopify-Event-Id` is one per action of the merchant, shared by all its
-topics, objects and subscriptions; two subscriptions to one topic differ in `X-Shopify-Webhook-Id`
-only. The
-external id is composed of topic, object, its `updated_at` and the event id: duplicates get the same
-id, different facts never do. Slashes are escaped and ids have 18 digits; a body that is serialized
-again has another signature. Amounts are decimal strings in the shop's currency; a negative one is
-left out. An order's `email` may differ from its customer's. A test notification has `test: true`:
-it is not live, and its order is void, paid and cancelled at once.
+could post it as another topic. One that the body contradicts, or that is missing, becomes
+`shopify.webhook` with the `reason` in `data`; of one body each topic is one fact, under any event
+id, and a payment, a cancellation, a fulfilment or a refund is one in any later body too. A body
+without `updated_at` (`inventory_levels/disconnect`, `.../remove`) may come again as another event,
+and is one fact for 5 minutes only. `X-Shopify-Event-Id` is one per action of the merchant, shared
+by all its topics, objects and subscriptions; two subscriptions to one topic differ in
+`X-Shopify-Webhook-Id` only. The external id is composed of topic, object, its `updated_at` and the
+event id: duplicates get the same id, different facts never do. Slashes are escaped and ids have 18
+digits; a body that is serialized again has another signature. Amounts are decimal strings in the
+shop's currency; a negative one is left out. An order's `email` may differ from its customer's. A
+test notification has `test: true`: it is not live, and its order is void, paid and cancelled at
+once.
 """
 
 import json
@@ -35,7 +38,7 @@ from typing import Any
 from adapters.contract.errors import Unreadable
 from adapters.contract.event import Event
 from adapters.contract.fields import external_id as checked_id
-from adapters.contract.fields import utc_from_text
+from adapters.contract.fields import is_id, utc_from_text
 from adapters.contract.inbound import Inbound, Sample
 from adapters.contract.request import InboundRequest
 from adapters.contract.sample_files import SampleFiles
@@ -67,6 +70,7 @@ SAMPLES = SampleFiles(
 )
 
 _DIGEST_LENGTH = 32
+_UNNAMED = "webhook"
 _SIGNATURE = "X-Shopify-Hmac-SHA256"
 _TOPIC = re.compile(r"[a-z][a-z0-9_]{0,49}(/[a-z][a-z0-9_]{0,49}){1,2}", re.ASCII)
 
@@ -97,22 +101,28 @@ class ShopifyInbound(Inbound):
 
     def parse(self, request: InboundRequest) -> Sequence[Event]:
         """Return the one event of a Shopify webhook."""
-        topic = _topic(request)
         native = read_json(request.body)
         if not isinstance(native, dict) or not native:
             raise Unreadable("a Shopify webhook is a JSON object with something in it")
+        data: dict[str, Any] = {"native": native}
+        try:
+            topic = _topic(request)
+            facts.check_topic(topic, native)
+        except Unreadable as error:
+            topic, data["reason"] = _UNNAMED, str(error)
         kind = NATIVE_TYPES.get(topic)
-        facts.check_topic(topic, native)
         read = facts.READERS.get(kind or "")
+        fact_key = facts.fact_key(topic, native)
         return [
             Event(
                 type=kind or f"shopify.{topic}",
                 native_type=topic,
-                external_id=_external_id(request, topic, native),
+                external_id=_external_id(request, topic, native) or fact_key,
                 occurred_at=_occurred_at(request, topic, native),
-                data={**(read(native) if read else {}), "native": native},
+                data={**(read(native) if read else {}), **data},
                 live=native.get("test") is not True,
-                fact_key=facts.fact_key(topic, native),
+                fact_key=fact_key,
+                fact_window_s=facts.fact_window_s(topic, native),
                 fingerprint=sha256(request.body).digest(),
             )
         ]
@@ -134,6 +144,11 @@ class ShopifyInbound(Inbound):
         }
         return Sample(body, headers)
 
+    @property
+    def untimed(self) -> str:
+        """Topics whose body has no time."""
+        return "topics whose body has no `updated_at`, like inventory_levels/disconnect"
+
     def sample_types(self) -> Sequence[str]:
         """Return the topics that `sample` knows."""
         return SAMPLES.types
@@ -146,8 +161,11 @@ def _topic(request: InboundRequest) -> str:
     return topic
 
 
-def _external_id(request: InboundRequest, topic: str, native: Mapping[str, Any]) -> str:
-    event_id = checked_id(request.headers.get("x-shopify-event-id"), "X-Shopify-Event-Id")
+def _external_id(request: InboundRequest, topic: str, native: Mapping[str, Any]) -> str | None:
+    """Return the external id; None if there is no event id, whose header is not signed."""
+    event_id = request.headers.get("x-shopify-event-id")
+    if not is_id(event_id):
+        return None
     about = facts.object_id(native) or sha256(request.body).hexdigest()[:_DIGEST_LENGTH]
     parts = [topic, about, native.get("updated_at"), event_id]
     return checked_id(":".join(str(part) for part in parts if part), "id and updated_at")

@@ -141,6 +141,7 @@ def test_an_id_or_a_type_that_nobody_signs_is_noted(
     ("source", "words"),
     [
         ({"adapter": "github"}, "dispatches, pings, changes of members and teams, and others have"),
+        ({"adapter": "shopify"}, "topics whose body has no `updated_at`"),
         ({"adapter": "hmac", "header": "X-Signature"}, "bodies in which no time stands have"),
         ({"adapter": "hmac", "header": "X-Signature", "id_path": "id"}, None),
         ({"adapter": "stripe"}, None),
