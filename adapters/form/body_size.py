@@ -6,6 +6,7 @@ multipart body four; but there each value has a head of its own.
 
 Page builders and tag managers add hidden inputs to every form that they find. For these a body may
 have `SPARE_BYTES` more, and no more: whatever is posted is read into memory before it is refused.
+A page that adds more needs `max_bytes` of the source.
 """
 
 from collections.abc import Mapping
@@ -26,10 +27,12 @@ Declared = Mapping[str, Mapping[str, Any]]
 def longest_body(declared: Declared, default_bytes: int, max_bytes: int | None) -> int:
     """Return the maximum size of a body in bytes, for declared fields without faults.
 
-    It is that of all fields, filled in as far as they go, and `SPARE_BYTES`. It is never more than
-    `max_bytes` or, without it, than `default_bytes` and the files.
+    It is `max_bytes`, where the source says it. Otherwise it is that of all fields, filled in as
+    far as they go, and `SPARE_BYTES`, but never more than `default_bytes` and the files.
     """
-    most = default_bytes + most_bytes(declared) if max_bytes is None else max_bytes
+    if max_bytes is not None:
+        return max_bytes
+    most = default_bytes + most_bytes(declared)
     return min(most, declared_bytes(declared) + SPARE_BYTES)
 
 

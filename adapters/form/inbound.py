@@ -88,9 +88,9 @@ class Form(FormInbound):
 
     @classmethod
     def longest_body(cls, settings: Mapping[str, Any], max_bytes: int | None = None) -> int:
-        """Return the maximum size of a body in bytes: that of its fields, and 64 KiB.
+        """Return the maximum size of a body in bytes: `max_bytes`, where the source says it.
 
-        It is never more than `max_bytes` or, without it, than 512 KiB and that of all files.
+        Otherwise it is that of its fields, and 64 KiB, but at most 512 KiB and that of all files.
         """
         declared = well_declared(settings.get("fields", {}))
         return longest_body(declared, cls.max_bytes, max_bytes)
