@@ -159,7 +159,7 @@ def test_a_source_that_keeps_no_more_today_is_told(environ: dict[str, str]) -> N
         take(connection, "stripe", 3 * MIB, now=datetime.now(UTC))
         note_over_budget(connection, "contact", now=datetime.now(UTC))
     note, used = check_budgets(settings, configuration)
-    words = "3 of 64 MiB kept today of what did not verify, is held or came again"
+    words = "3 of 64 MiB kept today of what did not verify, cannot be read, is held or came again"
     assert used == Finding("ok", "source stripe", words)
     assert (note.level, note.subject) == ("note", "source contact")
     assert "Leads that would be held are turned away (503)" in note.message

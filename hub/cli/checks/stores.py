@@ -95,7 +95,9 @@ def check_budgets(settings: Settings, configuration: Configuration) -> list[Find
         Finding(NOTE, f"source {slug}", over[slug])
         if slug in over
         else Finding(
-            OK, f"source {slug}", f"{use} kept today of what did not verify, is held or came again"
+            OK,
+            f"source {slug}",
+            f"{use} kept today of what did not verify, cannot be read, is held or came again",
         )
         for slug, use in uses.items()
     ]

@@ -1,9 +1,9 @@
 """Byte budget of a source: how much may be stored in a day of requests that nobody vouches for.
 
-These are the traces of requests that did not verify, held leads, and duplicates, all together.
-Anybody can send them, as many as they like: a request that was seen once can be sent again. The sum
-is in the row of the source, and changes in the transaction that stores the request, so that it is
-exact for all threads and processes. A day is one of UTC.
+These are the traces of requests that did not verify, held leads, duplicates, and verified requests
+of which no event is made, all together. Anybody can send them, as many as they like: a request that
+was seen once can be sent again. The sum is in the row of the source, and changes in the transaction
+that stores the request, so that it is exact for all threads and processes. A day is one of UTC.
 """
 
 from collections.abc import Mapping, Sequence

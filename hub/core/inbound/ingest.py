@@ -1,8 +1,8 @@
 """Ingest of requests that the receiver prepared: one write, and a verdict for every request.
 
-A request that verifies is always stored, whether it can be parsed or not. A request that does not
-verify leaves a trace, as long as the byte budget of its source lasts; the web process limits how
-many.
+A request that verifies is always stored, whether it can be parsed or not; of bytes that come again
+the first are. A request that does not verify leaves a trace, as long as the byte budget of its
+source lasts; the web process limits how many.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ from hub.core.inbound.byte_budget import (
 from hub.core.inbound.header_limit import limit_headers, limit_url
 from hub.core.inbound.insert_postgresql import Batch
 from hub.core.inbound.routing import Match
-from hub.core.models import DeliveryState, RequestState, StoredRequest, insert_if_new
+from hub.core.models import DeliveryState, RequestState, StoredRequest
 from hub.core.models.body_encoding import encode_body
 
 DROPPED_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie"})
@@ -137,7 +137,7 @@ def result_if_new(prepared: PreparedRequest, new: set[UUID]) -> IngestResult | N
 
 def _store_unreadable(connection: Connection, prepared: PreparedRequest) -> IngestResult:
     row = prepared.row | {"state": RequestState.UNREADABLE, "reason": prepared.reason}
-    connection.execute(insert_if_new(connection, StoredRequest), row)
+    ingest_store.store_whole(connection, row)
     return IngestResult(row["id"], RequestState.UNREADABLE)
 
 

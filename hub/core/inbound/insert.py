@@ -2,15 +2,17 @@
 
 PostgreSQL needs one statement (`insert_postgresql`), SQLite one for each table (`insert_sqlite`).
 Duplicates are counted afterwards; their requests are stored within the byte budget of the source.
+So are repetitions of a body that is stored whole, because no event was made of it.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, exists, or_, select, update
+from sqlalchemy import Connection, delete, exists, or_, select, update
 from sqlalchemy.orm import aliased
 
 from hub.core.inbound import insert_postgresql, insert_sqlite
@@ -26,6 +28,7 @@ from hub.core.models import (
     database_now,
     insert_if_new,
 )
+from hub.core.models.body_encoding import decode_body
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,38 @@ def insert_new(connection: Connection, batches: Sequence[Batch]) -> list[list[UU
     if connection.dialect.name == "postgresql":
         return insert_postgresql.insert_new(connection, batches)
     return insert_sqlite.insert_new(connection, batches)
+
+
+def store_whole(connection: Connection, row: Mapping[str, Any]) -> None:
+    """Store a verified request of which no event is made, with its body.
+
+    The first with a body is stored in any case, as its 2xx says; those that repeat its bytes are
+    stored within the byte budget of their source, and only counted beyond.
+    """
+    source, now = row["source"], row["received_at"]
+    body = decode_body(row["body"]) if row["body"] is not None else b""
+    # No adapter's id has a space.
+    name = f"body {sha256(body).hexdigest()}"
+    first = connection.scalar(
+        select(EventKey.event_id)
+        .join(StoredRequest, StoredRequest.id == EventKey.event_id)
+        .where(EventKey.source == source, EventKey.external_id == name)
+        .where(StoredRequest.body_deleted_at.is_(None))
+    )
+    if first == row["id"]:
+        return  # an earlier write of this same request, whose answer was lost
+    if not take(connection, source, stored_bytes(row), now=now) and first is not None:
+        note_over_budget(connection, source, now=now)
+        return
+    connection.execute(insert_if_new(connection, StoredRequest), row)
+    if first is None:
+        key = {"source": source, "external_id": name, "event_id": row["id"]}
+        gone = delete(EventKey).where(EventKey.source == source, EventKey.external_id == name)
+        connection.execute(gone)
+        connection.execute(
+            insert_if_new(connection, EventKey),
+            {**key, "fingerprint": b"", "first_seen_at": now},
+        )
 
 
 def insert_known(connection: Connection, batch: Batch, new: Sequence[UUID]) -> Stored:
@@ -185,7 +220,7 @@ def _store_duplicate(
     Return whether it is stored.
 
     Whoever has seen a signed request can send it again and again, with other headers: beyond the
-    budget it is counted, since its event is stored. A conflict is stored in any case.
+    budget it is counted, since its event is stored. A conflict is stored whole.
     """
     request = batch.request
     row = dict(request) | {
@@ -197,8 +232,9 @@ def _store_duplicate(
         "event_id": event_id,
     }
     source, now = row["source"], row["received_at"]
-    is_free = batch.is_stored or reason is not None
-    if is_free or take(connection, source, stored_bytes(row), now=now):
+    if reason is not None and not batch.is_stored:
+        store_whole(connection, row)
+    elif batch.is_stored or take(connection, source, stored_bytes(row), now=now):
         connection.execute(insert_if_new(connection, StoredRequest), row)
         return True
     note_over_budget(connection, source, now=now)

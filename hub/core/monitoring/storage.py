@@ -128,8 +128,8 @@ def over_budget(
         takes_forms = registry.inbound(configuration.sources[slug].adapter).takes_forms
         held = "Leads that would be held are turned away (503). " if takes_forms else ""
         found[slug] = (
-            f"{use} are used today by requests that do not verify or came again, and by held "
-            f"leads. Until {until:%H:%M} UTC more of them are counted and not kept. {held}All else "
-            "is taken in as ever. `hub requests` and `hub held` list what came"
+            f"{use} are used today by requests that do not verify, cannot be read or came again, "
+            f"and by held leads. Until {until:%H:%M} UTC more of them are counted and not kept. "
+            f"{held}All else is taken in as ever. `hub requests` and `hub held` list what came"
         )
     return found

@@ -233,6 +233,41 @@ def test_a_known_body_under_the_id_of_another_is_no_conflict(database, town, lit
         assert used(connection).over_budget > 0
 
 
+def test_bytes_without_an_event_are_kept_once_and_beyond_the_budget_counted(
+    database, town, little
+) -> None:
+    with database.write() as connection:
+        states = {town.take_in(connection, body=b"torn").state for _ in range(20)}
+        kept = requests_of(connection)
+        assert states == {RequestState.UNREADABLE}
+        assert 2 < len(kept) < 20
+        assert {row.body for row in kept} == {b"torn"}
+        assert used(connection).over_budget == 20 - len(kept)
+        other = town.prepared()
+        assert take(connection, "provider", little - used(connection).used_bytes, now=NOW)
+        for _ in range(3):  # the answer to an earlier write may have been lost
+            ingest(connection, other)
+        for _ in range(2):
+            town.take_in(connection)
+        assert [row.body for row in requests_of(connection)[len(kept) :]] == [b"[]"]
+        assert used(connection) == BudgetUse(little, 20 - len(kept) + 2)
+        gone = StoredRequest.__table__.update().values(body=None, body_deleted_at=NOW)
+        connection.execute(gone.where(StoredRequest.id == other.row["id"]))
+        town.take_in(connection)
+        assert len(requests_of(connection)) == len(kept) + 2, "now it is the first again"
+
+
+def test_a_conflict_that_comes_again_and_again_is_kept_within_the_budget(
+    database, town, little
+) -> None:
+    with database.write() as connection:
+        town.take_in(connection, {"id": "e1", "data": {"amount": 1}})
+        for _ in range(20):
+            assert town.take_in(connection, {"id": "e1", "data": {"amount": 2}}).conflict
+        assert 2 < len(requests_of(connection)) < 20
+        assert used(connection).over_budget > 0
+
+
 def test_what_is_not_held_takes_nothing(database, town, little) -> None:
     with database.write() as connection:
         assert take(connection, "provider", little, now=NOW)
