@@ -75,7 +75,7 @@ ONCE: Mapping[str, frozenset[str]] = {
     "check_run": frozenset({"created", "completed"}),
     "check_suite": frozenset({"requested", "completed"}),
     "deployment": frozenset({"created"}),
-    "release": frozenset({"created", "deleted"}),
+    "release": frozenset({"created", "published", "deleted"}),
     "discussion": frozenset({"created", "deleted"}),
     "pull_request": _CHANGES | {"synchronize"},
     "issue": _CHANGES,

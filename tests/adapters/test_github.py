@@ -143,6 +143,7 @@ def test_a_captured_request_is_one_fact_under_any_headers() -> None:
         ("star", {"action": "deleted", "starred_at": None}, False),
         ("star", {"action": "deleted", "starred_at": None, "installation": {}}, False),
         ("star", {"action": "created", "starred_at": "2019"}, True),
+        ("release", {"action": "published", "release": {}}, True),
         ("issues", {"action": "pinned", "issue": {}}, False),
         ("issues", {"action": ["opened"], "issue": {}}, False),
         ("issues", {"action": "labeled", "issue": {}, "label": {}}, True),
