@@ -95,19 +95,16 @@ def ingest_new(
 ) -> Sequence[IngestResult | None]:
     """Store what is new in requests; return a result for each, None where an event came before.
 
-    Those are then to be given to `ingest_known`. On PostgreSQL what is new in all of them is one
-    statement, so `connection` may be in autocommit.
+    Those, and what makes no event, are then to be given to `ingest_known`. On PostgreSQL what is
+    new in all of them is one statement, so `connection` may be in autocommit.
     """
     batches = [one.batch for one in requests if one.batch is not None]
     new = {event_id for ids in ingest_store.insert_new(connection, batches) for event_id in ids}
-    return [
-        _store_unreadable(connection, one) if one.batch is None else result_if_new(one, new)
-        for one in requests
-    ]
+    return [result_if_new(one, new) for one in requests]
 
 
 def ingest_known(connection: Connection, prepared: PreparedRequest) -> IngestResult:
-    """Count the events of a request that came before; store it if none is new, or one comes again.
+    """Store a request that makes no event or whose events came before, or only count those.
 
     Must be called after `ingest_new`, in a transaction of its own: so it is one commit. If no more
     than counters change, that waits for no disk: what a crash may lose are counts of an event that

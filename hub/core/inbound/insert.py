@@ -12,8 +12,7 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, exists, or_, select, update
-from sqlalchemy.orm import aliased
+from sqlalchemy import Connection, delete, or_, select, update
 
 from hub.core.inbound import insert_postgresql, insert_sqlite
 from hub.core.inbound.byte_budget import note_over_budget, stored_bytes, take
@@ -97,9 +96,7 @@ def insert_known(connection: Connection, batch: Batch, new: Sequence[UUID]) -> S
     if not new and _free_fact_key(connection, batch):
         [new] = insert_new(connection, [batch])
     return (
-        Stored(new)
-        if len(new) == len(batch.events)
-        else _count_duplicates(connection, batch, new)
+        Stored(new) if len(new) == len(batch.events) else _count_duplicates(connection, batch, new)
     )
 
 
@@ -113,10 +110,6 @@ def _free_fact_key(connection: Connection, batch: Batch) -> bool:
     if event["fact_window_s"] is None:
         return False
     window = timedelta(seconds=event["fact_window_s"])
-    same_id = aliased(EventKey)
-    is_known = exists().where(
-        same_id.source == event["source"], same_id.external_id == event["external_id"]
-    )
     freed = connection.execute(
         update(EventKey)
         .where(
@@ -126,7 +119,6 @@ def _free_fact_key(connection: Connection, batch: Batch) -> bool:
                 EventKey.first_seen_at <= event["received_at"] - window,
                 EventKey.first_seen_at >= event["received_at"] + window,
             ),
-            ~is_known,
         )
         .values(fact_key=None)
     )
@@ -234,7 +226,8 @@ def _store_duplicate(
     source, now = row["source"], row["received_at"]
     if reason is not None and not batch.is_stored:
         store_whole(connection, row)
-    elif batch.is_stored or take(connection, source, stored_bytes(row), now=now):
+        return True
+    if batch.is_stored or take(connection, source, stored_bytes(row), now=now):
         connection.execute(insert_if_new(connection, StoredRequest), row)
         return True
     note_over_budget(connection, source, now=now)
