@@ -10,6 +10,7 @@ from adapters.contract.strict_json import storable
 from adapters.form.submission import JSON
 from tests.adapters.posting import FIXTURES, NOW, posted
 from tests.adapters.submitting import GOOD, ORIGIN, URL, faults_of, form, parsed, sent
+from tests.cases import each_of
 
 NAUGHTY = json.loads((FIXTURES / "naughty-strings" / "blns.json").read_text("utf-8"))
 
@@ -116,7 +117,7 @@ def test_an_e_mail_address_of_320_characters_is_taken() -> None:
     assert faults_of(email=f"{'a' * 64}@{domain}c")
 
 
-@pytest.mark.parametrize("text", NAUGHTY, ids=range(len(NAUGHTY)))
+@each_of("text", NAUGHTY)
 def test_naughty_strings_are_kept_as_they_came(text: str) -> None:
     """B71."""
     values = GOOD | {"name": text, "message": text}

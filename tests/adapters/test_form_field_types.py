@@ -13,6 +13,7 @@ from adapters.contract.strict_json import storable
 from adapters.form.submission import JSON
 from tests.adapters.posting import FIXTURES
 from tests.adapters.submitting import faults, form, parsed
+from tests.cases import each_of
 
 AT = "2026-11-20T12:00:00Z"
 NAUGHTY = json.loads((FIXTURES / "naughty-strings" / "blns.json").read_text("utf-8"))
@@ -168,7 +169,7 @@ def test_what_is_required_and_missing_is_told_for_each_type() -> None:
     assert faults(blank, on=on).keys() == ALL_TYPES.keys()
 
 
-@pytest.mark.parametrize("text", NAUGHTY, ids=range(len(NAUGHTY)))
+@each_of("text", NAUGHTY)
 def test_naughty_strings_are_kept_as_they_came_or_told_in_every_type(text: str) -> None:
     """B71."""
     for name, declared in ALL_TYPES.items():

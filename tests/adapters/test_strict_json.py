@@ -20,6 +20,7 @@ from adapters.contract.strict_json import (
     read_json,
     storable,
 )
+from tests.cases import each_of
 from tests.timing import little_work
 
 JSON_SUITE = sorted((Path(__file__).parents[1] / "fixtures/JSONTestSuite/test_parsing").iterdir())
@@ -126,7 +127,7 @@ def test_what_a_lenient_reader_gets_wrong_is_read_strictly(text: str) -> None:
     assert read(text.encode()) == strictly(text.encode())
 
 
-@pytest.mark.parametrize("path", JSON_SUITE, ids=lambda path: path.stem)
+@each_of("path", JSON_SUITE)
 def test_files_that_passed_for_json_somewhere_are_read_strictly(path: Path) -> None:
     body = path.read_bytes()
     if body.startswith(BOM_UTF8):

@@ -7,10 +7,10 @@ import copy
 import importlib
 import importlib.util
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,6 +20,7 @@ import pytest
 from adapters import registry
 from adapters.contract.inbound import Inbound
 from adapters.contract.request import InboundRequest
+from tests.cases import try_each
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 RECEIVED_AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -58,8 +59,7 @@ class Fixture:
 
     @property
     def _own_request(self) -> dict[str, Any]:
-        path = self.path.with_name(f"{self.name}.request.json")
-        return json.loads(path.read_text("utf-8")) if path.exists() else {}
+        return own_request(self.path.with_name(f"{self.name}.request.json"))
 
     @property
     def expected(self) -> list[dict[str, Any]]:
@@ -142,6 +142,11 @@ def about(provider: str) -> dict[str, Any]:
 
 
 @cache
+def own_request(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text("utf-8")) if path.exists() else {}
+
+
+@cache
 def signer(provider: str) -> ModuleType:
     path = FIXTURES / provider / "signer.py"
     spec = importlib.util.spec_from_file_location(f"{provider}_signer", path)
@@ -184,8 +189,21 @@ SIGNED = [fixture for fixture in ALL if fixture.about.get("signed_body", True)]
 SIGNED += [sample for sample in SAMPLES if about(sample.provider).get("signed_body", True)]
 
 
-def _of(fixtures: Sequence[Fixture]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("fixture", fixtures, ids=lambda fixture: fixture.label)
+def _of(fixtures: Sequence[Fixture]) -> Callable[[Callable[[Any], None]], Callable[..., None]]:
+    """Return a decorator: one test for each provider, over its fixtures, by their labels."""
+    held = {
+        provider: [one for one in fixtures if one.provider == provider] for provider in PROVIDERS
+    }
+
+    def decorate(test: Callable[[Any], None]) -> Callable[..., None]:
+        @pytest.mark.parametrize("provider", [provider for provider in PROVIDERS if held[provider]])
+        def over_all(provider: str) -> None:
+            try_each({one.label: partial(test, one) for one in held[provider]})
+
+        over_all.__name__, over_all.__doc__ = test.__name__, test.__doc__
+        return over_all
+
+    return decorate
 
 
 every_fixture = _of(ALL)

@@ -14,6 +14,7 @@ from adapters.http.outbound import HttpOutbound
 from hub.gateways.http.sandbox import RecordingTransport
 from hub.gateways.http.transport import GuardedTransport
 from tests.adapters.outbound.conftest import NOW
+from tests.cases import each_of
 from tests.gateways.servers import Far
 
 SECRET = "whsec_" + base64.b64encode(b"a test key of thirty-two bytes..").decode()
@@ -223,7 +224,7 @@ def test_settings_that_cannot_work_are_refused(far: Far, settings: dict[str, Any
         (504, Verdict.IN_DOUBT),
     ],
 )
-@pytest.mark.parametrize("action", ["post", "patch", "put"])
+@each_of("action", ["post", "patch", "put"])
 def test_each_answer_has_its_verdict(
     far: Far,
     transport: GuardedTransport,

@@ -11,6 +11,7 @@ from adapters.contract.answers import TRIES
 from adapters.hubspot.outbound import HubspotOutbound
 from hub.gateways.http.sandbox import RecordingTransport
 from hub.gateways.http.transport import GuardedTransport
+from tests.cases import each_of
 from tests.gateways.servers import Far, raw_server
 
 Calls = Callable[..., Call]
@@ -132,7 +133,7 @@ def test_what_is_no_contact_is_refused(
     assert far.seen == []
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("said", "verdict", "code", "wait_s"),
     [
         (says(400, {"category": "VALIDATION_ERROR", "message": "no"}), "permanent",
@@ -165,7 +166,7 @@ def test_what_is_no_contact_is_refused(
         ((204, {}, b""), "in_doubt", None, None),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("step", ["update", "create", "update again"])
+@each_of("step", ["update", "create", "update again"])
 def test_each_answer_has_its_verdict_at_each_step(
     far: Far,
     transport: GuardedTransport,

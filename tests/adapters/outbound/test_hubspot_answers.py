@@ -10,6 +10,7 @@ from adapters import Call, Verdict
 from adapters.contract.answers import TRIES
 from adapters.hubspot.outbound import HubspotOutbound
 from hub.gateways.http.transport import GuardedTransport
+from tests.cases import each_of
 from tests.gateways.servers import Far
 
 Calls = Callable[..., Call]
@@ -66,8 +67,8 @@ TABLE: list[tuple[Said, str, str | None, float | None]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("said", "verdict", "code", "wait_s"), TABLE)
 @pytest.mark.parametrize("action", WRITES)
+@each_of(("said", "verdict", "code", "wait_s"), TABLE)
 def test_each_answer_has_its_verdict_for_each_write(
     far: Far,
     transport: GuardedTransport,

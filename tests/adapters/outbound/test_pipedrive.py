@@ -24,6 +24,7 @@ from adapters.contract.answers import TRIES
 from adapters.pipedrive.outbound import PipedriveOutbound
 from hub.gateways.http.transport import GuardedTransport
 from tests.adapters.outbound.conftest import NOW
+from tests.cases import each_of
 from tests.gateways.servers import Far
 
 Calls = Callable[..., Call]
@@ -279,7 +280,7 @@ def test_a_note_is_text_with_the_attempt_in_its_last_line(
     }
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("said", "verdict", "wait_s"),
     [
         (says(400, {"success": False, "error": "no", "code": "ERR_SCHEMA"}), "permanent", None),
@@ -310,7 +311,7 @@ def test_a_note_is_text_with_the_attempt_in_its_last_line(
         (says(200, {"success": True, "data": [{"id": 4}]}), "in_doubt", None),
     ],
 )
-@pytest.mark.parametrize("action", ACTIONS)
+@each_of("action", ACTIONS)
 def test_each_answer_to_a_creation_has_its_verdict(
     far: Far,
     transport: GuardedTransport,
@@ -355,7 +356,7 @@ def test_what_is_not_there_is_permanent(
     ],
 )
 @pytest.mark.parametrize("before", [[], [NOBODY]], ids=["search", "latest"])
-@pytest.mark.parametrize("action", ACTIONS)
+@each_of("action", ACTIONS)
 def test_what_goes_wrong_while_reading_is_no_doubt(
     far: Far,
     transport: GuardedTransport,

@@ -38,6 +38,7 @@ from tests.adapters.outbound.promising import (
     perform,
     raising,
 )
+from tests.cases import each_of
 
 
 def test_each_adapter_has_an_account_and_each_action_an_example() -> None:
@@ -129,8 +130,8 @@ def test_what_was_not_sent_is_told_as_that(name: str, action: str) -> None:
             assert isinstance(ended, TransportError)
 
 
-@pytest.mark.parametrize(("name", "action", "status"), DOUBTFUL)
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"id', b"null"])
+@each_of(("name", "action", "status"), DOUBTFUL)
+@each_of("body", [b"", b"<html>", b"[]", b'{"id', b"null"])
 def test_what_may_have_been_sent_once_is_never_sent_again(
     name: str, action: str, status: int, body: bytes
 ) -> None:

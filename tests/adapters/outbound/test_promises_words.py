@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -25,6 +24,7 @@ from tests.adapters.outbound.promising import (
     perform,
     said,
 )
+from tests.cases import each_of
 
 WORDS = st.sampled_from(
     [
@@ -100,7 +100,7 @@ def told(words: str) -> list[bytes]:
 
 
 @each_action
-@pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 409, 422, 429, 500])
+@each_of("status", [200, 400, 401, 403, 404, 409, 422, 429, 500])
 def test_a_provider_s_own_words_lose_what_is_private(name: str, action: str, status: int) -> None:
     private = (EMAIL, PHONE, SECRETS[name])
     for at, _ in enumerate(calls_of(name, action)):

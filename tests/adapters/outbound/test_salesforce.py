@@ -26,6 +26,7 @@ from adapters import (
 from adapters.salesforce.outbound import SalesforceOutbound
 from hub.gateways.http.transport import GuardedTransport
 from tests.adapters.outbound.conftest import NOW
+from tests.cases import each_of
 from tests.gateways.servers import Far
 
 Calls = Callable[..., Call]
@@ -341,7 +342,7 @@ def test_an_answer_lost_escapes_from_the_call_alone(far: Far, call: Calls) -> No
         (says(201, []), "in_doubt", None, None),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("action", ACTIONS)
+@each_of("action", ACTIONS)
 def test_each_answer_has_its_verdict(
     far: Far,
     transport: GuardedTransport,

@@ -29,6 +29,7 @@ from hub.gateways.http.sandbox import RecordingTransport
 from hub.gateways.http.transport import GuardedTransport
 from tests.adapters.openapi import FIXTURES, Specification
 from tests.adapters.outbound.conftest import NOW
+from tests.cases import each_of
 from tests.gateways.servers import Far, raw_server
 
 Calls = Callable[..., Call]
@@ -509,7 +510,7 @@ UNVERIFIED = {
 RESET = {"x_ratelimit_reset": str(int(NOW.timestamp()) + 7)}
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("said", "verdict", "code", "wait_s"),
     [
         (says(400, {"message": "Bad Request", "field": None}), "permanent", None, None),
@@ -551,7 +552,7 @@ RESET = {"x_ratelimit_reset": str(int(NOW.timestamp()) + 7)}
         ((203, {}, b"[]"), "in_doubt", None, None),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("action", GOOD)
+@each_of("action", GOOD)
 def test_each_documented_answer_has_its_verdict(
     far: Far,
     transport: GuardedTransport,

@@ -5,11 +5,10 @@ import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 import hub
 from hub.core.auth.redaction import MASK, Redactor
 from hub.core.errors import HubError
+from tests.cases import each_of
 
 ROOT = Path(hub.__file__).parent
 FOLDERS = ("core", "web/dashboard")
@@ -43,6 +42,6 @@ def test_there_are_many() -> None:
     assert any("nobody gives rights" in text for _, text in FOUND)
 
 
-@pytest.mark.parametrize(("place", "text"), FOUND)
+@each_of(("place", "text"), FOUND)
 def test_a_refusal_is_shown_whole(place: str, text: str) -> None:
     assert MASK not in Redactor().sentence(text)
