@@ -4,11 +4,13 @@ import socket
 import struct
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
 import pytest
 
 from hub.web.flask_threads import LINGER_S
+from tests.cases import try_each
 from tests.running import stripe_event, until
 from tests.web.impatient import BODY_TIMEOUT_S, HEAD_TIMEOUT_S
 from tests.web.serving import MAIL_SECRET, Web, read_answer, request
@@ -116,15 +118,19 @@ def test_who_never_closes_is_closed_after_a_while(web: Web, sent: bytes) -> None
 BEGUN = [name for name, sent in UNFINISHED.items() if sent and name != "half a sign-in"]
 
 
-@pytest.mark.parametrize("name", BEGUN)
-def test_what_never_comes_is_408_and_nothing_is_stored(impatient_web: Web, name: str) -> None:
-    """B58."""
+def test_what_never_comes_is_408_and_nothing_is_stored(impatient_web: Web) -> None:
+    """B58. They wait for their timeouts side by side."""
+
+    def refused(name: str) -> None:
+        started = time.monotonic()
+        answer = impatient_web.exchange(UNFINISHED[name])
+        assert answer is not None
+        assert answer.status == 408
+        assert time.monotonic() - started > HEAD_TIMEOUT_S - 0.1
+
     before = impatient_web.ids()
-    started = time.monotonic()
-    answer = impatient_web.exchange(UNFINISHED[name])
-    assert answer is not None
-    assert answer.status == 408
-    assert time.monotonic() - started > HEAD_TIMEOUT_S - 0.1
+    with ThreadPoolExecutor(len(BEGUN)) as pool:
+        try_each({name: pool.submit(refused, name).result for name in BEGUN})
     assert impatient_web.kept(before).requests == []
 
 
@@ -156,19 +162,18 @@ def test_a_large_body_that_stops_in_the_middle_is_408(impatient_web: Web, chunke
     assert impatient_web.send(LARGE, path=path).status == 200
 
 
-@pytest.mark.parametrize("size", [1000, 2_000_000], ids=["small", "large"])
-@pytest.mark.parametrize("path", ["/webhooks/mail", f"/webhooks/mail/{MAIL_SECRET}"])
-def test_a_courier_of_mail_that_is_too_slow_is_asked_to_come_again(
-    impatient_web: Web, size: int, path: str
-) -> None:
+def test_a_courier_of_mail_that_is_too_slow_is_asked_to_come_again(impatient_web: Web) -> None:
     """The courier drops for good what a 4xx refuses."""
     before = impatient_web.ids()
-    raw = request(b"x" * size, path=path)[:-10]
-    with impatient_web.connect() as sock:
-        sock.sendall(raw)
-        answer = read_answer(sock, "POST")
-    assert answer.status == 503
-    assert int(answer.headers["retry-after"]) > 0
+    with ExitStack() as stack:
+        socks = []
+        for size in (1000, 2_000_000):
+            for path in ("/webhooks/mail", f"/webhooks/mail/{MAIL_SECRET}"):
+                socks.append(stack.enter_context(impatient_web.connect()))
+                socks[-1].sendall(request(b"x" * size, path=path)[:-10])
+        answers = [read_answer(sock) for sock in socks]
+    assert [answer.status for answer in answers] == [503] * 4
+    assert all(int(answer.headers["retry-after"]) > 0 for answer in answers)
     assert impatient_web.kept(before).requests == []
 
 
