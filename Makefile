@@ -1,10 +1,11 @@
 # Needs Python 3.11 or newer and make; everything else is installed into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
+TESTERS := -n 3 --dist worksteal
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint audit fix bench lock sbom faults providers screenshots clean
+.PHONY: help setup run test coverage lint audit fix bench lock sbom faults providers screenshots clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,8 +15,11 @@ setup: .venv/.ok ## install everything into .venv, and the `hub` command with it
 run: setup ## set everything up and run the hub on this machine
 	@exec $(BIN)/hub up
 
-test: setup ## run the tests, against a real Redis and a real PostgreSQL; print how many branches they take
-	$(BIN)/python -m pytest -n 3 --dist worksteal --cov --cov-report=
+test: setup ## run the tests, against a real Redis and a real PostgreSQL
+	$(BIN)/python -m pytest $(TESTERS)
+
+coverage: setup ## run the tests, and print how many branches they take; half as long again
+	$(BIN)/python -m pytest $(TESTERS) --cov --cov-report=
 	@echo "branch coverage: $$($(BIN)/coverage report --format=total --precision=1) %"
 
 lint: setup ## check style, format and types
