@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 TESTERS := -n 3 --dist worksteal
+SEARCHES := tests/core/test_folding_sets.py tests/core/delivery/test_shard_schedules.py \
+	tests/core/delivery/test_transition_schedules.py tests/core/retention/test_schedule.py
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11
 
 .DEFAULT_GOAL := help
@@ -37,8 +39,8 @@ fix: setup ## mend what ruff can mend
 bench: setup ## measure, and print the table
 	$(BIN)/python -m tests.bench
 
-faults: setup ## kill processes and stores of a running hub, again and again
-	$(BIN)/python -m pytest tests/faults tests/journeys -n 2 --dist worksteal -m "faults or not faults"
+faults: setup ## kill processes and stores of a running hub, again and again; search all schedules
+	HYPOTHESIS=thorough $(BIN)/python -m pytest tests/faults tests/journeys $(SEARCHES) -n 2 --dist worksteal -m "faults or not faults"
 
 providers: setup ## write the tables of providers and events anew, after a change of an adapter
 	$(BIN)/python -m tests.docs.providers

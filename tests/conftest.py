@@ -18,11 +18,13 @@ import hypothesis
 import pytest
 
 from tests import compiled_routes, stores
+from tests.exploring import THOROUGH
 from tests.stores import PostgresServer, RedisServer
 
 # Runs by a developer explore; the result of a merge check must not depend on random examples.
 hypothesis.settings.register_profile("explore", deadline=None)
 hypothesis.settings.register_profile("merge", deadline=None, derandomize=True, database=None)
+hypothesis.settings.register_profile(THOROUGH, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS", "explore"))
 compiled_routes.share()
 

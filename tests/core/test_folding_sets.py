@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from hub.core.contacts import ABOUT_THE_PERSON, FIELDS, Facts, fold_contacts
 from hub.core.models import Contact, Identity
 from tests.core.making import NOW, rows
+from tests.exploring import examples
 
 # Few values, so that events contradict each other often; `shop` and `crm` have ids of their own.
 VALUES = {
@@ -101,7 +102,7 @@ def people(connection: Connection, linked: Iterable[UUID | None]) -> tuple[list[
 
 
 @settings(
-    max_examples=150,
+    max_examples=examples(150),
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -15,6 +15,7 @@ from hub.core.delivery.record import Finished, abandon, orphans, record
 from hub.core.delivery.transitions import Budget, RetryPolicy, on_result
 from hub.core.models import Lane
 from tests.core.making import Town, deliveries_of
+from tests.exploring import examples
 
 ONCE = RetryPolicy(Effect.AT_MOST_ONCE, RetryPlan())
 DONE = Outcome(Verdict.SUCCEEDED, status=200)
@@ -129,7 +130,7 @@ class World:
 
 
 @settings(
-    max_examples=150,
+    max_examples=examples(150),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

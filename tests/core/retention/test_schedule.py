@@ -27,6 +27,7 @@ from hub.gateways.database.engine import open_database
 from tests.core.making import NOW, Town, route, rows
 from tests.core.retention.aging import DAY, Attic, count
 from tests.core.retention.test_events import SETTLED
+from tests.exploring import examples
 
 # Kind of deletion, or the reason why its rows are few and say nothing about people that must go.
 TABLES = {
@@ -93,7 +94,9 @@ EVENTS = st.lists(
     steps=st.lists(st.tuples(st.integers(0, 20), st.integers(1, 5), st.booleans()), max_size=25),
 )
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(40),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_whatever_the_steps_nothing_unsettled_goes_and_no_row_is_left_alone(
     sqlite_url, tmp_path_factory, requests, steps
