@@ -10,13 +10,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
-from openapi_core import OpenAPI
-from openapi_core.datatypes import RequestParameters
-from openapi_core.exceptions import OpenAPIError
 from werkzeug.datastructures import Headers, ImmutableMultiDict
+
+# It takes as long to import as a hundred test modules, in every process that collects the tests:
+# only those that run one of its checks do so.
+if TYPE_CHECKING:
+    from openapi_core import OpenAPI
+    from openapi_core.exceptions import OpenAPIError
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "openapi"
 FORM = "application/x-www-form-urlencoded"
@@ -38,6 +41,8 @@ class Request:
     def __init__(
         self, operation: Operation, query: str, headers: Mapping[str, str], body: bytes
     ) -> None:
+        from openapi_core.datatypes import RequestParameters
+
         self.host_url = operation.host_url
         self.path = operation.path
         self.method = operation.method
@@ -77,6 +82,8 @@ class Specification:
         Raises:
             AssertionError: a sentence that names the method, the path and what does not fit.
         """
+        from openapi_core.exceptions import OpenAPIError
+
         headers = headers or {}
         operation = self._operation(method, url)
         query = urlsplit(url).query
@@ -98,6 +105,8 @@ class Specification:
         Raises:
             AssertionError: a sentence that names the method, the path, the status and the fault.
         """
+        from openapi_core.exceptions import OpenAPIError
+
         operation = self._operation(method, url)
         request = Request(operation, "", {}, b"")
         try:
@@ -123,7 +132,9 @@ class Specification:
         raise LookupError(f"{method} {operation.template}: no example of {status}")
 
     @cached_property
-    def _api(self) -> OpenAPI:
+    def _api(self) -> "OpenAPI":
+        from openapi_core import OpenAPI
+
         return OpenAPI.from_dict(self._document)
 
     def _operation(self, method: str, url: str) -> Operation:
@@ -190,7 +201,7 @@ def close_objects(node: Any) -> None:
             close_objects(item)
 
 
-def sentence(error: OpenAPIError) -> str:
+def sentence(error: "OpenAPIError") -> str:
     """Return the innermost words: for a schema, each fault with its place."""
     cause: BaseException = error
     while cause.__cause__ is not None:
