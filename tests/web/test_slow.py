@@ -119,7 +119,7 @@ BEGUN = [name for name, sent in UNFINISHED.items() if sent and name != "half a s
 
 
 def test_what_never_comes_is_408_and_nothing_is_stored(impatient_web: Web) -> None:
-    """B58. They wait for their timeouts side by side."""
+    """B58. All wait for their timeouts side by side."""
 
     def refused(name: str) -> None:
         started = time.monotonic()

@@ -69,7 +69,7 @@ def test_undeclared_fields_are_stored_nowhere(
 
 
 def test_their_names_are_counted_also_where_the_post_is_refused(web: Web) -> None:
-    """That of a file too. All wait for the next time that counts are written."""
+    """A name of a file too. All wait for the next time that counts are written."""
     counted = {}
     for kind in KINDS:
         taken, wrong = f"taken-{kind}", f"wrong-{kind}"
