@@ -53,7 +53,8 @@ def redis_url(redis_server: RedisServer) -> str:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     with stores.store_folder() as folder:
-        server = PostgresServer(folder, fsync=False)
+        # A vacuum of its own accord changes plans, and so the order of rows, at any moment.
+        server = PostgresServer(folder, fsync=False, autovacuum="off")
         server.start()
         yield server
         server.stop()
