@@ -97,7 +97,7 @@ class HubServer:
 
         async def deliver(message: Message) -> None:
             nonlocal is_started
-            if not is_started and head.is_chunked and message["status"] >= 400:
+            if not is_started and message["status"] >= 400 and head.is_chunked:
                 # A proxy in front may see another end of such a body.
                 message = {**message, "headers": closing(message["headers"])}
             is_started = True

@@ -52,7 +52,7 @@ def read_json(body: bytes, *, most_values: int | None = None) -> Any:
     value = _plain(body)
     if value is None:
         value = _decode(_text(body))
-    if body.count(b"{") + body.count(b"[") > DEPTH_LIMIT or body.count(b":") > KEY_LIMIT:
+    if _may_be_deep(body) or (len(body) > KEY_LIMIT and body.count(b":") > KEY_LIMIT):
         _check_shape(value)
     return value
 
@@ -142,6 +142,13 @@ def _values_at_most(body: bytes) -> int:
     """
     bare = _STRING.sub(b"", body)
     return bare.count(b",") + bare.count(b"{") + bare.count(b"[")
+
+
+def _may_be_deep(body: bytes) -> bool:
+    """Return whether a JSON text opens more objects and lists than may be nested."""
+    # `replace` jumps from one to the next, and stops; `count` looks at every byte to the end.
+    most = DEPTH_LIMIT + 1
+    return len(body) - len(body.replace(b"{", b"", most).replace(b"[", b"", most)) > DEPTH_LIMIT
 
 
 def _check_shape(value: Any) -> None:

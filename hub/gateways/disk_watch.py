@@ -50,15 +50,18 @@ class DiskWatch:
 
     disks: list[WatchedDisk]
     store: Store | None = None
+    _level: DiskLevel = DiskLevel.ROOM  # of the fullest one that stores
     _thread: threading.Thread | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def is_full(self) -> bool:
+        self._begin()
         return self._level >= DiskLevel.FULL
 
     @property
     def is_spent(self) -> bool:
+        self._begin()
         return self._level >= DiskLevel.SPENT
 
     @property
@@ -87,11 +90,8 @@ class DiskWatch:
                 log.error("the disk of %s: %s", one.folder, one.sentence)
             elif one.level < before:
                 log.warning("the disk of %s: %s", one.folder, one.sentence or "there is room again")
-
-    @property
-    def _level(self) -> DiskLevel:
-        self._begin()
-        return max((one.level for one in self.disks if one.stores), default=DiskLevel.ROOM)
+        levels = (one.level for one in self.disks if one.stores)
+        self._level = max(levels, default=DiskLevel.ROOM)
 
     def _begin(self) -> None:
         """Start the thread, also in a process that was forked after the first question."""

@@ -79,7 +79,10 @@ class SourceCounters:
             self._started = True
             atexit.register(self.flush)
             threading.Thread(target=self._run, name="source-counters", daemon=True).start()
-        return self._news.setdefault(source, SourceNews())
+        news = self._news.get(source)
+        if news is None:
+            news = self._news[source] = SourceNews()
+        return news
 
     def _run(self) -> None:
         pause = threading.Event()
