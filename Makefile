@@ -3,7 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 TESTERS := -n 3 --dist worksteal
 SEARCHES := tests/core/test_folding_sets.py tests/core/delivery/test_shard_schedules.py \
-	tests/core/delivery/test_transition_schedules.py tests/core/retention/test_schedule.py
+	tests/core/delivery/test_transition_schedules.py tests/core/retention/test_schedule.py \
+	tests/adapters/test_strict_json.py
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11
 
 .DEFAULT_GOAL := help

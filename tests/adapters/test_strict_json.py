@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from adapters.contract.errors import Unreadable
@@ -21,6 +21,7 @@ from adapters.contract.strict_json import (
     storable,
 )
 from tests.cases import each_of
+from tests.exploring import examples
 from tests.timing import little_work
 
 JSON_SUITE = sorted((Path(__file__).parents[1] / "fixtures/JSONTestSuite/test_parsing").iterdir())
@@ -289,6 +290,7 @@ def test_a_reason_names_a_few_and_counts_the_rest() -> None:
     assert len(reason) < 500
 
 
+@settings(max_examples=examples(100))
 @given(
     st.dictionaries(
         st.text(st.characters()),
