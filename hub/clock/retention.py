@@ -13,6 +13,9 @@ from hub.core.advisory_locks import held_session_lock
 from hub.core.database_errors import DatabaseErrorKind, classify
 from hub.core.errors import HubError
 from hub.core.hub import Hub
+from hub.core.ids import first_id
+from hub.core.models import StoredRequest
+from hub.core.pipeline import pipeline_of
 from hub.core.retention.schedule import deletions
 from hub.core.retention.walk import Delete, Step, Walk
 from hub.process.background_task import BackgroundTask
@@ -20,8 +23,13 @@ from hub.process.background_task import BackgroundTask
 # How often a turn begins at most, and how long it lasts.
 EVERY_S = 15.0
 TURN_S = 10.0
-# A pause is so many times as long as the step before it: webhooks and calls come first.
-PAUSES = 14
+# A pause is so many times as long as the step before it: the fewest when nothing comes in, and the
+# most from so many requests a second on, since webhooks and calls come first.
+FEWEST, MOST = 2.0, 14.0
+PRESSED_PER_S = 400
+# For how long requests are counted, and how often.
+LOOKS_BACK_S = 2.0
+LOOKS_EVERY_S = 1.0
 # A walk that found little to delete rests for so many times as long as it took.
 RESTS = 20
 # How long a step waits for somebody else's lock, with its own locks held.
@@ -61,9 +69,11 @@ class RetentionTask(BackgroundTask):
 
     name = "retention"
 
-    def __init__(self, hub: Hub, *, pauses: float = PAUSES) -> None:
+    def __init__(self, hub: Hub, *, pauses: float | None = None) -> None:
+        """Delete in a hub's database; `pauses`: lengths of a step, whatever comes in."""
         self._hub = hub
-        self._pauses = pauses
+        self._fixed = pauses
+        self._pauses, self._looks_at_s = MOST, 0.0
         self._walks: dict[str, Walk] = {}
         self._rests_until_s: dict[str, float] = {}
         self._spent_s: dict[str, float] = {}
@@ -174,8 +184,19 @@ class RetentionTask(BackgroundTask):
         ends = walk.take_step(step, took_s)
         if ends:
             self._rests_until_s[kind] = time.monotonic() + RESTS * self._spent_s.pop(kind)
-        time.sleep(self._pauses * took_s)
+        time.sleep(self._pause() * took_s)
         return ends
+
+    def _pause(self) -> float:
+        """Return the length of the next pause, in lengths of its step, by what came in lately."""
+        if self._fixed is not None:
+            return self._fixed
+        if time.monotonic() >= self._looks_at_s:
+            with self._hub.store.read() as connection:
+                per_s = _arrived_per_s(connection)
+            self._pauses = FEWEST + (MOST - FEWEST) * min(1.0, per_s / PRESSED_PER_S)
+            self._looks_at_s = time.monotonic() + LOOKS_EVERY_S
+        return self._pauses
 
     def _delete(self, walk: Walk, delete: Delete) -> tuple[Step, float]:
         """Return a step, and the seconds for which its transaction was open."""
@@ -199,10 +220,22 @@ class RetentionTask(BackgroundTask):
             log.info("deleted %s in %.1f s; longest step %.0f ms", said, took_s, longest_ms)
 
 
+def _arrived_per_s(connection: Connection) -> float:
+    """Return how many requests a second were stored lately, counted up to `PRESSED_PER_S`."""
+    since = datetime.now(UTC) - timedelta(seconds=LOOKS_BACK_S)
+    recent = (
+        select(StoredRequest.id)
+        .where(StoredRequest.id > first_id(since))
+        .limit(int(PRESSED_PER_S * LOOKS_BACK_S))
+    )
+    n: int = connection.execute(select(func.count()).select_from(recent.subquery())).scalar_one()
+    return n / LOOKS_BACK_S
+
+
 def be_gentle(connection: Connection) -> None:
     """Let a transaction give way: it waits little for locks, and not for the disk.
 
     A deletion that a crash loses is made again.
     """
     if connection.dialect.name == "postgresql":
-        connection.execute(_GENTLE)
+        pipeline_of(connection).add(_GENTLE, {})

@@ -3,22 +3,27 @@
 Web and clock run over one database. In each round the clock's `hub.yaml` once keeps everything for
 ever and once has the default spans, so that its other work is the same. The old events are from 401
 to 500 days ago; each has a request without its body, a key, two deliveries with an attempt each,
-and search words: what a hub has that has run for so long.
+and search words: what a hub has that has run for so long. At the end the deletions go on beside a
+steady load until no old event is left.
 """
 
 import re
 import signal
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 
 import psycopg
 
+from hub.core.configuration import Retention
+from hub.core.ids import first_id
 from tests.bench.ingest import CONFIG
 from tests.bench.load import Pressed, Webhooks, press
 from tests.bench.processes import cpu_s
 from tests.bench.report import Row, Target, in_turn
 from tests.bench.stage import Stage
+from tests.bench.steady import quantile_ms, steady
 from tests.running import RunningHub, until
 
 MANY = 1_000_000
@@ -27,8 +32,10 @@ LONGEST_MS = 100
 WARM_UP = 2000
 # Its first sweep, and the first steps of retention, are over by then.
 CLOCK_STARTS_S = 3.0
-# A turn, and the rest until the clock's next round.
-WHOLE_TURN_S = 15.0
+# Load beside which everything is deleted; requests are signed for so many seconds at once.
+STEADY_PER_S, SIGNED_FOR_S = 200, 10
+# By then a million are gone, or something is wrong.
+PATIENCE_S = 3600
 PRESIGNED_PER_S = 8000
 FOREVER = "retention: {bodies: forever, events: forever, keys: forever, held: forever}\n"
 DAY_MS = 86_400_000
@@ -85,6 +92,7 @@ FROM {old}, generate_series(0, 1) AS route ORDER BY n
 """,
 )
 _TURN = re.compile(r"deleted (?:.*?)(\d+) events.* in ([\d.]+) s; longest step (\d+) ms")
+_COUNT = "SELECT count(*) FROM events"
 _SIZE = "SELECT pg_database_size(current_database())"
 _WAL = "SELECT pg_current_wal_lsn() - '0/0'::pg_lsn"
 
@@ -119,6 +127,7 @@ def measure(stage: Stage, *, rounds: int, seconds: float, events: int) -> Row:
             row.add("old events deleted beside it", "", deleted)
             row.add("WAL of both", "MB", (_ask(url, _WAL) - wal) / 1e6)
         _delete_alone(hub, row, seconds)
+        _delete_all(hub, row)
         row.add("database before ÷ after", "×", before / _ask(url, _SIZE))
     for longest_ms in _longest_ms(hub):
         row.add("longest step", "ms", longest_ms, Target(LONGEST_MS, at_most=True))
@@ -162,17 +171,50 @@ def _delete_alone(hub: RunningHub, row: Row, seconds: float) -> None:
     hub.start("clock")
     left = _left(url)
     until(lambda: _left(url) < left, 30, "the first deletion")
-    begin_s, left = time.monotonic(), _left(url)
     pid = hub.processes["clock"].pid
-    before_s = cpu_s(pid)
-    time.sleep(max(seconds, WHOLE_TURN_S))
-    deleted = left - _left(url)
-    row.add(
-        "clock: share of a core alone", "×", (cpu_s(pid) - before_s) / (time.monotonic() - begin_s)
-    )
+    before_s, left, begin_s = cpu_s(pid), _left(url), time.monotonic()
+    time.sleep(seconds)
+    took_s = time.monotonic() - begin_s
+    row.add("clock: share of a core alone", "×", (cpu_s(pid) - before_s) / took_s)
+    row.add("old events deleted alone", "/s", (left - _left(url)) / took_s)
+    assert _are_left(url), "all were deleted before the end: there must be more --events"
     _await_turn(hub)
-    row.add("old events deleted alone", "/s", deleted / (time.monotonic() - begin_s))
     _stop(hub, "clock")
+
+
+def _delete_all(hub: RunningHub, row: Row) -> None:
+    """Measure webhooks at a steady rate, alone and until the clock has deleted all old events."""
+    url = hub.environ["DATABASE_URL"]
+    webhooks = Webhooks("steady")
+    stored = _ask(url, _COUNT)
+    left = _left(url)
+
+    def for_a_while() -> list[float]:
+        requests = webhooks.requests(STEADY_PER_S * SIGNED_FOR_S)
+        return steady(hub.port, requests, per_s=STEADY_PER_S)
+
+    hub.start("web")
+    for_a_while()
+    without_s, with_s = for_a_while(), list[float]()
+    begin_s = time.monotonic()
+    hub.start("clock")
+    while _are_left(url):
+        assert time.monotonic() < begin_s + PATIENCE_S, f"{_left(url)} old events are still there"
+        with_s += for_a_while()
+    took_s = time.monotonic() - begin_s
+    _await_turn(hub)
+    for name in ("clock", "web"):
+        _stop(hub, name)
+    beside = f"beside {STEADY_PER_S} webhooks a second"
+    row.add(f"all that were left, {beside}", "", left)
+    row.add(f"minutes for all, {beside}", "min", took_s / 60)
+    row.add(f"old events deleted {beside}", "/s", left / took_s)
+    for part in (50, 99):
+        row.add(f"p{part} of the webhooks before that", "ms", quantile_ms(without_s, part))
+        row.add(f"p{part} of the webhooks meanwhile", "ms", quantile_ms(with_s, part))
+    # Any other answer than 2xx has ended the run.
+    lost = len(with_s) + 2 * len(without_s) - (_ask(url, _COUNT) - stored + left)
+    row.add("webhooks answered 2xx and not stored", "", lost, Target(0, at_most=True))
 
 
 def _await_turn(hub: RunningHub) -> None:
@@ -194,6 +236,13 @@ def _stop(hub: RunningHub, name: str) -> None:
 
 def _left(url: str) -> int:
     return _ask(url, "SELECT count(*) FROM events WHERE external_id LIKE 'evt_old%'")
+
+
+def _are_left(url: str) -> bool:
+    """Return whether an event is there that is too old, by a look at the oldest alone."""
+    assert Retention().events is not None
+    old = first_id(datetime.now(UTC) - Retention().events)
+    return bool(_ask(url, f"SELECT count(*) FROM (SELECT FROM events WHERE id < '{old}' LIMIT 1)"))
 
 
 def _ask(url: str, query: str) -> int:

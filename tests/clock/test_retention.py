@@ -104,14 +104,23 @@ def test_a_turn_begins_only_so_often_if_nothing_is_left(hub) -> None:
     assert events(hub) == 0
 
 
-def test_pauses_are_a_multiple_of_the_steps(hub, monkeypatch) -> None:
+@pytest.mark.parametrize(
+    ("arriving", "pauses"),
+    [(0, retention.FEWEST), (2, (retention.FEWEST + retention.MOST) / 2), (9, retention.MOST)],
+)
+def test_pauses_are_longer_the_more_comes_in(hub, monkeypatch, arriving, pauses) -> None:
     slept: list[float] = []
     monkeypatch.setattr(retention.time, "sleep", slept.append)
+    # Four requests within an hour are as many as there may be.
+    monkeypatch.setattr(retention, "LOOKS_BACK_S", 3600.0)
+    monkeypatch.setattr(retention, "PRESSED_PER_S", 4 / 3600)
+    with hub.store.write() as connection:
+        for n in range(arriving):
+            Attic(hub.store, hub).store(connection, datetime.now(UTC), f"new{n}")
     fill(hub, 5)
     task = RetentionTask(hub)
     task.run_once()
-    assert slept
-    assert max(slept) == pytest.approx(retention.PAUSES * task.longest_s)
+    assert max(slept) == pytest.approx(pauses * task.longest_s)
 
 
 def test_of_two_clocks_one_deletes_at_a_time(postgresql_url) -> None:

@@ -6,7 +6,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Executable, Row, delete, exists, func, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Executable,
+    Row,
+    bindparam,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from hub.core.delivery.restore_detection import LASTS
 from hub.core.ids import FIRST_ID, first_id
@@ -22,7 +33,8 @@ from hub.core.models import (
     StoredEvent,
     StoredRequest,
 )
-from hub.core.retention.by_ids import ByIds, deletion
+from hub.core.pipeline import pipeline_of
+from hub.core.retention.by_ids import ByIds, Deletions, is_one_of
 from hub.core.retention.protection import IS_HELD, IS_SETTLED, is_needed
 from hub.core.retention.walk import Step, reached
 from hub.core.search.indexer import delete_words
@@ -42,15 +54,13 @@ def delete_events(
 
     An event that an edited copy was made of stays as long as the copy.
     """
-    window = (
-        select(StoredEvent.id)
-        .where(StoredEvent.id > after, StoredEvent.id < before)
-        .order_by(StoredEvent.id)
-        .limit(most)
-    )
-    seen = list(connection.execute(window).scalars())
-    free = select(StoredEvent.id).where(StoredEvent.id.in_(seen), ~is_needed(connection))
-    ids = connection.execute(free).scalars().all() if seen else ()
+    within = {"after": after, "before": before, "most": most}
+    seen = [row.id for row in pipeline_of(connection).add(_WINDOW, within).all()]
+    if not seen:
+        return Step(0)
+    is_seen = is_one_of(connection, StoredEvent.id, seen)
+    free = select(StoredEvent.id).where(is_seen, ~is_needed(connection))
+    ids = connection.execute(free).scalars().all()
     return Step(remove(connection, ids, now=now), reached(seen, most))
 
 
@@ -65,11 +75,16 @@ def remove(
     if not ids:
         return 0
     events = (_LOCK_HELD if held else _LOCK).add(connection, ids).all()
-    settled = _LOCK_DELIVERIES.add(connection, [row.id for row in events]).all() if events else ()
+    if not events:
+        return 0
+    locked, counted = (
+        statement.add(connection, [row.id for row in events])
+        for statement in (_LOCK_DELIVERIES, _COUNT_DELIVERIES)
+    )
+    settled = locked.all()
     # Whatever locks or changes a delivery keeps its event, also one that was made just now.
     found = Counter(one.event_id for one in settled)
-    counted = _COUNT_DELIVERIES.add(connection, [row.id for row in events]).all() if events else ()
-    deliveries = {row.event_id: row.count for row in counted}
+    deliveries = {row.event_id: row.count for row in counted.all()}
     free = [row for row in events if deliveries.get(row.id, 0) == found[row.id]]
     for row in free:
         if row.repeats >= MOST_REPEATS:
@@ -101,13 +116,9 @@ def _delete(
     delivery_ids: Sequence[UUID],
     request_ids: Sequence[UUID],
 ) -> None:
-    deletion(Attempt.delivery_id).add(connection, delivery_ids)
-    for table in _HANGING:
-        deletion(table.event_id).add(connection, event_ids)
     delete_words(connection, event_ids)
-    deletion(StoredEvent.id).add(connection, event_ids)
-    _DELETE_REPEATS.add(connection, event_ids)
-    _DELETE_REQUESTS.add(connection, request_ids)
+    _EVENTS.add(connection, events=event_ids, deliveries=delivery_ids)
+    _REQUESTS.add(connection, events=event_ids, requests=request_ids)
 
 
 def _note_newest(connection: Connection, attempt_ids: Sequence[UUID], now: datetime) -> None:
@@ -150,6 +161,12 @@ def _lock(condition: Any) -> Callable[[Any], Executable]:
     )
 
 
+_WINDOW = (
+    select(StoredEvent.id)
+    .where(StoredEvent.id > bindparam("after"), StoredEvent.id < bindparam("before"))
+    .order_by(StoredEvent.id)
+    .limit(bindparam("most"))
+)
 _LOCK, _LOCK_HELD = ByIds(_lock(~IS_HELD & StoredEvent.folded)), ByIds(_lock(IS_HELD))
 _COUNT_DELIVERIES = ByIds(
     lambda among: (
@@ -175,7 +192,11 @@ _LOCK_DELIVERIES = ByIds(
         .with_for_update(skip_locked=True, of=Delivery)
     )
 )
-_DELETE_REPEATS, _DELETE_REQUESTS = (
-    ByIds(lambda among, column=column: delete(StoredRequest).where(among(column), ~_IS_ANOTHERS))  # type: ignore[misc]
-    for column in (StoredRequest.event_id, StoredRequest.id)
+_EVENTS = Deletions(
+    (Attempt.delivery_id, "deliveries"),
+    *((table.event_id, "events") for table in _HANGING),
+    (StoredEvent.id, "events"),
+)
+_REQUESTS = Deletions(
+    (StoredRequest.event_id, "events"), (StoredRequest.id, "requests"), where=~_IS_ANOTHERS
 )

@@ -15,7 +15,7 @@ from hub.core.ids import FIRST_ID
 # Duration of a step that the size of the next one aims at, in seconds: locks last no longer.
 AIMS_AT_S = 0.025
 # Fewer rows would hardly make a step shorter: it has its own cost.
-SMALLEST, FIRST, LARGEST = 16, 16, 500
+SMALLEST, FIRST, LARGEST = 64, 64, 500
 
 
 @dataclass(frozen=True, slots=True)
