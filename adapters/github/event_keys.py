@@ -78,7 +78,9 @@ ONCE: Mapping[str, frozenset[str]] = {
     "release": frozenset({"created", "published", "deleted"}),
     "discussion": frozenset({"created", "deleted"}),
     "pull_request": _CHANGES | {"synchronize"},
-    "issue": _CHANGES,
+    "issue": _CHANGES | {"transferred"},
+    "sponsorship": frozenset({"created", "cancelled"}),
+    "marketplace_purchase": frozenset({"purchased", "changed", "cancelled"}),
     "starred_at": frozenset({"created"}),
 }
 

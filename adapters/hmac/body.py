@@ -17,7 +17,8 @@ _DATE_TIME = re.compile(
 )
 # Seconds or milliseconds since 1970, under a name that says that they are a time.
 _EPOCH = re.compile(
-    rb"""(?:time|date|stamp|_at|At|_on|\bts|created|updated|occurred)[A-Za-z_]{0,20}["']?\s*[:=]"""
+    rb"""(?:time|date|stamp|_at|At|_on|\bts|created|updated|occurred)(?:_at)?"""
+    rb"""(?:_?(?:ms|millis|seconds|utc))?["']?\s*[:=]"""
     rb"""\s*["']?[12][0-9]{9}(?:\.[0-9]+|[0-9]{3})?(?![0-9])"""
 )
 

@@ -151,7 +151,9 @@ class HmacInbound(Inbound):
 
     @property
     def untimed(self) -> str:
-        """Bodies without a time, if neither an id nor a time is signed beside them."""
+        """Bodies without a time, if no id or time is signed beside them; all without an id."""
+        if self._id_path is None:
+            return "requests without an id (no `id_path`)"
         if self._template.is_timed or (self._id_path and self._template.signs(self._id_path)):
             return ""
         return "bodies in which no time stands"
@@ -187,10 +189,7 @@ class HmacInbound(Inbound):
 
     def _external_id(self, request: InboundRequest, native: Mapping[str, Any]) -> str:
         if self._id_path is None:
-            name = sha256(request.body).hexdigest()
-            if self._fact_window_s(request) is None:
-                return name
-            return f"{name}:{int(request.received_at.timestamp())}"
+            return f"{sha256(request.body).hexdigest()}:{int(request.received_at.timestamp())}"
         return external_id(value_at(self._id_path, request, native), "the id")
 
     def _fact_key(self, request: InboundRequest) -> str | None:
@@ -199,8 +198,7 @@ class HmacInbound(Inbound):
         That is the body if there is no id; it is all signed bytes if the id is not among them.
         """
         if self._id_path is None:
-            is_once = self._fact_window_s(request) is None
-            return None if is_once else f"body:{sha256(request.body).hexdigest()}"
+            return f"body:{sha256(request.body).hexdigest()}"
         if self._template.signs(self._id_path):
             return None
         try:
@@ -211,12 +209,12 @@ class HmacInbound(Inbound):
 
     def _fact_window_s(self, request: InboundRequest) -> int | None:
         """Return for how long the fact key counts; None for ever, if a second event differs."""
-        if carries_time(request.body):
-            return None
         if self._id_path is None:
-            # The sender signs a repetition anew, with the time of that.
-            return max(UNTIMED_WINDOW_S, self._tolerance_s if self._template.is_timed else 0)
-        return None if self._template.is_timed else UNTIMED_WINDOW_S
+            # A time in the body may be that of anything. A signed one is good for as long before
+            # its moment as after it.
+            return max(UNTIMED_WINDOW_S, 2 * self._tolerance_s if self._template.is_timed else 0)
+        is_once = self._template.is_timed or carries_time(request.body)
+        return None if is_once else UNTIMED_WINDOW_S
 
     def _occurred_at(self, request: InboundRequest) -> datetime:
         if self._timestamp_header is None:

@@ -151,8 +151,12 @@ def fact_window_s(topic: str, native: Native) -> int | None:
     """
     if _done(topic, native) is not None:
         return None
-    inner = next(iter(native.values())) if len(native) == 1 else None
-    timed = any(text(_mapping(one).get("updated_at")) for one in (native, inner))
+    if topic.startswith("disputes/") and native.get("id") and native.get("status"):
+        return None  # it has each status once
+    inner = _mapping(next(iter(native.values()))) if len(native) == 1 else {}
+    if topic == "orders/edited" and text(inner.get("created_at")):
+        return None  # an edit is made once, and has an id
+    timed = any(text(one.get("updated_at")) for one in (native, inner))
     return None if timed and "myshopify_domain" not in native else UNTIMED_WINDOW_S
 
 

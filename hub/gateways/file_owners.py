@@ -4,6 +4,7 @@ Files are made for their owner alone. One that a command makes as root (`sudo hu
 be opened by the hub's own user any more.
 """
 
+import errno
 import os
 import pwd
 import shlex
@@ -38,28 +39,64 @@ def make_in_folder(path: str, flags: int, mode: int) -> int:
         os.close(folder)
 
 
+def open_made(path: str, flags: int) -> int:
+    """Open a file that is there; root opens no other than a plain one of its folder's owner.
+
+    That owner could have put a link to any file of the machine in its place, which root would write
+    to.
+
+    Raises:
+        PermissionError: root may not write to it; the words say what to do.
+        OSError: it cannot be opened.
+    """
+    flags |= os.O_CLOEXEC
+    if os.geteuid() != _ROOT:
+        return os.open(path, flags)
+    folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        harmless = flags & ~(os.O_CREAT | os.O_TRUNC) | os.O_NOFOLLOW | os.O_NONBLOCK
+        made = os.open(os.path.basename(path), harmless, dir_fd=folder)
+        try:
+            found, owner = os.fstat(made), os.fstat(folder).st_uid
+            is_plain = stat.S_ISREG(found.st_mode) and found.st_nlink == 1
+            if not is_plain or found.st_uid not in (_ROOT, owner):
+                raise OSError(errno.ELOOP, "not a plain file")
+            if flags & os.O_TRUNC:
+                os.ftruncate(made, 0)
+        except BaseException:
+            os.close(made)
+            raise
+        return made
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENXIO):
+            raise
+        said = "root writes to no link: remove it, or run this as the owner of the folder"
+        raise PermissionError(errno.EPERM, said, path) from None
+    finally:
+        os.close(folder)
+
+
 def make_folder_in_folder(path: Path, mode: int) -> None:
     """Make a folder, unless there is one; if root makes it, it belongs to its folder's owner.
 
     Raises:
         OSError: it cannot be made.
     """
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    folder = os.open(path.parent, flags)
     try:
-        path.mkdir(mode=mode)
+        os.mkdir(path.name, mode, dir_fd=folder)
+        if os.geteuid() == _ROOT:
+            made = os.open(path.name, flags | os.O_NOFOLLOW, dir_fd=folder)
+            try:
+                # Another may be in its place by now, one of root's too: that one is not empty.
+                if os.fstat(made).st_uid == _ROOT and not os.listdir(made):
+                    _give(made, folder)
+            finally:
+                os.close(made)
     except FileExistsError:
         if not path.is_dir():
             raise
-        return
-    if os.geteuid() != _ROOT:
-        return
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-    folder = os.open(path.parent, flags & ~os.O_NOFOLLOW)
-    try:
-        made = os.open(path.name, flags, dir_fd=folder)
-        try:
-            _give(made, folder)
-        finally:
-            os.close(made)
     finally:
         os.close(folder)
 

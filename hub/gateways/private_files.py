@@ -15,6 +15,7 @@ from hub.gateways.file_owners import (
     files_of,
     make_folder_in_folder,
     make_in_folder,
+    open_made,
     why_denied,
 )
 
@@ -59,6 +60,7 @@ def private_opener(path: str, flags: int) -> int:
             except FileExistsError:
                 if flags & os.O_EXCL:
                     raise
+                return open_made(path, flags)
         return os.open(path, flags | os.O_CLOEXEC, FILE_MODE)
     except PermissionError as error:
         said = why_denied(path, error.strerror or "it may not be opened")

@@ -151,6 +151,7 @@ def test_a_captured_request_is_one_fact_under_any_headers() -> None:
         ("pull_request_review", {"action": "edited", "pull_request": {}, "review": {}}, False),
         ("check_run", {"action": "rerequested", "check_run": {}}, False),
         ("status", {"sha": "", "context": "", "state": ""}, True),
+        ("sponsorship", {"action": "created", "sponsorship": {}}, True),
     ],
 )
 def test_a_payload_that_may_come_again_is_one_fact_for_five_minutes(

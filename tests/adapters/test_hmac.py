@@ -216,6 +216,7 @@ def test_the_same_signed_bytes_are_one_fact_under_any_id_that_is_not_signed() ->
         ({"sent": "2026-11-20 12:00"}, True),
         ({"data": {"created": 1795176000}}, True),
         ({"updated_at_ms": "1795176000123"}, True),
+        ({"update_phone": "1202555012"}, False),
         ("when=2026-11-20T12%3A00%3A00Z", True),
         ("timestamp=1795176000.25", True),
     ],
@@ -233,9 +234,12 @@ def test_signed_bytes_without_a_time_are_one_fact_for_five_minutes(body, is_time
     assert ours.untimed
     assert parsed(adapter(id_path="kind"), b'{"kind": "a"}').fact_window_s is None
     assert not adapter(id_path="kind").untimed
-    assert not adapter(TIMED).untimed
+    assert not adapter(TIMED, id_path="header:X-Id").untimed
     repeated = parsed(adapter(TIMED, tolerance="1h"), b"{}", {"X-Time": f"{NOW_S}"})
-    assert repeated.fact_window_s == 3600, "it may be sent again for as long"
+    assert repeated.fact_window_s == 7200, "it may be sent again for as long"
+    slot = parsed(adapter(), b'{"slot": "2026-12-01T10:00"}')
+    assert slot.fact_window_s == 300, "a time may be that of anything"
+    assert "id_path" in adapter().untimed
 
 
 def test_an_id_that_is_signed_is_the_only_key() -> None:
@@ -264,9 +268,6 @@ def test_without_a_path_the_id_is_the_body_and_the_type_is_webhook() -> None:
     event = parsed(adapter(), b'{"a": 1}')
     digest = hashlib.sha256(b'{"a": 1}').hexdigest()
     assert (event.external_id, event.fact_key) == (f"{digest}:{NOW_S}", f"body:{digest}")
-    timed = parsed(adapter(), b'{"at": "2026-11-20T12:00:00Z"}')
-    assert timed.external_id == hashlib.sha256(b'{"at": "2026-11-20T12:00:00Z"}').hexdigest()
-    assert (timed.fact_key, timed.fact_window_s) == (None, None)
     assert (event.type, event.occurred_at) == ("hmac.webhook", NOW)
     assert parsed(adapter(), b'{"a": 2}').external_id != event.external_id
 

@@ -240,6 +240,8 @@ def test_a_later_body_under_the_topic_of_what_was_done_is_no_second_fact() -> No
         ("product_listings/update", {"product_listing": {"updated_at": AT}}, None),
         ("inventory_levels/update", {"inventory_item_id": 1, "updated_at": AT}, None),
         ("orders/paid", ORDER, None),
+        ("disputes/update", {"id": 1, "status": "won"}, None),
+        ("orders/edited", {"order_edit": {"id": 1, "created_at": AT}}, None),
     ],
 )
 def test_a_body_without_a_time_is_one_fact_for_five_minutes(

@@ -69,10 +69,13 @@ def test_root_gives_away_nothing_that_was_there_nor_what_a_link_leads_to(
     (tmp_path / "passwd").touch()
     (folder / "link").symlink_to(tmp_path / "passwd")
     (folder / "dangling").symlink_to(tmp_path / "made")
-    for name in ("there", "link", "dangling"):
-        os.close(private_opener(str(folder / name), os.O_RDWR | os.O_CREAT))
-    for path in (folder / "there", tmp_path / "passwd", tmp_path / "made"):
+    os.close(private_opener(str(folder / "there"), os.O_RDWR | os.O_CREAT))
+    for name in ("link", "dangling"):
+        with pytest.raises(PermissionError, match="root writes to no link"):
+            private_opener(str(folder / name), os.O_RDWR | os.O_CREAT)
+    for path in (folder / "there", tmp_path / "passwd"):
         assert path.stat().st_uid == 0
+    assert not (tmp_path / "made").exists()
     os.close(private_opener(str(tmp_path / "own"), os.O_RDWR | os.O_CREAT))
     assert (tmp_path / "own").stat().st_uid == 0
 
@@ -105,3 +108,25 @@ def test_a_file_of_root_s_is_named_with_its_owner_and_what_to_do(
     for said in expected:
         assert all(one in said for one in words), said
         assert "shared" not in said
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_root_writes_through_no_link_that_the_folder_s_owner_has_put_there(
+    folder: Path, tmp_path: Path, is_there: bool
+) -> None:
+    victim = tmp_path / "victim"
+    if is_there:
+        victim.write_text("what is root's")
+    (folder / "hub.lock").symlink_to(victim)
+    with pytest.raises(PermissionError, match="root writes to no link"), only_one(folder):
+        pass
+    assert victim.read_text() == "what is root's" if is_there else not victim.exists()
+    (folder / "hub.lock").unlink()
+    if is_there:
+        os.link(victim, folder / "hub.lock")
+        with pytest.raises(PermissionError, match="root writes to no link"), only_one(folder):
+            pass
+        assert victim.read_text() == "what is root's"
+        (folder / "hub.lock").unlink()
+    with only_one(folder):
+        pass

@@ -82,9 +82,9 @@ def _untimed(source: Source) -> Finding | None:
         return None
     minutes = UNTIMED_WINDOW_S // 60
     sentence = (
-        f"{untimed} have no signed time: whoever has seen one can send it again after "
-        f"{minutes} minutes, as a new event; the same within {minutes} minutes is a duplicate. "
-        "Let no route do more on them than may be done again"
+        f"of {untimed}, the same bytes are one event for {minutes} minutes and a new one after "
+        "that, also where somebody else sends what they have seen. Let no route do more on them "
+        "than may be done again"
     )
     return Finding(NOTE, f"source {source.slug}", sentence)
 

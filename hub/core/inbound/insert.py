@@ -19,6 +19,7 @@ from hub.core.inbound.byte_budget import note_over_budget, stored_bytes, take
 from hub.core.inbound.header_limit import limit_headers
 from hub.core.inbound.insert_postgresql import Batch
 from hub.core.models import (
+    BODY_KEY,
     Delivery,
     EventKey,
     RequestState,
@@ -64,8 +65,7 @@ def store_whole(connection: Connection, row: Mapping[str, Any]) -> None:
     """
     source, now = row["source"], row["received_at"]
     body = decode_body(row["body"]) if row["body"] is not None else b""
-    # No adapter's id has a space.
-    name = f"body {sha256(body).hexdigest()}"
+    name = f"{BODY_KEY}{sha256(body).hexdigest()}"
     first = connection.scalar(
         select(EventKey.event_id)
         .join(StoredRequest, StoredRequest.id == EventKey.event_id)
@@ -103,11 +103,11 @@ def insert_known(connection: Connection, batch: Batch, new: Sequence[UUID]) -> S
 def _free_fact_key(connection: Connection, batch: Batch) -> bool:
     """Take the fact key from an earlier event if its window is over; return whether it was taken.
 
-    The earlier event keeps its external id. Requests that were stored before may be ingested
-    again, so an event may also come before the one that has the key.
+    The earlier event keeps its external id. A request that was stored before takes none:
+    several may be attempts to send one event, which were refused and are verified again.
     """
     event = batch.events[0]
-    if event["fact_window_s"] is None:
+    if event["fact_window_s"] is None or batch.is_stored:
         return False
     window = timedelta(seconds=event["fact_window_s"])
     freed = connection.execute(
@@ -115,10 +115,7 @@ def _free_fact_key(connection: Connection, batch: Batch) -> bool:
         .where(
             EventKey.source == event["source"],
             EventKey.fact_key == event["fact_key"],
-            or_(
-                EventKey.first_seen_at <= event["received_at"] - window,
-                EventKey.first_seen_at >= event["received_at"] + window,
-            ),
+            EventKey.first_seen_at <= event["received_at"] - window,
         )
         .values(fact_key=None)
     )
@@ -168,6 +165,9 @@ def _count_duplicates(connection: Connection, batch: Batch, new: Sequence[UUID])
             ),
         )
     ).all()
+    if not keys and not new:
+        # Retention has deleted them since the insert.
+        return Stored(insert_new(connection, [batch])[0])
     mine = {event["id"] for event in batch.events}
     if again := [key.event_id for key in keys if key.event_id in mine and key.event_id not in new]:
         # An earlier write of this same batch, whose answer was lost.

@@ -177,9 +177,9 @@ class SendLimits:
                 return True
             delivery_id = parse_id(event.caused_by or "")
             about = select(Delivery.event_id).where(Delivery.id == delivery_id).scalar_subquery()
-            event = self._event(StoredEvent.id == about) if delivery_id else None
-            if event is None:
+            if delivery_id is None:
                 return False
+            event = self._event(StoredEvent.id == about)
         return True
 
     def _event(self, which: ColumnElement[bool]) -> Row[Any] | None:

@@ -16,6 +16,7 @@ from hub.core.models.deliveries import (
     is_among,
 )
 from hub.core.models.events import (
+    BODY_KEY,
     EventCopy,
     EventKey,
     EventState,
@@ -44,6 +45,7 @@ from hub.core.models.operations import (
 from hub.core.models.replays import ItemState, Replay, ReplayItem, ReplayState
 
 __all__ = [
+    "BODY_KEY",
     "DUE_STATES",
     "IS_DUE",
     "IS_OPEN",

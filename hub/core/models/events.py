@@ -154,6 +154,11 @@ class StoredEvent(Base):
     indexed: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
 
 
+# External id of a body of which no event is made, before its digest. No adapter's id has a space;
+# the key's event id is that of the request.
+BODY_KEY = "body "
+
+
 class EventKey(Base):
     """Key that deduplicates an event. It outlives the event itself.
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from hub.core.configuration import Retention
 from hub.core.ids import instant_of
-from hub.core.models import EventKey, StoredEvent
+from hub.core.models import BODY_KEY, EventKey, StoredEvent
 
 _UNITS = (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("m", timedelta(minutes=1)))
 
@@ -48,6 +48,7 @@ def gone_words(connection: Connection, retention: Retention, wanted: UUID, *, no
         select(EventKey.event_id)
         .outerjoin(StoredEvent, StoredEvent.id == EventKey.event_id)
         .where(EventKey.event_id == wanted, StoredEvent.id.is_(None))
+        .where(~EventKey.external_id.startswith(BODY_KEY))
         .limit(1)
     )
     kept = f"(`retention.events: {span_words(retention.events)}` in hub.yaml)"

@@ -1,12 +1,13 @@
 """Ingest: the stored result of every kind of request, repeated or concurrent."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import delete, select
 
-from hub.core.inbound.ingest import ingest, store_rejected
+from hub.core.inbound.ingest import ingest, ingest_known, store_rejected
 from hub.core.inbound.receive import Refusal
 from hub.core.models import EventKey, RequestState, StoredEvent
 from tests.core.making import (
@@ -118,15 +119,36 @@ def test_a_fact_key_with_a_window_counts_for_so_long_and_an_id_for_ever(database
     new, known = RequestState.ACCEPTED, RequestState.DUPLICATE
     brought = [("e1", 0, new), ("e2", 299, known), ("e2", 300, new), ("e3", 599, known),
                ("e1", 700, known), ("e2", 700, known), ("e3", 1000, new),
-               ("early", -1000, new)]  # fmt: skip
+               ("early", -1000, known)]  # fmt: skip
     for external_id, second, state in brought:
         assert bring(external_id, second) is state, (external_id, second)
     with database.read() as connection:
         events, requests = events_of(connection), requests_of(connection)
-        assert [one.external_id for one in events] == ["e1", "e2", "e3", "early"]
-        assert sum(one.duplicates for one in events) == 4
-        assert len(deliveries_of(connection)) == 4
+        assert [one.external_id for one in events] == ["e1", "e2", "e3"]
+        assert sum(one.duplicates for one in events) == 5
+        assert len(deliveries_of(connection)) == 3
         assert len(requests) == len(brought)
+
+
+def test_requests_that_are_verified_again_are_one_event_whatever_the_window(database, town) -> None:
+    """Attempts to send one event, which were refused for an hour, and then one that was not."""
+    event = {"fact_key": "f", "fact_window_s": 300}
+    for minute, is_stored in ((60, False), (0, True), (10, True), (61, False)):
+        prepared = town.prepared(event | {"id": f"e{minute}"}, at=NOW + timedelta(minutes=minute))
+        prepared = replace(prepared, batch=replace(prepared.batch, is_stored=is_stored))
+        with database.write() as connection:
+            ingest(connection, prepared)
+    with database.read() as connection:
+        [event] = events_of(connection)
+    assert (event.external_id, event.duplicates) == ("e60", 3)
+
+
+def test_a_repetition_whose_key_is_deleted_meanwhile_is_a_new_event(database, town) -> None:
+    prepared = town.prepared({"id": "e1"})
+    with database.write() as connection:
+        assert ingest_known(connection, prepared).state is RequestState.ACCEPTED
+    with database.read() as connection:
+        assert len(events_of(connection)) == len(deliveries_of(connection)) == 1
 
 
 def test_a_stored_event_with_a_window_is_not_stored_again_by_a_second_write(database, town) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from marshmallow import Schema
@@ -227,6 +228,14 @@ def test_what_is_too_far_from_its_cause_may_be_caused_by_a_form(database) -> Non
     with database.read() as connection:
         assert len(attempts_of(connection)) == 3
     assert reasons(database) == [TO_ONE]
+
+
+def test_what_follows_from_a_delivery_that_is_not_there_may_be_caused_by_a_form(database) -> None:
+    town = mailing()
+    about = {"email": VICTIM, "delivery_id": str(uuid4())}
+    with database.write() as connection:
+        town.leads(connection, *[about] * 4, source="reports")
+        assert len(town.claim_all(connection)) == 3
 
 
 def test_an_invoice_to_a_customer_is_an_e_mail_to_a_recipient(database) -> None:
