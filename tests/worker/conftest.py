@@ -33,6 +33,9 @@ def stage(tmp_path, sqlite_url, redis_url, far_end, monkeypatch):
 @pytest.fixture
 def worker(stage) -> WorkerContext:
     worker = stage.worker_context(keyed())
+    # A machine that runs all tests at once may be too slow for a worker's own second.
+    patient = {"socket_timeout": 20, "socket_connect_timeout": 20}
+    worker.redis.connection_pool.connection_kwargs.update(patient)
     set_current(worker)
     return worker
 
