@@ -26,7 +26,7 @@ TURN_S = 10.0
 # A pause is so many times as long as the step before it: the fewest when nothing comes in, and the
 # most from so many requests a second on, since webhooks and calls come first.
 FEWEST, MOST = 2.0, 14.0
-PRESSED_PER_S = 400
+PRESSED_PER_S = 800
 # For how long requests are counted, and how often.
 LOOKS_BACK_S = 2.0
 LOOKS_EVERY_S = 1.0
