@@ -94,9 +94,9 @@ def make_folder_in_folder(path: Path, mode: int) -> None:
                     _give(made, folder)
             finally:
                 os.close(made)
-    except FileExistsError:
+    except FileExistsError as error:
         if not path.is_dir():
-            raise
+            raise FileExistsError(error.errno, error.strerror, str(path)) from error
     finally:
         os.close(folder)
 
