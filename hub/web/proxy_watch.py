@@ -1,7 +1,9 @@
-"""Watch for a proxy that `HUB_PROXY_HOPS` does not count: nearly all requests have its header.
+"""Watch for a proxy that `HUB_PROXY_HOPS` does not count: requests have its header.
 
-Anybody can write a forwarding header, into many requests too. So it is evidence only while several
-windows in a row look as behind a proxy, and the alert says how to find out the truth.
+From a peer nearby (of this machine, or of a private network) one such request is evidence: what
+comes from there has no address of its own, and shares a limit in any case. From the internet
+anybody can write the header, into many requests too: there it is evidence only while several
+windows in a row look as behind a proxy. The alert says how to find out the truth.
 """
 
 import logging
@@ -20,12 +22,9 @@ from hub.web.visitors import FORWARDING, is_peer_nearby
 # A window ends after so long, and so many requests; evidence takes so many of them in a row.
 WINDOW_S, LEAST_REQUESTS = 300.0, 20
 WINDOWS = 3
-# Requests without the header, as a share: what runs beside the hub needs no proxy. From the
-# internet there may be none, since a stranger can send as many with it as they like.
-MOST_WITHOUT = 0.05
-# Peers (networks, if they are not nearby) that the requests of all windows in a row come from.
+# Networks that the requests of all windows in a row come from.
 MOST_PEERS = 8
-# Clients with a public address that peers from the internet must name in each window.
+# Clients with a public address that they must name in each window.
 LEAST_CLIENTS = 3
 # Addresses that are asked from beside the hub, and say nothing of its visitors.
 BESIDE = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -40,22 +39,18 @@ class _Window:
     def __init__(self, at_s: float) -> None:
         self.from_s = at_s
         self.requests = self.forwarded = 0
-        self.is_nearby = True
         self.peers: set[str] = set()
         self.clients: set[str] = set()
 
-    def add(self, peer: str, headers: Mapping[str, str]) -> None:
-        """Count a request."""
+    def add(self, peer: str, said: str | None) -> None:
+        """Count a request, with what its header says."""
         self.requests += 1
-        said = next((headers[name] for name in FORWARDING if name in headers), None)
         if said is None:
             return
         self.forwarded += 1
-        is_nearby = is_peer_nearby(peer)
-        self.is_nearby = self.is_nearby and is_nearby
         if len(self.peers) <= MOST_PEERS:
-            self.peers.add(peer if is_nearby else _network_of(peer))
-        if not is_nearby and len(self.clients) < LEAST_CLIENTS:
+            self.peers.add(_network_of(peer))
+        if len(self.clients) < LEAST_CLIENTS:
             client = said.rpartition(",")[2].rpartition("for=")[2].strip(' "')
             if not is_peer_nearby(client):
                 self.clients.add(client)
@@ -65,11 +60,11 @@ class _Window:
         return self.requests >= LEAST_REQUESTS and at_s - self.from_s >= WINDOW_S
 
     def looks_proxied(self) -> bool:
-        """Return whether it looks as behind a proxy, to which peers nearby are a strong sign."""
-        without = self.requests - self.forwarded
-        if self.is_nearby:
-            return without <= MOST_WITHOUT * self.requests
-        return not without and len(self.clients) >= LEAST_CLIENTS
+        """Return whether all its requests have the header, and name several clients.
+
+        A stranger can send as many with it as they like, but keeps no other from coming without.
+        """
+        return self.requests == self.forwarded and len(self.clients) >= LEAST_CLIENTS
 
 
 class ProxyWatch:
@@ -123,10 +118,13 @@ class ProxyWatch:
             log.warning("a proxy in front could not be noted (%s)", type(error).__name__)
 
     def _is_evident(self, peer: str, headers: Mapping[str, str]) -> bool:
-        """Count a request; return whether it ends the last of enough windows that look alike."""
+        """Count a request; return whether it shows a proxy, itself or as the end of windows."""
+        said = next((headers[name] for name in FORWARDING if name in headers), None)
+        if is_peer_nearby(peer):
+            return said is not None
         with self._lock:
             at_s, window = self._clock(), self._window
-            window.add(peer, headers)
+            window.add(peer, said)
             if not window.is_over(at_s):
                 return False
             self._window = _Window(at_s)

@@ -23,7 +23,7 @@ HOW_TO_TELL = (
     "the address that they are counted by"
 )
 SENTENCE = (
-    "Nearly all requests have X-Forwarded-For or the like, as behind a proxy, and HUB_PROXY_HOPS "
+    "Requests have X-Forwarded-For or the like, as behind a proxy, and HUB_PROXY_HOPS "
     "is 0: if there is a proxy, the hub knows its address and no visitor's, so that all visitors "
     f"share one limit of forms and of texts. {HOW_TO_TELL}"
 )
