@@ -10,6 +10,7 @@ import pwd
 import shlex
 import stat
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 
@@ -52,28 +53,30 @@ def open_made(path: str, flags: int) -> int:
     flags |= os.O_CLOEXEC
     if os.geteuid() != _ROOT:
         return os.open(path, flags)
-    folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        harmless = flags & ~(os.O_CREAT | os.O_TRUNC) | os.O_NOFOLLOW | os.O_NONBLOCK
-        made = os.open(os.path.basename(path), harmless, dir_fd=folder)
+    harmless = flags & ~(os.O_CREAT | os.O_TRUNC) | os.O_NOFOLLOW | os.O_NONBLOCK
+    with ExitStack() as folders, ExitStack() as files:
+        folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        folders.callback(os.close, folder)
         try:
-            found, owner = os.fstat(made), os.fstat(folder).st_uid
-            is_plain = stat.S_ISREG(found.st_mode) and found.st_nlink == 1
-            if not is_plain or found.st_uid not in (_ROOT, owner):
-                raise OSError(errno.ELOOP, "not a plain file")
-            if flags & os.O_TRUNC:
-                os.ftruncate(made, 0)
-        except BaseException:
-            os.close(made)
-            raise
+            made = os.open(os.path.basename(path), harmless, dir_fd=folder)
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.ENXIO):
+                raise
+            raise _no_plain_file(path) from None
+        files.callback(os.close, made)
+        found, owner = os.fstat(made), os.fstat(folder).st_uid
+        is_plain = stat.S_ISREG(found.st_mode) and found.st_nlink == 1
+        if not is_plain or found.st_uid not in (_ROOT, owner):
+            raise _no_plain_file(path)
+        if flags & os.O_TRUNC:
+            os.ftruncate(made, 0)
+        files.pop_all()  # it stays open
         return made
-    except OSError as error:
-        if error.errno not in (errno.ELOOP, errno.ENXIO):
-            raise
-        said = "root writes to no link: remove it, or run this as the owner of the folder"
-        raise PermissionError(errno.EPERM, said, path) from None
-    finally:
-        os.close(folder)
+
+
+def _no_plain_file(path: str) -> PermissionError:
+    said = "root writes to no link: remove it, or run this as the owner of the folder"
+    return PermissionError(errno.EPERM, said, path)
 
 
 def make_folder_in_folder(path: Path, mode: int) -> None:
