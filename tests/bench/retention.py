@@ -202,7 +202,6 @@ def _delete_all(hub: RunningHub, row: Row) -> None:
         assert time.monotonic() < begin_s + PATIENCE_S, f"{_left(url)} old events are still there"
         with_s += for_a_while()
     took_s = time.monotonic() - begin_s
-    _await_turn(hub)
     for name in ("clock", "web"):
         _stop(hub, name)
     beside = f"beside {STEADY_PER_S} webhooks a second"

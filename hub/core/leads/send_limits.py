@@ -176,9 +176,9 @@ class SendLimits:
             if event is None or event.signed_by in (None, UNSIGNED):
                 return True
             delivery_id = parse_id(event.caused_by or "")
-            about = select(Delivery.event_id).where(Delivery.id == delivery_id).scalar_subquery()
             if delivery_id is None:
                 return False
+            about = select(Delivery.event_id).where(Delivery.id == delivery_id).scalar_subquery()
             event = self._event(StoredEvent.id == about)
         return True
 
