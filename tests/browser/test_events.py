@@ -195,7 +195,8 @@ def test_nothing_that_strangers_send_comes_to_life(running, visit, database):
         older = page.get_by_role("button", name="Older →")
         if not older.count():
             break
-        older.click()
+        with page.expect_navigation():  # a click alone may return before the next page is whole
+            older.click()
     assert shown == len(NAUGHTY)
     for one in ids:
         page.goto(f"/events/{one}")
