@@ -1,12 +1,12 @@
 """Stage of engine tests: workers inside the test, with a real database, Redis and far end."""
 
-import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
+import pytest
 from sqlalchemy import select, update
 
 from adapters import InboundRequest
@@ -20,6 +20,7 @@ from hub.processes import create_worker_context
 from hub.settings import Settings, load_settings
 from hub.worker.context import WorkerContext
 from hub.worker.drain import Drain
+from hub.worker.lane import RateLimiter
 from tests.far_end import FarEnd, Received, Reply
 from tests.receiving import prepare
 from tests.running import OPS_SECRET, STRIPE_SECRET, stripe_event, stripe_signature, until
@@ -227,6 +228,24 @@ def unfolded(stage: Stage) -> list[str]:
     return [row.external_id for row in stage.rows(StoredEvent) if not row.folded]
 
 
-def calls_at_s(far_end: FarEnd) -> list[float]:
-    start_s = time.monotonic()
-    return sorted(one.at_s - start_s for one in far_end.received)
+def noted_starts_s(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Return the list to which each start that a rate limiter counts from now on is added.
+
+    Seconds of the monotonic clock. When a call arrives says less: one that started may reach the
+    far end late on a busy machine, and the next one at once after it.
+    """
+    starts_s: list[float] = []
+    start = RateLimiter.start
+
+    def noted(limiter: RateLimiter, now_s: float, count: int) -> None:
+        start(limiter, now_s, count)
+        starts_s.extend([now_s] * count)
+
+    monkeypatch.setattr(RateLimiter, "start", noted)
+    return starts_s
+
+
+def shortest_span_s(starts_s: list[float], count: int) -> float:
+    """Return the seconds between a start and the one `count` later, where that is least."""
+    ordered = sorted(starts_s)
+    return min(late - early for early, late in zip(ordered, ordered[count:], strict=False))

@@ -14,7 +14,17 @@ from hub.core.models import Lane, database_later
 from hub.worker.context import WorkerContext
 from hub.worker.drain import Drain
 from hub.worker.lane import HeldLane
-from tests.engine.stage import Draining, Held, Stage, calls_at_s, days_ago, eventually, keyed, once
+from tests.engine.stage import (
+    Draining,
+    Held,
+    Stage,
+    days_ago,
+    eventually,
+    keyed,
+    noted_starts_s,
+    once,
+    shortest_span_s,
+)
 from tests.far_end import FarEnd, Received, Reply
 
 TWO = "concurrency: 4, shards: 2"
@@ -121,15 +131,14 @@ def test_two_workers_call_at_once_and_no_more_than_allowed(stage) -> None:
     assert max(stage.far_end.keys().values()) == 1
 
 
-def test_two_workers_at_once_keep_the_rate_together(postgresql_stage) -> None:
-    stage = postgresql_stage
+def test_two_workers_at_once_keep_the_rate_together(postgresql_stage, monkeypatch) -> None:
+    stage, starts_s = postgresql_stage, noted_starts_s(monkeypatch)
     workers = workers_of(stage, keyed("rate: 4/1s, shards: 2"))
     put(stage, workers[0], 12)
     with working(stage, *workers):
         eventually(lambda: len(stage.far_end.received) == 12, 30)
-    calls = calls_at_s(stage.far_end)
-    spans = [late - early for early, late in zip(calls, calls[4:], strict=False)]
-    assert all(span > 0.7 for span in spans)
+    assert len(starts_s) == 12
+    assert shortest_span_s(starts_s, 4) > 0.99
     assert {row.state for row in stage.deliveries} == {"succeeded"}
 
 
