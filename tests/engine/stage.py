@@ -249,3 +249,9 @@ def shortest_span_s(starts_s: list[float], count: int) -> float:
     """Return the seconds between a start and the one `count` later, where that is least."""
     ordered = sorted(starts_s)
     return min(late - early for early, late in zip(ordered, ordered[count:], strict=False))
+
+
+def has_started_first(starts_s: list[float], far_end: FarEnd) -> bool:
+    """Return whether at no time more calls had arrived at the far end than starts were counted."""
+    calls_s = sorted(one.at_s for one in far_end.received)
+    return all(start_s <= at_s for start_s, at_s in zip(sorted(starts_s), calls_s, strict=True))

@@ -20,6 +20,7 @@ from tests.engine.stage import (
     Stage,
     days_ago,
     eventually,
+    has_started_first,
     keyed,
     noted_starts_s,
     once,
@@ -137,8 +138,8 @@ def test_two_workers_at_once_keep_the_rate_together(postgresql_stage, monkeypatc
     put(stage, workers[0], 12)
     with working(stage, *workers):
         eventually(lambda: len(stage.far_end.received) == 12, 30)
-    assert len(starts_s) == 12
-    assert shortest_span_s(starts_s, 4) > 0.99
+    assert has_started_first(starts_s, stage.far_end)
+    assert shortest_span_s(starts_s, 4) > 0.99  # a shard goes from one to the other by SQL's clock
     assert {row.state for row in stage.deliveries} == {"succeeded"}
 
 
